@@ -61,6 +61,7 @@ look_for_tests() {
   needs "CMocka" pkg-config --exists cmocka
   needs "Python 3 with NumPy and Pillow" "$(first /usr/bin/python3 python3 none)" -c 'import numpy, PIL'
   needs "nm" nm --version
+  needs "the program openssl" openssl version
 }
 
 look_for_ci() {
@@ -125,6 +126,10 @@ int main(void) { return WebPGetDecoderVersion() == 0; }' $(pkg-config --cflags -
 int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
   needs "pkg-config, and libxxhash.pc, libmd.pc and jansson.pc for it" \
     pkg-config --exists 'libxxhash >= 0.8' libmd 'jansson >= 2.11'
+  # For signed receipts, which the tool is built without when it is built for another processor.
+  # shellcheck disable=SC2046
+  wants_cross || needs "OpenSSL's libcrypto with its headers" builds "$cc" c '#include <openssl/evp.h>
+int main(void) { return EVP_MD_CTX_new() == 0; }' $(pkg-config --cflags --libs libcrypto || echo -lcrypto)
   # For linear heads to compare with; without it the library beside libdkvb is left out, as it is when building for another
   # processor.
   # shellcheck disable=SC2046
@@ -140,14 +145,14 @@ int main(void) { return openblas_get_num_threads() < 1; }' $(pkg-config --cflags
 look 2>/dev/null
 [ -n "$lacking" ] || exit 0
 
-debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev libpng-dev libjpeg-dev libwebp-dev libopenblas-dev"
-fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel libpng-devel libjpeg-turbo-devel libwebp-devel openblas-devel"
-alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libpng-dev libjpeg-turbo-dev libwebp-dev openblas-dev libgomp linux-headers"
-arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash libpng libjpeg-turbo libwebp openblas"
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev libpng-dev libjpeg-dev libwebp-dev libopenblas-dev libssl-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel libpng-devel libjpeg-turbo-devel libwebp-devel openblas-devel openssl-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libpng-dev libjpeg-turbo-dev libwebp-dev openblas-dev openssl-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash libpng libjpeg-turbo libwebp openblas openssl"
 if wants_tests; then
-  debian="$debian g++ libcmocka-dev python3 python3-numpy python3-pil"
-  fedora="$fedora gcc-c++ libcmocka-devel python3 python3-numpy python3-pillow"
-  alpine="$alpine g++ cmocka-dev python3 py3-numpy py3-pillow binutils"
+  debian="$debian g++ libcmocka-dev python3 python3-numpy python3-pil openssl"
+  fedora="$fedora gcc-c++ libcmocka-devel python3 python3-numpy python3-pillow openssl"
+  alpine="$alpine g++ cmocka-dev python3 py3-numpy py3-pillow binutils openssl"
   arch="$arch cmocka python python-numpy python-pillow"
 fi
 if wants_ci; then

@@ -1,9 +1,9 @@
-/* Say what is on pictures: a frozen encoder makes a row of each, a model answers.
+/* Classifies pictures: a frozen encoder makes a row of each picture, and a model answers.
  *
  *     classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...
  *
- * The encoder must be the one that made the rows which the model was trained on: the descriptor, which needs no
- * weights, or CLIP with the weights in a file. A model that remembers its encoder is not asked with another one. */
+ * The encoder must be the one that made the model's training rows: the descriptor, which needs no weights, or CLIP with
+ * the weights in a file. A model that remembers its encoder refuses any other. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,8 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+/* Opens the encoder. The call fails if the model remembers another encoder or takes rows of another width; the message
+ * says what differs. */
 static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
@@ -48,7 +49,7 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, con
     return encoder;
 }
 
-/* float[n][dim], owned by the caller */
+/* Encodes pictures into float[n][dim], owned by the caller. */
 static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32_t columns)
 {
     dkvb_image *images = array(n, sizeof *images);
@@ -76,7 +77,7 @@ static void print_class(const dkvb_model *model, int32_t label, float likely, co
         printf("%s class %d %.3f", before, label, (double)likely);
 }
 
-/* One line a picture: its likeliest classes, with what the model gives for each. */
+/* Prints one line for each picture: its likeliest classes, with their probabilities. */
 static void answer(const dkvb_model *model, const float *x, char **paths, size_t n, uint32_t classes)
 {
     uint32_t top = classes < LIKELIEST ? classes : LIKELIEST;
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
         return 2;
     }
-    opts.in_place = 1; /* only to use */
+    opts.in_place = 1; /* the model is only read */
     must(dkvb_model_load(&model, argv[1], &opts));
     must(dkvb_model_get_info(model, &info));
     encoder = open_encoder(argv[2], model, argv[1]);

@@ -1,4 +1,4 @@
-/* Make a trained classifier forget a class, without training and without the other classes' rows.
+/* Makes a trained classifier forget a class, without training and without rows of the other classes.
  *
  * Both methods are shown: masking the pairs that the class uses most, and masking every pair that some of its rows use.
  * The rows are synthetic: four classes, each a cloud around its own centre. */
@@ -93,7 +93,7 @@ int main(void)
 
     must(dkvb_mask_new(&mask, codebooks));
     request.method = DKVB_METHOD_ACTIVATIONS;
-    request.codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* kept from training: no new search */
+    request.codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* codes from training: no new search is needed */
     request.n = FORGET_ROWS;
     must(dkvb_unlearn_choose(mask, model, &request, 500, NULL));
     forget(model, mask, "activations");
@@ -101,7 +101,7 @@ int main(void)
 
     request.method = DKVB_METHOD_EXAMPLES;
     request.seed = 7;
-    must(dkvb_unlearn_choose(mask, model, &request, 100, NULL)); /* adds to the mask */
+    must(dkvb_unlearn_choose(mask, model, &request, 100, NULL)); /* the pairs are added to the mask */
     forget(model, mask, "examples");
     examples = score("and those of 100 rows", model);
 

@@ -1,9 +1,9 @@
-/* Forget rows exactly: train the values again without them, from codes that were kept, and end with the very bytes of a
- * model that was never trained on them.
+/* Forgets rows exactly: the values are trained again without these rows, from stored codes. The result has the very
+ * bytes of a model that was never trained on them.
  *
- * Forty customers leave. Their rows are known by ids, which the codeset keeps beside the codes, so no row is looked at
- * again. The keys were placed on other, public rows: a replay can take back what rows taught the values, not where they
- * put keys. The rows are synthetic: four classes, each a cloud around its own centre. */
+ * Forty customers leave. Their rows are known by ids, which the codeset keeps beside the codes, so no row is read
+ * again. The keys were placed on other, public rows: a replay can take back what rows taught the values, but not where
+ * rows put keys. The rows are synthetic: four classes, each a cloud around its own centre. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ enum { VALUES = CODEBOOKS * KEYS * CLASSES };
 static float public_x[ROWS * DIM], x[ROWS * DIM], before[VALUES], replayed[VALUES], never[VALUES];
 static int32_t y[ROWS];
 static uint16_t codes[ROWS * CODEBOOKS];
-static uint64_t ids[ROWS], gone[GONE]; /* customers' numbers, ascending */
+static uint64_t ids[ROWS], gone[GONE]; /* numbers of the customers, ascending */
 
 static void must(dkvb_status rc)
 {
@@ -59,11 +59,11 @@ static dkvb_train_options training(const uint64_t *row_ids)
 
     opts.epochs = 3;
     opts.seed = 11;
-    opts.ids = row_ids; /* the order of rows follows from their ids, so it is the same without some of them */
+    opts.ids = row_ids; /* the order of rows follows from their ids, so the other rows keep it */
     return opts;
 }
 
-/* Keep ids, labels and codes of the training rows. */
+/* Stores ids, labels and codes of the training rows. */
 static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -78,7 +78,7 @@ static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
     must(dkvb_codeset_add_rows(*set, DKVB_PART_TRAINING, &rows));
 }
 
-/* A model of the rows that a codeset holds. */
+/* Trains a model on the rows that a codeset holds. */
 static void train(dkvb_model **model, dkvb_codebooks *codebooks, const dkvb_codeset *set)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -97,7 +97,7 @@ static void replay(dkvb_model *model, const dkvb_codeset *set)
 
     opts.reason = "forty customers left";
     opts.strength = DKVB_STRENGTH_EXACT;
-    opts.rows = gone; /* the journal commits to them, and names nobody */
+    opts.rows = gone; /* the journal commits to these rows, and names nobody */
     opts.row_count = GONE;
     must(dkvb_model_replay(model, set, gone, GONE, &opts, &entry, NULL));
     claim(dkvb_journal_names_rows(model, entry, gone, GONE),
@@ -119,20 +119,20 @@ int main(void)
     make_rows(public_x, 1);
     make_rows(x, 2);
     must(dkvb_codebooks_fit(&codebooks, public_x, ROWS, DIM, &keyinit, NULL));
-    must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL)); /* the last time that the rows are looked at */
+    must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL)); /* this search is the last use of the rows */
     keep_codes(&set, codebooks);
     train(&model, codebooks, set);
     opts = training(NULL);
-    must(dkvb_codeset_add_session(set, model, &opts, NULL, 0)); /* and how the values were trained on them */
+    must(dkvb_codeset_add_session(set, model, &opts, NULL, 0)); /* and how the values were trained */
     must(dkvb_model_get_values(model, before));
 
     replay(model, set);
     must(dkvb_model_get_values(model, replayed));
     claim(memcmp(before, replayed, sizeof before) != 0, "the forty rows had taught the values something");
 
-    must(dkvb_codeset_remove(set, gone, GONE, &removed)); /* once the model is saved */
+    must(dkvb_codeset_remove(set, gone, GONE, &removed)); /* after the model is saved */
     claim(removed == GONE, "and their codes are taken out as well");
-    train(&other, codebooks, set); /* has never seen any of the forty */
+    train(&other, codebooks, set); /* trained without any of the forty */
     must(dkvb_model_get_values(other, never));
     claim(memcmp(replayed, never, sizeof never) == 0, "the values are, byte for byte, those of a model without them");
 

@@ -1,9 +1,9 @@
-/* Somebody asks to be forgotten: mask all that a folder of pictures of them selects in a model.
+/* Carries out a request to be forgotten: it masks all pairs that a folder of the person's pictures selects in a model.
  *
  *     forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]
  *
- * The encoder must be the one that made the rows which the model was trained on. Prints what the model answers to each
- * picture before and after, and saves the model as OUT. MODEL stays as it is, and so do the pictures. */
+ * The encoder must be the one that made the model's training rows. The program prints the answer to each picture before
+ * and after, and saves the model as OUT. MODEL and the pictures are not changed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+/* Opens the encoder. The call fails if the model remembers another encoder or takes rows of another width; the message
+ * says what differs. */
 static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
@@ -62,7 +63,7 @@ static int leave_out(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Pictures that cannot be read are told of, and the rest moves together. */
+/* Encodes the pictures. Unreadable pictures are reported, and the rows of the others are moved together. */
 static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
 {
     dkvb_encode_options opts = DKVB_ENCODE_OPTIONS_INIT;
@@ -90,8 +91,8 @@ static struct pictures encode(const dkvb_encoder *encoder, const char *folder, u
     return p;
 }
 
-/* Mask every pair that any of the pictures selects now, and write it in the journal, which commits to the pictures by
- * their numbers in the folder without naming them. */
+/* Masks every pair that any of the pictures selects now, and adds a journal entry. The entry commits to the pictures by
+ * their numbers in the folder, without naming them. */
 static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model_info *info, const char *reason)
 {
     uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);
@@ -108,7 +109,7 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     request.k = info->top_k;
     request.codes = codes;
     request.n = p->n;
-    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* of method `every` the budget is not read */
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* the method `every` ignores the budget */
     must(dkvb_mask_get_info(mask, &chosen));
     opts.method = "every";
     opts.reason = reason;

@@ -1,6 +1,6 @@
-/* Give the library an allocator of your own: know how much it holds, and set a limit.
+/* Gives the library an allocator of the program, which counts the library's memory and sets a limit.
  *
- * A limit that is too small makes a call fail with DKVB_ENOMEM; nothing is lost and nothing half done. */
+ * A limit that is too small makes a call fail with DKVB_ENOMEM; nothing is lost and nothing is half done. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +11,12 @@ enum { CLASSES = 10, DIM = 32, ROWS = 1000 };
 
 static float x[ROWS * DIM]; /* row after row */
 
-/* What the library holds. Only threads that call the library allocate, so one thread needs no lock. */
+/* Memory that the library holds. Only threads that call the library allocate, so one thread needs no lock. */
 struct budget {
     size_t live, peak, limit; /* bytes */
 };
 
-/* The size of a block is kept in front of it, in a unit that keeps malloc's alignment. */
+/* The size of a block, stored in front of it, in a unit that keeps malloc's alignment. */
 union head {
     size_t size;
     max_align_t unit;
@@ -48,7 +48,7 @@ static void give_back(void *user, void *ptr)
     free(head);
 }
 
-/* Codebooks and a model within a budget. Memory of both comes from the allocator of their options. */
+/* Builds codebooks and a model within a budget. Memory of both comes from the allocator of their options. */
 static dkvb_status build(struct budget *budget)
 {
     dkvb_allocator allocator = {take, give_back, budget};
@@ -61,7 +61,7 @@ static dkvb_status build(struct budget *budget)
     keys.codebooks = 16;
     keys.keys = 128;
     keys.key_dim = 8;
-    keys.allocator = opts.allocator = &allocator; /* copied: may leave scope */
+    keys.allocator = opts.allocator = &allocator; /* the struct is copied, and may leave scope */
     rc = dkvb_codebooks_fit(&codebooks, x, ROWS, DIM, &keys, NULL);
     if (rc == DKVB_OK)
         rc = dkvb_model_new(&model, codebooks, CLASSES, &opts);
@@ -85,7 +85,7 @@ int main(void)
         fprintf(stderr, "%s\n", dkvb_last_error());
         return 1;
     }
-    scant = (struct budget){.limit = ample.peak - 1}; /* one byte less than it takes */
+    scant = (struct budget){.limit = ample.peak - 1}; /* one byte less than needed */
     if (build(&scant) != DKVB_ENOMEM)
         return 1;
     printf("%s\n", dkvb_last_error());

@@ -1,7 +1,7 @@
-/* Train on rows that are never all in memory.
+/* Trains on rows that are never all in memory.
  *
- * A source hands out one batch at a time and can be rewound; here it makes its rows up. The first pass places the keys,
- * the second teaches the values. Both go in steps, and the memory for rows stays that of one batch. */
+ * A source hands out one batch at a time, and can be rewound; here it makes up its rows. The first pass places the
+ * keys, the second one teaches the values. Both run in steps, and only one batch of rows is in memory. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine *
     return (float)(*state >> 40) / 8388608.0f - 1.0f;
 }
 
-/* Put batch `b` of the source in x and y: the same batch each time it is asked for. */
+/* Reads batch `b` of the source into x and y: the same batch each time. */
 static void read_batch(uint64_t b)
 {
     uint64_t noise = b + 1000;
@@ -54,7 +54,7 @@ static dkvb_codebooks *place_keys(void)
         read_batch(b);
         must(dkvb_codebooks_step(codebooks, x[0], BATCH, NULL));
     }
-    must(dkvb_codebooks_freeze(codebooks)); /* from here on they can search */
+    must(dkvb_codebooks_freeze(codebooks)); /* from here on the codebooks can search */
     return codebooks;
 }
 
@@ -63,7 +63,7 @@ static int print_report(void *user, const dkvb_train_report *report)
     (void)user;
     if (report->epoch % 5 == 0)
         printf("step %2u: loss %.3f, accuracy %.3f\n", report->epoch, report->loss, report->accuracy);
-    return 0; /* anything else would cancel the step */
+    return 0; /* any other result would cancel the step */
 }
 
 static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
@@ -77,7 +77,7 @@ static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
         must(dkvb_search(codebooks, NULL, x[0], BATCH, 1, codes[0][0], NULL, NULL));
         must(dkvb_model_train_step(model, codes[0][0], 1, y, BATCH, NULL));
     }
-    must(dkvb_model_train_end(model, 1)); /* until here the model answers as before */
+    must(dkvb_model_train_end(model, 1)); /* up to here the model gives its old answers */
 }
 
 int main(void)

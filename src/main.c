@@ -1,4 +1,5 @@
-/* dkvb: the library at a shell. One file a command; only the public header is used. */
+/* The program dkvb: the library's functions at a shell. Each command has a file of its own, and uses only the public
+ * header. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ static const struct pages_command commands[] = {
     {"report", cmd_report, "write a page about what was forgotten, to hand on"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},
+    {"receipt", cmd_receipt, "write a receipt of what was forgotten, signed or not"},
     {"encode", cmd_encode, "turn pictures into features"},
     {"bench", cmd_bench, "time search, training or forgetting"},
 };
@@ -65,7 +67,7 @@ static int print_exit_codes(void)
     return EXIT_SUCCESS;
 }
 
-/* `dkvb help --man [COMMAND]`: what packages install as dkvb.1 and dkvb-COMMAND.1. */
+/* Prints man pages: `dkvb help --man [COMMAND]`, which packages install as dkvb.1 and dkvb-COMMAND.1. */
 static int print_man(int argc, char **argv)
 {
     if (argc < 3)
@@ -73,7 +75,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* says that it is unknown */
+    return run_command(argv[2], 0, NULL); /* reports the unknown command */
 }
 
 static int print_completion(int argc, char **argv)
@@ -106,16 +108,17 @@ static int help(int argc, char **argv)
     return run_command(argv[1], 2, words);
 }
 
-/* A file that this process opens must not become the stdout or stderr that was closed for it: its text would end up
- * in the file. Read only, so that writing still fails and is noticed. */
+/* Opens streams that were closed for this process. Otherwise a file that it opens could become its stdout or stderr,
+ * and text would end up in the file. The streams are read-only, so that writing still fails and is noticed. */
 static void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0)
-            abort(); /* nobody is left to tell */
+            abort(); /* there is no stream to report to */
 }
 
-/* The library takes the fastest kernels without a word, as a library should; whoever compares kernels wants to know. */
+/* Checks DKVB_KERNELS. The library ignores a name that it does not know and takes the fastest kernels, but a person who
+ * compares kernels must be told. */
 static void check_kernels(void)
 {
     const char *wanted = getenv("DKVB_KERNELS");

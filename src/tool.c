@@ -18,7 +18,7 @@ const struct tool_exit_code tool_exit_codes[] = {
     {0, NULL, NULL},
 };
 
-/* File names may hold anything; a message stays one line and does not steer the terminal. */
+/* Prints a message. File names may hold any character, but a message stays one line and cannot control the terminal. */
 static void say(const char *format, va_list arguments)
 {
     char line[1024];
@@ -80,7 +80,7 @@ int tool_check(dkvb_status status)
     return tool_check_both("", "", status);
 }
 
-static size_t files; /* written by this command */
+static size_t files; /* number of files that this command wrote */
 static struct {
     uint64_t done, all;
     const char *deed, *things;
@@ -99,7 +99,7 @@ void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things
     kept.things = things;
 }
 
-/* "1,234". The text is in `digits`. */
+/* Writes a number with groups of digits, such as "1,234", into `digits`. */
 static const char *grouped(uint64_t number, char digits[32])
 {
     char *at = digits + 31;

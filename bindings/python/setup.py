@@ -1,7 +1,7 @@
-"""A wheel that carries libdkvb: built by CMake from the checkout around this folder, with the libraries that it needs.
+"""Builds a wheel that carries libdkvb, by CMake from the checkout around this folder, with the libraries that it needs.
 
 The wheel is for every Python 3.9 or later, and for systems whose glibc is as new as the newest symbol that is used.
-OpenBLAS is not in it: libdkvb-reference comes with the system's packages.
+The wheel has no OpenBLAS: libdkvb-reference comes with the system's packages.
 """
 import os
 import re
@@ -33,13 +33,13 @@ def version():
 
 
 def needed(library):
-    """Paths of the libraries beside the system's that this one loads, as the loader finds them here."""
+    """Returns paths of the libraries, other than the system's, that this one loads, as the loader finds them here."""
     found = re.findall(r"^\s*(\S+) => (/\S+)", run("ldd", str(library)), re.M)
     return {name: Path(path) for name, path in found if not SYSTEM.match(name)}
 
 
 def licence(path):
-    """The text under which a library may be passed on: Debian keeps it by package."""
+    """Returns the text under which a library may be passed on; Debian keeps it by package."""
     for candidate in (str(path), str(path.resolve()), str(path.resolve()).replace("/usr/lib/", "/lib/")):
         done = subprocess.run(["dpkg", "-S", candidate], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                               check=False) if shutil.which("dpkg") else None
@@ -87,8 +87,8 @@ class BuildWithLibrary(build_py):
 
     @staticmethod
     def rename(package):
-        """Names of their own for the copies: a process has one library of a name, and another package that wants a newer
-        one of the system's would get this one instead."""
+        """Gives the copies names of their own. A process has one library of a name, and another package that needs a
+        newer version from the system would get this copy instead."""
         if not shutil.which("patchelf"):
             print("dkvb: patchelf is not installed: the copied libraries keep the names that they have in the system",
                   file=sys.stderr)
@@ -98,14 +98,14 @@ class BuildWithLibrary(build_py):
         for path in [*copies, *package.glob("libdkvb.so*")]:
             for pair in new.items():
                 run("patchelf", "--replace-needed", *pair, str(path))
-        for path in copies:  # one option a call: patchelf 0.14 mixes up two that take a word
+        for path in copies:  # one option for each call, as patchelf 0.14 mixes up two options that take a word
             run("patchelf", "--set-rpath", "$ORIGIN", str(path))
             run("patchelf", "--set-soname", new[path.name], str(path))
             path.rename(path.with_name(new[path.name]))
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel of one platform, for every Python: the library is loaded by ctypes and bound to none."""
+    """A wheel for one platform and every Python, as ctypes loads the library and it is bound to no version."""
 
     def finalize_options(self):
         super().finalize_options()

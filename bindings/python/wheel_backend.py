@@ -1,4 +1,5 @@
-"""What pip calls to build a wheel: setup.py by setuptools, outside of pip's empty environment where that is possible."""
+"""The functions that pip calls to build a wheel. They run setup.py with setuptools, outside pip's empty environment if
+that is possible."""
 import importlib.util
 import os
 import subprocess
@@ -10,7 +11,7 @@ WANTED = ["setuptools>=59", "wheel"]
 
 
 def _environment():
-    """That of the user: pip hides what is installed, and setuptools with it."""
+    """Returns the environment of the user, as pip hides installed packages, setuptools included."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONNOUSERSITE")}
 
 
@@ -28,7 +29,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     here = Path(__file__).resolve().parent
     before = set(Path(wheel_directory).glob("*.whl"))
     environment = None if importlib.util.find_spec("setuptools") else _environment()
-    with tempfile.TemporaryDirectory() as work:  # nothing is left behind in the checkout
+    with tempfile.TemporaryDirectory() as work:  # leaves nothing behind in the checkout
         subprocess.run([sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", work, "build", "--build-base",
                         work, "bdist_wheel", "--bdist-dir", f"{work}/wheel", "--dist-dir", wheel_directory], cwd=here,
                        env=environment, check=True)

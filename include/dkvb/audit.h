@@ -61,7 +61,7 @@ extern "C" {
  *  @{ */
 
 /**
- * What was forgotten: all training rows of some classes, or some training rows. It starts from
+ * The forgotten rows: all training rows of some classes, or some training rows. The request starts from
  * `DKVB_AUDIT_REQUEST_INIT`.
  *
  * A request that names nothing stands for all classes that forgettings in force in the model's journal asked for
@@ -102,7 +102,7 @@ typedef struct dkvb_audit_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
 
-/** Options of an audit. They start from `DKVB_AUDIT_OPTIONS_INIT`. */
+/** Options of an audit. The options start from `DKVB_AUDIT_OPTIONS_INIT`. */
 typedef struct dkvb_audit_options {
     size_t struct_size;       /**< sizeof(dkvb_audit_options), set by INIT */
     const dkvb_model *before; /**< the model before the forgetting, on the same keys, which is measured too; or NULL. If
@@ -130,7 +130,7 @@ are used again, and only models beyond `shadows` are trained in addition */
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
-/** Subjects: the models that an audit measures. Their values are part of the ABI. */
+/** Subjects: the models that an audit measures. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_AUDIT_MODEL = 0,   /**< the audited model, under its mask */
     DKVB_AUDIT_BEFORE = 1,  /**< the model before the forgetting, if it was given */
@@ -143,7 +143,7 @@ if the request names classes and at least two other classes are left */
 
 /**
  * Figures: what an audit measures of each subject (docs/audit.md). The key of a figure is its name here, in lower case.
- * Their values are part of the ABI.
+ * The numbers of these constants are part of the ABI.
  */
 enum {
     DKVB_AUDIT_MEMBERSHIP_LOSS = 0,      /**< membership attack by the loss of a row */
@@ -183,7 +183,7 @@ enum {
     DKVB_AUDIT_FIGURES = 34              /**< number of figures */
 };
 
-/** Kinds of figures: what the number of a figure means. Their values are part of the ABI. */
+/** Kinds of figures: what the number of a figure means. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_AUDIT_AUC_MEMBERS = 0, /**< area under the ROC curve: forgotten rows against test rows of their classes */
     DKVB_AUDIT_AUC_CLASS = 1,   /**< area under the ROC curve: test rows of the classes against all other test rows */

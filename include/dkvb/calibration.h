@@ -4,9 +4,10 @@
  *
  * The probabilities of a calibrated model average .8 where 80 of 100 answers are right. Each row has a temperature: a
  * positive number that divides the logits of the row before the softmax. The temperature of a row is
- * `temperature * spread^power`. The spread of a row is its largest logit minus the mean of its logits. Both numbers are
- * fitted on rows that the model was not trained on. Temperatures change no answer. dkvb_model_set_temperature() stores
- * both numbers in the model, dkvb_decode_softmax() uses them, and dkvb_model_evaluate() measures the calibration error.
+ * `temperature * spread^power`. The spread of a row is its largest logit minus the mean of its logits. The temperature
+ * and the power are fitted on rows that the model was not trained on. Temperatures change no answer.
+ * dkvb_model_set_temperature() stores both numbers in the model, dkvb_decode_softmax() uses them, and
+ * dkvb_model_evaluate() measures the calibration error.
  *
  * Sources: Guo et al. 2017, *On Calibration of Modern Neural Networks* (one temperature for all rows, power 0); Balanya
  * et al. 2024, *Adaptive temperature scaling for robust calibration of deep neural networks* (one for each row).

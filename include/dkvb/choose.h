@@ -40,7 +40,7 @@ extern "C" {
 /** @addtogroup dkvb_unlearn Unlearning
  *  @{ */
 
-/** Methods of choosing pairs. Their values are part of the ABI. */
+/** Methods of choosing pairs. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_METHOD_ACTIVATIONS = 1, /**< score f */
     DKVB_METHOD_CONTRAST = 2,    /**< score f^2 / (f + r) */
@@ -49,15 +49,15 @@ enum {
     DKVB_METHOD_EVERY = 5        /**< all pairs with f > 0 */
 };
 
-/** Marks of rows and classes in a request. Their values are part of the ABI. */
+/** Marks of rows and classes in a request. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_KEEP = 0,   /**< to be kept: counts for r */
     DKVB_FORGET = 1, /**< to be forgotten: counts for f */
     DKVB_ASIDE = 2   /**< set aside: counts for neither f nor r, for example because it was forgotten before */
 };
 
-/** A request: which rows or classes to forget, and how to choose pairs. It starts from `DKVB_REQUEST_INIT`. Its arrays
- *  are read during the call only. */
+/** A request: which rows or classes to forget, and how to choose pairs. The request starts from `DKVB_REQUEST_INIT`.
+ * The arrays of a request are read during the call only. */
 typedef struct dkvb_request {
     size_t struct_size;     /**< sizeof(dkvb_request), set by INIT */
     uint32_t method;        /**< DKVB_METHOD_… */

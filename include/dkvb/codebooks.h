@@ -39,17 +39,17 @@ extern "C" {
 /** @defgroup dkvb_codebooks Codebooks
  *  @{ */
 
-/** Codebooks. They can have several owners: dkvb_codebooks_retain() adds one, dkvb_codebooks_free() removes one. */
+/** Codebooks, which can have several owners: dkvb_codebooks_retain() adds one, dkvb_codebooks_free() removes one. */
 typedef struct dkvb_codebooks dkvb_codebooks;
 
-/** Ways to place keys. Their values are part of the ABI. */
+/** Ways to place keys. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
     DKVB_KEYINIT_SAMPLE = 1, /**< keys are projected rows, drawn for each codebook. Not private: see docs/guide.md */
     DKVB_KEYINIT_MEANS = 2   /**< keys are means of the rows that are nearest to a sampled key (Lloyd's iterations) */
 };
 
-/** Options for building codebooks. They start from `DKVB_KEYINIT_OPTIONS_INIT`. */
+/** Options for building codebooks. The options start from `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
     size_t struct_size;    /**< sizeof(dkvb_keyinit_options), set by INIT */
     uint32_t method;       /**< DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */

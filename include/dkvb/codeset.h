@@ -11,7 +11,7 @@
  * Their codes are deeper: they also list farther keys, which take over when a mask takes the nearest keys.
  *
  * A codeset also lists the sessions of training, one for each dkvb_model_train(), with the rows that took part. A
- * codeset notes how the keys were placed. So it has everything that repeats the training.
+ * codeset notes how the keys were placed. So a codeset has everything that repeats the training.
  *
  * A codes file stores each part either as packed codes or as the features that the codes were searched from, whichever
  * takes fewer bytes. A codeset that was loaded from features has no codes until dkvb_codeset_search().
@@ -45,14 +45,14 @@ extern "C" {
 /** A codeset. The caller owns it through a pointer, and dkvb_codeset_free() releases it. */
 typedef struct dkvb_codeset dkvb_codeset;
 
-/** Parts of a codeset. Their values are part of the ABI. */
+/** Parts of a codeset. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_PART_TRAINING = 0, /**< rows that the values learn from */
     DKVB_PART_HELD_OUT = 1, /**< rows that effects are measured on */
     DKVB_PART_BOTH = 2      /**< both parts, for dkvb_codeset_search() */
 };
 
-/** What a codes file stores of rows. Their values are part of the ABI. */
+/** Contents of a codes file for the rows. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_KEPT_AUTO = 0,    /**< for each part, features if they take fewer bytes than packed codes, else codes */
     DKVB_KEPT_CODES = 1,   /**< packed codes */
@@ -65,7 +65,7 @@ enum {
 /** Largest number of training sessions that a codeset can record. */
 #define DKVB_CODESET_SESSIONS 64u
 
-/** Options for creating a codeset. They start from `DKVB_CODESET_OPTIONS_INIT`. */
+/** Options for creating a codeset. The options start from `DKVB_CODESET_OPTIONS_INIT`. */
 typedef struct dkvb_codeset_options {
     size_t struct_size;              /**< sizeof(dkvb_codeset_options), set by INIT */
     uint32_t top_k;                  /**< keys per codebook in codes of the training part: the model's `top_k` */
@@ -84,7 +84,7 @@ typedef struct dkvb_codeset_options {
 DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
 /**
- * Create an empty codeset. It keeps no reference to the codebooks.
+ * Create an empty codeset. A codeset keeps no reference to the codebooks.
  *
  * @param[out] out        the codeset, owned by the caller: dkvb_codeset_free(). NULL on failure.
  * @param      codebooks  frozen codebooks that all codes belong to.
@@ -247,9 +247,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
 /**
  * Search the codes of a codeset that was loaded from features.
  *
- * The search uses no mask. It finds `top_k` keys for training rows and `depth` keys for held-out rows. Nothing is done
- * if all codes are there. Pairs that were purged since the training are gone from the codebooks, so such codes name the
- * next nearest keys instead.
+ * The search uses no mask. The search finds `top_k` keys for training rows and `depth` keys for held-out rows. Nothing
+ * is done if all codes are there. Pairs that were purged since the training are gone from the codebooks, so such codes
+ * name the next nearest keys instead.
  *
  * @param set        the codeset.
  * @param codebooks  codebooks of the codeset.

@@ -22,7 +22,7 @@ extern "C" {
 /** @defgroup dkvb_data Files of numbers
  *  @{ */
 
-/** Number types of elements. Their values are part of the ABI and of the model file. */
+/** Number types of elements. The numbers of these constants are part of the ABI and of the model file. */
 enum {
     DKVB_DTYPE_U8 = 1,   /**< unsigned, 8 bits */
     DKVB_DTYPE_I8 = 2,   /**< signed, 8 bits */
@@ -42,7 +42,7 @@ enum {
 #define DKVB_ARRAY_MAX_NDIM 8
 
 /**
- * An array in memory, in C order. It starts from DKVB_ARRAY_INIT.
+ * An array in memory, in C order. The struct starts from DKVB_ARRAY_INIT.
  *
  * A function that fills in an array reads only its `struct_size`. So an array that already owns elements must be
  * released first, by dkvb_array_free().

@@ -50,7 +50,7 @@ typedef struct dkvb_class_effect {
 /**
  * Measure what each class would lose if the pairs of a mask were masked too.
  *
- * @param      model      the model. Its mask in force counts before and after.
+ * @param      model      the model. The mask in force of the model counts before and after.
  * @param      before     pairs that count as masked before and after, beside the mask in force; or NULL.
  * @param      mask       pairs that count as masked after only; belongs to the model's codebooks, as does `before`.
  *                        NULL: no pair, so that no class loses and `right_before` shows the present accuracy.

@@ -24,10 +24,10 @@ extern "C" {
 /** @defgroup dkvb_encoder Encoders
  *  @{ */
 
-/** An encoder. It never changes after opening, so any number of threads may use it at once. */
+/** An encoder of pictures. An encoder never changes after opening, so any number of threads may use it at once. */
 typedef struct dkvb_encoder dkvb_encoder;
 
-/** Kinds of encoders. Their values are part of the ABI. */
+/** Kinds of encoders. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_ENCODER_REMEMBERED = 0, /**< for dkvb_encoder_open(): the kind that `remembered` of the options names */
     DKVB_ENCODER_PIXELS =
@@ -52,7 +52,7 @@ enum {
     DKVB_ACTIVATION_GELU = 2        /**< x * Phi(x), by erf: most of OpenCLIP's weights */
 };
 
-/** Options for opening an encoder. They start from `DKVB_ENCODER_OPTIONS_INIT`. */
+/** Options for opening an encoder. The options start from `DKVB_ENCODER_OPTIONS_INIT`. */
 typedef struct dkvb_encoder_options {
     size_t struct_size;  /**< sizeof(dkvb_encoder_options), set by INIT */
     const char *weights; /**< .safetensors file, for CLIP and ResNet-50; NULL for other kinds */
@@ -178,7 +178,7 @@ typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *messag
  */
 typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
 
-/** Options of encoding. They start from `DKVB_ENCODE_OPTIONS_INIT`. */
+/** Options of encoding. The options start from `DKVB_ENCODE_OPTIONS_INIT`. */
 typedef struct dkvb_encode_options {
     size_t struct_size;       /**< sizeof(dkvb_encode_options), set by INIT */
     uint32_t skip_unreadable; /**< 1: pictures that cannot be read are left out; 0: the first such picture ends the
@@ -256,8 +256,8 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
  * During the work, the file PATH.part holds the finished rows. The file stays if the progress callback stops the call,
  * if the process ends, or if the call fails after long work. The same call then continues from PATH.part, and its
  * result has the same bytes. A successful call removes the file. PATH.part is locked, so that two processes do not
- * write to it. It is refused if it is a link, belongs to another user, has a second name, or holds rows of other
- * pictures or of another encoder.
+ * write to it. The part file is refused if it is a link, belongs to another user, has a second name, or holds rows of
+ * other pictures or of another encoder.
  *
  * @param      encoder  the encoder.
  * @param      set      the set.

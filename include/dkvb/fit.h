@@ -2,8 +2,8 @@
  * @file
  * @brief Fit: from rows and labels to a trained model, with settings that suit the data.
  *
- * `dkvb train` and the Python module call dkvb_fit(). It chooses all settings that the caller left open, places keys,
- * searches every row once, trains the values, and fits the temperature on rows that the values did not see:
+ * `dkvb train` and the Python module call dkvb_fit(). dkvb_fit() chooses all settings that the caller left open, places
+ * keys, searches every row once, trains the values, and fits the temperature on rows that the values did not see:
  *
  *     dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
  *
@@ -70,15 +70,15 @@ typedef struct dkvb_fit_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
-/** When to half-whiten rows. Their values are part of the ABI. */
+/** When to half-whiten rows. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_WHITEN_NEVER = 0,  /**< never */
     DKVB_WHITEN_ALWAYS = 1, /**< always */
     DKVB_WHITEN_CHOOSE = 2  /**< as a comparison on held-out rows decides, with a part of the codebooks */
 };
 
-/** Settings of a fit. They start from `DKVB_SETTINGS_INIT`, which leaves all settings open. An open setting is 0 and is
- *  chosen to suit the data. */
+/** Settings of a fit. The settings start from `DKVB_SETTINGS_INIT`, which leaves all settings open. An open setting is
+ * 0 and is chosen to suit the data. */
 typedef struct dkvb_settings {
     size_t struct_size;           /**< sizeof(dkvb_settings), set by INIT */
     dkvb_keyinit_options keyinit; /**< open here: codebooks, keys, key_dim; `whiten` below replaces its `whiten` */
@@ -95,7 +95,7 @@ typedef struct dkvb_settings {
     }
 DKVB_INIT_FUNCTION(dkvb_settings, DKVB_SETTINGS_INIT)
 
-/** Presets: settings to begin with. Their values are part of the ABI. */
+/** Presets: settings to begin with. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_PRESET_NONE = 0, /**< no preset: all open settings suit the data */
     DKVB_PRESET_PAPER = 1 /**< shape and recipe of the paper */
@@ -112,7 +112,7 @@ enum {
  */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
-/** Options of a fit. They start from `DKVB_FIT_OPTIONS_INIT`. */
+/** Options of a fit. The options start from `DKVB_FIT_OPTIONS_INIT`. */
 typedef struct dkvb_fit_options {
     size_t struct_size;              /**< sizeof(dkvb_fit_options), set by INIT */
     const dkvb_settings *settings;   /**< settings; NULL: all are chosen to suit the data */
@@ -162,7 +162,7 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns,
                                                   uint32_t classes, uint32_t preset, uint64_t bytes);
 
-/** Whether the temperature was fitted, or why not. Their values are part of the ABI. */
+/** Whether the temperature was fitted, or why not. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_TEMPERATURE_FITTED = 0,     /**< the temperature was fitted */
     DKVB_TEMPERATURE_FEW_ROWS = 1,   /**< not fitted: fewer than 50 rows with a label can be held out */
@@ -215,11 +215,11 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  * count too. So exact forgetting (replay.h) gives the bytes of a fit that never had the rows, if settings and held-out
  * rows are the same.
  *
- * With `groups`, the number of a group takes the place of the ids of its rows. So no row of a group is trained on while
- * another row of the group judges the model. Large groups change the share: no group is held out if a class then gave
- * more than a quarter of its rows and more than twice the share that `hold_out` asks for. If fewer than half of the
- * wanted rows of a class are held out, further groups follow, in an order that their numbers decide. So a class whose
- * rows all belong to one group has no row held out.
+ * With `groups`, the number of a group takes the place of the ids of its rows. So the values learn from no row of a
+ * group while another row of the group judges them. Large groups change the share: no group is held out if a class then
+ * gave more than a quarter of its rows and more than twice the share that `hold_out` asks for. If fewer than half of
+ * the wanted rows of a class are held out, further groups follow, in an order that their numbers decide. So a class
+ * whose rows all belong to one group has no row held out.
  *
  * @param[out] model    the model, owned by the caller: dkvb_model_free(). NULL on failure.
  * @param[out] codeset  codes, ids and labels of all rows, which forgetting needs; owned by the caller:
@@ -242,16 +242,16 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * whitening and number type of the model stay. Open epochs, batch and rate follow from the new rows. Rows of new
  * classes alone lower the values of earlier classes, since classes share pairs; so callers should give rows of both.
  *
- * With a codeset, the new rows join the rows of the codeset. It must be the codeset that the model was trained on, as
- * for dkvb_model_replay(). A share of the new rows is held out, the training is recorded as one more session, and the
- * temperature is fitted on all held-out rows. So exact forgetting stays exact. Rows whose ids were removed from the
+ * With a codeset, the new rows join the rows of the codeset. `set` must be the codeset that the model was trained on,
+ * as for dkvb_model_replay(). A share of the new rows is held out, the training is recorded as one more session, and
+ * the temperature is fitted on all held-out rows. So exact forgetting stays exact. Rows whose ids were removed from the
  * codeset are refused; with `relearn` of the training options they come back, which ends the forgettings of exactly
  * these rows. New rows without ids get the numbers after the largest id of the codeset. If the rows of the codeset have
  * names, new rows need names too, which are hashed with the salt of the codeset. No class keeps fewer than three rows
  * to learn from, rows of earlier trainings included. Codes of a codeset ignore masks, so no pair may be masked or
  * purged. The codeset does not keep `groups`; the caller passes the same numbers again for groups that come back. The
- * numbers alone decide in this call. So a group of an earlier training stays on its side, unless large groups changed
- * the share in that training.
+ * numbers and `hold_out` alone decide in this call. So a group of an earlier training with the same `hold_out` stays on
+ * its side, unless large groups changed the share in that training.
  *
  * Without a codeset, the temperature comes from a copy of the model that continues without a tenth of the rows. This
  * tenth must have at least 50 rows and cover at least half of the classes. Otherwise the temperature stays, and the
@@ -302,7 +302,7 @@ DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
  */
 typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 
-/** Options of dkvb_tune(). They start from `DKVB_TUNE_OPTIONS_INIT`. */
+/** Options of dkvb_tune(). The options start from `DKVB_TUNE_OPTIONS_INIT`. */
 typedef struct dkvb_tune_options {
     size_t struct_size;              /**< sizeof(dkvb_tune_options), set by INIT */
     uint32_t trials;                 /**< exact number of trials, the same on every machine; 0: as `seconds` allow */

@@ -26,7 +26,7 @@ extern "C" {
 #define DKVB_IMAGE_MAX_SIDE 65535
 
 /**
- * A picture in memory. It starts from DKVB_IMAGE_INIT.
+ * A picture in memory. The struct starts from DKVB_IMAGE_INIT.
  *
  * A function that fills in a picture reads only its `struct_size`. So a picture that already owns pixels must be
  * released first, by dkvb_image_free().
@@ -97,13 +97,14 @@ DKVB_API uint32_t dkvb_image_codecs(void);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const uint8_t *bytes,
                                                     size_t size, const dkvb_allocator *allocator);
 
-/** Filters of resizing. Both are antialiased: the filter gets wider when a picture gets smaller. */
+/** Filters of resizing. Both filters are antialiased: the filter gets wider when a picture gets smaller. */
 enum {
     DKVB_FILTER_BILINEAR = 1, /**< linear in both directions */
     DKVB_FILTER_BICUBIC = 2   /**< cubic in both directions, with a = -0.5 */
 };
 
-/** An ordered set of pictures on disk. It never changes after opening, so any number of threads may use it at once. */
+/** An ordered set of pictures on disk. A set never changes after opening, so any number of threads may use it at once.
+ */
 typedef struct dkvb_imageset dkvb_imageset;
 
 /** Formats of sets of pictures. */
@@ -117,7 +118,7 @@ enum {
     DKVB_IMAGES_LIST = 6      /**< several sources; the format of a set from dkvb_imageset_open_list(), no option */
 };
 
-/** Options for opening a set of pictures. They start from `DKVB_IMAGESET_OPTIONS_INIT`. */
+/** Options for opening a set of pictures. The options start from `DKVB_IMAGESET_OPTIONS_INIT`. */
 typedef struct dkvb_imageset_options {
     size_t struct_size;              /**< sizeof(dkvb_imageset_options), set by INIT */
     uint32_t format;                 /**< DKVB_IMAGES_… */

@@ -93,7 +93,7 @@ DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
 
-/** Ways to combine two masks. Their values are part of the ABI. */
+/** Ways to combine two masks. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_MASK_UNION = 1,        /**< pairs that are in `mask`, in `other`, or in both */
     DKVB_MASK_INTERSECTION = 2, /**< pairs that are in both masks */

@@ -47,7 +47,7 @@ typedef struct dkvb_plan dkvb_plan;
 #define DKVB_PLAN_LEAST_ROWS 5u
 
 /**
- * A request: which rows or classes to forget, by which strength, and within which limits. It starts from
+ * A request: which rows or classes to forget, by which strength, and within which limits. The request starts from
  * `DKVB_FORGET_REQUEST_INIT`.
  *
  * The plan copies all arrays except `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read
@@ -97,7 +97,7 @@ typedef struct dkvb_forget_request {
     uint64_t seed;          /**< method `examples`: seed of the random draw */
     double target;          /**< accuracy that the forgotten classes may keep on held-out rows, 0 to 1 */
     double max_retain_drop; /**< accuracy that all other classes together may lose, 0 to 1 */
-    double max_class_loss;  /**< accuracy that any other class, or all of them together, may lose for certain: limit
+    double max_class_loss;  /**< limit of the accuracy that any other class, or all others together, may certainly lose
                                  of the lower end of the 95 % interval */
     uint32_t force;         /**< 1: apply the plan whatever other classes lose and however few rows were measured;
                                  a plan that would do nothing is still refused */
@@ -123,7 +123,7 @@ typedef struct dkvb_forget_request {
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
-/** Reasons why a plan is refused. Their values are part of the ABI. */
+/** Reasons why a plan is refused. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_REFUSED_NOT = 0,     /**< the plan is not refused */
     DKVB_REFUSED_NOTHING = 1, /**< the plan would do nothing: it has no pair, or all its pairs are masked already */

@@ -56,7 +56,7 @@ extern "C" {
 /** @defgroup dkvb_reference Linear heads (libdkvb-reference)
  *  @{ */
 
-/** Kinds of heads. Their values are part of the ABI. */
+/** Kinds of heads. The numbers of these constants are part of the ABI. */
 enum { DKVB_REFERENCE_BOTH = 0, DKVB_REFERENCE_RIDGE = 1, DKVB_REFERENCE_LOGISTIC = 2 };
 
 /** A linear head: weights `[classes][dim]` and intercepts `[classes]`. A ridge head also keeps the sums behind them. */
@@ -81,7 +81,7 @@ typedef struct dkvb_reference_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_reference_rows, DKVB_REFERENCE_ROWS_INIT)
 
-/** Options of a fit. They start from `DKVB_REFERENCE_OPTIONS_INIT`. */
+/** Options of a fit. The options start from `DKVB_REFERENCE_OPTIONS_INIT`. */
 typedef struct dkvb_reference_options {
     size_t struct_size;  /**< sizeof(dkvb_reference_options), set by INIT */
     uint32_t kind;       /**< DKVB_REFERENCE_…; for a single fit, 0 means logistic */
@@ -143,8 +143,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
                                                        const dkvb_reference_options *opts, const dkvb_run_options *run);
 
 /**
- * Take rows out of a ridge head. It becomes the head that is fitted with the same penalty on the other rows, except for
- * rounding.
+ * Take rows out of a ridge head. The head becomes the one that is fitted with the same penalty on the other rows,
+ * except for rounding.
  *
  * The call subtracts these rows from the sums and solves the sums again; the other rows are not needed. The call needs
  * memory for 2 `dim`² doubles. Rounding errors are relative to the sums that include the rows. So rows are refused if

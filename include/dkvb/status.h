@@ -22,7 +22,8 @@ extern "C" {
 /** Result of a call: `DKVB_OK`, or one of the negative codes that begin with DKVB_E. */
 typedef int dkvb_status;
 
-/** Status codes. Their values are part of the ABI: new codes are appended, and no code is renumbered. */
+/** Status codes. The numbers of these constants are part of the ABI: new codes are appended, and no code is renumbered.
+ */
 enum {
     DKVB_OK = 0,          /**< the call succeeded */
     DKVB_ENOMEM = -1,     /**< an allocation failed */
@@ -37,7 +38,7 @@ enum {
     DKVB_EREFUSED = -10   /**< the plan is refused: it would exceed its limits, or it would do nothing */
 };
 
-/** Kinds of numbers that dkvb_name() knows. Their values are part of the ABI. */
+/** Kinds of numbers that dkvb_name() knows. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_NAME_STATUS = 0,      /**< status codes (status.h), for example "DKVB_EINVAL" */
     DKVB_NAME_DTYPE = 1,       /**< DKVB_DTYPE_… (data.h), for example "float32" */

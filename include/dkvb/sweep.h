@@ -96,8 +96,8 @@ typedef struct dkvb_sweep_cell {
  */
 typedef int (*dkvb_sweep_fn)(void *user, const dkvb_sweep_cell *cell);
 
-/** Options of a sweep: its grid, and the rows to measure on. They start from `DKVB_SWEEP_OPTIONS_INIT`, and are read
- * during the call only. */
+/** Options of a sweep: its grid, and the rows to measure on. The options start from `DKVB_SWEEP_OPTIONS_INIT`, and are
+ * read during the call only. */
 typedef struct dkvb_sweep_options {
     size_t struct_size;        /**< sizeof(dkvb_sweep_options), set by INIT */
     const uint8_t *classes;    /**< `uint8_t[classes]` of the model, DKVB_FORGET for each class to sweep, each alone;
@@ -109,12 +109,12 @@ typedef struct dkvb_sweep_options {
     size_t method_count;       /**< number of methods */
     const uint64_t *budgets;   /**< `[budget_count]`, ascending, 1 or more; NULL: `steps` default budgets */
     size_t budget_count;       /**< number of budgets */
-    uint32_t steps;            /**< number of default budgets. They rise in equal ratios from 1/4,096 of the model's
-                                    pairs to all pairs; for `examples` from 1 row to the rows of the largest swept
-                                    class. Budgets that round to equal numbers are merged */
-    uint32_t restart;          /**< 1: cells that an earlier call left beside the table are discarded */
-    const uint64_t *seeds;     /**< `[seed_count]`, seeds of method `examples`, each once; NULL: seed 0 */
-    size_t seed_count;         /**< number of seeds */
+    uint32_t steps;   /**< number of default budgets. Default budgets rise in equal ratios from 1/4,096 of the model's
+                           pairs to all pairs; for `examples` from 1 row to the rows of the largest swept
+                           class. Budgets that round to equal numbers are merged */
+    uint32_t restart; /**< 1: cells that an earlier call left beside the table are discarded */
+    const uint64_t *seeds;          /**< `[seed_count]`, seeds of method `examples`, each once; NULL: seed 0 */
+    size_t seed_count;              /**< number of seeds */
     const dkvb_sweep_shape *shapes; /**< `[shape_count]`, models to train, each once; NULL: only the given model */
     size_t shape_count;             /**< number of shapes */
     const float *features;       /**< `float[feature_rows][feature_columns]`, rows of the codeset, needed for shapes if
@@ -142,7 +142,7 @@ typedef struct dkvb_sweep_options {
     }
 DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 
-/** Counts of a sweep. They are filled in after a failure too, and once before the first cell. The caller sets
+/** Counts of a sweep. The members are filled in after a failure too, and once before the first cell. The caller sets
  *  `struct_size`. */
 typedef struct dkvb_sweep_report {
     size_t struct_size; /**< sizeof(dkvb_sweep_report), set by INIT */

@@ -39,14 +39,16 @@ extern "C" {
 /** @defgroup dkvb_unlearn Unlearning
  *  @{ */
 
-/** Strengths of forgetting: how much is done. Their values are part of the ABI and of the file format. */
+/** Strengths of forgetting: how much is done. The numbers of these constants are part of the ABI and of the file
+ * format. */
 enum {
     DKVB_STRENGTH_NONE = 0,     /**< no strength is noted */
     DKVB_STRENGTH_SUPPRESS = 1, /**< pairs that support the forgotten rows are masked */
     DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows; the number 2 is not used */
 };
 
-/** What happens to the keys when values are trained again. Their values are part of the ABI and of the file format. */
+/** Handling of the keys when values are trained again. The numbers of these constants are part of the ABI and of the
+ * file format. */
 enum {
     DKVB_KEYS_UNSAID = 0, /**< no choice is noted, or no value was trained again */
     DKVB_KEYS_KEPT = 1,   /**< the keys stay, even if they were placed on the forgotten rows */
@@ -180,7 +182,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped);
 
-/** Kinds of journal entries. Their values are part of the ABI and of the file format. */
+/** Kinds of journal entries. The numbers of these constants are part of the ABI and of the file format. */
 enum {
     DKVB_JOURNAL_FORGET = 1, /**< pairs were masked */
     DKVB_JOURNAL_UNDO = 2,   /**< a forgetting was taken back */

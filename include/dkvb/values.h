@@ -65,7 +65,7 @@ enum {
                                         the same total weight */
 };
 
-/** Options of training. They start from `DKVB_TRAIN_OPTIONS_INIT`. */
+/** Options of training. The options start from `DKVB_TRAIN_OPTIONS_INIT`. */
 typedef struct dkvb_train_options {
     size_t struct_size;     /**< sizeof(dkvb_train_options), set by INIT */
     uint32_t epochs;        /**< number of passes over the rows */

@@ -1,4 +1,4 @@
-/* The attacks of an audit, on one subject after the other. */
+/* The attacks of an audit, run on one subject after the other. */
 #include <string.h>
 
 #include "audit/fitted.h"
@@ -10,9 +10,9 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-/* How somebody trains on a few rows: a few passes, all rows in one batch. A row moves another as far as the two share
- * keys, so fewer rows go farther: rates are divided by the rows of a class. Which of them brings most back depends on
- * the shape of the model and on what its values say already, so whoever attacks tries them on rows of their own. */
+/* Settings of the relearning attack: a few passes, all rows in one batch. One row moves another as far as the two share
+ * keys, so fewer rows need larger rates: rates are divided by the number of rows of a class. Which rate brings most
+ * back depends on the shape of the model and on its values, so an attacker tries several rates on rows of their own. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
 static const size_t fews[FEWS] = {10, 20, MOST_FEW}; /* rows of each class */
@@ -43,7 +43,7 @@ size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure)
     }
 }
 
-/* Progress of a training or decoding, told as steps that are finished. */
+/* Reports the progress of a training or decoding as finished steps. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct dkvb__audit *a = user;
@@ -69,7 +69,7 @@ dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a)
     return dkvb__report(&a->run, a->done, a->total);
 }
 
-/* Room for the rows of a figure, zeros at first. */
+/* Allocates the rows of a figure, zeros at first. */
 static dkvb_status make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure)
 {
     double **rows = &a->rows[who][figure];
@@ -115,8 +115,8 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
     return true;
 }
 
-/* Answer to a row: the class of the largest logit after the constant was added to those of the classes of forgotten
- * rows; -1 for a row without a key left. */
+/* Returns the answer to a row: the class of the largest logit, after the constant was added to the logits of the
+ * classes of forgotten rows; -1 for a row without a live key. */
 static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
                          const uint16_t *code, double constant)
 {
@@ -147,8 +147,8 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
     return rc;
 }
 
-/* Add 1 / `trials` to the rows of a figure of the class, and of that behind it, of the rest, where the answer is the
- * wanted one. */
+/* Adds 1 / `trials` to the rows of two figures where the answer is the wanted one: the figure of the class, and the
+ * next one, which is that of the rest. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -162,7 +162,7 @@ static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figur
     return rc;
 }
 
-/* Right answers to forgotten and to retained training rows. */
+/* Measures right answers to forgotten and to retained training rows. */
 static dkvb_status measure_training(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
@@ -201,7 +201,7 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
         memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     else if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
-    if (!rc && s->who == DKVB_AUDIT_REPLAY) /* how far two that were trained again agree is what agreement can be */
+    if (!rc && s->who == DKVB_AUDIT_REPLAY) /* two models trained again show how much agreement is possible */
         rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
     return rc ? rc : dkvb__audit_finish_step(a);
 }
@@ -211,7 +211,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows through the subject's view */
+    double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows, seen through the subject's view */
     dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
     if (a->shadows > 0)
@@ -266,15 +266,15 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Rows that were drawn and their codes. */
+/* Rows that were drawn, and their codes. */
 struct few {
-    int32_t *drawn; /* [n], -1 = was not drawn */
+    int32_t *drawn; /* [n], -1 = not drawn */
     int32_t *labels;
     uint16_t *codes;
     size_t count;
 };
 
-/* A copy of the subject goes on with a few rows, `per_class` of each class. */
+/* Trains a copy of the subject on a few more rows, `per_class` of each class. */
 static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct dkvb__subject *s, const struct few *few,
                          size_t per_class, double rate)
 {
@@ -287,15 +287,15 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    if (!rc) /* with the rate of a few rows values grow beyond float16 where many classes share a key */
+    if (!rc) /* at the rate of a few rows, values outgrow float16 where many classes share a key */
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
     return rc;
 }
 
-/* How well a model answers the attacker's own rows: the mean of its accuracies on those of the forgotten rows' classes
- * and on all others, as for the constant. */
+/* Measures how well a model answers the attacker's own rows: the mean of its accuracy on the classes of forgotten rows
+ * and its accuracy on all others, as for the constant. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};
@@ -314,7 +314,7 @@ static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const s
     return rc;
 }
 
-/* The rate that brings most back, the gentlest of equals. */
+/* Finds the rate that brings most back; of equal ones the smallest. */
 static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                                size_t per_class, double *rate)
 {
@@ -337,7 +337,7 @@ static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject
     return rc;
 }
 
-/* Go on at a rate and answer the test rows. */
+/* Trains on at a rate, and answers the test rows. */
 static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                            size_t per_class, double rate)
 {
@@ -350,7 +350,8 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
     return rc;
 }
 
-/* The rows are the same for every subject: the draws depend on seeds alone. *rate: chosen on the first draw. */
+/* Runs the attack once. The rows are the same for every subject, as the draws depend on seeds alone. *rate is chosen on
+ * the first draw. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -374,7 +375,8 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Prototypes: whoever has no row any more, but their means, as published statistics and other models have them. */
+/* The attack by prototypes: the attacker has no rows any more, only their means, as published statistics or other
+ * models contain them. */
 static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_status rc = DKVB_OK;
@@ -421,7 +423,7 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
-    bool of_class = a->tests - a->class_tests >= 2; /* enough to tell the class from */
+    bool of_class = a->tests - a->class_tests >= 2; /* enough test rows to compare with the class */
     dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
     if (!rc)
@@ -440,7 +442,8 @@ static bool is_recovery(uint32_t figure)
            (figure >= DKVB_AUDIT_PROTOTYPES_1_CLASS && figure <= DKVB_AUDIT_PROTOTYPES_10_REST);
 }
 
-/* A column that answers leave out is still in the file: who has it attacks the model before. */
+/* Copies a recovery. A column that answers leave out is still in the file, so an attacker with the file attacks the
+ * full model. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
@@ -451,7 +454,7 @@ static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t 
     return rc;
 }
 
-/* Calls of dkvb__audit_finish_step() for a subject, and more where there is a class to get back. */
+/* Number of calls of dkvb__audit_finish_step() for a subject; there are more if a class can be recovered. */
 enum { STEPS_OF_ANSWERS = 3, STEPS_ALWAYS = 1 + STEPS_OF_ANSWERS };
 enum { STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS + DKVB__PROTOTYPE_SIZES };
 
@@ -478,7 +481,7 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* A model that was trained again without the rows. */
+/* Measures a model that was trained again without the rows. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -497,13 +500,14 @@ static const struct dkvb__coded *coded_or_first(const struct dkvb__audit *a, con
     return coded->all ? coded : &a->first;
 }
 
-/* Whether the columns of the classes can be left out and something to say remains. */
+/* True if the columns of the classes can be left out and at least two remain. */
 static bool can_drop(const struct dkvb__audit *a)
 {
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
-/* Views: 0 without a mask, 1 the model's, 2 that of the model before, 3 the same without the columns. */
+/* Trains the shadows, with their views: 0 without a mask, 1 that of the model, 2 that of the model before, 3 the same
+ * without the columns. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},

@@ -1,6 +1,6 @@
 /*
- * KLoM over many models. Models of other seeds are treated like the audited model, and their margins
- * are compared with those of as many retrained models. Margins are all that is kept of a model.
+ * KLoM over many models. Models of other seeds are treated like the audited model, and their margins are compared with
+ * those of an equal number of retrained models. Only the margins of a model are kept.
  */
 #include <string.h>
 
@@ -16,7 +16,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles: models of as many seeds each. Two of retrained ones; how far these two are apart is the noise floor. */
+/* Ensembles, each with models of the same number of seeds. Two of them are retrained; the distance between these two is
+ * the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -25,29 +26,30 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;              /* of all groups together */
-    size_t dim;               /* columns of a row */
-    float *x;                 /* [rows][dim] */
-    int32_t *y;               /* [rows] */
-    uint16_t *codes;          /* [rows][code], without a mask */
-    uint16_t *earlier;        /* the same under the mask of the model before; or NULL: it has none */
-    uint16_t *masked;         /* [rows][code], of the model at work */
-    float *logits;            /* [rows][classes] */
-    double *margins;          /* [rows] */
-    float *kept[ENSEMBLES];   /* [models][rows], margins; NULL: an ensemble that is not made */
-    uint8_t *marks;           /* [classes], of a request */
-    int32_t *full;            /* [n], labels that the audited model's values learned; its replays left the others out */
-    int32_t *earlier_full;    /* [n], the same of the model before */
-    int32_t *without;         /* [n], `full` without the forgotten rows: of retrained models */
-    struct dkvb_codeset left; /* what the replays so far have left of a codeset: its own rows, if there is a replay */
-    uint64_t *gone_ids;       /* of a replay: no more than the codeset has rows */
-    uint8_t *gone_rows;       /* scratch of as many */
-    bool apart;               /* the model before learned other rows than the audited one */
-    bool planned;             /* there are requests, and all were planned anew on the present model */
+    size_t rows;            /* number of rows of all groups together */
+    size_t dim;             /* columns of a row */
+    float *x;               /* [rows][dim] */
+    int32_t *y;             /* [rows] */
+    uint16_t *codes;        /* [rows][code], without a mask */
+    uint16_t *earlier;      /* the same codes under the mask of the model before; NULL: it has no mask */
+    uint16_t *masked;       /* [rows][code], codes under the mask of the present model */
+    float *logits;          /* [rows][classes] */
+    double *margins;        /* [rows] */
+    float *kept[ENSEMBLES]; /* [models][rows], margins; NULL: this ensemble is not made */
+    uint8_t *marks;         /* [classes], marks of a request */
+    int32_t *full;         /* [n], labels that the audited model's values learned; rows left out by replays have none */
+    int32_t *earlier_full; /* [n], the same labels of the model before */
+    int32_t *without;      /* [n], `full` without the forgotten rows, for retrained models */
+    struct dkvb_codeset left; /* rows that replays have left of a codeset; its own rows, if there is a replay */
+    uint64_t *gone_ids;       /* ids that a replay takes out, at most as many as the codeset has rows */
+    uint8_t *gone_rows;       /* scratch of the same length */
+    bool apart;               /* the model before learned other rows than the audited model */
+    bool planned;             /* all requests were planned anew on the present model */
 };
 
-/* Rows that a replay left out: classes, marks[classes], or exactly the forgotten rows. Of other rows the journal has a
- * commitment that names nobody, so no model can be trained without them again: DKVB_EINVAL. */
+/* Finds the rows that a replay left out: those of classes, marks[classes], or exactly the forgotten rows. For any other
+ * rows the journal only has a commitment, which names nobody, so no model can be trained without them again:
+ * DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -66,7 +68,8 @@ static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *mod
     return rc;
 }
 
-/* gone[n]: 1 for rows that the values of a model never learned, since a replay in force left them out. */
+/* Finds the rows that the values of a model never learned, since a replay in force left them out; gone[n] is 1 for
+ * them. */
 static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
 {
     dkvb_status rc = DKVB_OK;
@@ -112,7 +115,7 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Candidates for a group, numbers of rows: of the training file, or among the test rows as they are sorted. */
+/* Lists candidates for a group by their numbers: rows of the training file, or places among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -129,7 +132,7 @@ static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
     return count;
 }
 
-/* A row's name for the draw: the id that it had in training, or its number in the file of test rows. */
+/* The number that a row is drawn by: its id in training, or its number in the file of test rows. */
 static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
 {
     if (group >= 2)
@@ -137,7 +140,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Take one row of a group to the end of all. */
+/* Appends one row of a group to the rows of all groups. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -151,8 +154,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* At most MOST_ROWS rows of each group, those with the smallest random numbers of their ids: which rows are looked at
- * does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group, those whose ids have the smallest random numbers. The choice does not
+ * depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -197,7 +200,7 @@ static dkvb_status make_room(struct ensembles *e)
 }
 
 /* Chooses the rows that each kind of model is trained on. Rows that no model learned, since other replays left them
- * out, are not the audit's: they are absent on both sides. */
+ * out, are not examined: they are absent on both sides. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -216,7 +219,8 @@ static dkvb_status make_labels(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Room for a codeset that loses rows; the codeset itself stays whole. Features and names are of no use to a plan. */
+/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans do not need features
+ * and names. */
 static dkvb_status make_left(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -246,7 +250,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* All rows again, for the next model. */
+/* Restores all rows for the next model. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -275,7 +279,7 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Margins of one model of an ensemble: answers to the chosen rows, by these codes. */
+/* Computes the margins of one model of an ensemble from its answers to the chosen rows, by these codes. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -292,7 +296,7 @@ static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ens
     return rc;
 }
 
-/* The number of a method by the word that a journal has for it; 0: it names none that can be planned. */
+/* Returns the number of the method that a journal's word names; 0 if the word names no method that can be planned. */
 static uint32_t method_of(const char *word)
 {
     for (uint32_t m = DKVB_METHOD_ACTIVATIONS; m <= DKVB_METHOD_EVERY; m++)
@@ -301,13 +305,13 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* The request that an entry of the journal came from, with the same terms. False where it cannot be told any more: the
- * journal commits to single rows without naming them, and only those of the audit are known. */
+/* Rebuilds the request behind an entry of the journal, with the same terms. The result is false if that is impossible:
+ * the journal commits to single rows without naming them, and only the rows of the audit are known. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
     const struct dkvb__audit *a = e->a;
-    static const uint8_t salt[32] = {0}; /* of journals that nobody reads: no random source is asked */
+    static const uint8_t salt[32] = {0}; /* nobody reads these journals, so no random source is needed */
     dkvb_status rc;
 
     q->method = method_of(entry->method);
@@ -326,19 +330,19 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    q->force = 1; /* a model that keeps what was to be forgotten, since a guard stopped it, would be another question */
+    q->force = 1; /* if a guard stopped the request here, the model would keep the rows and not be comparable */
     q->salt = salt;
     return rc;
 }
 
-/* Plan the request of an entry anew on another model, and apply it. *done: it was not refused. */
+/* Plans the request of an entry anew on another model, and applies it. *done: the plan was not refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    struct dkvb_codeset set; /* shares all rows: a plan of suppress only reads them, since they have codes */
+    struct dkvb_codeset set; /* shares all rows, as plans of suppress only read them when codes are there */
     dkvb_plan *plan = NULL;
     bool told;
     dkvb_status rc = recall(e, entry, &q, &told);
@@ -358,7 +362,7 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     return rc;
 }
 
-/* Mask in a model the very pairs that an entry of the audited model masked; 0: those of all entries in force. */
+/* Masks in a model the very pairs that an entry of the audited model masked; 0: those of all entries in force. */
 static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t entry)
 {
     dkvb_mask *mask = NULL;
@@ -370,7 +374,7 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* The codeset loses the rows that a replay left out: whatever was planned later did not see them. */
+/* Removes the rows that a replay left out from the codeset, as later plans did not see them. */
 static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
 {
     const struct dkvb__audit *a = e->a;
@@ -394,8 +398,8 @@ static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *en
     return rc;
 }
 
-/* Do to a model what was done to the audited one: every forgetting in force, in its order. Its values were trained
- * without what the replays left out, see make_labels(). */
+/* Repeats on a model what was done to the audited one: every forgetting in force, in its order. The model's values were
+ * trained without the rows that the replays left out (make_labels()). */
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
@@ -414,16 +418,16 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            continue; /* what is forgotten once more is part of the plan that weakened it */
+            continue; /* a repeated forgetting is part of the plan that made it necessary */
         done = false;
         if (!entry.again)
             rc = plan_anew(e, model, &entry, &done);
         any = any || done;
         if (rc || done)
             continue;
-        e->planned = false; /* so no later plan has all terms to forget once more what it weakens */
+        e->planned = false; /* later plans lack the terms to repeat what they weaken */
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* its own list is gone */
+            purged = true; /* a purge erased the entry's own list */
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -431,7 +435,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 
-/* Margins of a model that went the way of the audited one; it is changed. */
+/* Computes the margins of a model after the forgettings of the audited one; the model is changed. */
 static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -447,7 +451,7 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Margins of a model that is as the one before was: as it answers, and with columns left out. */
+/* Computes the margins of a model like the one before: as it answers, and with columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -456,9 +460,9 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* The model of one seed on the audited model's rows: as it is, where the model before learned the same ones, and after
- * it forgot. After a replay without the forgotten rows both this and retrained models never see them: they differ in
- * their seeds, and by whatever else was masked. */
+/* Makes the model of one seed on the audited model's rows. The model is examined before its forgettings, if the model
+ * before learned the same rows, and after them. After a replay without the forgotten rows neither this model nor the
+ * retrained ones ever see these rows: they differ in their seeds, and in whatever else was masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -473,7 +477,7 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* The model of one seed on the rows of the model before, where these are others. */
+/* Makes the model of one seed on the rows of the model before, if these differ. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -486,7 +490,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* A model trained without the forgotten rows, of a seed that no other model has. */
+/* Makes a model trained without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -520,7 +524,8 @@ static dkvb_status make_models(struct ensembles *e)
     return rc;
 }
 
-/* Row by row, group by group: how far an ensemble is from the first retrained one, and what of it may be noise. */
+/* Compares row by row, group by group: the distance of an ensemble from the first retrained one, and how much of it may
+ * be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

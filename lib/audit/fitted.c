@@ -1,11 +1,12 @@
 /*
- * Membership by L2-regularised logistic regression, cross-fitted: rows are cut into parts, and those of a part are
- * scored by weights that were fitted to the other parts. Newton's method (iteratively reweighted least squares, Hastie,
- * Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
+ * Membership by L2-regularised logistic regression, cross-fitted: rows are divided into parts, and the rows of a part
+ * are scored by weights fitted to the other parts. The fit is Newton's method (iteratively reweighted least squares,
+ * Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
  *
  *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
  *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight is the constant's.
+ * The objective is strictly convex; a step that does not make it smaller is halved. The last weight is that of the
+ * constant.
  */
 #include "audit/fitted.h"
 
@@ -23,7 +24,7 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* rows; features, the constant included */
+    size_t n, width; /* numbers of rows, and of features with the constant */
     double *x;       /* [n][width] */
     uint8_t *fold;   /* [n] */
     const uint8_t *member;
@@ -38,7 +39,7 @@ struct fold {
     size_t number;
     double *mean, *scale, *weight, *trial, *gradient; /* [width] */
     double *hessian;                                  /* [width][width], lower half */
-    double *row;                                      /* [width], a row brought to mean 0 and deviation 1 */
+    double *row;                                      /* [width], a row scaled to mean 0 and deviation 1 */
 };
 
 static size_t scratch_size(size_t width)
@@ -60,7 +61,7 @@ static double softplus(double x)
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));
 }
 
-/* Put a value among the `count` largest seen so far, `room` at most, in descending order. */
+/* Inserts a value among the `count` largest seen so far, at most `room`, in descending order. */
 static void insert_value(double *x, size_t count, size_t room, double value)
 {
     size_t i = count < room ? count : room - 1;
@@ -72,7 +73,8 @@ static void insert_value(double *x, size_t count, size_t room, double value)
     x[i] = value;
 }
 
-/* The largest logits in descending order, then what there is of the label, then 1 for the constant. */
+/* Writes the features of a row: the largest logits in descending order, then the figures of the label, then 1 for the
+ * constant. */
 static void make_features(const struct dkvb__answers *a, size_t row, size_t width, double *x)
 {
     const float *logits = a->logits + row * a->classes;
@@ -88,8 +90,8 @@ static void make_features(const struct dkvb__answers *a, size_t row, size_t widt
     x[room + 3] = 1.0;
 }
 
-/* Mean 0 and deviation 1 over the rows that are fitted to; what varies by rounding only becomes 0, the constant stays.
- */
+/* Finds the scale that gives the fitted rows mean 0 and deviation 1. Features that vary by rounding only become 0; the
+ * constant stays. */
 static void find_scale(const struct fold *f)
 {
     const struct fit *fit = f->fit;
@@ -174,11 +176,11 @@ static void find_derivatives(const struct fold *f)
         double penalty = j + 1 < w ? f->fit->l2 : 0.0;
 
         f->gradient[j] -= penalty * f->weight[j];
-        f->hessian[j * w + j] += penalty + 1e-10; /* where all p are 0 or 1 the constant has no curvature left */
+        f->hessian[j * w + j] += penalty + 1e-10; /* if all p are 0 or 1, the constant has no curvature left */
     }
 }
 
-/* Solve hessian * step = gradient in place, by Cholesky's decomposition: the step takes the gradient's place. */
+/* Solves hessian * step = gradient in place by Cholesky's decomposition; the step replaces the gradient. */
 static void solve(double *a, double *b, size_t w)
 {
     for (size_t j = 0; j < w; j++)
@@ -201,7 +203,7 @@ static void solve(double *a, double *b, size_t w)
     }
 }
 
-/* Go along the step, by halves of it, until the objective is smaller; false if it never is. */
+/* Moves along the step, and halves it until the objective is smaller. The result is false if it never is. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;
@@ -243,7 +245,7 @@ static void fit_fold(void *context, size_t task, unsigned worker)
             fit->scores[i] = score_row(&f, f.weight, i);
 }
 
-/* Members and others are dealt out in random order, each kind by itself. */
+/* Deals the rows out to the parts in random order, members and others separately. */
 static dkvb_status deal_rows(struct fit *fit, const struct dkvb__fitting *how, const dkvb_allocator *mem)
 {
     size_t *order = dkvb__alloc(mem, fit->n, 2 * sizeof *order), count[2] = {0, 0};

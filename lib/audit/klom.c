@@ -1,4 +1,4 @@
-/* KL divergence of margins, row by row. */
+/* The KL divergence of margins, computed row by row. */
 #include "audit/klom.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ static double clipped(float margin)
     return fmax(-clip, fmin(clip, (double)margin));
 }
 
-/* Bins of both samples of a row share one range. */
+/* The range of the bins, which both samples of a row share. */
 struct range {
     double low, high;
 };
@@ -29,7 +29,7 @@ static void widen(struct range *range, const float *margins, uint32_t models, si
     for (uint32_t m = 0; m < models; m++) {
         double margin = clipped(margins[m * stride]);
 
-        /* gcc 12 for aarch64 ends with an internal error where fmin() or fmax() folds a loop. */
+        /* The loop avoids fmin() and fmax(), as gcc 12 for aarch64 fails with an internal error when it folds them. */
         if (margin < range->low)
             range->low = margin;
         if (margin > range->high)
@@ -73,12 +73,12 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
     }
 }
 
-/* Deals of the models of both ensembles, applied to one row after the other. */
+/* Random deals of the models of both ensembles, applied to one row after the other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
-    const size_t *deals; /* [DKVB__DEALS][2 models], the first half of each goes to p */
+    const size_t *deals; /* [DKVB__DEALS][2 models], the first half of each deal goes to p */
     float *scratch;      /* [threads][5 models] */
-    double *gaps;        /* [rows][DKVB__DEALS], KLoM of p less that of floor */
+    double *gaps;        /* [rows][DKVB__DEALS], KLoM of p minus KLoM of floor */
 };
 
 static void deal_row(void *context, size_t row, unsigned worker)
@@ -104,7 +104,7 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Mean gap of a group in each deal, without its sign; then the one that 95 % do not exceed. */
+/* Computes the mean gap of a group in each deal, without its sign, then the value that 95 % of them do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];
@@ -126,7 +126,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* and scratch */
+    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* the last row is scratch */
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
     dkvb_status rc = deals && n.scratch && n.gaps
@@ -166,7 +166,7 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Value at a rank from 1, as near to it as there are ranks. */
+/* Returns the value at a rank, counted from 1. A rank beyond the values gives the nearest value. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

@@ -1,5 +1,5 @@
-/* Membership by likelihood ratio (Carlini et al. 2022, arXiv 2112.03570): shadow models that learned a row against
- * shadow models that did not. */
+/* Membership by likelihood ratio (Carlini et al. 2022, arXiv 2112.03570): shadow models that learned a row are compared
+ * with shadow models that did not. */
 #include "audit/lira.h"
 
 #include <string.h>
@@ -14,21 +14,21 @@
 
 enum { ENOUGH_FOR_OWN_VARIANCE = 64 };
 
-static const double smallest_variance = 1e-12; /* of margins that do not vary, as of rows without a live key */
+static const double smallest_variance = 1e-12; /* for margins that do not vary, as those of rows without a live key */
 
 struct shadows {
     const dkvb_model *model;
     const struct dkvb__shadow_rows *rows;
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
-    uint32_t present; /* shadow at work */
-    int32_t *own;     /* [n], what the present shadow learns */
+    uint32_t present; /* number of the present shadow */
+    int32_t *own;     /* [n], labels that the present shadow learns */
     int32_t *asked;   /* [count], labels of the targets */
     size_t *drawn;    /* [2][count] */
     float *logits;    /* [count][classes] */
 };
 
-/* Progress of a training, told as shadows that are finished. */
+/* Reports the progress of a training as finished shadows. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct shadows *s = user;
@@ -38,7 +38,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
     return s->run->progress ? s->run->progress(s->run->user, s->present, s->how->shadows) : 0;
 }
 
-/* Even shadows draw half of the targets, odd ones learn what the one before did not. */
+/* Chooses the targets that shadows learn: even shadows draw half of the targets, odd ones take the other half. */
 static void choose_targets(const struct shadows *s, uint8_t *inside)
 {
     const struct dkvb__shadow_rows *rows = s->rows;
@@ -134,9 +134,9 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Margins of one target in the shadows that learned it [1] and in those that did not [0]. */
+/* Margins of one target: [1] in the shadows that learned it, [0] in those that did not. */
 struct pair {
-    double count[2], mean[2], square[2]; /* square: sum of squared distances to the mean */
+    double count[2], mean[2], square[2]; /* square: sum of squared distances from the mean */
 };
 
 static struct pair gather(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count, size_t target)
@@ -160,14 +160,14 @@ static struct pair gather(const double *margins, const uint8_t *inside, uint32_t
     return p;
 }
 
-/* log of the density of N(mean, variance) at x, but for a constant. */
+/* The logarithm of the density of N(mean, variance) at x, up to a constant. */
 static double log_density(double x, double mean, double variance)
 {
     variance = variance > smallest_variance ? variance : smallest_variance;
     return -(x - mean) * (x - mean) / (2.0 * variance) - dkvb__log(variance) / 2.0;
 }
 
-/* Variances within targets, of all of them together. */
+/* Computes the variances within targets, over all targets together. */
 static dkvb_status common_variance(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                                    double variance[2])
 {

@@ -15,13 +15,14 @@ struct dkvb__shadow_rows {
     size_t count;
 };
 
-/* One way in which a model's answers to the targets are seen: with codes under its mask, and maybe without columns. */
+/* One way of seeing a model's answers to the targets: with the codes under its mask, and possibly without some columns.
+ */
 struct dkvb__view {
     const uint16_t *codes;  /* [targets][codebooks][k] */
     const uint8_t *dropped; /* [classes] as of struct dkvb__answers, or NULL */
 };
 
-/* How shadow models are made, and through which views the targets are looked at. */
+/* Settings of the shadow models, and the views through which the targets are seen. */
 struct dkvb__shadowing {
     uint32_t shadows;         /* number of shadow models, even, at least 4 */
     uint64_t seed;            /* seed that decides which targets each shadow model learns */
@@ -31,12 +32,12 @@ struct dkvb__shadowing {
 };
 
 /*
- * Train shadow models and look at the targets through each. A shadow learns all rows that are no targets and half of
- * the targets; the next one learns the other half, so each target is in just half of them. Shadows share the keys, so
- * nothing is searched: a shadow costs one training of the values, and every view one decoding.
+ * Trains shadow models, and computes the margins of the targets in each. A shadow learns all rows that are no targets,
+ * and half of the targets; the next shadow learns the other half, so each target is in exactly half of them. Shadows
+ * share the keys, so nothing is searched: a shadow costs one training of the values, and every view one decoding.
  *
- * The model gives codebooks, classes, top_k, the type of values and the allocator; its values and mask take no part.
- * margins: double[views_count][shadows][count], see dkvb__audit_margins(); undefined on failure. inside:
+ * The model gives codebooks, classes, top_k, the type of values and the allocator; its values and mask are not used.
+ * margins: double[views_count][shadows][count], see dkvb__audit_margins(); undefined after a failure. inside:
  * uint8_t[shadows][count], 1 where a shadow has learned a target. Progress counts shadows.
  */
 dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
@@ -44,14 +45,14 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
                                 const dkvb_run_options *run);
 
 /*
- * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online): is this margin one of a
- * model that learned the row, or of one that did not? Both are taken for normal, with means and variances from the
- * shadows; the score is the logarithm of the ratio of the two densities. With fewer than 64 shadows a row's own
- * variances would be noise, and those of all rows together are used (section 6.2).
+ * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The attack asks whether
+ * a margin comes from a model that learned the row or from one that did not. Both distributions are taken as normal,
+ * with means and variances from the shadows; the score is the logarithm of the ratio of the two densities. With fewer
+ * than 64 shadows, the variances of a single row would be noise, so the variance over all rows is used (section 6.2).
  *
- * margins: double[shadows][count], one view; inside: uint8_t[shadows][count], each target in 2 shadows at least, and
- * out of 2; observed: double[count], margins of the model in question, through the same view; scores: double[count],
- * undefined on failure.
+ * margins: double[shadows][count], one view; inside: uint8_t[shadows][count], each target in at least 2 shadows and
+ * absent from at least 2; observed: double[count], margins of the attacked model through the same view; scores:
+ * double[count], undefined after a failure.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

@@ -1,5 +1,5 @@
-/* Attacks of somebody who has the model and wants the forgotten class back: a constant on a logit, the mask itself, a
- * few rows. */
+/* Attacks of somebody who has the model and tries to recover the forgotten class: by a constant on a logit, by the mask
+ * itself, or by a few rows. */
 #include "audit/recovery.h"
 
 #include <math.h>
@@ -12,8 +12,9 @@
 #include "bottleneck/model.h"
 #include "dkvb/search.h"
 
-/* A row answers with a target class if the constant is above its gap; `gain` is what it then adds to the mean of the
- * two accuracies, for a row of the target classes if it was right to, for another what it loses. */
+/* A step of the constant. A row is answered with a target class if the constant is above its gap. `gain` is the change
+ * of the mean of the two accuracies: what a row of the target classes adds if that answer is right, or what another row
+ * then loses. */
 struct step {
     double gap, gain;
 };
@@ -41,7 +42,7 @@ static struct step find_step(const float *logits, int32_t label, uint32_t classe
     return s;
 }
 
-/* Walk the gaps upwards; before the first one nobody answers with a target class. */
+/* Walks the gaps upwards. Below the first gap, no row is answered with a target class. */
 static double best_constant(const double *gap, const double *gain, const struct dkvb__keyed *order, size_t n)
 {
     double best = 0.0, value = 0.0, constant = gap[order[0].index] - 1.0;
@@ -168,7 +169,7 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
     return DKVB_OK;
 }
 
-/* Means of the groups of one class. order: [count], a permutation; sums: [dim], scratch. */
+/* Computes the means of the groups of one class. order: [count], a permutation; sums: [dim], scratch. */
 static void average_groups(const struct dkvb__grouping *g, const size_t *rows, const size_t *order, size_t count,
                            double *sums, float *means)
 {

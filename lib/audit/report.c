@@ -107,7 +107,7 @@ static const char *verdict_of(const dkvb_audit_estimate *difference)
                                     : "as retrained";
 }
 
-/* KLoM of a subject, and what it exceeds the noise floor by, paired row by row. */
+/* Estimates the KLoM of a subject, and its excess over the noise floor, paired row by row. */
 static dkvb_status estimate_klom(dkvb_audit_figure *f, const double *rows, const double *floor, size_t n,
                                  const dkvb_allocator *mem)
 {

@@ -1,17 +1,20 @@
-/* Membership by ratios of probabilities to those of a few reference models. */
+/* Membership by the ratio of a model's probabilities to those of a few reference models. */
 #include "audit/rmia.h"
 
 #include <math.h>
 
 #include "base/exact_math.h"
 
-/* log p of a margin log(p / (1 - p)), without the detour by p, which would be 0 or 1 for large ones. */
+/* The logarithm of p for a margin log(p / (1 - p)). The formula avoids p itself, which would round to 0 or 1 for large
+ * margins.
+ */
 static double log_probability(double margin)
 {
     return (margin < 0.0 ? margin : 0.0) - dkvb__log(1.0 + dkvb__exp(-fabs(margin)));
 }
 
-/* log of the mean probability that the references give the label of a target; margins: [references][count]. */
+/* The logarithm of the mean probability that the references give the label of a target; margins: [references][count].
+ */
 static double log_mean(const double *margins, uint32_t references, size_t count, size_t target)
 {
     double most = -INFINITY, sum = 0.0;

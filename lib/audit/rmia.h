@@ -5,19 +5,21 @@
 #include <stdint.h>
 
 /*
- * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online): is the
- * model surer of this row than a few reference models are, compared with rows that were never trained on?
+ * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online). The
+ * attack asks whether the model is surer of a row than a few reference models are, compared with rows that were never
+ * trained on:
  *
  *     ratio(x) = p(x) / mean over the references of their p(x)       p: probability of the row's label
  *     the paper's score(x) = share of population rows z with ratio(x) / ratio(z) >= gamma
  *
  * Half of the references have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as in
- * the authors' own tool (privacytrustlab/ml_privacy_meter). That share then never falls where the ratio rises, so the
- * ratio ranks rows as it does, without the ties of rows that pass the same part of the population. The score here is
- * log ratio(x): a member above all others is told from the highest of the others, however few these are.
+ * the authors' own tool (privacytrustlab/ml_privacy_meter). With gamma 1 the share never falls where the ratio rises,
+ * so the ratio ranks rows as the share does, but without ties between rows that pass the same part of the population.
+ * The score here is log ratio(x). This score separates a member above all others from the highest of the others,
+ * however few these are.
  *
- * margins: double[references][count], see dkvb__audit_margins(); observed: double[count], margins of the model in
- * question; scores: double[count].
+ * margins: double[references][count], see dkvb__audit_margins(); observed: double[count], margins of the attacked
+ * model; scores: double[count].
  */
 void dkvb__audit_rmia(const double *margins, uint32_t references, size_t count, const double *observed, double *scores);
 

@@ -12,7 +12,7 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* the attacker has labels of one training row in so many */
+enum { ATTACKER_PART = 5 }; /* the attacker has the labels of one training row in this many */
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -25,7 +25,7 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* Reads from a codeset how the values were trained and on which rows; all other rows lose their labels. */
+/* Reads from a codeset how the values were trained and on which rows. All other rows lose their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
     const dkvb_codeset *set = a->o.codeset;
@@ -59,7 +59,7 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* The classes that forgettings in force asked for. marks: [classes], scratch. */
+/* Marks the classes that forgettings in force asked for. marks: [classes], scratch. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -145,7 +145,7 @@ static dkvb_status mark_forgotten(struct dkvb__audit *a, const dkvb_audit_reques
     return DKVB_OK;
 }
 
-/* Test rows of the classes of forgotten rows, then the others. */
+/* Sorts the test rows: first those of the classes of forgotten rows, then the others. */
 static dkvb_status sort_tests(struct dkvb__audit *a)
 {
     for (int marked = 1; marked >= 0; marked--) {
@@ -168,7 +168,7 @@ static dkvb_status sort_tests(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Members in the order of their file, then the test rows of their classes. */
+/* Lists the targets: members in the order of their file, then the test rows of their classes. */
 static dkvb_status list_targets(struct dkvb__audit *a)
 {
     size_t count = 0, most;
@@ -200,7 +200,7 @@ static dkvb_status list_targets(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* As many rows of each class, as far as there are, one in ATTACKER_PART of all. */
+/* Draws the attacker's rows, one in ATTACKER_PART of all, with the same number for each class as far as possible. */
 static dkvb_status draw_attacker(struct dkvb__audit *a)
 {
     struct dkvb__drawing d = {.labels = a->labels, .n = a->n, .classes = a->classes, .seed = a->o.seed};
@@ -216,7 +216,7 @@ static dkvb_status draw_attacker(struct dkvb__audit *a)
     return rc;
 }
 
-/* Means of the attacker's rows, of each size after the other. */
+/* Computes means of the attacker's rows, for one size after the other. */
 static dkvb_status make_prototypes(struct dkvb__audit *a)
 {
     size_t dim = a->base->codebooks->shape.input_dim, most = 0, count;
@@ -281,8 +281,8 @@ static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, 
     memcpy(to + to_row * a->code, from + row * a->code, a->code * sizeof *to);
 }
 
-/* Codes of test rows, taken from the order of their file, behind those of training rows; then those that are decoded
- * again and again. */
+/* Gathers codes: those of training rows, then those of test rows, which are read in the order of their file, then
+ * copies of those that are decoded again and again. */
 static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded, const uint16_t *tests)
 {
     size_t count = 0;
@@ -316,7 +316,7 @@ static dkvb_status refresh_prototypes(const struct dkvb__audit *a, const dkvb_mo
     return dkvb_search_refresh(model, a->prototype, count, a->k, coded->prototypes, NULL, &run);
 }
 
-/* The codes that a model with a mask has: those without, searched again where the mask hit. */
+/* Computes the codes of a model with a mask: the codes without a mask, searched again where they name masked pairs. */
 static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;

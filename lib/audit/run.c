@@ -1,5 +1,5 @@
-/* The whole audit: it checks options, lists and searches rows, trains shadow models, attacks subjects and estimates
- * figures. */
+/* The whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
+ * estimates figures. */
 #include "audit/run.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name)
     return DKVB_OK;
 }
 
-/* Keys, classes and ranks of both models must be the same, or their answers could not be compared. */
+/* Checks that keys, classes and ranks of both models are the same; otherwise their answers could not be compared. */
 static dkvb_status check_before(const dkvb_model *model, const dkvb_model *before)
 {
     if (memcmp(model->codebooks->birth, before->codebooks->birth, sizeof model->codebooks->birth) != 0)

@@ -8,7 +8,7 @@
 #include "dkvb/memory.h"
 #include "dkvb/status.h"
 
-/* *product = a * b; true, and *product = 0, if that does not fit. */
+/* The product a * b goes to *product. If the product overflows, the function returns true and *product is 0. */
 static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
 {
     bool overflow = b != 0 && a > SIZE_MAX / b;
@@ -17,30 +17,30 @@ static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
     return overflow;
 }
 
-/* The allocator an options struct names, or malloc and free for NULL. */
+/* Returns the allocator that an options struct names, or malloc and free if `given` is NULL. */
 dkvb_allocator dkvb__allocator(const dkvb_allocator *given);
 
-/* DKVB_EINVAL if only one of its two functions is given. */
+/* Returns DKVB_EINVAL if only one of the allocator's two functions is given. */
 dkvb_status dkvb__check_allocator(const dkvb_allocator *given);
 
-/* `count` elements of `size` bytes, 64-byte aligned, not cleared; NULL if out of memory or if the product overflows.
- * A count of 0 gives a pointer that can be freed. */
+/* Allocates `count` elements of `size` bytes, 64-byte aligned and not cleared. The result is NULL if memory runs out or
+ * the product overflows. A count of 0 gives a pointer that can be freed. */
 void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size);
 
 /* Allocates an array, filled with zeros. */
 void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size);
 
-/* NULL is a no-op. */
+/* Frees a block. A NULL pointer is allowed and does nothing. */
 void dkvb__free(const dkvb_allocator *mem, void *ptr);
 
-/* Overwrite memory with zeros, also where the compiler can see that nobody reads it again. Everything that values,
- * keys, codes, ids or salts of rows leave behind ends this way: rows that were forgotten are in no freed block. */
+/* Overwrites memory with zeros, also where the compiler can see that nobody reads it again. Memory that held values,
+ * keys, codes, ids or salts of rows ends this way, so that no freed block holds forgotten rows. */
 void dkvb__erase(void *ptr, size_t size);
 
-/* Erase a whole block and free it. NULL is a no-op. */
+/* Erases a whole block and frees it. A NULL pointer is allowed and does nothing. */
 void dkvb__free_erased(const dkvb_allocator *mem, void *ptr);
 
-/* A copy of a string, NULL if out of memory. */
+/* Copies a string. The result is NULL if memory runs out. */
 char *dkvb__strdup(const dkvb_allocator *mem, const char *text);
 
 #endif

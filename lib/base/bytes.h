@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Little-endian numbers in byte arrays. The library runs on little-endian machines only (a build for others is
- * refused in CMake), so these are copies. */
+/* Little-endian numbers in byte arrays. The library runs on little-endian machines only (CMake refuses to build for
+ * others), so reading and writing such numbers is copying. */
 static inline uint16_t dkvb__read16(const void *at)
 {
     uint16_t v;
@@ -60,13 +60,13 @@ static inline void dkvb__write_double(void *at, double v)
     memcpy(at, &v, sizeof v);
 }
 
-/* Bytes that are read from front to back and cannot be overrun. */
+/* A reader takes bytes from front to back and cannot run past their end. */
 struct dkvb__reader {
     const unsigned char *at;
     size_t left;
 };
 
-/* The next `size` bytes, or NULL if fewer are left. */
+/* Returns the next `size` bytes, or NULL if fewer are left. */
 static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t size)
 {
     const unsigned char *at = r->at;
@@ -78,7 +78,8 @@ static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t siz
     return at;
 }
 
-/* True if `size` bytes are UTF-8 (shortest forms, no surrogates) without control characters, NUL included. */
+/* True if `size` bytes are valid UTF-8 (shortest forms, no surrogates) without control characters; NUL counts as one.
+ */
 bool dkvb__utf8_valid(const char *text, size_t size);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define XXH_INLINE_ALL /* compiled in: no library to load, and no state to allocate */
+#define XXH_INLINE_ALL /* xxHash is compiled in: there is no library to load and no state to allocate */
 #include <xxhash.h>
 
 uint64_t dkvb__checksum(const void *data, size_t size)

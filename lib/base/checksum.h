@@ -4,10 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* XXH3 64 bit of `size` bytes, from xxHash. Guards against damage, not against intent. */
+/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. The checksum finds accidental damage; it does not stop an
+ * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* XXH3 128 bit over several pieces, in canonical (big-endian) byte order: `id` has 16 bytes. */
+/* The 128-bit XXH3 checksum over several pieces, in canonical (big-endian) byte order; `id` has 16 bytes. */
 struct dkvb__piece {
     const void *data;
     size_t size;

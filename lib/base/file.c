@@ -20,9 +20,9 @@
 #include "dkvb/file.h"
 
 enum {
-    MAX_TRANSFER = 1 << 30, /* some systems refuse larger single reads and writes */
-    MAX_STEM = 200,         /* bytes of a file's name in that of its temporary file */
-    MAX_LIVE = 16           /* temporary files at a time that a signal handler removes */
+    MAX_TRANSFER = 1 << 30, /* some systems refuse single reads and writes that are larger */
+    MAX_STEM = 200,         /* number of bytes of a file's name that its temporary file's name repeats */
+    MAX_LIVE = 16           /* number of temporary files that a signal handler can remove at one time */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
@@ -31,7 +31,8 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     dkvb_status rc;
 
     *file = (struct dkvb__file){.path = path};
-    /* O_NONBLOCK: opening a pipe by mistake must not hang; it means nothing for regular files. */
+    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. The flag has no effect on regular
+     * files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)
         return dkvb__fail_errno(path, "open");
@@ -136,7 +137,7 @@ void dkvb__mapping_free(struct dkvb__mapping *mapping)
     dkvb__free(&mem, mapping);
 }
 
-/* The path with symbolic links resolved; as it is if nothing is there yet. */
+/* Returns the path with symbolic links resolved; the path itself if no file exists there yet. */
 static char *target_path(const char *path, const dkvb_allocator *mem)
 {
     char resolved[PATH_MAX];
@@ -151,8 +152,8 @@ static size_t folder_size(const char *path)
     return slash ? (size_t)(slash + 1 - path) : 0;
 }
 
-/* How much of a path a temporary name begins with: a file's name has at most 255 bytes on most systems, so that of a
- * long one is cut, before a whole character. */
+/* Number of bytes of the target's path that the temporary name repeats. Most systems allow file names of 255 bytes, so
+ * a longer name is cut, always between two characters. */
 static size_t stem_size(const char *path)
 {
     size_t folder = folder_size(path), length = strlen(path + folder);
@@ -163,16 +164,17 @@ static size_t stem_size(const char *path)
     return folder + length;
 }
 
-/* Temporary files of this process, for a signal handler that removes them. The list is fixed and its names are copies,
- * since a handler may run on any thread at any instant: it can neither take a lock nor follow a pointer that another
- * thread is about to free. */
+/* Temporary files of this process, for the signal handler that removes them. A handler may run on any thread at any
+ * instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to free. The list
+ * therefore has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
-    uint64_t owner; /* a forked child has a copy of the list, but the files are its parent's */
+    uint64_t owner; /* process that made the files; a forked child has a copy of this list, but must not remove its
+                       parent's files */
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
-enum { FREE, TAKEN, LIVE }; /* of `state`. LIVE: the name is whole, and a file of this name may be there. */
+enum { FREE, TAKEN, LIVE }; /* values of `state`; LIVE: the name is complete, and a file of this name may exist */
 
 static void live_add(struct dkvb__writer *w)
 {
@@ -208,9 +210,9 @@ void dkvb_file_remove_temporaries(void)
     errno = error;
 }
 
-/* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". It is listed before
- * it is there, so that no signal comes in between. The lock tells dkvb_file_leftover() that it is in use; on a file
- * system without locks, leftovers are not told of. */
+/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name is listed before the file
+ * exists, so that a signal at any moment finds it. The file is locked, which tells dkvb_file_leftover() that it is in
+ * use; on a file system without locks, dkvb_file_leftover() reports nothing. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);
@@ -230,7 +232,8 @@ static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
     return false;
 }
 
-/* Give an open file the access control list of another one. False if there is a list that it could not get. */
+/* Gives an open file the access control list of the file `from`. The result is false if `from` has a list that could
+ * not be copied. */
 static bool copy_acl(int fd, const char *from)
 {
     static const char name[] = "system.posix_acl_access";
@@ -240,10 +243,12 @@ static bool copy_acl(int fd, const char *from)
     return size < 0 ? errno != ERANGE && errno != EACCES : fsetxattr(fd, name, list, (size_t)size, 0) == 0;
 }
 
-/* Give the new file the owner, group, mode and access control list of the one that it replaces, as far as the system
- * allows: only root gives a file away, and others only to groups of their own. A group that could not be kept leaves
- * its place to one that the old mode meant nothing to, so that one gets no more than everybody. The same goes for a
- * list, which the bits of the group stand for: without it they would mean the group alone. */
+/* Gives the new file the owner, group, mode and access control list of the file that it replaces, as far as the system
+ * allows. Only root can give a file to another owner, and other users can give it only to groups of their own. If the
+ * group cannot be kept, the new group gets no more rights than everybody has. The new group also gets no more rights
+ * than everybody if the access control list cannot be kept: the group bits of the old mode described that list, and
+ * would otherwise give its rights to the group.
+ */
 static dkvb_status inherit(int fd, const struct stat *old, const char *path)
 {
     struct stat now;
@@ -282,7 +287,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never open to more than the old file was */
+    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never readable by more users than the old file */
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
         rc = inherit(w->fd, &st, w->path);
@@ -312,7 +317,7 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
     return DKVB_OK;
 }
 
-/* Make the rename itself survive a crash. File systems that cannot sync a folder are left as they are. */
+/* Makes the rename itself survive a crash. Some file systems cannot sync a folder; that is no error. */
 static void sync_folder(char *path)
 {
     char *slash = strrchr(path, '/');
@@ -330,7 +335,8 @@ static void sync_folder(char *path)
 static void release(struct dkvb__writer *w)
 {
     if (w->fd >= 0)
-        close(w->fd); /* its result says nothing more: a committed file was flushed, another one is removed */
+        close(w->fd); /* the result of close() is ignored: a committed file was flushed before, and any other file is
+                         removed */
     live_remove(w);
     dkvb__free(w->mem, w->temporary);
     dkvb__free(w->mem, w->path);
@@ -341,7 +347,7 @@ dkvb_status dkvb__writer_commit(struct dkvb__writer *w)
 {
     dkvb_status rc = fsync(w->fd) == 0 ? DKVB_OK : dkvb__fail_errno(w->path, "flush to disk");
 
-    /* The file is renamed while it is open, and so locked: its temporary name never looks like a leftover. */
+    /* The file is renamed while it is still open and locked, so its temporary name never looks like a leftover. */
     if (!rc && rename(w->temporary, w->path) != 0)
         rc = dkvb__fail_errno(w->path, "put in place");
     if (rc) {
@@ -416,7 +422,7 @@ dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *use
     return rc;
 }
 
-/* Whether the rest of a name, after the stem, is what create_temporary() adds: ".tmp-<digits>-<digits>". */
+/* True if the rest of a name, after the stem, is the ending ".tmp-<digits>-<digits>" that create_temporary() adds. */
 static bool is_temporary(const char *rest)
 {
     static const char mark[] = ".tmp-";
@@ -432,7 +438,7 @@ static bool is_temporary(const char *rest)
     return attempt > 0 && rest[process + 1 + attempt] == '\0';
 }
 
-/* Whether a file is there that nobody holds the writer's lock of. */
+/* True if the file exists and no process holds the writer's lock on it. */
 static bool is_abandoned(const char *name)
 {
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -1,4 +1,4 @@
-/* Defaults of every public struct, found by name. */
+/* The defaults of every public struct, found by the struct's name. */
 #include <string.h>
 
 #include <dkvb/dkvb.h>
@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-/* A row of the table: the defaults are those of the INIT macro. */
+/* One row of the table. The defaults come from the INIT macro of the struct. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \
@@ -53,6 +53,7 @@ static const struct {
     ROW(dkvb_outside, DKVB_OUTSIDE_INIT),
     ROW(dkvb_picture, DKVB_PICTURE_INIT),
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),
+    ROW(dkvb_receipt_options, DKVB_RECEIPT_OPTIONS_INIT),
     ROW(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT),
     ROW(dkvb_reference_options, DKVB_REFERENCE_OPTIONS_INIT),
     ROW(dkvb_reference_rows, DKVB_REFERENCE_ROWS_INIT),

@@ -1,5 +1,5 @@
-/* Names of the numbers that the public enums define, in one place, so that messages, files of JSON and bindings use the
- * same words. */
+/* Names of the numbers that the public enums define. All names are kept in one place, so that messages, JSON files and
+ * bindings use the same words. */
 #include <dkvb/dkvb.h>
 
 static const char *const statuses[] = {
@@ -73,7 +73,7 @@ static const char *const refusals[] = {
     }
 
 static const struct {
-    const char *const *name; /* NULL: a number that is not used */
+    const char *const *name; /* the names by number; NULL where a number is not used */
     size_t count;
 } tables[] = {
     [DKVB_NAME_STATUS] = NAMES(statuses),    [DKVB_NAME_DTYPE] = NAMES(dtypes),
@@ -87,7 +87,7 @@ const char *dkvb_name(uint32_t of, int64_t number)
 {
     const char *name = NULL;
 
-    if (of == DKVB_NAME_STATUS) /* codes are negative */
+    if (of == DKVB_NAME_STATUS) /* status codes are negative */
         number = number <= 0 && number > INT64_MIN ? -number : -1;
     if (of < sizeof tables / sizeof *tables && number >= 0 && (uint64_t)number < tables[of].count)
         name = tables[of].name[number];

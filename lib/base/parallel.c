@@ -33,8 +33,8 @@ uint32_t dkvb_runtime_threads(const dkvb_run_options *opts)
     int available = omp_get_max_threads();
     uint32_t threads = opts && opts->threads > 0 ? opts->threads : available > 0 ? (uint32_t)available : 1;
 
-    if (dkvb__forked()) /* a child has no copy of GNU OpenMP's workers: a parallel region would wait for them for ever
-                         */
+    if (dkvb__forked()) /* a forked child has no copy of GNU OpenMP's workers, so a parallel region would wait for them
+                           for ever */
         return 1;
     return threads < MAX_THREADS ? threads : MAX_THREADS;
 #else
@@ -57,12 +57,13 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t unit, before, total; /* for reports: a task counts as `unit` */
+    size_t unit, before, total; /* numbers for progress reports; one task counts as `unit` */
     atomic_size_t next, done;
     atomic_bool stop;
 };
 
-/* Units that are finished with `done` tasks. A short last task counts as a whole one until all are done. */
+/* Number of units that are finished after `done` tasks. A short last task counts as a whole one until all tasks are
+ * done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;
@@ -70,7 +71,7 @@ static size_t finished(const struct job *job, size_t done)
     return units < job->total ? units : job->total;
 }
 
-/* Take tasks until there are none; worker 0 is the calling thread and does the reporting. */
+/* Takes tasks until none are left. Worker 0 is the calling thread, and makes the progress reports. */
 static void work(struct job *job, unsigned worker)
 {
     for (;;) {
@@ -112,14 +113,14 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
-/* `upto` units are finished when all tasks are. */
+/* Runs the tasks with progress reports; `upto` units are finished when all tasks are. */
 static dkvb_status run_reporting(struct job *job, size_t upto)
 {
     run_job(job);
     if (atomic_load(&job->stop))
         return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", finished(job, atomic_load(&job->done)),
                           job->total);
-    return dkvb__report(job->run, upto, job->total); /* other workers may have had the last tasks, or all of them */
+    return dkvb__report(job->run, upto, job->total); /* other workers may have run the last tasks, or all tasks */
 }
 
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,

@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-static const double SYNC_EACH = 1.0; /* seconds: what a power cut costs at most */
+static const double SYNC_EACH = 1.0; /* seconds of work that a power cut can cost at most */
 
 static dkvb_status check_ours(const char *path, const char *what, int fd)
 {
@@ -28,7 +28,7 @@ static dkvb_status check_ours(const char *path, const char *what, int fd)
     return DKVB_OK;
 }
 
-/* *there: whether the path still names the open file, or another one took its place. */
+/* Tells in *there whether the path still names the open file; another file may have taken its place. */
 static dkvb_status still_there(const char *path, int fd, bool *there)
 {
     struct stat opened, named;
@@ -42,7 +42,8 @@ static dkvb_status still_there(const char *path, int fd, bool *there)
     return DKVB_OK;
 }
 
-/* One look: *there is false where a file that another process has just finished with was gone from the folder. */
+/* Makes one attempt to open the file. *there is false if another process finished with the file just now and removed
+ * it. */
 static dkvb_status open_once(const char *path, const char *what, int *fd, bool *created, bool *there)
 {
     dkvb_status rc;

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-static atomic_uint forks; /* between the process that loaded the library and this one */
+static atomic_uint forks; /* number of forks between the process that loaded the library and this one */
 static uint64_t loaded_in;
 
 static void count_fork(void)
@@ -12,7 +12,7 @@ static void count_fork(void)
     atomic_fetch_add(&forks, 1);
 }
 
-/* Without the handler, for which there may be no memory, processes are still told apart by their ids. */
+/* If there is no memory for the fork handler, process ids still tell the processes apart. */
 __attribute__((constructor)) static void remember_process(void)
 {
     (void)pthread_atfork(NULL, NULL, count_fork);

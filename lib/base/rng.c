@@ -24,7 +24,8 @@ void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream)
         rng->s[i] = splitmix64(&state);
 }
 
-/* splitmix64 permutes the 64-bit numbers, so ids stay apart; the second round is keyed differently from the first. */
+/* splitmix64 permutes the 64-bit numbers, so different ids give different numbers. The second round uses another key
+ * than the first. */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id)
 {
     struct dkvb__rng rng;
@@ -58,7 +59,7 @@ uint64_t dkvb__rng_next(struct dkvb__rng *rng)
 
 uint64_t dkvb__rng_below(struct dkvb__rng *rng, uint64_t n)
 {
-    uint64_t reject = (0 - n) % n; /* 2^64 mod n: draws below it would favour small results */
+    uint64_t reject = (0 - n) % n; /* 2^64 mod n: keeping draws below this number would favour small results */
     uint64_t x;
 
     do

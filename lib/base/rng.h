@@ -6,30 +6,32 @@
 
 #include "dkvb/memory.h"
 
-/* xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by splitmix64. Same numbers everywhere. */
+/* The generator is xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by splitmix64. The
+ * generator gives the same numbers on every machine. */
 struct dkvb__rng {
     uint64_t s[4];
 };
 
-/* Streams of one seed are independent; so are seeds. */
+/* Seeds a generator. Streams of one seed are independent of each other, and so are seeds. */
 void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream);
 
 uint64_t dkvb__rng_next(struct dkvb__rng *rng);
 
-/* A number for `id` that looks drawn at random, but depends on the id, the seed and the stream only: different ids have
- * different numbers. Draws that must not change when other rows come or go are made by it. */
+/* Returns a number for `id` that looks random, but depends only on the id, the seed and the stream. Different ids get
+ * different numbers. Draws that must not change when other rows come or go use this function. */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id);
 
-/* Even draw from 0 .. n-1, n > 0, without bias. */
+/* Draws a number from 0 to n-1 evenly and without bias; n > 0. */
 uint64_t dkvb__rng_below(struct dkvb__rng *rng, uint64_t n);
 
-/* Even draw from [0, 1), 53 bits. */
+/* Draws a number from [0, 1) evenly, with 53 bits. */
 double dkvb__rng_unit(struct dkvb__rng *rng);
 
-/* Standard normal draw by Marsaglia's polar method, with the library's own logarithm. */
+/* Draws a standard normal number by Marsaglia's polar method, with the library's own logarithm. */
 double dkvb__rng_gauss(struct dkvb__rng *rng);
 
-/* Draw `count` of 0 .. n-1 without replacement into `chosen`, in random order; count <= n. `scratch` has n elements. */
+/* Draws `count` of the numbers 0 to n-1 without replacement into `chosen`, in random order; count <= n. `scratch` has n
+ * elements. */
 void dkvb__rng_choose(struct dkvb__rng *rng, size_t n, size_t count, size_t *chosen, size_t *scratch);
 
 #endif

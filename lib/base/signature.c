@@ -1,5 +1,5 @@
-/* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells them by their first
- * bytes, so that a message can say what was given and how to make of it what is read. */
+/* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells the kinds apart by
+ * their first bytes. A message can then say which kind of file was given, and how to convert it to one that is read. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -21,7 +21,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file. A signature is `size` bytes at offset `at`; ways are NULL where none is known for the use. */
+/* A kind of file. The signature is `size` bytes at offset `at`. An instruction is NULL if none is known for that use.
+ */
 struct kind {
     const char *name;
     size_t at, size;
@@ -33,7 +34,7 @@ struct kind {
 #define EVERY(way) way, way, way
 #define EVERY_OF(way) .array = way, .picture = way, .weights = way
 
-/* Longer signatures of one start come first. */
+/* Order of the table: among signatures that begin alike, longer ones come first. */
 static const struct kind kinds[] = {
     {"a model of this library", SIGNATURE(0, "DKVB\r\n\x1A\n\2\0\0\0\1"), EVERY(NULL)},
     {"a file of this library", SIGNATURE(0, "DKVB\r\n\x1A\n"), EVERY(NULL)},
@@ -138,7 +139,7 @@ static const struct kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Kinds that more than a few fixed bytes tell. */
+/* Kinds of files that cannot be recognised by a few fixed bytes alone. */
 static const struct kind npz = {.name = "a NumPy archive (.npz)",
                                 .array = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
                                 .picture = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
@@ -180,7 +181,7 @@ static const struct kind utf16 = {
 static const struct kind csv = {.name = "text, perhaps CSV",
                                 .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
 
-/* True if `text` stands in the bytes, letters in any case. */
+/* True if the bytes contain `text`, ignoring case. */
 static bool holds(const unsigned char *start, size_t size, const char *text)
 {
     size_t length = strlen(text);
@@ -191,7 +192,8 @@ static bool holds(const unsigned char *start, size_t size, const char *text)
     return false;
 }
 
-/* A zip archive by the name of its first member: 30 bytes of header, whose length of the name is at 26. */
+/* Tells what a zip archive is by the name of its first member. The header has 30 bytes, with the length of the name at
+ * 26. */
 static const struct kind *zip_kind(const unsigned char *start, size_t size)
 {
     size_t length = size > 30 ? dkvb__read16(start + 26) : 0, end = 30 + length < size ? 30 + length : size;
@@ -209,8 +211,8 @@ static const struct kind *zip_kind(const unsigned char *start, size_t size)
     return &zip;
 }
 
-/* Control characters other than white space are in no text; bytes above 0x7F may be of any encoding, but text hardly
- * begins with one that begins no character of UTF-8. */
+/* Text has no control characters other than white space. Bytes above 0x7F may be of any encoding, but text hardly
+ * begins with a byte that cannot begin a UTF-8 character. */
 static bool is_text(const unsigned char *start, size_t size)
 {
     if (size > 0 && start[0] >= 0x80 && start[0] < 0xC2)
@@ -223,7 +225,7 @@ static bool is_text(const unsigned char *start, size_t size)
 
 static const struct kind *text_kind(const unsigned char *start, size_t size)
 {
-    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* behind a byte order mark */
+    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* text starts behind a byte order mark */
 
     while (at < size && memchr(" \t\r\n", start[at], 4))
         at++;
@@ -299,8 +301,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* The way to a file that the use reads; NULL if none is known. For this library's own files only what helps for every
- * use does. */
+/* Returns the instruction for converting a file to one that the use reads; NULL if none is known. A file of this
+ * library itself only gets instructions that hold for every use. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

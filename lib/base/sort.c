@@ -2,17 +2,19 @@
 
 #include <string.h>
 
-/* Doubles below 0 are turned round, the others put above them. */
+/* Doubles below 0 get their bits inverted, all others get the sign bit set. The results compare as integers in the
+ * order of the doubles. */
 uint64_t dkvb__key_of_double(double value)
 {
     uint64_t bits, sign = (uint64_t)1 << 63;
 
-    value += 0.0; /* -0 and 0 are equal */
+    value += 0.0; /* makes -0 equal to 0 */
     memcpy(&bits, &value, sizeof bits);
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* One pass over a byte of the keys; false, and nothing is moved, if all keys have the same byte there. */
+/* Makes one pass over a byte of the keys. If all keys have the same byte there, the function returns false and moves
+ * nothing. */
 static int pass(const struct dkvb__keyed *from, struct dkvb__keyed *to, size_t n, int shift)
 {
     size_t starts[257] = {0};

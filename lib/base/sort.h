@@ -4,17 +4,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Something with a number to sort it by. */
+/* An item and the number that it is sorted by. */
 struct dkvb__keyed {
     uint64_t key;
     size_t index;
 };
 
-/* A key in the order of doubles, -infinity to infinity; both zeros have the same. */
+/* Returns a key that sorts as the doubles do, from -infinity to infinity. Both zeros have the same key. */
 uint64_t dkvb__key_of_double(double value);
 
-/* Sort by key, ascending; what has the same key stays in order. `scratch` has n elements. Takes O(n), and no memory,
- * which qsort() may. */
+/* Sorts by key, ascending; items with the same key keep their order. `scratch` has n elements. The time is O(n), and no
+ * memory is allocated, unlike qsort(). */
 void dkvb__sort_keyed(struct dkvb__keyed *items, struct dkvb__keyed *scratch, size_t n);
 
 #endif

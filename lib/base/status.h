@@ -5,18 +5,19 @@
 
 #include "dkvb/status.h"
 
-/* Keep one line for dkvb_last_error() and hand the code back, so that a failing function ends in
- * `return dkvb__fail(...)`. No newline, no function name. Allocates nothing. */
+/* Stores one line for dkvb_last_error() and returns the code, so that a failing function ends in `return
+ * dkvb__fail(...)`. The line has no newline and no function name. The function allocates nothing. */
 dkvb_status dkvb__fail(dkvb_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* dkvb__fail(DKVB_EIO) with the path, what was attempted and what errno says. */
+/* Calls dkvb__fail(DKVB_EIO) with the path, the action that was attempted and the text of errno. */
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
 
-/* Copy the `given` options over `full`, which holds the defaults: only as many bytes as the caller knows. Bytes beyond
- * what this library knows must be zero. Both structs begin with `size_t struct_size`. */
+/* Copies the `given` options over `full`, which holds the defaults. Only the bytes that the caller's struct_size states
+ * are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
-/* For structs that the library fills in: copies at most the caller's struct_size bytes and keeps it. */
+/* Copies a result into a struct of the caller: at most the caller's struct_size bytes, and struct_size itself is kept.
+ */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
 
 #endif

@@ -1,5 +1,5 @@
-/* Canonical decomposition (Unicode Standard Annex 15): characters become the ones they are composed of, and those that
- * combine with one before them are put in order by their class. Two texts are the same if that gives the same. */
+/* Canonical decomposition (Unicode Standard Annex 15) replaces composed characters by their parts, and orders combining
+ * characters by their class. Two texts are the same if their decompositions are. */
 #include "base/unicode.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/checksum.h"
 
 struct decomposition {
-    uint32_t code, first, second; /* second is 0 for a character that is another name of one */
+    uint32_t code, first, second; /* `second` is 0 if the character is another name of `first` */
 };
 
 struct combining {
@@ -18,7 +18,7 @@ struct combining {
 
 enum {
     MAX_NAME = 1024,
-    MAX_CODES = 2 * MAX_NAME, /* two bytes give at most three characters, three at most four */
+    MAX_CODES = 2 * MAX_NAME, /* two bytes give at most three characters, three bytes at most four */
     HANGUL = 0xAC00,
     HANGUL_L = 0x1100,
     HANGUL_V = 0x1161,
@@ -65,7 +65,8 @@ static uint32_t class_of(uint32_t code)
     return low < sizeof combinings / sizeof *combinings && combinings[low].first <= code ? combinings[low].class : 0;
 }
 
-/* Append a character that does not decompose, before those of a higher class that wait for the next base. */
+/* Appends a character that does not decompose. The character goes before waiting characters of a higher class, which
+ * follow the same base. */
 static void append(struct codes *to, uint32_t code)
 {
     uint32_t class = class_of(code);
@@ -80,7 +81,7 @@ static void append(struct codes *to, uint32_t code)
     to->count++;
 }
 
-/* The second part of a decomposition never decomposes further; the first may, a few steps deep. */
+/* The second part of a decomposition never decomposes further. The first part may, a few steps deep. */
 static void decompose(struct codes *to, uint32_t code)
 {
     uint32_t seconds[8], depth = 0;
@@ -105,7 +106,7 @@ static void decompose(struct codes *to, uint32_t code)
             append(to, seconds[depth]);
 }
 
-/* Read UTF-8 that was checked; a byte that begins no character stands for itself. */
+/* Decomposes UTF-8 that was checked. A byte that begins no character stands for itself. */
 static void decompose_all(struct codes *to, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;

@@ -5,16 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Names compare as Unicode's canonical equivalence has it, so that "ä" written as one character equals "a" and a
- * diaeresis: file systems and keyboards differ in which they make. Both forms that are usual, NFC and NFD, are equal.
+/* Names are compared by Unicode's canonical equivalence, so that "ä" as one character equals "a" followed by a
+ * diaeresis. File systems and keyboards differ in which of the two they produce. The usual forms NFC and NFD of a name
+ * are equal.
  *
- * The tables are our own. A library for normalization would be one dependency more, or, left optional, names would be
- * found by one build and not by another. */
+ * The tables are the library's own. A normalization library would be one more dependency; as an optional one it would
+ * let one build find a name that another build does not find. */
 
 /* True if both texts, valid UTF-8, are the same name. Texts above 1,024 bytes are compared byte by byte. */
 bool dkvb__same_name(const char *a, const char *b);
 
-/* A number that is the same for the same names. */
+/* Returns a number that is equal for equal names. */
 uint64_t dkvb__name_key(const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* Unicode 14.0.0: made by tests/unicode/table.py. */
 /* clang-format off */
-/* A character and the one or two it is equal to; sorted. */
+/* A character, and the one or two characters that it is equal to; sorted. */
 static const struct decomposition decompositions[] = {
     {0x00C0, 0x0041, 0x0300}, {0x00C1, 0x0041, 0x0301}, {0x00C2, 0x0041, 0x0302}, {0x00C3, 0x0041, 0x0303},
     {0x00C4, 0x0041, 0x0308}, {0x00C5, 0x0041, 0x030A}, {0x00C7, 0x0043, 0x0327}, {0x00C8, 0x0045, 0x0300},
@@ -268,7 +268,7 @@ static const struct decomposition decompositions[] = {
     {0x1D164, 0x1D15F, 0x1D172}, {0x1D1BB, 0x1D1B9, 0x1D165}, {0x1D1BC, 0x1D1BA, 0x1D165}, {0x1D1BD, 0x1D1BB, 0x1D16E},
     {0x1D1BE, 0x1D1BC, 0x1D16E}, {0x1D1BF, 0x1D1BB, 0x1D16F}, {0x1D1C0, 0x1D1BC, 0x1D16F},
 };
-/* First and last of a range of characters that combine with the one before, and their class; sorted. */
+/* The first and last character of a range of combining characters, and their class; sorted. */
 static const struct combining combinings[] = {
     {0x0300, 0x0314, 230}, {0x0315, 0x0315, 232}, {0x0316, 0x0319, 220}, {0x031A, 0x031A, 232},
     {0x031B, 0x031B, 216}, {0x031C, 0x0320, 220}, {0x0321, 0x0322, 202}, {0x0323, 0x0326, 220},

@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "bottleneck/model.h"
 
-enum { STEPS = 60 }; /* of Newton's method at most */
+enum { STEPS = 60 }; /* limit of the steps of Newton's method */
 
-/* The power is drawn to 0 as by a normal distribution around it with a standard deviation of 1/2: some tens of rows say
- * nothing of it, thousands outweigh this. */
+/* The power is drawn to 0, as by a prior normal distribution with a standard deviation of 1/2. Some tens of rows hardly
+ * determine the power; thousands of rows outweigh this prior. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -54,7 +54,8 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* Mean distance of the other logits, and itself, from the largest; 0: all are the same, or one is not finite. */
+/* The spread of a row: the mean distance of the other logits from the largest. The spread is 0 if all logits are equal,
+ * or if one is not finite. */
 static double spread(const float *row, uint32_t classes)
 {
     double most = (double)row[largest(row, classes)], sum = 0.0;
@@ -71,7 +72,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
     return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
 }
 
-/* Largest probability at a temperature; `fall`: how fast it falls as the logarithm of the temperature rises. */
+/* The largest probability of a row at a temperature. `fall` tells how fast it falls as the logarithm of the temperature
+ * rises. */
 static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
 {
     double total = 0.0, moment = 0.0;
@@ -86,14 +88,14 @@ static double confidence(const float *row, uint32_t classes, size_t best, double
     return 1.0 / total;
 }
 
-/* Rows that a temperature matters to: their logits are not all the same. */
+/* Sums of a fit over the rows that a temperature matters to: rows whose logits are not all equal. */
 struct fitting {
     const float *logits;
     const int32_t *labels;
     size_t n;
     uint32_t classes;
-    double rows, mean;             /* how many; mean of the logarithms of their spreads */
-    double excess[2], slope[2][2]; /* of confidence; how it falls with the temperature and with the power */
+    double rows, mean;             /* number of these rows, and the mean of the logarithms of their spreads */
+    double excess[2], slope[2][2]; /* excess of confidence; its slopes along the temperature and along the power */
 };
 
 static double log_spread(const struct fitting *f, size_t r)
@@ -103,7 +105,7 @@ static double log_spread(const struct fitting *f, size_t r)
     return s > 0.0 ? dkvb__log(s) : NAN;
 }
 
-/* Sums over rows at temperatures of e^(at + power x), x the row's log(spread) less the mean of all. */
+/* Adds up the rows at temperatures of e^(at + power x), where x is the row's log(spread) minus the mean of all rows. */
 static void add_up(struct fitting *f, double at, double power)
 {
     memset(f->excess, 0, sizeof f->excess);
@@ -116,7 +118,8 @@ static void add_up(struct fitting *f, double at, double power)
         if (isnan(x))
             continue;
         excess = confidence(row, f->classes, best, dkvb__exp(at + power * x), &fall);
-        /* Right counts as a little less than 1, wrong as a little more than 0: (right + 1) / (rows + 2) in all. */
+        /* A right answer counts as a little less than 1, a wrong one as a little more than 0: (right + 1) / (rows + 2)
+         * in all. */
         excess -= ((best == (size_t)f->labels[r] ? f->rows : 0.0) + 1.0) / (f->rows + 2.0);
         f->excess[0] += excess;
         f->excess[1] += excess * x;
@@ -125,7 +128,7 @@ static void add_up(struct fitting *f, double at, double power)
         f->slope[1][1] += fall * x * x;
     }
     f->excess[1] -= power_pull * power;
-    f->slope[0][0] += 1e-9; /* all certain, or all undecided: a long way in the direction of the excess */
+    f->slope[0][0] += 1e-9; /* if all rows are certain, or all undecided, the step is long */
     f->slope[1][1] += power_pull;
 }
 
@@ -135,9 +138,10 @@ static double within(double x, double least, double most)
 }
 
 /*
- * Both sums of excess are 0 in one place only: they are the slopes of a function of (at, power) that is concave, since
- * confidence falls as a row's temperature rises and the logarithm of that is linear in both. Newton's method finds it
- * in five to seven steps. Steps are limited, and the limit is halved where one went too far.
+ * The fit seeks the one place where both sums of excess are 0. The sums are the slopes of a concave function of (at,
+ * power), since confidence falls as a row's temperature rises, and the logarithm of the temperature is linear in both.
+ * Newton's method finds the place in five to seven steps. The length of a step is limited, and the limit is halved
+ * after a step that went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

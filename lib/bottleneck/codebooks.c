@@ -51,9 +51,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 }
 
 /*
- * Draw signs and order. Each round is one transform of all outputs; keys take runs of `width` outputs of a shuffled
- * round, so that no codebook has an output twice. Keys that are wider than a round take several rounds, one after the
- * other.
+ * Draws the signs and the order of the projection. Each round is one transform of all outputs. Keys take runs of
+ * `width` outputs of a shuffled round, so that no codebook has an output twice. Keys that are wider than a round take
+ * several rounds, one after the other.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -63,7 +63,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
     while (size < s->input_dim)
         size *= 2;
     width = s->key_dim < size ? s->key_dim : size;
-    runs = (s->key_dim + size - 1) / size; /* of a codebook */
+    runs = (s->key_dim + size - 1) / size; /* runs of a codebook */
     per_round = size / width;
     cb->round_size = size;
     cb->rounds = (s->codebooks * runs + per_round - 1) / per_round;
@@ -237,7 +237,7 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Norms of one codebook's keys; those past the last key are dead. */
+/* Computes the norms of one codebook's keys. Places past the last key are dead. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -306,7 +306,8 @@ static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkv
     return DKVB_OK;
 }
 
-/* Keys in steps, rounded. Scales that were not given follow from the keys as they would from rows. */
+/* Rounds the keys of a caller to steps. Scales that were not given are found from the keys, as they would be from rows.
+ */
 static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
 {
     const struct dkvb__shape *s = &cb->shape;

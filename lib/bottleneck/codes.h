@@ -6,47 +6,47 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Codes come from callers: nothing is looked up by them before one of these. */
+/* Checks of codes that come from callers. No code is used as an index before one of these checks. */
 
-/* DKVB_EINVAL if a code, [n][codebooks][k], names a key that does not exist. */
+/* Returns DKVB_EINVAL if a code, [n][codebooks][k], names a key that does not exist. */
 dkvb_status dkvb__check_code_range(const uint16_t *codes, uint32_t k, size_t n, uint32_t codebooks, uint32_t keys);
 
-/* Checks codes as above, and returns DKVB_EMISMATCH if k is not that of the model. */
+/* Checks codes as dkvb__check_code_range() does, and returns DKVB_EMISMATCH if k is not that of the model. */
 dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n);
 
-/* Checks codes as above, and returns DKVB_EMISMATCH if they name masked or purged pairs. */
+/* Checks codes as dkvb__check_codes() does, and returns DKVB_EMISMATCH if they name masked or purged pairs. */
 dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    const struct dkvb__run *run);
 
 /*
- * Packed codes, as codes files hold them. A code takes `bits` bits, the lowest first: bit j of code i is bit
- * (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every row starts at a byte of its own; the bits left over
- * in its last byte are 0. DKVB_CODE_NONE is stored as the number of keys.
+ * Codes packed as codes files hold them. A code takes `bits` bits, the lowest first: bit j of code i is bit (i * bits +
+ * j) % 8 of byte (i * bits + j) / 8 of its row. Every row starts at a byte of its own, and the unused bits of its last
+ * byte are 0. DKVB_CODE_NONE is stored as the number of keys.
  */
 
-/* Bits of a code of `keys` keys: enough for keys - 1, or for `keys` where some code is none; at least 1. */
+/* Number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least 1. */
 unsigned dkvb__code_bits(uint32_t keys, bool any_none);
 
 /* True if one of these codes is DKVB_CODE_NONE. */
 bool dkvb__codes_any_none(const uint16_t *codes, size_t count);
 
-/* Bytes of a packed row of `count` codes. */
+/* Number of bytes of a packed row of `count` codes. */
 static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
 {
     return ((uint64_t)count * bits + 7) / 8;
 }
 
-/* Codes of a codeset's rows, [n][codebooks][k]. */
+/* Shape of the packed codes of a codeset's rows, [n][codebooks][k]. */
 struct dkvb__packing {
     uint32_t codebooks, k, keys;
     unsigned bits;
 };
 
-/* to: uint8_t[n][packed size]. Codes are in range. */
+/* Packs codes that are in range. to: uint8_t[n][packed size]. */
 void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
                       const struct dkvb__run *run);
 
-/* DKVB_EINVAL, naming the row, for a code that names no key or for bits left over that are not 0. */
+/* Unpacks codes. DKVB_EINVAL names the first row with a code that names no key, or with unused bits that are not 0. */
 dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
                                const struct dkvb__packing *packing, const struct dkvb__run *run);
 

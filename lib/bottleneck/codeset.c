@@ -1,4 +1,4 @@
-/* Codesets: rows' ids, labels, codes and features in two parts, and the sessions that trained on them. */
+/* Codesets hold rows in two parts, with ids, labels, codes and features, and the sessions of training on these rows. */
 #include "bottleneck/codeset.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@
 #include "dkvb/search.h"
 
 enum {
-    TEMPERATURE_LOGITS = 1 << 22, /* that a temperature is fitted on: half a second's exponentials */
-    TEMPERATURE_LEAST = 1024      /* rows, however many classes there are */
+    TEMPERATURE_LOGITS = 1 << 22, /* limit of the logits of a fit: half a second's exponentials */
+    TEMPERATURE_LEAST = 1024      /* least number of rows of a fit, however many classes there are */
 };
 
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
@@ -76,7 +76,7 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
     return rc;
 }
 
-/* Release the arrays of a part; it is empty afterwards. */
+/* Releases the arrays of a part, which is empty afterwards. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
     for (size_t i = 0; rows->names && i < rows->capacity; i++)
@@ -105,7 +105,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 double dkvb__hold_out_place(uint64_t id)
 {
-    /* A seed of its own: which rows are held out has nothing to do with the order of training. */
+    /* Seed of the held-out rows. This seed differs from all other seeds, so that the held-out rows and the order of
+     * training are independent. */
     static const uint64_t seed = 0x68656C64206F7574; /* "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
@@ -184,17 +185,17 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part)
                       part_names[part]);
 }
 
-/* Rows on their way into a part. */
+/* Rows that are being added to a part. */
 struct addition {
     dkvb_codeset *set;
     uint32_t part;
     const dkvb_codeset_rows *from;
     bool keep_features;
-    struct dkvb__keyed *order, *scratch; /* [n], by ascending id; `scratch` only for sorting */
-    char **names;                        /* [n], copies for the part where names are kept; else NULL */
+    struct dkvb__keyed *order, *scratch; /* [n], by ascending id; `scratch` is for sorting only */
+    char **names;                        /* [n], copies of the names, if the part keeps names; else NULL */
 };
 
-/* Whether the part keeps features: its rows say so, or for the first rows the option. */
+/* Decides whether the part keeps features: as its rows do, or for the first rows as the option says. */
 static dkvb_status settle_features(struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -221,7 +222,8 @@ static dkvb_status settle_features(struct addition *a)
     return DKVB_OK;
 }
 
-/* Names are kept for all rows of a codeset or for none, and say what the ids say. */
+/* Takes the names of added rows. A codeset keeps names for all of its rows or for none, and every name must agree with
+ * its row's id. */
 static dkvb_status take_names(struct addition *a)
 {
     const struct dkvb__row_names *how = &a->set->names;
@@ -242,7 +244,7 @@ static dkvb_status take_names(struct addition *a)
     return a->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu rows", x->n);
 }
 
-/* Everything about the rows but their ids. */
+/* Checks everything about the added rows except their ids. */
 static dkvb_status check_rows(const struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -305,7 +307,7 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merge from the largest id down: every row is moved at most once, and room is made before it is used. */
+/* Merges from the largest id down. Every row is moved at most once, and the room for it was made before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -375,7 +377,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    if (!rc && rows->n == 0) { /* arrays that an earlier content left behind may be of another type */
+    if (!rc && rows->n == 0) { /* arrays of earlier rows may be of another type */
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
         rows->columns = a.keep_features ? x.columns : 0;
@@ -477,7 +479,7 @@ dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model 
     return rc;
 }
 
-/* Index of an id among ascending ones, or n. */
+/* Returns the index of an id among ascending ones, or n. */
 static size_t find(const uint64_t *ids, size_t n, uint64_t id)
 {
     size_t low = 0, high = n;
@@ -551,7 +553,7 @@ size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-/* Rows leave where gone[r] is 1. What lies behind the last row afterwards is overwritten. */
+/* Removes the rows for which gone[r] is 1. The memory behind the last remaining row is overwritten. */
 static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
     size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
@@ -643,8 +645,8 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Mark the rows of a new session; bit: of the session in a row's `sessions`. All ids are looked up before one is used.
- */
+/* Marks the rows of a new session. `bit` is the session's bit in a row's `sessions`. All ids are looked up before any
+ * row is marked. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -687,7 +689,7 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
     session->training.report = NULL;
     session->training.user = NULL;
     session->training.ids = NULL;
-    session->training.relearn = 0; /* of the model's journal, not of how values are trained */
+    session->training.relearn = 0; /* belongs to the model's journal; it does not change how values are trained */
     set->sessions++;
     return DKVB_OK;
 }
@@ -714,7 +716,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    for (size_t r = 0; r < rows->n; r++) /* nothing is half recorded */
+    for (size_t r = 0; r < rows->n; r++) /* a failure takes back every mark */
         rows->sessions[r] &= ~bit;
     set->sessions--;
     return rc;
@@ -800,7 +802,7 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
     }
 }
 
-/* The `top_k` nearest keys of a row that are live for the model, of `depth` that its code has. */
+/* Finds the `top_k` nearest keys of a row that the model has alive, among the `depth` keys of its code. */
 static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
 {
     for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {
@@ -817,7 +819,8 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem)
 {
-    /* A seed of its own: the draw has nothing to do with the order of training or with holding out. */
+    /* Seed of the draw of rows for a temperature. This seed differs from all other seeds, so that the draw is
+     * independent of the order of training and of the held-out rows. */
     static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;

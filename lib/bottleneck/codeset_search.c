@@ -1,4 +1,5 @@
-/* Codesets of features: rows are searched when they are added, or when a file stored only their features. */
+/* Codesets of features: their rows are searched when they are added, or after loading a file that stored only features.
+ */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,9 +12,9 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-enum { CHUNK = 4096 }; /* rows that are searched, or handed on, at a time */
+enum { CHUNK = 4096 }; /* number of rows that are searched, or handed on, at a time */
 
-/* Progress of several searches told as one: `done` rows of `total`. Each search by itself is quiet. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches report nothing. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -39,7 +40,7 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Codes of the features of a part, into codes that have room for them. */
+/* Searches the features of a part. The arrays for the codes are allocated already. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -58,7 +59,7 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Whether a part is to be searched; DKVB_EMISMATCH if it cannot be. */
+/* Tells whether a part still has to be searched. DKVB_EMISMATCH says that it cannot be. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;
@@ -106,17 +107,17 @@ dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, uin
     return rc;
 }
 
-/* Rows with features on their way in. */
+/* Rows with features that are being added. */
 struct filling {
     dkvb_codeset *set;
     const dkvb_codebooks *cb;
     dkvb_codeset_source from;
     struct told told;
-    struct dkvb__keyed *order; /* [n], by ascending id: added in this order, no row is moved twice */
-    uint8_t *gone;             /* [rows of the larger part, new ones included], scratch */
-    uint64_t *all;             /* [n], ids, to take rows out again after a failure */
+    struct dkvb__keyed *order; /* [n], by ascending id: in this order, no row is moved twice */
+    uint8_t *gone;             /* [rows of the larger part, new rows included], scratch */
+    uint64_t *all;             /* [n], ids for removing the rows again after a failure */
 
-    /* One chunk. */
+    /* Buffers for one chunk of rows. */
     float *x;
     uint64_t *ids;
     int32_t *labels;
@@ -140,7 +141,7 @@ static void filling_free(struct filling *f)
     dkvb__free(mem, f->names);
 }
 
-/* Every row is looked at before one is added, so that messages name it by its number. */
+/* Every row is checked before any row is added, so that messages name a row by its number. */
 static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scratch)
 {
     const dkvb_codeset_source *from = &f->from;
@@ -196,7 +197,7 @@ static bool is_of(const struct filling *f, size_t row, uint32_t part)
     return f->from.held_out ? f->from.held_out[row] == part : part == DKVB_PART_TRAINING;
 }
 
-/* The first `count` rows of a chunk are those to add. */
+/* Adds the first `count` rows of a chunk to a part. */
 static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uint32_t dtype)
 {
     const struct dkvb__coderows *to = &f->set->part[part];
@@ -228,7 +229,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
-    if (narrowest > dtype) /* types are numbered by what they hold */
+    if (narrowest > dtype) /* type numbers ascend with the range that a type holds */
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
                           dkvb_name(DKVB_NAME_DTYPE, dtype));
     for (size_t i = 0; !rc && i < f->from.n; i++) {
@@ -278,7 +279,7 @@ dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *c
     narrowest = dkvb__narrowest(f.from.x, f.from.n * f.from.dim);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = add_part(&f, p, narrowest);
-    if (rc) /* all ids were new, so these are rows that were added here */
+    if (rc) /* all ids were new, so these rows were added by this call */
         (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
     filling_free(&f);
     return rc;

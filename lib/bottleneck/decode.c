@@ -26,7 +26,7 @@ static int32_t argmax(const float *logits, size_t classes)
     return (int32_t)best;
 }
 
-/* Rows being decoded; `labels` or `logits` may be NULL. */
+/* Rows that are being decoded; `labels` or `logits` may be NULL. */
 struct decoding {
     const dkvb_model *model;
     const uint16_t *codes;
@@ -35,7 +35,7 @@ struct decoding {
     float *logits;
     double *sums;  /* [threads][L] */
     float *group;  /* [threads][L] */
-    float *answer; /* [threads][L], in place of `logits` */
+    float *answer; /* [threads][L], used in place of `logits` */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -99,7 +99,7 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
     return rc;
 }
 
-/* Search and decode tile by tile: codes of one tile are all that is held. */
+/* Searches and decodes tile by tile, so that only the codes of one tile are held in memory. */
 static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, const float *x, size_t n, int32_t *labels,
                                  float *logits, uint16_t *codes)
 {
@@ -169,7 +169,7 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Insert class l among the first `count` of the best; ties stay with the lower class. */
+/* Inserts class l among the best `count` classes. In a tie the lower class comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

@@ -9,9 +9,9 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* of a block */
+enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* limits of a block */
 
-/* Progress of one block, told as a part of all rows. */
+/* Progress of one block, reported as a part of all rows. */
 struct told {
     dkvb_run_options all;
     uint64_t before, total;
@@ -25,7 +25,8 @@ static int tell(void *user, uint64_t done, uint64_t total)
     return t->all.progress(t->all.user, t->before + done, t->total);
 }
 
-/* Labels, numbers and codes of all rows, before a block is answered: so a message names a row by its own number. */
+/* Checks labels, numbers and codes of all rows before the first block is answered, so that a message names a row by its
+ * own number. */
 static dkvb_status check(const dkvb_model *model, const float *x, const uint16_t *codes, const int32_t *labels,
                          size_t n, const dkvb_run_options *opts)
 {
@@ -44,7 +45,7 @@ static dkvb_status check(const dkvb_model *model, const float *x, const uint16_t
     return rc ? rc : dkvb__check_finite(&run, x, n, model->codebooks->shape.input_dim, "features");
 }
 
-/* `loss` of the report is a sum until all rows are in. */
+/* Counts the answers of a block. `loss` of the report is a sum until all rows are counted. */
 static void count(const dkvb_model *model, const int32_t *labels, const int32_t *answers, const float *logits, size_t n,
                   dkvb_evaluation *e)
 {

@@ -8,8 +8,8 @@
 
 enum {
     TILE = DKVB__LANES,
-    GROUP_BYTES = 256 << 20, /* of projected rows that are held at a time */
-    SCALE_ROWS = 4096,       /* rows that the scales follow from */
+    GROUP_BYTES = 256 << 20, /* limit of the projected rows in memory, bytes */
+    SCALE_ROWS = 4096,       /* number of rows that the scales are found from */
     CENTER_COLUMNS = 64,     /* columns in one task */
     CENTER_ROWS = 16384      /* rows between two reports */
 };
@@ -18,7 +18,8 @@ void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
     uint32_t keys = 1024, dim = 16;
 
-    /* Four rows a key and more, but for a few rows up to a key a row: docs/method.md has what that is worth. */
+    /* The rule is at least four rows for each key; with few rows it is up to one key for each row. docs/method.md tells
+     * what that is worth. */
     while (keys > 1 && keys > rows / 4 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
@@ -72,23 +73,23 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
-/* Key placement at work: codebooks are taken in groups, so that the projected rows of a group fit in memory. */
+/* State of a key placement. Codebooks are taken in groups, so that the projected rows of a group fit in memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     const float *x; /* [][m] */
-    size_t *pick;   /* [n], rows of x that are used; NULL: the first n */
-    size_t n;       /* rows that are used */
+    size_t *pick;   /* [n], numbers of the rows of x that are used; NULL: the first n rows */
+    size_t n;       /* number of rows that are used */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* [threads] */
     int8_t *rows;                 /* [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes;        /* of one codebook in `rows` */
-    size_t group;                 /* units in a group */
-    size_t first;                 /* codebook that the present group begins with */
+    size_t codebook_bytes;        /* bytes of one codebook in `rows` */
+    size_t group;                 /* number of units in a group */
+    size_t first;                 /* first codebook of the present group */
     float *growing, *use;         /* keys being placed, [C][K][d], and their use, [C][K] */
-    bool step;                    /* all rows are one step of keys that grow */
-    atomic_size_t placed;         /* codebooks of the present group */
+    bool step;                    /* all rows form one step of keys that grow */
+    atomic_size_t placed;         /* finished codebooks of the present group */
     atomic_bool stop;             /* the caller wants to cancel */
 };
 
@@ -104,8 +105,8 @@ static void placement_end(struct placement *w)
     dkvb__projector_free(&w->projector);
 }
 
-/* Draw the rows that are used, in ascending order: each is taken with the share of rows still wanted among those left
- * (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
+/* Draws the rows that are used, in ascending order. Each row is taken with the probability rows still wanted / rows
+ * left (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
 static dkvb_status draw_rows(struct placement *w, size_t rows)
 {
     size_t wanted = (size_t)w->options->rows_per_key * w->options->keys, taken = 0;
@@ -170,7 +171,7 @@ static void place_codebook(void *context, size_t i, unsigned worker)
 
     if (atomic_load_explicit(&w->stop, memory_order_relaxed))
         return;
-    p->run = worker == 0 ? &w->run : NULL; /* the calling thread */
+    p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report */
     p->codebooks_done = w->first + atomic_load_explicit(&w->placed, memory_order_relaxed);
     p->codebooks = s->codebooks;
     p->stop = &w->stop;
@@ -191,7 +192,7 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Units [first, first + group): all rows are projected, then keys placed codebook by codebook. */
+/* Places the units [first, first + group): all rows are projected, then keys are placed codebook by codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
     const struct dkvb__projector *p = &w->projector;
@@ -232,7 +233,7 @@ static dkvb_status place_keys(struct placement *w)
 
 struct centering {
     const struct placement *w;
-    size_t first, end; /* rows, of those that are used */
+    size_t first, end; /* range among the rows that are used */
     double *sum;       /* [m] */
 };
 
@@ -251,7 +252,7 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* center = mean of the rows; each column is summed in row order in double precision. */
+/* Computes the centre, which is the mean of the rows. Each column is summed in row order in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
@@ -261,7 +262,7 @@ static dkvb_status find_center(struct placement *w)
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    for (; !rc && s.end < w->n; s.first = s.end) { /* rows of a file come from the disk here: seconds for a million */
+    for (; !rc && s.end < w->n; s.first = s.end) { /* reading rows from disk takes seconds for a million */
         s.end = w->n - s.first < CENTER_ROWS ? w->n : s.first + CENTER_ROWS;
         dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
         rc = dkvb__report(&w->run, 0, cb->shape.codebooks);
@@ -272,13 +273,13 @@ static dkvb_status find_center(struct placement *w)
     return rc;
 }
 
-/* Preparation of rows before a search: centre, whitening, scales; and the usual lengths of rows. */
+/* Finds the preparation of rows before a search: centre, whitening, scales, and the usual lengths of rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity;
     dkvb_status rc = find_center(w);
 
-    /* Rows are looked at first, so that a number that is not finite is named. */
+    /* Rows are checked first, so that the message can name the row of a number that is not finite. */
     for (size_t first = 0, rows; !rc && w->cb->whitening && first < w->n; first += rows) {
         rows = w->n - first < n ? w->n - first : n;
         for (size_t r = first; !rc && r < first + rows; r++) {
@@ -319,7 +320,7 @@ static dkvb_status new_growth(dkvb_codebooks *cb)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u keys that grow", cb->shape.codebooks, cb->shape.keys);
 }
 
-/* Round what has grown, and freeze. */
+/* Rounds the keys that have grown, and freezes the codebooks. */
 static void finish(dkvb_codebooks *cb)
 {
     size_t count = (size_t)cb->shape.keys * cb->shape.key_dim;
@@ -395,16 +396,16 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
         return rc;
     }
     *cb->options = o;
-    cb->options->allocator = NULL; /* copied to cb->mem; the caller's struct may go */
+    cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of it */
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step is the batch, and */
-    cb->options->rows_per_key = 0; /* uses all of its rows */
+    cb->options->batch = 0;        /* a step has no batches: all of its rows are one, and */
+    cb->options->rows_per_key = 0; /* all of them are used */
     *out = cb;
     return DKVB_OK;
 }
 
-/* One step on copies of the keys and their use, which then take their place: a cancelled step leaves no trace. The
- * first step finds what prepares rows, and draws the keys that it then moves. */
+/* Makes one step on copies of the keys and their use, which then replace the originals, so that a cancelled step
+ * changes nothing. The first step finds the preparation of rows, and draws the keys that it then moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

@@ -84,7 +84,8 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
-/* Values that are still all zero have nothing to erase, and mostly lie in pages that no memory stands behind yet. */
+/* Frees the values, and erases them unless all are still zero. Zero values hold nothing to erase, and most of their
+ * pages were never given memory by the system. */
 static void free_values(dkvb_model *m)
 {
     if (m->blank)
@@ -142,7 +143,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    dkvb__erase(record, sizeof *record); /* the salt */
+    dkvb__erase(record, sizeof *record); /* the record holds the salt of a commitment */
 }
 
 void dkvb__training_free(dkvb_model *model)
@@ -267,14 +268,14 @@ dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, do
     return DKVB_OK;
 }
 
-/* Copy rows of `from_size` bytes to the starts of rows of `to_size`. */
+/* Copies rows of `from_size` bytes to the starts of rows of `to_size` bytes. */
 static void spread_rows(char *to, const char *from, size_t rows, size_t to_size, size_t from_size)
 {
     for (size_t i = 0; i < rows; i++)
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
-/* Arrays of a model that is to have more classes; those that are not needed are NULL. */
+/* New arrays of a model that gets more classes. Arrays that are not needed are NULL. */
 struct widened {
     void *values;
     char **names;
@@ -340,7 +341,7 @@ dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at
                       dkvb__value_type_name(dtype));
 }
 
-/* Values of one type into memory for another, a few at a time. */
+/* Converts all values to another type, a few at a time, into the memory at `to`. */
 static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, size_t count)
 {
     float part[1024];
@@ -356,7 +357,7 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
     return DKVB_OK;
 }
 
-/* Memory for all values in another type, in the place of those that are there: with them, or zeros. */
+/* Replaces the model's values by an array of another type. The array holds the converted values, or zeros. */
 static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
 {
     size_t count, size = dkvb__value_size(dtype);
@@ -433,7 +434,7 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-/* Put a copy of the text in place of the one in `*slot`; none in place of "" and NULL. */
+/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL for "" and NULL. */
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
@@ -513,7 +514,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Names of classes from `count` on stay, so none of the new ones may be the same. */
+/* Checks new names against the names of the classes from `count` on. Names of other classes stay, so no new name may
+ * equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)
@@ -558,7 +560,7 @@ dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *nam
     return rc;
 }
 
-/* Digits only, as an index that the model has; false for anything else. */
+/* Reads a word of digits only as the index of a class of the model. The result is false for any other word. */
 static bool take_index(const dkvb_model *model, const char *word, uint32_t *label)
 {
     uint64_t number = 0;

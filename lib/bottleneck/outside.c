@@ -9,10 +9,10 @@
 #include "base/status.h"
 
 enum {
-    ODD_SHARE = 20,       /* one key row in so many may be odd at each end, and sets no limit */
-    ROOM = 4,             /* how far beyond the usual lengths a row may be */
-    CUT_SHARE = 5,        /* of a row's numbers at an end of the scale: no usual row has as many */
-    END = 2 * DKVB__STEPS /* rows are kept times -2 */
+    ODD_SHARE = 20,       /* one key row in so many may be odd at each end, and is left out of the limits */
+    ROOM = 4,             /* factor by which a row's length may exceed the usual lengths */
+    CUT_SHARE = 5,        /* limit of the share of a row's numbers at an end of the scale; usual rows stay below */
+    END = 2 * DKVB__STEPS /* the end of the scale, times 2 as rows are kept times -2 */
 };
 
 double dkvb__row_length(const float *x, size_t width)
@@ -34,7 +34,7 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the lengths of %zu rows", n);
     for (size_t r = 0; r < n; r++) {
         memcpy(&order[r].key, &lengths[r],
-               sizeof lengths[r]); /* bits of doubles that are not negative ascend as they do */
+               sizeof lengths[r]); /* the bits of doubles that are not negative sort as the doubles do */
         order[r].index = r;
     }
     dkvb__sort_keyed(order, order + n, n);
@@ -51,7 +51,7 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads)
     enum { BYTES = DKVB__LANES * 4, MOST = 255 };
 
     for (size_t first = 0, end; first < quads; first = end) {
-        uint8_t count[BYTES] = {0}; /* a vector of them, and no overflow */
+        uint8_t count[BYTES] = {0}; /* the counts fit one vector and do not overflow */
 
         end = quads - first < MOST ? quads : first + MOST;
         for (size_t q = first; q < end; q++)

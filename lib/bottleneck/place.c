@@ -1,6 +1,7 @@
 /*
- * Keys by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv 1711.00937,
- * appendix A.1) and in the bottleneck's papers. With n_j rows of a batch, of sum s_j, nearest to key j:
+ * Key placement by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv
+ * 1711.00937, appendix A.1) and in the bottleneck's papers. Of the rows of a batch, n_j with the sum s_j are nearest to
+ * key j:
  *
  *     N_j   <- decay N_j + (1 - decay) n_j
  *     m_j   <- decay m_j + (1 - decay) s_j
@@ -10,9 +11,9 @@
  *
  *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j.
  *
- * Rows are the bytes that a search sees, so sums of rows are exact; keys are floats in steps of the scale while they
- * move, and rounded whenever rows look for the nearest. A key that is hardly used any more represents nobody: it is
- * placed again on a row of the batch.
+ * Rows are the bytes that a search sees, so sums of rows are exact. Keys are floats in steps of the scale while they
+ * move; they are rounded whenever rows are assigned to the nearest key. A key that hardly any row uses is placed again,
+ * on a row of the batch.
  */
 #include <string.h>
 
@@ -21,7 +22,7 @@
 
 enum {
     TILE = DKVB__LANES,
-    PULSE_ROWS = 1024 /* between two reports: some hundredths of a second at the most keys */
+    PULSE_ROWS = 1024 /* rows between two reports: some hundredths of a second with the most keys */
 };
 
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
@@ -50,13 +51,13 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
     return p->order && p->scratch && p->keys && p->norms && p->tile && p->scores && p->sum && p->count;
 }
 
-/* Where a row begins among tiles: its quads follow at a distance of a tile's. */
+/* The first quad of a row among tiles. The row's next quads follow at the distance of a tile's quad. */
 static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, size_t r)
 {
     return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;
 }
 
-/* Row r, in steps. */
+/* Reads row r, in steps. */
 static void read_row(const struct dkvb__placer *p, const int8_t *rows, size_t r, float *to)
 {
     const int8_t *row = row_at(p, rows, r);
@@ -74,7 +75,7 @@ void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, 
     }
 }
 
-/* Tell how far all is, and whether to go on. */
+/* Reports progress, and returns whether to continue. */
 static bool goes_on(const struct dkvb__placer *p)
 {
     if (atomic_load_explicit(p->stop, memory_order_relaxed))
@@ -84,7 +85,7 @@ static bool goes_on(const struct dkvb__placer *p)
     return !atomic_load_explicit(p->stop, memory_order_relaxed);
 }
 
-/* Nearest key of each row of the batch; their numbers and sums by key. */
+/* Assigns each row of the batch to its nearest key; the function counts and sums the rows of each key. */
 static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
 {
     size_t quads = dkvb__quads(p->shape->key_dim), dim = p->shape->key_dim;
@@ -163,7 +164,7 @@ void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, flo
     dkvb__place_sample(p, rows, key, use, rng);
     for (uint32_t pass = 0; pass < p->options->passes; pass++) {
         dkvb__rng_choose(rng, p->n, p->n, p->order, p->scratch);
-        /* A short batch at the end would pull the averages down: those rows wait for another pass. */
+        /* A short batch at the end of a pass would pull the averages down, so its rows wait for another pass. */
         for (size_t first = 0; first + p->batch <= p->n; first += p->batch)
             dkvb__ema_step(p, rows, p->order + first, p->batch, p->options->decay, key, use, rng);
     }

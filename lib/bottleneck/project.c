@@ -11,11 +11,11 @@
 
 enum {
     TILE = DKVB__LANES,
-    CHUNK = 64,                /* rows in one task of a scan */
-    PREPARED_BYTES = 32 << 20, /* of prepared rows at a time */
+    CHUNK = 64,                /* number of rows in one task of a scan */
+    PREPARED_BYTES = 32 << 20, /* limit of the prepared rows in memory, bytes */
 };
 
-/* Lower *lowest to `row`; workers may race for it. */
+/* Lowers *lowest to `row`; several workers may do so at once. */
 static void lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);
@@ -27,7 +27,7 @@ static void lower(atomic_size_t *lowest, size_t row)
 struct scan {
     const float *x;
     size_t n, width;
-    atomic_size_t bad; /* lowest row seen with a number that is not finite */
+    atomic_size_t bad; /* lowest row with a number that is not finite */
 };
 
 static void scan_chunk(void *context, size_t task, unsigned worker)
@@ -85,7 +85,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->unit_codebooks = dim < size ? size / dim : 1;
     p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
     p->tile_bytes = dkvb__quads(dim) * TILE * 4;
-    /* A task prepares a tile, by two copies of its rows, or transforms one and takes a codebook's numbers from it. */
+    /* A task either prepares a tile, with two copies of its rows, or transforms a tile and takes a codebook's numbers
+     * from it. */
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
@@ -109,7 +110,7 @@ void dkvb__projector_free(struct dkvb__projector *p)
     p->lengths = NULL;
 }
 
-/* Start of the sums in the product with a whitening. */
+/* The sums of a product with the whitening matrix start from zeros. */
 static const float zeros[DKVB__MAX_WHITENED];
 
 struct preparation {
@@ -117,7 +118,7 @@ struct preparation {
     const float *x;
     const size_t *pick;
     size_t n;
-    atomic_size_t not_finite, too_large; /* lowest rows of their kind */
+    atomic_size_t not_finite, too_large; /* lowest row of each kind */
 };
 
 static const float *row_of(const struct preparation *j, size_t r)
@@ -125,7 +126,7 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* y = W (x - center) of a tile's rows, float[rows][m] at `y`; the other half of the scratch holds what is multiplied.
+/* Computes y = W (x - center) for a tile's rows, float[rows][m] at `y`. The other half of the scratch holds x - center.
  */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
@@ -154,7 +155,7 @@ static float *center_tile(const struct preparation *j, size_t first, size_t rows
     return y + TILE * m;
 }
 
-/* Squares are summed in double precision in ascending order. Outputs of a transform are at most |y| sqrt(size). */
+/* Squares are summed in double precision in ascending order. The outputs of a transform are at most |y| sqrt(size). */
 static bool scale_row(const dkvb_codebooks *cb, float *y)
 {
     double sum = 0.0, length;
@@ -213,13 +214,13 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* The numbers of codebook c in one tile, float[d][16] at `q`. `h`: the outputs of round *done. */
+/* Takes the numbers of codebook c in one tile to `q`, float[d][16]. `h` holds the outputs of round *done. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    int shift = __builtin_ctzll(size); /* a power of two: dividing by it would take longer than the rest */
+    int shift = __builtin_ctzll(size); /* size is a power of two; a division would take longer than the rest */
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
         size_t round = order[i] >> shift;
@@ -245,7 +246,7 @@ struct projection {
     size_t n;
 };
 
-/* Numbers outside the scale, of rows `first` and on. */
+/* Counts the numbers outside the scale, for the rows from `first` on. */
 static void count_saturated(const struct projection *j, const float *q, float scale, size_t first)
 {
     const float most = (float)DKVB__STEPS + 0.5f;
@@ -301,14 +302,14 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
     uint32_t bin = 0, bits;
     float size;
 
-    /* Where nearly all numbers are 0, those that are not decide. */
+    /* If nearly all numbers are 0, the quantile is found among the others. */
     while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
         bin++;
     if (bin == 0)
         return 1.0f;
     bits = (bin + 1) << 19;
     memcpy(&size, &bits, sizeof size);
-    size = isfinite(size) ? size : FLT_MAX; /* keys of a caller may be as large, and no scale is 0 */
+    size = isfinite(size) ? size : FLT_MAX; /* the keys of a caller may be this large, and no scale may be 0 */
     return size > 1e-30f ? 36.0f / size : 36.0f / 1e-30f;
 }
 
@@ -326,7 +327,7 @@ static void scale_unit(void *context, size_t unit, unsigned worker)
     struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
     float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
     size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
-    size_t whole = j->n / TILE; /* rows past the last whole tile are few, and only count where there is no other */
+    size_t whole = j->n / TILE; /* rows past the last whole tile are few; they count only if there is no whole tile */
 
     memset(sizes, 0, j->unit * sizeof *sizes);
     for (size_t tile = 0; tile < (whole ? whole : 1); tile++) {
@@ -354,7 +355,7 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* Bytes in tiles on their way to int8_t[n][C][d]. */
+/* Copies bytes from tiles to int8_t[n][C][d]. */
 struct copying {
     const struct dkvb__projector *p;
     const int8_t *tiles; /* [C][capacity / 16][quads][16][4], each number times -2 */
@@ -362,8 +363,8 @@ struct copying {
     size_t n;
 };
 
-/* Some codebooks at a time, so that a row's part fills whole lines of the cache. A byte s = -2 r becomes r four at a
- * time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
+/* Copies some codebooks at a time, so that a row's part fills whole lines of the cache. Bytes s = -2 r become r four at
+ * a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)
 {
     enum { CODEBOOKS = 8 };

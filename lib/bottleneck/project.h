@@ -4,59 +4,62 @@
 #include "base/parallel.h"
 #include "bottleneck/codebooks.h"
 
-/* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers.
- * Progress counts rows; DKVB_ECANCELLED. */
+/* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
+ * numbers. Progress counts rows; DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
-enum { DKVB__TILE_ROWS = 512 }; /* rows at a time, unless there is a reason for others */
+enum { DKVB__TILE_ROWS = 512 }; /* rows at a time, where nothing calls for another number */
 
 /*
- * Rows on their way to bytes, 16 side by side (a tile). First each row is prepared: centred, whitened, scaled. Then a
- * unit of codebooks after another takes its numbers from the transforms that the unit shares.
+ * A projector turns rows into bytes, 16 rows side by side (a tile). First each row is prepared: centred, whitened,
+ * scaled. Then one unit of codebooks after another takes its numbers from the transforms that the unit shares.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
-    size_t capacity;       /* rows prepared at a time, a multiple of 16 */
+    size_t capacity;       /* number of rows prepared at a time, a multiple of 16 */
     size_t units;          /* number of units of all codebooks */
-    size_t unit_codebooks; /* codebooks in a unit, except the last unit */
+    size_t unit_codebooks; /* number of codebooks in a unit; the last unit may have fewer */
     size_t tile_bytes;     /* bytes of a tile in one codebook: int8_t[quads][16][4] */
     float *prepared;       /* [capacity / 16][round_size][16] */
-    double *lengths;       /* [capacity], of the rows as they were handed over */
+    double *lengths;       /* [capacity], lengths of the rows as handed over */
     float *scratch;        /* [threads][scratch_size] */
     size_t scratch_size;
 };
 
-/* Room for up to `n` rows and up to `most`, less where rows are wide. */
+/* Allocates a projector for up to `n` rows. The capacity of a projector is at most `most` rows, and less where rows are
+ * wide. */
 dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks *cb, size_t n, size_t most,
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);
 
-/* Prepare `n` <= capacity rows of x: x[pick[0]], x[pick[1]], …, or the first ones if `pick` is NULL. `first_row` is
- * added to rows in messages. DKVB_EINVAL for a number that is not finite, or too large. */
+/* Prepares `n` <= capacity rows of x: x[pick[0]], x[pick[1]], …, or the first ones if `pick` is NULL. Messages add
+ * `first_row` to row numbers. DKVB_EINVAL says that a number is not finite, or too large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
-/* Where bytes of prepared rows go: those of codebook c and tile t to rows + (c - first codebook) * codebook_bytes + t *
- * tile_bytes. */
+/* Destination of the bytes of prepared rows. The bytes of codebook c and tile t go to rows + (c - first codebook) *
+ * codebook_bytes + t * tile_bytes. */
 struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;
     size_t codebook_bytes;
-    uint32_t *saturated; /* [n], counts what lay outside the scale of each row; or NULL */
+    uint32_t *saturated; /* [n], counts of each row's numbers outside the scale; or NULL */
 };
 
-/* The bytes of `n` prepared rows in the codebooks of some units. */
+/* Computes the bytes of `n` prepared rows in the codebooks of some units. */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
-/* Set the scales of all codebooks from `n` prepared rows. DKVB_ENOMEM. */
+/* Sets the scales of all codebooks from `n` prepared rows. May return DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
-/* Matrix of the half whitening of rows of x, picked as above and centred, into cb->whitening: whiten.c. */
+/* Computes the matrix of the half whitening, cb->whitening, from rows of x that are picked as above and centred
+ * (whiten.c). */
 dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
                                 const struct dkvb__run *run);
 
-/* How large numbers are: counts by exponent and upper four bits of the fraction, so that a quantile is right to 6 %. */
+/* Distribution of the sizes of numbers, in counts by exponent and upper four bits of the fraction. A quantile is right
+ * to 6 %. */
 enum { DKVB__SIZE_BINS = 1 << 12 };
 struct dkvb__sizes {
     uint64_t count;
@@ -64,8 +67,8 @@ struct dkvb__sizes {
 };
 void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count);
 
-/* Steps a unit that put 99 % of the numbers within 36 of the 63 steps: then a normal distribution's deviation is 14
- * steps, and one in 150,000 of its numbers is cut. 1 where all numbers are 0. */
+/* The scale, in steps a unit, that puts 99 % of the numbers within 36 of the 63 steps. A normal distribution then has a
+ * standard deviation of 14 steps, and one in 150,000 of its numbers is cut. The scale is 1 where all numbers are 0. */
 float dkvb__sizes_scale(const struct dkvb__sizes *sizes);
 
 #endif

@@ -1,5 +1,5 @@
-/* Rows that were removed from a codeset: remembered by salted hashes of their ids, so that nobody adds them again by
- * mistake. Whoever has the list can try ids one by one (docs/unlearning.md, *What else remembers*). */
+/* Memory of the rows that were removed from a codeset, as salted hashes of their ids, so that nobody adds them again by
+ * mistake. A holder of the list can test ids one by one (docs/unlearning.md, *What else remembers*). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -57,8 +57,8 @@ int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id)
     return dkvb__removed_has(&set->removed, id);
 }
 
-/* A salt that follows from all rows, those to be removed too: the same calls make the same bytes, and who has only what
- * is left cannot make it. */
+/* Makes a salt from all rows, including those to be removed. The same calls give the same salt, but nobody can compute
+ * it from the remaining rows alone. */
 static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{"dkvb removed", 12}, {set->birth, sizeof set->birth}};
@@ -69,7 +69,7 @@ static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 
         pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
         pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
-        /* Codes of features may not be searched yet: the features stand for them. */
+        /* If the codes of features were not searched yet, the features are hashed in their place. */
         pieces[count++] =
             rows->features
                 ? (struct dkvb__piece){rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows)}
@@ -101,7 +101,7 @@ dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *se
         for (size_t i = 0; i < all; i++)
             items[i].key = i < known ? set->removed.hash[i] : hash_of(out, ids[i - known]);
         dkvb__sort_keyed(items, scratch, all);
-        for (size_t i = 0; i < all; i++) /* an id may be given twice */
+        for (size_t i = 0; i < all; i++) /* a caller may give an id twice */
             if (out->n == 0 || items[i].key != out->hash[out->n - 1])
                 out->hash[out->n++] = items[i].key;
     } else {
@@ -145,7 +145,7 @@ dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t 
     for (size_t i = kept; i < removed->n; i++)
         removed->hash[i] = 0;
     removed->n = kept;
-    if (kept == 0) /* the salt goes too */
+    if (kept == 0) /* with an empty list the salt is removed too */
         dkvb__removed_free(removed, &set->mem);
     return DKVB_OK;
 }

@@ -1,5 +1,5 @@
-/* Rows that are called by strings: a row's id is a hash of its name and a salt that its codeset keeps. Everything else
- * of the library goes by the id. */
+/* Rows that are named by strings. A row's id is then a hash of its name and of a salt that its codeset keeps. The rest
+ * of the library uses the id only. */
 #include "bottleneck/row_names.h"
 
 #include <stdio.h>

@@ -14,7 +14,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
 {
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
-    bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 never have many numbers at an end */
+    bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 are hardly ever cut */
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
     if (rc)
@@ -64,18 +64,19 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* Some rows at work. A task is one codebook and a part of the rows: all of them where there are codebooks enough. */
+/* A search of some rows. A task is one codebook and a part of the rows; the part is all rows if there are enough
+ * codebooks. */
 struct job {
     struct dkvb__search *s;
-    const float *projected; /* [n][C][d], to be rounded; or NULL: the search's own rows */
-    const uint64_t *hits;   /* refresh: bits [C][n], only these (codebook, row) pairs are searched; or NULL: all */
+    const float *projected; /* [n][C][d], not rounded yet; or NULL: the search's own rows */
+    const uint64_t *hits;   /* bits [C][n]: only these (codebook, row) pairs are searched, in a refresh; or NULL: all */
     size_t n;
     size_t parts;
     uint16_t *codes; /* [n][C][k] */
     int32_t *dist;   /* [n][C][k] or NULL */
 };
 
-/* Norms of a codebook's keys: its own, unless the mask has some of them. */
+/* Returns the norms of a codebook's keys: the codebook's own array, or a copy in which masked keys are dead. */
 static const int32_t *live_norms(const struct dkvb__search *s, size_t c, int32_t *scratch)
 {
     const int32_t *norms = dkvb__codebook_norms(s->cb, c);
@@ -94,7 +95,7 @@ static const int32_t *live_norms(const struct dkvb__search *s, size_t c, int32_t
     return scratch;
 }
 
-/* Rows of the part that this task is to search, into `chosen`; how many. */
+/* Writes the rows of the part that this task has to search to `chosen`, and returns their number. */
 static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t *chosen)
 {
     size_t tiles = (job->n + TILE - 1) / TILE, size = (tiles + job->parts - 1) / job->parts * TILE, count = 0;
@@ -106,7 +107,8 @@ static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t
     return count;
 }
 
-/* Up to 16 rows of codebook c as a tile: in place if they lie side by side, else in the worker's. */
+/* Returns up to 16 rows of codebook c as a tile: in place if the rows lie side by side, else copied to the worker's
+ * memory. */
 static const int8_t *tile_of(const struct job *job, size_t c, const uint32_t *chosen, size_t count, unsigned worker)
 {
     const struct dkvb__search *s = job->s;
@@ -167,7 +169,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     }
 }
 
-enum { ENOUGH_TASKS = 64 }; /* for the threads to share evenly */
+enum { ENOUGH_TASKS = 64 }; /* enough for the threads to share evenly */
 
 static void run_job(struct job *job)
 {
@@ -190,7 +192,7 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Prepare and project rows into the search's own memory, and count those outside the scale if the run asks for it. */
+/* Prepares and projects rows into the search's own memory, and counts rows outside the scale if the run asks for it. */
 static dkvb_status project(struct dkvb__search *s, const float *x, size_t n, size_t first_row)
 {
     const struct dkvb__projected to = {0, s->projector.units, s->rows, s->capacity / TILE * s->projector.tile_bytes,
@@ -260,7 +262,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     if (rc)
         return rc;
     quiet = run;
-    quiet.progress = NULL; /* progress counts the rows that are searched, once */
+    quiet.progress = NULL; /* progress counts each searched row once */
     rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
@@ -280,7 +282,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     return rc;
 }
 
-/* Set a bit for each (codebook, row) whose code names a masked or purged key; how many. */
+/* Sets a bit for each (codebook, row) whose code names a masked or purged key, and returns the number of bits. */
 static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t n, uint64_t *hits)
 {
     size_t codebooks = model->codebooks->shape.codebooks, k = model->top_k;
@@ -301,8 +303,8 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
-/* A refresh searches few of the rows in a codebook: more rows at a time make up for it, as keys have to come from
- * memory for each of the searches. */
+/* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. Taking more rows
+ * at a time makes up for that. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -317,7 +319,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    run.outside = NULL; /* few of the rows are searched, and they were before */
+    run.outside = NULL; /* few of the rows are searched, and they were counted before */
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;

@@ -6,20 +6,20 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-/* Search of rows, some at a time: what dkvb_search() does at once, dkvb_model_predict() does between decodings. */
+/* A search of rows, some at a time. dkvb_search() runs it in one go; dkvb_model_predict() decodes between the steps. */
 struct dkvb__search {
     const dkvb_codebooks *cb;
     const dkvb_mask *mask; /* or NULL */
     struct dkvb__run run;
     uint32_t k;
-    size_t capacity; /* rows in a call of dkvb__search_tile() at most */
+    size_t capacity; /* limit of the rows in a call of dkvb__search_tile() */
     struct dkvb__projector projector;
     int8_t *rows;       /* [C][capacity / 16][quads][16][4], projected */
-    dkvb_outside found; /* rows outside the scale, where the run counts them */
+    dkvb_outside found; /* counts of the rows outside the scale, if the run asks for them */
     uint32_t *cut;      /* [capacity], a row's numbers at an end of the scale; NULL where they tell nothing */
-    /* One of each for every worker: */
+    /* Memory of which every worker has its own: */
     int8_t *tile;     /* [quads][16][4], rows that do not lie side by side */
-    float *q;         /* [d][16], the same before they are rounded */
+    float *q;         /* [d][16], the same rows before rounding */
     int32_t *norms;   /* norms of the keys of a codebook, with masked keys dead */
     int32_t *scores;  /* scratch of the kernel */
     int32_t *dist;    /* [16][k] */
@@ -27,18 +27,18 @@ struct dkvb__search {
     uint32_t *chosen; /* [capacity] */
 };
 
-/* Check the arguments and get the scratch memory for searches of up to `n` rows, `most` at a time. */
+/* Checks the arguments, and allocates the scratch memory for searches of up to `n` rows, `most` at a time. */
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
                                size_t n, size_t most, const struct dkvb__run *run);
 
-/* Codes, and distances unless NULL, of `n` <= capacity rows; `first_row` is added to rows in messages. */
+/* Writes the codes, and the distances unless NULL, of `n` <= capacity rows. Messages add `first_row` to row numbers. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
                               int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);
 
-/* dkvb_search() of rows that are projected but not yet rounded, `q` float[n][codebooks][key_dim], finite: tests set the
- * rounding, and other libraries' searches, beside it. */
+/* Searches as dkvb_search() does, for rows that are projected but not yet rounded: `q`, float[n][codebooks][key_dim],
+ * finite. Tests use it to compare the rounding, and the searches of other libraries. */
 dkvb_status dkvb__search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *q, size_t n,
                                    uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 

@@ -1,7 +1,7 @@
 /*
- * The sum of the values that a code selects: all of the work of a decoding. The rows lie anywhere in an array that is
- * far larger than the caches, so their addresses are worked out and prefetched for a while ahead; the kernels then add
- * them, whatever their type.
+ * The sum of the values that a code selects, which is nearly all the work of decoding. The rows of values lie anywhere
+ * in an array that is far larger than the caches. The addresses of the rows are therefore computed and prefetched some
+ * way ahead; the kernels then add the rows, whatever their type.
  */
 #include "bottleneck/sums.h"
 
@@ -11,7 +11,7 @@
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
 
-enum { AHEAD = 64 }; /* rows looked up before they are added */
+enum { AHEAD = 64 }; /* number of rows that are looked up before they are added */
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {
@@ -21,7 +21,8 @@ bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
            !dkvb__values_zero((const char *)model->values + pair * bytes, model->values_dtype, model->classes);
 }
 
-/* Only asked where all sums are 0, which hardly ever happens but where all values are. */
+/* Tells whether anything was learned behind the pairs of a code. The question only arises if all sums are 0, which is
+ * rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     size_t size = dkvb__code_size(model);

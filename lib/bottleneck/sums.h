@@ -5,9 +5,9 @@
 
 /*
  * The one order in which values are summed, in training and in decoding (docs/numerics.md, section Values). Codebooks
- * lie in groups of DKVB__GROUP. Within a group a class's values are added from 0 in float32, codebooks and ranks
- * ascending; the sums of the groups are added in double precision, groups ascending. A logit is that sum divided by
- * C k, rounded to float32 once.
+ * lie in groups of DKVB__GROUP. Within a group, a class's values are added from 0 in float32, codebooks and ranks
+ * ascending. The sums of the groups are added in double precision, groups ascending. A logit is that sum divided by C
+ * k, rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -16,22 +16,24 @@ static inline size_t dkvb__groups(const dkvb_model *m)
     return (m->codebooks->shape.codebooks + DKVB__GROUP - 1) / DKVB__GROUP;
 }
 
-/* Logits of one code from the model's stored values: float[L]. group: scratch, float[L]; sums: scratch, double[L].
- * False if the row abstains, because nothing was learned behind the pairs that its code names; logits are 0 then. */
+/* Computes the logits of one code from the model's stored values: float[L]. group: scratch, float[L]; sums: scratch,
+ * double[L]. The result is false if the row abstains, because nothing was learned behind the pairs of its code; its
+ * logits are then 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
-/* The two steps of dkvb__logits(), for callers that sum again only the groups of codebooks in which a code has changed:
- * the bits are the same. sum: float[L], the values that the code selects in a group; then the logits, float[L], from
- * the sums of all groups, double[L], added in ascending order. */
+/* The two steps of dkvb__logits(), for callers that sum only those groups of codebooks again in which a code has
+ * changed. The bits are the same. The first step computes sum, float[L], of the values that the code selects in a
+ * group. The second step computes the logits, float[L], from the sums of all groups, double[L], added in ascending
+ * order. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits);
 
-/* True if something was learned behind this pair: its values are not all 0. A model of one class has nothing to learn,
- * so there every pair counts. */
+/* True if something was learned behind this pair, which means that its values are not all 0. A model of one class has
+ * nothing to learn, so there every pair counts. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
-/* Bring a row of `size` bytes nearer that will be needed soon; of a long one the start: the processor sees where it
- * goes on. */
+/* Prefetches a row of `size` bytes that will be needed soon. Of a long row only the start is prefetched, as the
+ * processor itself fetches what follows. */
 static inline void dkvb__prefetch_row(const void *row, size_t size)
 {
     enum { LINE = 64, LINES = 8 };
@@ -40,7 +42,7 @@ static inline void dkvb__prefetch_row(const void *row, size_t size)
     for (size_t i = 0; i < LINES * LINE && i < size; i += LINE)
         __builtin_prefetch(at + i);
     if (size <= LINES * LINE)
-        __builtin_prefetch(at + size - 1); /* rows do not start where lines do */
+        __builtin_prefetch(at + size - 1); /* the row may end in one cache line more */
 }
 
 #endif

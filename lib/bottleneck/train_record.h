@@ -3,14 +3,14 @@
 
 #include "dkvb/values.h"
 
-/* Options of training as the bytes that files hold (docs/format.md, "Sessions"). */
+/* Training options as the bytes that files hold (docs/format.md, "Sessions"). */
 
 enum { DKVB__TRAINING_SIZE = 64 };
 
-/* All options but `report`, `user` and `ids`. */
+/* Writes all options but `report`, `user` and `ids`. */
 void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE]);
 
-/* Reads options from bytes. DKVB_EINVAL if the bytes say something that no call of this library would do. */
+/* Reads options from bytes. DKVB_EINVAL says that no call of this library would have written these bytes. */
 dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE]);
 
 #endif

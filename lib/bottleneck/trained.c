@@ -1,6 +1,7 @@
 /*
- * The fingerprint of what a model was trained on: a chain, so that every training leaves its mark, of sums of row
- * hashes, so that rows may come in any order. A codeset can make it again and so tell whether it belongs to a model.
+ * The fingerprint of all trainings of a model. The fingerprint is a chain, so that every training changes it. Each link
+ * is a sum of row hashes, so that the order of the rows does not matter. A codeset can compute the fingerprint again,
+ * and so tell whether it belongs to a model.
  */
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Rows whose hashes are added by one task each. Addition makes the order in which rows are handed over irrelevant. */
+/* Number of tasks that add the hashes of rows. Sums do not depend on the order in which rows are handed over. */
 enum { SHARES = 64 };
 
 struct row_hashes {
@@ -16,7 +17,7 @@ struct row_hashes {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n, code_size;
-    uint64_t next; /* number of the next row with a label, where rows are taken as they come */
+    uint64_t next; /* number of the next labelled row, where rows are trained on in the order given */
     uint64_t sum[SHARES][2];
 };
 

@@ -7,19 +7,19 @@
 
 /* Types in which a model can store its values: DKVB_DTYPE_F32, _F16 and _BF16. */
 
-/* Bytes of a value; 0 if values are not stored in this type. */
+/* Bytes of a value; 0 if values cannot be stored in this type. */
 size_t dkvb__value_size(uint32_t dtype);
 
-/* to = from, rounded; `to` may be NULL, to look first. The index of the first that is not finite in this type, `count`
- * if all are; what comes after it is not written. */
+/* Rounds `from` to a type. The result is the index of the first value that is not finite in this type, `count` if all
+ * are; the values after it are not written. `to` may be NULL, to check only. */
 size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t count);
 
 bool dkvb__values_finite(const void *values, uint32_t dtype, size_t count);
 
-/* True if all of them are 0. */
+/* True if all of the values are 0. */
 bool dkvb__values_zero(const void *values, uint32_t dtype, size_t count);
 
-/* "float32", "float16" or "bfloat16". */
+/* Returns "float32", "float16" or "bfloat16". */
 const char *dkvb__value_type_name(uint32_t dtype);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * Values by stochastic gradient descent on stored codes.
+ * Training of values by stochastic gradient descent on stored codes.
  *
- * A batch moves the values twice through the caches if it is done row by row: once to find the errors, once to add
- * them. So the work goes group by group of codebooks instead (sums.h). A task takes one group, and in each of its
- * codebooks adds the errors of the batch before, then sums the values that the present batch selects, while that
- * codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups and works
- * out the errors. No sum depends on which thread took which task, and every value sees its rows in order.
+ * Row by row, a batch would move the values through the caches twice: once to find the errors, once to add them. The
+ * work is therefore divided by groups of codebooks (sums.h). A task takes one group. In each codebook of its group, a
+ * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
+ * codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups and
+ * computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
  *
- * While training, a value row is padded with zeros to whole vectors: `stride` floats.
+ * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -29,16 +29,16 @@
 #include "kernels/kernels.h"
 
 enum {
-    ROWS = 16,         /* rows in one task that works out errors */
-    AHEAD = 16,        /* pairs prefetched before they are needed */
-    CODES_AHEAD = 8,   /* rows whose codes are prefetched before they are needed */
-    NARROW = 16,       /* up to so many floats a value row is summed in registers */
-    RANKS = 16,        /* longer rows added in one call of the kernels */
-    COLUMN_EXTRA = 32, /* codes between columns, lest all of them compete for the same lines of the cache */
+    ROWS = 16,         /* number of rows in one task that computes errors */
+    AHEAD = 16,        /* number of pairs that are prefetched ahead */
+    CODES_AHEAD = 8,   /* number of rows whose codes are prefetched ahead */
+    NARROW = 16,       /* longest row of values, in floats, that is summed in registers */
+    RANKS = 16,        /* number of longer rows that one call of the kernels adds */
+    COLUMN_EXTRA = 32, /* codes between two columns, so that columns do not compete for the same cache lines */
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats added at once; elementwise, so the same bits as one by one. */
+/* Four floats that are added at once. The addition is elementwise, so its bits are the same as one by one. */
 typedef float four __attribute__((vector_size(16)));
 
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
@@ -69,7 +69,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* The rate falls by the same factor from each epoch to the next; the first and the last are exact. */
+/* The learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the first and the last
+ * are exact. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -83,8 +84,9 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* The private copy of one codebook's values. Threads share this work because most of it is the system's, which finds
- * the memory page by page; and cleared pages are written to before they are read, or they would be found twice. */
+/* Makes the private copy of one codebook's values. Threads share this work because the system spends most of it on
+ * finding memory, page by page. Cleared pages are written before they are read, as the system would otherwise find each
+ * page twice. */
 static void copy_values(void *context, size_t codebook, unsigned worker)
 {
     const dkvb_model *model = context;
@@ -100,7 +102,8 @@ static void copy_values(void *context, size_t codebook, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Chain of fingerprints that a training goes on from. Values that were put there by hand count as they are. */
+/* Begins the chain of fingerprints with that of the model's values. Values that a caller put in place are hashed as
+ * they are. */
 static void begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -160,7 +163,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         return dkvb__fail(DKVB_EINVAL, "training in steps has no class weights, which need the labels of all rows: "
                                        "train on all rows in one call, or leave class_weight 0");
     }
-    /* Epochs and the order of rows are the caller's. */
+    /* The number of epochs and the order of rows are up to the caller. */
     model->training->options.epochs = 0;
     model->training->options.no_shuffle = 1;
     return DKVB_OK;
@@ -173,10 +176,10 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Training on its way out: where it wrote something that is too large, if it did. */
+/* State of the end of a training: where it found a value that is too large, if it did. */
 struct ending {
     dkvb_model *model;
-    _Atomic size_t bad; /* the first value, by number, that its type cannot hold */
+    _Atomic size_t bad; /* index of the first value that its type cannot hold */
     bool write;
 };
 
@@ -203,7 +206,8 @@ static void narrow_codebook(void *context, size_t codebook, unsigned worker)
     }
 }
 
-/* Put the new values in the place of the old, rounded to their type. All of them are looked at before any is put. */
+/* Replaces the old values by the new ones, rounded to the model's type. All values are checked before any is replaced.
+ */
 static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
@@ -225,7 +229,7 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
     model->rows_trained += t->rows;
-    if (t->options.trials > 0) /* a training that goes on with a tuned model is not tuned itself */
+    if (t->options.trials > 0) /* a training that continues a tuned model is not tuned itself */
         model->trials = t->options.trials;
     memcpy(model->trained, t->trained, sizeof model->trained);
     dkvb__training_free(model);
@@ -257,21 +261,21 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* [L], or NULL: all 1 */
     double rate;           /* learning rate of this pass */
-    const size_t *order;   /* rows to visit, in this order */
-    size_t batch;          /* most rows in a batch: no more memory than the rows need */
-    size_t first, rows;    /* the present batch: order[first] … */
-    size_t rows_before;    /* in the batch before, whose errors are still to be added */
-    uint16_t *columns[2];  /* [C][column], codes of the present batch and of the one before, codebook by codebook */
-    size_t column;         /* codes from one column to the next: batch * k, and a few */
-    float *sums;           /* [groups][batch][S] of the present batch */
-    float *error;          /* [batch][S], what to add to values */
+    const size_t *order;   /* the rows to visit, in this order */
+    size_t batch;          /* limit of the rows in a batch; memory is allocated for no more rows than there are */
+    size_t first, rows;    /* the present batch starts at order[first] */
+    size_t rows_before;    /* number of rows of the previous batch, whose errors are still to be added */
+    uint16_t *columns[2];  /* [C][column], codes of the present and of the previous batch, codebook by codebook */
+    size_t column;         /* codes from one column to the next: batch * k, and a few more */
+    float *sums;           /* [groups][batch][S], sums of the present batch */
+    float *error;          /* [batch][S], to be added to values */
     float *logits;         /* [threads][L] */
     double *exps;          /* [threads][L] */
     double *loss;          /* [batch] */
     uint8_t *right;        /* [batch] */
 };
 
-/* Codes of the present batch into the columns of codebooks c .. end-1. */
+/* Copies the codes of the present batch into the columns of the codebooks c .. end-1. */
 static void turn_codes(const struct pass *p, size_t c, size_t end)
 {
     size_t k = p->model->top_k, size = dkvb__code_size(p->model), count = (end - c) * k;
@@ -289,15 +293,15 @@ static void turn_codes(const struct pass *p, size_t c, size_t end)
     }
 }
 
-/* The pair that comes AHEAD of place `at` in a column is needed soon. */
+/* Prefetches the pair that comes AHEAD places after place `at` in a column. */
 static inline void look_ahead(const float *values, const uint16_t *column, size_t at, size_t count, size_t stride)
 {
     if (at + AHEAD < count && column[at + AHEAD] != DKVB_CODE_NONE)
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* sums[i] += the values that row i of a batch selects in one codebook, ranks ascending. values: [K][4 fours]. Inlined
- * with a constant number of fours, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. values: [K][4 fours]. The
+ * function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -320,7 +324,8 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* values[key] += error[i] for every key that row i selects, rows and ranks ascending; inlined likewise. */
+/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined like
+ * sum_narrow(). */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -339,7 +344,7 @@ static inline void add_narrow(float *values, const float *error, const uint16_t 
     }
 }
 
-/* The same two functions for long rows, by kernels that add several rows in one pass over the sums. */
+/* The same two functions for long rows, with kernels that add several rows in one pass over the sums. */
 static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();
@@ -372,7 +377,7 @@ static void add_wide(float *values, const float *error, const uint16_t *column, 
     }
 }
 
-/* One codebook: the errors of the batch before, then the sums of the present one. */
+/* Handles one codebook: adds the errors of the previous batch, then sums the values of the present batch. */
 static inline void move_codebook(const struct pass *p, size_t c, float *sums, size_t stride)
 {
     const uint16_t *now = p->columns[0] + c * p->column, *before = p->columns[1] + c * p->column;
@@ -418,8 +423,8 @@ static void move_group(void *context, size_t group, unsigned worker)
 }
 
 /*
- * error = rate weight (target - softmax(logits)), target = (1 - smoothing) onehot(label) + smoothing / L; and the row's
- * loss, the cross-entropy of its label alone. Logits are those that decoding would give.
+ * Computes error = rate weight (target - softmax(logits)) with target = (1 - smoothing) onehot(label) + smoothing / L,
+ * and the row's loss, which is the cross-entropy of its label alone. The logits are those that decoding would give.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -453,14 +458,14 @@ static void find_errors(void *context, size_t task, unsigned worker)
             exps[l] = dkvb__exp((double)logits[l] - (double)logits[best]);
             total += exps[l];
         }
-        p->right[i] = best == label && (!zero || classes == 1); /* a row of zeros abstains */
+        p->right[i] = best == label && (!zero || classes == 1); /* a row of zero logits abstains */
         p->loss[i] = (double)logits[best] - (double)logits[label] + dkvb__log(total);
         for (size_t l = 0; l < classes; l++)
             error[l] = (float)(rate * ((l == label ? on : off) - exps[l] / total));
     }
 }
 
-/* Errors of the latest batch are added with the next one; `rows` 0: there is none. */
+/* Trains on one batch. The errors of a batch are added with the next batch; the last call has `rows` 0. */
 static void train_batch(struct pass *p, size_t rows)
 {
     uint16_t *columns = p->columns[0];
@@ -487,7 +492,7 @@ static void pass_free(struct pass *p)
     dkvb__free(mem, p->right);
 }
 
-/* n: rows that will be visited. */
+/* Allocates a pass over n rows. */
 static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
                             const int32_t *labels, size_t n)
 {
@@ -503,7 +508,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     p->columns[0] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[0]);
     p->columns[1] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[1]);
     p->sums = dkvb__alloc(mem, dkvb__groups(model) * batch, row);
-    p->error = dkvb__alloc0(mem, batch, row); /* padding stays 0 */
+    p->error = dkvb__alloc0(mem, batch, row); /* the padding stays 0 */
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
@@ -514,7 +519,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return dkvb__fail(DKVB_ENOMEM, "out of memory for batches of %zu rows", batch);
 }
 
-/* All of order[0 .. n-1] once; `done` rows of `total` were reported before. */
+/* Visits order[0 .. n-1] once. Reports continue from `done` rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -531,7 +536,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         }
         rc = dkvb__report(p->run, done + p->first + p->rows, total);
     }
-    train_batch(p, 0); /* the errors of the last one */
+    train_batch(p, 0); /* adds the errors of the last batch */
     report->struct_size = sizeof *report;
     report->rows = n;
     report->loss = n ? loss / (double)n : 0.0;
@@ -546,7 +551,7 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
     return DKVB_OK;
 }
 
-/* Labels checked; rows that are not to be ignored in `order`, how many in *count. */
+/* Checks the labels. The rows that are not ignored go to `order`, their number to *count. */
 static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;
@@ -560,7 +565,7 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
     return DKVB_OK;
 }
 
-/* Room to bring rows in the order of an epoch. */
+/* Memory for sorting rows in the order of an epoch. */
 struct shuffle {
     size_t *rows, *order; /* [n] */
     struct dkvb__keyed *keyed, *scratch;
@@ -586,7 +591,8 @@ static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
 }
 
-/* Each row's place depends on its own id only, so that rows may be missing and the others keep their order. */
+/* Shuffles the rows of an epoch. Each row's place depends on its own id only, so that the other rows keep their order
+ * if some are missing. */
 static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *o, uint32_t epoch)
 {
     for (size_t i = 0; i < n; i++) {
@@ -600,7 +606,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
         s->order[i] = s->keyed[i].index;
 }
 
-/* weights[l] = n / (present n_l), so that classes count alike and the mean weight of a row is 1. */
+/* Weighs classes by weights[l] = n / (present n_l), so that classes count alike and the mean weight of a row is 1. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;
@@ -614,7 +620,7 @@ static void balance_classes(double *weights, const int32_t *labels, const size_t
         weights[l] = weights[l] > 0.0 ? (double)n / (present * weights[l]) : 0.0;
 }
 
-/* All epochs of a training that has begun. */
+/* Runs all epochs of a training that has begun. */
 static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
                               const int32_t *labels, size_t n)
 {
@@ -677,7 +683,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    dkvb__training_free(model); /* no-op after a good end */
+    dkvb__training_free(model); /* does nothing after a success */
     return rc;
 }
 
@@ -696,7 +702,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* a step is short, and must not stop half way */
+    run.progress = NULL; /* a step is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
@@ -713,7 +719,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed brought nothing back */
+    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed has taught no class */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return tell(&model->training->options, &report);

@@ -44,7 +44,7 @@ static const char *show(char shown[48], const char *text)
     size_t n = 0;
     bool valid = dkvb__utf8_valid(text, strlen(text));
 
-    for (; text[n] && n < 40; n++)
+    for (; n < 40 && text[n]; n++)
         shown[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F || (!valid && (text[n] & 0x80)) ? '?' : text[n];
     while (valid && text[n] && n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
         n--; /* a character is shown whole or not at all */

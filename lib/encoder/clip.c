@@ -1,7 +1,7 @@
 /*
- * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929): patches
- * become tokens, a class token goes before them, blocks of attention and of a perceptron add to them, and the class
- * token at the end, normed and projected, is the embedding. docs/encoder.md has each step.
+ * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929). Patches
+ * become tokens, and a class token goes before them. Blocks of attention and of a perceptron add to the tokens. The
+ * class token at the end, normalised and projected, is the embedding. docs/encoder.md describes each step.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,26 +13,27 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Tokens that pass through together: their widest layer fits the memory this is allowed, and fills all threads. */
+/* Number of tokens that pass through the network together. The widest layer of these tokens fits its share of memory,
+ * and the tokens keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {
     struct dkvb__clip_weights w;
-    float level[3][256]; /* what a colour's value becomes */
-    float *zeros;        /* what chains of attention start from: as many as tokens, or a head's width, in panels */
+    float level[3][256]; /* prepared values of a colour */
+    float *zeros; /* zeros that chains of attention start from: as many as tokens, or a head's width, in panels */
 };
 
-/* One pass: some pictures, and room for what they become. */
+/* One pass: some pictures, and memory for their layers. */
 struct pass {
     const struct clip *clip;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* then there is one picture */
+    const struct dkvb__trace *trace; /* NULL, or a trace; with a trace there is one picture */
     const struct dkvb__view *pictures;
-    size_t n, tokens; /* tokens: of all pictures */
+    size_t n, tokens; /* numbers of pictures, and of the tokens of all pictures */
     float *x, *next;  /* [tokens][width] */
-    float *y;         /* [tokens][width], normed, or what the heads say */
-    float *wide;      /* [tokens] of the widest layer */
-    float *attention; /* [threads] of attention_room() */
+    float *y;         /* [tokens][width], normalised tokens, or the output of the heads */
+    float *wide;      /* [tokens], rows of the widest layer */
+    float *attention; /* [threads], each of attention_room() */
 };
 
 static size_t in_panels(size_t columns)
@@ -45,7 +46,7 @@ static size_t head_width(const struct dkvb__clip_shape *s)
     return s->width / s->heads;
 }
 
-/* Floats of a worker: keys and values of a head as matrices, and its scores. */
+/* Number of floats that a worker needs: keys and values of a head as matrices, and its scores. */
 static size_t attention_room(const struct dkvb__clip_shape *s)
 {
     size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
@@ -108,7 +109,7 @@ static dkvb_status open_clip(void **state, dkvb_encoder_info *info, char *identi
     return DKVB_OK;
 }
 
-/* One row of patches, each in the order of the convolution's weights: colour, line, column. */
+/* Cuts one row of patches. Each patch has the order of the convolution's weights: colour, line, column. */
 static void cut_patches(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -176,7 +177,7 @@ static void normalize(const struct pass *p, float *out, const float *x, size_t r
     dkvb__parallel(p->run, (rows + NORM_ROWS - 1) / NORM_ROWS, norm_rows, &n);
 }
 
-/* out[tokens][out_stride] = rows of a times a matrix of one head. */
+/* Computes out[tokens][out_stride] = rows of a times a matrix of one head. */
 static void multiply_head(const struct pass *p, float *out, size_t out_stride, const float *a, size_t a_stride,
                           size_t depth, const float *panels, size_t columns)
 {
@@ -193,13 +194,13 @@ static void multiply_head(const struct pass *p, float *out, size_t out_stride, c
     dkvb__kernels()->multiply(&product);
 }
 
-/* Element (k, c) of a matrix in panels. */
+/* Index of element (k, c) of a matrix in panels. */
 static inline size_t panel_index(size_t depth, size_t k, size_t c)
 {
     return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
 }
 
-/* One head of one picture: softmax(queries keys' / sqrt(width of a head)) values. */
+/* Computes one head of one picture: softmax(queries keys' / sqrt(width of a head)) values. */
 static void attend(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -224,7 +225,7 @@ static void attend(void *context, size_t task, unsigned worker)
                   head);
 }
 
-/* x = x + rows of a times m. */
+/* Computes x = x + rows of a times m. */
 static void add_product(struct pass *p, const struct dkvb__matrix *m, const float *a)
 {
     struct dkvb__product product = dkvb__matrix_product(m);
@@ -268,7 +269,7 @@ static dkvb_status run_block(struct pass *p, uint32_t index)
     return dkvb__trace_show(p->trace, name, p->tokens, s->width, p->x);
 }
 
-/* The class tokens alone go on. */
+/* Projects the class tokens; the other tokens are not needed any more. */
 static dkvb_status project(struct pass *p, float *out)
 {
     const struct dkvb__clip_weights *w = &p->clip->w;
@@ -306,7 +307,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : project(p, out);
 }
 
-/* Room for passes of `most` pictures, in one piece. */
+/* Allocates one block of memory for passes of `most` pictures. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     const struct dkvb__clip_shape *s = &p->clip->w.shape;

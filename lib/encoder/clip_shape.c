@@ -1,8 +1,8 @@
-/* Sizes of CLIP's vision transformer: what the tensors show, and what a config says that they cannot (heads,
- * activation, epsilon) or says again. Two kinds of config are known:
+/* Sizes of CLIP's vision transformer. Tensors show most of them. A config gives those that tensors cannot show (heads,
+ * activation, epsilon), and repeats others. Two kinds of config are known:
  *
  * config.json of transformers: CLIPConfig, with the vision's part in "vision_config", or CLIPVisionConfig, which is
- * that part alone. "vision_config_dict" of old files wins over "vision_config" with all its defaults, and CLIPModel
+ * that part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
  * projects to the projection_dim that stands outside the part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
@@ -20,13 +20,14 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "encoder/json.h"
+#include "base/json.h"
 
 enum {
     MAX_CONFIG = 1 << 20,
-    MAX_SIDE = 16383, /* of a square picture: images.h bounds its pixels */
-    MAX_GRID = 64,    /* patches in a row; 32 are the most known. Scores of a head: 64 MiB a thread, by the 4th power */
-    HEAD_WIDTH = 64   /* of every CLIP that OpenAI published */
+    MAX_SIDE = 16383, /* limit of the side of a square picture: images.h limits its pixels */
+    MAX_GRID = 64,  /* patches in a row; known networks have at most 32. The scores of a head grow by the 4th power, to
+                       64 MiB a thread */
+    HEAD_WIDTH = 64 /* width of a head in every CLIP that OpenAI published */
 };
 
 /* Limits of the sizes that tensors and configs give. */
@@ -34,7 +35,7 @@ enum { IMAGE_SIZE, PATCH, WIDTH, LAYERS, MLP, DIM, HEADS, SIZES };
 
 struct sizes {
     uint64_t of[SIZES];
-    uint32_t left_out; /* bits of sizes that a config does not give, so that its kind's default is meant */
+    uint32_t left_out; /* bit set of sizes that a config leaves out; the default of its kind is meant */
     uint32_t activation;
     bool guessed;
     double epsilon;
@@ -43,12 +44,12 @@ struct sizes {
 const float dkvb__clip_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
 const float dkvb__clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
 
-/* How tensors are called. */
+/* Names of the tensors in a layout. */
 struct naming {
     uint32_t layout;
     const char *class_token, *patches, *positions, *projection;
-    const char *block, *norm, *attention, *mlp; /* of a block: `block`, its number, and what of it */
-    uint32_t projection_width;                  /* the dimension of `projection` that is the width */
+    const char *block, *norm, *attention, *mlp; /* names in a block: `block`, its number, and one of the others */
+    uint32_t projection_width;                  /* the dimension of `projection` that equals the width */
 };
 
 static const struct naming namings[] = {
@@ -60,7 +61,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* The tensor of a name, which has to have so many dimensions, none of them 0. */
+/* Finds the tensor of a name. The tensor must have this number of dimensions, none of them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
 {
@@ -89,7 +90,8 @@ static dkvb_status wrong_size(const struct dkvb__safetensors *file, const char *
                       what, (unsigned long long)found, (unsigned long long)wanted);
 }
 
-/* A checkpoint of a larger model, or of a training, has the network behind a prefix. */
+/* Finds the layout of the names. A checkpoint of a larger model, or of a training, has a prefix before the network's
+ * names. */
 static dkvb_status find_naming(const struct naming **out, struct dkvb__safetensors *file)
 {
     dkvb_status rc;
@@ -126,7 +128,7 @@ static dkvb_status find_patches(struct sizes *s, const struct dkvb__safetensors 
     return DKVB_OK;
 }
 
-/* One position for the class token, and one for each patch of a square. */
+/* Finds the number of positions: one for the class token, and one for each patch of a square. */
 static dkvb_status find_positions(struct sizes *s, const struct dkvb__safetensors *file, const struct naming *names)
 {
     const struct dkvb__tensor *t;
@@ -156,7 +158,7 @@ static const char *block_name(char name[96], const struct naming *names, uint64_
     return name;
 }
 
-/* A matrix with the width on one side: the other side. */
+/* Finds the other side of a matrix that has the width on one side. */
 static dkvb_status find_side(uint64_t *side, const struct sizes *s, const struct dkvb__safetensors *file,
                              const char *name, uint32_t width_at)
 {
@@ -198,14 +200,14 @@ static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *f
     return rc ? rc : find_blocks(s, file, names);
 }
 
-/* A config, and how its kind calls what it says. */
+/* A config, and the names that its kind uses. */
 struct config {
     char *path;
     json_t *root;
     const char *const *keys; /* [SIZES] */
 };
 
-/* A size that a part of a config says, or else its default. */
+/* Reads a size from a part of a config, or takes its default. */
 static dkvb_status take_size(uint64_t *to, const struct config *c, const json_t *part, const char *key,
                              uint64_t otherwise)
 {
@@ -221,7 +223,7 @@ static dkvb_status take_size(uint64_t *to, const struct config *c, const json_t 
     return DKVB_OK;
 }
 
-/* A number above 0 and at most `max`. */
+/* Reads a number above 0 and at most `max`. */
 static dkvb_status take_number(double *to, const struct config *c, const json_t *part, const char *key,
                                double otherwise, double max)
 {
@@ -233,7 +235,7 @@ static dkvb_status take_number(double *to, const struct config *c, const json_t 
     if (!json_is_number(value))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %s is %s, a number is wanted", c->path, key, dkvb__json_kind(value));
     *to = json_number_value(value);
-    if (!(*to >= FLT_MIN && *to <= max)) /* smaller ones are 0 as float */
+    if (!(*to >= FLT_MIN && *to <= max)) /* smaller numbers become 0 as float */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %s is %g, more than 0 and at most %g is wanted", c->path, key, *to,
                           max);
     return DKVB_OK;
@@ -246,7 +248,7 @@ static dkvb_status need_object(const struct config *c, const json_t *value, cons
     return DKVB_OK;
 }
 
-/* transformers writes "hidden_act": "quick_gelu" or "gelu"; what else it knows, no CLIP uses. */
+/* Reads "hidden_act": "quick_gelu" or "gelu". transformers knows others, but no CLIP uses them. */
 static dkvb_status take_activation(uint32_t *to, const struct config *c, const json_t *part)
 {
     const json_t *value = json_object_get(part, "hidden_act");
@@ -264,7 +266,7 @@ static dkvb_status take_activation(uint32_t *to, const struct config *c, const j
     return DKVB_OK;
 }
 
-/* The part of a config of transformers that is about pictures; it may be the whole. */
+/* Finds the part of a transformers config that is about pictures; it may be the whole config. */
 static dkvb_status find_part(const json_t **part, const struct config *c)
 {
     static const char *const keys[] = {"vision_config_dict", "vision_config"};
@@ -304,7 +306,7 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
 }
 
-/* Any other setting of vision_cfg makes it another network, unless the setting is off. */
+/* Refuses any other setting of vision_cfg that is switched on, as it would make the network a different one. */
 static dkvb_status check_part(const struct config *c, json_t *part)
 {
     static const char *const known[] = {"image_size", "layers",    "width",        "patch_size",
@@ -326,7 +328,7 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* The vision's part of an OpenCLIP config; width and head_width are known by then. */
+/* Reads the vision's part of an OpenCLIP config. The part's width and head_width must have been read before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -344,7 +346,7 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
         rc = take_number(&ratio, c, part, "mlp_ratio", 4.0, 1024.0);
     if (rc)
         return rc;
-    said->of[HEADS] = said->of[WIDTH] / head_width; /* both rounded down, as OpenCLIP does */
+    said->of[HEADS] = said->of[WIDTH] / head_width; /* OpenCLIP rounds both down, too */
     said->of[MLP] = (uint64_t)((double)said->of[WIDTH] * ratio);
     return DKVB_OK;
 }
@@ -375,7 +377,7 @@ static dkvb_status check_word(const struct config *c, const json_t *part, const 
     return DKVB_OK;
 }
 
-/* Pictures are prepared in one way: a config of OpenCLIP may ask for others. */
+/* Checks the preparation of pictures. There is only one, but a config of OpenCLIP may ask for others. */
 static dkvb_status check_preprocessing(const struct config *c)
 {
     const json_t *part = json_object_get(c->root, "preprocess_cfg");
@@ -437,7 +439,7 @@ static dkvb_status load(struct config *c, const dkvb_allocator *mem)
     return rc;
 }
 
-/* Whether a config is about a network at all: training scripts leave a config.json of their own beside weights. */
+/* True if a config describes a network. Training scripts leave a config.json of their own beside weights. */
 static bool is_of_clip(const json_t *root)
 {
     static const char *const keys[] = {"model_type",     "architectures",     "vision_config",  "vision_config_dict",
@@ -451,8 +453,8 @@ static bool is_of_clip(const json_t *root)
     return false;
 }
 
-/* The config that was asked for, or one beside the weights that is of a network. If there is none, path and root are
- * NULL; the caller releases both, also after a failure. */
+/* Finds the config that was asked for, or a config of a network beside the weights. If there is none, path and root are
+ * NULL. The caller releases both, also after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};
@@ -488,7 +490,7 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Heads are not among what tensors show. */
+/* Compares the sizes of a config with those of the tensors. Tensors do not show the number of heads. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {
@@ -500,7 +502,7 @@ static dkvb_status compare(const struct sizes *found, const struct sizes *said, 
     return DKVB_OK;
 }
 
-/* Reads from a config what the tensors do not show. */
+/* Reads from a config the sizes that the tensors do not show. */
 static dkvb_status use_config(struct sizes *s, struct config *c, const char *weights)
 {
     struct sizes said = {.activation = 0};
@@ -527,7 +529,7 @@ static dkvb_status check_heads(const struct sizes *s, uint32_t asked, const char
     return DKVB_OK;
 }
 
-/* Options go before what a config says, and that before what is usual. */
+/* Completes the sizes: options take precedence over a config, and a config over what is usual. */
 static dkvb_status complete(struct sizes *s, const struct dkvb__safetensors *file, const dkvb_encoder_options *opts,
                             const dkvb_allocator *mem)
 {

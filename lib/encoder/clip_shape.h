@@ -15,19 +15,19 @@ struct dkvb__clip_shape {
     uint32_t width;
     uint32_t layers;
     uint32_t heads; /* divides width */
-    uint32_t mlp;   /* width between the two matrices of a block */
+    uint32_t mlp;   /* width between the two matrices of a block's perceptron */
     uint32_t dim;   /* length of an embedding */
     uint32_t activation;
-    bool guessed;  /* activation and heads are those of OpenAI's weights: neither config nor options said */
+    bool guessed;  /* activation and heads are those of OpenAI's weights, as neither config nor options gave them */
     float epsilon; /* epsilon of the layer norms */
 };
 
-/* Mean and deviation of CLIP's training pictures for each colour. */
+/* Mean and standard deviation of each colour in CLIP's training pictures. */
 extern const float dkvb__clip_mean[3], dkvb__clip_deviation[3];
 
-/* Also finds what prefix the names of tensors have in the file. From the tensors and, where there is one, config.json:
- * what both say must agree. Every size is checked against the tensors that it gives the shape of, so that what is read
- * by it cannot be too large. */
+/* Finds the sizes, and the prefix of the names of tensors in the file, from the tensors and from config.json, if there
+ * is one; both must agree. Every size is checked against the tensors whose shape depends on it, so that no array read
+ * by it can be too large. */
 dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, struct dkvb__safetensors *file,
                              const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 

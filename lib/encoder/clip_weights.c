@@ -1,5 +1,4 @@
-/* Weights of CLIP's vision transformer, from both layouts that people have them in. docs/encoder.md lists the tensors.
- */
+/* Weights of CLIP's vision transformer, in both layouts that are in use. docs/encoder.md lists the tensors. */
 #include "encoder/clip_weights.h"
 
 #include <stdio.h>
@@ -9,9 +8,9 @@
 #include "base/status.h"
 #include "encoder/weights.h"
 
-/* How a layout names its tensors. In both, matrices are [outputs][inputs] but for the projection of OpenAI. */
+/* Names of the tensors in each layout. In both, matrices are [outputs][inputs], except the projection of OpenAI. */
 static const struct names {
-    const char *start; /* of all of them but the projection */
+    const char *start; /* start of all names except that of the projection */
     const char *class_token, *patch, *positions, *pre, *post, *projection;
     const char *block, *norm1, *norm2, *out, *fc1, *fc2;
     bool projection_outputs_first;
@@ -32,10 +31,10 @@ struct reader {
     const struct names *names;
     const struct dkvb__clip_shape *shape;
     const dkvb_allocator *mem;
-    float *room; /* for the largest tensor */
+    float *room; /* memory for the largest tensor */
 };
 
-/* float[n] of its own memory. */
+/* Reads a vector, float[n], into memory of its own. */
 static dkvb_status read_vector(const struct reader *r, float **out, size_t n, const char *name)
 {
     uint64_t shape[1] = {n};
@@ -57,7 +56,7 @@ static dkvb_status read_norm(const struct reader *r, struct dkvb__norm *norm, co
     return rc ? rc : read_vector(r, &norm->shift, r->shape->width, full);
 }
 
-/* Columns `first` and on of a matrix, of which `weight` and `bias` name `count`. */
+/* Reads `count` columns of a matrix, from column `first` on; their tensors are `weight` and `bias`. */
 static dkvb_status read_columns(const struct reader *r, struct dkvb__matrix *m, size_t first, size_t count,
                                 const char *weight, const char *bias)
 {
@@ -81,7 +80,8 @@ static dkvb_status read_linear(const struct reader *r, struct dkvb__matrix *m, s
     return rc ? rc : read_columns(r, m, 0, columns, weight, bias);
 }
 
-/* Queries, keys and values: three matrices at Hugging Face, one above the other at OpenAI. */
+/* Reads queries, keys and values: three matrices in the layout of Hugging Face, one matrix of three parts in that of
+ * OpenAI. */
 static dkvb_status read_qkv(const struct reader *r, struct dkvb__matrix *m, const char *block)
 {
     static const char *const parts[] = {"q", "k", "v"};
@@ -158,7 +158,8 @@ static dkvb_status read_ends(const struct reader *r, struct dkvb__clip_weights *
     return rc;
 }
 
-/* Elements of the largest matrix. None overflows: the shape was checked against tensors that lie in a file. */
+/* Number of elements of the largest matrix. The product cannot overflow, as the shape was checked against tensors that
+ * lie in a file. */
 static size_t largest_matrix(const struct dkvb__clip_shape *s)
 {
     size_t width = s->width, most = 3 * width * width;
@@ -275,7 +276,7 @@ dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dk
     add_piece(&p, w->positions, dkvb__clip_tokens(s) * s->width);
     add_norm(&p, &w->pre, s->width);
     add_norm(&p, &w->post, s->width);
-    add_piece(&p, w->projection.panels, dkvb__panels(s->dim) * DKVB__PANEL * s->width); /* it has no bias */
+    add_piece(&p, w->projection.panels, dkvb__panels(s->dim) * DKVB__PANEL * s->width); /* the projection has no bias */
     for (uint32_t i = 0; i < s->layers; i++) {
         const struct dkvb__clip_block *b = &w->blocks[i];
 

@@ -4,12 +4,12 @@
 #include "encoder/clip_shape.h"
 #include "kernels/matrix.h"
 
-/* scale and shift of a layer norm: float[width] each. */
+/* The scale and the shift of a layer norm, float[width] each. */
 struct dkvb__norm {
     float *scale, *shift;
 };
 
-/* x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
+/* One block: x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
 struct dkvb__clip_block {
     struct dkvb__norm norm1, norm2;
     struct dkvb__matrix qkv; /* queries, keys, values side by side: width -> 3 width */
@@ -26,16 +26,16 @@ struct dkvb__clip_weights {
     struct dkvb__matrix projection;  /* width -> dim */
 };
 
-/* From a file in either layout. */
+/* Reads weights from a file in either layout. */
 dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_encoder_options *opts,
                                     const dkvb_allocator *mem);
-void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem); /* also one read in part */
+void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem); /* also after reading in part */
 
 /* A hash that is equal for equal weights in either layout, and differs otherwise: 32 hexadecimal digits and a 0. */
 dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dkvb__clip_weights *w,
                                         const dkvb_allocator *mem);
 
-/* Patches of a picture, and tokens. */
+/* Number of patches of a picture; the second function adds the class token. */
 static inline size_t dkvb__clip_patches(const struct dkvb__clip_shape *s)
 {
     size_t side = s->image_size / s->patch;

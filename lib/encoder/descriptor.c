@@ -1,6 +1,7 @@
-/* A picture described by its gradients and colours on a grid: fixed, so that pictures work without weights.
+/* The encoder `descriptor`: it describes a picture by its gradients and colours on a grid. The descriptor is fixed, so
+ * that pictures can be encoded without weights.
  *
- * A row is five parts, each times a constant, of a picture of 32 x 32 pixels:
+ * A row has five parts, each times a constant, of a picture of 32 x 32 pixels:
  *
  *     gradients   8 x 8 cells x 8 directions   in which directions brightness rises, and how much beside its neighbours
  *     layout      4 x 4 cells x 8 directions   the same in cells of twice the side
@@ -12,12 +13,12 @@
  * 2005: central differences in the channel where they are largest, a pixel's vote shared bilinearly by the cells around
  * it. Each cell is normalised by the four blocks of 2 x 2 cells that it belongs to, and the four results, clipped, are
  * averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively trained part-based models", TPAMI
- * 2010, here with directions that tell light-to-dark from dark-to-light. The square root, last, makes distances between
- * histograms Hellinger's: R. Arandjelovic and A. Zisserman, "Three things everyone should know to improve object
- * retrieval", CVPR 2012. Opponent axes and hues by cell: K. van de Sande et al., "Evaluating color descriptors for
- * object and scene recognition", TPAMI 2010.
+ * 2010, here with directions that distinguish light-to-dark from dark-to-light. The final square root turns distances
+ * between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman, "Three things everyone should know to
+ * improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K. van de Sande et al., "Evaluating color
+ * descriptors for object and scene recognition", TPAMI 2010.
  *
- * Arithmetic is + - * / and sqrtf on floats in the order written, so a row has the same bits everywhere. */
+ * The arithmetic is + - * / and sqrtf on floats in the order written, so a row has the same bits on every machine. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,34 +39,35 @@ enum {
     DIM = BRIGHTNESS_AT + FINE * FINE
 };
 
-/* Weight of each part in a distance. Chosen on training rows (docs/encoder.md). */
+/* The weight of each part in a distance, chosen on training rows (docs/encoder.md). */
 static const float gradients_weight = 1.0f, layout_weight = 2.0f, hues_weight = 2.0f, colours_weight = 4.0f,
                    brightness_weight = 0.5f;
 
-static const float level = 255.0f; /* the whole range, to which differences are relative */
+static const float level = 255.0f; /* the range of a colour; differences are divided by it */
 static const float root_of_3 = 1.73205081f;
 
-/* Added to the energy of a block, so that noise in flat places is not blown up: (7 levels of 255)^2, about. */
+/* Energy that is added to each block, so that noise in flat places is not blown up: about (7 levels of 255)^2. */
 static const float noise = 7e-4f;
 
-static const float clip = 0.2f; /* no direction may have more of its block; Dalal and Triggs, Felzenszwalb et al. */
+static const float clip = 0.2f; /* largest share of a direction in its block; Dalal and Triggs, Felzenszwalb et al. */
 
-/* Unit vectors, an eighth of a turn apart: to the right, down right (y grows downwards), down, ... */
-#define COSINE 0.707106781f /* of the angle between neighbours */
+/* Unit vectors an eighth of a turn apart: to the right, down right (y grows downwards), down, ... */
+#define COSINE 0.707106781f /* cosine of the angle between neighbours */
 static const float unit_x[DIRECTIONS] = {1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE, 0.0f, COSINE};
 static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE};
 
-/* Votes of pixels for directions, by cells. A cell beyond each edge takes the share that falls outside the picture. */
+/* Votes of pixels for directions, by cells. An extra cell beyond each edge takes the share that falls outside the
+ * picture. */
 struct histogram {
-    uint32_t cells; /* on a side: FINE or COARSE */
+    uint32_t cells; /* number of cells on a side: FINE or COARSE */
     uint32_t
-        two[SIDE]; /* cells two[p] and two[p] + 1, of which 0 is beyond the edge, share pixel p of a row or column */
-    float share[SIDE];                           /* of the second; the first has the rest */
-    float votes[FINE + 2][FINE + 2][DIRECTIONS]; /* mean over the pixels of a cell */
+        two[SIDE];     /* the cells two[p] and two[p] + 1 share pixel p of a row or column; cell 0 is beyond the edge */
+    float share[SIDE]; /* share of the second cell; the first has the rest */
+    float votes[FINE + 2][FINE + 2][DIRECTIONS]; /* [y][x], mean over the pixels of a cell */
 };
 
-/* A pixel is shared in proportion to how near the middles of the cells are: that of the cell beyond the edge lies half
- * a cell before the first pixel's edge. */
+/* Computes how cells share pixels: in proportion to the nearness of their middles. The middle of the cell beyond the
+ * edge lies half a cell before the first pixel's edge. */
 static void histogram_clear(struct histogram *h, uint32_t cells)
 {
     uint32_t size = SIDE / cells;
@@ -73,7 +75,7 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
     h->cells = cells;
     memset(h->votes, 0, sizeof h->votes);
     for (uint32_t p = 0; p < SIDE; p++) {
-        uint32_t twice = 2 * p + 1 + size; /* twice the way from that middle to the pixel's */
+        uint32_t twice = 2 * p + 1 + size; /* twice the distance from that middle to the pixel's */
 
         h->two[p] = twice / (2 * size);
         h->share[p] = (float)(twice % (2 * size)) / (float)(2 * size);
@@ -82,7 +84,7 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
 
 static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const float votes[restrict DIRECTIONS])
 {
-    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* in a cell, a power of two */
+    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* pixels in a cell, a power of two */
 
     for (uint32_t j = 0; j < 2; j++)
         for (uint32_t i = 0; i < 2; i++) {
@@ -94,8 +96,8 @@ static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const flo
         }
 }
 
-/* What the vector (x, y) says for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). That is its
- * length where it points along u, falling to 0 at the neighbours. */
+/* Adds the vote of the vector (x, y) for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). The
+ * vote is the vector's length if it points along u, and falls to 0 at the neighbouring directions. */
 static void vote(float votes[DIRECTIONS], float x, float y)
 {
     float least = sqrtf(x * x + y * y) * COSINE;
@@ -107,7 +109,7 @@ static void vote(float votes[DIRECTIONS], float x, float y)
     }
 }
 
-/* Nearest pixel of the picture, edges going on for ever. */
+/* Returns the nearest pixel of the picture; the edges repeat outwards. */
 static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 {
     x = x < 0 ? 0 : x < SIDE ? x : SIDE - 1;
@@ -115,8 +117,8 @@ static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
     return v->pixels + ((size_t)y * SIDE + (size_t)x) * v->channels;
 }
 
-/* Differences of the neighbours on both sides, in the channel where they are largest; the first of equals, so that grey
- * is what three equal channels are. */
+/* Adds the votes of a pixel's gradient: the difference of its neighbours on both sides, in the channel where it is
+ * largest. Of equal channels the first is used, so a grey picture equals one with three equal channels. */
 static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
 {
     const uint8_t *left = pixel(v, x - 1, y), *right = pixel(v, x + 1, y);
@@ -135,7 +137,8 @@ static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, flo
     vote(votes, (float)best_x / level, (float)best_y / level);
 }
 
-/* A colour in whole levels: brightness r + g + b, and how far it is from grey, r - g and r + g - 2b. */
+/* A colour in whole levels: its brightness r + g + b, and its distance from grey along two axes, r - g and r + g - 2b.
+ */
 struct colour {
     int32_t brightness, red_green, yellow_blue;
 };
@@ -148,7 +151,7 @@ static struct colour colour_at(const struct dkvb__view *v, int32_t x, int32_t y)
     return (struct colour){r + g + b, r - g, r + g - 2 * b};
 }
 
-/* The colours of a square, added up. */
+/* Adds up the colours of a square. */
 static struct colour colour_sum(const struct dkvb__view *v, int32_t left, int32_t top, int32_t size)
 {
     struct colour sum = {0, 0, 0};
@@ -164,8 +167,8 @@ static struct colour colour_sum(const struct dkvb__view *v, int32_t left, int32_
     return sum;
 }
 
-/* Axes of the chroma, in which the hues of red, green and blue are a third of a turn apart: (r - g) / 2 and
- * (r + g - 2b) / (2 sqrt 3), the mean of `pixels` colours. */
+/* Computes the mean chroma of `pixels` colours on two axes, (r - g) / 2 and (r + g - 2b) / (2 sqrt 3), where the hues
+ * of red, green and blue are a third of a turn apart. */
 static void chroma(struct colour sum, int32_t pixels, float axes[2])
 {
     axes[0] = (float)sum.red_green / (2.0f * level * (float)pixels);
@@ -180,7 +183,7 @@ static void hue_votes(const struct dkvb__view *v, int32_t x, int32_t y, float vo
     vote(votes, axes[0], axes[1]);
 }
 
-/* Sum of the squares of cell (x, y); cells beyond the edges are taken to be like those at the edges. */
+/* The sum of the squares of cell (x, y). Cells beyond the edges count as equal to those at the edges. */
 static float energy(const struct histogram *h, uint32_t x, uint32_t y)
 {
     const float *votes;
@@ -194,11 +197,11 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
     return sum;
 }
 
-/* to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the four blocks b of 2 x 2 cells that
- * (x, y) belongs to). to: float[cells][cells][DIRECTIONS]. */
+/* Writes to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the four blocks b of 2 x 2
+ * cells that (x, y) belongs to). to: float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
-    float length[FINE + 1][FINE + 1]; /* of the block of which (x, y) is the upper left cell */
+    float length[FINE + 1][FINE + 1]; /* [y][x], length of the block whose upper left cell is (x, y) */
 
     for (uint32_t y = 0; y <= h->cells; y++)
         for (uint32_t x = 0; x <= h->cells; x++)
@@ -218,7 +221,7 @@ static void write_normalised(const struct histogram *h, float weight, float *to)
             }
 }
 
-/* to[y][x][k] = weight sqrt(votes[y][x][k]). */
+/* Writes to[y][x][k] = weight sqrt(votes[y][x][k]). */
 static void write_plain(const struct histogram *h, float weight, float *to)
 {
     for (uint32_t y = 1; y <= h->cells; y++)
@@ -274,12 +277,12 @@ static dkvb_status open_descriptor(void **state, dkvb_encoder_info *info, char *
 {
     (void)o;
     (void)mem;
-    *state = NULL; /* nothing but constants */
+    *state = NULL; /* the encoder has constants only */
     info->dim = DIM;
     info->shorter = SIDE;
     info->crop = SIDE;
     info->filter = DKVB_FILTER_BICUBIC;
-    snprintf(identity, size, "1"); /* another number whenever a bit of any row changes */
+    snprintf(identity, size, "1"); /* the version; it changes whenever a bit of any row does */
     return DKVB_OK;
 }
 
@@ -299,7 +302,7 @@ static void describe(void *context, size_t task, unsigned worker)
     write_brightness(&p->views[task], row + BRIGHTNESS_AT);
 }
 
-/* Each part, a cell a row. */
+/* Shows each part of a row to a trace, one cell a row. */
 static dkvb_status show_parts(const struct dkvb__trace *trace, const float *row)
 {
     static const struct part {

@@ -10,14 +10,14 @@
 #include "encoder/encoder.h"
 #include "encoder/partial.h"
 
-/* As many pictures as are encoded together: what an interrupt costs at most. */
+/* Number of pictures that are encoded together. One chunk is the most work that an interrupt can lose. */
 enum { CHUNK = DKVB__ENCODER_BATCH };
 
 struct work {
     const dkvb_encoder *encoder;
     const dkvb_imageset *set;
     dkvb_encode_options o;
-    dkvb_run_options run; /* of the whole */
+    dkvb_run_options run; /* run options of the whole call */
     struct dkvb__partial partial;
     dkvb_encode_report report;
     float *x; /* [CHUNK][dim] */
@@ -29,7 +29,7 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
 }
 
-/* Progress of a chunk as progress of the whole. */
+/* Reports the progress of a chunk as progress of the whole. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct work *w = user;
@@ -40,7 +40,8 @@ static int step(void *user, uint64_t done, uint64_t total)
     return w->interrupted;
 }
 
-/* Pictures that an earlier call could not read stay left out. If no picture may be left out, there must be none. */
+/* Continues earlier work. Pictures that an earlier call could not read stay left out; if no picture may be left out,
+ * there must be none of them. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
@@ -153,7 +154,7 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
         return rc;
     w.partial.mem = &encoder->mem;
     rc = begin(&w, path);
-    told = publish(&w, report); /* before the first progress, so that whoever watches knows where it goes on */
+    told = publish(&w, report); /* before the first progress report, so that the caller knows where work continues */
     if (!rc)
         rc = told ? told : encode_rest(&w);
     if (!rc)

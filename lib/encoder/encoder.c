@@ -11,7 +11,7 @@
 #include "encoder/encoder.h"
 
 static const struct kind {
-    const struct dkvb__network *network; /* NULL: not in this build */
+    const struct dkvb__network *network; /* NULL: this build does not have it */
     bool weights;
 } kinds[] = {
     [DKVB_ENCODER_PIXELS] = {&dkvb__pixels, false},
@@ -49,7 +49,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Pixels take pictures of one size: that of the first one, where not all are said to be of a size. */
+/* Sets the size of the pictures of the encoder `pixels`, which must all be of one size. Without a stated size, the
+ * first picture's is used. */
 static dkvb_status take_size(dkvb_encoder_options *o)
 {
     const dkvb_imageset_info *info = &o->set->info;
@@ -71,7 +72,7 @@ static dkvb_status take_size(dkvb_encoder_options *o)
     return rc;
 }
 
-/* "kind", or "kind:" and what the network adds. */
+/* Writes the identity: "kind", or "kind:" and what the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
@@ -141,32 +142,32 @@ dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info
     return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
 }
 
-/* Picture i of an array whose elements are as large as its maker's header says. */
+/* Returns picture i of an array. The size of its elements depends on the version of the caller's header. */
 static const dkvb_image *image_at(const dkvb_image *images, size_t i)
 {
     return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
 }
 
-/* Where the pictures of a call come from: one of both. */
+/* Source of the pictures of a call: one of the two members. */
 struct source {
     const dkvb_image *images;
     const dkvb_imageset *set;
     uint64_t first;
 };
 
-/* Pictures on their way into the network. */
+/* A batch of pictures for the network. */
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
-    size_t begin, n; /* of the call's pictures */
+    size_t begin, n; /* its range among the call's pictures */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
-    bool unread[DKVB__ENCODER_BATCH];   /* the status is that of reading the picture */
-    bool borrowed[DKVB__ENCODER_BATCH]; /* pixels of `fitted` are the caller's */
+    bool unread[DKVB__ENCODER_BATCH];   /* the picture could not be read, and its status is the reason */
+    bool borrowed[DKVB__ENCODER_BATCH]; /* the pixels of `fitted` belong to the caller */
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* The picture as the network takes it: of its own, or the very `image`, whose pixels then move. */
+/* Makes the picture that the network takes. The result has pixels of its own, or takes over those of `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -194,7 +195,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     dkvb_image image = DKVB_IMAGE_INIT;
     dkvb_status rc;
 
-    if (b->from.images) { /* the caller's, so not to be released, unless it is a turned copy */
+    if (b->from.images) { /* the caller's pixels, which must not be released, unless they are a turned copy */
         const dkvb_image *given = image_at(b->from.images, b->begin + i);
 
         b->borrowed[i] = !b->encoder->info.upright || given->orientation <= 1;
@@ -229,11 +230,11 @@ static void prepare_one(void *context, size_t task, unsigned worker)
     b->fitted[task] = (dkvb_image)DKVB_IMAGE_INIT;
     b->unread[task] = b->borrowed[task] = false;
     b->status[task] = read_and_fit(b, task);
-    if (b->status[task]) /* an error is told to the thread it happens on, which need not be the caller's */
+    if (b->status[task]) /* a message is stored for the thread of the error, which need not be the caller's */
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
 }
 
-/* Pixels that are the caller's stay the caller's. */
+/* Releases pictures, but not pixels that belong to the caller. */
 static void release_fitted(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -254,7 +255,7 @@ static dkvb_status judge(const struct batch *b, size_t i, const dkvb_encode_opti
     return DKVB_OK;
 }
 
-/* Rows of readable pictures were encoded one after another: put each in its place, from the last. */
+/* Moves rows to their places, from the last one on, since only readable pictures have been encoded. */
 static void spread_rows(const struct batch *b, float *x, size_t readable)
 {
     size_t dim = b->encoder->info.dim;
@@ -266,7 +267,7 @@ static void spread_rows(const struct batch *b, float *x, size_t readable)
             memcpy(x + i * dim, x + readable * dim, dim * sizeof *x);
 }
 
-/* Weights that are finite can still give sums that are not. */
+/* Checks that rows are finite, as finite weights can still give sums that are not. */
 static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows)
 {
     size_t dim = b->encoder->info.dim;
@@ -327,7 +328,7 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* `size`: of every picture of the call. */
+/* Checks a picture. `size`: struct_size of every picture of the call. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)
@@ -382,6 +383,6 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        r.threads = 1; /* copies of what lies in memory: more threads are no faster */
+        r.threads = 1; /* this copies memory, and more threads are no faster */
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

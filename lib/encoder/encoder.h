@@ -16,7 +16,7 @@ struct dkvb_encoder {
 /* Finds the kind of encoder, and whether pictures are turned upright, from the identity in o->remembered. */
 dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o);
 
-/* DKVB_EMISMATCH, saying what differs, unless the rows of this encoder are those that `o` asks for. */
+/* Returns DKVB_EMISMATCH unless this encoder makes the rows that `o` asks for. The message says what differs. */
 dkvb_status dkvb__remembered_check(const dkvb_encoder *encoder, const dkvb_encoder_options *o);
 
 #endif

@@ -8,13 +8,13 @@
 #include "base/status.h"
 #include "dkvb/encoder.h"
 
-/* Callback that sees the intermediate results of a network; NULL for none. It sees one picture at a time. */
+/* A callback that sees the intermediate results of a network, one picture at a time; NULL for none. */
 struct dkvb__trace {
     dkvb_trace_fn show;
     void *user;
 };
 
-/* DKVB_ECANCELLED if the one who looks wants no more. */
+/* Shows a result to the trace. DKVB_ECANCELLED says that the callback asks to stop. */
 static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, const char *name, size_t rows,
                                            size_t columns, const float *values)
 {
@@ -23,30 +23,32 @@ static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, cons
     return DKVB_OK;
 }
 
-/* A picture as a network takes it: uint8[height][width][channels], fitted as the info says. */
+/* A picture as a network takes it: uint8[height][width][channels], fitted as the encoder's info says. */
 struct dkvb__view {
     const uint8_t *pixels;
     uint32_t width, height, channels;
 };
 
-/* The functions of a kind of encoder. A row must not depend on the other pictures, nor on threads. */
+/* The functions of a kind of encoder. A row must depend neither on the other pictures nor on the threads. */
 struct dkvb__network {
-    /* Fill in `info` beyond kind, and an identity beyond the kind's name ("" if the name says all): a version, a
-     * checksum of the weights as they are used. On failure *state is NULL. */
+    /* Opens the network. The function fills in the members of `info` after kind, and the identity without the kind's
+     * name ("" if the name is enough): a version, and a checksum of the weights as they are used. After a failure
+     * *state is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
-    /* x: float[n][dim]; n is at most DKVB__ENCODER_BATCH. */
+    /* Encodes n pictures, at most DKVB__ENCODER_BATCH. x: float[n][dim]. */
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
-    void (*close)(void *state, const dkvb_allocator *mem); /* NULL is a no-op */
+    void (*close)(void *state, const dkvb_allocator *mem); /* NULL does nothing */
 
-    /* DKVB_EMISMATCH for a picture that the network does not take, which is called `name`; NULL: it takes any. */
+    /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. NULL: the
+     * network takes any picture. */
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 
-/* Pictures that are encoded together. */
+/* Limit of the pictures that are encoded together. */
 enum { DKVB__ENCODER_BATCH = 32 };
 
 extern const struct dkvb__network dkvb__pixels;

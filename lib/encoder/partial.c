@@ -13,22 +13,22 @@
 #include "data/stored.h"
 #include "dkvb/encoder.h"
 
-static const double WORTH_KEEPING = 5.0; /* seconds of work that a failure does not throw away */
+static const double WORTH_KEEPING = 5.0; /* seconds of work that are worth keeping after a failure */
 
-/* As it lies in the file; every machine that the library runs on is little-endian. */
+/* The header as it lies in the file. Every machine that the library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, dtype, columns, reserved;
     uint64_t pictures, set;
     char encoder[DKVB_ENCODER_IDENTITY_SIZE];
-    uint64_t check; /* of all before */
+    uint64_t check; /* checksum of all members before this one */
 };
 
 static const char magic[8] = "DKVBPART";
 
 enum { VERSION = 1, ROW_ALIGNMENT = 64 };
 
-/* Tells a header that was cut from a whole one. */
+/* Computes the checksum that shows whether a header was cut. */
 static uint64_t checksum(const struct header *h)
 {
     uint64_t sum = DKVB__FNV_BEGIN;
@@ -53,8 +53,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Write a file without rows. If that fails there is nothing in it to go on with, and it is removed, unless it still has
- * the rows of an earlier call. */
+/* Writes a file without rows. After a failure the file has nothing to continue with, and the file is removed, unless it
+ * still has the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
@@ -134,7 +134,7 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of rows on their way, but stands in their place: move it",
                           p->path);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
-        return begin(p); /* cut before there was a row, or of a version that this one cannot go on with */
+        return begin(p); /* cut before the first row, or of a version that cannot be continued */
     rc = check_key(p, &h);
     return rc ? rc : go_on(p);
 }
@@ -160,14 +160,14 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
     rc = dkvb__partfile_open(p->path, "rows", &p->fd, &p->created);
     if (!rc)
         rc = begin_or_go_on(p, restart);
-    if (rc && p->fd >= 0) { /* the file may be of somebody else: it stays as it is */
+    if (rc && p->fd >= 0) { /* the file may belong to somebody else, and so is not removed */
         close(p->fd);
         p->fd = -1;
     }
     return rc;
 }
 
-/* Rows first, then the marks that tell of them. */
+/* Syncs rows first, then the marks that stand for them. */
 static dkvb_status mark(struct dkvb__partial *p)
 {
     dkvb_status rc = dkvb__partfile_sync(p->fd, p->path);
@@ -181,7 +181,7 @@ static dkvb_status mark(struct dkvb__partial *p)
     return rc;
 }
 
-/* n rows without a gap. */
+/* Adds n rows without a gap. */
 static dkvb_status add_run(struct dkvb__partial *p, const float *x, size_t n)
 {
     dkvb_status rc;
@@ -221,7 +221,8 @@ dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)
     return DKVB_OK;
 }
 
-/* A call that was interrupted is made again; one that failed may be, if it had been long at work. */
+/* True if the file is worth keeping. Interrupted calls are usually repeated; failed calls may be, if they had worked
+ * for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);
@@ -235,7 +236,7 @@ dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool inte
     if (p->map)
         munmap(p->map, p->map_size);
     if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
-        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking may fail as well */
+        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking may replace the message */
         if (!mark(p))
             *kept = p->done;
         dkvb__fail(rc, "%s", message);

@@ -4,7 +4,7 @@
 #include "base/status.h"
 #include "encoder/encoder.h"
 
-static const char upright[] = "+exif"; /* what ends the identity of an encoder that turns pictures */
+static const char upright[] = "+exif"; /* end of the identity of an encoder that turns pictures upright */
 
 static bool is_upright(const char *identity)
 {
@@ -13,7 +13,7 @@ static bool is_upright(const char *identity)
     return length > end && strcmp(identity + length - end, upright) == 0;
 }
 
-/* The kind of encoder that an identity begins with; 0 if it is none of ours. */
+/* Returns the kind of encoder that an identity begins with; 0 if this library does not know it. */
 static uint32_t kind_of(const char *identity)
 {
     size_t length = strcspn(identity, ":+");
@@ -49,7 +49,7 @@ dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o)
     return DKVB_OK;
 }
 
-/* Whether the same weights with the other activation are those remembered: too often it was guessed. */
+/* True if the remembered weights are these, but with the other activation. The activation is often a guess. */
 static bool differs_by_activation(const dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     dkvb_encoder_options other = *o;

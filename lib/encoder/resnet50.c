@@ -6,14 +6,14 @@
  *         x = relu(bn3(conv3(y)) + x) 1 x 1                                      2,048 maps of 7 x 7
  *     mean over all pixels
  *
- * In the first block of a layer what is added is not x but bn(conv(x)), "downsample". Batch norms have fixed numbers by
- * now, so they are folded into the convolutions when the weights are read.
+ * The first block of a layer adds bn(conv(x)), "downsample", in place of x. Batch norms have fixed numbers, so they are
+ * folded into the convolutions when the weights are read.
  * https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py
  *
- * Between layers there is float[pixels][channels]. That is what a trace shows, by these names: "conv1" (with its norm
- * and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
+ * Between layers, a picture is float[pixels][channels]. A trace sees these arrays under the names "conv1" (with its
+ * norm and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
  *
- * Networks that are narrower throughout are taken as well: `width`, the channels of conv1, is 64 in all that are known.
+ * Networks that are narrower throughout are accepted too: `width`, the channels of conv1, is 64 in all known networks.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -29,33 +29,34 @@
 enum {
     SIDE = 224,
     MAX_WIDTH = 64,
-    EXPANSION = 4, /* channels that leave a block, for one inside */
+    EXPANSION = 4, /* channels that leave a block, for each channel inside */
     LAYERS = 4,
     BLOCKS = 16,
     CONVOLUTIONS = 1 + 3 * BLOCKS + LAYERS,
-    PASS_PICTURES = 8, /* pictures that pass through together: 100 MiB */
-    TILE_ROWS = 96,    /* pixels whose surroundings are gathered together, at most */
+    PASS_PICTURES = 8, /* pictures that pass through together, in 100 MiB */
+    TILE_ROWS = 96,    /* limit of the pixels whose neighbourhoods are gathered together */
     TILES_A_THREAD = 4
 };
 
 static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
 
-/* Mean and deviation of the ImageNet pictures for each colour: torchvision's transforms for these weights. */
+/* Mean and standard deviation of each colour in the ImageNet pictures: torchvision's transforms for these weights. */
 static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 
 /* eps of torch.nn.BatchNorm2d */
 static const double norm_epsilon = 1e-5;
 
-/* kernel x kernel pixels around every `step`th one, zeros beyond the edge; and the norm behind it. */
+/* A convolution over kernel x kernel pixels around every `step`th one, with zeros beyond the edge, and the norm after
+ * it. */
 struct convolution {
     struct dkvb__matrix matrix; /* [kernel][kernel][in] -> out */
     size_t in, out, kernel, step;
 };
 
 struct block {
-    struct convolution conv[3], downsample; /* downsample.out: 0 if there is none */
-    uint32_t layer, index;                  /* "layer1.0" is 1, 0 */
+    struct convolution conv[3], downsample; /* downsample.out: 0 if the block has none */
+    uint32_t layer, index;                  /* "layer1.0" is layer 1, index 0 */
 };
 
 struct resnet {
@@ -65,12 +66,12 @@ struct resnet {
     float level[3][256];
 };
 
-/* Weights while they are read. */
+/* State of reading weights. */
 struct reader {
     const struct dkvb__safetensors *file;
     const dkvb_allocator *mem;
-    float *weights, *ordered; /* room for the largest convolution, as the file has it and as it is used */
-    float *norm[4];           /* room for a norm's numbers */
+    float *weights, *ordered; /* memory for the largest convolution, in the order of the file and in that of use */
+    float *norm[4];           /* memory for a norm's numbers */
 };
 
 enum { NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
@@ -96,8 +97,8 @@ static dkvb_status read_norm(const struct reader *r, const char *name, size_t ch
     return DKVB_OK;
 }
 
-/* bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance + epsilon): the first factor goes into
- * the weights. PyTorch has them [out][in][line][column]. */
+/* Folds a norm into a convolution: bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance +
+ * epsilon). The factor `by` goes into the weights, which PyTorch has as [out][in][line][column]. */
 static dkvb_status fold(const struct reader *r, struct convolution *c, const char *name)
 {
     size_t pixels = c->kernel * c->kernel, depth = pixels * c->in;
@@ -123,7 +124,7 @@ static dkvb_status fold(const struct reader *r, struct convolution *c, const cha
     return DKVB_OK;
 }
 
-/* A convolution, whose sizes are set, and the norm behind it. */
+/* Reads a convolution, whose sizes are set, and the norm after it. */
 static dkvb_status read_convolution(const struct reader *r, struct convolution *c, const char *name, const char *norm)
 {
     uint64_t shape[4] = {c->out, c->in, c->kernel, c->kernel};
@@ -156,7 +157,7 @@ static dkvb_status read_block(const struct reader *r, struct block *b)
     return read_convolution(r, &b->downsample, name, norm);
 }
 
-/* Sizes of all convolutions. */
+/* Sets the sizes of all convolutions. */
 static void plan(struct resnet *net, size_t width)
 {
     struct block *b = net->blocks;
@@ -208,7 +209,7 @@ static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
     const struct dkvb__tensor *t;
     dkvb_status rc;
 
-    /* "conv1.weight" ends the names of many tensors, this one only that of the first block. */
+    /* The name "conv1.weight" ends the names of many tensors; the name below ends that of the first block only. */
     if (!dkvb__safetensors_find_prefix(file, "layer1.0.conv1.weight", &rc))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: has no tensor layer1.0.conv1.weight, with no prefix either: not torchvision's "
@@ -312,20 +313,20 @@ static dkvb_status open_resnet(void **state, dkvb_encoder_info *info, char *iden
     return DKVB_OK;
 }
 
-/* One pass: some pictures, and room for what they become. */
+/* One pass: some pictures, and memory for their layers. */
 struct pass {
     const struct resnet *net;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* then there is one picture */
+    const struct dkvb__trace *trace; /* NULL, or a trace; with a trace there is one picture */
     const struct dkvb__view *pictures;
     size_t n;
-    size_t side, channels;   /* of x */
-    float *x, *next, *added; /* [n][side][side][channels], enough for any layer */
-    float *inside[2];        /* the same, inside a block: half as much */
-    float *gathered;         /* [threads][TILE_ROWS] of the deepest convolution */
+    size_t side, channels;   /* side and channels of x */
+    float *x, *next, *added; /* [n][side][side][channels], large enough for any layer */
+    float *inside[2];        /* the same inside a block, half as large */
+    float *gathered;         /* [threads][TILE_ROWS], neighbourhoods of the deepest convolution */
 };
 
-/* Floats of a picture between layers: after conv1, and after each block of layer1, are the most. */
+/* Number of floats of a picture between layers. The most are after conv1, or after a block of layer1. */
 static size_t most_floats(const struct resnet *net)
 {
     return net->width * (SIDE / 2) * (SIDE / 2);
@@ -349,7 +350,7 @@ static void normalize_picture(void *context, size_t task, unsigned worker)
         x[i] = p->net->level[i % 3][pixels[i]];
 }
 
-/* A convolution on its way, tile by tile; rows are pixels of all pictures. */
+/* A convolution that is run tile by tile. Rows are the pixels of all pictures. */
 struct tiles {
     const struct convolution *conv;
     const float *in; /* [n][side][side][conv->in] */
@@ -358,17 +359,18 @@ struct tiles {
     struct dkvb__product product;
 };
 
-/* The surroundings of one pixel: float[kernel][kernel][in]. */
+/* Gathers the neighbourhood of one pixel: float[kernel][kernel][in]. */
 static void gather(float *to, const struct tiles *t, size_t row)
 {
     const struct convolution *c = t->conv;
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
-    size_t before = across < pad ? pad - across : 0; /* columns beyond the left edge, and up to the right one */
+    size_t before =
+        across < pad ? pad - across : 0; /* columns beyond the left edge, and columns up to the right edge */
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        size_t y = down + i - pad; /* huge above the upper edge */
+        size_t y = down + i - pad; /* wraps around to a huge number above the upper edge */
 
         if (y >= t->side) {
             memset(to, 0, c->kernel * c->in * sizeof *to);
@@ -397,7 +399,7 @@ static void convolve_tile(void *context, size_t task, unsigned worker)
     dkvb__kernels()->multiply(&p);
 }
 
-/* Rows of a tile: as many as fit, unless threads would go without. */
+/* Number of rows of a tile: as many as fit, unless some threads would get none. */
 static size_t tile_rows(size_t rows, unsigned threads)
 {
     size_t fair = rows / ((size_t)threads * TILES_A_THREAD) + 1;
@@ -405,7 +407,7 @@ static size_t tile_rows(size_t rows, unsigned threads)
     return fair < TILE_ROWS ? fair : TILE_ROWS;
 }
 
-/* out = activation(conv(in) + add), `side` being that of `in`. */
+/* Computes out = activation(conv(in) + add); `side` is that of `in`. */
 static void convolve(const struct pass *p, const struct convolution *c, float *out, const float *in, size_t side,
                      const float *add, uint32_t activation)
 {
@@ -416,7 +418,7 @@ static void convolve(const struct pass *p, const struct convolution *c, float *o
     t.product.add = add;
     t.product.activation = activation;
     t.rows = p->n * t.out_side * t.out_side;
-    if (c->kernel == 1 && c->step == 1) { /* pixels are rows as they lie */
+    if (c->kernel == 1 && c->step == 1) { /* the pixels are the rows, and nothing has to be gathered */
         t.product.a = in;
         t.product.rows = t.rows;
         dkvb__multiply(&t.product, p->run);
@@ -434,8 +436,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* One line of one picture: the largest of 3 x 3 around every second pixel. All are 0 or more, so zeros beyond the edge
- * are as good as nothing. */
+/* Pools one line of one picture: the largest of 3 x 3 around every second pixel. All numbers are 0 or more, so zeros
+ * beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -498,7 +500,7 @@ static dkvb_status run_block(struct pass *p, const struct block *b)
     return show(p, name);
 }
 
-/* out[n][channels]: means over all pixels, summed in their order. */
+/* Computes out[n][channels], the means over all pixels, summed in the order of the pixels. */
 static dkvb_status pool(const struct pass *p, float *out)
 {
     size_t pixels = p->side * p->side;
@@ -523,7 +525,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : pool(p, out);
 }
 
-/* Room for passes of `most` pictures, in one piece. */
+/* Allocates one block of memory for passes of `most` pictures. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     size_t whole = most * most_floats(p->net), picture = most * SIDE * SIDE * 3;

@@ -1,9 +1,9 @@
-/* safetensors: the length of the header (u64, little-endian), the header, and the elements up to the end of the file.
- * The header is a JSON object, padded with spaces:
+/* The safetensors format: the length of the header (u64, little-endian), the header, and the elements up to the end of
+ * the file. The header is a JSON object, padded with spaces:
  *
  *     {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
  *
- * Offsets count from the first element; tensors may stand in any order, but fill the file without overlap or hole.
+ * Offsets count from the first element. Tensors may come in any order, but must fill the file without overlap or gap.
  * Elements are little-endian, in C order, and need not be aligned.
  * https://github.com/huggingface/safetensors#format */
 #include "encoder/safetensors.h"
@@ -22,9 +22,9 @@
 #include "base/sort.h"
 #include "base/status.h"
 #include "data/stored.h"
-#include "encoder/json.h"
+#include "base/json.h"
 
-/* As many bytes as the reference implementation takes. */
+/* Largest header, which is also the limit of the reference implementation. */
 enum { MAX_HEADER = 100000000 };
 
 static const struct type {
@@ -42,13 +42,13 @@ struct dkvb__safetensors {
     dkvb_allocator mem;
     char *path;
     struct dkvb__mapping *mapping;
-    const unsigned char *elements; /* of the mapping, behind the header */
-    size_t size;                   /* of all elements, in bytes */
-    char *names;                   /* of all tensors, one behind the other */
-    const char *prefix;            /* of the names that are asked for; prefix_size bytes in `names` */
+    const unsigned char *elements; /* place of the elements in the mapping */
+    size_t size;                   /* bytes of all elements */
+    char *names;                   /* names of all tensors, one behind the other */
+    const char *prefix;            /* prefix of the names that are asked for; prefix_size bytes in `names` */
     size_t prefix_size;
     struct dkvb__tensor *tensors;
-    struct dkvb__keyed *index; /* of tensors, by the checksum of their names */
+    struct dkvb__keyed *index; /* tensors, sorted by the checksum of their names */
     size_t count;
 };
 
@@ -71,7 +71,7 @@ static dkvb_status take_type(const struct dkvb__safetensors *f, struct dkvb__ten
     return DKVB_OK;
 }
 
-/* The integers of a list, none negative; `max` may come. */
+/* Reads the integers of a list, none of them negative, at most `max` of them. */
 static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct dkvb__tensor *t, const char *key,
                                 const json_t *list, size_t max, uint64_t *to)
 {
@@ -95,7 +95,7 @@ static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct 
     return DKVB_OK;
 }
 
-/* Where the elements lie: inside the file, as many bytes as type and shape promise. */
+/* Reads the place of the elements. The place must lie inside the file, with as many bytes as type and shape require. */
 static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__tensor *t, const json_t *list)
 {
     uint64_t at[2];
@@ -112,7 +112,7 @@ static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__te
                           dkvb__show(t->name).text, (unsigned long long)at[0], (unsigned long long)at[1], f->size);
     t->data = f->elements + at[0];
     t->bytes = at[1] - at[0];
-    if (t->dtype == 0) /* of how many bytes is not known, and it is not read */
+    if (t->dtype == 0) /* the size of this type is unknown, and the tensor is not read */
         return DKVB_OK;
     if (!dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: the product of the %u dimensions does not fit in memory",
@@ -143,7 +143,7 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
     return take_place(f, t, json_object_get(entry, "data_offsets"));
 }
 
-/* "__metadata__" is no tensor: texts about the file, which are not looked at. */
+/* Checks "__metadata__", which is not a tensor. The entry holds texts about the file, which are not used. */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;
@@ -163,7 +163,7 @@ static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *hea
     return DKVB_OK;
 }
 
-/* Room for what the header names. */
+/* Allocates memory for the tensors that the header names. */
 static dkvb_status allocate(struct dkvb__safetensors *f, json_t *header)
 {
     size_t bytes = 0;
@@ -203,8 +203,8 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-/* In the order of their places, each tensor begins where the one before ends. Empty ones are first of those that begin
- * at the same place. */
+/* Checks the places: in their order, each tensor begins where the one before ends. Of tensors that begin at the same
+ * place, empty ones come first. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
 {
     size_t end = 0;
@@ -355,7 +355,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* the names as they are win over any prefix */
+        if (before == 0) { /* names without a prefix take precedence */
             *rc = DKVB_OK;
             break;
         }
@@ -363,7 +363,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
     return found != NULL;
 }
 
-/* A name of tensors of the network that is in the file: so the rest may be elsewhere. */
+/* True if the file has other tensors of the network; the missing ones may then be in another file. */
 static bool has_others(const struct dkvb__safetensors *file, const char *name)
 {
     size_t start = strcspn(name, ".");
@@ -421,7 +421,7 @@ const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors
     return NULL;
 }
 
-/* "2 x 3", or "no dimensions". */
+/* The text of a shape: "2 x 3", or "no dimensions". */
 struct shape_text {
     char text[8 * 24];
 };
@@ -437,7 +437,7 @@ static struct shape_text show_shape(uint32_t ndim, const uint64_t *shape)
     return shown;
 }
 
-/* x: n elements, out. Elements in the file have any alignment. */
+/* Converts n elements to x. Elements in the file may have any alignment. */
 static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)

@@ -9,8 +9,8 @@
 
 /* Functions that networks with weights share. */
 
-/* Table of prepared colour values: level[c][v] = (v / 255 - mean[c]) / deviation[c], in float32 as torchvision's
- * ToTensor and Normalize do it. */
+/* Fills a table of prepared colour values: level[c][v] = (v / 255 - mean[c]) / deviation[c], in float32 as
+ * torchvision's ToTensor and Normalize compute it. */
 static inline void dkvb__levels(float level[3][256], const float mean[3], const float deviation[3])
 {
     for (size_t c = 0; c < 3; c++)
@@ -18,7 +18,7 @@ static inline void dkvb__levels(float level[3][256], const float mean[3], const 
             level[c][v] = ((float)v / 255.0f - mean[c]) / deviation[c];
 }
 
-/* The fingerprint of weights as text: 32 hexadecimal digits and a 0, as far as `size` goes. */
+/* Writes the fingerprint of weights as text: 32 hexadecimal digits and a 0, cut to `size`. */
 static inline void dkvb__weights_identity(char *text, size_t size, const struct dkvb__piece *pieces, size_t count)
 {
     uint8_t id[16];

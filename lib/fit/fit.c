@@ -8,7 +8,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-/* One fit under way. */
+/* State of a fit. */
 struct fit {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -83,7 +83,7 @@ void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const
         r->unlearnable += f->class_rows[l] == 0;
 }
 
-/* One label by mistake can ask for more values than there is memory: better known before the keys are placed. */
+/* Checks the memory for values before the keys are placed, as a single wrong label can ask for more than there is. */
 static dkvb_status check_room(const struct fit *t)
 {
     size_t pairs = (size_t)t->s.keyinit.codebooks * t->s.keyinit.keys, row = t->f.largest_row;
@@ -96,7 +96,7 @@ static dkvb_status check_room(const struct fit *t)
     return DKVB_OK;
 }
 
-/* Fill in what is open, and refuse what cannot work before any long work. */
+/* Fills in open settings, and refuses what cannot work before any long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = t->o.key_rows ? t->o.key_row_count : t->f.rows.n;
@@ -113,9 +113,9 @@ static dkvb_status settle(struct fit *t)
         t->s.keyinit.keys = s->keys;
         t->s.keyinit.key_dim = s->key_dim;
     }
-    /* As many keys as the rows that they are placed on can fill, and as those with a label can teach. */
+    /* The keys are at most as many as the rows that they are placed on can fill, and as the labelled rows can teach. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    t->s.train = open; /* which depends on the rows that are learned from alone */
+    t->s.train = open; /* the choice depends only on the rows that are learned from */
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
@@ -142,7 +142,7 @@ static dkvb_status place_keys(struct fit *t)
                               r->dim, &t->s.keyinit, t->f.run);
 }
 
-/* Where nothing stays held out, the temperature comes from values that go again. */
+/* Measures the temperature if nothing stays held out: it comes from values that are thrown away. */
 static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
@@ -199,7 +199,7 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    o.keyinit = t->o.codebooks || t->o.key_rows ? NULL : &t->s.keyinit; /* else the keys were placed on these rows */
+    o.keyinit = t->o.codebooks || t->o.key_rows ? NULL : &t->s.keyinit; /* NULL if these rows had no part in them */
     source.x = r->x;
     source.n = r->n;
     source.dim = r->dim;
@@ -223,7 +223,7 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* As it is fitted again when rows are taken out: the same rows in the same order give the same bits. */
+    /* The temperature is fitted just as after taking rows out: the same rows in the same order give the same bits. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
         return rc;

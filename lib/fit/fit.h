@@ -6,7 +6,7 @@
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
+enum { DKVB__MOST_COMPARED = 2048 /* limits of columns, with and without whitening */ };
 
 /* Rows that are held out together. */
 struct dkvb__row_group {
@@ -14,20 +14,20 @@ struct dkvb__row_group {
     size_t first, n; /* its rows are group_rows[first] and on */
 };
 
-/* Rows to learn from, checked, and which of them are held out. */
+/* Rows to learn from, which are checked, and the choice of held-out rows. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    const dkvb_run_options *run;      /* of everything but the one search that counts rows outside the scale: */
-    const dkvb_run_options *counting; /* the caller's */
+    const dkvb_run_options *run; /* run options of everything except the search that counts rows outside the scale */
+    const dkvb_run_options *counting; /* run options of that search, as the caller gave them */
     dkvb_run_options uncounted;
-    dkvb_fit_rows rows;            /* `classes` settled */
-    size_t labelled;               /* rows with a label */
-    size_t largest_row;            /* the first with the largest label */
-    uint64_t *class_rows;          /* [classes], rows with this label */
+    dkvb_fit_rows rows;            /* the caller's rows, with `classes` filled in */
+    size_t labelled;               /* number of rows with a label */
+    size_t largest_row;            /* the first row with the largest label */
+    uint64_t *class_rows;          /* [classes], number of rows with this label */
     uint8_t *held;                 /* [n], 1 = not trained on */
     int32_t *taught;               /* [n], labels, -1 where a row is held out */
     size_t held_count;             /* number of held-out rows with a label */
-    uint64_t *named_ids;           /* [n], `rows.ids` where rows have names; else NULL */
+    uint64_t *named_ids;           /* [n], `rows.ids` if rows have names; else NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
 
     /* Groups of which one at least has two rows; else group_count is 0. */
@@ -39,15 +39,15 @@ struct dkvb__fitting {
     bool keeps_share;     /* about the wanted share of each class is held out, even where groups are large */
 };
 
-/* Check rows and labels, hold none out. Rows with names get ids: by this salt, [DKVB__NAME_SALT]; NULL: by one that
- * follows from the rows. DKVB_EINVAL. */
+/* Checks rows and labels, and holds no row out. Rows with names get ids, by this salt, [DKVB__NAME_SALT], or if it is
+ * NULL by one computed from the rows. DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
-/* Hold out the rows whose place between 0 and 1, by id, is `from` to below `to`, and no others; classes with fewer than
- * four rows lose none, and no class loses all. Rows of a group go by the place of the group. */
+/* Holds out the rows whose place between 0 and 1, by id, is from `from` to below `to`, and no others. Classes with
+ * fewer than four rows lose none, and no class loses all. Rows of a group have the place of the group's number. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -55,52 +55,55 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
     return f->rows.ids ? f->rows.ids[row] : row;
 }
 
-/* How well rows that are held out are answered. */
+/* Measurements on held-out rows. */
 struct dkvb__measured {
     double temperature, power, accuracy, loss, calibration_error; /* loss and error at that temperature */
     size_t rows;
 };
 
-/* Fit a temperature to the held-out rows' codes and measure at it, on as many rows as dkvb__temperature_rows() leaves.
- * Where no row is held out: rows is 0, temperature 1. */
+/* Fits a temperature to the held-out rows' codes and measures with it, on the rows that dkvb__temperature_rows()
+ * leaves. If no row is held out, rows is 0 and the temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
-/* Codes of all rows, [n][C][top_k], under a mask (NULL: none); freed by the caller. run: f->run or f->counting. */
+/* Searches the codes of all rows, [n][C][top_k], under a mask (NULL: none); the caller frees them. run: f->run or
+ * f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
-/* A new model of these codebooks that learned `labels`, [n]; its values of type `dtype`, or 0: as usual. */
+/* Creates a model of these codebooks that learned `labels`, [n], with values of type `dtype`, or of the usual type if
+ * that is 0. */
 dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* The settings of a caller (NULL: the defaults), read and written as far as the caller knows them. `s` is filled in
- * whole; give() writes nothing that take() would refuse. */
+/* Reads and writes the settings of a caller (NULL: the defaults), as far as the caller knows them. take() fills in all
+ * of `s`; give() writes nothing that take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
-/* Fill in what is 0. */
+/* Fills in settings that are 0. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
-/* Keys on the rows, codes of all of them, values of those that are not held out, measured on the others; all thrown
- * away again. */
+/* Places keys on the rows, searches all rows, trains values on those that are not held out, and measures on the others.
+ * Keys and values are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
-/* Whether rows are to be half whitened: both ways tried on rows held out, `measured` plain and whitened. Rows that stay
- * held out for good take no part. Nothing is measured (`compared` false) where rows are too few or too wide. */
+/* Decides whether rows will be half whitened, by trying both on held-out rows: `measured`, plain and whitened. Rows
+ * that stay held out for good are not used. If rows are too few or too wide, nothing is measured (`compared` is false).
+ */
 dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* The options of a caller, checked, with what he left open as 0 in `s`. */
+/* Checks the options of a caller. Settings that the caller left open are 0 in `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Tell that a stage begins; DKVB_ECANCELLED. */
+/* Reports the beginning of a stage; DKVB_ECANCELLED. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name);
 
-/* Training options that keep each epoch's loss, accuracy and rows in the report of a fit, before the caller's own
- * callback is told. `told` must outlive the training. */
+/* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
+ * own callback. `told` must outlive the training. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

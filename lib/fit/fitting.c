@@ -11,7 +11,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* rows of a class of which some may be held out */ };
+enum { LEAST_CLASS = 4 /* least size of a class of which rows may be held out */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -40,7 +40,7 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Names become ids, by which everything else goes. */
+/* Computes ids from names. All later steps use the ids. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -65,8 +65,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Rows side by side by group, groups in the order of their places. Where each row has a group of its own, groups are
- * not kept: the number of the group then only takes the place of an id. */
+/* Sorts the rows by group, and the groups by place. If each row has a group of its own, no groups are kept: the number
+ * of the group then takes the place of an id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -82,7 +82,7 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* By place, and by number where places are equal, so that the order of the rows decides nothing. */
+    /* The order is by place, and by number if places are equal, so that the order of the rows decides nothing. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -179,8 +179,8 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Hold out a whole group, unless that takes too much of a class. `most`: the largest share of a class that may be held
- * out. `least`: a class is short if a smaller share is held out; with `for_short` a group must help a short class. */
+/* Holds out a whole group, unless that takes too much of a class. `most`: the largest share of a class that may be held
+ * out. `least`: a class is short if a smaller share is held out. With `for_short` the group must help a short class. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -266,8 +266,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
         f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
-/* Codes of the rows with a label that are held out, side by side, and those labels: of all such rows, or of those that
- * a temperature is fitted on. `*n`: how many. */
+/* Collects the codes and labels of labelled held-out rows: all of them, or those that a temperature is fitted on. `*n`
+ * is their number. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -292,7 +292,7 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Mean cross-entropy at the temperature, nats, the share of right answers, and the calibration error. */
+/* Computes the mean cross-entropy at the temperature in nats, the share of right answers, and the calibration error. */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

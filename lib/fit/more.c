@@ -10,7 +10,7 @@
 #include "fit/fit.h"
 #include "unlearn/replay.h"
 
-/* `after` is what the model becomes at the end, when nothing can fail any more. */
+/* State of further training. `after` is a copy that replaces the model at the end, when nothing can fail any more. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -18,19 +18,20 @@ struct more {
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
-    uint64_t *ids;         /* [n], of rows without ids that join a codeset */
-    uint16_t *searched;    /* [n][C][k], of rows that bring no codes */
-    const uint16_t *codes; /* the same, from whichever side */
+    uint64_t *ids;         /* [n], new ids for rows without ids that join a codeset */
+    uint16_t *searched;    /* [n][C][k], codes of rows that came without codes */
+    const uint16_t *codes; /* the codes, from the caller or searched */
     uint64_t *taught;      /* [n], ids of the rows that take part in the session */
-    uint8_t *gone;         /* [rows of the larger part, new ones included], scratch */
-    bool joined;           /* the rows are in the codeset */
+    uint8_t *gone;         /* [rows of the larger part, with the new rows], scratch */
+    bool joined;           /* the rows are in the codeset already */
     uint64_t *back;        /* [back_count], ids that were removed from the codeset and come back; or NULL */
     size_t back_count;
-    struct dkvb__removed before; /* where some come back: what the codeset remembered of removed rows before that */
-    uint8_t *classes_taught;     /* [L], 1 for classes of the new rows, where those may be relearned */
+    struct dkvb__removed before; /* the codeset's list of removed rows before some came back */
+    uint8_t *classes_taught;     /* [L], 1 for classes of the new rows, if these may be relearned */
 };
 
-/* A codeset records what gives the model's values from nothing: so it must before, and will afterwards. */
+/* Checks that the codeset explains the model: its sessions must give the model's values from nothing, now and
+ * afterwards. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -53,8 +54,8 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Rows without ids are numbered on from the largest id; those with ids must be new. Rows of one codeset all have names
- * or all have numbers: a number could be the hash of a name. */
+/* Gives ids to the rows. Rows without ids are numbered from the largest id on; given ids must be new. The rows of one
+ * codeset all have names or all have numbers, as a number could equal the hash of a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -78,7 +79,7 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* 0 past the largest number there is */
+            first = rows->ids[rows->n - 1] + 1; /* becomes 0 past the largest 64-bit number */
     }
     if (t->f.rows.ids)
         return DKVB_OK;
@@ -87,7 +88,7 @@ static dkvb_status name_rows(struct more *t)
     t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
     if (!t->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) { /* numbers of removed rows stay theirs */
+    for (size_t i = 0; i < n; i++) { /* numbers of removed rows are not given again */
         while (dkvb__removed_has(&t->set->removed, first + i))
             first++;
         t->ids[i] = first + i;
@@ -101,7 +102,7 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* The copy that is trained has no journal: what was forgotten is asked of the model itself. */
+/* Checks for forgotten rows and classes. The copy that is trained has no journal, so the model itself is asked. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -173,7 +174,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
     return rc ? rc : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Rows of less than half of the classes would say little about the answers for the other classes. */
+/* True if the rows have fewer than half of the classes; they would then say little about answers for the others. */
 static bool few_classes(const struct more *t, uint8_t *seen)
 {
     uint32_t count = 0;
@@ -187,7 +188,7 @@ static bool few_classes(const struct more *t, uint8_t *seen)
     return count < t->f.rows.classes / 2 + t->f.rows.classes % 2;
 }
 
-/* Without a codeset: the temperature of a copy that goes on without the rows held out. */
+/* Measures a temperature without a codeset, on a copy that is trained without the held-out rows. */
 static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
@@ -214,7 +215,7 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     return rc;
 }
 
-/* Where relearning is asked for, ids that were removed may come back. */
+/* Takes removed ids back into the codeset, if relearning is asked for. */
 static dkvb_status readmit(struct more *t)
 {
     dkvb_status rc;
@@ -258,8 +259,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* A temperature of all rows held out, of earlier trainings too; 1 where they are too few, as exact forgetting has it.
- */
+/* Fits a temperature on all held-out rows, including those of earlier trainings; 1 if they are too few, as exact
+ * forgetting does. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -271,7 +272,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* The last step, of which nothing else can fail. */
+/* Records the session. This is the last step that can fail. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -302,7 +303,7 @@ static dkvb_status run_more(struct more *t)
         rc = fit_temperature(t, &measured);
     if (!rc)
         rc = dkvb_model_set_temperature(t->after, measured.temperature, measured.power);
-    if (!rc && (t->o.count_classes || t->model->counts)) /* quiet: it must not stop half way */
+    if (!rc && (t->o.count_classes || t->model->counts)) /* without progress, as it must not be cancelled half way */
         rc = dkvb_model_count_classes(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &quiet);
     if (!rc)
         rc = dkvb__relearn_prepare(t->model, t->classes_taught, t->back, t->back_count, &over);
@@ -323,7 +324,7 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* what the other classes learned from is not known */
+    if (!t->set) /* the rows of the other classes are not known */
         t->report.unlearnable = 0;
     return DKVB_OK;
 }
@@ -353,7 +354,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    if (rc && t.before.hash) { /* who came back is gone again */
+    if (rc && t.before.hash) { /* removes the rows again that came back */
         struct dkvb__removed fewer = codeset->removed;
 
         codeset->removed = t.before;

@@ -16,15 +16,15 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* of a cell, in progress */ };
+enum { THOUSANDTHS = 1000 /* progress within a cell */ };
 
 /* The model that is measured: the given one, or one that was trained for a shape. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_codeset_rows held; /* rows to measure on, with deep codes by the model's keys */
-    uint16_t *searched;     /* those codes, where they are not the codeset's; else NULL */
-    uint64_t shape;         /* that it was trained for */
+    dkvb_codeset_rows held; /* held-out rows to measure on, with deep codes by the model's keys */
+    uint16_t *searched;     /* those codes, if they are not the codeset's; else NULL */
+    uint64_t shape;         /* index of the shape that the model was trained for */
     bool anew;
 };
 
@@ -32,16 +32,16 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch of a run of cells. */
+    /* Scratch memory for a run of cells. */
     uint32_t *rank;             /* [C][K] */
-    size_t ranked;              /* pairs that it has room for */
+    size_t ranked;              /* number of pairs that `rank` has room for */
     uint8_t *marks, *rows;      /* [L]; [rows of the training part] */
-    uint64_t *budgets;          /* [budgets of a run], and */
-    uint64_t *exhausted;        /* as many, */
+    uint64_t *budgets;          /* [budgets of a run], like */
+    uint64_t *exhausted;        /* this one, */
     dkvb_class_effect *effects; /* and [budgets of a run][L] */
     struct dkvb__sweep_part part;
-    uint64_t at;      /* cells that are finished, for progress, */
-    uint64_t reached; /* which never goes back: thousandths of a cell that were told of */
+    uint64_t at;      /* number of finished cells, for progress, */
+    uint64_t reached; /* which never goes back: thousandths of a cell that were reported */
 };
 
 static dkvb_status scratch_new(struct sweep *s)
@@ -62,14 +62,15 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* Progress of the call within that of the sweep: `done` of `total` is so much of `part` cells. */
+/* Progress of a call within that of the sweep: `done` of `total` stands for that share of `part` cells. */
 struct span {
     const dkvb_run_options *outer;
     uint64_t before, part, all; /* in thousandths of a cell */
     uint64_t *reached;
 };
 
-/* A call has several stages, each of which begins at 0: only what is further than before counts. */
+/* Reports progress. A call has several stages, each of which begins at 0, so only progress beyond the earlier one
+ * counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -80,7 +81,7 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Run options for a call that is a share of the cells from s->at on. */
+/* Returns run options for a call that is a share of the cells from s->at on. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -105,7 +106,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Features of a part, float[n][m], in the order of its rows: the codeset's own, or those of the options by id. */
+/* Copies the features of a part, float[n][m], in the order of its rows: the codeset's own, or those of the options by
+ * id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];
@@ -123,7 +125,7 @@ static dkvb_status gather_features(const struct sweep *s, uint32_t part, float *
     return DKVB_OK;
 }
 
-/* Deep codes of the rows that are measured on, by the keys of the subject. */
+/* Searches deep codes of the measured rows, by the keys of the subject. */
 static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
 {
     struct subject *t = &s->subject;
@@ -158,7 +160,7 @@ static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
     return rc;
 }
 
-/* Train a model of the shape of a cell, on the training part alone. */
+/* Trains a model of the shape of a cell, on the training part alone. */
 static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *training = &s->g.set->part[DKVB_PART_TRAINING];
@@ -185,7 +187,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    o.hold_out = 0.0; /* the rows held out are not among these */
+    o.hold_out = 0.0; /* the held-out rows are not among these rows */
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);
     rows.x = x;
@@ -201,7 +203,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     return rc;
 }
 
-/* The subject becomes the model of a cell. */
+/* Makes the model of a cell the subject. */
 static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
 {
     struct subject *t = &s->subject;
@@ -233,12 +235,12 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* The figures of a cell follow from what each class loses. */
+/* Computes the figures of a cell from what each class loses. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;
 
-    cell->retain_rows = cell->retain_before = cell->retain_after = 0; /* a cell may be measured once more */
+    cell->retain_rows = cell->retain_before = cell->retain_after = 0; /* a cell may be measured a second time */
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
     cell->forget_before = effects[cell->label].right_before;
@@ -262,13 +264,13 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Pairs that each budget of a run takes: cells[i].pairs. */
+/* Counts the pairs that each budget of a run takes: cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        cells[i].pairs = 0; /* known already where a call was interrupted within this run */
+        cells[i].pairs = 0; /* may be set already, if a call was interrupted within this run */
     for (size_t p = 0; p < pairs; p++) {
         size_t low = 0, high = n; /* the first budget that takes the pair */
 
@@ -308,7 +310,7 @@ static dkvb_status measure_suppress(struct sweep *s, dkvb_sweep_cell *cells, siz
     }
     for (size_t i = 0; i < training->n; i++)
         s->rows[i] = training->labels[i] < 0 ? DKVB_KEEP : s->marks[training->labels[i]];
-    for (size_t i = 0; i < n; i++) /* `every` has no budget: it takes all that have a rank */
+    for (size_t i = 0; i < n; i++) /* `every` has no budget: it takes all pairs with a rank */
         s->budgets[i] = cells[i].budget ? cells[i].budget : DKVB__RANK_NEVER - 1;
     if (!rc)
         rc = dkvb__unlearn_rank(s->rank, t->model, &q, run);
@@ -350,7 +352,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     return rc;
 }
 
-/* Measure a run of cells. */
+/* Measures a run of cells. */
 static dkvb_status measure(struct sweep *s, size_t first, size_t end)
 {
     dkvb_sweep_cell *cells = s->g.cells + first;
@@ -375,7 +377,7 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measure what is not known yet, cell after cell. */
+/* Measures all cells that are not known yet, one after the other. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

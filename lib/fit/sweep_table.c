@@ -1,4 +1,5 @@
-/* The table of a sweep: finished cells in a partial file during the work, and the whole table as CSV. */
+/* The table of a sweep: during the work, finished cells are in a part file; at the end, the whole table is written as
+ * CSV. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,16 +15,16 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-static const char magic[] = "dkvb sweep "; /* then the version of these lines, and the fingerprint */
+static const char magic[] = "dkvb sweep "; /* followed by the version of these lines, and the fingerprint */
 
 enum {
     VERSION = 1,
-    MEASURED = 15, /* numbers of a line: the index of a cell and what was measured */
-    LINE = 512,    /* bytes of a line at most: MEASURED numbers of 20 digits, and 16 of the checksum */
+    MEASURED = 15, /* numbers of a line: the index of a cell and its measurements */
+    LINE = 512,    /* limit of the bytes of a line: MEASURED numbers of 20 digits, and a checksum of 16 */
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
 
-/* "dkvb sweep 1 <fingerprint>\n". Returns its length. */
+/* Writes "dkvb sweep 1 <fingerprint>\n" and returns its length. */
 static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
 {
     int length = snprintf(head, HEAD, "%s%d ", magic, VERSION);
@@ -34,7 +35,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Append to what counts. */
+/* Appends bytes behind the last valid line. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -59,7 +60,7 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* A number in digits and the blank behind it. NULL if there is none, or one that is too large. */
+/* Reads a number in digits and the blank after it. NULL if there is none, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -74,8 +75,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* The figures of a cell are read from its line. False, and nothing is read, unless the line is byte for byte the one
- * that these figures of this cell would be written as. */
+/* Reads the figures of a cell from its line. The result is false, and nothing is read, unless these figures of this
+ * cell would be written as exactly this line. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -92,13 +93,13 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    if (make_line(again, &c) != length || memcmp(again, line, length) != 0) /* the index and the checksum, too */
+    if (make_line(again, &c) != length || memcmp(again, line, length) != 0) /* with index and checksum */
         return false;
     *cell = c;
     return true;
 }
 
-/* Take over the lines of whole cells behind the head, and cut off what follows them. */
+/* Reads the lines of whole cells after the head, and cuts off what follows them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -144,7 +145,7 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
 
     if (rc)
         return rc;
-    if (got < length && memcmp(found, head, got) == 0) /* empty, or cut within the line that this sweep begins with */
+    if (got < length && memcmp(found, head, got) == 0) /* empty, or cut within this sweep's first line */
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of cells on their way, but stands in their place: move it",
@@ -207,7 +208,7 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table on its way. A cell of text takes up to 2 * 255 + 2 bytes, and there are two. */
+/* A line of the table that is being built. A text cell takes up to 2 * 255 + 2 bytes, and there are two. */
 struct line {
     char text[2048];
     size_t size;
@@ -219,7 +220,7 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* A further field; quoted where it must be (RFC 4180, but lines end in \n). NULL: empty. */
+/* Adds a text field, quoted if necessary (RFC 4180, but lines end in \n). NULL: an empty field. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -245,7 +246,7 @@ static void put_count(struct line *line, uint64_t number)
     put_text(line, text);
 }
 
-/* Six places behind a '.', whatever the locale; a number that is none is an empty field. */
+/* Adds a number with six places after a '.', whatever the locale; NaN becomes an empty field. */
 static void put_real(struct line *line, double x)
 {
     char text[40];
@@ -261,7 +262,7 @@ static void put_real(struct line *line, double x)
     put_text(line, text);
 }
 
-/* Figures of which means and intervals are worked out. */
+/* Figures that have means and intervals. */
 enum { PAIRS, FORGET_BEFORE, FORGET_AFTER, RETAIN_BEFORE, RETAIN_AFTER, RETAIN_CHANGE, WORST_LOSS, EXHAUSTED, FIGURES };
 
 static double share(uint64_t part, uint64_t whole)
@@ -294,7 +295,8 @@ struct table {
     const char *measured_on;
 };
 
-/* A line of one cell, `kind` "cell"; or of a group of cells, which have in common what is not of a class or a seed. */
+/* Writes a line of one cell, with `kind` "cell", or of a group of cells. A line of a group leaves out what belongs to a
+ * class or a seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -333,8 +335,8 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* The .975 quantile of Student's t. Beyond 30 degrees of freedom by the expansion in 1 / df of Fisher and Cornish, to
- * the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is below 2e-7 there. */
+/* The 0.975 quantile of Student's t. Beyond 30 degrees of freedom it is the expansion of Fisher and Cornish in 1 / df
+ * to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is below 2e-7 there. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -351,7 +353,7 @@ static double student(uint64_t df)
            (79.0 * z9 + 776.0 * z7 + 1482.0 * z5 - 1920.0 * z3 - 945.0 * z) / (92160.0 * n * n * n * n);
 }
 
-/* Mean of n values, and half the width of its 95 % interval: NaN for one value. */
+/* Computes the mean of n values, and half the width of its 95 % interval, which is NaN for one value. */
 static void estimate(const double *values, size_t n, double *mean, double *half)
 {
     double sum = 0.0, squares = 0.0;
@@ -364,13 +366,13 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Numbers that cells of one group have in common, each in 64 bits; the last is that of a class. */
+/* Sort keys of a cell, each of 64 bits: numbers that the cells of one group have in common, and last the class. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* each has 16 bits */
+    case SIZES: /* each size fits in 16 bits */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;
@@ -381,9 +383,9 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Cells by group, within a group by class, and else as they come: sorts keep the order of equals, so the key that
- * weighs most comes last. That takes O(cells), however many groups there are. order: [2 * cells], the latter half is
- * scratch. */
+/* Sorts cells by group, within a group by class, and otherwise keeps their order. The sorts are stable, so the most
+ * important key is sorted last. That takes O(cells), however many groups there are. order: [2 * cells], the second half
+ * is scratch. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -409,8 +411,8 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Means are taken over units: each class, averaged over its seeds; where there is one class, its cells. Values of
- * figure f, one for each unit of the n ordered cells of a group; how many. */
+/* Computes the values of figure f that a mean is taken over, one for each unit, and returns their number. A unit is a
+ * class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;
@@ -450,12 +452,12 @@ static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, s
     return rc;
 }
 
-/* Every group of cells, in the order of its first. */
+/* Writes the line of every group of cells, in the order of its first cell. */
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* of the group that begins with a cell, else 0 */
+    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* size of the group that begins with a cell, else 0 */
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);
     dkvb_status rc = DKVB_OK;

@@ -1,5 +1,5 @@
-/* Tuning: tries a fixed list of settings on held-out rows, so that the same number of trials gives the same winner on
- * every machine. */
+/* Tuning tries a fixed list of settings on held-out rows. The same number of trials gives the same winner on every
+ * machine. */
 #include <time.h>
 
 #include "base/alloc.h"
@@ -7,14 +7,15 @@
 #include "fit/fit.h"
 
 enum {
-    LEAST_HELD = 20, /* rows that tell settings apart */
-    FEW_ROWS = 1000  /* of which more are held out */
+    LEAST_HELD = 20, /* least number of rows that tell settings apart */
+    FEW_ROWS = 1000  /* below this number of rows, more are held out */
 };
 
-/* One setting to try; 0 = what suits the data. Cheap ones first, as far as they were ever the best on some data. */
+/* A setting to try; 0 = what suits the data. The list has those that were ever the best on some data, cheap ones first.
+ */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor of the rate that suits */
+    double rate; /* factor on the learning rate that suits the data */
 };
 
 static const struct setting settings[] = {
@@ -31,8 +32,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The setting where the caller left something open. False if it asks for what the caller has fixed, or for what the
- * data cannot give. */
+/* Applies a setting where the caller left something open. The result is false if it changes what the caller has fixed,
+ * or if the data cannot fill it. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;

@@ -1,5 +1,5 @@
-/* Decides whether to half-whiten rows, by a comparison on held-out rows: whitening helps some data and harms other data
- * (docs/method.md). */
+/* Decides whether to half-whiten rows, by a comparison on held-out rows: whitening helps with some data and harms with
+ * other data (docs/method.md). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,14 +9,14 @@
 #include "fit/fit.h"
 
 enum {
-    LEAST_ROWS = 500, /* with a label, that can tell whether whitening helps */
+    LEAST_ROWS = 500, /* least number of labelled rows that can tell whether whitening helps */
     MOST_ROWS = 20480,
-    CODEBOOKS = 64, /* few of them tell as much as many, if enough rows judge */
+    CODEBOOKS = 64, /* few codebooks tell as much as many, if there are enough rows */
     KEYS = 512,
     FOLDS = 5
 };
 
-/* Rows drawn for the comparison; `part` then points into the four arrays, which part_free() frees. */
+/* Rows drawn for the comparison. `part` points into the four arrays, which part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;
@@ -34,9 +34,8 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->groups);
 }
 
-/* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also after a
- * failure.
- */
+/* Draws the rows. labels: [n] of all rows, -1 for those that must not be used; n: the number of rows to draw. The
+ * caller calls part_free(), also after a failure. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {
@@ -68,8 +67,8 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
-/* Keys are placed and rows searched once, since neither looks at labels; then each fifth of the rows is answered by
- * values that learned from the others. So all rows judge: a fifth alone is wrong too often, by its noise. */
+/* Places keys and searches rows once, since neither step looks at labels. Then each fifth of the rows is answered by
+ * values that learned from the others, so all rows judge: a fifth alone is too noisy and would be wrong too often. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;
@@ -121,8 +120,7 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    if (!rc &&
-        n < f->rows.n) /* of all rows, since a message about a part of them would name rows by their place there */
+    if (!rc && n < f->rows.n) /* checked for all rows: a message about a part would give other row numbers */
         rc = dkvb__check_finite(&run, f->rows.x, f->rows.n, f->rows.dim, "features");
     if (!rc)
         rc = part_new(&part, f, keeps_held_out ? f->taught : f->rows.labels, s.keyinit.seed, n);

@@ -1,4 +1,4 @@
-/* Codes files: what a codeset holds (docs/format.md). */
+/* Codes files, which hold a codeset (docs/format.md). */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS 
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections of a part. One of codes and features is there. */
+/* Sections of a part. A file has either the codes or the features of a part. */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -29,7 +29,7 @@ static void write_numbers(unsigned char *to, const uint32_t *numbers, size_t cou
         dkvb__write32(to + 4 * i, numbers[i]);
 }
 
-/* Bits of a packed code of a part; 0 where features are kept instead. */
+/* Number of bits of a packed code of a part; 0 if features are kept instead. */
 static unsigned bits_of(const dkvb_codeset *set, const struct dkvb__coderows *rows)
 {
     size_t count = rows->n * set->codebooks * rows->k;
@@ -64,13 +64,13 @@ static void write_sessions(const dkvb_codeset *set, unsigned char *to)
     }
 }
 
-/* Words of the set of rows of one session. */
+/* Number of 64-bit words of the set of rows of one session. */
 static size_t session_words(const dkvb_codeset *set)
 {
     return (set->part[DKVB_PART_TRAINING].n + 63) / 64;
 }
 
-/* to: uint64_t[sessions][words]. */
+/* Writes which rows took part in each session; to: uint64_t[sessions][words]. */
 static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -92,7 +92,7 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
-/* Everything that is made to be written. */
+/* Memory of everything that is built for writing. */
 struct image {
     unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
     uint64_t *session_rows;
@@ -108,7 +108,7 @@ static void add_part(struct image *f, const char *name, uint32_t dtype, const vo
     f->parts[f->count++] = (struct dkvb__part){name, dtype, DKVB__SECTION_REQUIRED, data, size};
 }
 
-/* Ids, labels, and codes or features. */
+/* Adds the sections of a part: ids, labels, and codes or features. */
 static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits,
                             const struct dkvb__run *run)
 {
@@ -131,7 +131,7 @@ static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p
     return DKVB_OK;
 }
 
-/* Salt and hashes of removed rows, where there are any. */
+/* Adds the salt and the hashes of removed rows, if there are any. */
 static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
 {
     const struct dkvb__removed *removed = &set->removed;
@@ -148,7 +148,8 @@ static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
     return DKVB_OK;
 }
 
-/* Where rows are called by strings: the salt, and where they are kept the strings, each with the zero at its end. */
+/* Adds the names of rows if rows are named by strings: the salt, and the strings, if they are kept, each with its
+ * terminating zero. */
 static dkvb_status add_names(struct image *f, const dkvb_codeset *set)
 {
     size_t size = 0;
@@ -222,7 +223,7 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
-/* A message of the library about the contents, as a fault of the file. */
+/* Reports a message of the library about the contents as a fault of the file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
     char said[200];
@@ -242,7 +243,7 @@ static dkvb_status read_small(const struct dkvb__container *c, const char *name,
     return rc ? rc : dkvb__section_read(c, s, to);
 }
 
-/* Numbers of `shape` that depend on each other. */
+/* Numbers of the section `shape` that depend on each other. */
 struct shape {
     uint32_t top_k, depth, flags, sessions, bits[DKVB__PARTS], columns[DKVB__PARTS];
     struct dkvb__shape codes;
@@ -258,7 +259,7 @@ static bool shape_valid(const struct shape *s, const unsigned char *b)
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         bool packed = s->bits[p] == dkvb__code_bits(keys, false) || s->bits[p] == dkvb__code_bits(keys, true);
 
-        /* Either codes or features, and features no wider than codebooks can be. */
+        /* A part has either codes or features, and features are no wider than codebooks can be. */
         if (packed ? s->columns[p] != 0 : s->bits[p] != 0 || s->columns[p] < 1 || s->columns[p] > DKVB__MAX_INPUT_DIM)
             return false;
     }
@@ -343,7 +344,7 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
-/* Packed codes, checked and unpacked. Memory for them is at most 16 times what the section has. */
+/* Reads packed codes, checks them and unpacks them. Unpacked codes take at most 16 times the memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
@@ -443,7 +444,7 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Which rows took part in which session; the training part is there. */
+/* Reads which rows took part in which session. The training part must have been read. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -476,7 +477,7 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
     return rc;
 }
 
-/* The salt of names, and whether they are kept: known before there is room for rows. */
+/* Reads the salt of names, and whether names are kept. That must be known before room for rows is made. */
 static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
 {
     set->names.salted = dkvb__container_find(c, "name_salt") != NULL;
@@ -486,7 +487,7 @@ static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
     return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
 }
 
-/* Hashes of removed rows, ascending; the section is there if there are any. */
+/* Reads the hashes of removed rows, ascending. The section is there if there are any. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "removed");
@@ -521,7 +522,7 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
-/* The next name of the section, from `*at` on; it is copied into `*name`. */
+/* Copies the next name of the section, from `*at` on, into `*name`. */
 static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
                              char **name, uint64_t id)
 {
@@ -538,7 +539,8 @@ static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset
     return *name ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of rows");
 }
 
-/* The strings, where they are kept: of the training part, then of the part held out, each by ascending id. */
+/* Reads the names, if they are kept: those of the training part, then those of the held-out part, each by ascending id.
+ */
 static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "names");
@@ -565,7 +567,7 @@ static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set
     return rc;
 }
 
-/* A row is in one of the parts. */
+/* Checks that no row is in both parts. */
 static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
 {
     const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];

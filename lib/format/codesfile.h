@@ -4,7 +4,8 @@
 #include "bottleneck/codeset.h"
 #include "format/container.h"
 
-/* A codeset as a file within another one: written, and read whole with everything checked. */
+/* A codeset as a file within another file. The file is written as a whole, and read as a whole with everything checked.
+ */
 dkvb_status dkvb__codeset_write(const dkvb_codeset *set, struct dkvb__output *to);
 dkvb_status dkvb__codeset_take(dkvb_codeset **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 

@@ -14,7 +14,7 @@ enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
 
-/* As in PNG: damage by text-mode transfers shows in the first eight bytes. */
+/* The first eight bytes are made like those of PNG: they show damage by a transfer in text mode. */
 static const unsigned char magic[8] = {'D', 'K', 'V', 'B', '\r', '\n', 0x1A, '\n'};
 
 static const char *const kinds[] = {"an unknown file", "a model", "a mask", "a file of codes", "a plan"};
@@ -32,7 +32,7 @@ static bool all_zero(const unsigned char *bytes, size_t size)
     return true;
 }
 
-/* Checksum of header and table, with the checksum's own field taken as zero. */
+/* The checksum of header and table, with the checksum's own field taken as zero. */
 static uint64_t head_checksum(unsigned char *head, size_t size)
 {
     uint64_t kept = dkvb__read64(head + AT_CHECKSUM), sum;
@@ -43,7 +43,7 @@ static uint64_t head_checksum(unsigned char *head, size_t size)
     return sum;
 }
 
-/* The first 64 bytes, as far as they can be judged alone. */
+/* Checks the first 64 bytes, as far as they can be checked alone. */
 static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
 {
     const char *path = c->file.path;
@@ -77,7 +77,7 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* One line of the table; the section must start where the one before allows. */
+/* Reads one line of the table. The section must start where the section before allows it. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -107,7 +107,7 @@ static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsign
     return DKVB_OK;
 }
 
-/* Bytes between `from` and `to` of the file must be zero; fewer than ALIGNMENT. */
+/* Checks that the bytes between `from` and `to` of the file are zero; they are fewer than ALIGNMENT. */
 static dkvb_status check_padding(const struct dkvb__container *c, uint64_t from, uint64_t to)
 {
     unsigned char bytes[ALIGNMENT];
@@ -276,7 +276,7 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
     return rc;
 }
 
-/* Header and table of a file that will hold these parts; the caller frees it. */
+/* Builds header and table of a file that will hold these parts; the caller frees them. */
 static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {
     size_t size = HEADER_SIZE + count * ENTRY_SIZE;
@@ -319,7 +319,7 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-/* Writes to memory the same bytes that a file would have. */
+/* Writes the bytes of a file to memory. */
 static dkvb_status put_in_memory(struct dkvb__output *to, const unsigned char *head, const struct dkvb__part *parts,
                                  size_t count, const dkvb_allocator *mem)
 {

@@ -9,7 +9,7 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-enum { DKVB__DTYPE_BYTES = 0 }; /* else a DKVB_DTYPE_… */
+enum { DKVB__DTYPE_BYTES = 0 }; /* any other type is a DKVB_DTYPE_… */
 
 struct dkvb__section {
     char name[17];
@@ -25,31 +25,32 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Open a file of this kind: header and table are checked whole, and every byte of padding is zero. */
+/* Opens a file of this kind. Header and table are checked completely, and every byte of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* Opens a container from an open file, or from memory; the container closes it, also on failure. */
+/* Opens a container from an open file, or from memory. The container closes the file, also after a failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
 
-/* NULL if there is none of that name. */
+/* Finds a section by name; NULL if the file has none of that name. */
 const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c, const char *name);
 
-/* DKVB_EFORMAT if the file needs a section that is none of these: it is newer than the library. */
+/* Returns DKVB_EFORMAT if the file needs a section that is not among these names, as a file newer than the library
+ * does. */
 dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const char *const *names, size_t count);
 
-/* The section, which must be there with this type; and with this size unless `size` is UINT64_MAX. */
+/* Finds a section that must be there with this type, and with this size unless `size` is UINT64_MAX. */
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);
 
-/* Read a section into `to`, which has its size, and check its checksum. */
+/* Reads a section into `to`, which has room for it, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
-/* Writes a container to new memory, which the caller frees. */
+/* Reads a section into new memory, which the caller frees, and checks its checksum. */
 dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out);
 
-/* Check the checksum of a section that lies in memory. */
+/* Checks the checksum of a section that lies in memory. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
 /* A section to be written. */
@@ -60,9 +61,10 @@ struct dkvb__part {
     uint64_t size;
 };
 
-/* Where a file goes: to a path, atomically, or into new memory, which the caller frees (a file within a section). */
+/* Destination of a file: a path, to which it is written atomically, or new memory, which the caller frees (a file
+ * within a section). */
 struct dkvb__output {
-    const char *path;      /* NULL: into memory */
+    const char *path;      /* path of the file; NULL: into memory */
     unsigned char *memory; /* [size] */
     size_t size;
 };

@@ -1,5 +1,5 @@
-/* Section "evidence" of model files: a record for each journal entry, in order. Optional: entries without a record are
- * chained as they are. */
+/* The section "evidence" of model files: a record for each journal entry, in order. The section is optional; entries
+ * without a record are chained as they are. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -91,7 +91,7 @@ size_t dkvb__evidence_size(const struct dkvb__journal *j)
     return 8 + j->count * RECORD_SIZE;
 }
 
-/* One record; returns where the next one starts. */
+/* Writes one record, and returns the place of the next one. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     dkvb__write32(to, (r->salted ? HAS_SALT : 0u) | (r->commits_to_rows ? HAS_ROWS : 0u) |

@@ -1,4 +1,4 @@
-/* Mask files: section "shape" (codebooks, keys, birth id) and section "mask". */
+/* Mask files have two sections: "shape" (codebooks, keys, birth id) and "mask". */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -16,12 +16,12 @@
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
-/* A model being read. Sizes come from the section "shape" and are checked before anything is built on them. */
+/* State of reading a model. Sizes come from the section "shape", and are checked before anything relies on them. */
 struct reading {
     struct dkvb__container file;
-    struct dkvb__mapping *mapping; /* NULL: copy */
+    struct dkvb__mapping *mapping; /* the mapped file; NULL: arrays are copied */
     const dkvb_allocator *mem;
-    bool inspect; /* nothing is searched: keys and values are not read */
+    bool inspect; /* only facts are read, no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -29,8 +29,8 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    uint64_t *valued; /* [C][W], pairs whose rows of values the file holds; NULL: of all pairs */
-    size_t stored;    /* how many those are */
+    uint64_t *valued; /* [C][W], pairs whose values the file holds; NULL: it holds those of all pairs */
+    size_t stored;    /* number of these pairs */
 };
 
 static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
@@ -81,8 +81,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated.
- */
+/* Takes an array section. The size is checked; then the array is mapped in place, or read into `*array`, which is
+ * allocated already. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -105,7 +105,7 @@ static dkvb_status take_floats(const struct reading *r, const char *name, size_t
     return rc;
 }
 
-/* The type in which values are stored. */
+/* Reads the type in which values are stored. */
 static dkvb_status read_values_type(struct reading *r)
 {
     const struct dkvb__section *s = dkvb__container_find(&r->file, "values");
@@ -113,7 +113,7 @@ static dkvb_status read_values_type(struct reading *r)
     if (s && dkvb__value_size(s->dtype) == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
                           r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
-    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* that there is none is found with the sizes */
+    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* a missing section is found when the sizes are checked */
     return DKVB_OK;
 }
 
@@ -122,8 +122,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Which rows of values the file holds, and that it holds as many. The sizes of other sets of pairs have been checked.
- */
+/* Reads which rows of values the file holds, and checks their number. The sizes of other sets of pairs have been
+ * checked. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -155,7 +155,8 @@ static dkvb_status read_valued(struct reading *r)
     return dkvb__container_need(&r->file, "values", r->values_dtype, (uint64_t)r->stored * row_bytes(r), &s);
 }
 
-/* Sizes of all arrays, before memory is asked for: a small file cannot make us reserve much. */
+/* Checks the sizes of all arrays before memory is allocated, so that a small file cannot make the library reserve much.
+ */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
@@ -186,7 +187,7 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-/* Lengths that rows of the usual kind have, if the codebooks remember any. */
+/* Reads the usual lengths of rows, if the codebooks remember any. */
 static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
 {
     float lengths[2];
@@ -259,7 +260,8 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     return DKVB_OK;
 }
 
-/* A file that holds all rows though leaving some out would pay is not as writers make it. */
+/* Refuses a file that holds all rows although leaving some out would have made it smaller, as no writer makes such a
+ * file. */
 static dkvb_status check_all_stored(const dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), stored;
@@ -276,7 +278,7 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return DKVB_OK;
 }
 
-/* Values are used in place where the file holds all of them; else they are spread out in memory. */
+/* Reads the values. Values are used in place if the file holds all of them; else they are spread out in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -364,7 +366,7 @@ static dkvb_status bad_record(const struct reading *r, size_t index, const char 
     return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", r->file.file.path, index + 1, why);
 }
 
-/* The list of pairs: ascending, and all exist. */
+/* Reads the list of pairs, which must ascend and exist. */
 static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes, struct dkvb__record *record,
                              size_t index)
 {
@@ -439,7 +441,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Exactly the forgettings whose pairs are masked keep their lists. */
+/* Checks that exactly the forgettings whose pairs are masked keep their lists. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {
@@ -477,7 +479,7 @@ static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader by
 
 typedef dkvb_status (*parse_fn)(const struct reading *, struct dkvb__reader, dkvb_model *);
 
-/* Read a section of bytes and hand it to its parser. */
+/* Reads a section of bytes and passes it to its parser. */
 static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_model *m, parse_fn parse)
 {
     const struct dkvb__section *s;
@@ -505,7 +507,7 @@ static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader b
     return dkvb__evidence_read(m, bytes);
 }
 
-/* The whole section is the text. */
+/* The name of the encoder: the whole section is its text. */
 static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     if (bytes.left < 1 || bytes.left > DKVB__MAX_ENCODER)
@@ -514,7 +516,7 @@ static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader by
     return take_text(r, &bytes, bytes.left, "encoder", &m->encoder);
 }
 
-/* A name for each column, each with its length before it. */
+/* Reads a name for each column, each with its length before it. */
 static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     size_t count = r->shape.input_dim;
@@ -549,7 +551,7 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     return dkvb__column_names_check((const char *const *)m->columns, count, DKVB_EFORMAT, where, r->mem);
 }
 
-/* Counts of the classes, if the file has them: any number may stand there. */
+/* Reads the counts of the classes, if the file has them. Any number is allowed there. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -559,7 +561,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 
     if (!dkvb__container_find(&r->file, "counts"))
         return DKVB_OK;
-    rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s); /* before memory is asked for */
+    rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s); /* checked before memory is allocated */
     if (rc)
         return rc;
     if (!r->mapping) {
@@ -574,7 +576,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-/* Optional sections that this library does not know go through unread. */
+/* Reads optional sections that this library does not know, without looking into them. */
 static dkvb_status read_extras(const struct reading *r, dkvb_model *m)
 {
     m->extras = dkvb__alloc0(r->mem, r->file.count, sizeof *m->extras);
@@ -682,7 +684,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Numbers of a key are 1 to 127, and 64 past its last dimension; purged keys and those past the last are 0. */
+/* Checks one key. The numbers of a key are 1 to 127, and 64 past its last dimension; purged keys and places past the
+ * last key are 0. */
 static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
 {
     const uint8_t *keys = dkvb__codebook_keys(cb, c);
@@ -697,7 +700,7 @@ static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead
     return true;
 }
 
-/* Every float finite, every key in range, purged keys and values zero. */
+/* Checks that every float is finite, every key in range, and purged keys and values are zero. */
 static dkvb_status check_contents(const dkvb_model *m)
 {
     const dkvb_codebooks *cb = m->codebooks;
@@ -780,14 +783,15 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     rc = open_model(&m, path, &o, true);
     if (rc)
         return rc;
-    dkvb__free(&m->mem, m->encoder); /* the info must not point to what goes with the model */
+    dkvb__free(&m->mem, m->encoder); /* the info must not point to memory that is freed with the model */
     m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;
 }
 
-/* Header, table and checksums of a mapped file, in the bytes that the model uses; its name may be another's. */
+/* Checks header, table and checksums of a mapped file, in the bytes that the model uses. The name may belong to another
+ * file by now. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

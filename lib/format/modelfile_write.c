@@ -88,7 +88,7 @@ static size_t journal_size(const struct dkvb__journal *j)
     return size;
 }
 
-/* One record; returns where the next one starts. */
+/* Writes one record, and returns the place of the next one. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     size_t method = strlen(r->method), reason = strlen(r->reason);
@@ -130,7 +130,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     size_t count = KNOWN_PARTS;
     size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = pairs;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
-    char *gathered = NULL; /* values, where some are left out */
+    char *gathered = NULL; /* copy of the values, if some are left out */
     uint64_t *valued;
     const float lengths[2] = {cb->least, cb->greatest};
     struct dkvb__part *parts;
@@ -139,7 +139,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
-        return rc; /* new checksums must not vouch for old damage */
+        return rc; /* a new checksum would hide damage to the old file */
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);

@@ -1,9 +1,9 @@
 /*
  * Plan files: a plan as it was made, to be applied later (docs/format.md).
  *
- * Section "plan" is one stream of numbers and arrays. The same lines measure, write and read it, so that the three
- * cannot differ. What exact has planned is whole files within sections: "values", the model with the new values; with
- * new keys "keys", the model that takes the place of the old one, and "codes", its codeset.
+ * The section "plan" is one stream of numbers and arrays. The same lines of code measure, write and read it, so that
+ * the three cannot differ. A plan of the strength exact holds whole files within sections: "values" is the model with
+ * the new values. With new keys, "keys" is the model that replaces the old one, and "codes" is its codeset.
  */
 #include <string.h>
 
@@ -18,14 +18,14 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The first failure stays in `rc`, and nothing is read after it. */
+/* The stream. The first failure stays in `rc`, and nothing is read after it. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
     const char *path;
-    size_t size;              /* measured, or written so far */
-    unsigned char *to;        /* WRITE */
-    struct dkvb__reader from; /* READ */
+    size_t size;              /* number of bytes measured or written so far */
+    unsigned char *to;        /* for the direction WRITE */
+    struct dkvb__reader from; /* for the direction READ */
     dkvb_status rc;
 };
 
@@ -81,7 +81,7 @@ static void pass_count(struct stream *s, size_t *value)
     *value = (size_t)number;
 }
 
-/* A share of rows, 0 to 1. */
+/* Passes a share of rows, 0 to 1. */
 static void pass_share(struct stream *s, double *value)
 {
     pass(s, value, sizeof *value);
@@ -89,7 +89,7 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* An array that is there, of `size` bytes an element; read, it is new memory, never more than the file has. */
+/* Passes an array that is there, with elements of `size` bytes. Reading allocates it, never larger than the file. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -104,7 +104,7 @@ static void *pass_array(struct stream *s, void *array, size_t count, size_t size
     return array;
 }
 
-/* An array that may be NULL. */
+/* Passes an array that may be NULL. */
 static void *pass_optional(struct stream *s, void *array, size_t count, size_t size)
 {
     bool there = array != NULL;
@@ -128,7 +128,7 @@ static void *pass_marks(struct stream *s, uint8_t *marks, uint32_t classes)
     return marks;
 }
 
-/* Counts; shares and intervals follow from them. */
+/* Passes the counts of effects; shares and intervals follow from them. */
 static void pass_effects(struct stream *s, dkvb_plan *plan)
 {
     if (s->way == READ && !s->rc && plan->classes > s->from.left / (5 * sizeof(uint64_t)))
@@ -185,7 +185,7 @@ static dkvb_mask *pass_mask(struct stream *s, dkvb_mask *mask)
     return mask;
 }
 
-/* A text of at most `most` bytes; NULL stays NULL. */
+/* Passes a text of at most `most` bytes; NULL stays NULL. */
 static char *pass_text(struct stream *s, char *text, size_t most)
 {
     size_t size = text ? strlen(text) + 1 : 0;
@@ -197,7 +197,7 @@ static char *pass_text(struct stream *s, char *text, size_t most)
         return NULL;
     text = pass_array(s, text, size, 1);
     if (!s->rc && (text[size - 1] != '\0' || strlen(text) + 1 != size || !dkvb__utf8_valid(text, size - 1))) {
-        text[size - 1] = '\0'; /* it is freed with the plan */
+        text[size - 1] = '\0'; /* a plan frees texts by their length */
         fail(s, "a text is not UTF-8 without control characters");
     }
     return text;
@@ -280,7 +280,7 @@ static void pass_again(struct stream *s, dkvb_plan *plan)
     }
 }
 
-/* All of a plan but its parts and what exact has planned. */
+/* Passes all of a plan except its parts and the results of exact. */
 static void pass_plan(struct stream *s, dkvb_plan *plan)
 {
     dkvb_forget_request *q = &plan->request;
@@ -344,7 +344,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t))) /* a part takes more */
+    if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t))) /* a part is larger */
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
         plan->parts = dkvb__alloc0(s->mem, count, sizeof *plan->parts);
@@ -370,7 +370,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
         fail(s, "the number of requests forgotten already is wrong");
 }
 
-/* The files within sections, if the plan has them. */
+/* Memory of the files within sections, if the plan has them. */
 struct images {
     struct dkvb__output values, keys, codes;
 };
@@ -380,7 +380,7 @@ static void free_image(struct dkvb__output *image, const dkvb_allocator *mem)
     dkvb__free_erased(mem, image->memory);
 }
 
-/* The values alone: names and journal are the model's, and the mask in force follows from the journal. */
+/* Writes the values alone: names and journal are those of the model, and the mask in force follows from the journal. */
 static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 {
     struct dkvb_model bare = *plan->after;
@@ -394,7 +394,7 @@ static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 
 dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
 {
-    dkvb_plan copy = *plan; /* written by lines that also read, and so are not const */
+    dkvb_plan copy = *plan; /* a copy, as the same lines also read and so are not const */
     struct stream s = {.way = MEASURE, .mem = &plan->mem, .path = path};
     struct images images = {0};
     struct dkvb__part parts[4];
@@ -436,7 +436,7 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
     free_image(&images.codes, images.codes.memory ? &plan->placed_set->mem : s.mem);
-    dkvb__erase(&copy, sizeof copy); /* the salt */
+    dkvb__erase(&copy, sizeof copy); /* erased, as the copy holds the salt */
     return rc;
 }
 
@@ -461,7 +461,7 @@ static dkvb_status read_stream(const struct dkvb__container *c, dkvb_plan *plan)
     return s.rc;
 }
 
-/* The bytes of a file within a section, to be freed; NULL if there is no such section. */
+/* Reads the bytes of a file within a section, which the caller frees; NULL if there is no such section. */
 static dkvb_status read_image(const struct dkvb__container *c, const char *name, void **data, struct dkvb__file *file)
 {
     const struct dkvb__section *section = dkvb__container_find(c, name);
@@ -500,7 +500,7 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* Checks that a plan of exact has all its parts. */
+/* Checks that a plan of the strength exact has all its parts. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

@@ -1,5 +1,5 @@
-/* Section "terms" of model files: what was asked for, within which limits, and what was measured, for each journal
- * entry that says so. */
+/* The section "terms" of model files: what was asked for, within which limits, and what was measured, for each journal
+ * entry that records it. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,9 +9,9 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-enum { NUMBER_SIZE = 8 }; /* of the entry, before its terms */
+enum { NUMBER_SIZE = 8 }; /* size of the entry's number, which precedes its terms */
 
-/* One record, of an entry after `last`, which becomes this one's number. */
+/* Reads the record of one entry. The entry's number must be above `last`, and becomes the new `last`. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);
@@ -47,12 +47,12 @@ dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes)
     uint64_t last = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (bytes.left == 0) /* writers leave the section out then */
+    if (bytes.left == 0) /* writers leave an empty section out */
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section terms is empty", m->path);
     while (!rc && bytes.left > 0)
         rc = read_record(m, &bytes, &last);
     for (size_t i = 0; !rc && i < m->journal.count; i++)
-        dkvb__evidence_chain(m, i); /* without evidence in the file, heads are made of what is there */
+        dkvb__evidence_chain(m, i); /* without evidence in the file, the chain is computed from the entries */
     return rc;
 }
 

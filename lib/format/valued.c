@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-enum { SHARE = 16 }; /* of the rows: what leaving out has to save, and what stays */
+enum { SHARE = 16 }; /* the share of rows that must be saved, and the share that stays */
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
 {
@@ -19,7 +19,7 @@ size_t dkvb__valued_least(size_t pairs)
     return (pairs + SHARE - 1) / SHARE;
 }
 
-/* By bytes, so that a row with a -0 stays, and a model comes back as it was. */
+/* Rows are compared as bytes, so that a row with a -0 stays, and a model comes back as it was. */
 static bool is_blank(const char *row, size_t size)
 {
     return row[0] == 0 && memcmp(row, row + 1, size - 1) == 0;
@@ -71,7 +71,8 @@ size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, si
     const char *from = values + (pairs - stored) * row;
     bool left_out = false, least = stored == dkvb__valued_least(pairs);
 
-    /* No row is overwritten before it was moved: behind a pair there are at least as many places as rows to come. */
+    /* Moving in place overwrites no row too early: the places from a pair on are at least as many as the rows still to
+     * come. */
     for (size_t pair = 0; pair < pairs; pair++) {
         char *to = values + pair * row;
 

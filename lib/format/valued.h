@@ -4,26 +4,27 @@
 #include "bottleneck/model.h"
 
 /*
- * Which rows of values a model file holds (docs/format.md, *Rows of values that are left out*). A row whose bytes are
- * all 0, of a key that nothing was trained on or that was purged, is left out, where that makes the section a sixteenth
- * smaller, and by more than the set of the other rows takes. A sixteenth of the rows stays in any case, the lowest of
- * those that are zeros, so that a small file cannot make a reader reserve much.
+ * The choice of the rows of values that a model file holds (docs/format.md, *Rows of values that are left out*). A row
+ * whose bytes are all 0 is left out: its key was never trained on, or was purged. Rows are only left out if that makes
+ * the section a sixteenth smaller, and saves more than the set of the other rows takes. A sixteenth of the rows is
+ * always stored, the lowest of the zero rows included, so that a small file cannot make a reader reserve much.
  */
 
-/* True if a file with `stored` rows of `row` bytes is one that leaves rows out. */
+/* True if a file with `stored` rows of `row` bytes leaves rows out. */
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 
-/* The fewest rows that a file may hold. */
+/* The least number of rows that a file may hold. */
 size_t dkvb__valued_least(size_t pairs);
 
-/* Pairs whose rows go into the file of this model, uint64_t[C][W] at `bits`; how many. All, if nothing is left out. */
+/* Chooses the pairs whose rows go into the file of a model, uint64_t[C][W] at `bits`, and returns their number. The
+ * result is the number of all pairs if nothing is left out. */
 size_t dkvb__valued_choose(const dkvb_model *m, uint64_t *bits);
 
-/* The rows of these pairs, one after the other. */
+/* Copies the rows of these pairs, one after the other. */
 void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to);
 
-/* The other way, in place: `values` has room for all rows, its last ones are those of these pairs. The pair of the
- * first row that should have been left out, or the number of pairs if there is none. */
+/* Spreads rows in place: `values` has room for all rows, and its last ones are the rows of these pairs. The result is
+ * the pair of the first row that should have been left out, or the number of pairs if there is none. */
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values);
 
 #endif

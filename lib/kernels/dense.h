@@ -1,6 +1,6 @@
 /*
  * Dense arithmetic of networks that the vector kernels share: matrix products, and the steps between them. A kernel
- * file defines these before it includes this header:
+ * file defines the following names before it includes this header:
  */
 /* clang-format off */
 /*
@@ -18,15 +18,17 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* Depth that is walked through at a time, and panels that it is done for before the next stretch: a tile's rows, 12 to
- * 24 KiB, stay in the first cache and the panels' stretch, 256 KiB, in the second. Between two stretches the sums lie
- * in `out`, as exact as in a register. */
+/* Sizes of a stretch of the depth, and of a group of panels. All panels of a group are multiplied by one stretch before
+ * the next stretch begins. A tile's rows take 12 to 24 KiB and stay in the first cache; the stretch of the panels takes
+ * 256 KiB and stays in the second. Between two stretches the sums lie in `out`, where they are as exact as in a
+ * register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Some rows of a stretch of the depth, side by side at a distance that the compiler knows. */
+/* Copies of some rows, cut to a stretch of the depth. The copies lie side by side at a distance that the compiler
+ * knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
-    size_t first, count; /* rows past the count are zeros, and what comes of them is dropped */
+    size_t first, count; /* rows past `count` are zeros, and their results are dropped */
     size_t from, to;     /* range of the depth */
 };
 
@@ -40,13 +42,13 @@ static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p,
         memset(t->a[t->count], 0, (DENSE_ROWS - t->count) * sizeof t->a[0]);
 }
 
-/* Columns of a panel that there are. */
+/* Number of columns of the matrix that the panel at `column` holds. */
 static inline size_t dense_width(const struct dkvb__product *p, size_t column)
 {
     return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
 }
 
-/* Sums of one row and panel to begin with: what the chain starts from, or what the last stretch left. */
+/* Loads the first sums of one row and panel: the start of the chains, or the sums that the last stretch stored. */
 static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
                                                               const struct dense_rows *t, size_t r, size_t column)
 {
@@ -64,7 +66,7 @@ static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums
         sums[v] = dense_load(from + v * DENSE_LANES);
 }
 
-/* Sums of a row and panel that go out to stay. */
+/* Writes the final sums of one row and panel to the product's output. */
 static void dense_finish(const struct dkvb__product *p, float *sums, size_t row, size_t column)
 {
     const float *add = p->add + row * p->out_stride + column;
@@ -91,7 +93,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* One tile: `rows` and `panels` are constants where this is inlined, so that all sums are registers. */
+/* Multiplies one tile. `rows` and `panels` are constants where the function is inlined, so that all sums stay in
+ * registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {
@@ -132,7 +135,7 @@ static __attribute__((noinline)) void dense_whole(const struct dkvb__product *p,
     dense_tile(p, t, panel, DENSE_ROWS, DENSE_PANELS);
 }
 
-/* For the last rows and the last panel: half as many rows where that is enough, one panel. */
+/* Multiplies the last rows or the last panel: one panel, and half as many rows where half a tile holds them. */
 static __attribute__((noinline)) void dense_half(const struct dkvb__product *p, const struct dense_rows *t,
                                                  size_t panel)
 {
@@ -145,7 +148,7 @@ static __attribute__((noinline)) void dense_single(const struct dkvb__product *p
     dense_tile(p, t, panel, DENSE_ROWS, 1);
 }
 
-/* Panels [panel, end) for one tile's rows. */
+/* Multiplies the rows of one tile by the panels [panel, end). */
 static void dense_row_of_tiles(const struct dkvb__product *p, const struct dense_rows *t, size_t panel, size_t end)
 {
     bool half = t->count <= DENSE_ROWS / 2;

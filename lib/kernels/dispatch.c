@@ -30,7 +30,7 @@ static const struct dkvb__kernels *pick(void)
     return &dkvb__kernels_scalar;
 }
 
-/* Two threads that come first together pick the same table, so no lock is needed. */
+/* The choice of a table needs no lock: two threads that make it at the same time choose the same table. */
 const struct dkvb__kernels *dkvb__kernels(void)
 {
     static const struct dkvb__kernels *_Atomic picked;

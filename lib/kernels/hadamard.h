@@ -1,6 +1,6 @@
 /*
- * Projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors and
- * that give the same bits whatever their length: each kernel file compiles them for its instruction set.
+ * Projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors. Each
+ * kernel file compiles the loops for its instruction set, and the bits do not depend on the length of the vectors.
  */
 #ifndef DKVB_KERNELS_HADAMARD_H
 #define DKVB_KERNELS_HADAMARD_H
@@ -9,7 +9,7 @@
 
 #include "kernels/kernels.h"
 
-/* One stage over rows of the array that lie `step` apart: (a, b) becomes (a + b, a - b). */
+/* One stage of the transform, over rows of the array that lie `step` apart: (a, b) becomes (a + b, a - b). */
 static inline void hadamard_stage(float *restrict a, float *restrict b, size_t step)
 {
 #pragma omp simd
@@ -21,7 +21,7 @@ static inline void hadamard_stage(float *restrict a, float *restrict b, size_t s
     }
 }
 
-/* Two stages in one sweep, each sum the same as if they came one after the other. */
+/* Two stages of the transform in one sweep. Each sum is the same as if the stages came one after the other. */
 static inline void hadamard_stages(float *restrict a, float *restrict b, float *restrict c, float *restrict d,
                                    size_t step)
 {
@@ -55,7 +55,8 @@ static void hadamard(float *h, const float *x, const float *signs, size_t size)
         hadamard_stage(h, h + step * DKVB__LANES, step);
 }
 
-/* The number of a row that a quad holds: -2 r. Adding half a step and 64 makes truncation round, with halves up. */
+/* The byte that a quad stores for a row's number r: -2 r. Adding half a step and 64 makes truncation round, halves up.
+ */
 static inline uint32_t round_one(float x, float scale)
 {
     float r = x * scale;

@@ -8,16 +8,16 @@
 /*
  * Keys and projected rows are whole numbers of -63 to 63, so distances are whole numbers too, and the same on every
  * processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each number
- * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, and 64, which stands for 0,
- * in keys.
+ * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, and 64 in keys, where 64 stands
+ * for 0.
  *
  * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
- * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768, which is what vpmaddubsw can hold.
+ * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs both.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
-/* Norm of a key that is never found: masked, purged, or past the last one. Larger than any score of a key of 4,096
- * dimensions, by more than scores can differ. */
+/* Norm of a key that no search finds: a masked key, a purged key, or a place past the last key. This norm is larger
+ * than any score of a key of 4,096 dimensions, by more than scores can differ. */
 enum { DKVB__DEAD = 1 << 30, DKVB__ALIVE = 1 << 29 };
 
 static inline size_t dkvb__quads(size_t dim)
@@ -36,33 +36,33 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
     return words[i / 64] >> (i % 64) & 1;
 }
 
-/* Where dimension `i` of key `j` of a codebook lies. */
+/* Offset of dimension `i` of key `j` among the bytes of a codebook. */
 static inline size_t dkvb__key_offset(size_t j, size_t i, size_t dim)
 {
     return ((j / DKVB__LANES * dkvb__quads(dim) + i / 4) * DKVB__LANES + j % DKVB__LANES) * 4 + i % 4;
 }
 
-/* Where dimension `i` of row `r` of a tile of 16 rows lies: int8_t[quads][16][4], each number times -2. */
+/* Offset of dimension `i` of row `r` in a tile of 16 rows, int8_t[quads][16][4]; each number is stored times -2. */
 static inline size_t dkvb__row_offset(size_t r, size_t i)
 {
     return (i / 4 * DKVB__LANES + r) * 4 + i % 4;
 }
 
-/* Nearest keys of a tile of rows in one codebook. */
+/* Arguments and results of a search: the nearest keys of a tile of rows in one codebook. */
 struct dkvb__lookup {
-    int32_t *dist;        /* [n][k], squared distances, ascending; INT32_MAX = none */
-    uint16_t *index;      /* [n][k], equal distances by key index; 0xFFFF = none */
+    int32_t *dist;        /* [n][k], squared distances, ascending; INT32_MAX where no key is left */
+    uint16_t *index;      /* [n][k], numbers of the keys, equal distances by number; 0xFFFF where no key is left */
     const int8_t *rows;   /* [quads][16][4] */
-    size_t n;             /* rows, 1 to 16; what lies in the places of the others does not matter */
+    size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold anything */
     const uint8_t *keys;  /* [words * 4][quads][16][4] */
-    const int32_t *norms; /* [words * 64], sum of squares of a key, or DKVB__DEAD */
+    const int32_t *norms; /* [words * 64], sum of squares of each key, or DKVB__DEAD */
     size_t words, quads, k;
     int32_t *scores; /* scratch, [DKVB__SCORE_ROWS][words * 64] */
 };
 enum { DKVB__SCORE_ROWS = 4 };
 
-/* A matrix to multiply by lies in panels of 16 columns, column by column of each: float[panels][depth][16]. Lanes past
- * the last column are zeros. */
+/* The right-hand matrix of a product lies in panels of 16 columns, each stored column by column:
+ * float[panels][depth][16]. Lanes past the last column are zeros. */
 enum { DKVB__PANEL = 16 };
 
 static inline size_t dkvb__panels(size_t columns)
@@ -70,59 +70,63 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* Last step of a product, for each element. The GELUs have the values of DKVB_ACTIVATION_…. */
+/* The last step of a product, applied to each element. The GELUs have the values of DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* out[r][c] = activation(add[r][c] + sum), the sum a chain of fused multiply-adds s = fma(a[r][k], b[k][c], s), k
- * ascending, that starts from start[c]. */
+/* A matrix product, out[r][c] = activation(add[r][c] + sum). The sum is a chain of fused multiply-adds, s =
+ * fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
 struct dkvb__product {
     float *out;          /* [rows][out_stride] */
-    size_t out_stride;   /* also of `add` */
+    size_t out_stride;   /* floats from row to row of `out` and of `add` */
     const float *a;      /* [rows][a_stride] */
-    size_t a_stride;     /* at least depth */
+    size_t a_stride;     /* floats from row to row of `a`, at least depth */
     size_t rows, depth;  /* depth: at least 1 */
-    const float *panels; /* b */
+    const float *panels; /* the matrix b in panels */
     size_t columns;
     const float *start; /* float[panels * 16] */
-    const float *add;   /* or NULL: nothing is added. Not `out` */
+    const float *add;   /* added to each element; NULL: nothing is added. Must not be `out` */
     uint32_t activation;
 };
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing
- * and cannot fail. */
+/* One table of kernels for each instruction set. The table `scalar` defines the results, and all others give the same
+ * bits. Kernels allocate nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
 
-    /* The k nearest keys of each row of a tile: sum over dimensions of (row - key)^2. */
+    /* Finds the k nearest keys of each row of a tile, by the sum over dimensions of (row - key)^2. */
     void (*nearest)(const struct dkvb__lookup *lookup);
 
-    /* h = the transform of Walsh and Hadamard of signs[i] x[i], of 16 rows side by side: h and x are float[size][16],
-     * `size` a power of two, signs float[size]. Stages of sums and differences of neighbours at distance 1, 2, 4, … */
+    /* Computes the Walsh-Hadamard transform h of signs[i] x[i] for 16 rows side by side. h and x are float[size][16],
+     * signs is float[size], and `size` is a power of two. The stages add and subtract neighbours at distance 1, 2, 4, …
+     */
     void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
-    /* rows[...] = -2 r of float[dim][16], r = x * scale rounded to the nearest (halves up) and cut to -63 .. 63. */
+    /* Rounds float[dim][16] to the bytes of a tile, -2 r each. r is x * scale, rounded to the nearest (halves up) and
+     * cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
-    /* Networks: elementwise.h has their formulas. */
+    /* The kernels of networks have their formulas in elementwise.h. */
     void (*multiply)(const struct dkvb__product *product);
 
-    /* out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], mean and variance of the row. */
+    /* Normalises rows: out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], with the mean and
+     * the variance of the row. */
     void (*layer_norm)(float *out, const float *x, size_t rows, size_t width, const float *scale, const float *shift,
                        float epsilon);
 
-    /* Of each row of x[rows][stride], the first `width` in place: exp(scale x) / sum, scale > 0. */
+    /* Replaces the first `width` numbers of each row of x[rows][stride] by exp(scale x) / sum; scale > 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 
-    /* sums[l] += rows[r][l] for each row of `count`, r ascending, in single precision. sums: float[classes]; rows:
-     * [classes] of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16, finite. The caller prefetches rows of up to
-     * DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer ones. */
+    /* Adds rows: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. sums: float[classes]; each
+     * row: [classes] of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16, finite. The caller prefetches rows of up to
+     * DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer rows. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* add_values() of the tables: the scalar one, which others use where the classes fill no vector, and those. */
+/* Functions that tables use as add_values(). The plain one is that of `scalar`; the others call it where the classes do
+ * not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
@@ -140,11 +144,11 @@ extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 /* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
-/* The table in use: see dkvb_runtime_kernels(). */
+/* Returns the table in use (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* The k nearest keys so far of one row: a heap with the farthest on top until it is sorted. Unused places hold
- * INT32_MAX and 0xFFFF. */
+/* The k nearest keys of one row, as found so far. The k keys form a heap with the farthest key on top until they are
+ * sorted. Unused places hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
@@ -153,7 +157,7 @@ static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Put key j in the place of the farthest, and let it sink below those that are farther. */
+/* Puts key j in the place of the farthest key, and lets it sink below keys that are farther. */
 static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int32_t d, uint16_t j)
 {
     size_t i = 0;
@@ -172,14 +176,14 @@ static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int3
     index[i] = j;
 }
 
-/* Take key j, which comes after all that were looked at, if it is nearer than the farthest. */
+/* Puts key j into the heap if it is nearer than the farthest key. Keys must arrive in ascending order. */
 static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     if (d < dist[0])
         dkvb__top_sink(dist, index, k, d, (uint16_t)j);
 }
 
-/* Order the heap: distances ascending, equal ones by key. */
+/* Sorts the heap: distances ascending, equal distances by key. */
 static inline void dkvb__top_sort(int32_t *dist, uint16_t *index, size_t k)
 {
     while (k-- > 1) {

@@ -50,14 +50,14 @@ struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m)
     };
 }
 
-/* Rows and panels of a piece of work: rows enough that a panel, once it is in a cache, is used often (96 were a tenth
- * slower), and pieces enough that no thread waits long for another. */
+/* Numbers of rows and panels of a piece of work. A piece has enough rows that a panel in the cache is used often (with
+ * 96 rows, products took a tenth longer). There are enough pieces that no thread waits long for another. */
 enum { PIECE_ROWS = 276, PIECE_PANELS = 8, PIECES_A_THREAD = 8 };
 
 struct pieces {
     const struct dkvb__product *whole;
     size_t rows, panels; /* of a piece */
-    size_t across;       /* pieces side by side */
+    size_t across;       /* number of pieces side by side */
 };
 
 static void multiply_piece(void *context, size_t task, unsigned worker)
@@ -87,7 +87,7 @@ void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run 
 
     if (product->rows == 0)
         return;
-    if (down * (panels / PIECE_PANELS) < wanted) { /* few rows: narrower pieces */
+    if (down * (panels / PIECE_PANELS) < wanted) { /* with few rows, pieces become narrower */
         size_t across = (wanted + down - 1) / down;
 
         pieces.panels = panels > across ? panels / across : 1;

@@ -10,31 +10,31 @@
 #include "dkvb/status.h"
 #include "kernels/kernels.h"
 
-/* A matrix to multiply by, packed once: float[depth][columns] in panels, and what the chains start from. */
+/* The right-hand matrix of products, packed once: float[depth][columns] in panels, and the starts of the chains. */
 struct dkvb__matrix {
     size_t depth, columns;
     float *panels;
     float *start; /* zeros if there is no bias */
 };
 
-/* Where element [row][column] lies among panels of this depth. */
+/* Offset of element [row][column] among panels of this depth. */
 static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
 {
     return (column / DKVB__PANEL * depth + row) * DKVB__PANEL + column % DKVB__PANEL;
 }
 
-/* Room for a matrix, its start zeros. Elements are put there by dkvb__matrix_set(). */
+/* Allocates a matrix whose start is zeros. dkvb__matrix_set() fills in the elements. */
 dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t columns, const dkvb_allocator *mem);
 void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem); /* a zeroed struct does nothing */
 
-/* From w: float[columns][depth] (`outputs_first`, as PyTorch keeps a linear layer) or float[depth][columns]: at columns
- * `first` and on, `count` of them. */
+/* Fills `count` columns of the matrix, from column `first` on. `w` is float[columns][depth] if `outputs_first`, as
+ * PyTorch keeps a linear layer, else float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* A product with it, `rows`, `a`, `out`, `add` and activation to be filled in. */
+/* Returns a product with this matrix. The caller fills in `rows`, `a`, `out`, `add` and the activation. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 
-/* The product on all threads of the run: bits do not depend on how it is cut. */
+/* Computes a product on all threads of the run. The bits do not depend on how the work is divided. */
 void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run *run);
 
 #endif

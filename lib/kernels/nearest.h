@@ -1,6 +1,6 @@
 /*
- * The search of vector kernels: scores of all keys first, then the few that can be among the k nearest. A kernel file
- * defines these before it includes this header, which gives it nearest():
+ * The search of the vector kernels: first the scores of all keys, then a ranking of the few keys that can be among the
+ * k nearest. A kernel file defines the following names before it includes this header, which then defines nearest():
  */
 /* clang-format off */
 /*
@@ -23,13 +23,13 @@
 #include "kernels/kernels.h"
 
 /*
- * A score is the squared distance less a number that is the same for all keys of a row. With row r, key k, and the
- * bytes that are stored, s = -2 r and u = k + 64:
+ * A score is the squared distance minus a number that is the same for all keys of a row. With a row r, a key k, and the
+ * stored bytes s = -2 r and u = k + 64:
  *
  *     |r - k|^2 = |k|^2 + sum k s + |r|^2,   sum k s = sum u s - 64 sum s,   |r|^2 = sum s^2 / 4
  *
- * so a score starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0). All
- * sums are exact: at 4,096 dimensions they stay below 2^27.
+ * A score therefore starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0).
+ * All sums are exact: at 4,096 dimensions they stay below 2^27.
  */
 static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {
@@ -49,7 +49,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Sums wrap around where a mapped file that nobody verified holds bytes that no key has. */
+/* The sum of two numbers, modulo 2^32. Sums can wrap around if an unverified mapped file holds bytes that no key has.
+ */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -67,10 +68,11 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Bound on the k-th least score from the least scores of 16 `vectors` groups of keys: the least of the first 16 of them
- * that k - 1 others are below. So at least k scores are not above it, and with twice k groups and more only a few more
- * than k. DKVB__ALIVE or more if there is none. `vectors` is a constant where this is inlined, so that all groups are
- * registers. No branch depends on a score: none could be foreseen.
+ * Returns a bound that at least k scores do not exceed. The bound is found from the least scores of 16 `vectors` groups
+ * of keys: among the first 16 of these, the least one that k - 1 others are below. With at least twice k groups, only a
+ * few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound. `vectors` is a
+ * constant where the function is inlined, so that all groups stay in registers. No branch depends on a score, as the
+ * processor could not predict it.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -112,8 +114,9 @@ static int32_t least_of(const int32_t *scores, size_t count)
     return lanes_least(low);
 }
 
-/* The k-th least score itself, by halving the range that scores of living keys can span, 63,504 a quad; where fewer
- * than k are alive, a bound on all of those. Takes some 20 passes, whatever k is. */
+/* Returns the k-th least score itself, by halving the range that scores of living keys can span, 63,504 a quad. Where
+ * fewer than k keys are alive, the result is a bound on all of those. The search takes some 20 passes, whatever k is.
+ */
 static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
 {
     int32_t below = add(least_of(scores, count), -1);
@@ -128,11 +131,12 @@ static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t q
     return below < DKVB__ALIVE - 1 ? below + 1 : DKVB__ALIVE - 1;
 }
 
-/* Keys that are ranked by counting at most; a word of 64 may be collected beyond, and two vectors that fill up. */
+/* Limit of the keys that are ranked by counting. The buffer also has room for one more word of 64 keys, and for two
+ * vectors of padding. */
 enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
 
-/* Keys whose scores are not above the bound, until there are too many. The first four of a word are stored without
- * looking how many there are, since that could not be foreseen; more are rare. */
+/* Collects the keys whose scores do not exceed the bound, until there are too many. The first four keys of a word are
+ * stored without counting them first, since the processor could not predict the branch; more than four are rare. */
 static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t bound)
 {
     size_t found = 0;
@@ -154,10 +158,10 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Order candidates. How far a score is below the bound, in the upper half, and the key in the lower half make one
- * number, so that no two are equal; the place of a candidate is the count of those below it. Copies of the first
- * candidate fill up vectors: nobody counts them, and they fall into its place. False, and nothing done, if a score is
- * too far below the bound for half a number.
+ * Ranks the candidates. One number stands for each: the distance of its score below the bound in the upper half, and
+ * the key in the lower half, so that no two are equal. The rank of a candidate is the count of the candidates that come
+ * before it. Copies of the first candidate fill up the last vectors; they are not counted, and fall into its place. The
+ * result is false, and nothing is done, if a score is too far below the bound for half a number.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)
@@ -206,7 +210,7 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
 
     if (found > CANDIDATES) {
-        bound = kth_score(scores, count, k, quads); /* many are equally far, many are dead, or k is large */
+        bound = kth_score(scores, count, k, quads); /* many keys are equally far, many are dead, or k is large */
         found = collect(key, scores, count, bound);
     }
     if (found <= CANDIDATES && rank_candidates(dist, index, k, scores, key, found, bound, constant))
@@ -218,7 +222,7 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     dkvb__top_sort(dist, index, k);
 }
 
-/* The first key with the least score. */
+/* Finds the first key with the least score. */
 static void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, size_t count, int32_t constant)
 {
     int32_t least = least_of(scores, count);

@@ -1,4 +1,4 @@
-/* NEON with dot products of bytes (ARMv8.2 and later, nearly all servers and phones). */
+/* Kernels for NEON with dot products of bytes (ARMv8.2 and later, nearly all servers and phones). */
 #include <arm_neon.h>
 #include <sys/auxv.h>
 
@@ -6,7 +6,7 @@
 
 static bool supported(void)
 {
-    enum { HAS_DOT_PRODUCT = 1 << 20 }; /* HWCAP_ASIMDDP of Linux */
+    enum { HAS_DOT_PRODUCT = 1 << 20 }; /* the bit HWCAP_ASIMDDP of Linux */
 
     return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0;
 }

@@ -1,5 +1,5 @@
-/* Sums of values for the tables `avx2` and `avx512`: waiting for memory leaves wider vectors nothing to gain. Every
- * processor with AVX2 converts float16 too (F16C). */
+/* Sums of values for the tables `avx2` and `avx512`. The sums wait for memory, so wider vectors would not be faster.
+ * Every processor with AVX2 also converts float16 (F16C). */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"

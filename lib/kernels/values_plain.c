@@ -1,4 +1,4 @@
-/* Sums of values for the table `scalar`: the meaning of add_values(). */
+/* Sums of values for the table `scalar`. This file defines the results of add_values(). */
 #include "base/half.h"
 #include "dkvb/data.h"
 #include "kernels/kernels.h"
@@ -12,7 +12,7 @@ static inline float value_at(const void *row, size_t l, uint32_t dtype)
     return ((const float *)row)[l];
 }
 
-/* Inlined with a constant type, so that compilers make vectors of the classes. */
+/* The function is inlined with a constant type, so that compilers make vectors of the classes. */
 static inline void add_values_of(float *restrict sums, const void *const *rows, size_t count, size_t classes,
                                  uint32_t dtype)
 {

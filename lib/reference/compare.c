@@ -14,19 +14,19 @@
 enum { LINES = 5 };
 
 struct report {
-    dkvb_reference_report open; /* what the caller sees, in front */
+    dkvb_reference_report open; /* the part that callers see is first */
     dkvb_reference_line line[LINES];
     uint8_t *forgotten; /* [classes] */
     dkvb_allocator mem;
 };
 
-/* A comparison under way. */
+/* State of a comparison. */
 struct comparison {
     dkvb_reference_rows rows, test;
     dkvb_reference_options opts;
     struct report *report;
-    int32_t *kept;                       /* [rows.n] labels, -1 of forgotten rows */
-    int32_t *gone;                       /* [rows.n] labels of forgotten rows, else -1 */
+    int32_t *kept;                       /* [rows.n], labels, -1 for forgotten rows */
+    int32_t *gone;                       /* [rows.n], labels of forgotten rows, -1 for the others */
     int32_t *answer;                     /* [test.n] */
     double *margin;                      /* [test.n] */
     struct dkvb__keyed *order, *scratch; /* [test.n] */
@@ -152,7 +152,7 @@ static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
     return DKVB_OK;
 }
 
-/* Chance that the margin of a test row of forgotten classes is above another's, ties half (Mann-Whitney). */
+/* The chance that the margin of a test row of forgotten classes is above another's, ties half (Mann-Whitney). */
 static double area(struct comparison *c)
 {
     const struct report *r = c->report;
@@ -161,7 +161,7 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            if (!isfinite(c->margin[i])) /* a side without a class to answer */
+            if (!isfinite(c->margin[i])) /* infinite if one side has no class that can be answered */
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
         }
@@ -184,7 +184,7 @@ static double share(uint64_t right, uint64_t rows)
     return rows > 0 ? (double)right / (double)rows : (double)NAN;
 }
 
-/* The next line, with the accuracy of answers to the test rows. */
+/* Adds a line with the accuracy of answers to the test rows. */
 static dkvb_reference_line *add_line(struct comparison *c, const char *head, const char *rows, const int32_t *answers)
 {
     struct report *r = c->report;
@@ -220,8 +220,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Without the forgotten rows: ridge by taking them out, where sums have digits enough; else, and logistic, by fitting
- * the kept rows from the start. */
+/* Fits a head without the forgotten rows. For ridge the forgotten rows are taken out of the sums, if the sums have
+ * enough digits; otherwise, and for logistic, the kept rows are fitted from the start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;
@@ -340,7 +340,7 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    struct report *report = (struct report *)open; /* its first member */
+    struct report *report = (struct report *)open; /* the report begins with its public part */
     dkvb_allocator mem;
 
     if (!report)

@@ -11,13 +11,13 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-/* From strong to weak, by the root of ten. */
+/* Penalties from strong to weak, in steps of the root of ten. */
 static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one row in so many */
+    HELD_OUT = 10 /* one row in this many is held out */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -78,7 +78,7 @@ dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_refe
     return check_numbers(full->x, full->n, full->dim, what);
 }
 
-/* Two classes at least, else there is nothing to tell apart. */
+/* Checks that there are at least two classes; otherwise there is nothing to distinguish. */
 static dkvb_status check_classes(const struct dkvb__sums *s)
 {
     uint32_t found = 0;
@@ -91,22 +91,22 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
     return DKVB_OK;
 }
 
-/* A fit under way. */
+/* State of a fit. */
 struct fitting {
     const dkvb_reference_rows *rows;
-    const int32_t *labels; /* [n] of all rows to fit */
-    int32_t *part;         /* [n] of those that are not held out */
+    const int32_t *labels; /* [n], labels of all rows to fit */
+    int32_t *part;         /* [n], labels of the rows that are not held out, else -1 */
     dkvb_reference_options opts;
     dkvb_reference *head;
     struct dkvb__work *work;
     struct dkvb__logistic logistic;
-    uint64_t held; /* rows held out; 0: the penalty is not chosen on rows */
+    uint64_t held; /* number of held-out rows; 0: the penalty is not chosen on rows */
 };
 
-/* Rows as doubles, and their scores, a block at a time. */
+/* Memory for rows as doubles, and for their scores, a block at a time. */
 struct scoring {
     const dkvb_reference *head;
-    size_t room;    /* rows of a block */
+    size_t room;    /* number of rows of a block */
     double *x;      /* [room][dim] */
     double *scores; /* [room][classes] */
 };
@@ -139,7 +139,7 @@ static void scoring_row(const struct scoring *s, size_t at, const float *x)
     memcpy(s->scores + at * s->head->info.classes, s->head->bias, s->head->info.classes * sizeof *s->scores);
 }
 
-/* scores = x weight' + bias of `n` rows that were given. */
+/* Computes scores = x weight' + bias for `n` rows of the block. */
 static void scoring_block(const struct scoring *s, size_t n)
 {
     int dim = (int)s->head->info.dim, classes = (int)s->head->info.classes;
@@ -158,7 +158,7 @@ static int32_t answer(const double *scores, uint32_t classes)
     return (int32_t)best;
 }
 
-/* Rows held out that the head answers rightly. */
+/* Counts the held-out rows that the head answers rightly. */
 static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
 {
     uint32_t classes = f->head->info.classes;
@@ -184,7 +184,7 @@ static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
     return rc;
 }
 
-/* A row is held out or not whatever other rows there are. */
+/* Holds rows out. Whether a row is held out does not depend on the other rows. */
 static void hold_out(struct fitting *f)
 {
     uint64_t left = 0;
@@ -201,7 +201,7 @@ static void hold_out(struct fitting *f)
         f->held = 0;
 }
 
-/* The head at one penalty, from the rows of `labels`. */
+/* Fits the head at one penalty, from the rows of `labels`. */
 static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, double from, double to)
 {
     dkvb_reference *h = f->head;
@@ -215,8 +215,9 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
     return rc;
 }
 
-/* The penalty with the most right answers on the rows held out; of equal ones the strongest. From strong to weak, each
- * fit goes on where the one before ended. The list ends at one that is worse than the best and not next to it. */
+/* Chooses the penalty with the most right answers on the held-out rows; of equal ones the strongest. The penalties go
+ * from strong to weak, and each fit starts where the one before ended. The list ends early at a penalty that is worse
+ * than the best and does not follow it directly. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -275,7 +276,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Sums of the rows that are not held out choose the penalty, those of all rows are solved with it. */
+/* Fits a ridge head. The sums of the rows that are not held out choose the penalty; the sums of all rows are then
+ * solved with it. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -288,7 +290,7 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From here `part` has the rows that were held out. */
+    /* From here on `part` has the labels of the rows that were held out. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)
@@ -315,7 +317,7 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30)) /* float holds what comes of them */
+    if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30)) /* the results must fit in a float */
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));
     if (!rc && f->held) {
@@ -336,7 +338,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* a logistic head needs them no more */
+    dkvb__sums_free(s); /* a logistic head does not need the sums any more */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }
@@ -400,7 +402,7 @@ dkvb_status dkvb_reference_fit(dkvb_reference **out, const dkvb_reference_rows *
     return rc;
 }
 
-/* Whether the rows can all be in the sums, and what would be left. */
+/* Checks that the rows can all be in the sums, and computes what would be left. */
 static dkvb_status check_removal(const struct dkvb__sums *s, const dkvb_reference_rows *rows, uint64_t *left)
 {
     uint32_t classes = 0;
@@ -433,7 +435,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* weights are at least two vectors long */
+    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* weight is scratch, two vectors long */
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
                                        "that is left of these: fit the head again without them");
@@ -442,7 +444,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        if (sums.count[l] == 0) /* what rounding left of a class without a row is nothing */
+        if (sums.count[l] == 0) /* removes rounding errors of a class without a row */
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)
         rc = dkvb__ridge_solve(&sums, h->info.penalty, weight, weight + weights);
@@ -496,7 +498,7 @@ dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_row
     return rc;
 }
 
-/* The largest score of marked classes less the largest of the others. */
+/* The largest score of marked classes minus the largest of the others. */
 static double margin_of(const double *scores, const uint8_t *side, uint32_t classes)
 {
     double most[2] = {(double)-INFINITY, (double)-INFINITY};

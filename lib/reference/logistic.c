@@ -4,11 +4,11 @@
  *     mean over rows of (log sum_l exp s_l - s_y) + penalty / 2 |W|^2,    s = W z + b,  z = (x - mean) / scale,
  *
  * found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows
- * double. Where all classes have the same probability q, second derivatives by one class's weights are
- * q (1 - q) E[z z'] + penalty; the search starts from the inverse of that, with the mean of p (1 - p) over rows and
- * classes for q (1 - q), and takes it anew as answers get surer. That a bound of this form holds everywhere is in
- * Böhning 1992 (Annals of the Institute of Statistical Mathematics 44). It changes how many steps are taken, not where
- * they end.
+ * double. If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z
+ * z'] + penalty. The search starts from the inverse of that, with the mean of p (1 - p) over rows and classes in place
+ * of q (1 - q), and computes it anew as answers get surer. Böhning 1992 (Annals of the Institute of Statistical
+ * Mathematics 44) shows that a bound of this form holds everywhere. The choice changes how many steps are taken, not
+ * where they end.
  */
 #include "reference/head.h"
 
@@ -21,25 +21,25 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10,              /* steps that are remembered */
-    HALVINGS = 30,           /* of a step that does not go down */
-    BLOCK_ELEMENTS = 1 << 23 /* of scores and rows that are at work at once */
+    PAIRS = 10,              /* number of remembered steps */
+    HALVINGS = 30,           /* limit of halvings of a step that does not go down */
+    BLOCK_ELEMENTS = 1 << 23 /* limit of the scores and rows in memory at once */
 };
 
-/* Where the search stands; all vectors are double[size] in the fit's `memory`. */
+/* State of the search; all vectors are double[size] in the fit's `memory`. */
 struct search {
     struct dkvb__logistic *fit;
     const struct dkvb__work *work;
-    double done; /* of the part of the work that this is */
+    double done; /* share of the present part of the work that is done */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    double *step[PAIRS], *change[PAIRS]; /* of the point, and of the gradient by it */
-    double product[PAIRS];               /* step * change */
+    double *step[PAIRS], *change[PAIRS]; /* steps of the point, and the changes of the gradient along them */
+    double product[PAIRS];               /* step * change, for each pair */
     uint32_t pairs, oldest;
     double *factor;                   /* [dim][dim], see dkvb__sums_factor() */
-    double factor_curvature;          /* that it was made for */
-    double loss, curvature;           /* at the point: with the penalty; mean of p (1 - p) */
-    double next_loss, next_curvature; /* at `next` */
+    double factor_curvature;          /* the curvature that the factor was made for */
+    double loss, curvature;           /* at the point: loss with the penalty; mean of p (1 - p) */
+    double next_loss, next_curvature; /* the same at `next` */
 };
 
 static size_t block_rows(const struct dkvb__logistic *fit)
@@ -77,7 +77,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The arrays of struct pass. */
+    /* The block holds the arrays of struct pass. */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -99,7 +99,7 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Scores of a row become p - y. Adds the row's loss, and p (1 - p) of all columns. */
+/* Turns the scores of a row into p - y. Adds the row's loss, and p (1 - p) of all columns. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -113,12 +113,13 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The largest score adds 1 to the sum. */
+    /* The largest score adds 1 to the sum, so the sum is at least 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 
-/* One look at all rows from one point: loss, gradient, curvature. Lies on the stack, and its arrays in fit->block. */
+/* One pass over all rows at one point: loss, gradient, curvature. The struct is on the stack, its arrays are in
+ * fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
@@ -126,8 +127,8 @@ struct pass {
     double loss, curvature;
     float *z;      /* [block][dim] rows, centred and scaled */
     float *scores; /* [block][columns] */
-    float *weight; /* [columns][dim] of the point */
-    float *part;   /* [columns][dim] of the gradient, by one block */
+    float *weight; /* [columns][dim], weights of the point */
+    float *part;   /* [columns][dim], the share of one block in the gradient */
     float *mean;   /* [dim] */
     float inverse; /* 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
@@ -187,7 +188,7 @@ static void pass_block(struct pass *p, int used)
         p->gradient[i] += (double)p->part[i];
 }
 
-/* Loss and gradient at a point, both with the penalty, and the mean of p (1 - p). */
+/* Computes loss and gradient at a point, both with the penalty, and the mean of p (1 - p). */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -218,7 +219,7 @@ static dkvb_status evaluate(struct search *s, const double *point, double *gradi
     return DKVB_OK;
 }
 
-/* v = H v, where H is the inverse of second derivatives that the search starts from. */
+/* Computes v = H v, where H is the inverse of the second derivatives that the search starts from. */
 static void precondition(const struct search *s, double *v)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -239,7 +240,7 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* Rounding left no factor: plain steps, which need more iterations. */
+    /* If rounding leaves no factor, the search takes plain steps, which need more iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
@@ -252,7 +253,7 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    for (uint32_t k = 0; k < s->pairs; k++) { /* latest first */
+    for (uint32_t k = 0; k < s->pairs; k++) { /* the latest pair first */
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
         weight[at] = dot(s->step[at], v, n) / s->product[at];
@@ -279,7 +280,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Go along the direction until the loss is less. False if it is not, as near the end, where rounding is all. */
+/* Moves along the direction until the loss is smaller. *less is false if it never is, as near the end, where rounding
+ * dominates. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -294,7 +296,7 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses are means of floats: a part in ten million is noise. */
+        /* Losses are means of floats, in which a part in ten million is noise. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;
@@ -318,12 +320,12 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* The step just found becomes the latest pair, and its end the point. A step along which the gradient did not grow is
- * no pair: the loss is convex, so that was rounding, and what it would make of directions need not go down. */
+/* Makes the step just found the latest pair, and its end the point. A step along which the gradient did not grow gives
+ * no pair: the loss is convex, so only rounding explains that, and such a pair could turn directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* that of the oldest pair, once there are as many as can be */
+    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* replaces the oldest pair once there are PAIRS of them */
     double product = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -392,7 +394,7 @@ dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, doubl
             continue;
         take_step(&s);
         fit->iterations++;
-        /* Nobody knows how many there will be: each takes a thirtieth of what is left. */
+        /* The number of iterations is unknown, so each takes a thirtieth of the remaining progress. */
         s.done += (to - s.done) / 30;
     }
     return rc;

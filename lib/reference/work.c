@@ -1,4 +1,4 @@
-/* Begin and end of every call of this library. */
+/* The beginning and the end of every call of this library. */
 #include "reference/head.h"
 
 #include <pthread.h>
@@ -9,13 +9,13 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* that progress counts in a part */ };
+enum { STEPS = 1000 /* steps of progress in a part */ };
 
-/* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order: the
- * first of them saves the number that was there, and the last puts it back. */
+/* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order. The
+ * first of them saves the old number, and the last one restores it. */
 static struct {
     pthread_mutex_t lock;
-    unsigned calls; /* that have set the number and not ended */
+    unsigned calls; /* number of calls that have set the number and not ended */
     int before;
 } threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
 

@@ -1,10 +1,11 @@
 /*
- * The budget of a forgetting. As it grows, a row keeps its answer until one of its selected keys is taken; so each row
- * is followed through its own changes, and all that is kept of it is where its answer turns right or wrong. Put in the
- * order of the budget, these turns give the accuracy at every budget.
+ * The search for the budget of a forgetting. As the budget grows, a row keeps its answer until one of its selected keys
+ * is taken. Each row is followed from one such change to the next, and only the places where its answer turns right or
+ * wrong are kept. Sorted by budget, these turns give the accuracy at every budget.
  *
- * The rows to be forgotten are few, and alone they say which budget is the first to reach the target. Rows of kept
- * classes, which are many, are asked at that budget only; they are followed too where it costs them more than allowed.
+ * The rows to be forgotten are few, and alone they tell which budget is the first to reach the target. Rows of kept
+ * classes are many, and are decoded at that budget only; they are followed too if the budget costs them more than
+ * allowed.
  */
 #include <string.h>
 
@@ -20,26 +21,26 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* Rounds of the search, each of which follows rows so many powers of two further than the one before. */
+/* Number of rounds of the search. Each round follows rows further than the one before, by a factor of 2^FURTHER. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
-/* Where answers turn; key = budget, index = row and whether the answer is right from there on. */
+/* Turns of answers: the key is the budget, the index tells the row and whether its answer is right from there on. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
 };
 
-/* Memory of one thread. */
+/* Memory of one thread that follows rows. */
 struct follower {
-    struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
+    struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair * 2 + 1 where a pair is added */
     size_t changed;
-    size_t learned;        /* pairs selected behind which something was learned: with none, the row abstains */
-    uint16_t *selected;    /* [top_k], of one codebook, as the budget grows */
-    uint16_t *code;        /* [C][top_k], what is selected before anything is taken */
+    size_t learned;        /* number of selected pairs behind which something was learned; at 0 the row abstains */
+    uint16_t *selected;    /* [top_k], keys of one codebook, as the budget grows */
+    uint16_t *code;        /* [C][top_k], the keys selected before anything is taken */
     double *sums;          /* [L] */
     float *value, *logits; /* [L], scratch */
     struct turns turns;
-    bool full; /* a row had more turns than there was room for: it is followed again, with more room */
+    bool full; /* a row had more turns than there was room for; it is followed again, with more room */
 };
 
 struct following {
@@ -49,15 +50,15 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* the largest budget that rows are followed to */
     bool kept;                  /* rows of kept classes are followed too */
-    struct follower *followers; /* [threads] */
-    uint8_t *learned;           /* [C][K]: the values of a pair are not all 0 */
-    uint8_t *right;             /* [n], at budget 0 */
-    size_t *open, open_count;   /* [n] rows that were not followed to the limit yet */
+    struct follower *followers; /* [threads], one follower each */
+    uint8_t *learned;           /* [C][K], 1 if the values of a pair are not all 0 */
+    uint8_t *right;             /* [n], whether the answer is right at budget 0 */
+    size_t *open, open_count;   /* [n], the rows that were not followed to the limit yet */
     uint8_t *followed;          /* [n] */
 };
 
-/* Rows select millions of pairs, each of which would wait for its values to come from memory; a byte for each pair does
- * not, so the values are looked at once and in their order. */
+/* Marks the pairs with values in one pass over the values, in their order. Rows select millions of pairs, and looking
+ * up the values of each would wait for memory; a byte for each pair stays in the cache. */
 static void mark_learned(void *context, size_t codebook, unsigned worker)
 {
     const struct following *f = context;
@@ -73,7 +74,7 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* The pair comes (1.0) or goes (-1.0): sums += sign * its value. */
+/* Adds a pair (sign 1.0) or takes it out (-1.0): sums += sign * its value. */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
@@ -87,8 +88,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* The answer is right: the label's logit is the largest, and no lower class ties with it. Logits are rounded as
- * decoding does. */
+/* True if the answer is right: the label's logit is the largest, and no lower class has the same. Logits are rounded as
+ * in decoding. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -108,7 +109,8 @@ static void note_change(struct follower *w, uint64_t budget, size_t pair, bool c
     w->changes[w->changed++] = (struct dkvb__keyed){budget, 2 * pair + comes};
 }
 
-/* The next key of a codebook that lives and is not taken by `budget`; DKVB_CODE_NONE if the code has no more. */
+/* Returns the next key of a codebook that is alive and not taken by `budget`; DKVB_CODE_NONE if the code has no more.
+ */
 static uint16_t next_key(const struct following *f, size_t c, const uint16_t *deep, uint32_t *next, uint64_t budget)
 {
     while (*next < f->held.k) {
@@ -129,8 +131,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
     return lowest;
 }
 
-/* The selection of one codebook before anything is taken, and its changes as the budget grows to the limit: where a
- * selected key is taken, the next one comes. */
+/* Finds the keys of one codebook that are selected before anything is taken, and the changes as the budget grows to the
+ * limit. Wherever a selected key is taken, the next key is added. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -157,8 +159,8 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Where the answer to one row turns. A worker never allocates: without room for the turns of a row it drops them, and
- * leaves this row and all later ones open for the next pass. */
+/* Finds where the answer to one row turns. A worker never allocates memory. If the turns of a row do not fit, the
+ * worker drops them, and leaves this row and all later rows open for the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -198,7 +200,7 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* More room for the turns of every worker that ran full, on the thread that called the library. */
+/* Enlarges the memory for turns of every worker that ran full. The thread that called the library does this. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -223,7 +225,7 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Rows of one kind: right answers now, and in all. */
+/* Rows of one kind: the number of right answers now, and of all rows. */
 struct group {
     uint64_t rows, right;
 };
@@ -233,7 +235,8 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* By how much both limits are exceeded, together. In rows first, where what is allowed is a whole number more often. */
+/* The amount by which both limits are exceeded, added up. The excess is computed in rows first, as what is allowed is
+ * often a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -251,7 +254,7 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Go through the turns, all sorted, and stop at the first budget that keeps both limits. */
+/* Goes through the sorted turns, and stops at the first budget that keeps both limits. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -289,7 +292,7 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* The turns of all threads in one, sorted. */
+/* Collects the turns of all threads in one array, sorted. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     size_t count = 0;
@@ -388,9 +391,10 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * The budget found is where the last of n held-out rows turns. If the share of rows that turn later than a budget falls
- * off exponentially, the last of n turns at about ln(n) times some scale, so the last of 1,000 at ln(1000) / ln(n)
- * times the budget: the fewer rows were held out, the more has to be added. `most`: where all pairs are taken.
+ * Adds room to the budget that was found, which is where the last of n held-out rows turns. If the share of rows that
+ * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
+ * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. `most` is the
+ * budget that takes all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -401,7 +405,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* List the rows that are not followed yet. */
+/* Lists the rows that are not followed yet. */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -416,7 +420,7 @@ static bool is_followed(const struct following *f, uint8_t mark)
     return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
 }
 
-/* Follow rows to f->limit and look for the first budget that keeps both limits. */
+/* Follows rows to f->limit, and looks for the first budget that keeps both limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -442,7 +446,7 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* The budget from which on all pairs that are ever chosen are taken. */
+/* The budget at which all pairs that any budget chooses are taken. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -499,8 +503,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     if (!rc)
         dkvb__parallel(&run, model->codebooks->shape.codebooks, mark_learned, &f);
     most = largest_rank(&f);
-    /* A budget that is enough is mostly a small part of all pairs, and to follow a row costs as many sweeps over the
-     * classes as it has changes: so rows are followed a little way first, and further where that was not enough. */
+    /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
+     * for each change. Rows are therefore followed a little way first, and further if that was not enough. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 
@@ -512,7 +516,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* what they lose decides */
+            f.kept = true; /* the losses of kept classes decide */
         else
             round++;
     }

@@ -1,9 +1,9 @@
 /*
- * Unlearning a class with no data at all. The logits of a row are sums of values, so a pair speaks for the class as far
- * as its value v for it is positive; and it speaks for that class rather than for others as far as v is a large part of
- * the whole value vector. Pairs with v > 0 are taken by v^2 / |v|, largest first: of the orders tried (the lead over
- * the next class, v alone, its share after a softmax, its cosine) the one that needs the fewest pairs
- * (docs/unlearning.md). Classes that were forgotten before are no part of |v|: pairs that serve them are free to go.
+ * Unlearning a class with no data at all. The logits of a row are sums of values. A pair speaks for the class if its
+ * value v for the class is positive, and for this class rather than others if v is a large part of the whole value
+ * vector. Pairs with v > 0 are taken by v^2 / |v|, largest first. Other orders were tried (the lead over the next
+ * class, v alone, its share after a softmax, its cosine); this one needs the fewest pairs (docs/unlearning.md). Classes
+ * that were forgotten before do not count in |v|, as the pairs that serve them may go.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -11,8 +11,8 @@
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* v^4 / |v|^2, which comes in the same order as v^2 / |v| without a root; of the class to be forgotten that gives the
- * most. */
+/* The score v^4 / |v|^2, which sorts like v^2 / |v| but needs no root. The class to be forgotten with the largest score
+ * counts. */
 static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
     double squares = 0.0, best = 0.0;

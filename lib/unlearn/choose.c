@@ -1,4 +1,4 @@
-/* The method of a request gives every pair a score; the scores give a mask, or a ranking. */
+/* The choice of pairs. The method of a request gives every pair a score; the scores give a mask, or a ranking. */
 #include "unlearn/choose.h"
 
 #include "base/alloc.h"
@@ -16,7 +16,7 @@ static const struct dkvb__method *const methods[] = {
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* Marks of rows or classes: each of the three, and one of them to be forgotten. */
+/* Checks the marks of rows or classes: each must be one of the three values, and at least one must be DKVB_FORGET. */
 static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 {
     bool any = false;
@@ -74,7 +74,7 @@ static dkvb_status take_choice(struct dkvb__choice *choice, struct dkvb__run *ru
     return check_classes(model, q);
 }
 
-/* Scores of all pairs; to be freed. */
+/* Computes the scores of all pairs; the caller frees them. */
 static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **scores)
 {
     const dkvb_model *m = choice->model;
@@ -91,7 +91,8 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* `examples`: the score from which a budget of rows takes pairs. The first row drawn gave the highest. */
+/* For the method `examples`: the least score of a pair that a budget of rows takes. The row drawn first gave the
+ * highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;
@@ -125,7 +126,7 @@ dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model, const 
     return DKVB_OK;
 }
 
-/* rank = place among the scores, from the largest, equal ones by pair. */
+/* Computes the rank of each pair: its place among the scores, largest first, equal scores by pair. */
 static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores, uint32_t *rank)
 {
     size_t pairs = dkvb__pair_count(model), count = 0;

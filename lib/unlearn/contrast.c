@@ -1,7 +1,7 @@
 /*
- * Unlearning by contrast: of a pair that f forget rows and r rows to be kept select, f^2 / (f + r) is how many forget
- * rows it serves times their share among all who select it. Pairs that mostly serve others are spared, which
- * activations alone do not do.
+ * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a pair, its score is f^2 / (f + r):
+ * the number of forget rows that it serves, times their share among all rows that select it. This spares pairs that
+ * mostly serve other rows; counting activations alone does not.
  */
 #include "base/alloc.h"
 #include "base/status.h"

@@ -1,6 +1,6 @@
 /*
- * How often rows select each pair: those of a forget set, and those of each class, which a model may keep, so that a
- * class can then be forgotten by name alone.
+ * Counts of how often rows select each pair: the rows of a forget set, or the rows of each class. A model may keep the
+ * counts of its classes, so that a class can be forgotten by name alone.
  */
 #include "unlearn/choose.h"
 
@@ -11,18 +11,18 @@
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 
-enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows: their counts stay in cache */
+enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows, as the counts of 16 codebooks fit the cache */
 
 struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
-    const uint8_t *marks; /* or NULL */
+    const uint8_t *marks; /* the rows' marks; or NULL */
     uint8_t mark;
     uint64_t *counts;
 };
 
-/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -59,7 +59,7 @@ struct class_counting {
     uint32_t *counts; /* [L][C][K] */
 };
 
-/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

@@ -48,14 +48,14 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model)
     to->capacity = from->count;
     while (!rc && to->count < from->count) {
         rc = copy_record(&to->records[to->count], &from->records[to->count], &model->mem);
-        to->count++; /* also a record that is copied in part is cleared with the draft */
+        to->count++; /* counted first, so that a record copied in part is cleared with the draft */
     }
     return rc;
 }
 
 void dkvb__draft_adopt(struct dkvb_model *draft, dkvb_model *model)
 {
-    /* The mask is copied, since callers may hold a pointer to the model's. */
+    /* The bits of the mask are copied, since callers may hold a pointer to the model's mask. */
     memcpy(model->mask->bits, draft->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
     free_journal(&model->journal, &model->mem);
     model->journal = draft->journal;

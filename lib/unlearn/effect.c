@@ -32,14 +32,14 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 
-/* Deep codes become codes under a mask: the first keys that live. */
+/* Selection of codes under a mask: the first live keys of each deep code. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* beside the one in force; or NULL */
+    const dkvb_mask *mask; /* masked in addition to the mask in force; or NULL */
     const dkvb_codeset_rows *held;
-    const size_t *rows;         /* [n], of held, that are looked at; NULL: all */
+    const size_t *rows;         /* [n], the rows of `held` that are measured; NULL: all */
     uint16_t *codes;            /* [n][C][top_k] */
-    _Atomic uint64_t exhausted; /* (row, codebook) pairs with too few */
+    _Atomic uint64_t exhausted; /* number of (row, codebook) pairs with too few live keys */
 };
 
 static bool is_out(const struct selecting *s, size_t c, size_t key)
@@ -47,7 +47,7 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* The first live keys of one codebook; false if there are fewer than are selected. */
+/* Selects the first live keys of one codebook. The result is false if there are fewer than the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -74,13 +74,13 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* A model, and what is masked beside its mask in force. */
+/* One side of a comparison: a model, and the pairs masked in addition to its mask in force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
 };
 
-/* answers[i] = label of row rows[i], or i, as a side has it. codes: scratch, [n][C][top_k]. */
+/* Computes answers[i], the label that one side gives to row rows[i], or to row i. codes: scratch, [n][C][top_k]. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -97,7 +97,8 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */
+/* Computes loss = (lost - gained) / rows. The interval of a loss is computed with half a row added to each of the four
+ * cells. */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -121,7 +122,7 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* labels: of all rows held out; before, after: of the n that are looked at. */
+/* Counts the answers by class. labels: of all held-out rows; before, after: answers to the n rows that are measured. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -166,7 +167,7 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     answers = dkvb__alloc(&model->mem, n, 2 * sizeof *answers);
     rc = rows && codes && answers ? answer(before, &held, rows, n, codes, answers, &out, opts)
                                   : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
-    if (!rc && before->model == after->model && before->mask == after->mask) /* how things are: asked once */
+    if (!rc && before->model == after->model && before->mask == after->mask) /* both sides are equal */
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
         rc = answer(after, &held, rows, n, codes, answers + n, &out, opts);
@@ -219,12 +220,12 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* So many values are added to decode the rows of the sample once: about half a second of work for two cores. */
+/* Number of additions that decoding the sample once may take: about half a second for two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024,   /* rows */
-    SAMPLE_STREAM = 0x5A17 /* of the draw by id, apart from those of training and of holding out */
+    LEAST_SAMPLE = 1024,   /* least number of rows */
+    SAMPLE_STREAM = 0x5A17 /* stream of the draw by id, which differs from those of training and of holding out */
 };
 
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,

@@ -1,8 +1,8 @@
 /*
- * Effects of nested masks. The pairs of a larger budget hold those of a smaller one, so the code of a row changes only
- * where one of its selected keys is taken, and values are summed again only in the groups of codebooks where that
- * happened. Sums keep the order of decoding (bottleneck/sums.h), so a row's answers are those of decoding it under
- * each mask by itself.
+ * Effects of nested masks. The pairs of a larger budget include those of a smaller one, so the code of a row changes
+ * only where one of its selected keys is taken. Values are summed again only in the groups of codebooks where that
+ * happened. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if it were
+ * decoded under each mask alone.
  */
 #include <string.h>
 
@@ -20,19 +20,19 @@ struct counts {
     uint64_t lost, gained;
 };
 
-/* One worker: the row that it takes along, and what it has counted. */
+/* Memory of one worker: the row that it follows, and its counts. */
 struct walker {
-    uint16_t *code;      /* [C][top_k], selected under the mask of the budget so far */
-    uint16_t *filled;    /* [C], keys of the code; fewer than top_k where the deep code has no more */
-    uint32_t *next;      /* [C], the first key of the deep code that was not looked at */
-    uint32_t *low;       /* [C], the lowest rank among the selected keys: the budget that takes one of them */
-    uint32_t *group_low; /* [groups], the lowest of its codebooks */
+    uint16_t *code;      /* [C][top_k], keys selected under the mask of the present budget */
+    uint16_t *filled;    /* [C], number of keys of the code; fewer than top_k if the deep code has no more */
+    uint32_t *next;      /* [C], the first key of the deep code that was not looked at yet */
+    uint32_t *low;       /* [C], the lowest rank of the selected keys: the budget that takes one of them */
+    uint32_t *group_low; /* [groups], the lowest `low` of the group's codebooks */
     float *groups;       /* [groups][L], sums of values */
     double *sums;        /* [L] */
     float *logits;       /* [L] */
-    uint64_t short_of;   /* codebooks of this row with fewer than top_k keys */
+    uint64_t short_of;   /* number of codebooks in which this row has fewer than top_k keys */
     struct counts *counts;
-    uint64_t *right; /* [L], at budget 0 */
+    uint64_t *right; /* [L], right answers at budget 0 */
     uint64_t *exhausted;
 };
 
@@ -45,8 +45,8 @@ struct walk {
     struct walker *walkers; /* [threads] */
 };
 
-/* Keep the keys of a codebook that live at `budget`, and let the next ones of the deep code take the free places. The
- * order stays that of the deep code, nearest first. */
+/* Keeps the keys of a codebook that live at `budget`, and fills the free places with the next live keys of the deep
+ * code. The order stays that of the deep code, nearest first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -71,7 +71,7 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* All codebooks of a group that lose a key at `budget`, and their sum. */
+/* Refreshes all codebooks of a group that lose a key at `budget`, and the group's sum. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -87,7 +87,7 @@ static void refresh_group(const struct walk *s, struct walker *w, size_t group, 
     dkvb__sum_group(s->model, group, w->code, w->groups + group * s->model->classes);
 }
 
-/* The answer is `label`: it has the largest logit, and no lower class ties with it. */
+/* True if the answer is `label`: it has the largest logit, and no lower class has the same. */
 static bool is_right(const struct walk *s, struct walker *w, int32_t label)
 {
     size_t groups = dkvb__groups(s->model), classes = s->model->classes;
@@ -97,7 +97,7 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits))
-        return false; /* the row abstains */
+        return false; /* in that case the row abstains */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
@@ -111,7 +111,7 @@ static void walk_row(const struct walk *s, struct walker *w, size_t row)
     int32_t label = s->held.labels[row];
     bool before, now;
 
-    /* Before anything is taken every codebook is empty and due, since no pair has a rank below 1. */
+    /* At the start every codebook is empty and due at budget 0, since no pair has a rank below 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -200,7 +200,7 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Counts of all workers in one; whole numbers, so their order does not matter. */
+/* Adds up the counts of all workers. The counts are whole numbers, so the order does not matter. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

@@ -1,5 +1,6 @@
-/* The method `every`: all pairs that any row of the forget set selects, the most that a request could do (the guard of
- * `dkvb forget`). With several keys of a codebook selected it is most of the model (docs/unlearning.md). */
+/* The method `every` takes all pairs that any row of the forget set selects, which is the most that a request could do.
+ * The guard of `dkvb forget` measures it. If several keys of a codebook are selected, the method takes most of the
+ * model (docs/unlearning.md). */
 #include "unlearn/choose.h"
 
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)

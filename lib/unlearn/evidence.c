@@ -1,6 +1,6 @@
 /*
- * Evidence: what an entry commits to, and how entries are chained. Every byte that is hashed is written down in
- * docs/format.md, so that anyone can hash it again.
+ * Evidence of journal entries: the commitments of an entry, and the chain of entries. docs/format.md describes every
+ * byte that is hashed, so that anyone can hash it again.
  */
 #include "unlearn/evidence.h"
 
@@ -13,8 +13,8 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-/* hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of rows from
- * passing for a set of pairs. */
+/* Computes hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of
+ * rows from passing for a set of pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
                    size_t size)
 {
@@ -36,7 +36,7 @@ static bool ascends(const uint64_t *ids, size_t n)
     return true;
 }
 
-/* The ids, ascending, in new memory; NULL if out of it. */
+/* Copies ids into new memory and sorts them. The result is NULL if memory runs out. */
 static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator *mem)
 {
     struct dkvb__keyed *items = dkvb__alloc(mem, n, sizeof *items), *scratch = dkvb__alloc(mem, n, sizeof *scratch);
@@ -57,7 +57,7 @@ static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator
     return sorted;
 }
 
-/* hash = the commitment to rows in any order. DKVB_EINVAL if one is named twice. */
+/* Commits to rows, in any order. DKVB_EINVAL says that a row is named twice. */
 static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], const uint64_t *rows, size_t n,
                                   const dkvb_allocator *mem)
 {
@@ -94,7 +94,7 @@ static dkvb_status check_options(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* A salt, for a record that will commit to something. */
+/* Sets the salt of a record that will commit to something: the given salt, or a random one. */
 static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given)
 {
     record->salted = true;
@@ -124,7 +124,7 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record)
     record->commits_to_pairs = true;
 }
 
-enum { HASHED_SIZE = 136 }; /* the fixed part of what a head is made of; docs/format.md, *The chain* */
+enum { HASHED_SIZE = 136 }; /* size of the fixed part that a head hashes; docs/format.md, *The chain* */
 
 static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t *to)
 {
@@ -145,7 +145,7 @@ static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t 
     memcpy(to + 104, r->pairs_hash, 32);
 }
 
-/* The head of a journal without entries. */
+/* Computes the head of a journal without entries. */
 static void first_head(uint8_t head[32], const dkvb_model *model)
 {
     const struct dkvb__piece pieces[] = {{"dkvb journal", 12}, {model->codebooks->birth, 16}};
@@ -153,7 +153,7 @@ static void first_head(uint8_t head[32], const dkvb_model *model)
     dkvb__sha256(head, pieces, sizeof pieces / sizeof *pieces);
 }
 
-/* The head of the entry at `index`, from that of the entry before it. */
+/* Computes the head of the entry at `index` from the head of the entry before it. */
 static void head_of(uint8_t head[32], const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];
@@ -187,7 +187,7 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     }
 }
 
-/* Finds what is wrong with the evidence of one entry, given that the head before it is right. */
+/* Names the fault in the evidence of one entry, if the head before it is right; NULL if there is no fault. */
 static const char *fault(const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];

@@ -1,7 +1,7 @@
 /*
- * The journal only grows: an undo is an entry of its own, and so is a relearning. The mask in force is the union of the
- * forgettings that were neither undone nor purged, so requests may come in any order. One that is over keeps its pairs
- * masked.
+ * The journal only grows: undoing and relearning add entries of their own. The mask in force is the union of the
+ * forgettings that were neither undone nor purged, so requests may come in any order. A forgetting that relearning
+ * ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
 
@@ -16,21 +16,21 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-/* The present, or SOURCE_DATE_EPOCH. */
+/* The time of an entry: the present, or SOURCE_DATE_EPOCH. */
 static int64_t now(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
     char *end;
     long long fixed;
 
-    if (epoch && *epoch >= '0' && *epoch <= '9') { /* strtoll would take blanks and signs */
+    if (epoch && *epoch >= '0' && *epoch <= '9') { /* strtoll would accept blanks and signs */
         errno = 0;
         fixed = strtoll(epoch, &end, 10);
         if (errno == 0 && *end == '\0')
             return fixed;
     }
     fixed = (long long)time(NULL);
-    return fixed > 0 ? fixed : 0; /* a clock before 1970 is no reason to write a file that cannot be read */
+    return fixed > 0 ? fixed : 0; /* a clock before 1970 must not lead to a file that cannot be read */
 }
 
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more)
@@ -69,7 +69,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    dkvb__erase(record, sizeof *record); /* a later purge does not find the salt on the stack */
+    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's stack */
     return j->count;
 }
 
@@ -79,7 +79,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Pairs of the mask, ascending; NULL if out of memory. */
+/* Lists the pairs of the mask, ascending. The result is NULL if memory runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -131,7 +131,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     return rc;
 }
 
-/* Give a record the pairs of a mask, and commit to them. */
+/* Gives a record the pairs of a mask, and commits to them. */
 static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
 {
     record->pairs = dkvb__mask_count(mask);
@@ -159,7 +159,7 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* Nothing fails from here on. The record is chained as it stands, so it has all its numbers first. */
+    /* Nothing can fail from here on. The record gets all its numbers first, as the chain hashes them. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -170,7 +170,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* The record that an undo may take back, or why not: its pairs are masked by its list. */
+/* Finds the record that an undo may take back, or fails with the reason. The pairs of the record must be masked by its
+ * own list. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -189,7 +190,7 @@ static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct 
     return DKVB_OK;
 }
 
-/* mask = union of the records' lists, but that of one record. */
+/* Computes the mask as the union of the records' lists, except the list of one record. */
 static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -218,7 +219,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    record = &model->journal.records[entry - 1]; /* preparing may have moved it */
+    record = &model->journal.records[entry - 1]; /* the preparation may have moved the records */
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);
     undo.ends = entry;

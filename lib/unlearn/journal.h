@@ -6,7 +6,8 @@
 
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
-/* A forgetting or a replay that is neither undone nor over. A purge leaves it in force for good. */
+/* True for a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves such an entry in
+ * force for good. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)
@@ -14,7 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* Whether the pairs of the entry at `index` are masked, neither undone nor purged: also where it is over. */
+/* True if the pairs of the entry at `index` are masked: it was neither undone nor purged. Relearning does not change
+ * that. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];
@@ -23,26 +25,25 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
            (r->kind == DKVB_JOURNAL_FORGET && r->state == DKVB_JOURNAL_RELEARNED && index >= j->settled);
 }
 
-/* Room for `more` records, so that adding them cannot fail. */
+/* Makes room for `more` records, so that adding them cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* A new entry in two steps. First all that may fail: read the options (NULL for the defaults: the kind's own word as
- * method, and no more), make a record of this kind and of the present, with salt and commitment to rows, and reserve
- * room for it. The model must be mutable. Then the caller adds numbers, target and list, and appends; or gives up, with
- * dkvb__record_clear(). */
+/* Creates an entry in two steps. The first step is everything that may fail: it reads the options (NULL: the kind's own
+ * word as method, and nothing else), makes a record of this kind with the present time, salt and commitment to rows,
+ * and reserves room for it. The model must be mutable. The caller then fills in numbers, target and list, and appends
+ * the record, or gives up with dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
 
-/* Append a record, chain it to the one before, and settle what it means for earlier ones; the journal takes over what
- * it points to, and the caller's copy is erased. An undo ends an entry that has its list, a
- * relearning one in force. Returns the record's number.
- * Room must be reserved. */
+/* Appends a record, chains it to the entry before, and updates the state of earlier entries. An undo ends the entry
+ * that has its list; a relearning ends one in force. The journal takes over what the record points to, and the caller's
+ * copy is erased. Room must be reserved. The result is the record's number. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
-/* Add the pairs of a record's list to a mask. */
+/* Adds the pairs of a record's list to a mask. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);
 
-/* DKVB_EFORMAT unless the mask in force is the union of the records' lists, and their evidence holds. */
+/* Returns DKVB_EFORMAT unless the mask in force is the union of the records' lists, and their evidence is right. */
 dkvb_status dkvb__journal_check(const dkvb_model *model);
 
 #endif

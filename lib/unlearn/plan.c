@@ -1,4 +1,5 @@
-/* Plans: finding the rows of a request, measuring what forgetting them would do, and doing it (include/dkvb/plan.h). */
+/* Plans: finding the rows of a request, measuring what forgetting them would do, and applying it (include/dkvb/plan.h).
+ */
 #include "unlearn/plan.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ static dkvb_status check_share(const char *what, double share)
     return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
 }
 
-/* Members that cannot be right, whoever is meant. */
+/* Refuses members of a request that are out of range for every model. */
 static dkvb_status check_members(const dkvb_forget_request *q)
 {
     dkvb_status rc = check_share("target", q->target);
@@ -96,7 +97,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* plan->marks from the request. */
+/* Computes plan->marks from the request. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -122,8 +123,8 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* The codeset belongs to the model; where keys are placed again, it may have other keys, since the model may have been
- * saved and the codeset not. */
+/* Checks that the codeset belongs to the model. If keys are placed again, the codeset may have other keys than the
+ * model, since the model may have been saved and the codeset not. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -132,7 +133,7 @@ static dkvb_status check_set(const struct dkvb__planning *p)
                                      q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED);
 }
 
-/* Mark the rows of the training part that the request names; count them. */
+/* Marks the rows of the training part that the request names, and counts them. */
 static dkvb_status mark_ids(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
@@ -178,7 +179,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* several requests have ids as well */
+    if (plan->marks && !plan->ids) { /* several requests use ids as well */
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -193,7 +194,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows that a request names, from codes alone: all rows, or rows of the classes. */
+/* Finds the rows that a request names if there are only codes: all rows, or the rows of the classes. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -234,8 +235,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
     return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
-/* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are
- * searched deep, so only what is looked at. */
+/* Searches the held-out rows that have a label in p->sampled, if the codeset keeps the features of all. Deep searches
+ * are slow, so only these rows are searched. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -271,9 +272,9 @@ static dkvb_status search_sample(struct dkvb__planning *p)
     return rc;
 }
 
-/* Rows to measure on: all that are held out of the classes asked for or forgotten before, and of the others as many as
- * can be looked at in reasonable time; all of them without classes. If values are trained again, every row is searched,
- * since the temperature follows from all rows. */
+/* Chooses the rows to measure on: all held-out rows of the classes asked for or forgotten before, and as many of the
+ * others as reasonable time allows; without classes, all of them. If values are trained again, every row is searched,
+ * since the temperature depends on all rows. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -308,8 +309,9 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* The best method that what is known allows. The values say whom a pair serves: where whole classes are to go that
- * takes the fewest pairs and costs others least (docs/unlearning.md). Single rows go by what they select. */
+/* Chooses the best method for the data at hand. For whole classes that is the method `values`, as the values tell whom
+ * a pair serves: it takes the fewest pairs and costs other classes least (docs/unlearning.md). Single rows need a
+ * method that looks at the pairs they select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)
@@ -336,8 +338,8 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* A mask that changes nothing forgets nobody. Where it names pairs all the same, force records it: another request may
- * be undone, and then they stay. */
+/* Refuses a mask that changes nothing, as it forgets nobody. If the mask has pairs all the same, force records the
+ * request: another request may be undone, and these pairs then stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -429,7 +431,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Everything of the request that outlives the call. */
+/* Copies everything of the request that is needed after the call. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -473,7 +475,7 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        return !plan->unknown; /* what would come of it is not known yet */
+        return !plan->unknown; /* what the plan would do is not known yet */
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
 
@@ -500,7 +502,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Only now: a number of pairs that is given is chosen as if nothing had been forgotten before. */
+    /* Classes forgotten before are set aside only now, as a given number of pairs is chosen as if nothing had been
+     * forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
@@ -538,7 +541,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* what the caller owns is not looked at again */
+    q->classes = NULL; /* the caller's memory is not read after this call */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -668,7 +671,7 @@ dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, ui
     return rc;
 }
 
-/* The model is what was planned on. */
+/* Checks that the model is still the one that the plan was made for. */
 static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint8_t head[32];
@@ -694,7 +697,7 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* All entries or none. */
+/* Writes all entries of the plan, or none. */
 static dkvb_status apply_suppress(const dkvb_plan *plan, dkvb_model *model, uint64_t *entry)
 {
     struct dkvb_model draft = {0};
@@ -769,5 +772,5 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* the salt */
+    dkvb__free_erased(&mem, plan); /* erased, as the plan holds the salt */
 }

@@ -1,16 +1,16 @@
-/* Forgets again what earlier requests forgot and what comes back, and measures everything together. */
+/* Forgets earlier requests again if they come back, and measures all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* One earlier request with a target. */
+/* One earlier request that has a target. */
 struct group {
-    uint64_t entry; /* 0: what is being planned */
+    uint64_t entry; /* number of the entry; 0: the request being planned */
     uint8_t *classes;
     double target;
-    bool hopeless; /* nothing helps within the limits */
+    bool hopeless; /* no mask within the limits helps */
 };
 
 struct groups {
@@ -18,9 +18,9 @@ struct groups {
     size_t count;
 };
 
-enum { ROUNDS = 5 }; /* each weakens the others a little less */
+enum { ROUNDS = 5 }; /* limit of the rounds; each round weakens the others a little less */
 
-/* A forgetting in force that asked for classes. */
+/* True for a forgetting in force that asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -74,7 +74,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests of the journal, and the request itself, which the others may bring back. */
+/* Collects the requests of the journal, and the planned request itself, which the others may bring back. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -87,14 +87,14 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* What was forgotten again is asked for by the entry that it was forgotten for. */
+        /* Entries that repeat an earlier forgetting are left out, as the earlier entry asks for the same. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }
     return rc ? rc : add_group(g, p, 0, p->plan->request.target);
 }
 
-/* Whether the rows of a group, taken together, keep more accuracy than it asked for. */
+/* True if the rows of a group, taken together, are answered more accurately than the group's target allows. */
 static bool came_back(const struct dkvb__planning *p, const struct group *group, const dkvb_class_effect *now)
 {
     dkvb_class_effect sum = {0};
@@ -105,7 +105,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forget a group once more, if that keeps the limits. */
+/* Forgets a group once more, if that keeps the limits. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -154,14 +154,14 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                if (!rc && !g->all[i].hopeless) /* which may do for the next ones too */
+                if (!rc && !g->all[i].hopeless) /* the new mask may be enough for the next groups too */
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
     }
     return rc;
 }
 
-/* All masks together against the model as it is. */
+/* Measures all masks together against the model as it is. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

@@ -1,10 +1,10 @@
 /*
- * The strength exact: the values are trained again from a codeset without the rows. Where the keys were placed on those
- * rows too, they can be placed again without them, and every row is searched again.
+ * The strength exact: the values are trained again from a codeset without the rows. If the keys were placed on those
+ * rows too, the keys can be placed again without them, and every row is searched again.
  *
- * Model and codeset are two files. The model is saved first; a codeset that still has the rows afterwards is told by
- * the journal, which commits to them, and by the fingerprint of the training, and the same request then only finishes
- * it.
+ * Model and codeset are two files, and the model is saved first. A codeset that still has the rows afterwards is
+ * recognised by the journal, which commits to the rows, and by the fingerprint of the training. The same request then
+ * only finishes the codeset.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Whether an entry is about exactly the rows of the request, or of one of several. */
+/* True if an entry is about exactly the rows of the request, or of one of several requests. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -26,7 +26,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Earlier maskings of these very rows would only be a trace of them: they are taken back. mask: what stays in force. */
+/* Takes back earlier maskings of these very rows, which would only be a trace of them. mask: the mask that stays in
+ * force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -48,7 +49,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Whether a replay of exactly these rows, that left keys so, is in the journal. */
+/* True if the journal has a replay of exactly these rows with this handling of the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -62,7 +63,7 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* Whether the journal says that a model is without the rows already: the values are not looked at. */
+/* True if the journal says that a model is without the rows already. The values are not looked at. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -82,7 +83,8 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model)
            was_done(plan, model);
 }
 
-/* A fingerprint of which rows a codeset has, of what class, in which sessions, and of the rows that it had. */
+/* Computes a fingerprint of a codeset: which rows it has, with which classes and sessions, and which rows were removed
+ * from it. */
 static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{set->birth, sizeof set->birth}};
@@ -99,8 +101,8 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* A temperature follows from the rows held out: it is fitted again, without those that go. They are without a label
- * meanwhile, where the codeset still has them. */
+/* Fits the temperature again, since it depends on the held-out rows, some of which may go. Rows that go have no label
+ * meanwhile, if the codeset still has them. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -129,7 +131,7 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Train values once without rows, of a model and a codeset that belong to each other. */
+/* Trains the values of a model once without some rows. Model and codeset belong together. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -144,7 +146,7 @@ static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb
     return fit_temperature(p->plan, set);
 }
 
-/* Values trained once without the rows, on the keys as they are. */
+/* Trains the values once without the rows, on the keys as they are. */
 static dkvb_status replay(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -166,13 +168,13 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The rows that were trained on, those that are left: moved together, in the order of the features. */
+/* The training rows that are left. The rows are moved together, in the order of the features. */
 struct left {
     float *x;
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    const char **names; /* where the codeset keeps them; tied to it */
+    const char **names; /* names, if the codeset keeps them; they point into it */
     size_t n;
 };
 
@@ -185,7 +187,7 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* How the request calls its features. */
+/* Returns how the request names the rows of its features. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -247,7 +249,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Features are what the codes were made of: the numbers that a part keeps, or what a search of the old keys finds. */
+/* Checks that the features belong to the codes: they must equal the numbers that the part keeps, or give the same codes
+ * in a search of the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)
@@ -283,7 +286,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* The new codeset remembers which ids are gone, as the old one will. */
+/* Copies the list of removed ids into the new codeset, with the ids that go now. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -301,7 +304,7 @@ static dkvb_status remember_removed(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* A codeset of the rows that are left, on the keys of a model, with the sessions of the old one. */
+/* Builds a codeset of the rows that are left, on the keys of a model, with the sessions of the old codeset. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
 {
@@ -314,9 +317,9 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
+    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file without features must not get any now */
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the codeset takes the place of the old one */
+    o.allocator = &p->set->mem; /* the new codeset replaces the old one */
     source.x = left->x;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
@@ -334,7 +337,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     return rc ? rc : remember_removed(p);
 }
 
-/* A model on new keys that is like the old one but for its values, which are still to be trained. */
+/* Builds a model on new keys that is like the old one except for its values, which are still to be trained. */
 static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
 {
     const dkvb_model *old = p->model;
@@ -359,13 +362,13 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* of no row yet, so that the replay counts */
+    if (!rc && old->counts) /* counts of no row yet, so that the replay counts */
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
 
-/* Measures what each class loses by new keys and values, on the held-out rows that are left; the others are lost by
- * intent. */
+/* Measures what each class loses by new keys and values, on the held-out rows that are left. The rows that go are meant
+ * to be lost. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -405,7 +408,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     return dkvb__guard_effects(p);
 }
 
-/* The model has new keys already, and only the codeset is of the old ones. */
+/* Finishes a request whose model has new keys already, while the codeset still has the old ones. */
 static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
 {
     dkvb_status rc;
@@ -488,8 +491,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* The codeset is the one that was planned on. Where the model is without the rows already, one that lost them as well
- * tells that nothing is left to do. */
+/* Checks that the codeset is the one that the plan was made with. If model and codeset are both without the rows
+ * already, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -507,8 +510,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* The new values fit into the model that they are for. A plan that was made in this process cannot fail here, one of a
- * file may say anything. */
+/* Checks that the new values fit the model that they are for. For a plan made in this process this cannot fail; a plan
+ * from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -522,7 +525,7 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Entries of the journal: earlier maskings of the same rows taken back, and one entry a request. */
+/* Writes the journal entries: earlier maskings of the same rows are taken back, and each request gets an entry. */
 static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
     dkvb_status rc = DKVB_OK;
@@ -540,7 +543,7 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            terms.effects = NULL; /* of all requests together, told once */
+            terms.effects = NULL; /* the effects of all requests together, written once */
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
             return rc;
@@ -578,7 +581,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return rc;
     }
-    /* Nothing fails from here on. */
+    /* Nothing can fail from here on. */
     if (placed)
         swap_sets(set, plan->placed_set);
     if (done)

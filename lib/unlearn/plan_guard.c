@@ -8,9 +8,9 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
- * would cost their class anything for certain. Chosen on requests with rows slipped in and on honest ones
- * (docs/unlearning.md). */
+/* Limits for rows of another class among those to be forgotten. Such rows matter if they are this many, make up this
+ * share of the request, and would certainly cost their class anything. The limits were chosen on requests with rows
+ * slipped in and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -19,7 +19,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* Force passes over how little is known, and may find then that there is nothing to do. */
+    /* Force passes over a lack of rows to measure on, and may then find that the request is impossible; the new reason
+     * replaces the old one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -29,7 +30,7 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     va_end(arguments);
 }
 
-/* "3 cat", or "3" for a class without a name. */
+/* Writes "3 cat", or "3" for a class without a name. */
 static const char *class_text(const dkvb_model *model, uint32_t label, char *text, size_t size)
 {
     const char *name = dkvb_model_class_name(model, label);
@@ -38,7 +39,7 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* The other way, where there is one: told at the end of a refusal. */
+/* Returns the other way to reach the goal, for the end of a refusal, if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -58,7 +59,7 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Rows to be forgotten of each class, [L]. Held-out rows taught nothing and are not counted. */
+/* Counts the rows to be forgotten of each class, [L]. Held-out rows taught nothing and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -78,8 +79,8 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Marks the classes whose losses count with DKVB_KEEP. What is asked for loses because it is to (without classes, that
- * is the class of most rows), and classes that requests in force named are forgotten already. marks: [L]. */
+/* Marks the classes whose losses count with DKVB_KEEP. A class that is asked for is meant to lose (without classes,
+ * that is the class of most rows), and classes named by requests in force are forgotten already. marks: [L]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -100,8 +101,8 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 
 static const double all_losses = -2.0; /* no class gains more than 1 */
 
-/* Finds the class with the largest loss among classes marked DKVB_KEEP that certainly lose more than a limit; L: none.
- */
+/* Finds the class with the largest loss among the classes marked DKVB_KEEP that certainly lose more than a limit; L if
+ * there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -134,8 +135,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two rows held out of each class are certain of nothing, and all of them together may be: if the classes
-     * lose more than the limit together, one of them does. */
+    /* One or two held-out rows of each class prove nothing for the class, but all rows together may: if the classes
+     * together lose more than the limit, one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
                           "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f "
@@ -147,7 +148,7 @@ end:
     return rc;
 }
 
-/* "class 3 cat would lose …" of a class that many requests together cost too much. */
+/* Refuses with "class 3 cat would lose …", for a class that many requests together cost too much. */
 static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
@@ -163,7 +164,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Masks that count in no sum: those of requests that name classes or were forced, since somebody answers for them. */
+/* Adds the masks that count in no sum: those of requests that name classes or were forced, since somebody answers for
+ * them. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -178,8 +180,9 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* Masks that do not count in the sum of one class: those of requests that cost it more than their limit. They were for
- * rows of that class mostly, or they would have been refused. scratch: [L]; any: whether there are some. */
+/* Adds the masks that do not count in the sum of one class: those of requests that cost the class more than their
+ * limit. These requests were mostly for rows of that class, or they would have been refused. scratch: [L]; *any tells
+ * whether there are some. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -201,7 +204,7 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measure what the masks in force and that of the plan cost beyond `without`: sum, [L]. */
+/* Measures what the masks in force and the plan's mask cost beyond `without`: sum, [L]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -212,7 +215,7 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* The same for one class, where requests were allowed to cost it more: sum[label]. scratch: [L]. */
+/* Measures the same for one class, if requests were allowed to cost it more: sum[label]. scratch: [L]. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -230,17 +233,18 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Many requests by rows, each within its limits, may together cost a class more than one of them may. Rows come from
- * many persons, none of whom answers for the sum, so values under all masks are compared with values under those that
- * count in no sum. A mask in force that names no class counts like a mask of a request for rows. Purged pairs are out
- * on both sides: what they were is gone, and what they cost is in the journal only.
+ * Guards the sum of many requests by rows. Each may keep its limits and all together may still cost a class more than
+ * one of them may. The rows come from many persons, none of whom answers for the sum, so the values under all masks are
+ * compared with the values under the masks that count in no sum. A mask in force that names no class counts like the
+ * mask of a request for rows. Purged pairs count on neither side: their values are gone, and what they cost is in the
+ * journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* [2][L], the second as scratch */
+    dkvb_class_effect *sum; /* [2][L], the second half is scratch */
     uint32_t worst = plan->classes;
     uint8_t *marks;
     bool *beyond; /* [L] */
@@ -256,7 +260,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (!(plan->effects[l].loss > 0.0)) /* this request is not what costs it */
+        if (!(plan->effects[l].loss > 0.0)) /* this request does not cost the class anything */
             marks[l] = DKVB_ASIDE;
     if (!rc)
         rc = dkvb_mask_new(&without, p->model->codebooks);
@@ -283,7 +287,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Every pair that the rows of one class among those to be forgotten select (label), or all of them (-1). */
+/* Collects every pair that the rows to be forgotten select: the rows of one class (label), or all of them (-1). */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -310,8 +314,9 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * Measures what the rows of other classes in the request would cost their classes, beyond what the rows of the main
- * class cost, if every pair went that a row selects: rows slipped in to hurt a class show here, whatever the method.
+ * Measures what the rows of other classes in the request would cost their classes, beyond the cost of the rows of the
+ * main class, if every pair that a row selects were masked. Rows that were slipped in to hurt a class show here,
+ * whatever the method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {
@@ -336,7 +341,7 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
     if (!rc && (!requested || !effects || !marks))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    if (!rc && requested[main_class] == 0) /* rows without a label are of no class */
+    if (!rc && requested[main_class] == 0) /* rows without a label belong to no class */
         goto end;
     if (!rc)
         rc = every_pair(p, (int32_t)main_class, &own);
@@ -366,7 +371,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    uint32_t silent = plan->classes; /* the first class without a row that would show it */
+    uint32_t silent = plan->classes; /* the first class without a held-out row that could show a loss */
     char text[300];
     dkvb_status rc;
 

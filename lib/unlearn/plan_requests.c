@@ -1,10 +1,10 @@
 /*
  * Several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * suppress: a part of the plan is the plan of one request, made on a draft of the model that the requests before it
- * were written into. So budgets, what is set aside and what comes back are found as if the requests came one by one,
- * and each entry can be undone by itself. exact: the parts only say who is meant; the values are trained once, without
- * all rows.
+ * suppress: a part of the plan is the plan of one request, made on a draft of the model that already has the requests
+ * before it. Budgets, classes set aside and classes that come back are therefore found as if the requests came one by
+ * one, and each entry can be undone by itself. exact: the parts only tell which rows are meant; the values are trained
+ * once, without all of these rows.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,17 +16,17 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* State while the text of requests is read. */
+/* State of reading the text of requests. */
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* or NULL */
-    char *text;              /* a copy, cut into lines and words */
-    size_t room;             /* of plan->parts */
-    uint64_t *named_by;      /* [L], the line that asked for a class before; 0: none */
+    const dkvb_codeset *set; /* the codeset; or NULL */
+    char *text;              /* a copy of the text, cut into lines and words */
+    size_t room;             /* room in plan->parts */
+    uint64_t *named_by;      /* [L], number of the line that asked for a class; 0: none did */
 };
 
-/* An error about one line: the library's message after its number. */
+/* Reports an error about one line: the line's number, then the library's message. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -42,7 +42,7 @@ static char *skip_blanks(char *at)
     return at + strspn(at, " ");
 }
 
-/* Cut blanks off the end. */
+/* Cuts blanks off the end of a text. */
 static void trim(char *text)
 {
     size_t length = strlen(text);
@@ -70,8 +70,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
     return rc;
 }
 
-/* A name may hold a comma, so the whole list is looked for first; what is a name and a list of classes too is refused.
- */
+/* Reads a list of classes. A name may hold a comma, so the whole list is looked up as a name first. A text that is both
+ * a name and a list of classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -104,7 +104,7 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Digits of one id up to a comma or the end; NULL unless they are a number of 64 bits. */
+/* Reads the digits of one id, up to a comma or the end. The result is NULL unless they are a number of 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -138,7 +138,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        at = *end == ',' ? skip_blanks(end + 1) : end; /* nothing may be read behind the end of the text */
+        at = *end == ',' ? skip_blanks(end + 1) : end; /* reading stops at the end of the text */
     }
     return DKVB_OK;
 }
@@ -150,8 +150,8 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* A name may hold a comma: the whole list is a name if a row is called so. Whether the codes have the others is seen
- * once it is known what was forgotten already. */
+/* Reads a list of rows. A name may hold a comma, so the whole list is a name if a row has that name. Whether the codes
+ * have the other rows is checked later, once it is known what was forgotten already. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -180,13 +180,13 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        memmove(to, at, strlen(at) + 1); /* to <= at: closed up */
+        memmove(to, at, strlen(at) + 1); /* closes the gap; to <= at */
         to += strlen(to) + 1;
     }
     return DKVB_OK;
 }
 
-/* Name of a row of a part, as the text of requests has it: its name in quotes, or its id. */
+/* Describes a row of a part as the text of requests does: by its name in quotes, or by its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -225,14 +225,14 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        memcpy((*part)->salt, q->salt, sizeof(*part)->salt); /* one request has the same bytes either way */
+        memcpy((*part)->salt, q->salt, sizeof(*part)->salt); /* one request gives the same bytes either way */
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
     plan->parts[plan->part_count++] = *part;
     return DKVB_OK;
 }
 
-/* One line, without its end. */
+/* Reads one line, without its end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -267,7 +267,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* No id is named twice, in one line or in two. */
+/* Checks that no id is named twice, in one line or in two. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -302,14 +302,14 @@ static dkvb_status check_ids(const dkvb_plan *plan)
     return rc;
 }
 
-/* plan->parts: who is meant, by line. */
+/* Reads the text of requests into plan->parts, one part a line. */
 static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkvb_codeset *set, const char *text)
 {
     struct reading r = {.plan = plan, .model = model, .set = set};
     uint64_t number = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the mark that some editors put before UTF-8 */
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* skips the byte order mark that some editors put before UTF-8 */
         text += 3;
     r.text = dkvb__strdup(&plan->mem, text);
     r.named_by = dkvb__alloc0(&plan->mem, plan->classes, sizeof *r.named_by);
@@ -330,7 +330,7 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     return rc ? rc : check_ids(plan);
 }
 
-/* Whether a codeset still has a row of a request. */
+/* True if a codeset still has a row of a request. */
 static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     for (size_t p = 0; p < DKVB__PARTS; p++) {
@@ -347,7 +347,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* Whether an entry in force asked for all classes, or for exactly the rows, of a request. scratch: [L]. */
+/* True if an entry in force asked for all classes, or for exactly the rows, of a request. scratch: [L]. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -360,12 +360,12 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Whether the model was trained on the rows of the codeset as they are now. */
+/* Result of comparing the model's training with the codeset as it is now. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
-/* Whether a codeset tells that rows were removed from it, and the model was trained as it is now: after a purge no
- * commitment can be checked. Removed rows alone prove nothing, since the model may be an older one. `fit` is found for
- * the first request that needs it, since it takes a look at every code. */
+/* Tells whether the rows of a request were removed from the codeset, and the model was trained on the codeset as it is
+ * now. After a purge no commitment can be checked, and removed rows alone prove nothing, since the model may be an
+ * older one. `fit` is computed for the first request that needs it, since that reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -386,8 +386,8 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Requests that the model has forgotten already. Where rows are to be deleted, and the codeset still has them, the
- * request is not over: the model was saved, and then the codeset could not be. */
+/* Finds the requests that the model has forgotten already. If rows are to be deleted and the codeset still has them,
+ * the request is not finished: the model was saved, but the codeset could not be. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -416,7 +416,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* The whole plan is refused as one of its parts is. */
+/* Refuses the whole plan for the reason of one of its parts. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -425,7 +425,7 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Sum up a part. */
+/* Adds the numbers of a part to those of the plan. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -447,7 +447,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* The classes that the requests name, in plan->marks, if one names any. */
+/* Collects the classes that the requests name in plan->marks, if any request names one. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -466,7 +466,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Classes that may lose what they like: those that are named, and of rows that are named the class that most are of. */
+/* Finds the classes whose losses are not limited: classes that are named, and for named rows the class of most of them.
+ */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;
@@ -501,7 +502,7 @@ static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
     return DKVB_OK;
 }
 
-/* Limits hold for all requests together. */
+/* Applies the limits to all requests together. */
 static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 {
     dkvb_plan *plan = p->plan;
@@ -520,7 +521,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures what all parts do together, on the draft that they were written into. */
+/* Measures what all parts do together, on the draft that has all of them. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -547,7 +548,7 @@ static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_
     return rc;
 }
 
-/* The codes still have every row that is asked for. */
+/* Checks that the codes still have every row that is asked for. */
 static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     char what[CALLED];
@@ -559,7 +560,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plan a part on the draft, and write it there. */
+/* Plans a part on the draft, and writes it there. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
     dkvb_forget_request q = p->plan->request;
@@ -574,7 +575,7 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* which tells names */
+    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* its message gives names */
     if (rc)
         return rc;
     rc = dkvb__plan_one(&made, draft, p->set, &q, p->run);
@@ -611,7 +612,8 @@ static dkvb_status suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Rows of each request, all of which the codeset must have; and of all together, in plan->ids, each once. */
+/* Collects the rows of each request, all of which the codeset must have, and the rows of all requests in plan->ids,
+ * each once. */
 static dkvb_status unite_ids(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -653,7 +655,7 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Rows of another class slipped into a request by ids are looked for in each by itself. */
+/* Looks for slipped-in rows of other classes in each request by ids separately. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -763,7 +765,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    for (size_t i = 0; i < plan->part_count; i++) { /* a part has the pointers of the whole request */
+    for (size_t i = 0; i < plan->part_count; i++) { /* a part's pointers are those of the whole request */
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 
         dkvb__plan_finish(&of_part);

@@ -1,5 +1,5 @@
-/* Purge: overwrites masked pairs, which a mask alone only hides. docs/guide.md says what a purge promises and what it
- * does not. */
+/* Purge overwrites masked pairs, which a mask alone only hides. docs/guide.md tells what a purge promises and what it
+ * does not promise. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -34,7 +34,8 @@ static void erase_pairs(dkvb_model *model)
     dkvb__mask_clear(model->mask);
 }
 
-/* Sections that this library does not know may hold what was learnt from the rows: who erases cannot keep them. */
+/* Erases the sections that this library does not know. Such sections may hold what was learned from the rows, so a
+ * purge cannot keep them. */
 static void erase_extras(dkvb_model *model)
 {
     for (size_t i = 0; i < model->extra_count; i++) {
@@ -43,7 +44,7 @@ static void erase_extras(dkvb_model *model)
     model->extra_count = 0;
 }
 
-/* Codebooks that only this model owns: its own, or a copy. */
+/* Gives the model codebooks that no other model uses: its own if it is the only owner, else a copy. */
 static dkvb_status own_codebooks(dkvb_model *model)
 {
     dkvb_codebooks *copy;
@@ -59,7 +60,7 @@ static dkvb_status own_codebooks(dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Whether anything is there that a purge erases. */
+/* True if the model holds anything that a purge erases. */
 static bool has_traces(const dkvb_model *model)
 {
     bool any = dkvb__mask_count(model->mask) > 0 || model->extra_count > 0 || model->counts;

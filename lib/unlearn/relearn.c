@@ -1,4 +1,4 @@
-/* Relearning: training on forgotten rows or classes is refused, or ends their forgetting. */
+/* Relearning: training on forgotten rows or classes is refused, or it ends their forgetting. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,7 +15,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
             taught[labels[r]] = 1;
 }
 
-/* Names the first row of a class that came back, the class, the entry, and the ways on. */
+/* Refuses the training. The message gives the first row of a class that came back, the class, the entry, and the ways
+ * on. */
 static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
 {
     const struct dkvb__record *record = &model->journal.records[index];
@@ -41,13 +42,13 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            memset(scratch, 0, model->classes); /* where it is the caller's list of what was taught, this was not */
+            memset(scratch, 0, model->classes); /* the caller's list must not tell that these were taught */
             return refuse(model, labels, label, i);
         }
     return DKVB_OK;
 }
 
-/* A record that ends the entry at `index`: all that may fail. */
+/* Makes a record that ends the entry at `index`. This is the part that may fail. */
 static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
 {
     dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
@@ -57,7 +58,7 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
     return rc;
 }
 
-/* The same, with those of its classes that were taught. marks: [L], scratch. */
+/* Makes such a record for those classes of the entry that were taught. marks: [L], scratch. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)
 {
@@ -73,7 +74,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* By what each entry of the journal is over, what: [entries], zeros at first; and how many are. */
+/* Finds the entries of the journal that end, and why: what: [entries], zeros at first. *count is their number. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {
@@ -132,7 +133,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* the journal has them */
+    r->count = 0; /* the journal owns them now */
     dkvb__relearn_drop(model, r);
 }
 

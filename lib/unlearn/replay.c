@@ -1,4 +1,4 @@
-/* Replay: trains the values again, as if some rows had never been there (include/dkvb/replay.h). */
+/* Replay trains the values again as if some rows had never been there (include/dkvb/replay.h). */
 #include "unlearn/replay.h"
 
 #include <string.h>
@@ -14,13 +14,13 @@
 /* Memory of a replay while it runs. */
 struct work {
     const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* the training part */
+    const struct dkvb__coderows *rows; /* rows of the training part */
     const dkvb_allocator *mem;
     struct dkvb__run run;
     uint8_t *gone;        /* [n], 1 for rows to be left out */
-    int32_t *labels;      /* [n], of one session: -1 where a row takes no part in it */
-    uint16_t *live_codes; /* without purged pairs; NULL if none are purged */
-    uint8_t trained[16];  /* fingerprint that the new model is to have */
+    int32_t *labels;      /* [n], labels of one session: -1 if a row takes no part in it */
+    uint16_t *live_codes; /* codes without purged pairs; NULL if no pairs are purged */
+    uint8_t trained[16];  /* fingerprint that the new model will have */
 };
 
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
@@ -64,7 +64,7 @@ static bool any_purged(const dkvb_codebooks *cb)
     return false;
 }
 
-/* A copy of the codes in which purged pairs are none. */
+/* Copies the codes and replaces purged pairs in them by DKVB_CODE_NONE. */
 static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
 {
     size_t k = w->rows->k, size = cb->shape.codebooks * k, words = dkvb__word_count(&cb->shape) / cb->shape.codebooks;
@@ -83,7 +83,7 @@ static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
     return DKVB_OK;
 }
 
-/* Rows that the model has seen in training, each epoch counted, if it was trained as the sessions say. */
+/* Number of rows that the model has seen in training, counting each epoch, if it was trained as the sessions say. */
 static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 {
     uint64_t rows = 0;
@@ -100,8 +100,9 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 }
 
 /*
- * Every row that the model was trained on must be in the codeset, or it would be lost without a word. A model that was
- * trained without the rows already is fine: the codeset still has them if it could not be written after the model.
+ * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A model
+ * that was already trained without the rows is accepted: its codeset still has them if it could not be written after
+ * the model.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
 {
@@ -132,7 +133,7 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
                       model->trained[3]);
 }
 
-/* Everything that may fail but the training. */
+/* Runs every step that may fail, except the training. */
 static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
@@ -147,7 +148,7 @@ static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64
     return rc ? rc : check_origin(w, model);
 }
 
-/* Bring a model to as many classes, and to the type of values, as it had in a session. */
+/* Gives a model the number of classes and the type of values that it had in a session. */
 static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values_dtype)
 {
     dkvb_status rc = dkvb_model_add_classes(model, classes - model->classes);
@@ -155,8 +156,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* One session after the other, as dkvb_model_train() did: between them, values are rounded and classes are added as
- * they were at first. */
+/* Trains one session after the other, as dkvb_model_train() did. Between sessions, values are rounded and classes are
+ * added as in the first training. */
 static dkvb_status train(const struct work *w, dkvb_model *after, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -207,7 +208,7 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, const dkvb_run_o
         rc = count(w, r->after);
     if (rc)
         return rc;
-    /* Where pairs were purged, training saw fewer codes than the rows have: what counts is the rows. */
+    /* The fingerprint is that of the rows, since purged pairs were not in the codes of this training. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
     r->after->power = model->power;
@@ -222,7 +223,7 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Check everything that can be checked before the training. The caller calls work_free(), also on failure. */
+/* Checks everything that can be checked before the training. The caller calls work_free(), also after a failure. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -297,7 +298,7 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    after->temperature = model->temperature; /* both may have been set since */
+    after->temperature = model->temperature; /* the caller may have set both since */
     after->power = model->power;
     dkvb__model_become(model, after);
 }
@@ -320,7 +321,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* Nothing fails from here on. */
+    /* Nothing can fail from here on. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
@@ -344,7 +345,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    dkvb_status rc = dkvb__model_need_mutable(model); /* better known before the training than after it */
+    dkvb_status rc = dkvb__model_need_mutable(model); /* checked before the training rather than after it */
 
     if (!rc)
         rc = dkvb__replay_new(&r, model, set, without, n, run);

@@ -1,13 +1,13 @@
 /* Finds the pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Pairs by their count, those of LARGE or more together; and several tables in turn, as neighbours often have the same
- * count, and adding to what was just written waits for it. */
+/* Histogram of the counts; counts of LARGE or more share a bin. Several tables are used in turn: neighbours often have
+ * the same count, and adding to a number just written would wait for it. */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
- * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all.
- * *above = pairs with a count > t. False if t is LARGE or more.
+ * Finds the largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all.
+ * *above is the number of pairs with a count > t. The result is false if t is LARGE or more.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
@@ -30,8 +30,8 @@ static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, u
     return count < LARGE;
 }
 
-/* The same for any t. Found byte by byte from the top: `prefix` is what is known of t, and only counts that share it
- * are looked at. */
+/* Finds the same for any t, byte by byte from the top. `prefix` holds the known bytes of t, and only counts that share
+ * it are looked at. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;
@@ -52,7 +52,7 @@ static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uin
     return prefix;
 }
 
-/* The lowest `count` bits that are set in `word`, which has more. */
+/* Returns the lowest `count` bits that are set in `word`, which has more. */
 static uint64_t lowest_bits(uint64_t word, uint64_t count)
 {
     uint64_t rest = word;
@@ -62,7 +62,7 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Add up to 64 pairs to a word of the mask: those above the limit, and of those at the limit the lowest `*left`. */
+/* Adds up to 64 pairs to a word of the mask: all above the limit, and the lowest `*left` of those at the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;
@@ -100,7 +100,7 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* never selected: not taken */
+    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* pairs that were never selected are not taken */
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)
             take_word(&mask->bits[c * mask->words + w], scores + w * 64,

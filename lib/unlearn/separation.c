@@ -1,5 +1,5 @@
 /*
- * How far apart the codes of classes lie, from counts of the pairs that their rows select.
+ * Separation of classes: how far apart the codes of classes lie, from counts of the pairs that their rows select.
  *
  * Sources: P. Jaccard, The distribution of the flora in the alpine zone, New Phytologist 11 (1912); M. Ruzicka,
  * Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13 (1958); P. J. Rousseeuw,
@@ -16,10 +16,10 @@
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16,  /* counted in one sweep over the rows, as activations are */
-    BLOCK = 1024,    /* pairs whose owners are looked for at once */
+    CODEBOOKS = 16,  /* number counted in one sweep over the rows, as for activations */
+    BLOCK = 1024,    /* number of pairs whose owners are looked for at once */
     CHUNK = 64,      /* rows in one task */
-    MAX_SIZE = 65535 /* of codebooks and keys: codes are 16 bits wide, and 65535 stands for none */
+    MAX_SIZE = 65535 /* limit of codebooks and keys: codes are 16 bits wide, and 65535 stands for none */
 };
 
 static size_t code_size(const dkvb_separation_rows *in)
@@ -52,7 +52,7 @@ static dkvb_status check_shape(const dkvb_separation_rows *in)
     return dkvb__check_allocator(in->allocator);
 }
 
-/* Labels, and with them the number of classes where it is left open. */
+/* Checks the labels, and finds the number of classes if the caller left it open. */
 static dkvb_status settle_classes(dkvb_separation_rows *in)
 {
     int32_t largest = -1;
@@ -84,8 +84,8 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Rows that counts, and sums of products of counts, have room for: counts of a class in a codebook add up to k times
- * its rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the counts, and sums of products of counts, have room for. The counts of a class in a codebook
+ * add up to k times its rows, so products of two such sums stay below 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -102,7 +102,7 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -143,11 +143,12 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
     return rc;
 }
 
-/* Pairs `first` to `first + size` of all classes; returns how many of them are selected. */
+/* Counts owners of the pairs `first` to `first + size`, for all classes. The result is the number of these pairs that
+ * are selected. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    uint32_t owners[BLOCK] = {0}; /* classes that select the pair */
+    uint32_t owners[BLOCK] = {0}; /* number of classes that select the pair */
     size_t any = 0;
 
     for (size_t l = 0; l < in->classes; l++)
@@ -185,8 +186,9 @@ struct comparing {
     double *jaccard, *weighted; /* [L][L] */
 };
 
-/* The shares count_a / rows_a and count_b / rows_b are compared as count_a rows_b and count_b rows_a: whole numbers,
- * exact whatever the order, whose common factor rows_a rows_b the quotient does not see. */
+/* Compares two classes. The shares count_a / rows_a and count_b / rows_b are compared as count_a rows_b and count_b
+ * rows_a. These are whole numbers, exact in any order, and their common factor rows_a rows_b cancels in the quotient.
+ */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;
@@ -214,7 +216,7 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
-/* One class with itself and those behind it. */
+/* Compares one class with itself and the classes after it. */
 static void compare_class(void *context, size_t task, unsigned worker)
 {
     const struct comparing *s = context;
@@ -239,8 +241,8 @@ struct measuring {
     double *each;
 };
 
-/* How many selections of all rows of a class are among those of this code. *selections: what the code itself selects.
- */
+/* Counts how many selections of all rows of a class are among those of this code. *selections is the number of
+ * selections of the code itself. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);
@@ -257,13 +259,13 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
 }
 
 /*
- * Mean distance of a row to `rows` rows. With [j selects p] = 0 or 1, and p over the pairs that the row selects:
+ * The mean distance of a row to `rows` rows. With [j selects p] = 0 or 1, and p over the pairs that the row selects:
  *
  *     (1/rows) sum_j (1 - |common with j| / (C k)) = 1 - sum_j sum_p [j selects p] / (C k rows)
  *                                                  = 1 - sum_p counts[p] / (C k rows)
  *
- * because the sums may be exchanged. Of its own class the row takes itself out: one of the rows, and one of each
- * counts[p], as many as it selects pairs.
+ * because the sums may be exchanged. In its own class the row leaves itself out: the row subtracts one from the number
+ * of rows, and one from each counts[p] that it selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
@@ -310,7 +312,7 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
 
 /* The result of dkvb_separation_measure(), with the memory that its members point to. */
 struct separation {
-    dkvb_separation found; /* first: whoever has it has all of it */
+    dkvb_separation found; /* the first member: a pointer to it is a pointer to the whole */
     dkvb_allocator mem;
     size_t pairs; /* C K */
     uint64_t *rows, *selected, *exclusive;
@@ -347,7 +349,7 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* The other class of largest weighted overlap, the lowest on a tie. */
+/* Finds the other class with the largest weighted overlap, the lowest class in a tie. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;
@@ -361,7 +363,7 @@ static void find_nearest(struct separation *s, size_t classes, size_t label)
         }
 }
 
-/* Means from the silhouettes of rows, added in their order. */
+/* Computes means from the silhouettes of rows, added in the order of the rows. */
 static void sum_up(struct separation *s, const dkvb_separation_rows *in)
 {
     dkvb_separation *found = &s->found;
@@ -440,6 +442,6 @@ void dkvb_separation_free(dkvb_separation *separation)
     dkvb__free(&mem, s->jaccard);
     dkvb__free(&mem, s->weighted);
     dkvb__free(&mem, s->row_silhouettes);
-    dkvb__free_erased(&mem, s->counts); /* a count of 1 is a single row */
+    dkvb__free_erased(&mem, s->counts); /* erased, as a count of 1 is a single row */
     dkvb__free(&mem, s);
 }

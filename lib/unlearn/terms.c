@@ -45,8 +45,8 @@ static const unsigned char *effect_at(const unsigned char *terms, uint32_t i)
     return class_at(terms, dkvb__read32(terms + AT_CLASS_COUNT)) + (size_t)i * EFFECT_SIZE;
 }
 
-/* Counts of paired answers: who was right before either still is or is lost, who is right now either was or is gained.
- */
+/* Checks that counts of paired answers are possible: a row that was right before is still right or lost, and a row that
+ * is right now was right before or is gained. */
 static bool effect_can_be(const dkvb_class_effect *e)
 {
     return e->right_before <= e->rows && e->lost <= e->right_before && e->gained <= e->rows - e->right_before &&
@@ -74,7 +74,7 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* false for NaN */
+    return x >= 0.0 && x <= 1.0; /* the result is false for NaN */
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -97,7 +97,7 @@ static dkvb_status check_numbers(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* A forgetting can only be repeated while it stands. */
+/* Checks the entry that is repeated: a forgetting can only be repeated while it is in force. */
 static dkvb_status check_again(const dkvb_model *model, uint64_t again)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -114,7 +114,7 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
     return DKVB_OK;
 }
 
-/* Classes that were asked for, and classes with an effect, of the model's `classes`. */
+/* Counts the classes that were asked for, and those with an effect, among the model's `classes`. */
 static dkvb_status count_classes(const dkvb_model *model, const dkvb_forget_options *o, uint32_t *asked,
                                  uint32_t *measured)
 {
@@ -142,7 +142,7 @@ static void write_fixed(unsigned char *to, const dkvb_forget_options *o, uint32_
     dkvb__write32(to + AT_FLAGS, (o->forced ? FORCED : 0u) | (o->found ? FOUND : 0u) | (o->after ? HAS_AFTER : 0u));
     dkvb__write32(to + AT_KEYS, o->keys);
     dkvb__write64(to + AT_BUDGET, o->budget);
-    /* 0 is added so that a negative 0 becomes the one that equal terms have. */
+    /* Adding 0 turns a negative 0 into a positive one, so that equal terms have equal bytes. */
     dkvb__write_double(to + AT_TARGET, o->found ? o->target + 0.0 : 0.0);
     dkvb__write_double(to + AT_RETAIN_DROP, o->max_retain_drop + 0.0);
     dkvb__write_double(to + AT_CLASS_LOSS, o->max_class_loss + 0.0);
@@ -167,7 +167,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
         return rc;
     write_fixed(fixed, o, asked, measured);
     if (memcmp(fixed, zeros, sizeof fixed) == 0)
-        return DKVB_OK; /* entries without terms have no bytes for them, neither in memory nor in files */
+        return DKVB_OK; /* an entry without terms has no bytes for them, neither in memory nor in files */
     record->terms_size = dkvb__terms_size(fixed);
     record->terms = dkvb__alloc(&model->mem, record->terms_size, 1);
     if (!record->terms)
@@ -185,7 +185,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* Shares as they are written: 0 to 1, and 0 without a sign. */
+/* Reads a share as it is written: 0 to 1, and 0 without a sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -193,7 +193,7 @@ static bool reads_share(const unsigned char *at)
     return is_share(x) && !signbit(x);
 }
 
-/* Labels ascend and are of the model; `step` bytes lie between them. */
+/* Checks that labels ascend and are of the model; `step` bytes lie between them. */
 static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
 {
     for (uint32_t i = 0; i < count; i++, at += step)
@@ -282,7 +282,7 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* works out loss and interval */
+        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* also computes loss and interval */
     }
     return DKVB_OK;
 }

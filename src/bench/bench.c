@@ -1,4 +1,5 @@
-/* dkvb bench: how fast search, training and forgetting run here, on random data or given arrays; median of repeats. */
+/* dkvb bench measures how fast search, training and forgetting run on this machine, on random data or given arrays.
+ * Figures are the median of repeats. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -34,33 +35,33 @@ struct bench {
     dkvb_codebooks *codebooks;
     dkvb_model *model;
     uint16_t *codes;       /* [n][C][k] */
-    uint16_t *other_codes; /* [n][C][k], forget: those after the mask */
+    uint16_t *other_codes; /* [n][C][k], forget: the codes after the mask */
     int32_t *labels;       /* [n] */
-    uint64_t entry;        /* forget: the one of the journal that is to be undone, or 0 */
+    uint64_t entry;        /* forget: the journal entry that will be undone, or 0 */
     uint64_t masked, hit;  /* forget: pairs in the mask; (row, codebook) pairs searched again */
     void *owned[MOST_OWNED];
     size_t owned_count;
 
-    uint32_t repeat;            /* under way; 0: the first time, which does not count */
+    uint32_t repeat;            /* number of the repeat; 0: the first one, which does not count */
     double *times[MOST_SERIES]; /* [repeats + 1], seconds */
     double *call_times;         /* search: [repeats + 1][calls] */
     double *sorted;             /* [repeats] */
-    double step_from, step_to;  /* what is measured now, as a part of all */
+    double step_from, step_to;  /* range of the present step in the progress of the whole */
 };
 
-/* One part of the work, of which one or more series of times are taken in every repeat. */
+/* One part of the work. Each part measures one or more series of times in every repeat. */
 struct work {
     const char *name;
     uint32_t series;
-    uint32_t told; /* the series that rows a second are told of */
+    uint32_t told; /* the series that gives the rows a second */
     int (*prepare)(struct bench *b);
-    int (*ready)(struct bench *b, uint32_t series); /* before the clock starts; or NULL */
+    int (*ready)(struct bench *b, uint32_t series); /* runs before the clock starts; or NULL */
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    void (*say)(struct bench *b);  /* lines after the first two */
-    void (*json)(struct bench *b); /* keys after those that all have */
+    void (*say)(struct bench *b);  /* prints the lines after the first two */
+    void (*json)(struct bench *b); /* prints the keys after those that all parts have */
 };
 
-/* Memory that lasts as long as the bench. */
+/* Allocates memory that lasts as long as the bench. */
 static void *make(struct bench *b, const char *what, size_t size, uint64_t x, uint64_t y, uint64_t z)
 {
     void *memory = input_memory(what, size, (size_t)x, (size_t)y, (size_t)z);
@@ -68,7 +69,8 @@ static void *make(struct bench *b, const char *what, size_t size, uint64_t x, ui
     return b->owned[b->owned_count++] = memory;
 }
 
-/* splitmix64 (Steele, Lea and Flood 2014): data to time, not a result that anyone keeps. */
+/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The generator only makes data to time, never a result that
+ * anyone keeps. */
 static uint64_t draw(struct bench *b)
 {
     uint64_t z = b->random += UINT64_C(0x9E3779B97F4A7C15);
@@ -78,7 +80,7 @@ static uint64_t draw(struct bench *b)
     return z ^ (z >> 31);
 }
 
-/* Numbers of N(0, 1), two from one draw (Box and Muller 1958). */
+/* Draws numbers of N(0, 1), two from one draw (Box and Muller 1958). */
 static const float *draw_gaussian(struct bench *b, const char *what, uint64_t x, uint64_t y, uint64_t z)
 {
     float *data = make(b, what, sizeof *data, x, y, z), radius = 0.0f, angle = 0.0f;
@@ -140,7 +142,7 @@ static int make_codebooks(struct bench *b)
     o.keys = a->keys;
     o.key_dim = a->key_dim;
     arrays.dim = a->input_dim;
-    arrays.keys = b->keys; /* numbers of rows of length 1 are projected to about the size of these */
+    arrays.keys = b->keys; /* the projected numbers of rows of length 1 have about the size of these */
     return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }
 
@@ -166,7 +168,7 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* Medians over the repeats: of a series, and of how many times longer one took than another. */
+/* Medians over the repeats: the time of a series, and the ratio of the times of two series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
     memcpy(b->sorted, b->times[series] + 1, b->args.repeats * sizeof *b->sorted);
@@ -195,7 +197,8 @@ static uint64_t value_bytes(const struct bench_args *a)
     return (uint64_t)a->codebooks * a->keys * a->classes * sizeof(float);
 }
 
-/* 2 C K d for each row: a product of bytes and its addition count as two operations. In 10^9. */
+/* The work of a search in 10^9 operations, 2 C K d for each row: a product of bytes and its addition count as two
+ * operations. */
 static double search_work(const struct bench_args *a)
 {
     return 2.0 * (double)key_bytes(a) * (double)a->rows / 1e9;
@@ -281,13 +284,13 @@ static void search_say(struct bench *b)
 static void search_json(struct bench *b)
 {
     json_count("batch", batch_of(&b->args));
-    json_real("seconds_call", median_call(b));
-    json_real("seconds_first", b->times[SEARCH][0]);
-    json_real("project_seconds", seconds_of(b, PROJECT));
-    json_real("project_ratio", ratio_of(b, PROJECT, SEARCH));
+    json_number("seconds_call", median_call(b));
+    json_number("seconds_first", b->times[SEARCH][0]);
+    json_number("project_seconds", seconds_of(b, PROJECT));
+    json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
-/* One epoch on random codes, whose `top_k` keys differ as those of a search do, and random labels. */
+/* Trains one epoch on random codes, whose `top_k` keys differ as those of a search do, and on random labels. */
 static int train_prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;
@@ -331,8 +334,8 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of `forget`: all rows searched without the mask, which gives the codes that are stored; pairs counted, chosen
- * and masked; the codes that the mask hit searched again. */
+/* Series of `forget`. First all rows are searched without the mask, which gives the stored codes. Then pairs are
+ * counted, chosen and masked. Last the codes that name masked pairs are searched again. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)
@@ -406,11 +409,11 @@ static void forget_json(struct bench *b)
 {
     json_count("input_dim", b->args.input_dim);
     json_count("pairs_masked", b->masked);
-    json_real("search_seconds", seconds_of(b, SEARCHED));
-    json_real("search_ratio", ratio_of(b, SEARCHED, FORGET));
-    json_real("refresh_seconds", seconds_of(b, REFRESH));
-    json_real("refresh_share", share_hit(b));
-    json_real("refresh_ratio", ratio_of(b, REFRESH, SEARCHED) / share_hit(b));
+    json_number("search_seconds", seconds_of(b, SEARCHED));
+    json_number("search_ratio", ratio_of(b, SEARCHED, FORGET));
+    json_number("refresh_seconds", seconds_of(b, REFRESH));
+    json_number("refresh_share", share_hit(b));
+    json_number("refresh_ratio", ratio_of(b, REFRESH, SEARCHED) / share_hit(b));
 }
 
 static const struct work works[] = {
@@ -503,7 +506,8 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* All series, once and then `repeats` times. The first time, when pages are found, does not count. */
+/* Runs all series, once and then `repeats` times. The first time does not count, as the system has to find memory
+ * pages. */
 static int run_repeats(struct bench *b)
 {
     const struct work *work = b->work;
@@ -552,9 +556,9 @@ static void tell(struct bench *b)
         return;
     }
     json_open(NULL, '{');
-    json_real("rows_per_second", (double)a->rows / seconds);
-    json_real("seconds", seconds);
-    json_real("gops", b->work == works ? search_work(a) / seconds : NAN);
+    json_number("rows_per_second", (double)a->rows / seconds);
+    json_number("seconds", seconds);
+    json_number("gops", b->work == works ? search_work(a) / seconds : NAN);
     json_text("kernel", dkvb_runtime_kernels());
     json_count("threads", threads);
     json_count("codebooks", a->codebooks);

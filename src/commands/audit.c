@@ -1,4 +1,4 @@
-/* dkvb audit: what a model still knows of forgotten rows, and what it lost beside them. */
+/* dkvb audit measures what a model still knows of forgotten rows, and what it lost beside them. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -131,17 +131,17 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
-/* Of the codes only ids and labels are of use, but for KLoM, which plans requests anew by them. */
+/* Reads the codes. Only ids and labels are needed, except for KLoM, which plans requests anew from the codes. */
 static int read_codes(struct audit *a)
 {
-    const dkvb_model *model = a->before ? a->before : a->model; /* a purge takes keys away */
+    const dkvb_model *model = a->before ? a->before : a->model; /* the model after a purge has fewer keys */
 
     if (a->args.models > 0)
         return codeset_read(&a->set, a->args.codes, model, a->args.threads);
     return codeset_load(&a->set, a->args.codes, model);
 }
 
-/* Everything that the command line names. */
+/* Reads everything that the command line names. */
 static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_rows *rows)
 {
     const struct audit_args *args = &a->args;
@@ -155,7 +155,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    request->classes = (const uint8_t *)a->classes; /* true is DKVB_FORGET */
+    request->classes = (const uint8_t *)a->classes; /* true equals DKVB_FORGET */
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
     rows->x = a->x.x, rows->labels = a->y.y, rows->n = a->x.rows;
@@ -182,7 +182,8 @@ static int tell_failure(const struct audit *a, dkvb_status status)
     return code ? code : tool_check(status);
 }
 
-/* Linear heads without the same rows: those of --rows, or all of the classes that the audit found to be forgotten. */
+/* Compares linear heads without the same rows: those of --rows, or all rows of the classes that the audit found to be
+ * forgotten. */
 static int compare(struct audit *a, dkvb_audit_request *request)
 {
     const struct reference_rows rows = {a->model, &a->x, &a->test_x, &a->y, &a->test_y, request};
@@ -229,9 +230,9 @@ static void json_estimate(const char *key, const dkvb_audit_estimate *e)
 {
     if (key)
         json_open(key, '{');
-    json_real("value", e->value);
-    json_real("low", e->low);
-    json_real("high", e->high);
+    json_number("value", e->value);
+    json_number("low", e->low);
+    json_number("high", e->high);
     if (key)
         json_close('}');
 }
@@ -239,7 +240,7 @@ static void json_estimate(const char *key, const dkvb_audit_estimate *e)
 static void json_figure(const dkvb_audit_figure *f)
 {
     if (!f->measured) {
-        json_null(f->key);
+        json_unknown(f->key);
         return;
     }
     json_open(f->key, '{');
@@ -292,11 +293,11 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     }
     json_close(']');
     reference_json(reference);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 
-/* ".870", "-.012": three places, without the zero that says nothing. With a sign always if `sign`. */
+/* Writes ".870" or "-.012": three places, without the leading zero. With `sign` there is always a sign. */
 static const char *short_number(double x, bool sign, char text[16])
 {
     char *zero;
@@ -317,7 +318,7 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
     printf("  %-24s", text);
 }
 
-/* Lines of a figure: it itself, of membership three more, of KLoM two. */
+/* Lines of a figure: the figure itself, three more for membership, two more for KLoM. */
 enum { VALUE, PRIVLEAK, TPR_1, TPR_01, MEDIAN, P95, LINES };
 
 static bool has_line(const dkvb_audit_figure *f, int which)
@@ -334,7 +335,7 @@ static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
     return lines[which];
 }
 
-/* A figure, or one line more of it, of all subjects. */
+/* Prints a figure, or one of its further lines, for all subjects. */
 static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
 {
     static const char *const more[] = {[PRIVLEAK] = "PrivLeak",
@@ -367,9 +368,9 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     putchar('\n');
 }
 
-/* Figures in the order in which they are read, each group under the question that its attacks answer. */
+/* Figures in the order of the output. Each group has a heading with the question that its attacks answer. */
 static const struct {
-    const char *heading; /* before the first figure of a group */
+    const char *heading; /* printed before the first figure of a group */
     uint32_t first, last;
 } groups[] = {
     {"membership (untraining: have the rows an influence?): AUC, forgotten rows against test rows of the same classes",

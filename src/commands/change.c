@@ -11,7 +11,7 @@
 #include "io/progress.h"
 #include "tool.h"
 
-/* What was asked for, and what becomes of the model. */
+/* The request, and the changed model. */
 struct change {
     struct args args; /* operand 0 is the model */
     const char *output;
@@ -19,16 +19,16 @@ struct change {
 
     dkvb_model *model;
     dkvb_model_info before, after;
-    uint64_t entry;   /* undo: the entry that is taken back; 0: the latest */
-    uint32_t label;   /* rename: the class */
-    uint32_t dropped; /* purge: classes that lost their name */
+    uint64_t entry;   /* undo: the entry to take back; 0: the latest */
+    uint32_t label;   /* rename: number of the class */
+    uint32_t dropped; /* purge: number of classes that lost their name */
 };
 
 #define AT(member) offsetof(struct change, member)
 
 static const struct args_option options[] = {
     {"drop-name", ARGS_FLAG, AT(drop_name),
-     .help = "also take away the names of classes that are forgotten"}, /* purge */
+     .help = "also take away the names of classes that are forgotten"}, /* for purge */
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -147,7 +147,8 @@ static void tell_rename(const struct change *c)
     puts(name ? "'" : "");
 }
 
-/* Load the model, `make` the change, save, and `tell`: members of the JSON object that is open, or lines of text. */
+/* Loads the model, calls `make` for the change, saves the model, and calls `tell`, which prints members of the open
+ * JSON object, or lines of text. */
 static int change(const struct args_command *command, struct change *c, int (*make)(struct change *c),
                   void (*tell)(const struct change *c))
 {
@@ -163,7 +164,7 @@ static int change(const struct args_command *command, struct change *c, int (*ma
     if (c->json) {
         json_open(NULL, '{');
         tell(c);
-        json_real("seconds", progress_clock() - began);
+        json_number("seconds", progress_clock() - began);
         json_close('}');
     } else {
         tell(c);

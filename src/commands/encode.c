@@ -218,7 +218,7 @@ static void print_json(const struct encode *e)
     json_text("dtype", dkvb_name(DKVB_NAME_DTYPE, dtypes[e->args.dtype]));
     pictures_json_left_out(&e->left);
     json_count("resumed", e->report.resumed);
-    json_real("seconds", progress_clock() - e->began);
+    json_number("seconds", progress_clock() - e->began);
     json_close('}');
 }
 

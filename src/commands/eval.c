@@ -1,4 +1,4 @@
-/* dkvb eval: accuracy and loss on labelled rows, apart for forgotten and kept classes if asked. */
+/* dkvb eval measures accuracy and loss on labelled rows, separately for forgotten and kept classes if asked. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -57,12 +57,12 @@ struct eval {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* that x is of */
+    struct pictures pictures; /* pictures that x was made of */
     struct labels y;
-    struct codes codes; /* if they were given */
+    struct codes codes; /* codes, if they were given */
     bool *forgotten;    /* [classes], or NULL */
     dkvb_evaluation found;
-    struct features train_x; /* for --reference */
+    struct features train_x; /* training rows for --reference */
     struct labels train_y;
     dkvb_reference_report *reference;
 };
@@ -133,7 +133,7 @@ static int measure(struct eval *e)
     dkvb_run_options run = progress_start("predict", e->args.threads);
     dkvb_status rc;
 
-    run.outside = e->args.codes ? NULL : outside_count(&e->x); /* of codes they were told when those were made */
+    run.outside = e->args.codes ? NULL : outside_count(&e->x); /* codes were counted when they were made */
     rc = dkvb_model_evaluate(e->model, e->x.x, e->codes.codes, e->y.y, e->x.rows, &e->found, &run);
     progress_stop();
     if (rc == DKVB_OK && run.outside)
@@ -148,11 +148,11 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    request.classes = (const uint8_t *)e->forgotten; /* true is DKVB_FORGET */
+    request.classes = (const uint8_t *)e->forgotten; /* true equals DKVB_FORGET */
     return reference_compare(&e->reference, &rows, e->args.threads);
 }
 
-/* Rows of classes that are to be forgotten, or of the others, and how many of them are answered rightly. */
+/* Counts the rows of classes that are to be forgotten, or of the others, and how many of them are answered rightly. */
 static uint64_t tally(const struct eval *e, bool forgotten, uint64_t *right)
 {
     uint64_t rows = 0;
@@ -181,19 +181,19 @@ static void print_json(const struct eval *e)
     json_count("unlabelled", f->unlabelled);
     json_count("unreadable", e->pictures.unreadable);
     json_count_if("rows_outside_scale", !e->args.codes, e->x.outside.rows);
-    json_real("accuracy", f->accuracy);
-    json_real("loss", f->loss);
-    json_real("temperature", e->info.temperature);
-    json_real("temperature_power", e->info.temperature_power);
-    json_real("calibration_error", f->calibration_error);
+    json_number("accuracy", f->accuracy);
+    json_number("loss", f->loss);
+    json_number("temperature", e->info.temperature);
+    json_number("temperature_power", e->info.temperature_power);
+    json_number("calibration_error", f->calibration_error);
     json_open("per_class", '[');
     for (uint32_t i = 0; i < e->info.classes; i++)
-        json_real(NULL, share(f->class_right[i], f->class_rows[i]));
+        json_number(NULL, share(f->class_right[i], f->class_rows[i]));
     json_close(']');
     rows = tally(e, true, &right);
-    json_real("forget_accuracy", share(right, rows));
+    json_number("forget_accuracy", share(right, rows));
     rows = tally(e, false, &right);
-    json_real("retain_accuracy", share(right, rows));
+    json_number("retain_accuracy", share(right, rows));
     json_count("abstained", f->abstained);
     json_count_if("searched_again", e->args.codes, f->searched);
     reference_json(e->reference);

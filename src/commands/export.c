@@ -1,4 +1,4 @@
-/* dkvb export: a model as plain arrays, enough to recompute every answer elsewhere. */
+/* dkvb export writes a model as plain arrays, from which every answer can be computed elsewhere. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ static const struct args_command command = {
 /* One array of the export: its file, type and shape. */
 struct part {
     const char *name;
-    char *path; /* of the file, ours */
+    char *path; /* path of the file; owned */
     void *data; /* ours */
     uint32_t dtype, ndim;
     uint64_t shape[3];
@@ -53,7 +53,7 @@ struct part {
 
 enum { CENTER, SIGNS, ORDER, SCALES, KEYS, VALUES, MASK, WHITENING, PARTS };
 
-/* Fill all arrays but a whitening that is not there. */
+/* Fills all arrays except a whitening that the model does not have. */
 static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitened)
 {
     dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
@@ -75,7 +75,8 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
     return EXIT_SUCCESS;
 }
 
-/* An array that this model does not have, left by an export of another: with it the others would tell a lie. */
+/* Removes an array that this model does not have, but that an export of another model left. Together with the others it
+ * would be wrong. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)
@@ -97,13 +98,13 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
     }
     json_open(NULL, '{');
     output_shape(info, whitened);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 
 static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts, bool whitened)
 {
-    /* the model may lie in the folder, under the name of an array */
+    /* The model may lie in the folder, under the name of an array, so it counts as an input. */
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
     struct path outputs[PARTS + 1] = {{0}};
     int code;
@@ -114,10 +115,8 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
         outputs[i] = (struct path){"an output", parts[i].path};
     }
     if ((code = paths_check_in_folder(&command, args->dir, inputs, outputs)) ||
-        (code =
-             tool_check(dkvb_model_verify(model))) || /* whoever gets the arrays has no checksums to find damage by */
-        (code = copy_arrays(model, parts, whitened)) ||
-        (code = paths_make_folder(args->dir)))
+        (code = tool_check(dkvb_model_verify(model))) || /* the arrays have no checksums to find damage by */
+        (code = copy_arrays(model, parts, whitened)) || (code = paths_make_folder(args->dir)))
         return code;
     for (const struct part *p = parts; p < parts + PARTS && code == EXIT_SUCCESS; p++)
         code = p->data ? output_npy(p->path, p->dtype, p->ndim, p->shape, p->data) : remove_part(p);

@@ -1,5 +1,5 @@
-/* dkvb forget and apply: plan a forgetting or read one that was planned before, show it or do it. What is decided and
- * how is the library's (include/dkvb/plan.h). */
+/* dkvb forget and dkvb apply: they plan a forgetting, or read a saved plan, and show it or carry it out. The library
+ * makes all decisions (include/dkvb/plan.h). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -123,7 +123,7 @@ static const struct args_command apply_command = {
 
 #define misused(message) args_misused(&command, message)
 
-/* Who is meant, and by which file. */
+/* Checks the options that name the rows to be forgotten. */
 static int check_who(const struct forget_args *args)
 {
     bool codeset = args->kept;
@@ -160,7 +160,7 @@ static int check_who(const struct forget_args *args)
     return EXIT_SUCCESS;
 }
 
-/* How many pairs, and what would be without effect. */
+/* Checks the options that set the number of pairs, and refuses options without effect. */
 static int check_suppress(const struct forget_args *args)
 {
     static const char *const not_pairs[] = {"examples", "seed", NULL};
@@ -185,7 +185,7 @@ static int check_suppress(const struct forget_args *args)
     return EXIT_SUCCESS;
 }
 
-/* What is said of pictures, and that there are any. */
+/* Checks the options about pictures, which need --images. */
 static int check_pictures(const struct forget_args *args)
 {
     int code = pictures_check_source(&command, &args->pictures, "images");
@@ -225,7 +225,7 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "--strength exact, which masks nothing");
 }
 
-/* A plan that is written for later changes nothing now. */
+/* Checks the options of a plan that is written for later, which changes nothing now. */
 static int check_plan_out(const struct forget_args *args)
 {
     static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
@@ -258,7 +258,7 @@ static int check_args(struct forget_args *args)
     return code ? code : check_strength(args);
 }
 
-/* f->request.classes from --class. */
+/* Sets f->request.classes from --class. */
 static int mark_classes(struct forget *f)
 {
     bool *chosen = NULL;
@@ -272,7 +272,7 @@ static int mark_classes(struct forget *f)
     return f->classes ? EXIT_SUCCESS : code ? code : EXIT_FAILURE;
 }
 
-/* Rows of pictures have the pictures' numbers as ids, those of a file of features their own. */
+/* Gives numbers to rows: rows of pictures have the pictures' numbers as ids, rows of a file of features their own. */
 static int number_rows(struct forget *f)
 {
     int code = pictures_source(&f->args.pictures)
@@ -284,7 +284,7 @@ static int number_rows(struct forget *f)
     return code;
 }
 
-/* Rows, and where classes are to be cut out of them their labels. */
+/* Reads pictures into rows, with their labels if classes are selected from them. */
 static int read_pictures(struct forget *f)
 {
     const char *path = f->args.args.operand[0];
@@ -299,7 +299,7 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keep the rows of the chosen classes only, in place: the others need not be searched. */
+/* Keeps only the rows of the chosen classes, in place, as the others need not be searched. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
@@ -358,7 +358,7 @@ static int read_plain_codes(struct forget *f)
     return code;
 }
 
-/* The rows that keys were placed on, to place them again. */
+/* Reads the rows that keys were placed on, to place the keys again. */
 static int read_key_features(struct forget *f)
 {
     int code = input_features_for(&f->key_x, f->args.key_features, f->model, &f->args.columns);
@@ -374,7 +374,7 @@ static int read_key_features(struct forget *f)
     return code;
 }
 
-/* A text, whole; a byte of zero would cut it off. */
+/* Reads a whole text; a zero byte is refused, as it would cut the text off. */
 static int read_requests(struct forget *f)
 {
     const char *path = f->args.requests;
@@ -398,7 +398,7 @@ static int read_requests(struct forget *f)
     return code;
 }
 
-/* Everything that the options name. */
+/* Reads everything that the options name. */
 static int read_inputs(struct forget *f)
 {
     const struct forget_args *a = &f->args;
@@ -429,7 +429,7 @@ static int read_inputs(struct forget *f)
     return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
 }
 
-/* The numbers of the request, as the options say. */
+/* Fills in the numbers of the request from the options. */
 static int fill_request(struct forget *f)
 {
     dkvb_forget_request *q = &f->request;
@@ -453,12 +453,12 @@ static int fill_request(struct forget *f)
     return EXIT_SUCCESS;
 }
 
-/* What a call about the model and what is known of its rows has to say. */
+/* Reports the failure of a call about the model and the rows. */
 static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
-    if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND)) /* about a line of the text */
+    if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND)) /* a line of the text */
         return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
                  : tool_check_about(f->args.args.operand[0], status);
@@ -485,7 +485,8 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
+/* Checks and locks the files. The model, and for "exact" the codes, may be their own outputs, but a mask must not
+ * replace them. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
@@ -515,8 +516,8 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     return code || args->dry_run || args->plan_out ? code : paths_claim(asking, inputs, outputs);
 }
 
-/* Two files that belong together: a signal between them is too late. The model first: while the codes file still has
- * the rows, the same command can be given again. */
+/* Writes two files that belong together; a signal between them does not stop it. The model is first: while the codes
+ * file still has the rows, the same command can be repeated. */
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
@@ -563,7 +564,7 @@ static int forget(struct forget *f)
     const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
-    /* The request alone first, so that a mistake shows before rows are read or encoded. */
+    /* The request is checked alone first, so that a mistake shows before rows are read or encoded. */
     if (code || (code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL))) ||
         (code = output_check_epoch()) || (code = claim_paths(f->command, &f->args)) ||
         (code = input_model_load(&f->model, model, &f->info)) || (code = read_inputs(f)) || (code = make_plan(f)))
@@ -571,7 +572,7 @@ static int forget(struct forget *f)
     return finish(f, f->args.output ? f->args.output : model);
 }
 
-/* The files that the plan needs, by its strength: they are known once it is read. */
+/* Checks the files that a plan of this strength needs, once the plan is read. */
 static int check_apply(const struct forget_args *args, const char *plan)
 {
     static const char *const of_exact[] = {"codes", "codes-out", "drop-name", NULL};
@@ -604,7 +605,7 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    f->args.args.operand[0] = model ? model : plan; /* whom messages are about */
+    f->args.args.operand[0] = model ? model : plan; /* the file that messages name */
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;

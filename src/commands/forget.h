@@ -1,5 +1,5 @@
-/* What `dkvb forget` was told and what it read: forget.c asks the library for a plan or reads one that was saved,
- * forget_print.c shows it. */
+/* Arguments and data of `dkvb forget`. forget.c asks the library for a plan or reads a saved one, forget_print.c shows
+ * it. */
 #ifndef DKVB_TOOL_FORGET_H
 #define DKVB_TOOL_FORGET_H
 
@@ -20,46 +20,47 @@ struct forget_args {
     const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
+    uint32_t strength, method, threads; /* strength: index of the names that --strength accepts */
     bool dry_run, force, keep_keys, drop_name, all_classes, json;
     bool exact;   /* the strength is "exact", else "suppress" */
     bool kept;    /* --codes is a codes file */
-    bool planned; /* the plan was saved before: options that make another one are not at hand */
+    bool planned; /* the plan was saved before, so options that would make another plan are missing */
 };
 
 struct forget {
-    const struct args_command *command; /* whose usage and operands are named: "forget", or who forgets by a mask */
+    const struct args_command *command; /* named in messages: "forget", or a command that forgets by a mask */
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    dkvb_codeset *codeset; /* if --codes is a codes file */
-    dkvb_mask *mask;       /* of --mask */
-    uint8_t *classes;      /* [L], of --class */
+    dkvb_codeset *codeset; /* contents of --codes, if that is a codes file */
+    dkvb_mask *mask;       /* mask of --mask */
+    uint8_t *classes;      /* [L], classes of --class */
     struct features x, key_x;
-    struct pictures pictures; /* that x is of */
+    struct pictures pictures; /* pictures that x was made of */
     struct codes npy;
     struct labels y;
     struct ids rows, key_ids;
     uint16_t *searched;
     uint8_t salt[32];
-    char *text; /* of --requests */
+    char *text; /* text of --requests */
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
-    uint64_t entry; /* of the journal, once applied */
+    uint64_t entry; /* number of the journal entry, once the plan is applied */
     uint32_t names_dropped;
     double began;
 };
 
-/* Say what was done, or with --dry-run what would be; as JSON with --json. Without a model, classes have no names. */
+/* Prints what was done, or with --dry-run what would be done; as JSON with --json. Without a model, classes have no
+ * names. */
 void forget_print(const struct forget *f, const char *output);
 
-/* What `dkvb forget MODEL --mask MASK` does and says, its JSON too; wrong use is told as `asking`'s. `output` NULL: the
- * model is replaced; `reason` and `salt` may be NULL. */
+/* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; wrong use is reported as that of `asking`. If
+ * `output` is NULL, the model is replaced; `reason` and `salt` may be NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 
-/* Say on stdout that a mask was written, and what whoever passes it on should know. */
+/* Prints on stdout that a mask was written, and a warning for those who pass it on. */
 void mask_say_written(uint64_t pairs, const char *path);
 
 #endif

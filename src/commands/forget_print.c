@@ -1,4 +1,4 @@
-/* A plan of forgetting on standard output: before it is applied, and after. */
+/* Output of a plan of forgetting: before it is applied, and after. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void json_budget(const dkvb_plan_info *found)
     const dkvb_budget *b = &found->budget;
 
     if (!found->budget_found) {
-        json_null("budget");
+        json_unknown("budget");
         return;
     }
     json_open("budget", '{');
@@ -31,20 +31,20 @@ static void json_budget(const dkvb_plan_info *found)
     json_count("roomy", b->roomy);
     json_count("forget_rows", b->forget_rows);
     json_count("retain_rows", b->retain_rows);
-    json_real("forget_before", b->forget_before);
-    json_real("forget_after", b->forget_after);
-    json_real("retain_before", b->retain_before);
-    json_real("retain_after", b->retain_after);
+    json_number("forget_before", b->forget_before);
+    json_number("forget_after", b->forget_after);
+    json_number("retain_before", b->retain_before);
+    json_number("retain_after", b->retain_after);
     json_close('}');
 }
 
-/* Who is meant, by index and name; in text nothing where a request is not by class. */
+/* Writes the classes that are asked for, by index and name; in text nothing if the request names no class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
     return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
-/* Each of several requests: who it asks for, and what becomes of it. */
+/* Writes each of several requests: what it asks for, and what becomes of it. */
 static void write_requests(const struct forget *f)
 {
     for (size_t i = 0; i < f->found.request_count; i++) {
@@ -92,21 +92,21 @@ static void print_json(const struct forget *f, double seconds)
         write_requests(f);
         json_close(']');
     } else {
-        json_null("requests");
+        json_unknown("requests");
     }
     json_count("forgotten_already", p->forgotten);
     json_count("pairs_masked", p->pairs_new);
     json_count("pairs_requested", p->pairs);
     json_count("pairs_total", p->pairs_total);
     json_count("examples", f->args.exact ? p->ids : p->rows);
-    f->entry ? json_count("entry", f->entry) : json_null("entry");
+    f->entry ? json_count("entry", f->entry) : json_unknown("entry");
     json_budget(p);
-    p->effects ? json_open("effects", '[') : json_null("effects");
+    p->effects ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; p->effects && l < p->class_count; l++)
         journal_json_effect(f->model, l, &p->effects[l]);
     if (p->effects)
         json_close(']');
-    p->effects ? json_count("exhausted", p->exhausted) : json_null("exhausted");
+    p->effects ? json_count("exhausted", p->exhausted) : json_unknown("exhausted");
     json_count("again", p->again);
     json_count("not_again", p->not_again);
     json_count("lifted", p->lifted);
@@ -117,8 +117,8 @@ static void print_json(const struct forget *f, double seconds)
     json_text("plan", f->args.plan_out);
     json_text("refused", p->refused ? f->found.refusal : NULL);
     json_bool("forced", p->forced != 0);
-    json_real("seconds_files", progress_file_seconds());
-    json_real("seconds", seconds);
+    json_number("seconds_files", progress_file_seconds());
+    json_number("seconds", seconds);
     json_close('}');
 }
 
@@ -129,8 +129,8 @@ static double share(uint64_t part, uint64_t whole)
 
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
-/* Where there are many classes, those that matter: who is asked for, and of the others who changes most. The marks, to
- * be free()d; NULL: all. */
+/* Chooses the classes to show if there are many: those asked for, and those of the others that change most. The caller
+ * frees the marks; NULL: all. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -170,7 +170,7 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    uint64_t rows = 0, before = 0, after = 0; /* of the classes that are not shown */
+    uint64_t rows = 0, before = 0, after = 0; /* sums over the classes that are not shown */
     uint32_t hidden = 0;
     bool *shown;
 
@@ -246,7 +246,7 @@ static void print_masked(const struct forget *f, const char *output, double seco
         mask_say_written(f->found.pairs, f->args.mask_out);
 }
 
-/* Whether a class that is asked for is still called something. */
+/* True if a class that is asked for still has a name. */
 static bool has_name(const struct forget *f)
 {
     const uint8_t *classes = f->found.classes;
@@ -283,7 +283,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("%s still has the rows\n", f->args.codes);
 }
 
-/* What whoever relies on the figures should know. */
+/* Prints notes that a reader of the figures should know. */
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;
@@ -291,7 +291,7 @@ static void note(const struct forget *f)
     uint64_t selections = p->looked_at * f->info.codebooks;
     bool aside = false;
 
-    /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
+    /* Rows of classes that were forgotten before naturally run out of keys, and need no note. */
     for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         aside = aside || classes[l] == DKVB_ASIDE;
     if (p->looked_at < p->held_out && f->args.codes)

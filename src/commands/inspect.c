@@ -1,4 +1,4 @@
-/* dkvb inspect: what a model file holds, without reading its keys and values. */
+/* dkvb inspect shows what a model file holds, without reading its keys and values. */
 #include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ struct inspect {
     dkvb_model_info info;
     dkvb_codebooks_info codebooks;
     char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
-    bool lengths; /* the codebooks remember how long rows are expected to be */
+    bool lengths; /* the codebooks remember the usual lengths of rows */
 };
 
 static int print_json(const struct inspect *it)
@@ -53,11 +53,11 @@ static int print_json(const struct inspect *it)
     output_shape(info, it->codebooks.whitened != 0);
     if (it->lengths) {
         json_open("row_lengths", '[');
-        json_real(NULL, it->codebooks.least_length);
-        json_real(NULL, it->codebooks.greatest_length);
+        json_number(NULL, it->codebooks.least_length);
+        json_number(NULL, it->codebooks.greatest_length);
         json_close(']');
     } else {
-        json_null("row_lengths");
+        json_unknown("row_lengths");
     }
     json_text("values_dtype", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     json_count("rows_trained", info->rows_trained);
@@ -72,7 +72,7 @@ static int print_json(const struct inspect *it)
             json_text(NULL, dkvb_model_column_name(it->model, i));
         json_close(']');
     } else {
-        json_null("column_names");
+        json_unknown("column_names");
     }
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
@@ -83,7 +83,7 @@ static int print_json(const struct inspect *it)
     return code;
 }
 
-/* A line of a word and a text that may hold anything. */
+/* Prints a line of a word and a text that may hold any character. */
 static void print_line(const char *word, const char *text)
 {
     fputs(word, stdout);

@@ -1,9 +1,10 @@
-/* dkvb masks: what was forgotten, undone and purged. dkvb verify: is every byte of a model file as it was saved, and
- * does it make sense? */
+/* dkvb masks shows what was forgotten, undone and purged. dkvb verify checks that every byte of a model file is as it
+ * was saved, and that the contents are consistent. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "commands/receipt.h"
 #include "io/args.h"
 #include "io/input.h"
 #include "io/journal.h"
@@ -14,7 +15,7 @@
 
 struct journal_args {
     struct args args;
-    const char *head;
+    const char *head, *receipt, *codes, *before, *audit, *key, *ids; /* verify */
     bool json;
 };
 
@@ -22,7 +23,13 @@ struct journal_args {
 
 static const struct args_option options[] = {
     {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
-     .word = true}, /* verify */
+     .word = true}, /* for verify */
+    {"receipt", ARGS_TEXT, AT(receipt), "FILE", .help = "check this receipt against the files"},
+    {"codes", ARGS_TEXT, AT(codes), "FILE", .help = "--receipt: codes file of the model"},
+    {"before", ARGS_TEXT, AT(before), "FILE", .help = "--receipt: the model before the forgetting"},
+    {"audit", ARGS_TEXT, AT(audit), "FILE", .help = "--receipt: what 'dkvb audit --json' printed when run again"},
+    {"key", ARGS_TEXT, AT(key), "FILE", .help = "--receipt: public key in PEM that the receipt must be signed by"},
+    {"ids", ARGS_TEXT, AT(ids), "FILE", .help = "--receipt: ids of rows that an entry must have committed to"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
@@ -33,7 +40,7 @@ static const struct args_command masks_command = {
     .example = "dkvb masks m.dkvb",
     .about = "List the journal of a model: what was forgotten, when, why, and what became of it. 'dkvb mask export'\n"
              "writes the pairs of an entry, or of all of them, as a file.",
-    .options = options + 1,
+    .options = options + 7, /* --json alone */
     .size = sizeof(struct journal_args),
     .least_operands = 1,
     .most_operands = 1,
@@ -41,7 +48,7 @@ static const struct args_command masks_command = {
 
 static const struct args_command verify_command = {
     .name = "verify",
-    .synopsis = "MODEL [--head HEX] [--json]",
+    .synopsis = "MODEL [--head HEX | --receipt FILE [--codes FILE] [--key PUB.pem]] [--json]",
     .example = "dkvb verify m.dkvb",
     .about =
         "Check a model file: the checksum of every section, every float, the journal against the mask, and its chain\n"
@@ -81,7 +88,7 @@ int cmd_masks(int argc, char **argv)
     return code;
 }
 
-/* Entries that the last lines of a check are about: a list in JSON, a line each in text. */
+/* Prints the entries that the last lines of a check are about: a list in JSON, a line each in text. */
 static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bool json)
 {
     static const char *const kinds[][2] = {
@@ -107,7 +114,7 @@ static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bo
     return code;
 }
 
-/* `found`: the entry that --head is the head of, or NULL. */
+/* Prints the result of a check. `found`: the entry whose head is that of --head, or NULL. */
 static int tell(const struct journal_args *args, const dkvb_model *model, const dkvb_model_info *info,
                 const uint64_t *found, double began)
 {
@@ -120,11 +127,11 @@ static int tell(const struct journal_args *args, const dkvb_model *model, const 
         json_bool("ok", true);
         json_count("journal_entries", info->journal_entries);
         json_text("head", head);
-        found ? json_count("head_entry", *found) : json_null("head_entry");
+        found ? json_count("head_entry", *found) : json_unknown("head_entry");
         code = tell_entries(model, info, true);
         json_count("masked_pairs", info->masked_pairs);
         json_count("purged_pairs", info->purged_pairs);
-        json_real("seconds", progress_clock() - began);
+        json_number("seconds", progress_clock() - began);
         json_close('}');
         return code;
     }
@@ -152,6 +159,21 @@ int cmd_verify(int argc, char **argv)
 
     if (!args_parse(&verify_command, argc, argv, &args, &code))
         return code;
+    if (args.receipt) {
+        const struct receipt_check check = {.receipt = args.receipt,
+                                            .model = args.args.operand[0],
+                                            .codes = args.codes,
+                                            .before = args.before,
+                                            .audit = args.audit,
+                                            .key = args.key,
+                                            .ids = args.ids,
+                                            .json = args.json};
+
+        return args.head ? args_misused(&verify_command, "--head and --receipt are two checks: give one of them")
+                         : receipt_check(&check);
+    }
+    if (args.codes || args.before || args.audit || args.key || args.ids)
+        return args_misused(&verify_command, "--codes, --before, --audit, --key and --ids apply to --receipt only");
     if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
         return args_misused(&verify_command, "--head must be 64 hexadecimal digits");
     output_leftovers(args.args.operand[0]);

@@ -154,7 +154,7 @@ static void json_predictions(const struct predict *p)
             json_open(NULL, '{');
             json_label("label", p->labels[at]);
             json_text("name", dkvb_model_class_name(p->model, (uint32_t)p->labels[at]));
-            json_real("probability", (double)p->probabilities[at]);
+            json_number("probability", (double)p->probabilities[at]);
             json_close('}');
         }
         json_close(']');
@@ -166,7 +166,7 @@ static void json_predictions(const struct predict *p)
 static void json_ids(const struct predict *p)
 {
     if (!p->ids.n) {
-        json_null("ids");
+        json_unknown("ids");
         return;
     }
     json_open("ids", '[');
@@ -188,7 +188,7 @@ static void print_json(const struct predict *p)
     json_count("rows_outside_scale", p->x.outside.rows);
     json_text("output", p->args.output);
     if (p->args.output)
-        json_null("predictions");
+        json_unknown("predictions");
     else
         json_predictions(p);
     if (pictures_source(&p->args.pictures)) {
@@ -197,10 +197,10 @@ static void print_json(const struct predict *p)
             json_text(NULL, p->names.line[row]);
         json_close(']');
     } else {
-        json_null("pictures");
+        json_unknown("pictures");
     }
     json_ids(p);
-    json_real("seconds", progress_clock() - p->began);
+    json_number("seconds", progress_clock() - p->began);
     json_close('}');
 }
 

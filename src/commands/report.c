@@ -1,5 +1,5 @@
-/* dkvb report: a page about what was forgotten. The Python package makes it: this command finds Python and hands the
- * arguments on, never through a shell. */
+/* dkvb report makes a page about what was forgotten. The Python package makes the page: this command finds Python and
+ * passes the arguments on, never through a shell. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct report_args {
 
 #define AT(member) offsetof(struct report_args, member)
 
-/* The same as in bindings/python/dkvb/report/__main__.py: a test compares them. */
+/* The options are the same as in bindings/python/dkvb/report/__main__.py; a test compares them. */
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "REPORT.html", .help = "the page", .letter = 'o', .required = true},
     {"before", ARGS_TEXT, AT(before), "MODEL0",
@@ -54,9 +54,10 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* Python leaves the folder it is started in out of where modules are looked for: a file there that is called as a
- * module would be run. The folder that the package was installed to comes last, for prefixes where Python does not
- * look. A package that is missing is one sentence; anything else that fails to load keeps its own. */
+/* The Python program. The program removes the current folder from the places of modules, as a file there with the name
+ * of a module would be run. The program appends the folder that the package was installed to, for prefixes where Python
+ * does not look. A missing package gives one sentence; anything else that cannot be loaded keeps Python's own message.
+ */
 static const char program[] =
     "import sys\n"
     "if sys.path[:1] == ['']: del sys.path[0]\n"
@@ -74,8 +75,8 @@ static const char program[] =
 #define DKVB_PACKAGE_FROM_TOOL "" /* the package is not installed with this tool */
 #endif
 
-/* The folder of the package, as it lies seen from the folder of this program; both may have moved together. An empty
- * text: nobody knows. */
+/* Finds the folder of the package relative to the folder of this program, as both may have been moved together. The
+ * text is empty if it is unknown. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];
@@ -93,7 +94,8 @@ static void find_package(char *folder, size_t size)
     snprintf(folder, slash ? size : 1, "%s%s", self, DKVB_PACKAGE_FROM_TOOL);
 }
 
-/* "--name=value", to be free()d: a value that begins with '-' is taken for none of Python's options then. */
+/* Joins "--name=value", so that Python does not take a value that begins with '-' for an option; the caller frees it.
+ */
 static char *joined(const char *name, const char *value)
 {
     size_t size = strlen(name) + (value ? strlen(value) : 0) + sizeof "--=";
@@ -111,13 +113,13 @@ static int tell_no_python(const char *python)
                      python, strerror(errno));
 }
 
-/* Take the place of this process: signals, umask and output are then Python's. Returns only if that fails. */
+/* Replaces this process by Python, which then has its signals, umask and output. It returns only if that fails. */
 static int run_python(const struct report_args *a)
 {
     enum { OPTIONS = sizeof options / sizeof *options - 1, BEFORE = 4, AFTER = 3 };
     const char *chosen = getenv("DKVB_PYTHON"), *python = chosen && *chosen ? chosen : "python3";
     char folder[8192], *words[BEFORE + OPTIONS + AFTER] = {(char *)python, (char *)"-c", (char *)program, folder};
-    int n = BEFORE, code = EXIT_SUCCESS; /* execvp() writes in none of the words */
+    int n = BEFORE, code = EXIT_SUCCESS; /* execvp() does not change the words */
 
     find_package(folder, sizeof folder);
     for (size_t i = 0; i < OPTIONS && code == EXIT_SUCCESS; i++) {

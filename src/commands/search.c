@@ -1,4 +1,4 @@
-/* dkvb search: codes of rows. */
+/* dkvb search computes the codes of rows. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ static void report(const struct search *s, double seconds)
     json_count("codebooks", s->info.codebooks);
     json_count("top_k", s->info.top_k);
     json_count("rows_outside_scale", s->x.outside.rows);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 

@@ -1,4 +1,5 @@
-/* dkvb separation: how far the codes of classes lie apart, which tells beforehand how cleanly a class can go. */
+/* dkvb separation measures how far the codes of classes lie apart, which tells beforehand how cleanly a class can be
+ * forgotten. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,16 +52,16 @@ struct separation {
     struct separation_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;   /* of --features, */
+    struct features x;   /* rows of --features, */
     uint16_t *searched;  /* and their codes; */
-    struct codes stored; /* of --codes; */
-    bool kept;           /* that is a codes file, */
-    dkvb_codeset *set;   /* and here it is */
+    struct codes stored; /* codes of --codes; */
+    bool kept;           /* true if that is a codes file, */
+    dkvb_codeset *set;   /* which is then loaded here */
     struct labels y;
     dkvb_separation *found;
 };
 
-/* Codes and labels, of whichever file has them. */
+/* Reads codes and labels from the file that has them. */
 static int read_rows(struct separation *s, dkvb_separation_rows *rows)
 {
     const struct separation_args *a = &s->args;
@@ -114,7 +115,7 @@ static void json_matrix(const char *key, const double *matrix, uint32_t classes)
     for (uint32_t a = 0; a < classes; a++) {
         json_open(NULL, '[');
         for (uint32_t b = 0; b < classes; b++)
-            json_real(NULL, *matrix++);
+            json_number(NULL, *matrix++);
         json_close(']');
     }
     json_close(']');
@@ -129,7 +130,7 @@ static void print_json(const struct separation *s, double seconds)
     json_count("pairs_total", (uint64_t)f->codebooks * f->keys);
     json_count("pairs_selected", f->all_selected);
     json_count("pairs_exclusive", f->all_exclusive);
-    json_real("silhouette", f->silhouette);
+    json_number("silhouette", f->silhouette);
     json_open("classes", '[');
     for (uint32_t l = 0; l < f->classes; l++) {
         json_open(NULL, '{');
@@ -138,15 +139,15 @@ static void print_json(const struct separation *s, double seconds)
         json_count("rows", f->rows[l]);
         json_count("pairs_selected", f->selected[l]);
         json_count("pairs_exclusive", f->exclusive[l]);
-        json_real("nearest", f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
-        json_real("overlap", f->overlap[l]);
-        json_real("silhouette", f->silhouettes[l]);
+        json_number("nearest", f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
+        json_number("overlap", f->overlap[l]);
+        json_number("silhouette", f->silhouettes[l]);
         json_close('}');
     }
     json_close(']');
     json_matrix("jaccard", f->jaccard, f->classes);
     json_matrix("weighted", f->weighted, f->classes);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 
@@ -183,7 +184,7 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* A further cell of a line: empty if the number is none. */
+/* Writes the next cell of a line, which is empty if the number is NaN. */
 static void put_real(FILE *csv, double value)
 {
     putc(',', csv);
@@ -191,7 +192,7 @@ static void put_real(FILE *csv, double value)
         fprintf(csv, "%.10g", value);
 }
 
-/* A class is called by its name, else by its number. */
+/* Writes the name of a class, or its number if it has no name. */
 static void put_class_name(FILE *csv, const struct separation *s, uint32_t label)
 {
     char number[16];
@@ -217,7 +218,7 @@ static void write_classes(FILE *csv, const struct separation *s)
     }
 }
 
-/* A line and a column for each class. */
+/* Writes a matrix with a line and a column for each class. */
 static void write_matrix(FILE *csv, const struct separation *s, const double *matrix)
 {
     uint32_t classes = s->found->classes;
@@ -256,7 +257,7 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     return code;
 }
 
-/* Names of the tables, to be free()d one by one, at places that can be written. */
+/* Makes the names of the tables, which the caller frees one by one, and checks that they can be written. */
 static int name_tables(const struct separation_args *a, char *paths[TABLES])
 {
     static const char *const names[TABLES] = {"classes.csv", "jaccard.csv", "weighted.csv"};

@@ -1,4 +1,4 @@
-/* dkvb sweep: accuracy of forgotten and kept classes along the number of pairs that are masked, as a table. */
+/* dkvb sweep writes a table of the accuracy of forgotten and kept classes along the number of masked pairs. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +79,7 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* Numbers of a list with commas. */
+/* Numbers from a list with commas. */
 struct numbers {
     uint64_t *at;
     size_t n;
@@ -112,7 +112,8 @@ static size_t count_parts(const char *list)
     return n;
 }
 
-/* A part of a list, up to the comma, as a text of its own; `at` moves on. False if it is too long to be meant. */
+/* Copies the next part of a list, up to the comma; `at` moves on. The result is false if the part is too long to be
+ * valid. */
 static bool next_part(const char **at, char *text, size_t size)
 {
     size_t length = strcspn(*at, ",");
@@ -145,10 +146,10 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Words of a list, as the numbers that the library has for words of this kind. */
+/* Reads the words of a list as the numbers that the library has for this kind of words. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* more than any kind has */
+    enum { WORDS = 64 }; /* limit that no kind of words reaches */
     const char *at = list;
 
     if (!list)
@@ -197,7 +198,7 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Element i of a list that may be missing; 0 stands for what the model has. */
+/* Returns element i of a list that may be missing; 0 stands for the model's own number. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;
@@ -208,7 +209,7 @@ static size_t length(const struct numbers *list)
     return list->at ? list->n : 1;
 }
 
-/* Every combination of the lists of shapes and seeds, the last list fastest. */
+/* Makes every combination of the lists of shapes and seeds; the last list changes fastest. */
 static int make_shapes(struct sweep *s)
 {
     const struct numbers *lists[] = {&s->codebooks, &s->keys, &s->key_dims, &s->top_ks, &s->train_seeds};
@@ -256,7 +257,8 @@ static int check_args(struct sweep *s)
     return code;
 }
 
-/* The file that cells are kept in while the work goes on is one more output, but not one to wait for. */
+/* Checks and locks the files. The part file, which keeps cells during the work, is one more output, but the command
+ * does not wait for its lock. */
 static int claim_paths(const struct sweep_args *a, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", a->args.operand[0]},
@@ -287,7 +289,7 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    o->classes = (const uint8_t *)s->classes; /* true is DKVB_FORGET */
+    o->classes = (const uint8_t *)s->classes; /* true equals DKVB_FORGET */
     o->features = s->x.x;
     o->feature_rows = s->x.rows;
     o->feature_columns = s->x.columns;
@@ -302,7 +304,7 @@ static int read_inputs(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Say where the work goes on, and move the bar. */
+/* Reports where the work continues, and moves the bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct sweep *s = user;
@@ -343,7 +345,7 @@ static void print_json(const struct sweep *s, double seconds)
     json_count("resumed", r->resumed);
     json_text("measured_on", r->on_test ? "test" : "held out");
     json_count("measured", r->measured);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 
@@ -390,7 +392,7 @@ int cmd_sweep(int argc, char **argv)
     }
     if (code == EXIT_SUCCESS)
         code = measure(&s);
-    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0) /* an interrupt has said so already */
+    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0) /* an interrupt has reported that already */
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " cells: the same command goes on from there", kept, s.report.kept,
                   s.report.cells);
     if (code == EXIT_SUCCESS)

@@ -568,28 +568,28 @@ static void print_json(const struct train *t)
     json_count("key_dim", t->info.key_dim);
     json_count("top_k", t->info.top_k);
     json_count("epochs", r->epochs);
-    json_real("whitened_accuracy", r->accuracy_whitened);
-    json_real("plain_accuracy", r->accuracy_plain);
+    json_number("whitened_accuracy", r->accuracy_whitened);
+    json_number("plain_accuracy", r->accuracy_plain);
     json_bool("whitened", r->whitened != 0);
     json_count("trials", t->args.settings.train.trials);
     json_count("temperature_rows", r->temperature_rows);
-    json_real("temperature", t->info.temperature);
-    json_real("temperature_power", t->info.temperature_power);
+    json_number("temperature", t->info.temperature);
+    json_number("temperature_power", t->info.temperature_power);
     json_bool("temperature_kept", r->temperature_kept != 0 && t->args.continue_from);
-    json_real("calibration_error", r->calibration_error);
-    json_real("held_out_accuracy", r->held_out_accuracy);
+    json_number("calibration_error", r->calibration_error);
+    json_number("held_out_accuracy", r->held_out_accuracy);
     json_open("relearned", '[');
     for (uint64_t i = t->entries_before; i < t->info.journal_entries; i++)
         json_count(NULL, ended_by(t, i));
     json_close(']');
-    json_real("loss", r->loss);
-    json_real("accuracy", r->accuracy);
+    json_number("loss", r->loss);
+    json_number("accuracy", r->accuracy);
     for (size_t i = 0; i < STAGES; i++) {
         snprintf(key, sizeof key, "seconds_%s", stages[i]);
-        json_real(key, t->seconds[i]);
+        json_number(key, t->seconds[i]);
     }
-    json_real("seconds_files", progress_file_seconds());
-    json_real("seconds", progress_clock() - t->began);
+    json_number("seconds_files", progress_file_seconds());
+    json_number("seconds", progress_clock() - t->began);
     json_close('}');
 }
 

@@ -12,7 +12,7 @@
 
 #include "tool.h"
 
-enum { OPERAND = 1, FIRST_LONG = 256 }; /* what getopt_long returns: option i of the table is FIRST_LONG + i */
+enum { OPERAND = 1, FIRST_LONG = 256 }; /* numbers that getopt_long returns: option i of the table is FIRST_LONG + i */
 
 static void print_usage(FILE *to, const struct args_command *command)
 {
@@ -59,7 +59,7 @@ bool args_number(const char *text, uint64_t *out)
     char *end;
     unsigned long long number;
 
-    if (!isdigit((unsigned char)text[0])) /* strtoull would take blanks and signs */
+    if (!isdigit((unsigned char)text[0])) /* strtoull would accept blanks and signs */
         return false;
     errno = 0;
     number = strtoull(text, &end, 10);
@@ -100,7 +100,7 @@ static bool parse_real(const struct args_option *option, const char *text, doubl
     char *end;
     double number;
 
-    /* Plain decimal only: strtod would also take blanks, "nan", "inf" and hexadecimal. */
+    /* Only plain decimal numbers are accepted: strtod would also accept blanks, "nan", "inf" and hexadecimal. */
     if (!(isdigit((unsigned char)text[0]) || text[0] == '.') || text[strspn(text, "0123456789.eE+-")] != '\0')
         return false;
     number = strtod(text, &end);
@@ -186,7 +186,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
-/* What parse_value() would have taken stands in the message. */
+/* Refuses a value. The message says which values parse_value() accepts. */
 static int refuse_value(const struct args_command *command, const struct args_option *o, const char *found)
 {
     const char *from = o->positive ? "a number above 0" : "a number of 0 or more";
@@ -204,7 +204,8 @@ static int refuse_value(const struct args_command *command, const struct args_op
     return args_misused(command, "--%s '%.128s': %s is wanted", o->name, found, from);
 }
 
-/* The words getopt_long() would use, less its own prefix. `argv[optind - 1]` is the word it stumbled over. */
+/* Refuses a word with the message that getopt_long() would print, but without its prefix. `argv[optind - 1]` is the
+ * word that it could not read. */
 static int refuse_word(const struct args_command *command, int found, char **argv)
 {
     const char *word = argv[optind - 1];
@@ -226,7 +227,7 @@ static int take_operand(const struct args_command *command, struct args *args, i
     return EXIT_SUCCESS;
 }
 
-/* The table as getopt_long() wants it. */
+/* The table of options in the form that getopt_long() needs. */
 struct grammar {
     struct option longs[ARGS_MAX_OPTIONS + 2];
     char letters[2 * ARGS_MAX_OPTIONS + 4];
@@ -237,7 +238,8 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     size_t n = 0;
     char *letter = g->letters;
 
-    /* '-': operands come in order, whatever POSIXLY_CORRECT says; ':': a missing value is not an unknown option. */
+    /* '-' makes getopt_long() return operands in order, whatever POSIXLY_CORRECT says; ':' distinguishes a missing
+     * value from an unknown option. */
     letter = stpcpy(letter, "-:h");
     for (const struct args_option *o = command->options; o->name; o++, n++) {
         g->longs[n] =
@@ -304,7 +306,7 @@ static void print_option(const struct args_option *option, const void *values)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
-    if (strlen(left) > 31) /* what it takes is a line of its own */
+    if (strlen(left) > 31) /* a long option has a line of its own */
         printf("  %s\n  %-31s %s%s\n", left, "", option->help, shown);
     else
         printf("  %-31s %s%s\n", left, option->help, shown);
@@ -360,7 +362,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         else
             *code = take_option(command, values, found, argc, &open);
     }
-    while (*code == EXIT_SUCCESS && optind < argc) /* behind "--" */
+    while (*code == EXIT_SUCCESS && optind < argc) /* operands behind "--" */
         *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
     if (*code == EXIT_SUCCESS)
         end_list(command, values, list, &operands);

@@ -1,5 +1,5 @@
-/* Options and operands of one command: a table says what there is, a struct of the command takes the values, and help
- * is printed from the same table. */
+/* Options and operands of one command. A table lists them, a struct of the command takes the values, and help is
+ * printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
 
@@ -11,7 +11,7 @@
 
 enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 
-/* What a value is, and so the type of the member at `at`. */
+/* Kind of a value, which determines the type of the member at `at`. */
 enum args_kind {
     ARGS_FLAG,  /* bool; takes no value */
     ARGS_TEXT,  /* const char * */
@@ -22,7 +22,7 @@ enum args_kind {
     ARGS_CHOICE /* uint32_t, the index in `choices` */
 };
 
-/* Words behind an option, as `--images a.png b.png` has two. They end at the next option. */
+/* The words behind an option, of which `--images a.png b.png` has two. They end at the next option. */
 struct args_list {
     const char *text; /* for messages: the only word, or "a.png and 1 more"; NULL: the option was not given */
     const char *const *word;
@@ -33,16 +33,16 @@ struct args_option {
     const char *name;
     enum args_kind kind;
     size_t at;         /* offset in the command's struct */
-    const char *value; /* stands for the value in help; NULL for a flag */
+    const char *value; /* word for the value in help; NULL for a flag */
     const char *help;
-    uint64_t least, most;       /* of U32 and U64, most of REAL too; most 0: what the type holds */
-    double below;               /* of REAL: must be less than this; 0: no such limit */
-    bool positive;              /* of REAL: 0 is refused */
-    const char *const *choices; /* of CHOICE, ended by NULL */
+    uint64_t least, most;       /* limits of U32 and U64; `most` also of REAL; most 0: the limit of the type */
+    double below;               /* for REAL: the value must be less than this; 0: no such limit */
+    bool positive;              /* for REAL: 0 is refused */
+    const char *const *choices; /* for CHOICE: its words, ended by NULL */
     char letter;                /* short form, or 0 */
     bool required;
     bool shows_default; /* help prints the value that args_command.defaults sets */
-    bool word;          /* of TEXT: the value names no file, so that a shell offers none */
+    bool word;          /* for TEXT: the value names no file, so that a shell offers none */
 };
 
 /* The last lines of the table of a command that works on rows. */
@@ -53,47 +53,47 @@ struct args_option {
     {0}
 /* clang-format on */
 
-/* First member of every command's struct. */
+/* Arguments that every command has. This is the first member of every command's struct. */
 struct args {
-    const char *operand[ARGS_MAX_OPERANDS]; /* NULL where none was given */
-    uint64_t given;                         /* bit i: option i was */
+    const char *operand[ARGS_MAX_OPERANDS]; /* NULL for operands that were not given */
+    uint64_t given;                         /* bit i: option i was given */
 };
 
 struct args_command {
     const char *name;
-    const char *synopsis;              /* what follows the name in the usage line */
-    const char *example;               /* a command that works, the first line of help; run by a test */
-    const char *const *words;          /* what the first operand may be, ended by NULL; NULL: operands are files */
-    const char *about;                 /* a sentence or two for help; lines broken by hand */
-    const struct args_option *options; /* ended by a NULL name */
-    size_t size;                       /* of the command's struct */
-    void (*defaults)(void *values);    /* or NULL: all zero */
+    const char *synopsis;     /* text after the name in the usage line */
+    const char *example;      /* a command that works, the first line of help; run by a test */
+    const char *const *words; /* words that the first operand may be, ended by NULL; NULL: operands are files */
+    const char *about;        /* one or two sentences for help, with fixed line breaks */
+    const struct args_option *options; /* table of options, ended by a NULL name */
+    size_t size;                       /* size of the command's struct */
+    void (*defaults)(void *values);    /* sets the defaults; NULL: all zero */
     int least_operands, most_operands;
 };
 
-/* Prints what --help asks for; `values` holds the defaults. */
+/* Prints the text of --help; `values` holds the defaults. */
 typedef void args_help_fn(const struct args_command *command, const void *values);
 
-/* Let --help call `print` from now on, so that man pages and completions come from the same tables. */
+/* Makes --help call `print` from now on, so that man pages and completions come from the same tables. */
 void args_help_by(args_help_fn *print);
 
-/* " (default 16)", or an empty text where help shows no default. */
+/* Writes " (default 16)", or an empty text if help shows no default. */
 void args_default(const struct args_option *option, const void *values, char *text, size_t size);
 
-/* Read the command line into `values`, the command's struct. True to go on; else *code is the exit code: help was
- * printed, or what is wrong has been said. */
+/* Reads the command line into `values`, the command's struct. The result is true if the command has to run. Otherwise
+ * *code is the exit code: help was printed, or an error message. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
-/* Whether the option of this name was on the command line. `values` is the command's struct. */
+/* True if the option of this name was on the command line. `values` is the command's struct. */
 bool args_given(const struct args_command *command, const void *values, const char *name);
 
-/* End with usage: what is wrong with this combination, then the usage line. Returns EXIT_USAGE. */
+/* Ends with an error about this combination of options, then the usage line. Returns EXIT_USAGE. */
 int args_misused(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
-/* Refuse every option of `names` (ended by NULL) that was given, because of `reason`. 0, or EXIT_USAGE. */
+/* Refuses every given option among `names` (ended by NULL), with `reason` in the message. Returns 0, or EXIT_USAGE. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);
 
-/* A whole number in decimal digits and nothing else. */
+/* Reads a whole number of decimal digits and nothing else. */
 bool args_number(const char *text, uint64_t *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Classes as people and programs are told of them: always by index and name. */
+/* Classes as messages and JSON name them: always by index and name. */
 #ifndef DKVB_TOOL_CLASSES_H
 #define DKVB_TOOL_CLASSES_H
 
@@ -7,11 +7,12 @@
 
 #include <dkvb/dkvb.h>
 
-/* One class in text: 4 'cat'. */
+/* Prints one class in text: 4 'cat'. */
 void classes_print(const dkvb_model *model, uint32_t label);
 
-/* The classes of `marks`, uint8_t[classes] or NULL, that are DKVB_FORGET: in JSON the list "classes"; in text `begin`
- * and the first `most`, 4 'cat', 7 'dog' and 3 more. Returns how many they are; of none there is no text. */
+/* Prints the classes of `marks`, uint8_t[classes] or NULL, that are DKVB_FORGET. In JSON this is the list "classes"; in
+ * text it is `begin` and the first `most` classes, as in: 4 'cat', 7 'dog' and 3 more. Without classes there is no
+ * text. Returns the number of the classes. */
 uint32_t classes_list(const dkvb_model *model, const uint8_t *marks, uint32_t classes, const char *begin, uint32_t most,
                       bool json);
 

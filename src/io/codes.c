@@ -58,7 +58,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* Keys are checked all at once, before the library looks at some of the rows and counts them from there. */
+/* The command checks all keys at once. The library sees the rows in parts, and would count rows from the start of a
+ * part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;
@@ -101,7 +102,7 @@ int codeset_is(const char *path, bool *is)
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     *is = fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
-    if (ferror(file)) /* a file that cannot be read is not one of another kind */
+    if (ferror(file)) /* a file that cannot be read is reported as that, not as a file of another kind */
         code = tool_fail("%s: cannot read: %s", path, strerror(errno));
     fclose(file);
     return code;
@@ -132,7 +133,7 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 static struct {
     const char *path;
     dkvb_outside found;
-} noted[4]; /* no command searches rows of more files */
+} noted[4]; /* no command searches the rows of more files */
 
 static size_t count;
 

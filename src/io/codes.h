@@ -1,4 +1,4 @@
-/* Codes of rows: searched under the mask in force, or read from a file that was written earlier. */
+/* Codes of rows: they are searched under the mask in force, or read from a file that was written earlier. */
 #ifndef DKVB_TOOL_CODES_H
 #define DKVB_TOOL_CODES_H
 
@@ -7,11 +7,12 @@
 
 #include "io/input.h"
 
-/* Search every row with the model's own k; pairs that are masked or purged are not found.
- * codes: uint16_t[rows][codebooks][k]; distances: int32_t[rows][codebooks][k], or NULL. */
+/* Searches every row with the model's own k; masked and purged pairs are not found. codes:
+ * uint16_t[rows][codebooks][k]; distances: int32_t[rows][codebooks][k], or NULL. */
 int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances);
 
-/* uint16_t[rows][codebooks][k] of a file, for this model as far as the file tells: it names neither model nor mask. */
+/* Codes from a file, uint16_t[rows][codebooks][k]. The file names neither model nor mask, so only its shape and its
+ * keys can be checked against the model. */
 struct codes {
     const char *path;
     dkvb_array array;
@@ -19,32 +20,36 @@ struct codes {
     size_t rows;
 };
 
-/* Open and check shape and keys; or open without a copy where that can be, and check the shape when the model is known:
- * the keys are for the library, which is to be given all codes at once. */
+/* Opens a file of codes. codes_read() checks shape and keys. codes_map() opens without a copy if possible, and
+ * codes_check_shape() then checks the shape when the model is known; the library checks the keys when it gets all codes
+ * at once. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
 int codes_map(struct codes *out, const char *path);
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
-/* Codes files are codesets of the library, made while training and used to forget. This is whether a file is one, as
- * far as its first bytes tell; a failure if it cannot be read. */
+/* Tells whether a file is a codes file by its first bytes. Codes files are codesets of the library, made while training
+ * and used to forget. The call fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Read one, that must belong to a model unless that is NULL. It may keep features of a part and have no codes of it. */
+/* Reads a codes file, which must belong to `model` unless that is NULL. The file may keep the features of a part in
+ * place of its codes. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
-/* Read one for this model, and find the codes of both parts. */
+/* Reads a codes file for this model, and searches the codes of parts that have only features. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
-/* Rows that are not of the kind that the keys were placed on are counted while rows are searched, and told of at the
- * end. This is where a search of these rows counts them, for its run options; NULL if they have been counted before. */
+/* Returns where a search of these rows counts rows outside the scale, for its run options; NULL if they have been
+ * counted before. Such rows are not of the kind that the keys were placed on. The command reports rows outside the
+ * scale at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
-/* Rows of this file were searched: told by outside_tell() if any is outside the scale. `path` must outlive that. */
+/* Notes that rows of this file were searched. outside_tell() reports them if any is outside the scale. `path` must
+ * outlive that call. */
 void outside_note(const char *path, const dkvb_outside *found);
 
-/* Say in a line on stderr for each file how many there are, and what is odd about the first. At the end of a command
- * that succeeded, since one that fails says one line only. */
+/* Prints a line on stderr for each file with rows outside the scale: their number, and what is odd about the first. A
+ * command calls it at the end of a success only, as a failure prints one line. */
 void outside_tell(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Completion for shells: commands, options, the words that an option takes, files and folders. */
+/* Completion for shells: commands, options, the words that an option accepts, files and folders. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "io/args.h"
 #include "io/pages.h"
 
-/* Words that a shell offers behind an option. */
+/* Kind of words that a shell offers after an option. */
 enum offer { OFFER_NOTHING, OFFER_WORDS, OFFER_FILES, OFFER_FOLDERS };
 
 static enum offer offer_of(const struct args_option *o)
@@ -25,7 +25,7 @@ static void put_words(const char *const *words)
         printf("%s%s", i ? " " : "", words[i]);
 }
 
-/* Text between single quotes of a POSIX shell; the characters of `escaped` get a backslash in front. */
+/* Prints text between single quotes of a POSIX shell; the characters of `escaped` get a backslash in front. */
 static void put_quoted(const char *text, const char *escaped)
 {
     for (; *text; text++) {
@@ -134,7 +134,7 @@ static int bash(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* [explanation]:value:action of a line for _arguments. */
+/* Prints [explanation]:value:action, the end of a line for _arguments. */
 static void zsh_rest(const struct args_option *o)
 {
     putchar('[');
@@ -223,7 +223,7 @@ static int zsh(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* Text between single quotes of fish, where a backslash escapes. */
+/* Prints text between single quotes of fish, where a backslash escapes. */
 static void fish_quoted(const char *text)
 {
     for (; *text; text++) {
@@ -322,6 +322,6 @@ int pages_ask(const struct pages_command *command)
     char *words[] = {name, option, NULL};
 
     snprintf(name, sizeof name, "%s", command->name);
-    optind = 0; /* glibc: read a new command line from its start */
+    optind = 0; /* makes glibc read a new command line from its start */
     return command->run(2, words);
 }

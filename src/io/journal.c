@@ -12,9 +12,9 @@
 #include "io/output.h"
 #include "tool.h"
 
-enum { CLASSES_SHOWN = 8 }; /* of a request, in text */
+enum { CLASSES_SHOWN = 8 }; /* number of classes of a request that text shows */
 
-/* One entry, and what it says of each class. */
+/* One entry, and its effects on each class. */
 struct told {
     const dkvb_model *model;
     uint32_t classes;
@@ -23,7 +23,7 @@ struct told {
     dkvb_class_effect *effects; /* [classes] */
 };
 
-/* Print one more part of a line about an entry: the first is indented, the others follow a comma. */
+/* Prints one more part of a line about an entry. The first part is indented, the others follow a comma. */
 static void say(bool *begun, const char *format, ...)
 {
     va_list args;
@@ -35,7 +35,7 @@ static void say(bool *begun, const char *format, ...)
     *begun = true;
 }
 
-/* Budget, limits, and the other terms of the request; no line if there are none. */
+/* Prints budget, limits and the other terms of a request; no line if there are none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
     bool begun = false;
@@ -63,7 +63,7 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-/* Accuracy of the classes asked for, and of the one among the others that lost most. */
+/* Prints the accuracy of the classes asked for, and of the class among the others that lost most. */
 static void print_effects(const struct told *t)
 {
     uint64_t rows = 0, before = 0, after = 0;
@@ -97,8 +97,7 @@ static void print_effects(const struct told *t)
 static void print_entry(const struct told *t)
 {
     const dkvb_journal_entry *e = &t->entry;
-    bool done =
-        e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE; /* the method says no more than the kind */
+    bool done = e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE; /* the method repeats the kind */
     char time[32], what[32], rows[24] = "";
 
     snprintf(what, sizeof what, "%s", dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind));
@@ -134,13 +133,13 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
     json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
-/* A number of which 0 says nothing. */
+/* Writes a number, unless it is 0, which stands for nothing. */
 static void write_number(const char *key, uint64_t number)
 {
-    number ? json_count(key, number) : json_null(key);
+    number ? json_count(key, number) : json_unknown(key);
 }
 
-/* A name of which the empty one says nothing. */
+/* Writes a name, unless it is empty, which stands for nothing. */
 static void write_name(const char *key, uint32_t of, uint32_t number)
 {
     json_text(key, number ? dkvb_name(of, number) : NULL);
@@ -156,9 +155,9 @@ void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_cla
     json_count("right_after", e->right_after);
     json_count("lost", e->lost);
     json_count("gained", e->gained);
-    json_real("loss", e->loss);
-    json_real("low", e->low);
-    json_real("high", e->high);
+    json_number("loss", e->loss);
+    json_number("low", e->low);
+    json_number("high", e->high);
     json_close('}');
 }
 
@@ -179,22 +178,22 @@ static void write_entry(const struct told *t)
     json_text("method", e->method);
     json_text("reason", e->reason);
     write_name("strength", DKVB_NAME_STRENGTH, e->strength);
-    e->by_class ? (void)classes_list(t->model, t->asked, t->classes, NULL, 0, true) : json_null("classes");
-    e->found ? json_real("target", e->target) : json_null("target");
+    e->by_class ? (void)classes_list(t->model, t->asked, t->classes, NULL, 0, true) : json_unknown("classes");
+    e->found ? json_number("target", e->target) : json_unknown("target");
     write_number("budget", e->budget);
     json_bool("found", e->found != 0);
     json_bool("forced", e->forced != 0);
     if (e->max_retain_drop > 0.0 || e->max_class_loss > 0.0) {
         json_open("limits", '{');
-        json_real("max_retain_drop", e->max_retain_drop);
-        json_real("max_class_loss", e->max_class_loss);
+        json_number("max_retain_drop", e->max_retain_drop);
+        json_number("max_class_loss", e->max_class_loss);
         json_close('}');
     } else {
-        json_null("limits");
+        json_unknown("limits");
     }
-    e->measured ? json_open("effects", '[') : json_null("effects");
+    e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
-        if (t->effects[l].rows) /* held out */
+        if (t->effects[l].rows) /* the class has held-out rows */
             journal_json_effect(t->model, l, &t->effects[l]);
     if (e->measured)
         json_close(']');

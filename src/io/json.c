@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Whether a value has been written since the innermost bracket opened, and how many brackets are open. */
+/* State of the output: whether a value was written since the innermost bracket opened, and the number of open brackets.
+ */
 static bool follows;
 static int depth;
 
@@ -35,8 +36,8 @@ void json_close(char bracket)
     }
 }
 
-/* Bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF); 0 if there is
- * none. The byte after the last is a NUL, which no check takes for a continuation. */
+/* Number of bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF); 0 if
+ * there is none. The text ends in a NUL, which no check takes for a continuation byte. */
 static int utf8_length(const unsigned char *text)
 {
     int length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
@@ -72,7 +73,7 @@ static int put_character(const unsigned char *text)
 void json_text(const char *key, const char *value)
 {
     if (!value) {
-        json_null(key);
+        json_unknown(key);
         return;
     }
     begin_value(key);
@@ -90,7 +91,7 @@ void json_count(const char *key, uint64_t value)
 
 void json_count_if(const char *key, bool known, uint64_t value)
 {
-    known ? json_count(key, value) : json_null(key);
+    known ? json_count(key, value) : json_unknown(key);
 }
 
 void json_label(const char *key, int32_t value)
@@ -99,10 +100,10 @@ void json_label(const char *key, int32_t value)
     printf("%" PRId32, value);
 }
 
-void json_real(const char *key, double value)
+void json_number(const char *key, double value)
 {
     if (!isfinite(value)) {
-        json_null(key);
+        json_unknown(key);
         return;
     }
     begin_value(key);
@@ -115,7 +116,7 @@ void json_bool(const char *key, bool value)
     fputs(value ? "true" : "false", stdout);
 }
 
-void json_null(const char *key)
+void json_unknown(const char *key)
 {
     begin_value(key);
     fputs("null", stdout);

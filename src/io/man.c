@@ -1,4 +1,4 @@
-/* Man pages in roff. Text from the tables is plain; put_text() keeps roff from reading requests in it. */
+/* Man pages in roff. The tables have plain text; put_text() keeps roff from reading requests in it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,11 +6,11 @@
 #include "io/args.h"
 #include "io/pages.h"
 
-#define PAGE_DATE "2026-11-28" /* of the last change to the commands; a page without a date is a warning of mandoc */
+#define PAGE_DATE "2026-11-28" /* date of the last change to the commands; mandoc warns of pages without a date */
 
-static const char *summary; /* of the command whose page is printed */
+static const char *summary; /* summary of the command whose page is printed */
 
-/* One line: a hyphen is the one of the keyboard, and a dot or quote at the start is no request. */
+/* Prints one line. A hyphen becomes the one of the keyboard, and a dot or quote at the start is escaped. */
 static void put_line(const char *text, size_t length)
 {
     if (length > 0 && (text[0] == '.' || text[0] == '\''))
@@ -30,7 +30,8 @@ static void put_word(const char *text)
     put_line(text, strlen(text));
 }
 
-/* Paragraphs are parted by an empty line. Lines that begin with a blank are a table and keep their breaks. */
+/* Prints paragraphs, which are separated by empty lines. Lines that begin with a blank are a table and keep their
+ * breaks. */
 static void put_text(const char *text)
 {
     bool table = false;
@@ -104,7 +105,7 @@ static void put_example(const char *example)
     fputs("\n.fi\n", stdout);
 }
 
-/* --help of a command, as a page of its own. */
+/* Prints --help of a command as a page of its own. */
 static void print_page(const struct args_command *command, const void *values)
 {
     put_title("dkvb-", command->name);
@@ -137,7 +138,7 @@ int pages_man_of(const struct pages_command *command)
     return pages_ask(command);
 }
 
-/* --help of a command, as its line in the example section of dkvb(1). */
+/* Prints --help of a command as its line in the example section of dkvb(1). */
 static void print_example(const struct args_command *command, const void *values)
 {
     (void)values;

@@ -60,7 +60,7 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* `write` between the two, whatever it writes. */
+/* Wraps any call `write` in output_begin() and output_end(). */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -144,7 +144,7 @@ int output_width(const char *text)
     int width = 0;
 
     for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80; /* continuation bytes of UTF-8 */
+        width += ((unsigned char)*text & 0xC0) != 0x80; /* skips continuation bytes of UTF-8 */
     return width;
 }
 
@@ -209,7 +209,7 @@ int output_finish(void)
 {
     if (fflush(stdout) != 0)
         return tool_fail("standard output: %s", strerror(errno));
-    if (ferror(stdout)) /* an earlier flush failed, and its errno is gone */
+    if (ferror(stdout)) /* an earlier flush failed, and its errno is lost */
         return tool_fail("standard output: not everything could be written");
     return EXIT_SUCCESS;
 }
@@ -270,5 +270,5 @@ void output_shape(const dkvb_model_info *info, bool whitened)
     json_count("top_k", info->top_k);
     json_bool("normalize", info->normalize != 0);
     json_bool("whitened", whitened);
-    json_real("temperature", info->temperature);
+    json_number("temperature", info->temperature);
 }

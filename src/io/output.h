@@ -1,4 +1,4 @@
-/* What a command leaves behind: files, whole or not at all, and text on stdout. */
+/* Output of a command: files, which are written whole or not at all, and text on stdout. */
 #ifndef DKVB_TOOL_OUTPUT_H
 #define DKVB_TOOL_OUTPUT_H
 
@@ -10,7 +10,7 @@
 
 #include <dkvb/dkvb.h>
 
-/* A file about to be written: since when, whether it is there already, and whose it is. */
+/* A file that is being written: when it began, whether it is there already, and who owns it. */
 struct output {
     double began;
     const char *path;
@@ -18,15 +18,15 @@ struct output {
     struct stat before;
 };
 
-/* Look for a signal before writing. False if one came, since the work of an interrupted command is not saved: it has
- * been said, and is in `code`. */
+/* Looks for a signal before writing. The result is false if one came, since the work of an interrupted command is not
+ * saved; the message was printed, and `code` is set. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Outcome of writing. The library keeps owner and group where the system lets it; elsewhere whoever runs the service
- * that reads the file must hear of it. */
+/* Ends the writing of a file. The library keeps owner and group if the system allows it; if not, this function tells on
+ * stderr, as whoever runs the service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* Each is a write between the two. */
+/* Each of these functions writes between output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -40,58 +40,59 @@ typedef int output_print_fn(void *context, FILE *to);
 /* Write a file of text part by part: memory holds one part, and a failure leaves the old file. */
 int output_parts(const char *path, output_print_fn *print, void *context);
 
-/* One more file is on disk: counted for the line that an interrupt prints, and leftovers beside it are told of. */
+/* Counts one more written file, for the message of an interrupt, and reports leftovers beside it. */
 void output_wrote(const char *path);
 
-/* Tell on stderr of each temporary file that a killed command left beside `path`. */
+/* Reports each temporary file on stderr that a killed command left beside `path`. */
 void output_leftovers(const char *path);
 
-/* `text` in at least `width` columns, left-justified. Control characters become '?'. */
+/* Prints `text` left-justified in at least `width` columns. Control characters become '?'. */
 void output_padded(const char *text, int width);
 
-/* Columns that `text` takes: its characters, not its bytes. */
+/* Number of columns that `text` takes: its characters, not its bytes. */
 int output_width(const char *text);
 
-/* The larger of `width` and the columns that `text` takes. */
+/* The larger of `width` and the number of columns that `text` takes. */
 int output_wider(int width, const char *text);
 
-/* Number and name of a class, "-" for none (-1). */
+/* Writes number and name of a class, "-" for none (-1). */
 const char *output_class(const dkvb_model *model, int32_t label, char text[300]);
 
-/* Columns that the longest of these takes, and `least` at least. */
+/* Number of columns of the longest class of the model, at least `least`. */
 int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 
-/* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
+/* Writes seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years beyond the calendar. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
-/* For commands that write in the journal: 0, or a SOURCE_DATE_EPOCH that is no time, said on stderr. The library would
- * take the present instead, and the bytes would not be those that were asked for. */
+/* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0; if the variable is not a time, the
+ * error is printed. Without this check the library would use the present time, and the bytes would not be the expected
+ * ones. */
 int output_check_epoch(void);
 
-/* 0, or the failure to write to stdout said on stderr. */
+/* Flushes stdout. The result is 0, or the exit code after an error message. */
 int output_finish(void);
 
-/* Files of text: printed into memory, then written whole or not at all, as everything that commands write. */
+/* A text file, which is printed into memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* to print into */
-    char *text; /* what was printed, once the file is closed */
+    FILE *file; /* stream to print into */
+    char *text; /* the printed text, once the stream is closed */
     size_t size;
 };
 
-/* To be ended also after a failure. */
+/* Begins a text file. The caller must end it, also after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
-/* Write the file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the failure to write. */
+/* Writes the file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the failure to write. */
 int textfile_end(struct textfile *text, int code);
 
-/* `text` has 2 * size + 1 bytes, and is returned. */
+/* Writes bytes as hexadecimal digits. `text` has 2 * size + 1 bytes, and is returned. */
 const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 
-/* True if `text` is 2 * size digits, of either case, and nothing else. */
+/* Reads bytes from hexadecimal. The result is true if `text` is 2 * size digits, of either case, and nothing else. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
-/* Fields of JSON: the shape of a model, and what comes of rows before they are searched and of logits after. */
+/* JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after it. */
 void output_shape(const dkvb_model_info *info, bool whitened);
 
 #endif

@@ -1,4 +1,4 @@
-/* Man pages and completions for shells, from the tables of options that --help prints. */
+/* Man pages and shell completions, from the tables of options that --help prints. */
 #ifndef DKVB_TOOL_PAGES_H
 #define DKVB_TOOL_PAGES_H
 
@@ -9,20 +9,20 @@
 
 struct pages_command {
     const char *name;
-    tool_command *run; /* prints its table when called with --help */
+    tool_command *run; /* runs the command; with --help it prints its table */
     const char *summary;
 };
 
-/* The man page of all commands together, dkvb(1). */
+/* Prints the man page of all commands together, dkvb(1). */
 int pages_man(const struct pages_command *commands, size_t count);
 
-/* The man page of one command, such as dkvb-train(1). */
+/* Prints the man page of one command, such as dkvb-train(1). */
 int pages_man_of(const struct pages_command *command);
 
-/* A completion script for "bash", "zsh" or "fish". False: another word. */
+/* Prints a completion script for "bash", "zsh" or "fish". The result is false for any other word. */
 bool pages_completion(const char *shell, const struct pages_command *commands, size_t count, int *code);
 
-/* Call `command` with --help. Returns its exit code. */
+/* Calls `command` with --help. Returns its exit code. */
 int pages_ask(const struct pages_command *command);
 
 #endif

@@ -15,7 +15,7 @@
 #include "io/progress.h"
 #include "tool.h"
 
-enum { LOCK_TRIES = 250 }; /* looks at a file that another one replaces again and again */
+enum { LOCK_TRIES = 250 }; /* attempts to lock a file that another process replaces again and again */
 
 static int fail_errno(const char *path, const char *what)
 {
@@ -30,7 +30,7 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* The folder that a file is in and its name there; `folder` is to be free()d. NULL if out of memory. */
+/* Splits a path into the folder, which the caller frees, and the name in it. NULL: memory ran out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
@@ -51,8 +51,8 @@ static bool same_inode(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* By device and inode, so that links and other spellings of a path do not hide it. Files that are not there yet are the
- * same if they are to have one name in one folder. */
+/* Compares files by device and inode, so that links and other spellings of a path do not hide that two are the same.
+ * Files that do not exist yet are the same if they will have one name in one folder. */
 static int same_file(const char *a, const char *b, bool *same)
 {
     const char *name_a, *name_b;
@@ -90,7 +90,7 @@ static int refuse_same(const struct args_command *command, const struct path *ou
     return code;
 }
 
-/* A file is written beside the old one first, so it is the folder that must be writable. */
+/* Checks the folder of an output. The new file is written beside the old one first, so the folder must be writable. */
 static int check_folder(const char *path)
 {
     const char *name;
@@ -110,7 +110,8 @@ static int check_folder(const char *path)
     return code;
 }
 
-/* What saving would say in the end. A link is followed: the file it names is replaced, the link stays. */
+/* Checks what saving would find only at the end. A link is followed: the file that it names is replaced, the link
+ * stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
@@ -149,7 +150,7 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
     return code;
 }
 
-/* Ask again and again instead of sleeping in flock(), which a signal would not end for good. */
+/* Asks for the lock again and again. The process does not sleep in flock(), as a signal would not end that reliably. */
 static int wait_for_lock(int fd, const char *path, bool *waiting)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -169,15 +170,15 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* The lock is on the file, which saving replaces: a command that gets the lock of a file that is gone asks for the new
- * one's. Tries are counted, since some network file systems number a file anew at each look. */
+/* Locks a file. Saving replaces the file, so a command that gets the lock of a replaced file asks for that of the new
+ * one. Attempts are counted, since some network file systems number a file anew at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     bool waiting = false;
 
     for (int tries = 0;; tries++) {
-        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code; /* some network file systems lock no other */
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code; /* other locks fail on some network systems */
         struct stat opened, now;
         bool gone;
 
@@ -192,7 +193,7 @@ static int lock_file(const char *path)
         if ((gone && errno != ENOENT) || fstat(fd, &opened) != 0)
             return fail_errno(path, "cannot be examined");
         if (!gone && same_inode(&opened, &now))
-            return EXIT_SUCCESS; /* the file stays open: the system gives the lock back when the process ends */
+            return EXIT_SUCCESS; /* the file stays open: the system releases the lock when the process ends */
         close(fd);
         if (progress_interrupted())
             return tool_interrupted();
@@ -208,7 +209,8 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 {
     int code = paths_check(command, inputs, outputs);
 
-    /* Always in the order in which a command lists them, models first: two commands never wait for each other. */
+    /* Locks are taken in the order in which a command lists its outputs, models first, so that no two commands wait for
+     * each other. */
     for (; code == EXIT_SUCCESS && outputs->name; outputs++)
         if (outputs->path)
             code = lock_file(outputs->path);
@@ -221,10 +223,10 @@ void paths_keep_private(const char *path)
     mode_t group, others, closed = 0;
 
     if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
-        return; /* a pipe has a mode of its own; a failure is told when the file is opened */
+        return; /* a pipe has a mode of its own; opening the file reports a failure */
     others = st.st_mode & 7;
-    /* New files belong to the group of the process, and have no access control list, which the bits of the group would
-     * stand for. */
+    /* New files belong to the group of the process and have no access control list. If the input has such a list, its
+     * group bits describe the list, not the group. */
     group = st.st_gid == getegid() && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
                                                                                               : others;
     if (!(group & 2))

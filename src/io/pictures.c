@@ -17,8 +17,8 @@ const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_RESNET50 - 1] = "resnet50",
                                          NULL};
 
-enum { FORMAT_CIFAR = 5 };                        /* of either number of classes */
-static const size_t MOST_BYTES = (size_t)1 << 31; /* of a picture or a list that is read as a whole */
+enum { FORMAT_CIFAR = 5 };                        /* stands for both numbers of classes */
+static const size_t MOST_BYTES = (size_t)1 << 31; /* limit of a picture or a list that is read whole, bytes */
 
 const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "cifar100", "cifar", "idx", "npy", NULL};
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
@@ -75,7 +75,7 @@ int pictures_check_rows(const struct args_command *command, const struct args *v
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
-/* All bytes of a file, "-": of standard input, and a zero byte behind them; *bytes is to be free()d. */
+/* Reads all bytes of a file, or of standard input for "-", and adds a zero byte. The caller frees *bytes. */
 static int read_all(const char *path, uint8_t **bytes, size_t *size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -108,8 +108,8 @@ static int read_all(const char *path, uint8_t **bytes, size_t *size)
     return code;
 }
 
-/* Paths of a list, one a line; or ended by zero bytes, as `find -print0` writes them, if there is a zero byte. Both
- * *text, which the paths lie in, and *paths are to be free()d. */
+/* Reads the paths of a list, one a line. If the list has a zero byte, its paths end with zero bytes, as `find -print0`
+ * writes them. The caller frees both *text, which holds the paths, and *paths. */
 static int read_list(const char *from, uint8_t **text, dkvb_image_source **paths, size_t *count)
 {
     size_t size = 0, most = 1;
@@ -194,8 +194,9 @@ static int open_set(struct pictures *p)
     return EXIT_SUCCESS;
 }
 
-/* Open the encoder of `kind` that makes rows of `columns` columns, 0: any, and is the one that is remembered by `path`,
- * if that is not NULL. Only a guess that nothing confirms is told of: neither a config nor a model that remembers. */
+/* Opens the encoder of `kind` that makes rows of `columns` columns (0: any), and that `path` remembers, unless
+ * `remembered` is NULL. A guess is reported only if nothing confirms it, neither a config nor a model that remembers
+ * its encoder. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
@@ -214,7 +215,7 @@ static int open_encoder(struct pictures *p, uint32_t kind, const char *remembere
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read */
+        code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read by now */
     if (code == EXIT_SUCCESS && p->encoder_info.guessed && !remembered)
         tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
                   " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
@@ -283,7 +284,7 @@ int pictures_encoded(const struct pictures *p, dkvb_status status)
     code = tool_check(status);
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_imageset_get_info(p->set, &info));
-    /* a picture that a camera noted as turned is otherwise read sideways without a word */
+    /* Pictures that a camera noted as turned would be read sideways silently, so they are reported. */
     if (code == EXIT_SUCCESS && info.turned > p->info.turned && !p->encoder_info.upright)
         tool_note("%s: %" PRIu64
                   " pictures have an EXIF orientation that is not applied; --exif-orientation turns them",
@@ -356,7 +357,7 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     ids->n = n;
 }
 
-/* Append a name with a backslash and each control character as \xHH. */
+/* Appends a name, with a backslash and each control character as \xHH. */
 static int add_escaped(struct names *names, const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;
@@ -452,13 +453,13 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     }
     if (!any)
         input_names_free(out);
-    /* whether a model would take the names is better known before it is trained */
+    /* The names are checked before training, as the model would refuse them only afterwards. */
     if (code || dkvb_model_set_class_names(NULL, (const char *const *)out->line, out->count, &which) == DKVB_OK)
         return code;
     return tool_fail("%s: class '%s': %s", out->path, which < out->count ? out->line[which] : "", dkvb_last_error());
 }
 
-/* names: of the set's classes. */
+/* Matches classes by name. names: those of the set's classes. */
 static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, const char *path,
                        struct names *more, int32_t *as)
 {

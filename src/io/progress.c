@@ -15,24 +15,24 @@
 
 enum { BAR_WIDTH = 40, LINE_EACH = 60 /* seconds */ };
 
-static const double FIRST_DRAW = 0.5; /* seconds without a bar before one is drawn: short work shows none */
+static const double FIRST_DRAW = 0.5; /* seconds of work before a bar is drawn: short work shows none */
 static const double REDRAW = 0.1;
 
-static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal is meant to kill */
+static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal ends the process */
 
-static atomic_uint interrupted; /* 0, or when the first signal came: millisecond(), made odd */
+static atomic_uint interrupted; /* 0, or the time of the first signal: millisecond(), made odd */
 
 static struct {
-    const char *label; /* NULL: no work is under way */
-    bool terminal;     /* stderr is one: a bar is drawn; else a line is printed now and then */
+    const char *label; /* NULL: no work is running */
+    bool terminal;     /* stderr is a terminal, and a bar is drawn; otherwise a line is printed now and then */
     double from, to;
     double next_draw, last_draw;
-    int drawn; /* characters on the terminal */
+    int drawn; /* number of characters on the terminal */
 } bar;
 
-static double began, line_each, next_line; /* of the command; seconds between lines; when the next one is due */
+static double began, line_each, next_line; /* start of the command; seconds between lines; time of the next line */
 
-/* Of a clock that wraps round, for differences. Async-signal-safe. */
+/* Milliseconds of a clock that wraps around, for differences. Async-signal-safe. */
 static unsigned millisecond(void)
 {
     struct timespec now;
@@ -41,8 +41,8 @@ static unsigned millisecond(void)
     return (unsigned)now.tv_sec * 1000 + (unsigned)(now.tv_nsec / 1000000);
 }
 
-/* Remove what is half written, then die of the signal as if it had not been caught. It is blocked until the handler
- * returns: a fault in the program then has its own place in a core file. */
+/* Removes half-written files, then ends the process by the signal as if it had not been caught. The signal is blocked
+ * until the handler returns, so a core file shows the place of the fault in the program. */
 static void end_by(int number)
 {
     dkvb_file_remove_temporaries();
@@ -50,19 +50,19 @@ static void end_by(int number)
     raise(number);
 }
 
-/* The same after a second signal, which is told. */
+/* Ends the process in the same way after a second signal, with a message. */
 static void die_of(int number)
 {
     static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
-    size_t skip = bar.drawn == 0; /* without a bar the line is free */
+    size_t skip = bar.drawn == 0; /* without a bar the line is empty already */
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
     (void)ignored;
     end_by(number);
 }
 
-/* Ctrl-C is often pressed twice, and some programs pass on a signal that the terminal has sent already: what comes soon
- * after the first is the same wish. */
+/* Notes a signal. Ctrl-C is often pressed twice, and some programs pass on a signal that the terminal has sent already.
+ * A signal soon after the first therefore counts as the same request. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -73,8 +73,8 @@ static void raise_flag(int number)
     errno = error;
 }
 
-/* A signal that is ignored by the parent (nohup, background jobs) or has a handler already (of a sanitizer, a profiler)
- * stays so. */
+/* Catches a signal, unless the parent ignores it (nohup, background jobs) or it has a handler already (a sanitizer's, a
+ * profiler's). */
 static void catch_signal(int number, void (*handler)(int))
 {
     struct sigaction action, old;
@@ -91,21 +91,21 @@ static void catch_signal(int number, void (*handler)(int))
 
 void progress_catch_signals(void)
 {
-    /* These end no process: they are ignored by default, stop it, or let it go on. */
+    /* Signals that end no process: they are ignored by default, stop the process, or continue it. */
     static const int others[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGSTOP, SIGKILL};
     enum { OTHERS = sizeof others / sizeof *others };
 
     catch_signal(SIGINT, raise_flag);
     catch_signal(SIGTERM, raise_flag);
-    catch_signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, told like any other, */
-    catch_signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and is reported like any failure, */
+    catch_signal(SIGXFSZ, SIG_IGN); /* as is writing to a file that must not grow */
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool ends = true;
 
         for (int i = 0; i < OTHERS; i++)
             ends = ends && number != others[i];
         if (ends)
-            catch_signal(number, end_by); /* a signal that is caught or ignored by now stays so */
+            catch_signal(number, end_by); /* a signal that is already caught or ignored stays so */
     }
 }
 
@@ -147,7 +147,7 @@ static void draw(double share)
     fflush(stderr);
 }
 
-/* For logs, where a bar would be drawn over and over again. */
+/* Prints a line for logs, where a bar would be drawn over and over again. */
 static void print_line(double share, double now)
 {
     fprintf(stderr, "dkvb: %s: %d %% done, %.0f seconds after the command began\n", bar.label, (int)(share * 100),
@@ -167,7 +167,7 @@ static int step(void *user, uint64_t done, uint64_t total)
         return 0;
     bar.next_draw = now + REDRAW;
     bar.last_draw = now;
-    fflush(stdout); /* readers of a pipe or a log see what is done; a failure is told at the end */
+    fflush(stdout); /* readers of a pipe or a log see finished work at once; a failure is reported at the end */
     share = bar.from + (bar.to - bar.from) * (share < 1 ? share : 1);
     if (bar.terminal)
         draw(share);
@@ -202,7 +202,7 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     bar.to = 1;
     if (bar.last_draw == 0)
         bar.last_draw = progress_clock();
-    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short works one after another are long together */
+    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short pieces of work in a row take long together */
     bar.label = label;
     bar.terminal = isatty(STDERR_FILENO);
     fflush(stdout);

@@ -1,5 +1,5 @@
-/* Long work: its bar on the terminal, its clock, and the wish to stop it. There is one terminal and one set of signals,
- * so there is one bar and one flag. */
+/* Progress of long work: its bar on the terminal, its clock, and requests to stop it. There is one terminal and one set
+ * of signals, so there is one bar and one flag. */
 #ifndef DKVB_TOOL_PROGRESS_H
 #define DKVB_TOOL_PROGRESS_H
 
@@ -8,38 +8,39 @@
 
 #include <dkvb/dkvb.h>
 
-/* From here SIGINT and SIGTERM only raise a flag; one that comes a second after the first or later ends the process,
- * and a line on stderr says so. SIGPIPE and SIGXFSZ are ignored: the write fails. Every other signal that ends the
- * process removes what is half written first. Call before there are threads. */
+/* Catches signals. From here on, SIGINT and SIGTERM only set a flag; one that comes a second or more after the first
+ * ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are ignored, so the write fails. Every other signal that
+ * ends the process removes half-written files first. The function must be called before there are threads. */
 void progress_catch_signals(void);
 
-/* Whether one of them came. */
+/* True if SIGINT or SIGTERM came. */
 bool progress_interrupted(void);
 
-/* Begin the clock of lines that long work prints without a terminal: one a minute, or as DKVB_PROGRESS says. 0, or the
- * failure to understand it said on stderr. */
+/* Starts the clock of the lines that long work prints without a terminal: one a minute, or as DKVB_PROGRESS says.
+ * Returns 0, or the exit code after an error message about DKVB_PROGRESS. */
 int progress_begin(void);
 
-/* Begin a bar, and give the run options that move it and that cancel when a signal came. `label` must outlive it. */
+/* Begins a bar, and returns run options that move it and that cancel the work after a signal. `label` must outlive the
+ * bar. */
 dkvb_run_options progress_start(const char *label, uint32_t threads);
 
-/* The next call is this part of the whole, 0 <= from <= to <= 1. */
+/* Tells which part of the whole the next call is, 0 <= from <= to <= 1. */
 void progress_span(double from, double to);
 
-/* Take the bar off the terminal, until it moves again. */
+/* Takes the bar off the terminal until it moves again. */
 void progress_hide(void);
 
-/* End the bar. No-op if there is none. */
+/* Ends the bar. Without a bar it does nothing. */
 void progress_stop(void);
 
 /* Seconds of a clock that only goes forward. */
 double progress_clock(void);
 
-/* Note that a file of rows, codes, a mask or a model was read or written from `began`, a time of progress_clock(),
+/* Notes that a file of rows, codes, a mask or a model was read or written from `began`, a time of progress_clock(),
  * until now. */
 void progress_add_file(double since);
 
-/* Seconds that were noted so: the disk's part in the time of a command. */
+/* Seconds that were noted in this way: the disk's part in the time of a command. */
 double progress_file_seconds(void);
 
 #endif

@@ -24,8 +24,8 @@ static struct {
     const char *(*error)(void);
 } library;
 
-/* A function of the library into `at`, the address of a pointer to it: C has no way from one kind of pointer to the
- * other but through its bytes. */
+/* Stores a function of the library at `at`, the address of a pointer to it. C has no conversion from an object pointer
+ * to a function pointer, so the bytes are copied. */
 static bool find(void *handle, const char *name, void *at)
 {
     void *found = dlsym(handle, name);
@@ -47,7 +47,7 @@ int reference_load(void)
         !find(handle, "dkvb_reference_error", &library.error))
         return tool_fail("--reference: " SONAME
                          " is not of this version: install libdkvb and libdkvb-reference together");
-    return EXIT_SUCCESS; /* loaded until the process ends */
+    return EXIT_SUCCESS; /* the library stays loaded until the process ends */
 }
 
 static dkvb_reference_rows rows_of(const struct features *x, const struct labels *y, uint32_t classes)
@@ -119,14 +119,14 @@ static void json_line(const dkvb_reference_line *line)
     json_open(NULL, '{');
     json_text("head", line->head);
     json_text("rows", fitted ? line->rows : NULL);
-    json_real("accuracy", line->accuracy);
-    json_real("forgotten", line->forgotten);
-    json_real("others", line->others);
-    json_real("auc", line->auc);
+    json_number("accuracy", line->accuracy);
+    json_number("forgotten", line->forgotten);
+    json_number("others", line->others);
+    json_number("auc", line->auc);
     json_count_if("fitted", fitted, line->fitted);
-    json_real("penalty", fitted ? line->penalty : NAN);
-    json_real("choosing", fitted ? line->choosing : NAN);
-    json_real("seconds", fitted ? line->seconds : NAN);
+    json_number("penalty", fitted ? line->penalty : NAN);
+    json_number("choosing", fitted ? line->choosing : NAN);
+    json_number("seconds", fitted ? line->seconds : NAN);
     json_count_if("iterations", fitted, line->iterations);
     json_bool("converged", line->converged);
     json_close('}');
@@ -135,7 +135,7 @@ static void json_line(const dkvb_reference_line *line)
 void reference_json(const dkvb_reference_report *report)
 {
     if (!report) {
-        json_null("reference");
+        json_unknown("reference");
         return;
     }
     json_open("reference", '{');

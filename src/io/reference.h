@@ -1,5 +1,5 @@
-/* Linear heads beside a model, by libdkvb-reference. It is loaded when it is asked for, so that the tool itself needs
- * no BLAS. */
+/* Linear heads beside a model, computed by libdkvb-reference. That library is loaded only if a command asks for it, so
+ * that the tool itself needs no BLAS. */
 #ifndef DKVB_TOOL_REFERENCE_H
 #define DKVB_TOOL_REFERENCE_H
 
@@ -10,22 +10,22 @@
 
 #include "io/input.h"
 
-/* Load the library: before any work, so that nobody waits for an hour to learn that it is missing. */
+/* Loads the library. Commands call it before any work, so that a missing library is reported at once. */
 int reference_load(void);
 
-/* What is compared. */
+/* Rows and models of a comparison. */
 struct reference_rows {
-    const dkvb_model *model; /* its answers to the test rows are laid beside */
+    const dkvb_model *model; /* a model whose answers to the test rows are compared as well */
     const struct features *x, *test_x;
     const struct labels *y, *test_y;
-    const dkvb_audit_request *request; /* who was forgotten, or NULL */
+    const dkvb_audit_request *request; /* request that names the forgotten rows, or NULL */
 };
 
-/* Compare, after reference_load(). `report` is for reference_free(), which takes NULL too. */
+/* Compares, after reference_load(). `report` is released by reference_free(), which accepts NULL too. */
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *rows, uint32_t threads);
 void reference_free(dkvb_reference_report *report);
 
-/* The member "reference", null of NULL; and a table. */
+/* Writes the member "reference", null if the report is NULL; the second function prints a table. */
 void reference_json(const dkvb_reference_report *report);
 void reference_print(const dkvb_reference_report *report);
 

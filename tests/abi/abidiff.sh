@@ -1,13 +1,15 @@
 #!/bin/sh
-# The library has the ABI that is stored in tests/abi/libdkvb.abi, made by abidw of libabigail. Functions may be added;
-# any other difference must be stored anew, and docs/abi.md says which ones may be.
+# The library must have the ABI that is stored in tests/abi/libdkvb.abi, made by abidw of libabigail. Functions may be
+# added. Any other difference must be stored anew, and docs/abi.md says which differences are allowed.
 #
-#   abidiff.sh SOURCE_DIR BUILD_DIR WORK_DIR [--write]     --write: describe the ABI anew
+#   abidiff.sh SOURCE_DIR BUILD_DIR WORK_DIR [--write]     --write: store the present ABI
 set -eu
 
-source=$1
-build=$2
-work=$3
+# Paths are absolute, since a compiler notes absolute paths, and they are left out of the stored description below.
+source=$(cd "$1" && pwd)
+build=$(cd "$2" && pwd)
+mkdir -p "$3"
+work=$(cd "$3" && pwd)
 stored=$source/tests/abi/libdkvb.abi
 
 skip() {
@@ -17,8 +19,8 @@ skip() {
 { command -v abidiff && command -v abidw; } >/dev/null || skip "abidiff is not installed (Debian: abigail-tools)"
 [ "$(uname -m)" = x86_64 ] || skip "the stored description is of x86-64"
 
-# Types are read from debugging information, so the library is built with it, and as fast as a compiler can.
-# Names of folders on this machine are left out.
+# Types are read from debugging information, so the library is built with it, without optimization to save time. Names
+# of folders on this machine are left out.
 mkdir -p "$work"
 cc=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER="$cc" \
@@ -26,14 +28,20 @@ cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER="
   -DBUILD_TESTING=OFF -DDKVB_TOOL=OFF -DDKVB_EXAMPLES=OFF -DDKVB_REFERENCE=OFF >"$work/configure.log"
 cmake --build "$work/build" --target dkvb -j 2 >"$work/build.log"
 
-# Both sides are described in the same way. abidiff itself gets no --headers-dir: 2.2 then takes changed members of public
-# structs for private ones, and finds nothing.
+# Both sides are described in the same way. abidiff itself gets no --headers-dir: version 2.2 would then take changed
+# members of public structs for private ones, and find nothing.
 now=$work/libdkvb.abi
 abidw --headers-dir "$source/include/dkvb" --drop-private-types --no-corpus-path --no-show-locs --no-comp-dir-path \
   --no-parameter-names --exported-interfaces-only --type-id-style hash --out-file "$now" "$work/build/lib/libdkvb.so"
 [ "${4:-}" != --write ] || cp "$now" "$stored"
 
-# A status with 8 is an incompatible change, 4 alone is one that abidiff cannot judge, such as a member of a struct.
+if grep -n "path='/" "$stored"; then
+  echo "$stored: the lines above hold paths of one machine, paths must begin with dkvb/: store it anew with --write"
+  exit 1
+fi
+
+# A status with 8 is an incompatible change. A status of 4 alone is a change that abidiff cannot judge, such as a member
+# of a struct.
 status=0
 abidiff --no-show-locs --no-added-syms "$stored" "$now" >"$work/abidiff.txt" || status=$?
 if [ "$status" != 0 ]; then

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Install a built tree, then build and run small programs against it in each of the ways a user has: find_package from C,
-# from C++ and from both, add_subdirectory, pkg-config with the shared and with the static library, Meson, plain cc.
+# Installs a built tree, then builds and runs small programs against it in each of the ways that users have:
+# find_package from C, from C++ and from both, add_subdirectory, pkg-config with the shared and with the static library,
+# Meson, plain cc.
 #
 #   consumer.sh SOURCE_DIR BUILD_DIR WORK_DIR
 set -eu
@@ -68,7 +69,7 @@ pc() { # the file finds its prefix from where it lies
 cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/prefix"
 cmake_consumer find_package_c -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=C
 cmake_consumer find_package_cxx -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=CXX
-# One variable makes the same target the static library: the program runs where the shared one is not.
+# One variable turns the same target into the static library: the program runs without the shared one.
 cmake_consumer static_package -DCMAKE_PREFIX_PATH="$work/prefix" -Ddkvb_STATIC=ON
 if readelf -d "$work/static_package/consumer_c" | grep NEEDED | grep -q 'libdkvb\.so'; then
   echo "dkvb_STATIC=ON links the shared library"
@@ -77,7 +78,7 @@ fi
 cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)" \
   -DDKVB_REFERENCE="$(cached DKVB_REFERENCE)"
 
-# Flags are words: they are meant to be split.
+# The flags are several words, which the shell must split.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
@@ -95,7 +96,7 @@ else
   echo "Meson: not installed, not tried"
 fi
 
-# A tree that was moved after it was installed still works.
+# A tree that is moved after its installation still works.
 mv "$work/prefix" "$work/moved"
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(PKG_CONFIG_PATH=$(echo "$libdir" | sed "s,$work/prefix,$work/moved,")/pkgconfig \
@@ -103,12 +104,13 @@ mv "$work/prefix" "$work/moved"
 mv "$work/moved" "$work/prefix"
 echo "pkg-config, moved tree: fine"
 
-# Staged into a folder by DESTDIR, with the prefix that the packages have.
+# The tree is staged into a folder by DESTDIR, with the prefix that the packages have.
 DESTDIR=$work/stage cmake --install "$build" --prefix /usr >"$work/stage.log"
 [ -e "$work/stage/usr/include/dkvb/dkvb.h" ] || { echo "DESTDIR: no header in the stage"; exit 1; }
 echo "DESTDIR: fine"
 
-# Linear heads alone; and the installed tool finds their library from its own place, which libdkvb and it do not need.
+# Linear heads have a library of their own, which libdkvb and the tool do not need. The installed tool finds it from its
+# own place.
 needs_blas() {
   readelf -d "$1" | grep NEEDED | grep -qiE 'blas|lapack|dkvb-reference'
 }
@@ -139,7 +141,7 @@ if is_on DKVB_TOOL; then
   fi
 fi
 
-# The program that the README shows.
+# The program of the README is built.
 # shellcheck disable=SC2016 # these are the marks around it
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
 # shellcheck disable=SC2046
@@ -148,11 +150,11 @@ if "$work/readme" nowhere.npy nowhere.npy model 2>"$work/readme.err"; then exit 
 grep -q "nowhere.npy: cannot open" "$work/readme.err"
 echo "the program of the README: fine"
 
-# With both libraries in one directory -ldkvb means the shared one: name the other.
+# With both libraries in one directory, -ldkvb means the shared one, so the static one is named.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
 env -u LD_LIBRARY_PATH "$work/static"
-# The whole program static, by one flag, where the compiler's OpenMP library exists as a static one (Debian has none for
+# One flag makes the whole program static, if the compiler's OpenMP library exists as a static one (Debian has none for
 # clang).
 # shellcheck disable=SC2046
 if ! links_statically; then
@@ -166,7 +168,8 @@ else
 fi
 echo "pkg-config, static: fine"
 
-# Without the shared library, plain --libs brings all that a program needs. Configured only: the library is there.
+# Without the shared library, plain --libs names everything that a program needs. The variant is only configured, as the
+# library exists already.
 variant() { # name, then arguments for cmake: writes $work/NAME/libdkvb.pc
   name=$1
   shift
@@ -184,7 +187,7 @@ cp "$work/static_only/libdkvb.pc" "$work/alone/lib/pkgconfig"
 env -u LD_LIBRARY_PATH "$work/static_alone"
 echo "pkg-config, static library alone: fine"
 
-# Absolute directories are not put behind the prefix.
+# Absolute directories must not be put behind the prefix.
 variant absolute -DCMAKE_INSTALL_LIBDIR=/somewhere/lib -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
 variant mixed -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
 for name in absolute mixed; do
@@ -199,7 +202,7 @@ for name in absolute mixed; do
 done
 echo "pkg-config, absolute directories: fine"
 
-# What comes with the library, at the usual place, unless the tree was told another.
+# Documentation and other data are at the usual place, unless the tree was configured for another.
 if [ "$(cached CMAKE_INSTALL_DATAROOTDIR)$(cached CMAKE_INSTALL_DOCDIR)" = share ]; then
   for file in doc/dkvb/LICENSE doc/dkvb/README.md doc/dkvb/docs/guide.md; do
     [ -f "$work/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The API reference is complete: Doxygen reads every public header without a warning, so each function has a comment with
-# every parameter and its result, and each struct member has a comment. Every header must take part (@file).
+# The API reference is complete: Doxygen reads every public header without a warning. So each function has a comment
+# with every parameter and its result, each struct member has a comment, and every header takes part (@file).
 # doxygen.sh SOURCE WORK
 set -eu
 source=$1
@@ -18,7 +18,7 @@ for header in "$source"/include/dkvb/*.h; do
   }
 done
 
-# WARN_AS_ERROR = FAIL_ON_WARNINGS lists all warnings, not only the first.
+# FAIL_ON_WARNINGS makes Doxygen list all warnings, not only the first.
 cat "$source/docs/Doxyfile" - >"$work/doxygen/Doxyfile" <<END
 INPUT            = "$source/include/dkvb" "$source/docs/api.md"
 OUTPUT_DIRECTORY = "$work/doxygen"

@@ -8,7 +8,7 @@ def without_comments(source):
     return re.sub(r"/\*.*?\*/|//[^\n]*", " ", source, flags=re.DOTALL)
 
 
-# Headers whose functions are in a library of their own.
+# Headers whose functions are in a library of their own
 REFERENCE = ("reference.h",)
 
 

@@ -17,7 +17,7 @@ from headers_text import Headers
 def exported(library, nm):
     lines = subprocess.run([nm, "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     fields = (line.split() for line in lines.splitlines())
-    # Kind A is the name of the version node itself; a symbol is printed as name@@NODE.
+    # Kind A is the version node itself; a symbol is printed as name@@NODE.
     return {name.split("@")[0] for _address, kind, name in fields if kind != "A"}
 
 
@@ -46,7 +46,7 @@ def ctypes_of(c_type, ffi):
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_part_fn": ffi.PartFn, "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
+        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
         "dkvb_reference": ffi.Reference, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):

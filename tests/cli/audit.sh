@@ -1,5 +1,6 @@
 #!/bin/sh
-# An audit tells a model that only hides a class from one that never saw it, and finds nothing to say of the latter.
+# An audit distinguishes a model that only hides a class from a model that never saw it, and finds nothing in the
+# latter.
 . "$(dirname "$0")/common.sh"
 make_data
 recipe="--epochs 1 --lr 3 --lr-last 0.9 --batch 64" # of the training, which the audit repeats
@@ -26,7 +27,7 @@ check "$dkvb" train --features x.npy --labels retained.npy --init-from m.dkvb $r
     >/dev/null
 cp act.dkvb act.copy
 
-# audit NAME MODEL OPTIONS...: into NAME.json, less the time it took.
+# audit NAME MODEL OPTIONS...: writes NAME.json, without the time that the audit took.
 audit() {
     name=$1
     shift
@@ -46,10 +47,10 @@ claim act.json 'list(d["of"]) == ["model", "before", "column dropped", "replay",
 claim act.json 'd["classes"] == [3] and d["masked_pairs"] == 80 and d["rest_rows"] + d["class_rows"] == 100'
 claim act.json 'd["members"] > 50 and d["others"] == d["class_rows"]'
 claim act.json 'd["of"]["before"]["accuracy_class"]["value"] > 0.9 > 0.1 > d["of"]["model"]["accuracy_class"]["value"]'
-# Who has a mask tells by it what was forgotten; who has none does not.
+# A mask tells its holder what was forgotten; a model without a mask does not.
 claim act.json 'd["of"]["model"]["mask_class"]["verdict"] == "more than retrained"'
 claim act.json 'd["of"]["before"]["mask_class"]["value"] == d["of"]["retrained"]["mask_class"]["value"] == 0.5'
-# A column that is left out answers nothing, and is still there for whoever has the file.
+# A dropped column answers no row, but it is still in the file.
 claim act.json 'd["of"]["column dropped"]["accuracy_class"]["value"] == 0'
 claim act.json 'd["of"]["column dropped"]["constant_class"] == d["of"]["before"]["constant_class"]'
 claim act.json 'all(low <= value <= high for s in d["of"].values() for f in s.values() if f
@@ -58,7 +59,7 @@ claim act.json 'all(abs(f["difference"]["value"] + d["of"]["retrained"][key]["va
                     for s in d["of"].values() for key, f in s.items() if f)'
 claim act.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
                     for f in d["of"]["retrained"].values() if f)'
-# PrivLeak is the difference over the retrained figure; the average gap is the mean of four distances.
+# PrivLeak is the difference divided by the retrained figure; the average gap is the mean of four distances.
 claim act.json 'all(abs(f["privleak"]["value"] - f["difference"]["value"] / d["of"]["retrained"][key]["value"]) < 1e-8
                     and f["privleak"]["low"] <= f["privleak"]["value"] <= f["privleak"]["high"]
                     for s in d["of"].values() for key, f in s.items() if key.startswith("membership"))'
@@ -67,23 +68,24 @@ claim act.json 'all(abs(s["average_gap"]["value"] - sum(abs(s[key]["difference"]
                     for s in d["of"].values())'
 claim act.json 'd["of"]["model"]["average_gap"]["value"] < d["of"]["before"]["average_gap"]["value"]'
 claim act.json 'd["rmia_models"] == 2 and d["members"] + d["retained"] == 400'
-# A dropped column says nothing of training rows and hides nothing for ever.
+# A dropped column answers no training row, and hides nothing for good.
 claim act.json 'd["of"]["column dropped"]["accuracy_forgotten"]["value"] == 0'
 claim act.json 'd["of"]["column dropped"]["prototypes_1_class"] == d["of"]["before"]["prototypes_1_class"]'
 same act.dkvb act.copy
 
-# Who was forgotten stands in the journal, if nobody says it.
+# Without --class and --rows, the journal tells what was forgotten.
 audit journal act.dkvb --before m.dkvb --shadows 8
 same act.json journal.json
 
-# The model that was trained again with the same seed is the reference itself: no figure differs.
+# A model that was trained again with the same seed is the reference itself, so no figure differs.
 audit again again.dkvb --class 3 --shadows 4
 claim again.json 'list(d["of"]) == ["model", "replay", "retrained"] and d["masked_pairs"] == 0'
 claim again.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
                       for key, f in d["of"]["model"].items() if f and not key.startswith("agreement"))'
 claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model"]["agreement_rest"]["value"] == 1'
 
-# KLoM: models of other seeds forget in the same way. By a method and a target it is planned anew where the codes are.
+# KLoM: models of other seeds forget in the same way. A request by method and target is planned anew if the codes are
+# there.
 # shellcheck disable=SC2086 # $recipe is several words
 train_small whole.dkvb $recipe --codes-out whole.codes --hold-out 0.2
 check "$dkvb" forget whole.dkvb --class 3 --codes whole.codes --force -o less.dkvb >/dev/null
@@ -97,7 +99,7 @@ audit pairs act.dkvb --class grey --shadows 0 --rmia 0 --klom 2
 claim pairs.json 'd["models"] == 2 and d["planned"] == 0 and d["of"]["model"]["klom_class"]["value"] >= 0'
 claim act.json 'd["models"] == 0 and d["of"]["model"]["klom_class"] is None'
 
-# The same on any number of threads, and once the mask was made permanent.
+# The results are equal for any number of threads, and after the mask was made permanent.
 audit one act.dkvb --class grey --before m.dkvb --shadows 8 --threads 1
 audit three act.dkvb --class grey --before m.dkvb --shadows 8 --threads 3
 same act.json one.json
@@ -106,7 +108,7 @@ check "$dkvb" purge act.dkvb -o purged.dkvb >/dev/null
 audit purged purged.dkvb --class grey --before m.dkvb --shadows 8
 [ "$(json act.json 'd["of"]')" = "$(json purged.json 'd["of"]')" ] || fail "a purge changed what an audit finds"
 
-# Rows instead of a class: of one class there is a class to get back, of several there is not.
+# Rows in place of a class: if the rows are of one class, that class can be recovered; if they are of several, none can.
 audit grey act.dkvb --rows grey.npy --shadows 0
 claim grey.json 'd["members"] == 40 and d["classes"] == [3] and d["of"]["model"]["relearn_10_class"]'
 claim grey.json 'd["of"]["model"]["membership_lira"] is None and d["of"]["model"]["membership_fitted"]'
@@ -120,7 +122,7 @@ claim mixed.json 'd["of"]["model"]["prototypes_1_class"] is None and d["of"]["mo
 claim mixed.json 'd["of"]["model"]["accuracy_rest"] is None and d["of"]["model"]["mask_class"] is None'
 claim mixed.json 'd["of"]["model"]["membership_lira"] and d["of"]["model"]["mask_members"]'
 
-# As text: a line a figure, with a verdict.
+# Text output has one line for each figure, with a verdict.
 check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features x.npy --labels y.npy \
     --test-features test_x.npy --test-labels test_y.npy >text
 [ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 30 ] || fail "figures are missing: $(cat text)"
@@ -153,7 +155,7 @@ train_small other.dkvb $recipe --seed 5
 # shellcheck disable=SC2086
 refused 1 'other.dkvb: the model before has other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb
 
-# A codes file says how the model was trained and on which rows: what "exact" made is as retrained, bit for bit.
+# A codes file tells how the model was trained and on which rows. A model made by "exact" is as retrained, bit for bit.
 # shellcheck disable=SC2086 # $recipe is several words
 train_small kept.dkvb $recipe --codes-out kept.codes --hold-out 0.2 --epochs 3 --batch 32 --seed 5
 check "$dkvb" forget kept.dkvb --class 3 --codes kept.codes --strength exact --keep-keys -o gone.dkvb --codes-out gone.codes \

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Stored codes spare the search, and nothing else changes: what is masked, and what eval measures.
+# Stored codes make the search unnecessary and change nothing else: neither the masked pairs nor the results of eval.
 . "$(dirname "$0")/common.sh"
 make_data
 codes_of() { # MODEL ROWS OUT
     check "$dkvb" search "$1" --features "$2" -o "$3" >/dev/null
 }
 
-# measure NAME MODEL CODES: eval without codes and with them says the same; NAME.json is the one with them.
+# measure NAME MODEL CODES: eval gives the same results with and without codes; NAME.json is the one with codes.
 measure() {
     check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --json >plain.json
     check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --codes "$3" --json >"$1.json"
@@ -19,7 +19,7 @@ assert plain == coded, (plain, coded)
 END
 }
 
-# hits MODEL CODES: how many (row, codebook) pairs name a masked key, by numpy.
+# hits MODEL CODES: prints the number of (row, codebook) pairs that name a masked key, by numpy.
 hits() {
     rm -rf arrays
     check "$dkvb" export "$1" --dir arrays >/dev/null
@@ -38,7 +38,7 @@ for k in 1 2; do
     measure before m.dkvb test_codes.npy
     claim before.json 'd["searched_again"] == 0'
 
-    # The same mask from rows and from their codes, by both methods, cut out by class or not.
+    # Rows and their codes give the same mask, with both methods, with and without selection by class.
     for how in "activations --pairs 60 --labels y.npy --class 3" "activations --pairs 50" \
         "examples --examples 3 --seed 5 --labels y.npy --class 1,2"; do
         # shellcheck disable=SC2086 # $how is several words
@@ -56,7 +56,8 @@ for k in 1 2; do
         claim forgot.json "d['searched_again'] == $(hits coded.dkvb test_codes.npy) > 0"
     done
 
-    # Codes from between two requests, and codes from before both. The first codes ask for pairs that are masked.
+    # Codes made between two requests are as good as codes made before both. The second request asks, from the first
+    # codes, for pairs that are masked already.
     check "$dkvb" forget m.dkvb -o once.dkvb --method activations --pairs 60 --codes codes.npy >/dev/null
     codes_of once.dkvb test_x.npy once_codes.npy
     refused 1 'all 60 pairs are masked or purged already' "$dkvb" forget once.dkvb -o twice.dkvb --method activations \
@@ -68,7 +69,8 @@ for k in 1 2; do
     measure between twice.dkvb once_codes.npy
     claim between.json "0 < d['searched_again'] < $(json first.json 'd["searched_again"]')"
 
-    # After a purge, and after more training, the codes are as good; after an undo those from before all forgetting are.
+    # Codes stay valid after a purge and after more training. After an undo, codes made before all forgettings are
+    # valid.
     check "$dkvb" purge twice.dkvb -o purged.dkvb >/dev/null
     measure purged purged.dkvb test_codes.npy
     check "$dkvb" train --continue twice.dkvb --features x.npy --labels y.npy -o more.dkvb >/dev/null
@@ -78,7 +80,7 @@ for k in 1 2; do
     measure undone_too twice.dkvb once_codes.npy
 done
 
-# Every pair masked: all rows abstain, with codes and without; and codes that name no key at all are codes.
+# With every pair masked, all rows abstain, with and without codes. Codes that name no key at all are valid codes.
 check "$dkvb" forget m.dkvb -o none.dkvb --method activations --pairs 256 --features x.npy >/dev/null
 for _ in 1 2 3 4 5 6 7 8; do
     "$dkvb" forget none.dkvb --method activations --pairs 256 --features x.npy >/dev/null 2>&1 || break
@@ -95,7 +97,7 @@ check "$dkvb" eval coded.dkvb --features test_x.npy --labels test_y.npy --codes 
 grep -q "^searched again: $(hits coded.dkvb test_codes.npy) of 800 (row, codebook) pairs\$" said.txt ||
     fail "$(cat said.txt)"
 
-# What is no code of this model.
+# Arrays that are not codes of this model are refused.
 "$python" - <<'END'
 import numpy as np
 codes = np.load("test_codes.npy")
@@ -127,7 +129,7 @@ refused 1 'y.npy has 400 labels, test_codes.npy has 100 rows' "$dkvb" forget m.d
     --codes test_codes.npy --labels y.npy --class 1
 refused 1 'empty.npy: no rows' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes empty.npy
 
-# Training from codes gives the values that training from their rows gives; a temperature is fitted to rows only.
+# Training from codes gives the same values as training from their rows. A temperature is fitted only with rows.
 values_of() { # MODEL FOLDER
     check "$dkvb" export "$1" --dir "$2" >/dev/null
 }

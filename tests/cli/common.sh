@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sourced by every test: sh TEST DKVB DIRECTORY. Leaves $dkvb, $python, $here, and an empty working directory.
+# Common part of every test, which is run as: sh TEST DKVB DIRECTORY. It sets $dkvb, $python and $here, and makes an
+# empty working directory.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -15,13 +16,13 @@ fail() {
     exit 1
 }
 
-# check COMMAND...: it must succeed.
+# check COMMAND...: the command must succeed.
 check() {
     "$@" || fail "exit code $?: $*"
 }
 
-# refused CODE TEXT COMMAND...: it must end with CODE, print nothing on stdout, and begin stderr with a line "dkvb: ..."
-# that holds TEXT. A failure (1) or an interrupt says nothing more; wrong use (2) adds the usage.
+# refused CODE TEXT COMMAND...: the command must end with CODE, print nothing on stdout, and begin stderr with a line
+# "dkvb: ..." that contains TEXT. A failure (1) or an interrupt prints nothing more; wrong use (2) adds the usage.
 refused() {
     code=$1 text=$2
     shift 2
@@ -39,23 +40,24 @@ refused() {
     fi
 }
 
-# same FILE FILE: byte for byte.
+# same FILE FILE: both files must be equal byte for byte.
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
 }
 
-# make_data: x.npy float32[400][16] and y.npy, 4 classes; test_x.npy and test_y.npy, 100 more rows.
+# make_data: writes x.npy float32[400][16] and y.npy with 4 classes; test_x.npy and test_y.npy have 100 more rows.
 make_data() {
     check "$python" "$here/make_data.py" .
 }
 
-# A small model: 8 codebooks of 32 keys, 6 wide, one of them selected; one epoch. Later options win.
+# Options of a small model: 8 codebooks of 32 keys, 6 wide, one of them selected; one epoch. Later options replace
+# these.
 small="--codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 1"
 
-# Hides what a forgetting is about; the same one where bytes are compared.
+# The salt that hides the subject of a forgetting. It is fixed, so that bytes can be compared.
 salt=5a17000000000000000000000000000000000000000000000000000000000001
 
-# train_small OUT [OPTIONS]: on make_data's rows.
+# train_small OUT [OPTIONS]: trains on make_data's rows.
 train_small() {
     out=$1
     shift
@@ -63,7 +65,7 @@ train_small() {
     check "$dkvb" train --features x.npy --labels y.npy $small -o "$out" "$@" >/dev/null
 }
 
-# json FILE EXPRESSION: print a Python expression over the object d in FILE.
+# json FILE EXPRESSION: prints a Python expression over the object d in FILE.
 json() {
     "$python" -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Completion offers commands, options of the command at hand, the words that an option takes, files and folders. bash
-# and fish are asked for real where they are there; zsh reads its script and is asked for its syntax.
+# Completion offers commands, options of the command at hand, the words that an option accepts, files and folders. bash
+# and fish are asked directly if they are installed; zsh reads its script and checks its syntax.
 . "$(dirname "$0")/common.sh"
 mkdir bin folder
 ln -s "$dkvb" bin/dkvb
@@ -13,7 +13,7 @@ if command -v bash >/dev/null && bash -c 'type mapfile' >/dev/null 2>&1; then
     tried="$tried bash"
     dkvb help --completion bash >dkvb.bash
     check bash -n dkvb.bash
-    # offered WORDS... LAST: completes the last word, and prints what is offered in one line.
+    # offered WORDS... LAST: completes the last word, and prints the offers in one line.
     cat >ask.bash <<'END'
 source ./dkvb.bash
 COMP_WORDS=("$@")
@@ -78,7 +78,8 @@ if command -v zsh >/dev/null; then
     tried="$tried zsh"
     dkvb help --completion zsh >_dkvb
     check zsh -n _dkvb
-    # Asked without a terminal: _arguments gets one line for each option, _describe one for each command.
+    # The zsh functions are called without a terminal: _arguments gets one line for each option, _describe one for each
+    # command.
     cat >ask.zsh <<'END'
 _arguments() { print -l -- $@ }
 _describe() { print -l -- $commands }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Training goes on: more rows, more classes, shared keys, and what a mask forbids stays forbidden.
+# Training continues with more rows, more classes or shared keys, and masked pairs stay masked.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -11,7 +11,8 @@ np.save("ignored_y.npy", np.where(y < 2, -1, y).astype(np.int64))
 np.save("half_x.npy", x[:20].astype(np.float16))
 END
 
-# Two classes first, on keys from other rows; then all four. The first half is left unchanged.
+# The first training has two classes, on keys from other rows; the second one adds three names and ignores the old
+# classes. The first model file is not changed.
 check "$dkvb" train --features two_x.npy --labels two_y.npy --key-features x.npy --codebooks 8 --keys 32 --key-dim 6 \
     -o two.dkvb --json >two.json
 claim two.json 'd["classes"] == 2'
@@ -27,7 +28,7 @@ check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --epoch
 check "$dkvb" eval four.dkvb --features test_x.npy --labels test_y.npy --json >eval.json
 claim eval.json 'd["accuracy"] > 0.9 and d["per_class"][4] is None'
 
-# Training under a mask never teaches masked pairs, so undo afterwards shows the old values of those pairs.
+# Training under a mask never teaches masked pairs, so a later undo shows the old values of those pairs.
 check "$dkvb" forget four.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class d >/dev/null
 check "$dkvb" export four.dkvb --dir before >/dev/null
 check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --relearn >/dev/null
@@ -40,21 +41,23 @@ assert mask.any() and (np.load("after/mask.npy") == mask).all()
 assert (before[mask] == after[mask]).all() and (before[~mask] != after[~mask]).any()
 END
 
-# Shared keys: the same codebooks, so masks go from one to the other; values of its own, no mask.
+# Shared keys mean the same codebooks, so masks can be used on both models. The new model has values of its own and no
+# mask.
 check "$dkvb" train --features x.npy --labels y.npy --init-from four.dkvb --top-k 2 -o shared.dkvb --json >shared.json
 claim shared.json 'd["classes"] == 4 and d["top_k"] == 2 and d["keys"] == 32'
 check "$dkvb" mask export four.dkvb -o four.mask >/dev/null
 check "$dkvb" forget shared.dkvb --mask four.mask --json >forget.json
 claim forget.json 'd["pairs_masked"] == d["pairs_requested"] > 0'
 
-# Few rows: fewer keys than rows, and it says so. float16 is fine.
+# With few rows there are fewer keys than rows, and the output says so. Rows may be float16.
 refused 1 "half_x.npy" "$dkvb" train --features half_x.npy --labels half_x.npy -o few.dkvb --json
 "$python" -c 'import numpy as np; np.save("half_y.npy", np.arange(20) % 3)'
 check "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --key-dim 3 -o few.dkvb >few.txt
 grep -q '^model  *4 codebooks of [0-9]* keys, 3 wide, .*, because 20 rows$' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
 refused 1 '20' "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --keys 21 -o few.dkvb --json
 
-# What was tuned, whitened and calibrated is still so afterwards, and is told; what cannot be fitted again is said.
+# A tuned, whitened and calibrated model stays so, and the output says it. Properties that cannot be fitted again are
+# named.
 check "$dkvb" train --features x.npy --labels y.npy --trials 2 --whiten always --codebooks 8 -o tuned.dkvb --json >tuned.json
 check "$dkvb" inspect tuned.dkvb --json >inspect.json
 claim inspect.json 'd["trials"] == 2'
@@ -70,7 +73,7 @@ claim inspect.json 'd["trials"] == 2'
 check "$dkvb" train --continue tuned.dkvb --features many_x.npy --labels many_y.npy -o again.dkvb --json >again.json
 claim again.json 'd["whitened"] and not d["temperature_kept"] and d["temperature_rows"] >= 50'
 
-# Counts are made of the search that trained, and are those of a codes file.
+# Counts come from the search of the training, and equal those of a codes file.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keep-counts -o counts.dkvb >/dev/null
 check "$dkvb" inspect counts.dkvb >/dev/null
 check "$dkvb" forget counts.dkvb --class 1 --method contrast --pairs 5 --json >forget.json

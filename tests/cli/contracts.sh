@@ -1,5 +1,5 @@
 #!/bin/sh
-# A refusal of the system is a failure (1), never wrong use (2); it ends the command at once and leaves nothing behind.
+# A refusal by the system is a failure (1), never wrong use (2). It ends the command at once, and leaves nothing behind.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --codes-out m.codes
@@ -8,7 +8,7 @@ cp m.dkvb kept.dkvb
 "$python" -c 'import numpy as np; np.save("images.npy", np.zeros((9, 4, 4), "u1"))'
 encode="$dkvb encode --encoder pixels --input images.npy"
 
-# Rows on their way go into no file that somebody else put there.
+# Part files are never written into a file that somebody else put there.
 mkdir other
 ln -s "$PWD/other/taken" z.npy.part
 # shellcheck disable=SC2086 # words, as below
@@ -34,7 +34,7 @@ ln -s "$PWD/other/taken" z.npy.part
 }
 [ ! -s other/taken ] || fail "rows are in another file"
 
-# Long names: text as models and arrays.
+# Long names work for text files, models and arrays.
 long=$(printf '%0240d' 0)
 check $encode -o z.npy --names-out "$long.txt" >/dev/null
 check $encode -o "$long.npy" >/dev/null
@@ -42,7 +42,7 @@ check $encode -o "$long.npy" >/dev/null
 rm "$long.txt" "$long.npy" z.npy
 
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
-# fault "CALL FIRST LAST ERRNO" COMMAND...: run it with these calls failing.
+# fault "CALL FIRST LAST ERRNO" COMMAND...: runs the command with these calls failing.
 fault() {
     which=$1
     shift
@@ -63,7 +63,7 @@ files=$(ls)
 }
 same m.dkvb kept.dkvb
 
-# A lock is not asked for for ever where the file cannot be looked at.
+# A command does not wait for a lock for ever if it cannot look at the file.
 for first in 1 2 3 4 5 6; do
     code=0
     fault "stat $first $ever $eio" timeout -s KILL 60 "$dkvb" purge m.dkvb >/dev/null 2>&1 || code=$?
@@ -71,11 +71,11 @@ for first in 1 2 3 4 5 6; do
 done
 cp kept.dkvb m.dkvb
 
-# OpenMP of LLVM ends the process, or waits for ever, where it gets no memory: nothing that the tool could mend.
+# LLVM's OpenMP ends the process, or waits for ever, if it gets no memory. The tool cannot prevent that.
 ! ldd "$dkvb" | grep -q 'libomp\.' || exit 0
 
-# Each allocation of a command fails once: never wrong use, and nothing is left. On one thread, since OpenMP ends the
-# process when it cannot have its own.
+# Each allocation of a command fails once. The result is never wrong use, and nothing is left. The commands use one
+# thread, since OpenMP ends the process when it gets no memory of its own.
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 each_fails() {

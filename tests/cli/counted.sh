@@ -1,6 +1,6 @@
 #!/bin/sh
-# Nothing vanishes in silence: rows without labels, classes without rows, files that are no pictures, folders that are
-# hardly classes.
+# Nothing is left out silently: the output counts rows without labels, classes without rows, files that are no pictures,
+# and folders that are hardly classes.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -37,7 +37,7 @@ grep -q '^left out: 40 rows without a label' said.txt || fail "$(cat said.txt)"
 check "$dkvb" eval new.dkvb --features x.npy --labels some.npy --json >said.json
 claim said.json 'd["unlabelled"] == 40 and d["n"] == 360'
 
-# One huge number makes all rows alike; a column in another unit does as well.
+# One huge number makes all rows alike, and so does a column in another unit. Both are reported.
 "$python" - <<'END'
 import numpy as np
 x = np.load("x.npy")
@@ -60,7 +60,7 @@ END
     [ ! -s said.txt ] || fail "$(cat said.txt)"
 }
 
-# A class of one or two rows keeps them to learn from, which is said, and so is what that means for forgetting it.
+# A class of one or two rows uses them all for training. The output says so, and what that means for forgetting it.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")
@@ -84,12 +84,12 @@ check "$dkvb" train --features x.npy --labels one_y.npy $small -o one.dkvb --cod
 refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured: give the number' "$dkvb" forget one.dkvb \
     --class 0 --codes one.codes -o no.dkvb
 
-# A model that goes on has its classes already; what would be new must have rows.
+# Continued training knows the model's classes already; new classes must have rows.
 check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o went.dkvb --json >said.json
 claim said.json 'd["classes"] == 8'
 refused 1 'far.npy: 5 of 13 classes have no rows: 4..8' "$dkvb" train --continue new.dkvb --features x.npy --labels far.npy -o no.dkvb --json
 
-# Rows in another range than those that were learned from are answered, but told of.
+# Rows in another range than the training rows are answered, with a note.
 "$python" - <<'END'
 import numpy as np
 u = np.clip(np.load("x.npy") * 20 + 128, 0, 255)
@@ -110,7 +110,8 @@ check "$dkvb" forget all.dkvb --class 0,1,2,3 --codes all.codes --strength exact
 check "$dkvb" predict all.dkvb --features test_x.npy --json >said.json
 claim said.json 'd["abstained"] == d["n"] == 100'
 
-# Files beside pictures by their endings; folders without pictures; parts of a data set; a folder around all.
+# The output counts files beside pictures by their endings, and names folders without pictures, folders that are parts
+# of a data set, and a folder that wraps all classes.
 check "$python" "$here/make_data.py" . pictures
 if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
     claim e.json 'd["ignored"] == 0 and d["ignored_endings"] == {} and d["nested"] == "deeper"'

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Same data, options and seed: same bytes, whatever the threads and the kernels. Another seed: another model.
+# The same data, options and seed give the same bytes, for any number of threads and all kernels. Another seed gives
+# another model.
 . "$(dirname "$0")/common.sh"
 make_data
 for init in means ema sample; do

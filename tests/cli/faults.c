@@ -1,8 +1,9 @@
-/* Loaded before the C library (LD_PRELOAD): calls that a test names fail, or wait until the test has sent a signal.
+/* A library that is loaded before the C library (LD_PRELOAD). Calls that a test names fail, or wait until the test has
+ * sent a signal.
  *
- * FAULT="CALL FIRST LAST HOW": calls number FIRST to LAST of write, fsync, rename, ftruncate, stat, getrandom, fread,
- * fchown or malloc (with calloc and realloc) fail as the errno HOW says; HOW 0 waits for half a minute instead, HOW -1
- * kills the process by SIGKILL before the call, and HOW -2 kills it in the middle of a write, half of whose bytes are
+ * FAULT="CALL FIRST LAST HOW": the calls number FIRST to LAST of write, fsync, rename, ftruncate, stat, getrandom,
+ * fread, fchown or malloc (with calloc and realloc) fail with the errno HOW. HOW 0 waits for half a minute instead. HOW
+ * -1 kills the process by SIGKILL before the call. HOW -2 kills it in the middle of a write, half of whose bytes are
  * written, or after an fsync or a rename. Numbers begin at 1. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,7 +36,7 @@ __attribute__((constructor)) static void read_fault(void)
         call_name[0] = '\0';
 }
 
-/* Whether this call is to fail; errno says how. */
+/* True if this call has to fail; errno is set to the reason. */
 static int faulty(const char *name)
 {
     struct timespec wait = {.tv_sec = 30};
@@ -74,7 +75,7 @@ void *realloc(void *ptr, size_t size)
     return faulty("malloc") ? NULL : __libc_realloc(ptr, size);
 }
 
-/* The function of the C library that one of this file takes the place of. */
+/* The function of the C library that a function of this file replaces. */
 #define REAL(name) __typeof__(name) *real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
 
 ssize_t write(int fd, const void *from, size_t size)
@@ -144,7 +145,7 @@ ssize_t getrandom(void *bytes, size_t size, unsigned flags)
     return faulty("getrandom") ? -1 : real(bytes, size, flags);
 }
 
-/* The stream must know of the failure too, so its file is taken away. */
+/* The stream must know of the failure too, so its file is closed. */
 size_t fread(void *restrict to, size_t size, size_t count, FILE *restrict file)
 {
     REAL(fread);

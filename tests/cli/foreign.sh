@@ -1,5 +1,5 @@
 #!/bin/sh
-# Files of other kinds are named, with what makes of them what the command reads.
+# Files of other kinds are refused by the name of their kind, with a way to convert them to one that the command reads.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb

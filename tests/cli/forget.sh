@@ -1,8 +1,9 @@
 #!/bin/sh
-# Forgetting from what training kept: budgets that are found, the guard, two strengths, and no data at all.
+# Forgetting with a codes file: budgets that are searched for, the guard, two strengths; and forgetting without any
+# data.
 . "$(dirname "$0")/common.sh"
 make_data
-# Keys on other rows than those to be forgotten, so that "exact" can be exact.
+# The keys are placed on other rows than those to be forgotten, so that "exact" leaves no trace in the keys.
 train_small m.dkvb --key-features test_x.npy --codes-out m.codes --hold-out 0.25 --keep-counts
 forget() { # NAME OPTIONS: forget, and keep what is said in NAME.json
     name=$1
@@ -18,7 +19,7 @@ claim dry.json 'd["dry_run"] and d["entry"] is None and len(d["effects"]) == 4'
 claim dry.json 'd["effects"][1]["right_after"] == 0 and sum(e["rows"] for e in d["effects"]) > 60'
 claim dry.json 'all(e["rows"] == 0 or e["low"] < e["high"] for e in d["effects"])'
 
-# The budget is found, said, and enough on the rows held out; one less pair is not.
+# The budget that is found is printed, and it is enough on the held-out rows; one pair less is not.
 forget found --class 1 --codes m.codes --max-retain-drop 1 --max-class-loss 1 -o found.dkvb
 claim found.json 'd["method"] == "values" and d["budget"]["forget_after"] == 0 and d["entry"] == 1'
 claim found.json 'd["pairs_masked"] == d["budget"]["roomy"] > d["budget"]["budget"]'
@@ -40,7 +41,7 @@ claim found.json 'd["effects"][1]["right_before"] > d["effects"][1]["right_after
 [ "$(json journal.json 'd["journal"][0]["effects"]')" = "$(json found.json '[e for e in d["effects"] if e["rows"]]')" ] ||
     fail "the journal has other effects than those that forget measured"
 
-# Limits that cannot be kept: nothing changes, and the nearest is told.
+# If no budget keeps the limits, nothing changes, and the nearest budget is printed.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 2 --keys 3 --key-dim 2 -o few.dkvb --codes-out tight.codes \
     --hold-out 0.4 >/dev/null
 cp few.dkvb few_before.dkvb
@@ -48,7 +49,7 @@ refused 1 'Nearest: ' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --me
     --target 0 --max-retain-drop 0
 same few.dkvb few_before.dkvb
 
-# Requests with numbers commute, and the same pairs are found with no data at all.
+# Requests with given numbers of pairs commute, and the same pairs are found without any data.
 for order in "0 2" "2 0"; do
     cp m.dkvb turns.dkvb
     for class in $order; do
@@ -69,7 +70,7 @@ check "$dkvb" train --features x.npy --labels y.npy --init-from m.dkvb -o plain.
 check "$dkvb" forget plain.dkvb --class 2 --pairs 40 --json >values.json
 claim values.json 'd["method"] == "values" and d["pairs_masked"] == 40'
 
-# Exact, for classes and for rows: but for the journal, the bytes of a model that never saw them.
+# Exact forgetting of classes and of rows gives, except for the journal, the bytes of a model that never saw them.
 sections() { # MODEL or CODES: its sections but those that say what was forgotten
     "$python" - "$1" <<'END'
 import sys
@@ -112,11 +113,11 @@ claim journal.json 'd["journal"][0]["what"] == "replay" and d["journal"][0]["str
 claim journal.json 'd["journal"][0]["classes"] is None and d["journal"][0]["effects"] and d["journal"][0]["rows"] == 5'
 claim journal.json 'd["journal"][0]["keys"] == "kept" and d["journal"][0]["after"] is None and d["journal"][0]["budget"] is None'
 
-# The rows are gone from the codes: who asks again is told so.
+# The rows are no longer in the codes file, and a second request for them says so.
 refused 1 'few.codes and exact.dkvb: row 0 asks for id 7, the codes have no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
     --strength exact
 
-# A masking of the same rows is taken back by an exact request, one of others is not.
+# An exact request takes back a masking of the same rows, but not one of other rows.
 cp m.dkvb both.dkvb
 cp m.codes both.codes
 check "$dkvb" forget both.dkvb --class 0 --codes both.codes --pairs 20 --max-class-loss 1 >/dev/null
@@ -128,7 +129,7 @@ claim journal.json '[e["what"] + " " + e["state"] for e in d["journal"]] == ["fo
 claim journal.json 'd["masked_pairs"] == 20'
 same both.codes few.codes
 
-# Keys that were placed on the rows: they are placed again, or kept knowingly.
+# If the keys were placed on the forgotten rows, they are placed again, or kept on request.
 train_small own.dkvb --codes-out own.codes --hold-out 0.25
 refused 1 'the keys were placed on rows that are to be forgotten too' "$dkvb" forget own.dkvb --rows rows.npy \
     --codes own.codes --strength exact -o x.dkvb --codes-out x.codes
@@ -146,7 +147,7 @@ check "$dkvb" forget own.dkvb --rows rows.npy --codes own.codes --strength exact
 grep -q 'the keys were placed on these rows too, and are as they were' said.txt || fail "$(cat said.txt)"
 cmp -s own.codes x.codes && fail 'the codes kept the rows'
 
-# The guard: rows of class 2 slipped into a request for class 1, and a limit of nothing.
+# The guard refuses rows of class 2 that were slipped into a request for class 1, and a request under a limit of 0.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")
@@ -160,7 +161,7 @@ forget forced --rows mixed.npy --codes m.codes --pairs 60 --force -o x.dkvb
 refused 1 'more than 0.03 for certain is refused' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --method activations --pairs 4
 same few.dkvb few_before.dkvb
 
-# Wrong use.
+# Errors of wrong use.
 refused 2 '--rows needs --codes' "$dkvb" forget m.dkvb --rows rows.npy
 refused 2 '--class or --rows is missing' "$dkvb" forget m.dkvb --codes m.codes
 refused 2 'for rows, --strength exact' "$dkvb" forget m.dkvb --codes m.codes --rows rows.npy
@@ -177,14 +178,15 @@ refused 2 '--hold-out, --depth and --keep need --codes-out' "$dkvb" train --feat
 refused 1 'rows 0 and 2 both have id 4' "$dkvb" forget m.dkvb --rows twice.npy --codes m.codes --pairs 5
 refused 1 'row 1 has a negative id' "$dkvb" forget m.dkvb --rows minus.npy --codes m.codes --pairs 5
 
-# The model was written and the codes were not: the same request again brings them together.
+# The model was written and the codes file was not. The same request brings both to the same state.
 cp m.codes behind.codes
 check "$dkvb" forget exact.dkvb --rows rows.npy --codes behind.codes --strength exact --json >retried.json
 same behind.codes few.codes
 sections exact.dkvb >exact.bytes
 same exact.bytes never.few.bytes
 
-# Codes of another model on the same keys would teach other things; labels that the model has no classes for.
+# Codes of another model on the same keys are refused, as they would teach other labels; so are labels beyond the
+# model's classes.
 "$python" -c 'import numpy as np; y = np.load("y.npy"); np.save("turned.npy", (y + 1) % 4); np.save("more.npy", y + 3)'
 check "$dkvb" train --features x.npy --labels turned.npy --init-from m.dkvb -o turned.dkvb --codes-out turned.codes >/dev/null
 cp m.dkvb mine.dkvb
@@ -194,7 +196,7 @@ refused 1 'the codes are not what the model was trained on' "$dkvb" forget mine.
 check "$dkvb" train --features x.npy --labels more.npy --empty-classes --init-from m.dkvb -o more.dkvb --codes-out more.codes >/dev/null
 refused 1 'the classes of the model are 0 to 3' "$dkvb" forget m.dkvb --class 1 --codes more.codes
 
-# Files that are none, and rows that taught nothing.
+# Files that are not codes files are refused, and so are rows that taught nothing.
 refused 1 'nothere: cannot open' "$dkvb" forget m.dkvb --class 1 --codes nothere
 mkfifo pipe
 refused 1 'pipe: is not a regular file' "$dkvb" forget m.dkvb --class 1 --codes pipe

@@ -1,7 +1,6 @@
 #!/bin/sh
-# The example at the head of each command's help works as it is printed; each command has a man page that holds every
-# option, and that mandoc and groff read without a warning; the exit codes of help are those of src/tool.h and of
-# docs/errors.md.
+# The example at the head of each command's help works as printed. Each command has a man page with every option, which
+# mandoc and groff read without a warning. The exit codes of help are those of src/tool.h and of docs/errors.md.
 . "$(dirname "$0")/common.sh"
 
 commands=$("$dkvb" help | sed -n 's/^  \([a-z]*\)  *.*/\1/p' | grep -vx help)
@@ -9,11 +8,11 @@ for command in $commands; do
     "$dkvb" help "$command" | head -n 1 | grep -q "^example: dkvb $command " || fail "$command: help begins with no example"
 done
 
-# With so few rows threads would only wait for each other.
+# With so few rows, more threads would only wait for each other.
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
-# Examples find rows, a model with its codes, and pictures. The tool is called dkvb here, as examples call it.
+# The examples find rows, a model with its codes, and pictures. The tool is called dkvb here, as in the examples.
 mkdir bin start
 ln -s "$dkvb" bin/dkvb
 PATH=$PWD/bin:$PATH
@@ -37,7 +36,7 @@ except ImportError:
 END
 cd ..
 for command in $commands; do
-    # An emulated processor would take minutes for these three.
+    # These three would take minutes on an emulated processor.
     case $command-$dkvb in audit-*-emulated | sweep-*-emulated | bench-*-emulated) continue ;; esac
     rm -rf work
     cp -r start work
@@ -54,7 +53,7 @@ for command in $commands; do
     cd ..
 done
 
-# Man pages.
+# Checks of the man pages.
 mkdir man
 dkvb help --man >man/dkvb.1
 for command in $commands; do
@@ -82,7 +81,7 @@ for command in commands:
     for default in re.findall(r"\(default [^)]*\)", run(command)):
         assert default in page, (command, default)
 
-# Exit codes: the enum, help, the page of errors and the man page.
+# The enum, help, the page of errors and the man page have the same exit codes.
 text = open(f"{source}/src/tool.h", encoding="utf-8").read()
 codes = {0: "EXIT_SUCCESS", 1: "EXIT_FAILURE"}
 codes.update({int(value): name for name, value in re.findall(r"\b(EXIT_[A-Z]+) = (\d+)", text)})

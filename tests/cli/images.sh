@@ -1,12 +1,12 @@
 #!/bin/sh
-# train, eval, predict and forget take pictures: as their encoded rows, with classes by name, by the encoder that the
+# train, eval, predict and forget read pictures: they use the encoded rows, classes by name, and the encoder that the
 # model remembers.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 numbers() { "$python" -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.array(sys.argv[1:], dtype="u8"))' "$@"; }
 size="--codebooks 16 --keys 20 --key-dim 6 --epochs 1"
 
-# The model is that of the encoded rows, and remembers what made them.
+# The model equals that of the encoded rows, and remembers their encoder.
 check "$dkvb" encode --input train -o x.npy --labels-out y.npy --class-names-out classes.txt >/dev/null
 check "$dkvb" encode --input test -o test_x.npy --labels-out test_y.npy >/dev/null
 mkdir broken
@@ -24,7 +24,7 @@ cp train/down/04.png loose
     check "$dkvb" train --images broken --skip-unreadable $size -o skipped.dkvb --json >train.json 2>/dev/null
     claim train.json 'd["n"] == 36 and d["unreadable"] == 1 and d["classes"] == 2'
 
-    # What a picture is called does not depend on whether another can be read: the first is the one that cannot.
+    # The id of a picture does not depend on whether other pictures can be read. Here the first picture cannot be read.
     check "$dkvb" train --images broken --skip-unreadable $size -o named.dkvb --codes-out named.codes >/dev/null 2>&1
     numbers 0 >rows.npy
     refused 1 'id 0' "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --pairs 5 -o new.dkvb
@@ -45,7 +45,7 @@ check "$dkvb" export m.dkvb --dir m >/dev/null
 check "$dkvb" export f.dkvb --dir f >/dev/null
 diff -r m f || fail "the models differ"
 
-# eval: classes go by name, wherever they are in the order.
+# eval matches classes by name, in any order.
 check "$dkvb" eval m.dkvb --images test --json >eval.json
 check "$dkvb" eval f.dkvb --features test_x.npy --labels test_y.npy --json >same.json
 same eval.json same.json
@@ -65,7 +65,7 @@ refused 1 'does not say which encoder' "$dkvb" eval nameless.dkvb --images test
 refused 2 '--labels is missing' "$dkvb" eval m.dkvb --features test_x.npy
 refused 2 'one of --features and --images' "$dkvb" eval m.dkvb
 
-# predict: pictures by name.
+# predict prints pictures by name.
 check "$dkvb" predict m.dkvb --images test/down >p.out
 [ "$(head -n 1 p.out | tr -s ' ')" = 'picture class probability' ] || fail "$(cat p.out)"
 [ "$(sed 1d p.out | cut -d ' ' -f 1)" = "$(ls test/down)" ] || fail "$(cat p.out)"
@@ -83,7 +83,7 @@ one=test/down/55.png
 refused 1 'm.dkvb: was trained on rows of descriptor:' "$dkvb" predict m.dkvb --images $one --encoder pixels
 refused 2 'one of --features and --images' "$dkvb" predict m.dkvb --images test --features test_x.npy
 
-# A model that goes on knows its classes by name, and learns new ones.
+# Continued training matches classes by name, and adds new ones.
 check "$dkvb" train --continue m.dkvb --epochs 1 --images some -o more.dkvb >/dev/null
 check "$dkvb" inspect more.dkvb --json >more.json
 claim more.json 'd["class_names"] == ["across", "down", "slanted", "unknown"] and d["rows_trained"] == 66'
@@ -99,7 +99,7 @@ refused 1 'encoder descriptor: takes no config, one_y.npy found' "$dkvb" predict
 refused 1 'was trained on rows of descriptor:' "$dkvb" train --continue m.dkvb --images $one --encoder pixels \
     --labels one_y.npy -o new.dkvb
 
-# forget: a folder is a forget set, or what a class is cut out of.
+# forget reads a folder as a forget set, or selects a class from it.
 salted="--salt $salt --method activations --pairs 20 --json"
 # shellcheck disable=SC2086
 {
@@ -113,7 +113,7 @@ salted="--salt $salt --method activations --pairs 20 --json"
     refused 1 'was trained on rows of descriptor:' "$dkvb" forget m.dkvb --images $one --encoder pixels $salted
 }
 
-# Encoders with weights: they are asked for again, and told from others.
+# Encoders with weights must be named again, and are distinguished from others.
 if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip.npy >/dev/null 2>clip.err; then
     # shellcheck disable=SC2086
     check "$dkvb" train --images train --encoder clip --weights clip.safetensors $size -o clip.dkvb >/dev/null

@@ -39,8 +39,8 @@ check "$python" interrupt.py SIGINT "$dkvb" train --features x.npy --labels y.np
     --key-dim 8 --passes 300 --key-batch 64 -o new.dkvb --json
 check "$python" interrupt.py SIGINT "$dkvb" bench forget --codebooks 8 --keys 32 --repeats 10000000 --json
 
-# A second signal soon after the first is the same wish; a later one kills, and says so. Names from a pipe that nobody
-# writes are work that cannot see the flag.
+# A second signal soon after the first counts as the same request. A later one ends the process, with a message. Reading
+# names from a pipe that nobody writes to is work that cannot see the flag.
 mkfifo names
 cat >twice.py <<'END'
 import signal, subprocess, sys, time

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Training goes on with a codes file: new rows join the old ones, and whatever is forgotten then leaves no trace either.
+# Training continues with a codes file: new rows join the old ones, and a later exact forgetting leaves no trace of its
+# rows.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END2'
@@ -25,7 +26,7 @@ for i in range(int.from_bytes(data[24:28], "little")):
 END2
 }
 again="--epochs 2 --lr 2 --batch 64"
-# story NAME OLD NEW OPTIONS: train on OLD, go on with NEW; the keys are placed on other rows.
+# story NAME OLD NEW OPTIONS: trains on OLD, continues with NEW; the keys are placed on other rows.
 story() {
     name=$1 old=$2 new=$3
     shift 3
@@ -56,7 +57,7 @@ for options in "" "--class-weight balanced" "features"; do
     sections kept.codes >kept.bytes
     same all.bytes kept.bytes
 done
-# Keys that were placed on the rows are placed again on all that are left, those of later trainings too.
+# Keys that were placed on the rows are placed again on all rows that are left, including those of later trainings.
 first=""
 story all old new
 check "$dkvb" forget all.dkvb --rows gone.npy --codes all.codes --strength exact --key-features x.npy >/dev/null
@@ -67,7 +68,7 @@ sections all.dkvb >all.bytes
 sections kept.dkvb >kept.bytes
 same all.bytes kept.bytes
 
-# And once more, for a class that the second training brought.
+# The same for a class that the second training added.
 "$python" -c 'import numpy as np; y = np.load("new_y.npy"); y[::3] = 4; np.save("five_y.npy", y)'
 check "$dkvb" train --continue all.dkvb --features new_x.npy --labels five_y.npy --codes-out all.codes --json >five.json
 claim five.json 'd["classes"] == 5'
@@ -75,14 +76,14 @@ check "$dkvb" forget all.dkvb --class 4 --codes all.codes --strength exact --kee
 claim forget.json 'd["examples"] == 54'
 check "$dkvb" verify all.dkvb >/dev/null
 
-# Rows without ids are numbered on from the largest one.
+# Rows without ids are numbered from the largest id on.
 train_small n.dkvb --codes-out n.codes
 check "$dkvb" train --continue n.dkvb --features test_x.npy --labels test_y.npy --codes-out n.codes >said.txt
 grep -q '^wrote   n.codes: 100 rows more, ' said.txt || fail "$(cat said.txt)"
 "$python" -c 'import numpy as np; np.save("last.npy", np.array([400, 499]))'
 check "$dkvb" forget n.dkvb --rows last.npy --codes n.codes --strength exact --keep-keys >/dev/null
 
-# What cannot be replayed is refused, and nothing changes.
+# A model that cannot be replayed is refused, and nothing changes.
 cp n.dkvb n_before.dkvb
 cp n.codes codes_before
 more="--json --features test_x.npy --labels test_y.npy"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Who is meant: a name goes before an index, names compare as Unicode has it, and what was taken is said.
+# Names of classes: a name takes precedence over an index, names compare by Unicode equivalence, and the output says
+# which class was meant.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -14,7 +15,7 @@ printf 'K\303\244fer\nKa\314\210fer\nx\ny\n' >twice.txt
 printf 'a\nb\na,b\nd\n' >comma.txt
 check "$dkvb" train --features x.npy --labels twelve.npy --class-names numbers.txt $small -o n.dkvb >/dev/null
 
-# The class called "2" is the fifth in byte order.
+# The class named "2" is the fifth in byte order.
 check "$dkvb" forget n.dkvb --class 2 --pairs 9 -o f.dkvb >said.txt
 grep -q "^classes 4 '2'\$" said.txt || fail "$(cat said.txt)"
 check "$dkvb" forget n.dkvb --class '#2' --pairs 9 -o g.dkvb --json >said.json
@@ -40,7 +41,7 @@ printf 'a\000\n\000' >wide.txt
 refused 1 'wide.txt: line 1 holds a zero byte, as UTF-16 does; the names must be saved as UTF-8' "$dkvb" train --features x.npy \
     --labels y.npy --class-names wide.txt -o no.dkvb
 
-# A name with a comma that is a list as well.
+# A name with a comma that could also be a list.
 check "$dkvb" forget c.dkvb --class a,b --pairs 9 -o f.dkvb --json >said.json
 claim said.json '[c["label"] for c in d["classes"]] == [2]'
 train_small l.dkvb --class-names comma.txt
@@ -57,7 +58,7 @@ if "$dkvb" encode --input train -o e.npy >/dev/null 2>&1; then
     claim said.json 'd["n"] == 18'
 fi
 
-# The name of a class that was forgotten: it stays, which is said, until it is taken away.
+# The name of a forgotten class stays, with a note, until it is removed.
 train_small own.dkvb --key-features test_x.npy --codes-out own.codes --hold-out 0.25
 "$dkvb" rename own.dkvb 1 bob >said.txt || fail 'rename failed'
 grep -q "class 1 is called 'bob'" said.txt || fail "$(cat said.txt)"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A failed write leaves the old file as it was; text that cannot be written is a failure.
+# A failed write leaves the old file as it was. Text that cannot be written is a failure.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -10,7 +10,7 @@ refused 1 'folder: is a directory' "$dkvb" forget m.dkvb -o folder --method acti
 refused 1 'none/m.dkvb' "$dkvb" forget m.dkvb -o none/m.dkvb --method activations --pairs 5 --features x.npy
 refused 1 'folder: is a directory' "$dkvb" predict m.dkvb --features x.npy -o folder
 
-# A disk that is full in the middle of the file: blocks of 512 bytes, and no signal for the limit.
+# The disk is full in the middle of the file: the limit is in blocks of 512 bytes, and its signal is ignored.
 refused 1 'm.dkvb: cannot write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" forget m.dkvb \
     --method activations --pairs 5 --features x.npy
 same m.dkvb kept.dkvb
@@ -24,7 +24,7 @@ test_y.npy
 x.npy
 y.npy" ] || fail "files were left: $(ls)"
 
-# An old file is replaced, a symbolic link stays one, and the mode is kept.
+# An old file is replaced, a symbolic link stays a link, and the mode is kept.
 chmod 600 m.dkvb
 ln -s m.dkvb link.dkvb
 check "$dkvb" forget link.dkvb --method activations --pairs 5 --features x.npy >/dev/null
@@ -52,7 +52,7 @@ sys.exit(subprocess.call(sys.argv[1:], stdout=write))
 END
 stdout_fails "$python" pipe.py "$dkvb" predict m.dkvb --features x.npy --top 4
 
-# With stdout and stderr closed, no text goes into a file that takes their place.
+# With stdout and stderr closed, no text goes into a file that gets their number.
 cp kept.dkvb closed.dkvb
 code=0
 "$dkvb" forget closed.dkvb --method activations --pairs 5 --features x.npy >&- 2>&- || code=$?

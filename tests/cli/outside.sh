@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rows that the keys were not made for are told in one line, by every command that searches rows, and counted in JSON.
+# Rows that the keys were not made for are reported in one line, by every command that searches rows, and counted in
+# JSON.
 . "$(dirname "$0")/common.sh"
 make_data
 check "$python" - <<'END'
@@ -19,7 +20,7 @@ np.save("farther.npy", far / np.linalg.norm(far, axis=1, keepdims=True) * np.lin
 END
 train_small m.dkvb
 
-# told TEXT COMMAND...: it succeeds, and says one line of dkvb's on stderr, which holds TEXT.
+# told TEXT COMMAND...: the command succeeds, and prints one line of dkvb's on stderr that contains TEXT.
 told() {
     text=$1
     shift
@@ -29,7 +30,7 @@ told() {
     grep -qF -- "$text" err.txt || fail "no '$text' in: $(cat err.txt)"
 }
 
-# quiet COMMAND...: nothing on stderr.
+# quiet COMMAND...: the command prints nothing on stderr.
 quiet() {
     "$@" >out.txt 2>err.txt || fail "exit code $?: $*"
     [ ! -s err.txt ] || fail "a word too much: $*: $(cat err.txt)"
@@ -57,7 +58,8 @@ grep -qF 'wrong.npy: 1 of 400 rows is outside the scale of the keys; the first, 
     fail "$(cat err.txt)"
 claim out.txt 'd["rows_outside_scale"] == 1'
 
-# Rows as they are have their lengths in their codes: numbers at the ends of the scale tell before the length does.
+# Rows that are not scaled keep their lengths in their codes. Their numbers at the ends of the scale show before their
+# length does.
 check "$dkvb" train --features far.npy --labels y.npy --as-they-are $small -o far.dkvb >/dev/null
 told 'of its numbers at an end of the scale' "$dkvb" predict far.dkvb --features farther.npy -o p.npy
 

@@ -1,6 +1,5 @@
 #!/bin/sh
-# No output takes the place of an input, whatever the path is spelled like; places that cannot be written are found
-# before the work.
+# No output replaces an input, however its path is spelled. Places that cannot be written are found before the work.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -47,7 +46,7 @@ by="--method activations --pairs 5 --features x.npy"
     refused 2 '--mask-out and --mask are the same file' "$dkvb" forget m.dkvb --mask a.mask --mask-out a.mask
     refused 2 "--output '': the name of a file is wanted" "$dkvb" forget m.dkvb $by -o ''
 
-    # Places that cannot be written. The features do not exist: nobody has looked at them yet.
+    # Places that cannot be written. The features do not exist, which proves that nothing was read yet.
     late="--method activations --pairs 5 --features none.npy"
     refused 1 'folder: is a directory' "$dkvb" forget m.dkvb $late -o folder
     refused 1 '/dev/null: is not a regular file' "$dkvb" forget m.dkvb $late --mask-out /dev/null
@@ -71,7 +70,7 @@ rm refused.out refused.err
 find . -type f -exec cksum {} + | sort >../paths.after
 diff ../paths.before ../paths.after || fail "files have changed"
 
-# A model may be its own output, by any name.
+# A model may be its own output, by any of its names.
 check "$dkvb" undo forgot.dkvb -o ./forgot.dkvb >/dev/null
 # shellcheck disable=SC2086
 check "$dkvb" forget m.dkvb $by -o folder/link.dkvb >/dev/null

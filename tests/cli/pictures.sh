@@ -1,10 +1,11 @@
 #!/bin/sh
-# Pictures become rows, labels, names; commands take them directly; an interrupted encoding goes on and ends with the
-# same bytes.
+# Pictures become rows, labels and names. Commands read them directly. An interrupted encoding continues, and ends with
+# the same bytes.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 
-# A folder: classes and names in order; a picture beside the folders has none; other files are counted.
+# A folder gives classes and names in order. A picture beside the class folders has no class, and other files are
+# counted.
 cp train/down/04.png "train/odd
 \\name.png"
 echo text >train/notes.txt
@@ -33,7 +34,7 @@ assert h.dtype == np.float16 and (h == np.load("x.npy").astype(np.float16)).all(
 check "$dkvb" encode --input train/down/04.png -o one.npy >/dev/null
 check "$python" -c 'import numpy as np; assert (np.load("one.npy") == np.load("x.npy")[:1]).all()'
 
-# What cannot be read ends the work, and leaves nothing; or is told, left out and counted.
+# An unreadable picture ends the work and leaves nothing; or it is reported, left out and counted.
 mkdir broken
 cp -R train/down train/across broken
 head -c 300 train/down/04.png >broken/across/00_cut.png
@@ -61,7 +62,7 @@ grep -q '^left out: 2 pictures that cannot be read$' b.out || fail "$(cat b.out)
 check "$python" -c 'import numpy as np; y = np.load("b_y.npy")
 assert len(y) == 36 and 0 not in y and 37 not in y and (np.diff(y) > 0).all()'
 
-# Wrong use, and what does not fit.
+# Errors of wrong use, and of files that do not match.
 refused 2 '--weights is missing' "$dkvb" encode --encoder clip --input train -o new.npy
 refused 2 '--weights does not go with --encoder descriptor' "$dkvb" encode --input train -o new.npy --weights x.npy
 refused 2 '--config is of --encoder clip only' "$dkvb" encode --input train -o new.npy --config x.npy
@@ -79,7 +80,8 @@ for option in --output --labels-out --names-out --class-names-out; do
 done
 [ ! -e new.npy ] && [ ! -e new.npy.part ] || fail "a file was left"
 
-# Interrupted, it says how far it is; the same command goes on, and the bytes are those of one that was not.
+# An interrupted encoding reports how far it is. The same command continues, and the bytes are those of an undisturbed
+# run.
 cat >interrupt.py <<'END'
 """Encode, and send SIGINT once rows are on disk. Says how many pictures were encoded by then."""
 import os, re, signal, subprocess, sys, time
@@ -112,7 +114,7 @@ slow="$dkvb encode --input slow --threads 1"
     same whole.npy s.npy
     [ ! -e s.npy.part ] || fail "s.npy.part was left"
 
-    # Wherever the file is cut, what is left of it is gone on with or begun again.
+    # However the part file is cut, the work continues from its rest or begins again.
     last=$(($(wc -c <kept.part) - 1))
     for size in 5 130 $last; do
         head -c "$size" kept.part >s.npy.part
@@ -121,14 +123,14 @@ slow="$dkvb encode --input slow --threads 1"
         same whole.npy s.npy
     done
 
-    # So it is where rows lie among the pictures, which changes the folder.
+    # The same holds if the part file lies among the pictures, which changes the folder.
     cp kept.part slow/s.npy.part
     check $slow -o slow/s.npy --json >s.json
     claim s.json "d['resumed'] == $done and d['ignored'] == 1"
     same whole.npy slow/s.npy
     rm slow/s.npy
 
-    # Rows of anything else are refused, and stay.
+    # A part file with rows of anything else is refused, and stays.
     cp kept.part s.npy.part
     refused 1 's.npy.part holds rows of float32, not of float16: it must be deleted, or restarted from the first picture' \
         $slow -o s.npy --dtype f16

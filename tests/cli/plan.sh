@@ -10,7 +10,8 @@ check "$dkvb" rename first.dkvb 1 anna >/dev/null
 limits='--max-class-loss 1 --max-retain-drop 1'
 suppress="--class anna --codes first.codes --salt $salt $limits --reason letter"
 
-# A plan changes nothing; it is shown without the model, and with it has names; it does what would have been done at once.
+# A plan changes nothing. It can be shown without the model, and with the model it has names. Applying it later gives
+# the same bytes as forgetting at once.
 cp first.dkvb before.dkvb
 # shellcheck disable=SC2086 # words
 check "$dkvb" forget first.dkvb $suppress --plan-out p.plan >out
@@ -27,7 +28,7 @@ same first.dkvb before.dkvb
 check "$dkvb" forget first.dkvb $suppress -o at-once.dkvb >/dev/null
 same later.dkvb at-once.dkvb
 
-# A model that changed is refused, and so is what is no plan.
+# A plan is refused for a model that has changed, and so is a file that is not a plan.
 refused 1 'journal is not what it was when this was planned: 1 entries were added' "$dkvb" apply p.plan later.dkvb
 same later.dkvb at-once.dkvb
 train_small other.dkvb --seed 5
@@ -39,7 +40,7 @@ refused 2 "--plan-out: 'dkvb apply' takes it" "$dkvb" forget first.dkvb --class 
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.dkvb
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.codes
 
-# A refused plan can be written and shown, and is not applied.
+# A refused plan can be written and shown, but is not applied.
 # shellcheck disable=SC2086
 check "$dkvb" forget first.dkvb --class anna --codes first.codes --max-class-loss 1 --max-retain-drop 0 --target 0 \
     --method activations --plan-out refused.plan --json >out
@@ -47,14 +48,14 @@ if [ "$(json out 'd["refused"] is None')" = False ]; then
     refused 1 'nothing was changed' "$dkvb" apply refused.plan first.dkvb
 fi
 
-# As private as the model.
+# The plan is as private as the model.
 cp first.dkvb private.dkvb
 chmod 600 private.dkvb
 # shellcheck disable=SC2086
 check "$dkvb" forget private.dkvb $suppress --plan-out private.plan >/dev/null
 [ "$(stat -c %a private.plan)" = 600 ] || fail "mode $(stat -c %a private.plan)"
 
-# exact: the codes too, and the same bytes as at once but for the salt of the removed rows.
+# For exact, the codes too have the bytes of forgetting at once, except for the salt of the removed rows.
 cp first.dkvb m.dkvb
 cp first.codes m.codes
 exact="--rows rows.npy --strength exact --keep-keys --force --salt $salt"
@@ -72,7 +73,8 @@ same m.dkvb n.dkvb
 refused 1 'applied already, to the model and to the codes' "$dkvb" apply e.plan m.dkvb --codes m.codes
 refused 1 'codes are not what they were' "$dkvb" apply e.plan first.dkvb --codes m.codes
 
-# Many requests: one plan, an entry each; on a backup that is restored the same mask, on the model that has it nothing.
+# Many requests make one plan with one entry each. On a restored backup they give the same mask; on the model that has
+# them already they change nothing.
 printf '# spring\n\nclass anna\tletter 7\nclass 2,3\nids 7,3,250\tletter 8\r\n' >requests
 cp first.dkvb done.dkvb
 many="--codes first.codes --requests requests --pairs 30 --force --salt $salt --reason spring"
@@ -100,7 +102,7 @@ check "$dkvb" mask export done.dkvb -o done.mask >/dev/null
 check "$dkvb" mask export once.dkvb -o once.mask >/dev/null
 same done.mask once.mask
 
-# exact: trained once.
+# For exact, the values are trained once.
 cp first.dkvb m.dkvb
 cp first.codes m.codes
 check "$dkvb" forget m.dkvb --codes m.codes --requests requests --strength exact --keep-keys --force >out
@@ -113,7 +115,7 @@ same m.dkvb once.dkvb
 same m.codes once.codes
 grep -q 'line 5: 3 rows, forgotten already (entry 3)' out || fail "$(cat out)"
 
-# Hostile lines are named by file and number; nothing is changed.
+# Hostile lines are named by file and number, and nothing is changed.
 hostile() {
     # shellcheck disable=SC2059 # the format has line ends and tabs
     printf "$1" >bad

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Linear heads stand beside a model where their library is, and where it is not, a line says so before any work. Neither
-# the tool nor libdkvb needs a BLAS.
+# Linear heads are compared with a model if their library is there; if not, a line says so before any work. Neither the
+# tool nor libdkvb needs a BLAS.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\ngreen\nblue\ngrey\n' >names.txt
@@ -11,7 +11,7 @@ cp act.dkvb act.copy
 test="--features test_x.npy --labels test_y.npy"
 heads="--reference --train-features x.npy --train-labels y.npy"
 
-# What can be said without the library: options that do not go together.
+# Checks that need no library: options that do not belong together.
 # shellcheck disable=SC2086 # several words
 {
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference
@@ -22,7 +22,7 @@ heads="--reference --train-features x.npy --train-labels y.npy"
 }
 claim plain.json 'd["reference"] is None'
 
-# Without the library: one line that says what is missing and how to get it. The tool alone in a folder does not find it.
+# Without the library, one line says what is missing and how to get it. The tool alone in a folder does not find it.
 if [ -n "${DKVB_REFERENCE:-}" ]; then
     mkdir -p alone/bin
     cp "$dkvb" alone/bin/dkvb
@@ -30,12 +30,12 @@ if [ -n "${DKVB_REFERENCE:-}" ]; then
     for library in "$(dirname "$DKVB_REFERENCE")"/libdkvb.so.*; do
         [ ! -e "$library" ] || cp "$library" alone
     done
-    # A file of this name that is no library stands in its place, whatever the tool's own path leads to.
+    # A file of this name that is not a library takes its place, wherever the tool's own path leads.
     echo "no library" >alone/libdkvb-reference.so.1
 else
     lone=$dkvb
 fi
-# A tool with a sanitizer has an RPATH, which goes before all that the environment says: it cannot be misled.
+# A tool with a sanitizer has an RPATH, which takes precedence over the environment, so it cannot be misled.
 if ! readelf -d "$dkvb" 2>/dev/null | grep -q '(RPATH)'; then
     # shellcheck disable=SC2086
     refused 1 '--reference needs libdkvb-reference.so.1, which is not here' $lone eval m.dkvb $test $heads
@@ -61,7 +61,7 @@ done
 }
 claim eval.json '[(l["head"], l["rows"]) for l in d["reference"]["lines"]] == [("model", None), ("ridge", "all"),
     ("ridge", "kept"), ("logistic", "all"), ("logistic", "kept")]'
-# The model's line is what eval says of it; heads of kept rows answer nothing of the class, those of all rows do.
+# The model's line equals the result of eval. Heads of kept rows never answer the class, those of all rows do.
 claim eval.json 'd["reference"]["lines"][0]["accuracy"] == d["accuracy"]'
 claim eval.json 'd["reference"]["lines"][0]["forgotten"] == d["forget_accuracy"]'
 claim eval.json 'd["reference"]["lines"][0]["others"] == d["retain_accuracy"]'
@@ -75,7 +75,7 @@ claim all.json 'd["reference"]["lines"][1]["forgotten"] is None and d["reference
 grep -q '^reference: linear heads on the same features$' text || fail "no table: $(cat text)"
 [ "$(grep -cE '^  (model|ridge|logistic) ' text)" -eq 5 ] || fail "lines are missing: $(cat text)"
 
-# What the tool prints is what NumPy makes of the formula: ridge at the penalty that was chosen.
+# The tool's figures equal NumPy's, by the formula of ridge at the chosen penalty.
 check "$python" - <<'END'
 import json
 import numpy as np
@@ -91,7 +91,7 @@ for line in json.load(open("eval.json"))["reference"]["lines"]:
     assert abs((scores.argmax(1) == ty).mean() - line["accuracy"]) < 1e-12, line
 END
 
-# In an audit: without the rows that the journal, --class or --rows names.
+# In an audit, the heads leave out the rows that the journal, --class or --rows names.
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy --shadows 0"
 "$python" -c 'import numpy as np; np.save("some.npy", np.arange(0, 400, 9))'
 # shellcheck disable=SC2086
@@ -109,7 +109,7 @@ claim some.json 'd["reference"]["forgotten_rows"] == 45 and d["reference"]["line
 [ "$(grep -cE '^  (model|ridge|logistic) ' text)" -eq 5 ] || fail "lines are missing: $(cat text)"
 same act.dkvb act.copy
 
-# What is wrong with training rows is told by the name of their file.
+# A fault in training rows is reported with the name of their file.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")

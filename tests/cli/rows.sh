@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rows called by names: what a text of names gives is what the ids give that they hash to, and a name goes with its row.
+# Rows that are named by strings: a text of names gives the same as the ids that the names hash to, and a name is
+# removed with its row.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -17,7 +18,7 @@ write("requests.txt", ["rows " + ",".join(names[20:25]) + "\tletter of 3 May", "
 write("others.txt", [f"other {i}" for i in range(100)])
 np.save("gone.npy", np.arange(20, 30))
 END
-# hashed CODES NAMES OUT: the ids that names have by the salt of a codes file.
+# hashed CODES NAMES OUT: computes the ids of names with the salt of a codes file.
 hashed() {
     "$python" - "$@" <<'END'
 import hashlib, sys
@@ -48,7 +49,7 @@ same a.dkvb c.dkvb
 grep -q 'patient 007' b.codes || fail "the names are not kept"
 grep -q 'patient 007' a.codes && fail "a name is in a file that keeps only hashes"
 
-# Forgotten by names, by lines of requests, and by ids: the same model, and no name is left.
+# Forgetting by names, by lines of requests, and by ids gives the same model, and no name is left.
 forget="$dkvb forget --strength exact --max-class-loss 1 --salt $salt"
 for way in names requests ids; do
     for from in a b; do
@@ -70,7 +71,7 @@ same names.b.codes requests.b.codes
 check "$dkvb" masks requests.a.dkvb >said.txt
 grep -q 'letter of 3 May' said.txt || fail "$(cat said.txt)"
 
-# Keys placed on the rows are placed again on rows that are called by names.
+# Keys are placed again on rows that are named by strings.
 train_small own.dkvb --ids names.txt --codes-out own.codes --keep-names
 # shellcheck disable=SC2086 # it is several words
 check $forget own.dkvb --rows gone.txt --codes own.codes --key-features x.npy --ids names.txt -o placed.dkvb \

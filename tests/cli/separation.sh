@@ -1,5 +1,5 @@
 #!/bin/sh
-# How far classes lie apart: the figures are those of numpy, the same from rows and from codes, in text, JSON and tables.
+# Separation of classes: the figures equal those of numpy, from rows and from codes, in text, JSON and tables.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\n"so called", blue\n\ngr=ün\n' >names.txt
@@ -56,7 +56,7 @@ for l, c in enumerate(d["classes"]):
 END
 done
 
-# Rows or their codes, any number of threads: the same.
+# Rows, their codes, and any number of threads give the same figures.
 numbers() {
     json "$1" '[v for k, v in d.items() if k != "seconds"]'
 }
@@ -65,7 +65,7 @@ check "$dkvb" separation m.dkvb --codes codes.npy --labels some_y.npy --threads 
 [ "$(numbers s.json)" = "$(numbers rows.json)" ] || fail "other figures from rows"
 [ "$(numbers s.json)" = "$(numbers threads.json)" ] || fail "other figures by three threads"
 
-# The tables hold what the JSON holds, and a spreadsheet reads the names.
+# The tables have the figures of the JSON, and a spreadsheet can read the names.
 check "$dkvb" separation m.dkvb --codes codes.npy --labels some_y.npy --csv tables >said.txt
 grep -q '^wrote 3 tables to tables$' said.txt || fail "$(cat said.txt)"
 grep -q '^1 "so called", blue ' said.txt || fail "$(cat said.txt)"
@@ -97,12 +97,12 @@ weighted.csv" ] || fail "$(ls tables)"
 case $(ls -l tables/classes.csv) in -rw-------*) ;; *) fail "a private table was opened to others" ;; esac
 case $(ls -l tables/jaccard.csv) in -rw-rw-rw-*) ;; *) fail "an open table was closed to others" ;; esac
 
-# One class alone is apart from nothing.
+# A single class has no other class to be apart from.
 check "$dkvb" separation m.dkvb --codes codes.npy --labels one_y.npy --json >one.json
 claim one.json 'd["silhouette"] is None and d["classes"][0]["nearest"] is None and d["classes"][0]["rows"] > 0'
 claim one.json 'd["classes"][0]["pairs_selected"] == d["classes"][0]["pairs_exclusive"] == d["pairs_selected"]'
 
-# No output takes the place of an input; what does not fit is named; nothing is left behind.
+# No output replaces an input; files that do not match are named; nothing is left behind.
 "$python" -c 'import numpy as np; c = np.load("codes.npy"); c[41, 3] = 32; np.save("wrong.npy", c)
 y = np.load("y.npy"); y[7] = 4; np.save("large_y.npy", y)'
 mkdir in

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A signal that ends a command leaves nothing half written beside an output, whichever signal it is; SIGKILL does, and
-# the next command says so.
+# A signal that ends a command leaves nothing half written beside an output, whichever signal it is. Only SIGKILL does,
+# and the next command reports it.
 . "$(dirname "$0")/common.sh"
 [ -n "${DKVB_FAULTS:-}" ] || { echo "skipped: calls of the C library cannot be made to wait here"; exit 77; }
 ulimit -c 0
@@ -43,7 +43,7 @@ for number in numbers:
     assert work.returncode == -number, (number, work.returncode, err)
     assert bool(parts()) == (number == signal.SIGKILL), (number, parts())
 END
-# All that end a process, by what the system does where no handler is set.
+# Every signal that ends a process, as the system acts where no handler is set.
 ends=$(check "$python" - <<'END'
 import signal
 stay = "SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGWINCH".split()
@@ -60,12 +60,12 @@ check "$python" killed.py 1 -- tables/classes.csv "$dkvb" separation m.dkvb --fe
 rmdir tables
 same m.dkvb kept.dkvb
 
-# A file that may not grow is a failed write, although its signal is not ignored by whoever gave the command.
+# A file that must not grow is a failed write, even if the caller does not ignore its signal.
 refused 1 'm.dkvb: cannot write' sh -c 'trap - XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" purge m.dkvb
 same m.dkvb kept.dkvb
 [ ! -e m.dkvb.tmp-* ] || fail "files were left: $(ls)"
 
-# A file that SIGKILL leaves is told of by the next command that writes there, and by 'verify', until it is deleted.
+# A file left by SIGKILL is reported by the next command that writes there, and by 'verify', until it is deleted.
 check "$python" killed.py 9 -- m.dkvb "$dkvb" purge m.dkvb
 left=$(ls m.dkvb.tmp-*)
 check "$dkvb" verify m.dkvb >/dev/null 2>err

@@ -1,5 +1,5 @@
 #!/bin/sh
-# From training to purge: a class is learned, forgotten, remembered again, and forgotten for good.
+# The life of a class from training to purge: it is learned, forgotten, remembered again, and forgotten for good.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --class-names /dev/stdin <<END
@@ -23,7 +23,7 @@ claim forget.json 'd["pairs_masked"] == d["pairs_requested"] == 80 and d["pairs_
 measure forgot.dkvb forgot.json
 claim forgot.json 'd["forget_accuracy"] < 0.1 and d["retain_accuracy"] > 0.9'
 
-# The same mask from its file makes the same model, but for what the journal says of its origin.
+# The same mask from its file makes the same model, except for what the journal says of its origin.
 check "$dkvb" forget m.dkvb -o masked.dkvb --mask request.mask --json >masked.json
 claim masked.json 'd["pairs_masked"] == 80 and d["examples"] == 0'
 measure masked.dkvb masked_eval.json
@@ -32,7 +32,7 @@ same forgot.json masked_eval.json
 check "$dkvb" predict forgot.dkvb --features test_x.npy --scores -o forgot.npy >/dev/null
 check "$dkvb" predict m.dkvb --features test_x.npy --scores -o before.npy >/dev/null
 
-# A second request, in place, by examples; then both are taken back, the older one first.
+# A second request changes the model in place, by examples. Then both are taken back, the older one first.
 check "$dkvb" forget forgot.dkvb --method examples --examples 3 --seed 5 --features x.npy --labels y.npy --class green \
     --json >second.json
 claim second.json 'd["entry"] == 2 and 0 < d["pairs_masked"] <= 24'
@@ -48,7 +48,7 @@ measure forgot.dkvb after.json
 same before.json after.json
 refused 1 'nothing to undo' "$dkvb" undo forgot.dkvb
 
-# Purge keeps the answers and ends undo.
+# A purge keeps the answers and ends undo.
 check "$dkvb" purge once.dkvb -o purged.dkvb --json >purge.json
 claim purge.json 'd["pairs_purged"] == d["purged_pairs"] == 80'
 check "$dkvb" predict purged.dkvb --features test_x.npy --scores -o purged.npy >/dev/null

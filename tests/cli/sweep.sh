@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sweeps: the table against the tool's own words, means against numpy; interrupted and killed at any moment the same
-# bytes; other options, other files and wrong words refused.
+# Sweeps: the table equals the tool's other outputs, and its means those of numpy. After an interrupt or a kill at any
+# moment the bytes are the same. Other options, other files and wrong words are refused.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\n"so called", blue\n\ngr=ün\n' >names.txt
@@ -28,7 +28,7 @@ assert [c["strength"] for c in cells[:11]] == ["suppress"] * 10 + ["exact"]
 names = ["red", '"so called", blue', "", "gr=ün"]
 assert all(c["worst_name"] == names[int(c["worst_class"])] for c in cells)
 
-# What forget tells beforehand of the same request.
+# A cell equals the prediction of forget for the same request.
 for cell in cells:
     if cell["method"] != "values" and cell["strength"] != "exact":
         continue
@@ -45,7 +45,7 @@ for cell in cells:
               "retain_after": sum(e["right_after"] for e in others) / rows, "worst_loss": max(e["loss"] for e in others)}
     assert all(abs(float(cell[key]) - wanted[key]) < 1e-6 for key in wanted), (cell, wanted)
 
-# Means over classes, each averaged over its seeds first; t(.975, 3) = 3.182446.
+# Means are over classes, each averaged over its seeds first; t(.975, 3) = 3.182446.
 figures = ["forget_before", "forget_after", "retain_before", "retain_after", "retain_change", "worst_loss"]
 groups = [("values", "3"), ("values", "20"), ("values", "90"), ("examples", "3"), ("examples", "20"), ("examples", "90"),
           ("every", ""), ("", "")]
@@ -64,7 +64,7 @@ assert all(r["pairs"] == r["exhausted"] == "" for r in rest[-3:])
 END
 check "$python" look.py "$dkvb"
 
-# One class alone: over its seeds. One cell alone: a mean without an interval.
+# For a single class the mean is over its seeds. For a single cell there is a mean without an interval.
 check "$dkvb" sweep m.dkvb --codes m.codes --class 3 --method examples --seeds 1,2,9 --budgets 4 -o one.csv >/dev/null
 check "$dkvb" sweep m.dkvb --codes m.codes --class 'gr=ün' --budgets 4 -o alone.csv >/dev/null
 check "$python" - <<'END'
@@ -80,7 +80,7 @@ cell, mean, low, high = csv.DictReader(open("alone.csv", encoding="utf-8", newli
 assert mean["forget_after"] == cell["forget_after"] and low["forget_after"] == high["forget_after"] == ""
 END
 
-# Test rows; any number of threads; a locale with a comma.
+# Test rows, any number of threads, and a locale with a decimal comma.
 check "$dkvb" sweep m.dkvb --codes m.codes --test-features test_x.npy --test-labels test_y.npy --threads 1 -o test1.csv \
     >said.txt
 grep -q 'measured on 100 rows for testing' said.txt || fail "$(cat said.txt)"
@@ -89,7 +89,7 @@ check env LC_ALL=de_DE.UTF-8 "$dkvb" sweep m.dkvb --codes m.codes --test-feature
 same test1.csv test3.csv
 grep -q ',test$' test1.csv || fail "the table does not say what was measured on"
 
-# Models of other shapes: every combination of the lists, means over their seeds.
+# Models of other shapes: every combination of the lists, with means over their seeds.
 check "$dkvb" sweep m.dkvb --codes m.codes --features x.npy --codebooks 4,8 --top-k 1,2 --train-seeds 0,1 --class 1 \
     --budgets 10,40 -o shapes.csv >/dev/null
 check "$python" - <<'END'
@@ -103,7 +103,7 @@ means = [line for line in lines if line["line"] == "mean"]
 assert len(means) == 8 and all(m["cells"] == "2" and m["train_seed"] == "" for m in means)
 END
 
-# Rows that are called by names are found by them, in any order.
+# Rows that are named by strings are found by their names, in any order.
 "$python" - <<'END'
 import numpy as np
 x, names = np.load("x.npy"), [f"row {i} of them" for i in range(400)]
@@ -120,7 +120,7 @@ same named.csv mixed.csv
 refused 1 'none of 400 rows of features has it' "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --top-k 2 \
     -o new.csv
 
-# Ctrl-C and SIGKILL at many moments: the same bytes as without.
+# Ctrl-C and SIGKILL at many moments give the same bytes as an undisturbed run.
 "$python" - <<'END'
 import numpy as np
 rng = np.random.default_rng(1)
@@ -177,8 +177,8 @@ check "$python" stop.py SIGINT 3 "$dkvb" sweep m.dkvb --codes m.codes $many -o a
 # shellcheck disable=SC2086
 check "$python" stop.py SIGKILL 5 "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
 
-# A disk that is full, or a file that may not grow: said, and the cells that were finished are gone on from; where only
-# the table has no room, from all of them.
+# A full disk, or a file that must not grow, is reported, and the work continues from the finished cells. If only the
+# table has no room, it continues from all cells.
 blocks=$(($(wc -c <whole.csv) / 512 - 2))
 for limit in 4 $blocks; do
     rm -f again.csv
@@ -198,7 +198,8 @@ for limit in 4 $blocks; do
 done
 [ -n "$kept" ] || fail "no cell was kept: $(cat err.txt)"
 
-# Cells of an earlier call, cut within a line: gone on with, and said; other options refused; restarted when told.
+# Cells of an earlier call, cut within a line: the work continues, with a note. Other options are refused; --restart
+# begins anew.
 cat >cut.py <<'END'
 import os, subprocess, sys, time
 command = sys.argv[1:]
@@ -230,7 +231,7 @@ refused 1 'is no file of cells on their way' "$dkvb" sweep m.dkvb --codes m.code
 [ "$(cat again.csv.part)" = 'my letter' ] || fail "a letter was written over"
 rm again.csv.part
 
-# Words that cannot be, files that do not fit.
+# Wrong words, and files that do not match, are refused.
 rm -f refused.out refused.err
 files=$(ls)
 refused 2 '--codes is missing' "$dkvb" sweep m.dkvb -o new.csv

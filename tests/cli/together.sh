@@ -1,5 +1,5 @@
 #!/bin/sh
-# Commands that change one model at the same time come one after the other, and none is lost.
+# Commands that change one model at the same time run one after the other, and no change is lost.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -39,7 +39,7 @@ for command in forgets:
 journal = json.loads(subprocess.check_output([dkvb, "masks", model, "--json"]))["journal"]
 assert sorted(entry["reason"] for entry in journal) == [f"request {label}" for label in range(4)], journal
 
-# Those that only read do not wait.
+# Commands that only read do not wait.
 held = open(model, "rb")
 fcntl.flock(held, fcntl.LOCK_EX)
 subprocess.run([dkvb, "predict", model, "--features", "test_x.npy"], check=True, stdout=subprocess.DEVNULL, timeout=30)
@@ -49,7 +49,7 @@ cp m.dkvb copy.dkvb
 check "$python" together.py "$dkvb" m.dkvb
 check "$dkvb" verify m.dkvb >/dev/null
 
-# Nobody holds anything: as many forgettings at once as it takes to meet.
+# No lock is held: enough forgettings run at once that some of them meet.
 for request in 1 2 3 4 5 6; do
     "$dkvb" forget copy.dkvb --method activations --pairs 3 --features x.npy --reason $request >/dev/null 2>&1 &
 done

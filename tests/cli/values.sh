@@ -1,5 +1,5 @@
 #!/bin/sh
-# Values in 16 bits: smaller files that answer alike, and keep their type until another is asked for.
+# Values in 16 bits make smaller files with the same answers, and keep their type until another one is asked for.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small f32.dkvb --seed 1 --values f32
@@ -20,7 +20,7 @@ assert (half == full.astype(np.float16).astype(np.float32)).all() and (half != f
 assert (np.abs(brain - full) <= np.abs(full) * 2.0**-8).all() and not (brain.view(np.uint32) & 0xFFFF).any()
 END
 
-# What the model has, unless it is said.
+# The model's type is kept, unless the command names another.
 check "$dkvb" train --continue f16.dkvb --features x.npy --labels y.npy -o more.dkvb >/dev/null
 "$dkvb" inspect more.dkvb --json >inspect.json
 claim inspect.json 'd["values_dtype"] == "float16"'

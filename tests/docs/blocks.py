@@ -8,7 +8,7 @@ with the bindings, `c` and `cpp` compiled against the headers and linked with th
     <!-- frame: NAME -->         frames/NAME holds what surrounds a fragment of C, with a line `@BLOCK@`
     <!-- fails: TEXT -->         the block ends with an error that contains TEXT
     <!-- not run: REASON -->     the block is not run
-    <!-- needs: MODULE -->       without this Python module the rest of the page is skipped
+    <!-- needs: NAME -->         without this Python module or program the rest of the page is skipped
 
 Blocks of another language (`text`: output, formulas) are not code. Indented blocks are refused, since they carry no
 language. `blocks.py --list PAGE...` prints the blocks and what becomes of each.
@@ -17,6 +17,7 @@ import argparse
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,8 +155,8 @@ def check(page, options):
             if block.language not in RUN or block.reason:
                 continue
             needed = block.directives.get("needs")
-            if needed and not importlib.util.find_spec(needed):
-                print(f"{page}:{block.line}: skipped from here on: the Python module {needed} is not installed")
+            if needed and not (importlib.util.find_spec(needed) or shutil.which(needed)):
+                print(f"{page}:{block.line}: skipped from here on: {needed} is not installed")
                 os.chdir("/")
                 sys.exit(SKIPPED)
             wanted = block.directives.get("fails")

@@ -108,7 +108,7 @@ def thinned(rows):
     return rows[evidence.spread(len(rows), LOOK)]
 
 
-# Who is forgotten
+# Forgotten rows
 
 
 class Forgotten:
@@ -333,10 +333,11 @@ def klom_table(options):
     gaps = {"klom_forgotten": [], "klom_retained": [], "klom_rest": []}
     names = [SUBCLASS, *one_of_each(Base(cifar10, 0, limit))]
     for number, name in enumerate(names[:1] if options.quick else names):
-        # The audit counts the seeds of its models on from that of the training: other seeds, and units are independent.
+        # The audit numbers the seeds of its models from that of the training on. With other seeds, the units are
+        # independent.
         base = Base(cifar10, 1000 * number, limit, coarse=name == SUBCLASS)
         gone = next(subclasses(base, 1)) if name == SUBCLASS else one_of_each(base)[name]
-        # KLoM must be told which rows the replay left out: exactly those of the audit, none of those held out.
+        # KLoM must know which rows the replay left out: exactly those of the audit, and no held-out row.
         rows = np.intersect1d(base.trained, gone.rows)
         report = exact(base, rows)[0].audit(
             base.x, base.y, base.test_x[:KLOM_TESTS], base.test_y[:KLOM_TESTS], codeset=base.codeset_copy(),

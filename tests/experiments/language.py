@@ -33,7 +33,7 @@ class Task:
     shape: dict  # settings of fit()
 
 
-# Scores: the larger, the more in scope
+# Scores, which are larger for rows in scope
 
 
 def scores(model, logits, answered):
@@ -41,7 +41,7 @@ def scores(model, logits, answered):
     info = model.info
     ordered = np.partition(logits, -2, axis=1)
     top = ordered[:, -1].astype(float)
-    # Energy: log of the sum of exp(logits), of Liu et al. 2020 (arXiv 2010.03759), with the sign turned.
+    # Energy of Liu et al. 2020 (arXiv 2010.03759): the log of the sum of exp(logits), with the opposite sign.
     energy = top + np.log(np.exp(logits - ordered[:, -1:]).sum(axis=1, dtype=float))
     found = {"probability": dkvb.softmax(logits, info.temperature, info.temperature_power).max(axis=1).astype(float),
              "logit": top, "energy": energy, "margin": top - ordered[:, -2]}

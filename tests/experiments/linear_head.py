@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-# OpenBLAS takes its plainest kernels on processors that it does not know, as in some virtual machines. Heads are to be
-# as fast as they can be, so a processor that has AVX2 is named to it, before NumPy loads it.
+# OpenBLAS chooses its plainest kernels on processors that it does not know, as in some virtual machines. Heads must be
+# as fast as they can be, so the script names a processor with AVX2 to OpenBLAS before NumPy loads it.
 if " avx2 " in Path("/proc/cpuinfo").read_text():
     os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 

@@ -1,4 +1,5 @@
-/* Runs a fuzz target on the files, and the files in the folders, that are given: a corpus as an ordinary test. */
+/* Runs a fuzz target on the given files, and on the files in the given folders, so that a corpus is an ordinary test.
+ */
 #include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool run_file(const char *path, size_t size)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *data = malloc(size ? size : 1); /* of exactly this size, so that a sanitizer sees every overrun */
+    uint8_t *data = malloc(size ? size : 1); /* a block of exactly this size, so that a sanitizer sees every overrun */
     bool whole = file && data && fread(data, 1, size, file) == size;
 
     if (whole)

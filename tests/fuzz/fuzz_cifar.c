@@ -1,5 +1,6 @@
-/* CIFAR files of both kinds with names of classes beside them, as they are and in a folder. The first byte says how
- * much of the rest is names, in units of 8 bytes, and how records are called; labels and pixels follow. */
+/* Fuzz target for CIFAR files of both kinds, with names of classes beside them, as single files and in a folder. The
+ * first byte tells how much of the rest is names, in units of 8 bytes, and how records are named; labels and pixels
+ * follow. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static void use_set(const dkvb_imageset *set)
 
     if (dkvb_imageset_get_info(set, &info) || info.pictures == 0)
         abort();
-    if (info.format == DKVB_IMAGES_FILE) /* it begins like a picture; fuzz_png and fuzz_jpeg read those */
+    if (info.format == DKVB_IMAGES_FILE) /* the file begins like a picture, which fuzz_png and fuzz_jpeg read */
         return;
     for (uint32_t c = 0; c < info.classes; c++)
         if (dkvb_imageset_class_name(set, c) && strlen(dkvb_imageset_class_name(set, c)) == 0)

@@ -1,5 +1,5 @@
-/* IDX files through every reader: as they are, and once more packed by gzip, so that what lies behind the CRC is
- * reached. */
+/* Fuzz target for IDX files. Every reader gets the bytes as they are, and packed by gzip, so that the code behind the
+ * CRC is reached. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ static bool put_file(char *path, const uint8_t *data, size_t size)
     return fd >= 0 && close(fd) == 0 && whole;
 }
 
-/* Features copied and in place, labels, and the array as it is. */
+/* Reads the file in one of four ways: features copied and in place, labels, and the array as it is. */
 static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
 {
     if (reader == 2)
@@ -31,7 +31,7 @@ static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
                       : dkvb_array_read(out, path, DKVB_READ_COPY, NULL);
 }
 
-/* The outcome of the last reader. */
+/* Reads the file in all ways, and returns the outcome of the last. */
 static dkvb_status read_all(const uint8_t *data, size_t size)
 {
     char path[] = "/tmp/dkvb-fuzz-idx-XXXXXX";
@@ -50,7 +50,8 @@ static dkvb_status read_all(const uint8_t *data, size_t size)
     return rc;
 }
 
-/* Stored, not squeezed, for speed: 18 bytes around the data and 5 around each block of it. */
+/* Packs data into gzip blocks without compression, for speed: 18 bytes around the data and 5 around each block of it.
+ */
 static uint8_t *pack(const uint8_t *data, size_t size, size_t *packed_size)
 {
     z_stream z = {0};
@@ -80,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!plain)
         return 0;
     packed = pack(data, size, &packed_size);
-    if ((read_all(packed, packed_size) == DKVB_OK) != (rc == DKVB_OK)) /* packing changes nothing */
+    if ((read_all(packed, packed_size) == DKVB_OK) != (rc == DKVB_OK)) /* packing must not change the outcome */
         abort();
     free(packed);
     return 0;

@@ -1,4 +1,4 @@
-/* JPEG files. A picture that comes out is fitted, too. */
+/* Fuzz target for JPEG files. A picture that is read is also fitted. */
 #include "picture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,4 +1,5 @@
-/* .npy files through every reader. What is read whole must also be written and read again as the same array. */
+/* Fuzz target for .npy files, with every reader. An array that is read whole must be the same after writing and reading
+ * it. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A file of this process, removed as soon as it is read. */
+/* Writes a file of this process, which is removed as soon as it is read. */
 static bool put_file(char *path, const uint8_t *data, size_t size)
 {
     int fd = mkstemp(path);
@@ -37,7 +38,7 @@ static void write_and_read_again(const dkvb_array *a, const char *path)
     dkvb_array_free(&b);
 }
 
-/* Features copied and in place, labels, and the array as it is. */
+/* Reads the file in one of four ways: features copied and in place, labels, and the array as it is. */
 static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
 {
     if (reader == 3)

@@ -1,5 +1,6 @@
-/* Plan files: whatever the bytes, loading ends in an error or in a plan that can be looked at, is the same after it was
- * saved and loaded again, and is refused by a model that it was not made for, or applied to it, without damage. */
+/* Fuzz target for plan files. Loading any bytes ends in an error, or in a plan that can be shown, and that is the same
+ * after saving and loading it. A model that the plan was not made for refuses it; applying it to its own model does no
+ * damage. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static dkvb_plan_info info_of(const dkvb_plan *plan)
     return info;
 }
 
-/* Everything that the info points to can be read. */
+/* Reads everything that the info points to. */
 static void look_at(const dkvb_plan_info *info)
 {
     require(strlen(info->refusal) < 1000 && (info->refused != 0) == (info->refusal[0] != '\0'));
@@ -51,7 +52,7 @@ static void save_and_load_again(const dkvb_plan *plan, const char *path)
     dkvb_plan_free(again);
 }
 
-/* A model of another making: the head of its journal is not the plan's. */
+/* Applies the plan to another model, whose journal has another head; it must be refused. */
 static void refuse(dkvb_plan *plan)
 {
     const float key = 1.0f;

@@ -1,5 +1,5 @@
-/* PNG files, with the checksums of all chunks made right if the first byte's top bit is set, so that what lies behind
- * them is reached. A picture that comes out is fitted, too. */
+/* Fuzz target for PNG files. If the first byte's top bit is set, the checksums of all chunks are corrected, so that the
+ * code behind them is reached. A picture that is read is also fitted. */
 #include <string.h>
 
 #include <zlib.h>

@@ -1,4 +1,4 @@
-/* What the targets of picture files do with them. */
+/* The common part of the fuzz targets for picture files. */
 #ifndef DKVB_TESTS_FUZZ_PICTURE_H
 #define DKVB_TESTS_FUZZ_PICTURE_H
 
@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Fit a picture that holds what its shape promises. */
+/* Checks that a picture has all pixels of its shape, and fits it. */
 static inline void fit_picture(const dkvb_image *image)
 {
     dkvb_image fitted = DKVB_IMAGE_INIT;
@@ -18,7 +18,7 @@ static inline void fit_picture(const dkvb_image *image)
 
     if (image->width < 1 || image->height < 1 || (image->channels != 1 && image->channels != 3))
         abort();
-    for (size_t i = 0; i < n; i++) /* every pixel is there: a sanitizer sees if not */
+    for (size_t i = 0; i < n; i++) /* reads every pixel, so that a sanitizer sees a missing one */
         sum += image->pixels[i];
     if (sum > 255 * n)
         abort();

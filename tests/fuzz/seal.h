@@ -1,4 +1,4 @@
-/* What targets for files of the library's own layout share. */
+/* The common part of the fuzz targets for files of the library's own layout. */
 #ifndef DKVB_TESTS_SEAL_H
 #define DKVB_TESTS_SEAL_H
 
@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 
-/* Right sizes and checksums, so that the parsers behind them are reached. `size` is at least 64. */
+/* Corrects sizes and checksums, so that the parsers behind them are reached. `size` is at least 64. */
 static inline void seal(uint8_t *file, size_t size)
 {
     size_t count = dkvb__read32(file + 24);

@@ -1,7 +1,7 @@
 /*
- * Files of every version of the format. `golden FOLDER` reads each of them and makes it again: the same bytes must come
- * out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the files, once, when the format
- * gets a new version.
+ * Golden files of every version of the format. `golden FOLDER` reads each of them and makes it again. The same bytes
+ * must come out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the files, once, when the
+ * format gets a new version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { N = 48, DIM = 6, CLASSES = 3, CODEBOOKS = 3, TOP_K = 2, DEPTH = 5, FORGOTTEN = 3 };
 
-/* Ids of rows that every entry of the journal is about; the replay leaves them out. */
+/* Ids of the rows that every journal entry is about; the replay leaves them out. */
 static const uint64_t forgotten[FORGOTTEN] = {21, 6, 15};
 
 #define CHECK(call) check((call), #call)
@@ -32,7 +32,7 @@ static void require(int holds, const char *what)
     exit(1);
 }
 
-/* Rows from integers only: the same floats everywhere. */
+/* Makes rows from integers only, which gives the same floats on every machine. */
 static void make_rows(float *x, int32_t *y)
 {
     for (int r = 0; r < N; r++) {
@@ -42,7 +42,7 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* How keys are placed and values trained: moving averages, two rounds of transforms, label smoothing. */
+/* Options of key placement and training: moving averages, two rounds of transforms, label smoothing. */
 static dkvb_keyinit_options keyinit_options(uint32_t whiten)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
@@ -85,7 +85,7 @@ static void add_row(dkvb_codeset *set, uint32_t part, uint64_t id, const int32_t
     CHECK(dkvb_codeset_add_rows(set, part, &row));
 }
 
-/* Both parts: the rows that are held out follow from their ids. */
+/* Makes a codeset with both parts; the ids decide which rows are held out. */
 static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const float *x, const int32_t *y)
 {
     dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
@@ -110,9 +110,9 @@ static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const flo
     }
     CHECK(dkvb_search(cb, NULL, x, 1, TOP_K, code, NULL, NULL));
     add_row(set, DKVB_PART_TRAINING, removed, &y[0], code);
-    CHECK(dkvb_codeset_remove(set, &removed, 1, NULL)); /* remembered, so that it does not come back */
+    CHECK(dkvb_codeset_remove(set, &removed, 1, NULL)); /* the id is remembered, so that the row cannot come back */
     model_options.top_k = TOP_K;
-    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* of the shape that will be trained */
+    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* the shape that will be trained */
     CHECK(dkvb_codeset_add_session(set, model, &train, NULL, 0));
     dkvb_model_free(model);
     return set;
@@ -142,7 +142,7 @@ static dkvb_model *train_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     return model;
 }
 
-/* What the journal is to say; the salt is fixed, and another one for each entry. */
+/* Options of a journal entry. The salt is fixed, and differs from entry to entry. */
 static dkvb_forget_options evidence(uint8_t salt[32], const char *method)
 {
     static const uint8_t classes[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_FORGET};
@@ -179,7 +179,7 @@ static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, ui
     request.seed = seed;
     options.strength = DKVB_STRENGTH_SUPPRESS;
     options.budget = 1;
-    options.found = seed == 9; /* the second one repeats the first, for a target */
+    options.found = seed == 9; /* the second entry repeats the first, for a target */
     options.target = 0.125;
     options.again = seed == 9;
     CHECK(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
@@ -188,7 +188,7 @@ static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, ui
     dkvb_mask_free(mask);
 }
 
-/* Everything that a file can hold: names, journal, mask, purged pairs, counts of the classes. */
+/* Makes a model with everything that a file can hold: names, journal, mask, purged pairs, counts of the classes. */
 static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
 {
     dkvb_model *model = train_model(cb, set);
@@ -209,7 +209,7 @@ static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     return model;
 }
 
-/* The models: types of the values, and one with all that is optional. */
+/* The models: one for each type of values, and one with everything that is optional. */
 static const struct golden {
     const char *name;
     uint32_t values_dtype, whiten;
@@ -242,7 +242,7 @@ static void compare_files(const char *a, const char *b)
     free(data[1]);
 }
 
-/* What is in every model, whatever its version. */
+/* Loads a model, and checks what every model has, whatever its version. */
 static dkvb_model *load_golden(const char *path, uint64_t entries)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -294,7 +294,7 @@ static void read_model(const char *path, const dkvb_model *expected, const float
     dkvb_model_free(loaded);
 }
 
-/* The rows go out of the codes as well; what is left trains the very same values. */
+/* Removes the rows from the codes as well; training on the rest gives the very same values. */
 static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, const int32_t *y)
 {
     dkvb_codeset *made = make_codeset(cb, 0, x, y), *loaded;
@@ -311,7 +311,7 @@ static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, con
     dkvb_codeset_free(made);
 }
 
-/* Files of the format before: one line that says so, and nothing is read. */
+/* Reads files of the previous format: they are refused with one sentence. */
 static void refuse_format_1(const char *path)
 {
     dkvb_model *model;
@@ -356,7 +356,7 @@ int main(int argc, char **argv)
             compare_files(golden, "golden-now.dkvb");
             read_model(golden, model, x);
         }
-        if (i == 0) { /* the codes are those of all models without whitening */
+        if (i == 0) { /* all models without whitening have these codes */
             snprintf(golden, sizeof golden, "%s/codes-2.0.dkvb", folder);
             CHECK(dkvb_codeset_save(set, write ? golden : "golden-now.dkvb"));
             if (!write) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# cppcheck finds nothing at the profile warning,portability, but for what .cppcheck names, each with its reason.
+# cppcheck finds nothing with the profile warning,portability, except what .cppcheck names, each with its reason.
 # usage: cppcheck.sh SOURCE_DIR
 set -eu
 cd "$1"

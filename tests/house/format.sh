@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every C file is as clang-format 14 makes it by the profile .clang-format; another version would make other lines.
+# Every C file is as clang-format 14 formats it by the profile .clang-format. Another version would format some lines
+# differently.
 # usage: format.sh SOURCE_DIR
 set -eu
 cd "$1"

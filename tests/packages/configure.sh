@@ -1,6 +1,7 @@
 #!/bin/sh
-# A build on a machine where everything optional is missing: configuring succeeds, says in one line for each thing what is
-# left out and which package brings it, and the library is built. What is asked for and missing is an error.
+# A build on a machine where everything optional is missing: configuring succeeds, and says in one line for each part
+# what is left out and which package provides it. The library is built. A part that is asked for and missing is an
+# error.
 #
 #   configure.sh SOURCE_DIR WORK_DIR C_COMPILER
 set -eu
@@ -11,7 +12,7 @@ export CC="$3"
 rm -rf "$work"
 mkdir -p "$work/pkgconfig"
 
-# pkg-config sees the required libraries only; CMake is told that it does not find the others.
+# pkg-config sees only the required libraries; CMake is told that it does not find the others.
 for module in zlib libmd libxxhash; do
   cp "$(pkg-config --variable=pcfiledir "$module")/$module.pc" "$work/pkgconfig"
 done
@@ -24,20 +25,20 @@ bare() { # name, then arguments for cmake
 }
 
 bare minimal || { cat "$work/minimal.log"; echo "a machine without the optional libraries cannot configure"; exit 1; }
-for package in libcmocka-dev libpng-dev libjpeg-dev libwebp-dev libjansson-dev libopenblas-dev libgomp; do
+for package in libcmocka-dev libpng-dev libjpeg-dev libwebp-dev libjansson-dev libopenblas-dev libssl-dev libgomp; do
   count=$(grep -c "left out: .*: not found\. Debian has it in $package.*: install it" "$work/minimal.log") || true
   [ "$count" = 1 ] || { cat "$work/minimal.log"; echo "$package: found $count lines of what is left out, expected 1"; exit 1; }
 done
 echo "what is missing is left out: fine"
 
-for asked in "DKVB_PNG libpng-dev" "DKVB_TESTS libcmocka-dev" "DKVB_OPENMP libgomp"; do
+for asked in "DKVB_PNG libpng-dev" "DKVB_TESTS libcmocka-dev" "DKVB_OPENMP libgomp" "DKVB_OPENSSL libssl-dev"; do
   option=${asked% *}
   package=${asked#* }
   if bare "asked_$option" "-D$option=ON"; then
     echo "-D$option=ON: what it needs is missing, and configuring succeeds"
     exit 1
   fi
-  # CMake breaks its messages into lines.
+  # CMake breaks its messages into lines, which are joined here.
   tr -s ' \n' ' ' <"$work/asked_$option.log" | grep -q "$option is ON, and what it needs was not found.*$package" ||
     { cat "$work/asked_$option.log"; echo "-D$option=ON: the error does not name $package"; exit 1; }
 done

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The Debian packages that cpack makes of a built tree: their names and files, lintian's opinion, and a run of what they
-# hold from an unpacked folder. Installing and purging: bare_root.sh.
+# The Debian packages that cpack makes of a built tree: their names and files, the result of lintian, and a run of their
+# contents from an unpacked folder. bare_root.sh installs and purges them.
 #
 #   deb.sh SOURCE_DIR BUILD_DIR WORK_DIR PYTHON
 set -eu
@@ -36,7 +36,7 @@ for package in $packages; do
   [ -z "$empty" ] || { echo "$package has empty folders: $empty"; exit 1; }
 done
 
-# Each shared library tells dpkg-shlibdeps which package has it, and makes the loader's list new.
+# Each shared library tells dpkg-shlibdeps which package has it, and triggers the update of the loader's list.
 for package in $packages; do
   case $package in libdkvb1 | libdkvb-reference1) ;; *) continue ;; esac
   library=${package%1}
@@ -46,7 +46,7 @@ for package in $packages; do
     { echo "$package does not trigger ldconfig"; exit 1; }
 done
 
-# A file in two packages could not be installed twice.
+# Two packages with a common file could not be installed together.
 twice=$(for package in $packages; do (cd "$work/$package" && find . ! -type d); done | sort | uniq -d)
 [ -z "$twice" ] || { echo "several packages hold: $twice"; exit 1; }
 for file in $(dpkg-deb -c "$work/debs/"dkvb-tools_*.deb | awk '{ print $6 }' | grep '/man1/.'); do
@@ -69,7 +69,8 @@ libdir=$(dirname "$(find "$work/root/usr/lib" -name 'libdkvb.so.1' | head -n 1)"
 export LD_LIBRARY_PATH="$libdir"
 "$work/root/usr/bin/dkvb" --version
 
-# Programs are built against what the packages hold: by pkg-config with the shared and the static library, and by CMake.
+# Programs are built against the contents of the packages: by pkg-config with the shared and the static library, and by
+# CMake.
 consumer=$source/tests/abi/consumer
 CC=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 export CC

@@ -1,11 +1,11 @@
 #!/bin/sh
-# cmake/packages/dkvb.spec can be parsed, and names the version that the headers have.
+# cmake/packages/dkvb.spec can be parsed, and has the version of the headers.
 #   rpm.sh SOURCE_DIR
 set -eu
 
 source=$1
 command -v rpmspec >/dev/null || { echo "skipped: rpmspec is not installed (Debian: rpm)"; exit 77; }
-# Macros of Fedora that Debian's rpm does not bring.
+# These macros of Fedora are missing in Debian's rpm.
 found=$(rpmspec -q --define 'python3_sitelib /usr/lib/python3/site-packages' --define 'cmake cmake' \
   --define 'cmake_build cmake --build .' --define 'cmake_install cmake --install .' --queryformat '%{name} %{version}\n' \
   "$source/cmake/packages/dkvb.spec")

@@ -1,8 +1,8 @@
 /*
- * The usual way to search, a matrix product by OpenBLAS and an argmin, beside the library: the same rows and keys,
- * times printed, all codes equal. Rows and keys are whole numbers of -63 to 63, so every sum of the product form, |k|^2
- * / 2 - q.k, is a multiple of a half and below 2^23 at these widths: floats hold it exactly, in whatever order it is
- * summed.
+ * Compares the usual way to search, a matrix product by OpenBLAS and an argmin, with the library, on the same rows and
+ * keys. The program prints times, and all codes must be equal. Rows and keys are whole numbers of -63 to 63, so every
+ * sum of the product form, |k|^2 / 2 - q.k, is a multiple of a half and below 2^23 at these widths. Floats hold such
+ * sums exactly, whatever their order.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* A whole number of -63 to 63: the sum of twelve even numbers, bell-shaped enough. */
+/* Draws a whole number of -63 to 63. It is a scaled sum of twelve even draws, which is nearly normal. */
 static float draw(void)
 {
     static uint32_t state = 1;
@@ -38,7 +38,8 @@ static float draw(void)
     return rintf(fminf(fmaxf(14.0f * sum, -63.0f), 63.0f));
 }
 
-/* codes[r][c] by one sgemm a codebook. rows: [N][C][dim]; keys: [C][K][dim]; half: [C][K], |k|^2 / 2. */
+/* Computes codes[r][c] with one sgemm for each codebook. rows: [N][C][dim]; keys: [C][K][dim]; half: [C][K], |k|^2 / 2.
+ */
 static void blas_search(const float *rows, const float *keys, const float *half, size_t dim, uint16_t *codes,
                         float *product)
 {
@@ -95,7 +96,7 @@ static int run(size_t dim)
             half[i] += 0.5f * keys[i * dim + j] * keys[i * dim + j];
     }
     for (size_t c = 0; c < C; c++)
-        scales[c] = 1.0f; /* whole numbers are steps */
+        scales[c] = 1.0f; /* whole numbers are steps already */
     arrays.dim = 1;
     arrays.scales = scales;
     arrays.keys = keys;

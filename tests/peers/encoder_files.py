@@ -51,7 +51,7 @@ def split_in_proj(name, tensor):
     return {f"self_attn.{each}_proj.{kind}": part for each, part in zip("qkv", tensor.chunk(3))}
 
 
-# OpenAI's names and Hugging Face's: within a block, and outside of the blocks.
+# The names of OpenAI and of Hugging Face, within a block and outside of the blocks
 RENAMED = {
     "attn.out_proj": "self_attn.out_proj", "ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2"}

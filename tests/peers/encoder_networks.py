@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Sizes of a vision transformer. `heads` is None where width / 64 is right, as it is for all that are published.
+# Sizes of a vision transformer. `heads` is None if width / 64 is right, as for all published ones.
 Size = namedtuple("Size", "image patch width layers heads mlp dim")
 SIZES = {
     "two-heads": Size(32, 8, 64, 2, 2, 256, 48),

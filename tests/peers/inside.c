@@ -1,5 +1,5 @@
-/* What is compared of the library's inside: by images_pil.py resizing, and the square that a network sees; by
- * search_peers.py search of rows that are projected already. */
+/* Functions of the library's inside for comparison with other programs: images_pil.py compares resizing, and the square
+ * that a network sees; search_peers.py compares the search of projected rows. */
 #include "bottleneck/search.h"
 #include "data/image.h"
 

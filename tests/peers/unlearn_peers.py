@@ -31,7 +31,7 @@ import unlearn_ways as ways  # noqa: E402
 NEAR = 0.01  # of the validation accuracy of the head trained again: a setting below it does not count
 SMALL = {"codebooks": 64, "keys": 1024, "top_k": 4}  # of the bottleneck whose values the ways of others train
 # MobileNetV1, the encoder of cifar10, takes 569 M multiply-adds at 224 x 224 (Howard et al. 2017, arXiv 1704.04861,
-# table 4), and each layer grows with the area of the picture; here it is 96 x 96.
+# table 4). The cost of each layer grows with the area of the picture, which is 96 x 96 here.
 ENCODER = 569e6 * (96 / 224) ** 2
 ON_LAYERS = [ways.FineTune(), ways.Ascent(), ways.NegGrad(), ways.SalUn(), ways.Projection(), ways.Scrub()]
 SHORT = 4096  # retained rows in a pass of the MLP, where a pass over all takes seconds, and of the short SCRUB
@@ -68,7 +68,7 @@ class Rows:
         self.test = np.arange(self.n, len(self.raw))
         self.labels = np.concatenate([y, test_y])
         self.y = torch.from_numpy(self.labels.astype(np.int64))
-        # Centred, and divided by one number, so that the principal axes keep their proportions.
+        # Rows are centred and divided by one number, so that the principal axes keep their proportions.
         self.x = torch.from_numpy((self.raw - x[~held].mean(0)) / x[~held].std())
 
     def of(self, rows, label):

@@ -73,7 +73,7 @@ class Dense:
         sizes = [x.shape[1], *([hidden] if hidden else []), int(y.max()) + 1]
         weights = [a * b for a, b in zip(sizes, sizes[1:])]
         self.forward = sum(weights)  # multiply-adds of a row
-        # Each weight once for its own gradient and once for that of its input; features need no gradient.
+        # Each weight counts once for its own gradient and once for that of its input; features need no gradient.
         self.backward = 2 * sum(weights) - weights[0]
 
     def take(self, rows):
@@ -136,15 +136,15 @@ class Bottleneck:
         pairs = (codes.astype(np.int32) + (np.arange(codebooks, dtype=np.int32) * keys)[:, None]).reshape(-1)
         self.bags = scipy.sparse.csr_matrix((np.full(len(pairs), 1 / self.size, np.float32), pairs,
                                              np.arange(0, len(pairs) + 1, self.size)), shape=(n, codebooks * keys))
-        # Multiply-adds of a row: here additions, of a vector of L for each pair. Codes need no gradient.
+        # Multiply-adds of a row, which are additions here: a vector of L for each pair. Codes need no gradient.
         self.forward = self.backward = self.size * (int(y.max()) + 1)
 
     def take(self, rows):
         return self.bags[rows.numpy()]
 
     def optimizer(self, net, rate):
-        # A step moves the own logits of a row by `rate` times its error, as in libdkvb's training (docs/method.md): the
-        # mean over a batch and over the code is taken out of the gradient again.
+        # A step moves a row's own logits by `rate` times its error, as in libdkvb's training (docs/method.md). The mean
+        # over a batch and over the code is therefore taken out of the gradient again.
         return torch.optim.SGD(net.parameters(), lr=rate * self.size * BATCH)
 
     cross_entropy = Dense.cross_entropy
@@ -271,7 +271,8 @@ class SalUn:
         labels[task.forget] = (task.label + torch.randint(1, classes, (len(task.forget),))) % classes
         for number in range(1, head.passes + 1):
             retained = some(head, task.retain, cost)
-            # Of the rows to be forgotten as large a share as of the others: a pass keeps the mixture of all rows.
+            # The share of the rows to be forgotten equals that of the others, so that a pass keeps the mixture of all
+            # rows.
             share = torch.randperm(len(task.forget))[:len(task.forget) * len(retained) // len(task.retain)]
             descend(head, net, optimizer, torch.cat([retained, task.forget[share]]), cost,
                     lambda out, part: functional.cross_entropy(out, labels[part]), keep=keep)
@@ -371,7 +372,8 @@ class Projection:
                     kept, gone = (self.space(x, alpha) for x, alpha in sides)
                     width = layer.weight.shape[1]
                     layer.weight -= layer.weight @ (gone - gone @ kept)
-                    # Gram matrices, two eigendecompositions at 9 d^3 / 2 (Golub and Van Loan 2013, 8.3), three products
+                    # The cost of Gram matrices, of two eigendecompositions at 9 d^3 / 2 (Golub and Van Loan 2013, 8.3),
+                    # and of three products
                     cost.other += (len(retain) + len(forget)) * width ** 2 + 12 * width ** 3
                     cost.other += width * layer.weight.numel()
                 sides = [(old(x), alpha) for x, alpha in sides]

@@ -1,4 +1,4 @@
-/* What a program in C gets from the rows that test_same.py has written, for comparison with Python and the tool:
+/* Results of a C program on the rows that test_same.py has written, for comparison with Python and the tool:
  *   same train FOLDER ROWS COLUMNS     writes c.dkvb, c.codes, c.mask, c.search and c.logits
  *   same time FOLDER COLUMNS CALLS     prints the median time of one answer to one row, in nanoseconds */
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include <dkvb/dkvb.h>
 
-enum { FORGOTTEN = 1 }; /* the class that is forgotten, as test_same.py does */
+enum { FORGOTTEN = 1 }; /* the class to forget, as in test_same.py */
 
 static const char *folder;
 

@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 import dkvb
 from dkvb import DKVBClassifier
 
-# A fixed shape: what suits the data would change with the number of rows.
+# The shape is fixed, as settings that suit the data would change with the number of rows.
 SHAPE = {"codebooks": 32, "keys": 32, "key_dim": 8, "top_k": 4, "whiten": "never"}
 RECIPE = {"epochs": 4, "batch": 64, "learning_rate": 2.0}
 CAT = np.array(["ant", "bee", "cat"])

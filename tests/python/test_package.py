@@ -18,7 +18,7 @@ except ImportError:
 import dkvb
 
 PACKAGE = Path(dkvb.__file__).resolve().parent
-# Functions of the library that the package does without, and why.
+# Functions of the library that the package does not use, and the reasons.
 WITHOUT_TWIN = {
     "dkvb_file_leftover": "for the tool, which names what killed processes left",
     "dkvb_file_remove_temporaries": "for handlers of signals in C; Python's cannot run inside a call",

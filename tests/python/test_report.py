@@ -144,11 +144,11 @@ class Report(unittest.TestCase):
         self.assertEqual(Page(source).titles, {})
         self.assertEqual(source.count('<p class="left-out">Left out. '), 8)
         self.assertIn("fe", source)
-        # A model from before follows from the masking itself.
+        # The model before is made by taking back the masking.
         source = report.html(self.at("forgot.dkvb"), codes=self.at("m.codes"), features=self.at("x.npy"),
                              labels=self.at("y.npy"))
         self.assertEqual(list(Page(source).titles), [f"{name}-alt" for name in FIGURES])
-        # Training again cannot be taken back.
+        # Exact forgetting cannot be taken back.
         source = plain(report.html(self.at("exact.dkvb"), codes=self.at("m.codes")))
         self.assertIn("the model from before must be given (--before)", source)
 

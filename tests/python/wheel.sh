@@ -1,5 +1,5 @@
 #!/bin/sh
-# A wheel is built without a network, carries the library with its licences, and works where nothing else of libdkvb is.
+# A wheel is built without a network, carries the library with its licences, and works on a system without libdkvb.
 #   wheel.sh SOURCE_DIR WORK_DIR PYTHON
 set -eu
 
@@ -21,14 +21,14 @@ wheel=$(ls "$work/wheels/"*.whl)
 case $wheel in *-py3-none-manylinux_2_*) ;; *) echo "the tag of $wheel names no oldest glibc"; exit 1 ;; esac
 "$python" -m pip install --quiet --no-index --no-deps --target "$work/site" "$wheel"
 cd "$work"
-# The tag is not older than any symbol that is used.
+# The tag must not be older than any symbol that the library uses.
 stated=$(basename "$wheel" | sed 's/.*manylinux_2_\([0-9]*\)_.*/\1/')
 for library in site/dkvb/*.so*; do
   newest=$(objdump -T "$library" | sed -n 's/.*GLIBC_2\.\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
   [ "${newest:-0}" -le "$stated" ] || { echo "$library needs glibc 2.$newest, the tag says 2.$stated"; exit 1; }
   name=$(basename "$library")
   [ -s "site/dkvb/licenses/${name%%[.-]*}.txt" ] || { echo "$library has no licence in the wheel"; exit 1; }
-  # No copy has the name of a library of the system, which another package may want in a newer version.
+  # No copy may have the name of a library of the system, as another package may need a newer version of it.
   if command -v patchelf >/dev/null; then
     case $(patchelf --print-soname "$library") in *dkvb*) ;; *) echo "$library has the soname of the system's"; exit 1 ;; esac
     for wanted in $(patchelf --print-needed "$library"); do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The same bytes for 784-wide rows, whatever the threads, the kernels and OpenBLAS' settings.
+# The bytes for 784-wide rows are the same for any number of threads, all kernels and any settings of OpenBLAS.
 #   determinism.sh TOOL
 set -eu
 
@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# story NAME: train, forget, search; what must not differ is NAME.model and NAME.codes.
+# story NAME: trains, forgets and searches; NAME.model and NAME.codes must not differ between stories.
 story() {
   export SOURCE_DATE_EPOCH=0
   "$tool" train --features $data/t10k-images-idx3-ubyte.gz --labels $data/t10k-labels-idx1-ubyte.gz \

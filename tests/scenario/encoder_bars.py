@@ -19,7 +19,7 @@ import numpy as np
 FASHION = "/usr/share/datasets/fashion-mnist"
 QUICK = ("--codebooks", 64, "--keys", 1024)
 
-# least accuracy with the descriptor, least gain over raw pixels; then the same in the quick variant
+# Least accuracy with the descriptor, least gain over raw pixels; then the same in the quick variant
 BARS = {"fashion": (0.895, 0.0, 0.86, 0.04), "cifar10": (0.0, 0.10, 0.0, 0.08)}
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Codes and distances of the kernels of this machine are those of the AVX2 kernels, and on fewer rows of the scalar ones,
-# byte for byte: on real data, in 256 codebooks of 1,024 keys that are rows of the test file, 32, 16 and 8 wide, the 2
-# nearest of each; before and after 10,000 pairs were masked. Data sets that are not there are left out.
+# Codes and distances of the kernels of this machine equal those of the AVX2 kernels and, on fewer rows, of the scalar
+# ones, byte for byte. The test uses real data, with 256 codebooks of 1,024 keys that are rows of the test file, 32, 16
+# and 8 wide, and the 2 nearest of each; before and after 10,000 pairs are masked. Missing data sets are left out.
 #   exact_search.sh TOOL DATA_FOLDER PYTHON
 set -eu
 
@@ -12,7 +12,8 @@ cd "$work"
 fashion=/usr/share/datasets/fashion-mnist
 done=0
 
-# compared ROWS NAME KERNELS: codes and distances of the usual kernels, NAME.codes and NAME.dist, are those of others.
+# compared ROWS NAME KERNELS: the codes and distances of the usual kernels, NAME.codes and NAME.dist, must equal those
+# of KERNELS.
 compared() {
   "$tool" search model --features "$1" -o "$2.codes" --distances "$2.dist" >/dev/null
   env DKVB_KERNELS="$3" "$tool" search model --features "$1" -o other.codes --distances other.dist >/dev/null

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every code recomputed by numpy in whole numbers from an exported model of the usual size: all rows of the test file,
-# rows whitened or not, scaled or not, before and after forgetting.
+# numpy computes every code again in whole numbers from an exported model of the usual size: all rows of the test file,
+# whitened or not, scaled or not, before and after forgetting.
 #   export_real_data.sh TOOL DATA_FOLDER PYTHON
 set -eu
 

@@ -39,8 +39,8 @@ def prepared(x, arrays, normalize):
     """Rows as they enter the transforms, float32."""
     y = x - arrays["center"]
     if "whitening" in arrays:
-        # A chain of fused multiply-adds: the product of two floats is exact in double precision, and so is nearly
-        # every sum before it is rounded to a float.
+        # This is a chain of fused multiply-adds. The product of two floats is exact in double precision, and so is
+        # nearly every sum before it is rounded to a float.
         rows, y = y.astype(np.float64), np.zeros_like(y)
         for i, row in enumerate(arrays["whitening"].astype(np.float64)):
             y = (y + rows[:, i:i + 1] * row).astype(np.float32)

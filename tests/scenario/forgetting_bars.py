@@ -66,7 +66,7 @@ def many_pairs(lab):
         return int(SHARE * model.info.codebooks * model.info.keys)
 
 
-# What a forgetting did to each class, on the test rows
+# Effects of a forgetting on each class, on the test rows
 
 
 def tally(lab, before, after):
@@ -606,7 +606,7 @@ def main():
         log(bar_line(*bar))
     missed = [bar for bar in bars if not is_met(*bar[3:])]
     log(f"{len(bars) - len(missed)} of {len(bars)} bars met")
-    # A busy machine is slow: times are told, and decide nothing.
+    # A busy machine is slow, so times are printed but decide nothing.
     sys.exit(any("seconds" not in bar[2] for bar in missed))
 
 

@@ -1,9 +1,9 @@
-/* One request to forget by the C API, for same_requests.py:
+/* Carries out one request to forget by the C API, for same_requests.py:
  *
  *     same_requests MODEL CODES|- STRENGTH KIND WHO PAIRS FORCE LIMIT SALT
  *
  * KIND is classes or ids (WHO a list with commas) or requests (WHO a text). The model, and for exact the codes, are
- * changed in place. Prints "REFUSED SENTENCE" of the plan, or "error SENTENCE". */
+ * changed in place. The program prints "REFUSED SENTENCE" of the plan, or "error SENTENCE". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
     q.budget = strtoull(argv[6], NULL, 10);
     q.force = argv[7][0] == '1';
     q.max_class_loss = strtod(argv[8], NULL);
-    if (q.budget == 0 && q.strength == DKVB_STRENGTH_SUPPRESS) /* else the tool has no such option */
+    if (q.budget == 0 && q.strength == DKVB_STRENGTH_SUPPRESS) /* the tool has this option only without a budget */
         q.max_retain_drop = q.max_class_loss;
     q.keys = DKVB_KEYS_KEPT;
     q.salt = salt;

@@ -47,11 +47,11 @@ def lines(items, form):
 def header():
     out = [f"/* Unicode {unicodedata.unidata_version}: made by tests/unicode/table.py. */",
            "/* clang-format off */",
-           "/* A character and the one or two it is equal to; sorted. */",
+           "/* A character, and the one or two characters that it is equal to; sorted. */",
            "static const struct decomposition decompositions[] = {",
            *lines(decompositions(), "{0x%04X, 0x%04X, 0x%04X}"),
            "};",
-           "/* First and last of a range of characters that combine with the one before, and their class; sorted. */",
+           "/* The first and last character of a range of combining characters, and their class; sorted. */",
            "static const struct combining combinings[] = {",
            *lines(classes(), "{0x%04X, 0x%04X, %d}"),
            "};",

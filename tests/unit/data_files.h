@@ -1,41 +1,41 @@
-/* What tests of data files share: one file to write and read, and an allocator that measures. */
+/* Helpers for tests of data files: one file to write and read, and an allocator that measures. */
 #ifndef DKVB_TESTS_DATA_FILES_H
 #define DKVB_TESTS_DATA_FILES_H
 
 #include "dkvb/data.h"
 #include "files.h"
 
-/* Path of the file; name_file() sets it up for a group of tests. */
+/* Path of the test file. name_file() sets it for a group of tests. */
 extern char data_path[128];
 int name_file(void **state);
 void put_file(const void *data, size_t size);
 
-/* A .npy file of any version in `to`: its size. */
+/* Makes a .npy file of any version in `to`, and returns its size. */
 size_t npy(unsigned char *to, unsigned version, const char *header, const void *data, size_t size);
 void put_npy(const char *header, const void *data, size_t size);
 
-/* A one-dimensional file in C order. */
+/* Writes a one-dimensional array in C order to the test file. */
 void put_vector(const char *type, size_t n, const void *data, size_t size);
 
 typedef dkvb_status (*read_fn)(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* The readers that may use an array where it lies, in both ways. */
+/* Readers that may use an array where it lies. They read a file in both ways. */
 dkvb_status copy_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status copy_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status map_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* The call fails, leaves the array empty, names the file and says `part`. */
+/* Asserts that the call fails with `code`, leaves the array empty, names the file and says `part`. */
 void assert_refused(read_fn read, const char *name, dkvb_status code, const char *part);
 void assert_header_refused(const char *header, const char *part);
 
-/* One call fails, and the most that was held at a time and in one piece is known. */
+/* An allocator that lets one call fail, and measures the most memory held at one time and in one block. */
 struct measured_alloc {
     size_t fail_at, calls, live, bytes, peak, largest;
 };
 void *measured_get(void *user, size_t size);
 void measured_release(void *user, void *ptr);
 
-/* Read the file with each allocation failing in turn: DKVB_ENOMEM, and nothing is kept. */
+/* Reads the file while each allocation fails in turn: the result must be DKVB_ENOMEM, and nothing may be kept. */
 void let_every_allocation_fail(read_fn read);
 
 #endif

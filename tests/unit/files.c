@@ -16,7 +16,7 @@
 #include "base/checksum.h"
 
 static char folder[64];
-static pid_t maker; /* a forked child that exits must not take the folder away */
+static pid_t maker; /* process that made the folder; a forked child that exits must not remove it */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
 {

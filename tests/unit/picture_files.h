@@ -1,4 +1,4 @@
-/* PNG files made by hand, whatever the library is built with. */
+/* PNG files made without a library, so that tests do not depend on the build. */
 #ifndef DKVB_TESTS_PICTURE_FILES_H
 #define DKVB_TESTS_PICTURE_FILES_H
 
@@ -15,20 +15,20 @@ struct png {
     size_t colours;
     const char *transparent; /* tRNS */
     size_t transparent_size;
-    const void *rows; /* each with its filter byte, packed as depth and type say */
+    const void *rows; /* [height] rows, each with its filter byte, packed as depth and type say */
     size_t size;
 };
 
-/* Write a file: its size, up to PNG_ROOM. */
+/* Writes a file, and returns its size, up to PNG_ROOM. */
 size_t make_png(uint8_t *to, const struct png *png);
 
-/* A file of one colour, grey or red, green and blue of it: its size. Sides are up to 20. */
+/* Writes a file of one colour: grey, or red, green and blue at the same level. Sides are up to 20. Returns its size. */
 size_t make_plain_png(uint8_t *to, uint32_t width, uint32_t height, uint8_t level, bool rgb);
 
-/* One chunk, with its checksum: its size. */
+/* Writes one chunk with its checksum, and returns its size. */
 size_t make_chunk(uint8_t *to, const char *kind, const void *data, size_t size);
 
-/* Make the checksums of all chunks right. */
+/* Corrects the checksums of all chunks. */
 void seal_png(uint8_t *png, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* Small models with rows held out, and questions about plans made on them. */
+/* Small models with held-out rows, and checks of plans made on them. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ int plan_setup(void **state)
     float mean[CLASSES][DIM] = {{0}}, middle[DIM] = {0};
 
     (void)state;
-    setenv("SOURCE_DATE_EPOCH", "1700000000", 1); /* so that bytes can be compared */
+    setenv("SOURCE_DATE_EPOCH", "1700000000", 1); /* a fixed time, so that bytes can be compared */
     make_rows();
     for (size_t i = 0; i < ROWS * DIM; i++)
         mean[labels[i / DIM]][i % DIM] += rows[i] * CLASSES / ROWS;

@@ -1,4 +1,4 @@
-/* What the tests of plans share: small models with rows held out, and questions about plans made on them. */
+/* Helpers for tests of plans: small models with held-out rows, and checks of plans made on them. */
 #ifndef DKVB_TESTS_PLAN_FIXTURE_H
 #define DKVB_TESTS_PLAN_FIXTURE_H
 
@@ -8,15 +8,15 @@
 
 extern const uint8_t salt[32];
 
-/* The rows with the first three classes moved together, so that they compete. */
+/* Rows of which the first three classes are moved together, so that they compete. */
 extern float hard[ROWS * DIM];
 
-extern bool few_keys; /* so few that classes share them */
+extern bool few_keys; /* so few keys that classes share them */
 
-/* Make rows, and fix the time, so that bytes can be compared. */
+/* Makes rows, and fixes the time, so that bytes can be compared. */
 int plan_setup(void **state);
 
-/* Small, and keys on other rows unless `own_keys`. `ids`: NULL for row numbers. */
+/* Fits a small model. The keys are placed on other rows unless `own_keys`. `ids`: NULL for row numbers. */
 void plan_fit(dkvb_model **model, dkvb_codeset **set, bool own_keys, const float *x, const int32_t *y,
               const uint64_t *ids, size_t n);
 
@@ -26,31 +26,31 @@ dkvb_plan_info info_of(const dkvb_plan *plan);
 
 dkvb_journal_entry entry_at(const dkvb_model *model, uint64_t index);
 
-/* Bytes of the file of a model or a codeset, to be free()d. */
+/* Returns the bytes of the file of a model or a codeset; the caller frees them. */
 char *bytes_of(const dkvb_model *model, const dkvb_codeset *set, size_t *size);
 
 void assert_same_bytes(const char *a, size_t a_size, const char *b, size_t b_size);
 
 void assert_same_values(const dkvb_model *a, const dkvb_model *b);
 
-/* The same rows, codes and sessions; what one of them remembers of removed rows aside. */
+/* Asserts that both codesets have the same rows, codes and sessions. Their lists of removed rows may differ. */
 void assert_same_rows(const dkvb_codeset *a, const dkvb_codeset *b);
 
-/* A codeset from a file of it. */
+/* Copies a codeset by saving and loading it. */
 dkvb_codeset *copy_of(const dkvb_codeset *set);
 
-/* Refused for `why`, and applying it changes nothing. */
+/* Asserts that the plan is refused for `why`, and that applying it changes nothing. */
 dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, uint32_t why,
                                bool can_be_forced);
 
 void assert_plan_forced(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request q);
 
-/* All rows of class 1, and 60 of class 2 among them. */
+/* Asks for all rows of class 1, with 60 rows of class 2 slipped in. */
 void ask_for_slipped_in(dkvb_forget_request *q, uint64_t ids[ROWS]);
 
 uint64_t right_rows(const dkvb_model *model, const dkvb_codeset *set, uint32_t label);
 
-/* The plan fails with this status, and the message has this part. */
+/* Asserts that planning fails with this status, and that the message has this part. */
 void assert_plan_fails(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, dkvb_status status,
                        const char *part);
 

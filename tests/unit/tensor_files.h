@@ -5,10 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A file of just this header and these elements: its size; `to` has room for 8 bytes more than both. */
+/* Makes a file of exactly this header and these elements, and returns its size; `to` has room for 8 bytes more than
+ * both. */
 size_t tensor_bytes(unsigned char *to, const char *header, const void *elements, size_t size);
 
-/* A file that grows: begin, add, write. */
+/* A file that is built tensor by tensor: begin, add, write. */
 struct tensor_file {
     char *header;
     unsigned char *elements;
@@ -17,15 +18,15 @@ struct tensor_file {
 
 void tensor_file_begin(struct tensor_file *f);
 
-/* `dtype` as the format has it: "F32". `elements` has `size` bytes. */
+/* Adds a tensor. `dtype` is written as in the format: "F32". `elements` has `size` bytes. */
 void tensor_file_add(struct tensor_file *f, const char *name, const char *dtype, uint32_t ndim, const uint64_t *shape,
                      const void *elements, size_t size);
 
-/* float32 between centre - spread and centre + spread, which follow from name and place alone. */
+/* Adds a tensor of float32 between centre - spread and centre + spread. The numbers depend on name and place only. */
 void tensor_file_add_random(struct tensor_file *f, const char *name, uint32_t ndim, const uint64_t *shape, float centre,
                             float spread);
 
-/* Write the file and release what was gathered. */
+/* Writes the file, and releases the tensors. */
 void tensor_file_write(struct tensor_file *f, const char *path);
 
 #endif

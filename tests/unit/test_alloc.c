@@ -1,4 +1,4 @@
-/* Every allocation of a whole life fails once: DKVB_ENOMEM, nothing leaked, nothing changed. */
+/* Every allocation in the life of a model fails once: the result is DKVB_ENOMEM, nothing leaks, nothing changes. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* All that a forgetting may be told, in need of memory as far as can be: the rows have to be sorted. */
+/* Options of a forgetting with everything set, which needs the most memory: the rows have to be sorted. */
 static dkvb_forget_options full_options(void)
 {
     static const uint64_t row_ids[] = {30, 20, 10};
@@ -33,7 +33,7 @@ static dkvb_forget_options full_options(void)
 
 static const char *const column_names[DIM] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
 
-/* Train, forget, save, load, undo, purge, all with one allocator; stops at the first failure. */
+/* Trains, forgets, saves, loads, undoes and purges, all with one allocator. It stops at the first failure. */
 static dkvb_status live(const dkvb_allocator *a, const char *path)
 {
     dkvb_keyinit_options keyinit = small_keyinit();
@@ -98,7 +98,7 @@ static void every_allocation_of_a_life_may_fail(void **state)
 
         assert_int_equal(mem.live, 0);
         if (rc == DKVB_OK) {
-            assert_true(fail_at > 100); /* the allocator was really in use */
+            assert_true(fail_at > 100); /* proves that the allocator was in use */
             return;
         }
         assert_int_equal(rc, DKVB_ENOMEM);
@@ -130,7 +130,7 @@ static void half_an_allocator_is_refused(void **state)
         assert_int_equal(dkvb_array_read(&array, path, DKVB_READ_COPY, halves[i]), DKVB_EINVAL);
         assert_int_equal(dkvb_features_read(&array, path, DKVB_READ_IN_PLACE, halves[i]), DKVB_EINVAL);
     }
-    o.allocator = &none; /* neither function: malloc and free */
+    o.allocator = &none; /* neither function is set: malloc and free */
     assert_ok(dkvb_model_load(&other, path, &o));
     dkvb_model_free(other);
     dkvb_model_free(model);
@@ -161,12 +161,12 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
         assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
     }
     assert_int_equal(mem.live, 0);
-    o.allocator = &none; /* neither function: malloc and free */
+    o.allocator = &none; /* neither function is set: malloc and free */
     assert_ok(dkvb_codebooks_begin(&cb, DIM, &o));
     dkvb_codebooks_free(cb);
 }
 
-/* One way to make codebooks: fitted by each method, whitened or not, from few of the rows, grown, or from arrays. */
+/* Ways to make codebooks: fitted by each method, whitened or not, from few of the rows, grown, or from arrays. */
 enum { EMA, SAMPLE, MEANS, WHITENED, FEW_ROWS, GROWN, FROM_ARRAYS, WAYS };
 
 static dkvb_status make_codebooks(dkvb_codebooks **cb, int way, const dkvb_allocator *a)
@@ -218,7 +218,7 @@ static void every_way_to_make_codebooks_may_run_out_of_memory(void **state)
     }
 }
 
-/* A change that runs out of memory must leave the model's file image as it was. */
+/* A change that runs out of memory must leave the model's bytes in a file as they were. */
 static void changes_that_fail_change_nothing(void **state)
 {
     const char *before = temp_path("before"), *after = temp_path("after");
@@ -237,7 +237,7 @@ static void changes_that_fail_change_nothing(void **state)
     for (int change = 0; change < 7; change++) {
         assert_ok(dkvb_model_save(trained, before));
         assert_ok(dkvb_model_load(&model, before, &options));
-        if (change == 4) { /* there must be something to purge */
+        if (change == 4) { /* a purge needs masked pairs */
             assert_ok(dkvb_model_forget(model, mask, &forget, NULL));
             assert_ok(dkvb_model_save(model, before));
         }

@@ -1,4 +1,4 @@
-/* What features and labels make of arrays, in how much memory, and when there is none. */
+/* Features and labels from arrays: the values, the memory that reading takes, and what happens when there is none. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,7 +115,7 @@ static void codes_are_used_in_place_and_bytes_are_read(void **state)
     assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     assert_true(a.dtype == DKVB_DTYPE_U16 && a.ndim == 3 && a.shape[0] == 2 && a.shape[1] == 2 && a.shape[2] == 1);
     assert_memory_equal(a.data, codes, sizeof codes);
-    file = fopen(data_path, "r+b"); /* what nobody should do shows that there is no copy */
+    file = fopen(data_path, "r+b"); /* changing a file that is in use shows that there is no copy */
     fseek(file, -(long)sizeof changed, SEEK_END);
     fwrite(&changed, sizeof changed, 1, file);
     fclose(file);
@@ -142,7 +142,7 @@ static void float32_in_c_order_is_used_in_place_and_the_rest_is_read(void **stat
     assert_true(a.dtype == DKVB_DTYPE_F32 && a.ndim == 2 && a.shape[0] == 3 && a.shape[1] == 2);
     assert_memory_equal(a.data, x, sizeof x);
     assert_int_equal((uintptr_t)a.data % 64, 0);
-    file = fopen(data_path, "r+b"); /* what nobody should do shows that there is no copy */
+    file = fopen(data_path, "r+b"); /* changing a file that is in use shows that there is no copy */
     fseek(file, -(long)sizeof changed, SEEK_END);
     fwrite(&changed, sizeof changed, 1, file);
     fclose(file);
@@ -295,7 +295,8 @@ static void nothing_leaks_when_an_allocation_fails(void **state)
     let_every_allocation_fail(dkvb_labels_read);
 }
 
-/* 1000 x 100 zeros of `size` bytes each: as read and as wanted, and some small change. */
+/* Asserts how much memory reading 1000 x 100 zeros of `size` bytes takes: the array as read, the array as needed, and
+ * little more. */
 static void assert_features_peak(const char *code, size_t size)
 {
     size_t count = 100000;

@@ -1,4 +1,4 @@
-/* KLoM: models of other seeds go the way of the audited one, and are compared with retrained ones row by row. */
+/* KLoM: models of other seeds are treated like the audited model, and compared with retrained models row by row. */
 #include "plan_fixture.h"
 
 #include <math.h>
@@ -8,14 +8,14 @@
 #include "audit/margins.h"
 #include "bottleneck/model.h"
 
-/* The first rows are trained on, or held out by the codeset; the others are test rows. Classes compete, so that the
- * budget that is found differs from model to model. */
+/* The first rows are trained on, or held out by the codeset; the others are test rows. The classes compete, so that the
+ * budget that a search finds differs from model to model. */
 enum { TRAINED = 400, FORGOTTEN = 2, OTHER = 1, MODELS = 3, GROUPS = 4, K = 2 };
 
 static dkvb_model *before;
 static dkvb_codeset *set;
 static dkvb_train_options recipe;
-static int32_t taught[TRAINED], retained[TRAINED]; /* labels of training, all of them and without the class */
+static int32_t taught[TRAINED], retained[TRAINED]; /* labels of training: all of them, and without the class */
 static uint16_t codes[ROWS * 16 * K];
 static size_t group[GROUPS][ROWS], count[GROUPS];
 
@@ -68,7 +68,8 @@ static dkvb_model *trained(const int32_t *of, uint64_t seed)
     return made;
 }
 
-/* The model before, once more; and one that forgot the class by a plan, or by pairs without terms. */
+/* Makes the model before once more. The other functions return a model that forgot the class by a plan, or by pairs
+ * without terms. */
 static dkvb_model *copy_of_before(void)
 {
     dkvb_model *made;
@@ -91,7 +92,8 @@ static void forget_by_plan(dkvb_model *model)
     dkvb_plan_free(plan);
 }
 
-/* Margins of all rows, group by group, under the mask of a model: searched from the rows, without a shortcut. */
+/* Computes the margins of all rows, group by group, under the mask of a model, by searching the rows without any
+ * shortcut. */
 static void margins_of(const dkvb_model *model, const uint8_t *dropped, float *to)
 {
     static uint16_t under[ROWS * 16 * K], of_group[ROWS * 16 * K];
@@ -122,7 +124,7 @@ enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, AGAIN, ENSEMBLES };
 static float kept[ENSEMBLES][MODELS * ROWS];
 static size_t all;
 
-/* What forgot: by `way`, or exactly if there is none. */
+/* Makes ensembles that forgot by `way`, or exactly if `way` is NULL. */
 static void make_ensembles(void (*way)(dkvb_model *))
 {
     static const uint8_t dropped[CLASSES] = {[FORGOTTEN] = 1};
@@ -165,7 +167,7 @@ static void assert_klom(const dkvb_audit_report *r, uint32_t who, size_t ensembl
         assert_int_equal(f->measured, 1);
         assert_true(fabs(f->value.value - mean.value) < 1e-9 && fabs(f->value.high - mean.high) < 1e-9);
         assert_true(fabs(f->difference.value - above) < 1e-9);
-        assert_string_equal(f->verdict, "as retrained"); /* so few models say too little, however many rows there are */
+        assert_string_equal(f->verdict, "as retrained"); /* few models prove little, however many rows there are */
         assert_true(f->median.low <= f->median.value && f->median.value <= f->p95.value);
         assert_true(isnan(f->privleak.value) && isnan(f->tpr_1.value));
         first += count[g];
@@ -229,14 +231,14 @@ static void requests_are_planned_anew_on_every_model(void **state)
     dkvb_model_free(model);
 }
 
-static dkvb_mask *pairs; /* that are given: no terms say where they came from */
+static dkvb_mask *pairs; /* given pairs: no terms tell where they came from */
 
 static void forget_by_pairs(dkvb_model *model)
 {
     assert_ok(dkvb_model_forget(model, pairs, NULL, NULL));
 }
 
-/* Give those that a plan would mask. */
+/* Gives the pairs that a plan would mask. */
 static void give_planned_pairs(void)
 {
     dkvb_model *planned = copy_of_before();
@@ -246,7 +248,7 @@ static void give_planned_pairs(void)
     dkvb_model_free(planned);
 }
 
-/* Every unlearned model has the pairs that are given masked, and no plan. */
+/* Asserts that every unlearned model has the given pairs masked, without a plan. */
 static void assert_given_pairs_are_masked(const dkvb_model *model)
 {
     const dkvb_audit_options o = options_of(set);
@@ -280,7 +282,7 @@ static void forget_as(dkvb_model *model, const dkvb_mask *mask, uint64_t again)
     assert_ok(dkvb_model_forget(model, mask, &terms, NULL));
 }
 
-/* What was forgotten once more for pairs that cannot be planned has no plan that would do it again. */
+/* A repeated forgetting has no plan that would repeat it if its cause are pairs that cannot be planned. */
 static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
 {
     dkvb_model *model = copy_of_before();
@@ -294,14 +296,14 @@ static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
     forget_as(model, first, 0);
     forget_as(model, pairs, 1);
     dkvb_mask_free(pairs);
-    assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* of both together */
+    assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* pairs of both entries together */
     assert_given_pairs_are_masked(model);
     dkvb_mask_free(first);
     dkvb_mask_free(pairs);
     dkvb_model_free(model);
 }
 
-/* Where nothing was asked for nothing was planned. */
+/* Without a request, nothing was planned. */
 static void a_model_without_a_request_counts_as_not_planned(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -312,7 +314,7 @@ static void a_model_without_a_request_counts_as_not_planned(void **state)
     dkvb_audit_report_free(r);
 }
 
-/* A purge takes the lists of the journal with it; the pairs are known all the same. */
+/* A purge removes the lists of the journal, but the masked pairs are still known. */
 static void purged_pairs_are_masked_all_the_same(void **state)
 {
     dkvb_model *model = copy_of_before();
@@ -326,7 +328,7 @@ static void purged_pairs_are_masked_all_the_same(void **state)
     dkvb_model_free(model);
 }
 
-/* Values that were trained again without rows are trained again in every model: only the seed differs. */
+/* Values that were trained again without rows are trained again in every model; only the seed differs. */
 static void exact_is_a_replay_of_other_seeds(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -350,7 +352,7 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
     dkvb_audit_report_free(r);
-    o.before = NULL; /* then no model has to learn everything */
+    o.before = NULL; /* then no model has to learn all rows */
     r = audit(model, &o, NULL);
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_KLOM_FORGOTTEN));
@@ -358,7 +360,7 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     dkvb_model_free(model);
 }
 
-/* The codeset that is left without a class, and the model that was trained again without it, by a plan. */
+/* Makes a model that was trained again without a class, by a plan, and the codeset that is left. */
 static dkvb_model *without_other(dkvb_codeset **left)
 {
     uint8_t classes[CLASSES];
@@ -375,10 +377,10 @@ static dkvb_model *without_other(dkvb_codeset **left)
     return made;
 }
 
-/* While `left_codes` is there, rows of the other class have no label, are in no group, and plans do not see them. */
+/* While `left_codes` is set, rows of the other class have no label, are in no group, and plans do not see them. */
 static dkvb_codeset *left_codes;
 
-/* By contrast, whose choice depends on the rows of all other classes. */
+/* Plans by contrast, whose choice depends on the rows of all other classes. */
 static void plan_on_what_is_left(dkvb_model *model)
 {
     uint8_t classes[CLASSES];
@@ -398,7 +400,7 @@ static void do_nothing(dkvb_model *model)
     (void)model;
 }
 
-/* Take the other class away from what the ensembles of this test are made of, or give it back. */
+/* Removes the other class from the data of the ensembles in this test, or restores it. */
 static void hide_other(bool hide)
 {
     static int32_t whole[2][TRAINED];
@@ -423,7 +425,7 @@ static void hide_other(bool hide)
             group[1][count[1]++] = r;
 }
 
-/* A replay that left out others says nothing of the forgotten rows: every model has learned them. */
+/* A replay that left out other rows does not concern the forgotten rows: every model has learned them. */
 static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(void **state)
 {
     const dkvb_audit_options o = options_of(set);
@@ -438,7 +440,7 @@ static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(
     assert_true(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value >
                 dkvb_audit_get_figure(r, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value);
 
-    /* The model before learned the others too; what it is compared with did not. */
+    /* The model before learned the other class too; the models that it is compared with did not. */
     for (size_t m = 0; m < MODELS; m++) {
         dkvb_model *full;
 
@@ -455,7 +457,8 @@ static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(
     dkvb_codeset_free(left_codes);
 }
 
-/* First trained again without others, then masked: the mask is planned on rows without the others. */
+/* The model was first trained again without the other class, then masked. So the mask is planned on rows without that
+ * class. */
 static void what_is_masked_after_a_replay_is_planned_on_what_it_left(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -501,7 +504,7 @@ static void the_model_before_may_have_been_trained_again_too(void **state)
     dkvb_codeset_free(left_codes);
 }
 
-/* Of rows that the journal does not name nobody can train other models without them. */
+/* If the journal does not name the rows, nobody can train other models without them. */
 static void klom_after_a_replay_without_unnamed_rows_is_refused(void **state)
 {
     static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
@@ -519,13 +522,13 @@ static void klom_after_a_replay_without_unnamed_rows_is_refused(void **state)
     assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model trained values again without rows that "
                                               "cannot be told"));
     assert_null(report);
-    o.before = model; /* of the model before the same is asked */
+    o.before = model; /* the same holds for the model before */
     assert_int_equal(dkvb_audit_run(&report, before, &request, &given, &o, NULL), DKVB_EINVAL);
     assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model before trained"));
     o.models = 0;
     assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
     dkvb_audit_report_free(report);
-    assert_ok(dkvb_model_relearn(model, 1, NULL, NULL)); /* a replay that is over left nothing out */
+    assert_ok(dkvb_model_relearn(model, 1, NULL, NULL)); /* a replay that ended left nothing out */
     o = options_of(set);
     assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
     dkvb_audit_report_free(report);
@@ -560,7 +563,7 @@ static void klom_does_not_depend_on_threads(void **state)
 
 struct watch {
     bool models; /* the stage has begun */
-    size_t left; /* reports of it until it cancels */
+    size_t left; /* number of reports of the stage until the callback cancels */
 };
 
 static int note_stage(void *user, const char *stage)

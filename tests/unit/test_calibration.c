@@ -1,4 +1,4 @@
-/* The temperatures that fit best are found; the calibration error is what its definition says. */
+/* Calibration: the fit finds the best temperatures, and the calibration error follows its definition. */
 #include "fixture.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ enum { N = 3000, L = 5 };
 static float logits[N * L];
 static int32_t truth[N];
 
-/* Labels drawn from softmax(logits): temperature 1 is right, but for chance. */
+/* Draws labels from softmax(logits), so that temperature 1 is right, up to chance. */
 static int setup(void **state)
 {
     struct dkvb__rng rng;
@@ -35,7 +35,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Largest probability of a row, and the logarithm of its spread, as plainly as they can be said. */
+/* The largest probability of a row, and the logarithm of its spread, computed in the plainest way. */
 static double confidence(const float *row, double temperature, double power, double *x)
 {
     double most = -INFINITY, mean = 0.0, total = 0.0;
@@ -81,10 +81,10 @@ static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
     (void)state;
     assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t, &p));
     assert_true(fabs(mean_confidence(logits, t, p) - wanted) < 1e-8);
-    /* Labels were drawn at temperature 1, power 0: what is found there is as far from the accuracy as that of N draws
-     * is from its mean, four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
+    /* The labels were drawn at temperature 1 and power 0. The fit is as far from that as the accuracy of N draws is
+     * from its mean: four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
     slope = (mean_confidence(logits, exp(-0.01), 0.0) - mean_confidence(logits, exp(0.01), 0.0)) / 0.02;
-    assert_true(fabs(log(t) + p * log(2.0)) * slope < 4.0 * sqrt(0.25 / N)); /* 2: a usual spread */
+    assert_true(fabs(log(t) + p * log(2.0)) * slope < 4.0 * sqrt(0.25 / N)); /* a usual spread is 2 */
     assert_true(fabs(p) < 0.3);
     for (int e = -3; e <= 3; e++) { /* powers of two scale exactly */
         for (size_t i = 0; i < N * L; i++)
@@ -94,7 +94,7 @@ static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
     }
 }
 
-/* Rows are made too sure where their spread is large, by a known power, which is found again. */
+/* Rows are made too sure where their spread is large, by a known power, which the fit must find. */
 static void the_power_follows_the_spread(void **state)
 {
     static float warped[N * L];
@@ -102,7 +102,7 @@ static void the_power_follows_the_spread(void **state)
     double t, p, q, first, sum = 0.0, correlated = 0.0, mean = 0.0, x;
 
     (void)state;
-    /* Spread s becomes s^(1 / (1 - power)), and the temperature that undoes this is s'^power. */
+    /* A spread s becomes s^(1 / (1 - power)), and the temperature that undoes this is s'^power. */
     for (size_t r = 0; r < N; r++) {
         confidence(logits + r * L, 1.0, 0.0, &x);
         for (size_t l = 0; l < L; l++)
@@ -111,7 +111,7 @@ static void the_power_follows_the_spread(void **state)
     assert_ok(dkvb_calibration_fit(warped, truth, N, L, &t, &p));
     assert_ok(dkvb_calibration_fit(warped, truth, 20, L, &first, &q));
     assert_true(fabs(p - power) < 0.1 && fabs(t - 1.0) < 0.2);
-    assert_true(fabs(q) < fabs(p) && q != 0.0); /* a few rows say less */
+    assert_true(fabs(q) < fabs(p) && q != 0.0); /* few rows determine less */
     for (size_t r = 0; r < N; r++) {
         confidence(warped + r * L, t, p, &x);
         mean += x / N;
@@ -161,23 +161,24 @@ static void extremes_stay_within_the_limits(void **state)
     double t, p;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t, &p)); /* two of two right count as three of four */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t, &p)); /* two right answers of two count as three of four */
     assert_true(fabs(t - 3.0 / log(3.0)) < 1e-6);
     assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t, &p)); /* no temperature is unsure enough */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
     assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t, &p));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
-    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t, &p)); /* certain at every temperature */
+    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t, &p)); /* the row is certain at every temperature */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0 && p == 0.0);
-    assert_ok(dkvb_calibration_fit(tiny[0], right, 2, 2, &t, &p)); /* undecided at every temperature */
+    assert_ok(dkvb_calibration_fit(tiny[0], right, 2, 2, &t, &p)); /* the row is undecided at every temperature */
     assert_true(t >= DKVB_TEMPERATURE_MIN && t < 1.01e-3 && p == 0.0);
-    assert_ok(dkvb_calibration_fit(far[0], mixed, 2, 2, &t, &p)); /* spreads as far apart as floats can be */
+    assert_ok(dkvb_calibration_fit(far[0], mixed, 2, 2, &t, &p)); /* the spreads are as far apart as floats allow */
     assert_true(t >= DKVB_TEMPERATURE_MIN && t <= DKVB_TEMPERATURE_MAX && fabs(p) <= DKVB_TEMPERATURE_POWER);
-    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t, &p)); /* all the same */
+    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t, &p)); /* all logits are equal */
     assert_true(t == 1.0 && p == 0.0);
 }
 
-/* Four rows in two of 15 bins: probabilities .61, .65 of one right and one wrong; .91, .93, both right. */
+/* Four rows fall into two of 15 bins: the probabilities are .61 and .65, one right and one wrong, and .91 and .93, both
+ * right. */
 static void the_error_is_that_of_the_definition(void **state)
 {
     const double p[4] = {0.61, 0.65, 0.91, 0.93};
@@ -193,7 +194,7 @@ static void the_error_is_that_of_the_definition(void **state)
     }
     assert_true(fabs(error_of(z[0], y, 4, 2, 1.0, 0.0) - (fabs(0.5 - 0.63) * 2 + fabs(1.0 - 0.92) * 2) / 4) < 1e-6);
     assert_true(fabs(error_of(z[0], y, 4, 2, 1e3, 0.0) - 0.25) < 1e-3);  /* all .5, three of four right */
-    assert_true(fabs(error_of(z[0], y, 4, 2, 1e-3, 0.0) - 0.25) < 1e-6); /* all 1: the last bin has its end */
+    assert_true(fabs(error_of(z[0], y, 4, 2, 1e-3, 0.0) - 0.25) < 1e-6); /* all probabilities are 1, in the last bin */
     for (size_t r = 0; r < 4; r++)                                       /* rows may come in parts */
         dkvb__gaps_add(gaps, &count, z[r], y + r, 1, 2, 1.0, 0.0);
     assert_true(count == 4 && dkvb__gaps_error(gaps, count) == error_of(z[0], y, 4, 2, 1.0, 0.0));
@@ -210,7 +211,7 @@ static void fitting_makes_overconfident_answers_honest(void **state)
         loud[i] = 3.0f * logits[i];
     assert_ok(dkvb_calibration_fit(loud, truth, N, L, &t, &p));
     assert_true(error_of(loud, truth, N, L, 1.0, 0.0) > 0.1);
-    /* Chance: 15 bins of N / 15 rows, each off by half a root of its rows. */
+    /* The limit is that of chance: 15 bins of N / 15 rows, each off by half a root of its rows. */
     assert_true(error_of(loud, truth, N, L, t, p) < 3.0 * sqrt(15.0 / N) / 2.0);
 }
 

@@ -1,4 +1,4 @@
-/* Which pairs should go: one request, several methods; and what the model counts of its classes. */
+/* The choice of pairs: one request, several methods; and the model's counts of its classes. */
 #include "fixture.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ enum { PAIRS = CODEBOOKS * KEYS };
 static uint16_t codes[ROWS * CODEBOOKS * 2];
 static uint8_t row_marks[ROWS], class_marks[CLASSES];
 
-/* Rows of class 1 go, those of class 3 are aside. */
+/* A request to forget the rows of class 1, with those of class 3 set aside. */
 static dkvb_request request_for(uint32_t method, uint32_t k)
 {
     dkvb_request q = DKVB_REQUEST_INIT;
@@ -77,7 +77,7 @@ static void activations_are_those_of_the_marked_rows(void **state)
     }
 }
 
-/* f^2 / (f + r) of two pairs, compared without rounding: f1^2 (f2 + r2) against f2^2 (f1 + r1). */
+/* The scores f^2 / (f + r) of two pairs are compared without rounding: f1^2 (f2 + r2) against f2^2 (f1 + r1). */
 static void contrast_takes_the_largest_shares_of_many(void **state)
 {
     uint64_t f[PAIRS], r[PAIRS];
@@ -100,7 +100,7 @@ static void contrast_takes_the_largest_shares_of_many(void **state)
     dkvb_model_free(model);
 }
 
-/* Every pair that the first rows drawn select; order: [n], rows. */
+/* Masks every pair that the first drawn rows select; order: [n], rows. */
 static dkvb_mask *of_rows(const dkvb_model *model, const size_t *order, size_t n)
 {
     dkvb_mask *mask;
@@ -134,7 +134,8 @@ static void examples_are_those_of_the_paper_and_every_is_all_of_them(void **stat
     dkvb_model_free(model);
 }
 
-/* v^2 / |v| of class 1, largest first, and only where v is positive; what is aside is no part of |v|. */
+/* Asserts that the best pairs are chosen: v^2 / |v| of class 1, largest first, and only where v is positive. Classes
+ * that are set aside do not count in |v|. */
 static void assert_best_are_chosen(const dkvb_model *model, const dkvb_mask *mask)
 {
     static float values[PAIRS * CLASSES];
@@ -178,7 +179,7 @@ static void values_of_any_type_say_whom_a_pair_serves(void **state)
             assert_ok(dkvb_unlearn_choose(by_one, model, &without, 50, &alone));
             assert_true(dkvb_mask_equal(mask, by_one));
             dkvb_mask_free(by_one);
-            assert_same_and_free(chosen(model, &q, 50), mask); /* rows say nothing more */
+            assert_same_and_free(chosen(model, &q, 50), mask); /* rows do not change the choice */
             dkvb_model_free(model);
         }
 }

@@ -1,5 +1,5 @@
-/* The vision transformer of CLIP on weights that are made up: one network in two layouts. What it computes is compared
- * with PyTorch by tests/peers/encoder_reference.py. */
+/* The vision transformer of CLIP with made-up weights: one network in two layouts. tests/peers/encoder_reference.py
+ * compares its results with PyTorch. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "fixture.h"
 #include "tensor_files.h"
 
-/* Pictures of 12 x 12 in patches of 4, tokens of 8 in 2 heads, 2 blocks of 20 within, 6 columns. */
+/* Sizes of the network: pictures of 12 x 12 in patches of 4, tokens of 8 in 2 heads, 2 blocks with 20 inside, 6
+ * columns. */
 enum { SIDE = 12, PATCH = 4, TOKENS = 10, WIDTH = 8, BLOCKS = 2, WITHIN = 20, COLUMNS = 6, MOST = 3 * WIDTH * WIDTH };
 
 static uint8_t pixels[2][SIDE * SIDE * 3];
@@ -33,18 +34,18 @@ static int make_images(void **state)
     return 0;
 }
 
-/* A file in the making: `left_out` is not written, `changed` has another last element. Both by the name in OpenAI's
- * layout, or NULL. */
+/* A file that is being made. The tensor `left_out` is not written, and `changed` has another last element. Both are
+ * named as in OpenAI's layout, or NULL. */
 struct toy {
     struct tensor_file file;
     bool openai;
     const char *left_out, *changed;
-    const char *more; /* a tensor beside the usual ones; NULL: none */
-    double scale;     /* of matrices */
+    const char *more; /* a tensor in addition to the usual ones; NULL: none */
+    double scale;     /* scale of the elements of matrices */
     uint64_t next;
 };
 
-/* Elements that follow from the order in which tensors are added, the same in both layouts. */
+/* Makes elements that depend on the order in which tensors are added, which is the same in both layouts. */
 static void elements(struct toy *t, float *to, size_t count, double scale, double centre)
 {
     struct dkvb__rng rng;
@@ -146,7 +147,7 @@ static void add_block(struct toy *t, uint32_t i)
 #undef PART
 }
 
-/* float[WIDTH][COLUMNS] at OpenAI, the transposed at Hugging Face. */
+/* Adds the projection: float[WIDTH][COLUMNS] in OpenAI's layout, its transpose in that of Hugging Face. */
 static void add_projection(struct toy *t)
 {
     float x[WIDTH * COLUMNS], transposed[WIDTH * COLUMNS];
@@ -193,7 +194,7 @@ static dkvb_status open_toy(dkvb_encoder **e, const char *path, uint32_t activat
     return dkvb_encoder_open(e, DKVB_ENCODER_CLIP, &o);
 }
 
-/* Rows of both pictures, and the identity. */
+/* Encodes both pictures, and returns the rows and the identity. */
 static void rows_of(const char *path, uint32_t activation, float *x, char *identity)
 {
     dkvb_encoder *e;
@@ -274,7 +275,7 @@ static void every_tensor_counts_and_is_wanted(void **state)
     }
 }
 
-/* Layers of other networks would be left out without a word. */
+/* Layers of other networks must not be left out silently. */
 static void tensors_that_are_not_clips_are_refused(void **state)
 {
     static const char *const others[] = {"visual.transformer.resblocks.0.ls_1.gamma",

@@ -1,4 +1,4 @@
-/* The arithmetic of networks: every kernel that this processor runs gives the bits of scalar.c, and those are right. */
+/* The arithmetic of networks: every kernel that this processor runs gives the bits of scalar.c, and these are right. */
 #include "fixture.h"
 
 #include <math.h>

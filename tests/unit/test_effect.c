@@ -1,4 +1,4 @@
-/* What a mask would do, and how large it must be: foreseen from deep codes, and then so. */
+/* Effects of a mask and the size that it needs: predicted from deep codes, then checked against the result. */
 #include "fixture.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ enum { PAIRS = CODEBOOKS * KEYS };
 static uint16_t codes[ROWS * CODEBOOKS * 2], deep[ROWS * CODEBOOKS * KEYS];
 static uint64_t ids[ROWS];
 
-/* Codes as deep as there are keys: nothing is ever exhausted, and what is foreseen is exact. */
+/* Returns held-out rows with codes as deep as there are keys. Nothing is ever exhausted, and predictions are exact. */
 static dkvb_codeset_rows held_out(const dkvb_model *model, uint32_t depth)
 {
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
@@ -50,7 +50,7 @@ static void effects_are_those_that_forgetting_has(void **state)
         dkvb_request q = DKVB_REQUEST_INIT;
         dkvb_mask *mask;
 
-        for (int turn = 0; turn < 2; turn++) { /* the second on top of the first */
+        for (int turn = 0; turn < 2; turn++) { /* the second mask is added to the first */
             uint8_t marks[ROWS];
 
             for (size_t r = 0; r < ROWS; r++)
@@ -101,8 +101,8 @@ static void models_are_compared_under_their_own_masks(void **state)
     dkvb_model_free(other);
 }
 
-/* Agresti and Min 2005, worked by hand: 100 rows, 10 lost, 2 gained: (10.5 - 2.5) / 102, and
- * 1.96 sqrt((13 / 102 - .0784^2) / 102). */
+/* The expected interval is that of Agresti and Min 2005, computed by hand: 100 rows, 10 lost, 2 gained: (10.5 - 2.5) /
+ * 102, and 1.96 sqrt((13 / 102 - .0784^2) / 102). */
 static void the_interval_is_that_of_paired_proportions(void **state)
 {
     dkvb_class_effect sum = {0}, part = {.rows = 50, .right_before = 30, .right_after = 26, .lost = 5, .gained = 1};
@@ -135,7 +135,8 @@ static void a_short_code_says_where_it_ends(void **state)
     dkvb_model_free(model);
 }
 
-/* Accuracy of the rows with this mark at a budget, by forgetting so many pairs and asking. */
+/* Measures the accuracy of the rows with this mark at a budget, by forgetting that many pairs and answering the rows.
+ */
 static void try_budget(const dkvb_model *model, const dkvb_codeset_rows *held, const uint32_t *rank, uint64_t budget,
                        const uint8_t *marks, double accuracy[3])
 {
@@ -196,8 +197,9 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
         }
 }
 
-/* All answers come from codebook 0, which says class 0 of every row. Once it is taken whole, the other codebooks still
- * select keys, but nothing was learned there: rows abstain, as decoding would, instead of answering class 0. */
+/* All answers come from codebook 0, which votes for class 0 on every row. Once all of it is masked, the other codebooks
+ * still select keys, but nothing was learned there. Rows then abstain, as decoding would, instead of answering class 0.
+ */
 static void a_row_left_with_nothing_learned_is_not_right(void **state)
 {
     static const uint8_t marks[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_KEEP, DKVB_KEEP};
@@ -234,7 +236,7 @@ static void limits_that_no_budget_keeps_are_said(void **state)
 
     (void)state;
     for (size_t i = 0; i < PAIRS; i++)
-        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS); /* pairs of all classes: it cannot go well */
+        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS); /* mixed classes, so no budget keeps the limits */
     limits.max_retain_drop = 0.0;
     assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
     assert_int_equal(found.met, 0);
@@ -252,7 +254,7 @@ static void limits_that_no_budget_keeps_are_said(void **state)
     dkvb_model_free(model);
 }
 
-/* The rows that a sample keeps, and nothing else. */
+/* Returns only the rows that a sample keeps. */
 static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t *kept)
 {
     static uint16_t codes_of_kept[ROWS * CODEBOOKS * KEYS];
@@ -271,7 +273,7 @@ static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t 
     return few;
 }
 
-/* The labels of a sample, and how many rows stay in it. */
+/* Draws a sample, and returns its labels and the number of rows that stay in it. */
 static void draw(const dkvb_model *model, const dkvb_codeset_rows *held, const uint8_t *marks, uint64_t most,
                  int32_t *kept, uint64_t *count)
 {
@@ -305,7 +307,7 @@ static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **s
     }
     assert_true(others == 60 && count == gone + 20);
 
-    /* Who is drawn stays so when the first hundred rows are not there. */
+    /* A draw does not change when the first hundred rows are missing. */
     some.n -= 100;
     some.ids += 100;
     some.labels += 100;

@@ -185,7 +185,7 @@ static void progress_counts_pictures_and_can_stop(void **state)
     dkvb_encoder_free(e);
 }
 
-/* A folder of MANY pictures of 9 x 9, of which every fifth is cut short. */
+/* Makes a folder of MANY pictures of 9 x 9, of which every fifth is cut short. */
 static dkvb_imageset *broken_folder(void)
 {
     uint8_t png[PNG_ROOM];
@@ -248,7 +248,7 @@ static void unreadable_pictures_are_told_and_left_out(void **state)
     told = (struct told){0};
     o.skip_unreadable = 0;
     assert_int_equal(dkvb_encoder_encode_set(e, set, 0, MANY, x, &o, NULL), DKVB_EFORMAT);
-    assert_int_equal(told.count, 1); /* the one that ends it */
+    assert_int_equal(told.count, 1); /* the picture that ends the call */
     assert_int_equal(dkvb_encoder_encode_set(e, set, 0, MANY, x, NULL, NULL), DKVB_EFORMAT);
     assert_message("004.png");
     o.skip_unreadable = 2;

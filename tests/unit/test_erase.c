@@ -1,5 +1,5 @@
-/* Everything known of forgotten rows is overwritten before its memory goes back to the allocator: their ids, codes and
- * features, the values and keys that they taught, salts, and which pairs were masked for them. */
+/* Everything known of forgotten rows is overwritten before its memory goes back to the allocator: ids, codes and
+ * features, the values and keys that the rows taught, salts, and the list of pairs masked for them. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static struct needle {
 } needles[NEEDLES];
 static size_t needle_count;
 
-/* In front of each block that the library has. */
+/* A header in front of each block that the library holds. */
 static struct block {
     struct block *before, *after;
     size_t size;
@@ -116,7 +116,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, const dkvb_allocator *a
     return set;
 }
 
-/* Train, forget, train again without rows, purge, and free, with codes or features kept. */
+/* Trains, forgets, trains again without rows, purges and frees, with codes or features kept. */
 static void live(const dkvb_allocator *a, uint32_t keep)
 {
     static const uint8_t salts[2][32] = {"the salt of a forgetting, 32 byt", "the salt of a replay, of 32 byte"};

@@ -1,4 +1,4 @@
-/* A model is measured as its predictions say, whatever it is given and however it is run. */
+/* Evaluation measures a model as its predictions say, with every kind of input and number of threads. */
 #include "fixture.h"
 
 #include <math.h>
@@ -102,7 +102,7 @@ static void rows_that_abstain_are_wrong_and_counted(void **state)
     assert_true(e.abstained == ROWS && e.right == 0 && e.accuracy == 0.0 && fabs(e.loss - log(CLASSES)) < 1e-9);
     memset(codes, 0, CODEBOOKS * sizeof *codes);
     e = (dkvb_evaluation)DKVB_EVALUATION_INIT;
-    assert_ok(dkvb_model_evaluate(blank, rows, codes, labels, 1, &e, NULL)); /* codes abstain alike */
+    assert_ok(dkvb_model_evaluate(blank, rows, codes, labels, 1, &e, NULL)); /* codes abstain as rows do */
     assert_int_equal(e.abstained, 1);
     dkvb_model_free(blank);
     dkvb_model_free(model);
@@ -137,7 +137,7 @@ static int watch(void *user, uint64_t done, uint64_t total)
     return w->calls++ == w->stop_at;
 }
 
-/* 9,000 rows are more than a block: messages, progress and rows outside the scale go by the numbers of all of them. */
+/* With 9,000 rows there is more than one block: messages, progress and rows outside the scale count all rows. */
 static void rows_are_named_by_their_own_numbers(void **state)
 {
     enum { MANY = 9000, AT = 8500 };

@@ -1,4 +1,4 @@
-/* The orientation that a camera noted: where it is found, and what turning by it does. */
+/* The orientation that a camera recorded: where it is found, and how it turns a picture. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +11,14 @@
 #include "data/image.h"
 #include "fixture.h"
 
-/* Start of a JPEG whose only segment is EXIF, big-endian as cameras write it: one entry, the orientation at 29. */
+/* The start of a JPEG whose only segment is EXIF, big-endian as cameras write it, with one entry: the orientation at
+ * 29. */
 static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xE1, 0, 34, 'E', 'x', 'i',  'f',  0,    0,    'M', 'M',
                                0,    42,   0,    0,    0, 8,  0,   1,   0x01, 0x12, 0,    3,    0,   0,
                                0,    1,    0,    6,    0, 0,  0,   0,   0,    0,    0xFF, 0xDA, 0,   2};
 enum { AT_LENGTH = 4, AT_ORDER = 12, AT_FIRST = 16, AT_ENTRIES = 20, AT_TAG = 22, AT_TYPE = 24, AT_VALUE = 30 };
 
-/* Of bytes in memory of just that size, so that sanitizers tell of a look beyond. */
+/* Finds the orientation of bytes in a block of exactly their size, so that sanitizers see a read beyond it. */
 static uint32_t orientation_of(const uint8_t *bytes, size_t size)
 {
     uint8_t *exact = malloc(size ? size : 1);
@@ -101,7 +102,7 @@ static void a_note_in_webp_is_found_behind_other_chunks(void **state)
         }
 }
 
-/* 3 wide, 2 high: 0 1 2 / 3 4 5. What each orientation makes of it, as PIL's exif_transpose does. */
+/* The picture is 3 wide and 2 high: 0 1 2 / 3 4 5. Each orientation must turn it as PIL's exif_transpose does. */
 static void turning_gives_the_picture_that_a_viewer_shows(void **state)
 {
     static const uint8_t turned[9][6] = {
@@ -148,7 +149,7 @@ static void a_turning_that_fails_changes_nothing(void **state)
     assert_int_equal(mem.live, 0);
     assert_int_equal(dkvb__image_turn_upright(NULL), DKVB_EINVAL);
     assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);
-    image.pixels = &pixel; /* the caller's own */
+    image.pixels = &pixel; /* pixels of the caller */
     image.width = image.height = image.channels = 1;
     image.orientation = 3;
     assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);

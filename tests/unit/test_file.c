@@ -1,4 +1,5 @@
-/* Files appear whole or not at all, keep what the file they replace had, and leave nothing that nobody is told of. */
+/* Files appear whole or not at all, keep the rights of the file that they replace, and leave nothing without a report.
+ */
 #define _DEFAULT_SOURCE /* setgroups() */
 #include "fixture.h"
 
@@ -115,7 +116,7 @@ static void a_replaced_file_keeps_mode_owner_and_group(void **state)
         assert_true(st.st_uid == 1234 && st.st_gid == 4321);
 }
 
-/* As a user who may write in the folder, but is neither the owner of the file nor of its group. */
+/* The test runs as a user who may write in the folder, but owns neither the file nor its group. */
 static void a_group_that_cannot_be_kept_leaves_no_rights_to_another(void **state)
 {
     const char *path = temp_path("foreign");
@@ -163,7 +164,7 @@ static void a_handler_removes_temporaries_but_not_those_of_its_parent(void **sta
     assert_int_equal(access(w.temporary, F_OK), -1);
     assert_int_equal(dkvb__writer_commit(&w), DKVB_EIO);
     assert_int_equal(access(path, F_OK), -1);
-    for (int i = 0; i < 100; i++) { /* places in the list are given back */
+    for (int i = 0; i < 100; i++) { /* places in the list are freed again */
         assert_ok(dkvb__writer_begin(&w, path, &mem));
         assert_ok(dkvb__writer_begin(&other, path, &mem));
         assert_true(w.live >= 0 && other.live >= 0);

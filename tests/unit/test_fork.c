@@ -1,5 +1,5 @@
-/* A forked child answers as its parent did, although OpenMP's threads did not come along. All processes of this test
- * have one process id, as parent and child do that are both process 1 of their PID namespaces. */
+/* A forked child answers as its parent did, although OpenMP's threads do not exist in it. All processes of this test
+ * have one process id, like a parent and a child that are both process 1 of their PID namespaces. */
 #define _GNU_SOURCE /* syscall */
 #include "fixture.h"
 
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* That of the first process, also in its children: it must be one that the system knows, since OpenMP asks for it. */
+/* Returns the id of the first process, also in its children. The system must know the id, since OpenMP asks for it. */
 pid_t getpid(void)
 {
     static pid_t first;
@@ -32,7 +32,7 @@ static void a_forked_child_predicts_like_its_parent(void **state)
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60); /* a hang ends as a signal */
+        alarm(60); /* turns a hang into a signal */
         if (dkvb_model_predict(model, rows, ROWS, NULL, child, &run) != DKVB_OK)
             _exit(1);
         if (memcmp(parent, child, sizeof parent) != 0)

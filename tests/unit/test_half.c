@@ -1,4 +1,4 @@
-/* binary16 and bfloat16 to binary32 and back, against what the standard says a pattern means. */
+/* Conversions of binary16 and bfloat16 to binary32 and back, compared with what the standard says of a bit pattern. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "data/stored.h"
 #include "dkvb/data.h"
 
-/* (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 where the exponent is 0. */
+/* The number is (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 where the exponent is 0. */
 static double meaning(unsigned half)
 {
     int exponent = (int)(half >> 10 & 31);
@@ -51,13 +51,13 @@ static void every_nan_stays_a_nan(void **state)
     }
 }
 
-/* Between two neighbours: each side goes to the nearer, the middle to the even one. */
+/* Asserts rounding between two neighbours: each side goes to the nearer one, the middle to the even one. */
 static void assert_rounds(uint16_t (*round)(float), uint16_t low, double low_value, double high_value)
 {
     float middle = (float)((low_value + high_value) / 2.0);
     uint16_t high = (uint16_t)(low + 1);
 
-    assert_true((double)middle == (low_value + high_value) / 2.0); /* so the test is exact */
+    assert_true((double)middle == (low_value + high_value) / 2.0); /* proves that the test is exact */
     assert_int_equal(round(middle), low % 2 ? high : low);
     assert_int_equal(round(nextafterf(middle, -INFINITY)), low);
     assert_int_equal(round(nextafterf(middle, INFINITY)), high);
@@ -85,7 +85,7 @@ static void arrays_are_rounded_as_single_numbers_are(void **state)
     static uint16_t to[0x10000 + 1];
 
     (void)state;
-    for (uint32_t i = 0; i < 0x10000; i++) /* every sign and exponent; ties among the fractions */
+    for (uint32_t i = 0; i < 0x10000; i++) /* covers every sign and exponent, and ties among the fractions */
         from[i] = dkvb__float_of_bits(i << 16 | (i % 3) << 12);
     to[0x10000] = 0x1234;
     dkvb__half_from_floats(to, from, 0x10000);
@@ -98,7 +98,7 @@ static void arrays_are_rounded_as_single_numbers_are(void **state)
 static void bfloats_are_the_upper_half_of_a_float(void **state)
 {
     (void)state;
-    for (unsigned bits = 0x80; bits < 0x7F7F; bits += 3) { /* from the smallest normal number on */
+    for (unsigned bits = 0x80; bits < 0x7F7F; bits += 3) { /* starts at the smallest normal number */
         double low = ldexp(128 + (double)(bits & 127), (int)(bits >> 7) - 134);
         double high = ldexp(128 + (double)((bits + 1) & 127), (int)((bits + 1) >> 7) - 134);
 

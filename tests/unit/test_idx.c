@@ -1,4 +1,4 @@
-/* Reading IDX files, plain and packed by gzip. */
+/* Reading of IDX files, plain and packed by gzip. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 /* uint8[2][3] */
 static const unsigned char small[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
 
-/* One gzip member in `to`, which has room: its size. */
+/* Packs data into one gzip member in `to`, which has room, and returns its size. */
 static size_t pack(unsigned char *to, size_t room, const void *data, size_t size)
 {
     z_stream z = {0};
@@ -153,13 +153,13 @@ static void bytes_behind_the_elements_are_refused(void **state)
     assert_idx_refused(DKVB_EFORMAT, "unpacks to more than the 6 bytes");
     packed[size] = 0;
     put_file(packed, size + 1);
-    assert_idx_refused(DKVB_EFORMAT, "gzip data is cut off"); /* it could have been the start of another member */
+    assert_idx_refused(DKVB_EFORMAT, "gzip data is cut off"); /* the byte could be the start of another member */
     memcpy(packed + size, "trailing garbage", 16);
     put_file(packed, size + 16);
     assert_idx_refused(DKVB_ECHECKSUM, "gzip data is damaged");
 }
 
-/* Some bits mean nothing: time and system in the header, what fills the last byte of the packed stream. */
+/* Some bits have no meaning: time and system in the header, and the padding of the last byte of the packed stream. */
 static void damage_to_packed_data_never_changes_what_is_read(void **state)
 {
     unsigned char packed[256];
@@ -246,7 +246,7 @@ static void a_product_that_overflows_is_refused(void **state)
     assert_idx_refused(DKVB_EFORMAT, "does not fit in memory");
 }
 
-/* A header may promise 4 GiB, plain or packed; memory follows what arrives. */
+/* A header may promise 4 GiB, plain or packed; memory grows only with the bytes that arrive. */
 static void a_huge_promise_gets_little_memory(void **state)
 {
     static const unsigned char bytes[] = {0, 0, 8, 1, 255, 255, 255, 255, 1, 2, 3};
@@ -303,7 +303,7 @@ static void empty_arrays_have_no_data(void **state)
     }
 }
 
-/* The packed file is long enough for zlib to want its window and for the elements to be moved as they grow. */
+/* The packed file is so long that zlib needs its window, and that the elements are moved as they grow. */
 static void nothing_leaks_when_an_allocation_fails(void **state)
 {
     size_t count = 1 << 20;

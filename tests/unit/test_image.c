@@ -1,5 +1,5 @@
-/* Pictures: what files of each kind become, what is refused, and what resizing and fitting must hold. That levels are
- * PIL's is shown by tests/peers/images_pil.py. */
+/* Pictures: how files of each kind are read, which are refused, and the rules of resizing and fitting.
+ * tests/peers/images_pil.py shows that the levels are those of PIL. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 static const uint32_t filters[] = {DKVB_FILTER_BILINEAR, DKVB_FILTER_BICUBIC};
 static uint8_t file[PNG_ROOM];
 
-/* Skip what a build without the library cannot show. */
+/* Skips tests of formats that this build cannot read. */
 static void need(uint32_t codec)
 {
     if (!(dkvb_image_codecs() & codec))
@@ -40,7 +40,7 @@ static void assert_picture(const struct png *png, uint32_t channels, const char 
     assert_null(image.pixels);
 }
 
-/* Fails, leaves nothing, names the file and says `part`. */
+/* Reads bytes that must be refused: nothing is left, and the message names the file and says `part`. */
 static dkvb_status refused(const uint8_t *bytes, size_t size, const char *part)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
@@ -101,7 +101,7 @@ static void transparency_is_dropped(void **state)
                    1, "\x00\x55\xAA\xFF");
 }
 
-/* As PIL does it, an index behind the end of the palette is black. */
+/* As in PIL, an index behind the end of the palette is black. */
 static void palettes_are_looked_up(void **state)
 {
     static const char *const colours = "\x09\x08\x07\xC8\x64\x32";
@@ -119,7 +119,7 @@ static void palettes_are_looked_up(void **state)
     }
 }
 
-/* The seven passes of a 3 x 3 picture: Adam7 has (0,0), then nothing, then column 2 ... */
+/* The picture is 3 x 3 and comes in seven passes: Adam7 has (0,0), then nothing, then column 2 ... */
 static void interlaced_pictures_are_put_together(void **state)
 {
     static const char passes[] = "\0\x01"          /* 1: (0,0) */
@@ -144,7 +144,7 @@ static void every_cut_png_is_refused(void **state)
     (void)state;
     need(DKVB_CODEC_PNG);
     for (size_t cut = 0; cut < size; cut++) {
-        uint8_t *exact = malloc(cut + 1); /* so that a sanitizer sees every overrun */
+        uint8_t *exact = malloc(cut + 1); /* a block of this size, so that a sanitizer sees every overrun */
 
         memcpy(exact, file, cut);
         assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG, JPEG or WebP file must be given" : "is cut short"),
@@ -153,7 +153,7 @@ static void every_cut_png_is_refused(void **state)
     }
 }
 
-/* Either is fine, as long as a picture is whole. */
+/* Reads bytes or refuses them; a picture that is read must be whole. */
 static void read_or_refuse(const uint8_t *bytes, size_t size)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
@@ -188,7 +188,7 @@ static void every_flipped_bit_of_png_is_noticed(void **state)
         for (size_t bit = 0; bit < 8 * size; bit++) {
             memcpy(exact, file, size);
             exact[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            if (bit / 8 < 33 || bit / 8 >= 33 + 12 + 17) /* not in the text, which is passed over */
+            if (bit / 8 < 33 || bit / 8 >= 33 + 12 + 17) /* bits of the text are left out, as it is skipped */
                 assert_int_equal(refused(exact, size, ""), DKVB_EFORMAT);
             seal_png(exact, size);
             read_or_refuse(exact, size);
@@ -392,7 +392,7 @@ static void an_animated_webp_is_refused_with_a_way_on(void **state)
     free(bytes);
 }
 
-/* The most memory that a refused picture was given at a time. */
+/* Returns the most memory held at one time while a picture is refused. */
 static size_t memory_for(const uint8_t *bytes, size_t size, const char *part)
 {
     struct measured_alloc mem = {.fail_at = SIZE_MAX};
@@ -450,7 +450,7 @@ static void texts_and_profiles_are_not_unpacked(void **state)
     need(DKVB_CODEC_PNG);
     snprintf(path, sizeof path, "%s/png/text-bomb", DKVB_CORPUS);
     bytes = read_file(path, &size);
-    assert_ok(dkvb_image_read(&image, "a picture", bytes + 1, size - 1, &a)); /* behind the target's switch */
+    assert_ok(dkvb_image_read(&image, "a picture", bytes + 1, size - 1, &a)); /* behind the switch of the fuzz target */
     assert_in_range(mem.peak, 1, 200000);
     dkvb_image_free(&image);
     free(bytes);
@@ -509,7 +509,7 @@ static void what_is_no_picture_is_named(void **state)
     assert_message("struct_size is 8");
 }
 
-/* Pixels drawn at random, which the caller frees. */
+/* Makes a picture of random pixels, which the caller frees. */
 static dkvb_image noise(uint32_t width, uint32_t height, uint32_t channels, uint64_t seed)
 {
     dkvb_image image = {sizeof image, width, height, channels, 0, malloc((size_t)width * height * channels), {0}};
@@ -539,14 +539,14 @@ static void assert_row(const uint8_t *want, uint32_t width, uint32_t filter)
 
     assert_memory_equal(out.pixels, want, width);
     dkvb_image_free(&out);
-    in.width = 1; /* the same downwards */
+    in.width = 1; /* the same in the other direction */
     in.height = 7;
     out = resized(&in, 1, width, filter);
     assert_memory_equal(out.pixels, want, width);
     dkvb_image_free(&out);
 }
 
-/* Levels that PIL 9.4 gives, on machines too where it is not. */
+/* The levels were computed by PIL 9.4, so that the test runs without PIL too. */
 static void resizing_gives_the_levels_of_pil(void **state)
 {
     static const uint8_t cubic[12] = {59, 115, 174, 136, 85, 116, 114, 141, 102, 129, 94, 122};
@@ -569,7 +569,7 @@ static void resizing_gives_the_levels_of_pil(void **state)
     dkvb_image_free(&out);
 }
 
-/* FNV-1a of all levels, so that the last bit of every weight counts. */
+/* The test compares FNV-1a hashes of all levels, so that the last bit of every weight counts. */
 static void large_sizes_give_the_levels_of_pil(void **state)
 {
     static const struct {
@@ -629,7 +629,7 @@ static void a_picture_of_one_colour_stays_so(void **state)
     }
 }
 
-/* Also across strips, and with each kind of pass left out. */
+/* The pictures also span several strips, and leave out each kind of pass. */
 static void grey_is_three_equal_channels(void **state)
 {
     static const uint32_t sizes[][4] = {
@@ -654,7 +654,7 @@ static void grey_is_three_equal_channels(void **state)
         }
 }
 
-/* The first column or row of the middle: half of what is left over, ties to even. */
+/* The first column or row of the middle: half of the remainder, ties to even. */
 static uint32_t middle(uint32_t side, uint32_t crop)
 {
     uint32_t half = (side - crop) / 2;
@@ -691,7 +691,7 @@ static void fitting_is_resizing_and_cutting(void **state)
     }
 }
 
-/* 224 x 14 million pixels by the book, of which nothing but a square is made. */
+/* The whole picture would have 224 x 14 million pixels, of which only a square is made. */
 static void a_picture_of_one_row_is_fitted_in_little_memory(void **state)
 {
     struct measured_alloc mem = {.fail_at = SIZE_MAX};

@@ -1,5 +1,5 @@
-/* Every kernel table that this processor runs gives the bits of scalar.c, at awkward sizes; scalar.c gives what plain
- * loops give. */
+/* Kernels: every table that this processor runs gives the bits of scalar.c at awkward sizes, and scalar.c gives the
+ * results of plain loops. */
 #include "fixture.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-/* Whether this processor runs the table; prints a line if not. */
+/* True if this processor runs the table; else it prints a line. */
 static bool runs(const struct dkvb__kernels *k)
 {
     if (k->supported())
@@ -18,8 +18,8 @@ static bool runs(const struct dkvb__kernels *k)
     return false;
 }
 
-/* Numbers of rows and keys: a usual spread, few values (many equal distances), the ends of the range, all the same, or
- * rows of any spread and keys at the ends that have the first row's signs, or all of them reversed. */
+/* Kinds of rows and keys: a usual spread, few values (many equal distances), the ends of the range, all equal; or rows
+ * of any spread with keys at the ends that have the first row's signs, or all of them reversed. */
 enum { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS, ALONG_A_ROW = KINDS };
 
 static int number(struct dkvb__rng *rng, int kind)
@@ -37,7 +37,7 @@ static int number(struct dkvb__rng *rng, int kind)
 
 enum { NONE_DEAD, HALF_DEAD, ALL_DEAD_BUT_ONE, ALL_DEAD, DEAD_KINDS };
 
-/* A search of one tile: plain arrays, and the same in the layout of kernels. */
+/* A search of one tile, as plain arrays and in the layout of kernels. */
 struct problem {
     size_t n, keys, dim, k;
     int *row, *key;  /* [16][dim], [keys][dim] */
@@ -60,7 +60,7 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int
     p->packed = calloc(words * 4, quads * DKVB__LANES * 4);
     p->norms = malloc(words * 64 * sizeof *p->norms);
     p->scores = malloc(DKVB__SCORE_ROWS * words * 64 * sizeof *p->scores);
-    for (size_t r = 0; r < DKVB__LANES; r++) /* rows from n on may hold anything */
+    for (size_t r = 0; r < DKVB__LANES; r++) /* the rows from n on may hold anything */
         for (size_t i = 0; i < p->dim; i++) {
             p->row[r * p->dim + i] =
                 kind == ALONG_A_ROW ? (int)dkvb__rng_below(rng, 2 * (uint64_t)spread + 1) - spread : number(rng, kind);
@@ -114,7 +114,7 @@ static void run_nearest(const struct dkvb__kernels *kernels, const struct proble
     kernels->nearest(&lookup);
 }
 
-/* The k nearest living keys of row r: the nearest of all that are left, k times. */
+/* Finds the k nearest living keys of row r in the plainest way: the nearest of those that are left, k times. */
 static void plain_nearest(const struct problem *p, size_t r, int32_t *dist, uint16_t *index)
 {
     bool *left = malloc(p->keys * sizeof *left);
@@ -159,7 +159,7 @@ static void check_nearest(struct problem *p, struct dkvb__rng *rng, int kind, in
         run_nearest(dkvb__kernel_tables[t], p, dist + size, index + size);
         assert_memory_equal(index, index + size, size * sizeof *index);
         assert_memory_equal(dist, dist + size, size * sizeof *dist);
-        assert_true(dist[2 * size] == 77 && index[2 * size] == 77); /* nothing is written behind the last row */
+        assert_true(dist[2 * size] == 77 && index[2 * size] == 77); /* no kernel writes behind the last row */
     }
     free_problem(p);
     free(dist);
@@ -200,7 +200,7 @@ static void every_kernel_finds_the_keys_of_a_plain_loop(void **state)
         }
 }
 
-/* More keys than are ranked by counting are ordered by a heap; so are those whose distances are far apart. */
+/* A heap orders the keys if there are more than counting ranks, or if their distances are far apart. */
 static void many_keys_are_ordered_however_far_apart_they_are(void **state)
 {
     static const size_t wanted[] = {33, 64, 128, 129, 200, 700};
@@ -224,7 +224,7 @@ static void many_keys_are_ordered_however_far_apart_they_are(void **state)
     }
 }
 
-/* Products of the largest size and the same sign, at sums of |s| on both sides of what is added up in 16 bits. */
+/* The products have the largest size and the same sign, at sums of |s| on both sides of the limit of 16 bits. */
 static void sums_in_16_bits_are_those_in_32_bits(void **state)
 {
     struct dkvb__rng rng;
@@ -238,7 +238,7 @@ static void sums_in_16_bits_are_those_in_32_bits(void **state)
     }
 }
 
-/* Lists of candidates are ranked by counting up to 128 of them and by a heap beyond. */
+/* Up to 128 candidates are ranked by counting, more by a heap. */
 static void hundreds_of_equally_near_keys_are_ordered_by_index(void **state)
 {
     static const size_t counts[] = {112, 113, 127, 128, 129, 144, 1000};
@@ -270,8 +270,8 @@ static void the_widest_keys_at_the_ends_of_the_range_do_not_overflow(void **stat
     }
 }
 
-/* A mapped file that nobody verified may hold any bytes and so any norm: what is found then does not matter, but it is
- * a key, or none. */
+/* An unverified mapped file may hold any bytes, and so any norm. The result does not matter then, but it must be a key
+ * or none. */
 static void bytes_that_no_key_has_do_no_harm(void **state)
 {
     enum { N = 16, MANY = 200, WIDTH = 64, K = 9 };
@@ -297,7 +297,7 @@ static void bytes_that_no_key_has_do_no_harm(void **state)
 
 enum { MOST_SIZE = 1024 };
 
-/* Numbers that cancel, are huge, or subnormal, beside usual ones. */
+/* Returns a number that cancels, is huge or is subnormal, among usual ones. */
 static float awkward(struct dkvb__rng *rng)
 {
     float x = (float)dkvb__rng_gauss(rng);

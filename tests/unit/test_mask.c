@@ -1,4 +1,4 @@
-/* Masks behave as sets, and belong to their codebooks. */
+/* Masks behave as sets, and each belongs to its codebooks. */
 #include "fixture.h"
 
 #include <stdbool.h>
@@ -82,7 +82,7 @@ static void set_algebra_holds(void **state)
 
         assert_ok(dkvb_mask_combine(ab, b, DKVB_MASK_UNION));
         assert_ok(dkvb_mask_combine(ba, a, DKVB_MASK_UNION));
-        assert_true(dkvb_mask_equal(ab, ba)); /* union commutes */
+        assert_true(dkvb_mask_equal(ab, ba)); /* a union does not depend on the order */
         assert_ok(dkvb_mask_combine(both, b, DKVB_MASK_INTERSECTION));
         assert_ok(dkvb_mask_combine(only_a, b, DKVB_MASK_DIFFERENCE));
         assert_int_equal(dkvb__mask_count(ab) + dkvb__mask_count(both), dkvb__mask_count(a) + dkvb__mask_count(b));
@@ -90,9 +90,9 @@ static void set_algebra_holds(void **state)
         assert_ok(dkvb_mask_combine(only_a, both, DKVB_MASK_UNION));
         assert_true(dkvb_mask_equal(only_a, a)); /* (a - b) + (a & b) = a */
         assert_ok(dkvb_mask_combine(ab, ab, DKVB_MASK_UNION));
-        assert_true(dkvb_mask_equal(ab, ba)); /* with itself: nothing new */
+        assert_true(dkvb_mask_equal(ab, ba)); /* a union with itself adds nothing */
         assert_ok(dkvb_mask_combine(ab, ab, DKVB_MASK_DIFFERENCE));
-        assert_int_equal(dkvb__mask_count(ab), 0); /* less itself: empty */
+        assert_int_equal(dkvb__mask_count(ab), 0); /* a mask minus itself is empty */
         dkvb_mask_free(a);
         dkvb_mask_free(b);
         dkvb_mask_free(ab);
@@ -102,7 +102,7 @@ static void set_algebra_holds(void **state)
     }
 }
 
-/* a becomes what both make, and b is freed. */
+/* Replaces a by the combination of both, and frees b. */
 static dkvb_mask *with(uint32_t how, dkvb_mask *a, dkvb_mask *b)
 {
     assert_ok(dkvb_mask_combine(a, b, how));
@@ -110,7 +110,7 @@ static dkvb_mask *with(uint32_t how, dkvb_mask *a, dkvb_mask *b)
     return a;
 }
 
-/* Whether two masks are equal; both are freed. */
+/* True if two masks are equal; both are freed. */
 static bool equal(dkvb_mask *a, dkvb_mask *b)
 {
     bool same = dkvb_mask_equal(a, b);
@@ -223,7 +223,7 @@ static void damaged_mask_files_are_refused(void **state)
     dkvb_mask_free(mask);
 }
 
-/* The message names the start of both birth ids, and which is which. */
+/* Asserts that the message names the start of both birth ids, and which is which. */
 static void assert_births_named(const dkvb_mask *found, const dkvb_mask *wanted)
 {
     dkvb_mask_info f = DKVB_MASK_INFO_INIT, w = DKVB_MASK_INFO_INIT;

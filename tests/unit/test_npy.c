@@ -1,4 +1,4 @@
-/* Reading and writing .npy files. */
+/* Reading and writing of .npy files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -317,7 +317,7 @@ static void free_takes_null_and_empty_arrays(void **state)
     assert_int_equal(a.struct_size, sizeof a);
 }
 
-/* Element sizes 1, 2, 4 and 8 of shape (2, 3, 4), numbered in C order. */
+/* The elements have 1, 2, 4 and 8 bytes and the shape (2, 3, 4), numbered in C order. */
 static void fortran_order_becomes_c_order(void **state)
 {
     static const char *const codes[] = {"|u1", "<u2", ">u4", "<u8"};
@@ -350,7 +350,7 @@ static void fortran_order_of_eight_dimensions_becomes_c_order(void **state)
     dkvb_array a = DKVB_ARRAY_INIT;
 
     (void)state;
-    for (unsigned i = 0; i < 256; i++) { /* the place of element i has the bits of i in reverse */
+    for (unsigned i = 0; i < 256; i++) { /* the place of element i has the bits of i in reverse order */
         unsigned place = 0;
 
         for (unsigned bit = 0; bit < 8; bit++)

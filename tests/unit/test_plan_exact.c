@@ -1,4 +1,4 @@
-/* Plans of the strength exact: values trained again, keys placed again, and two files that stay one truth. */
+/* Plans of the strength exact: values trained again, keys placed again, and two files that agree at every moment. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
 
-/* The rows that are left without every seventh, with what they are called. */
+/* Copies the rows without every seventh, with their labels and ids. */
 static size_t leave_out(uint64_t gone[ROWS], size_t *gone_count, float *x, int32_t *y, uint64_t *ids)
 {
     size_t n = 0;
@@ -73,8 +73,7 @@ static void exact_gives_what_never_had_the_rows(void **state)
         assert_int_equal(entry_at(model, 0).has_after, own);
         if (own)
             assert_memory_equal(entry_at(model, 0).after, head, sizeof head);
-        /* A codeset that could not be saved after the model: the same request finishes it, and writes no other entry.
-         */
+        /* The codeset could not be saved after the model. The same request finishes it, and writes no other entry. */
         assert_ok(dkvb_forget_plan(&plan, model, behind, &q, NULL));
         assert_true(info_of(plan).resumed);
         assert_ok(dkvb_forget_apply(plan, model, behind, NULL));
@@ -170,7 +169,7 @@ static void exact_keeps_what_is_masked_for_other_rows(void **state)
     assert_ok(dkvb_forget_apply(plan, model, set, NULL));
     assert_int_equal(entry_at(model, 0).state, DKVB_JOURNAL_ACTIVE);
     assert_true(dkvb_mask_equal(model->mask, before));
-    for (uint32_t l = 0; l < CLASSES; l++) /* measured under that mask */
+    for (uint32_t l = 0; l < CLASSES; l++) /* the effects are measured under that mask */
         if (l != 2)
             assert_int_equal(info_of(plan).effects[l].right_after, right_rows(model, set, l));
     dkvb_plan_free(plan);
@@ -219,7 +218,7 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     q.feature_columns = DIM - 1;
     assert_plan_fails(model, set, &q, DKVB_EMISMATCH, "the features have 9 columns");
     q.feature_columns = DIM;
-    /* A row that is there twice says nothing of which one was trained on, even if both are alike. */
+    /* If a row is there twice, nothing tells which one was trained on, even if both are alike. */
     memcpy(more_x, q.features, sizeof rows);
     memcpy(more_x + ROWS * DIM, q.features + 5 * DIM, DIM * sizeof *more_x);
     memcpy(more_ids, ids, sizeof ids);
@@ -279,7 +278,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
         dkvb_codeset *set;
         dkvb_plan *plan;
 
-        /* Class 2 has too few rows to be noticed as slipped in. */
+        /* Class 2 has too few rows to count as slipped in. */
         for (size_t r = 0; r < ROWS; r++) {
             if (labels[r] == 2 && rare++ >= 30)
                 continue;
@@ -298,7 +297,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
         q.feature_ids = ids;
         q.feature_rows = n;
         q.feature_columns = DIM;
-        if (keys == DKVB_KEYS_KEPT) { /* where keys are placed again, only rows that are left are compared */
+        if (keys == DKVB_KEYS_KEPT) { /* if keys are placed again, only rows that are left are compared */
             plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
             assert_int_equal(info_of(plan).refused_class, 2);
             dkvb_plan_free(plan);
@@ -313,7 +312,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
     }
 }
 
-/* Classes as they are now and after what was planned. */
+/* The classes are measured on the present model and on the planned one. */
 static void placed_keys_are_compared_on_the_rows_that_are_left(void **state)
 {
     uint8_t classes[CLASSES];
@@ -361,7 +360,7 @@ static void exact_must_be_applied_with_its_codeset(void **state)
     assert_message("made with a codeset");
     assert_int_equal(journal_count(model), 0);
     dkvb_plan_free(plan);
-    /* A model that never had the rows has no entry to go by: the request is new to it. */
+    /* A model that never had the rows has no entry for them, so the request is new to it. */
     for (size_t r = 0; r < ROWS; r++)
         if (labels[r] != 1) {
             memcpy(x + n * DIM, rows + r * DIM, DIM * sizeof *x);

@@ -1,4 +1,4 @@
-/* Plans in files: what is loaded is what was saved, and applying it later gives the bytes of applying it at once. */
+/* Plans in files: a loaded plan is the saved one, and applying it later gives the same bytes as applying it at once. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 
-/* Copies by way of files, as another process would have them. */
+/* Copies a model by saving and loading it, as another process would get it. */
 static dkvb_model *saved_model(const dkvb_model *model, const dkvb_allocator *mem)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -76,7 +76,7 @@ static void assert_same_found(const dkvb_plan *a, const dkvb_plan *b)
                     x.requests[i].forgotten == y.requests[i].forgotten && x.requests[i].pairs == y.requests[i].pairs);
 }
 
-/* With codes or features, as files keep them; the salt of removed rows is another one in each. */
+/* Asserts that both codes files are equal, with codes or features as they keep; the salts of removed rows differ. */
 static void assert_same_codes_file(const dkvb_codeset *a, const dkvb_codeset *b)
 {
     dkvb_codeset *here = copy_of(a), *there = copy_of(b);
@@ -87,7 +87,7 @@ static void assert_same_codes_file(const dkvb_codeset *a, const dkvb_codeset *b)
     dkvb_codeset_free(there);
 }
 
-/* Plan, and apply the plan itself here, and its file to copies: the same comes of it. */
+/* Makes a plan, applies it here, and applies its file to copies: the results must be equal. */
 static void assert_same_later(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q)
 {
     dkvb_model *later = saved_model(model, NULL);
@@ -121,10 +121,10 @@ static void a_saved_plan_does_later_what_it_would_have_done_at_once(void **state
 
     (void)state;
     plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
-    q = request_for(classes, 1); /* a budget found */
+    q = request_for(classes, 1); /* with a budget that was searched for */
     q.reason = "letter";
     assert_same_later(model, set, &q);
-    q = request_for(classes, 0); /* which brings class 1 back, so that it is forgotten again */
+    q = request_for(classes, 0); /* this brings class 1 back, so that it is forgotten again */
     assert_same_later(model, set, &q);
     q = request_for(classes, 2);
     q.budget = 30;
@@ -137,9 +137,9 @@ static void a_saved_plan_does_later_what_it_would_have_done_at_once(void **state
     q.requests = "class 0\nclass 2\tletter\n";
     assert_same_later(model, set, &q);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_same_later(model, set, &q); /* of which one is forgotten already */
+    assert_same_later(model, set, &q); /* one of these requests is forgotten already */
     q.requests = "ids 3,4,5\nclass 0\n";
-    q.strength = DKVB_STRENGTH_EXACT; /* takes the entry back that suppressed the class */
+    q.strength = DKVB_STRENGTH_EXACT; /* this takes back the entry that suppressed the class */
     assert_same_later(model, set, &q);
     assert_same_later(model, set, &q); /* nothing is left to do */
     dkvb_codeset_free(set);
@@ -245,14 +245,14 @@ static void a_saved_plan_is_not_for_another_model_or_codeset(void **state)
     assert_int_equal(other->journal.count, 0);
     dkvb_model_free(other);
     assert_int_equal(set->part[0].n + set->part[1].n, ROWS);
-    assert_ok(dkvb_forget_apply(loaded, model, set, NULL)); /* none of the refusals took anything from it */
+    assert_ok(dkvb_forget_apply(loaded, model, set, NULL)); /* the refusals have not changed the plan */
     dkvb_plan_free(plan);
     dkvb_plan_free(loaded);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
 
-/* The model was saved, and then the process ended before the codes were: the same plan finishes them. */
+/* The process ended after the model was saved and before the codes were. The same plan finishes them. */
 static void a_saved_plan_finishes_the_codes_of_a_model_that_has_it(void **state)
 {
     for (uint32_t keys = DKVB_KEYS_KEPT; keys <= DKVB_KEYS_PLACED; keys++) {
@@ -283,7 +283,7 @@ static void a_saved_plan_finishes_the_codes_of_a_model_that_has_it(void **state)
         assert_same_codes_file(set, old);
         assert_int_equal(dkvb_forget_apply(third, model, old, NULL), DKVB_ESTATE);
         assert_message("applied already, to the model and to the codes");
-        /* Codes without the rows and a model that still has them belong to different times. */
+        /* Codes without the rows and a model that still has them are of different times. */
         assert_int_equal(dkvb_forget_apply(third, other, old, NULL), DKVB_EMISMATCH);
         dkvb_plan_free(plan);
         dkvb_plan_free(again);
@@ -331,7 +331,7 @@ static void damaged_plans_are_refused(void **state)
 
 static void plans_without_memory_are_neither_saved_nor_loaded_nor_applied(void **state)
 {
-    char path[200], model_path[200]; /* temp_path() gives one at a time */
+    char path[200], model_path[200]; /* temp_path() returns one path at a time */
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *model;

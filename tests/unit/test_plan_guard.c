@@ -1,4 +1,4 @@
-/* Guards of plans: whom a request would hurt, what too little is known of, and which class a refusal names. */
+/* Guards of plans: refusals for harm to a class and for lack of evidence, and the class that a refusal names. */
 #include "plan_fixture.h"
 
 #include <string.h>
@@ -47,7 +47,7 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     few_keys = true;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     few_keys = false;
-    for (; label < CLASSES; label++) { /* one that shares its keys */
+    for (; label < CLASSES; label++) { /* a class that shares its keys */
         q = request_for(classes, label);
         q.method = DKVB_METHOD_ACTIVATIONS;
         q.max_retain_drop = 0.0;
@@ -75,8 +75,8 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     dkvb_model_free(model);
 }
 
-/* The limit that is above what any class but `label` loses for certain, and below what all of them together do; 0 where
- * there is none. */
+/* Returns a limit above the certain loss of any class but `label`, and below the certain loss of all of them together;
+ * 0 if there is none. */
 static double limit_between(const dkvb_plan_info *info, uint32_t label)
 {
     dkvb_class_effect others = {0};
@@ -141,11 +141,11 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     ask_for_slipped_in(&q, ids);
     q.budget = 60;
-    q.max_class_loss = 0.0; /* the first reason stays all the same */
+    q.max_class_loss = 0.0; /* the first reason is still reported */
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
     assert_int_equal(info_of(plan).refused_class, 2);
     dkvb_plan_free(plan);
-    q.method = DKVB_METHOD_ACTIVATIONS; /* so many pairs that class 0 is lost too */
+    q.method = DKVB_METHOD_ACTIVATIONS; /* this many pairs cost class 0 too */
     q.budget = 700;
     dkvb_plan_free(assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true));
     assert_plan_forced(model, set, q);
@@ -153,7 +153,7 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     dkvb_model_free(model);
 }
 
-/* Class `label` is one that a request in force asked for, with no pair, so that all of it is left to lose. */
+/* Makes class `label` one that a request in force asked for, without any pair, so that all of it can still be lost. */
 static void name_class(dkvb_model *model, uint32_t label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -167,7 +167,7 @@ static void name_class(dkvb_model *model, uint32_t label)
     dkvb_mask_free(mask);
 }
 
-/* The i-th of many small requests: 13 rows of class 1 and 12 of class 0, of those trained on. */
+/* Asks for the i-th of many small sets of rows: 13 training rows of class 1 and 12 of class 0. */
 static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_t ids[25], uint64_t i)
 {
     static const uint64_t wanted[CLASSES] = {12, 13, 0, 0};
@@ -190,7 +190,8 @@ static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_
     q->salt = salt;
 }
 
-/* Small requests until one is refused, which it is for the sum: their number; of the last one what it asks for. */
+/* Applies small requests until one is refused, which happens for the sum. Returns their number; `q` is the last
+ * request. */
 static uint64_t apply_until_refused(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request *q, uint64_t ids[25],
                                     uint32_t *refused_class)
 {
@@ -241,12 +242,12 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
     assert_non_null(strstr(info.refusal, "by all requests in force together that name no class"));
     assert_true(info.refused_class != 1);
-    assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* by itself it keeps the limit */
+    assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* the request alone keeps the limit */
     assert_true(info.effects[info.refused_class].loss > 0.0);
     dkvb_plan_free(plan);
     assert_plan_forced(model, set, q);
 
-    /* Without masks in force the same request passes. */
+    /* The same request passes if no masks are in force. */
     assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     for (uint64_t i = 0; i <= applied; i++)
         assert_ok(dkvb_model_undo(model, 0, NULL));
@@ -259,7 +260,7 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     dkvb_model_free(model);
 }
 
-/* The journal says of a mask in force who answers for what it costs, and the same request is refused, or not. */
+/* The journal tells who answers for the cost of a mask, which decides whether the same request is refused. */
 static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
 {
     enum { UNSAID, BY_CLASS, FORCED, WITHIN_LIMIT, ALLOWED, OTHER_ALLOWED, UNDONE, PURGED, WAYS };
@@ -280,7 +281,7 @@ static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
     for (int way = 0; way < WAYS; way++) {
         dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
         dkvb_class_effect effects[CLASSES] = {{0}};
-        uint8_t classes[CLASSES] = {[1] = DKVB_FORGET}; /* of which the request's rows are mostly, so it is no loser */
+        uint8_t classes[CLASSES] = {[1] = DKVB_FORGET}; /* the request is mostly for this class, so it is no loser */
         dkvb_plan *plan;
 
         plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
@@ -313,8 +314,8 @@ static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
     dkvb_mask_free(mask);
 }
 
-/* A request for rows of class 0 takes more of it than others may. Small requests after it are measured beyond that, and
- * cannot take the rest bit by bit. */
+/* A request for rows of class 0 costs it more than other classes may lose. Later small requests are measured beyond
+ * that cost, and cannot take the rest step by step. */
 static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
@@ -333,7 +334,7 @@ static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests
             ids[n++] = training.ids[r];
     q.ids = ids;
     q.id_count = n;
-    q.budget = 15; /* so that enough of it is left */
+    q.budget = 15; /* leaves enough of the class */
     q.max_class_loss = 0.01;
     plan = apply_request(model, set, &q);
     assert_true(info_of(plan).effects[0].low > q.max_class_loss);
@@ -368,7 +369,7 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
             out[n++] = held.ids[i];
     assert_ok(dkvb_codeset_remove(set, out, n, NULL));
     assert_int_equal(right_rows(model, set, 1), DKVB_PLAN_LEAST_ROWS);
-    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five are enough */
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five rows are enough */
     assert_string_equal(info_of(plan).refusal, "");
     dkvb_plan_free(plan);
     classes[2] = DKVB_FORGET;
@@ -380,7 +381,7 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
     dkvb_model_free(model);
 }
 
-/* What the classes but `label` and `aside` lose for certain: the most that one of them does, and all of them. */
+/* The certain losses of all classes except `label` and `aside`: the largest of one class, and the sum. */
 struct certain {
     double most, together;
 };
@@ -405,7 +406,7 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* Ask for a class, or for all of its rows by their ids. */
+/* Asks for a class, or for all of its rows by their ids. */
 static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, bool by_rows)
 {
     q->id_count = 0;
@@ -418,8 +419,8 @@ static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, 
     q->classes = NULL;
 }
 
-/* A model without limits says what each class would lose; then the limit is set below what one of them would, and above
- * what the others would. */
+/* A plan without limits gives the loss of each class. The limit is then set below the loss of one class, and above
+ * those of the others. */
 static bool a_named_class_may_lose(uint32_t label, uint64_t budget, bool by_rows)
 {
     uint8_t classes[CLASSES];
@@ -471,8 +472,7 @@ static void what_a_class_loses_that_was_forgotten_before_is_not_refused(void **s
     assert_true(found[0] > 0 && found[1] > 0);
 }
 
-/* Rows of a class that loses nothing, since a request in force asked for it, would make the loss of the others look
- * small. */
+/* Rows of a class that loses nothing, since a request in force asked for it, must not hide the loss of the others. */
 static void classes_forgotten_before_do_not_thin_out_what_the_others_lose_together(void **state)
 {
     uint8_t classes[CLASSES];
@@ -583,7 +583,7 @@ static void a_refusal_names_the_class_that_would_lose_most(void **state)
     dkvb_model_free(model);
 }
 
-/* Every pair that rows of the marked classes select, of `wanted` rows of each class. */
+/* Masks every pair that rows of the marked classes select, with `wanted` rows of each class. */
 static dkvb_mask *pairs_of(const dkvb_model *model, const dkvb_codeset *set, const uint64_t wanted[CLASSES],
                            const uint8_t marked[CLASSES])
 {

@@ -1,4 +1,4 @@
-/* Plans of several requests: one text, one plan, all or nothing, and nothing twice. */
+/* Plans of several requests: one text is one plan, applied wholly or not at all, and nothing is forgotten twice. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void assert_same_model(const dkvb_model *a, const dkvb_model *b)
     free(b_bytes);
 }
 
-/* Ids of the first `count` training rows of a class, and the line that asks for them. */
+/* Lists the ids of the first `count` training rows of a class, and writes the line that asks for them. */
 static size_t ids_of_class(const dkvb_codeset *set, int32_t label, size_t count, uint64_t *ids, char *line, size_t size)
 {
     const struct dkvb__coderows *training_rows = &set->part[DKVB_PART_TRAINING];
@@ -98,7 +98,7 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(entry_at(model, 0).by_class && !entry_at(model, 1).by_class && entry_at(model, 2).by_class);
     dkvb_plan_free(plan);
 
-    /* The same once more: nothing is left to do, and nothing is done. */
+    /* The same request again has nothing left to do, and changes nothing. */
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     info = info_of(plan);
     assert_true(info.forgotten == 3 && !info.refused && info.pairs == 0);
@@ -107,7 +107,8 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(entry == 0 && model->journal.count == 3);
     dkvb_plan_free(plan);
 
-    /* On a backup it is all to be done again, and the same comes of it; of one line undone, that line. */
+    /* On a backup everything has to be done again, with the same result. If one line is undone, that line is done
+     * again. */
     dkvb_plan_free(apply_request(backup, set, &q));
     assert_same_model(model, backup);
     assert_ok(dkvb_model_undo(backup, 2, NULL));
@@ -147,7 +148,7 @@ static void requests_are_planned_as_if_they_came_one_by_one(void **state)
         assert_true(a.pairs == b.pairs && a.pairs_new == b.pairs_new && a.budget == b.budget && a.again == b.again &&
                     a.target == b.target && a.rows == b.rows && a.measured == b.measured);
     }
-    /* Together, against the model as it was: everything that is asked for is gone. */
+    /* The effects are measured for all requests together, against the model before: everything asked for is gone. */
     for (uint32_t l = 0; l < 3; l++)
         assert_int_equal(info_of(plan).effects[l].right_after, right_rows(model, set, l));
     dkvb_plan_free(plan);
@@ -170,7 +171,7 @@ static void one_request_that_is_refused_refuses_all(void **state)
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     assert_int_equal(info_of(plan).refused, DKVB_REFUSED_NOT);
     dkvb_plan_free(plan);
-    /* A class that nobody has rows of held out cannot be shown to be forgotten. */
+    /* A class without held-out rows cannot be shown to be forgotten. */
     q.requests = "class 3\n\nclass 1\n";
     for (size_t i = 0; i < set->part[DKVB_PART_HELD_OUT].n; i++)
         if (set->part[DKVB_PART_HELD_OUT].labels[i] == 1)
@@ -182,7 +183,7 @@ static void one_request_that_is_refused_refuses_all(void **state)
     dkvb_model_free(model);
 }
 
-/* What each class would lose by a text of requests, without limits. */
+/* Computes the losses of each class by a text of requests, without limits. */
 static void losses_by(dkvb_model *model, dkvb_codeset *set, const char *text, uint64_t budget,
                       dkvb_class_effect effects[CLASSES])
 {
@@ -196,7 +197,7 @@ static void losses_by(dkvb_model *model, dkvb_codeset *set, const char *text, ui
     dkvb_plan_free(plan);
 }
 
-/* A line that asks for 30 training rows of a class and, from the `from`-th on, 20 of class 3. */
+/* Writes a line that asks for 30 training rows of a class and, from the `from`-th on, 20 of class 3. */
 static void mixed_line(const dkvb_codeset *set, int32_t label, size_t from, char *line, size_t size)
 {
     const struct dkvb__coderows *training_rows = &set->part[DKVB_PART_TRAINING];
@@ -216,7 +217,7 @@ static void mixed_line(const dkvb_codeset *set, int32_t label, size_t from, char
     snprintf(line + at, size - at, "\n");
 }
 
-/* Each of two requests costs class 3 less than what both cost it. */
+/* Each of the two requests costs class 3 less than both cost it together. */
 static void limits_hold_for_all_requests_together(void **state)
 {
     size_t found = 0;
@@ -346,7 +347,7 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     assert_true(dkvb_journal_names_rows(model, 2, ids, n));
     assert_string_equal(entry_at(model, 1).reason, "letter");
 
-    /* The same values as without all of these rows in one request. */
+    /* The values are those of one request without all of these rows. */
     for (size_t i = 0; i < ROWS; i++)
         if (labels[i] == 1)
             all[count++] = i;
@@ -361,15 +362,16 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     assert_same_rows(set, full);
     dkvb_codeset_free(full);
 
-    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* forgotten, and the codeset is without the rows */
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q,
+                               NULL)); /* the class is forgotten, and the codeset is without the rows */
     assert_int_equal(info_of(plan).forgotten, 2);
     dkvb_plan_free(plan);
-    assert_ok(dkvb_model_purge(model)); /* no commitment can be checked any more, the list of removed rows can */
+    assert_ok(dkvb_model_purge(model)); /* the list of removed rows can still be checked */
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     info = info_of(plan);
     assert_true(info.forgotten == 2 && info.requests[0].entry == 1 && info.requests[1].entry == 0);
     dkvb_plan_free(plan);
-    /* The list of a later codeset proves nothing of an older model. */
+    /* The list of a later codeset proves nothing about an older model. */
     assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "line 1: no row of the codes");
     q.requests = line;
     assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "the codes have no such row");

@@ -1,5 +1,5 @@
-/* The search of logistic regression goes on where rounding misleads it. No rows that do that on every machine are
- * known, so its steps are tried one by one: this test compiles the search in. */
+/* The search of logistic regression continues where rounding misleads it. No rows are known that mislead it on every
+ * machine, so the test compiles the search in and tries its steps one by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "reference/logistic.c" /* its static functions are the subject */
+#include "reference/logistic.c" /* the test is about its static functions */
 
 enum { SIZE = 2 };
 
-/* Room for the vectors that take_step() reads and writes. */
+/* Memory for the vectors that take_step() reads and writes. */
 struct room {
     double point[SIZE], gradient[SIZE], next[SIZE], next_gradient[SIZE], pair[2 * PAIRS][SIZE];
 };
@@ -27,7 +27,7 @@ static void begin(struct search *s, struct dkvb__logistic *fit, struct room *r)
     }
 }
 
-/* A step of `by` in both elements, along which the gradient changes by `change`. */
+/* Makes a step of `by` in both elements, along which the gradient changes by `change`. */
 static void step(struct search *s, double by, double change)
 {
     for (size_t i = 0; i < SIZE; i++) {
@@ -89,7 +89,7 @@ static void pairs_that_lead_nowhere_are_forgotten(void **state)
     lay_out(&s, &fit);
     assert_int_equal(evaluate(&s, fit.point, s.gradient, &s.loss, &s.curvature), DKVB_OK);
     refresh_factor(&s);
-    for (size_t i = 0; i < fit.size; i++) /* a pair of negative curvature turns the direction round */
+    for (size_t i = 0; i < fit.size; i++) /* a pair of negative curvature reverses the direction */
         s.step[0][i] = s.gradient[i], s.change[0][i] = -s.gradient[i];
     s.product[0] = dot(s.step[0], s.change[0], fit.size);
     s.pairs = 1;

@@ -1,4 +1,4 @@
-/* Relearning: training that would bring back what a forgetting is about is refused, or ends it. */
+/* Relearning: training that would bring back forgotten rows or classes is refused, or ends their forgetting. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 static uint16_t codes[ROWS * CODEBOOKS], live[ROWS * CODEBOOKS];
 
-/* An entry that masks pairs of a class, and says that it was asked for; others[l] 1: class l too. */
+/* Adds an entry that masks pairs of a class, and names the class in its terms; `and_label`: a second class. */
 static uint64_t forget(dkvb_model *model, uint32_t label, uint32_t and_label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -25,7 +25,7 @@ static uint64_t forget(dkvb_model *model, uint32_t label, uint32_t and_label)
     return entry;
 }
 
-/* An entry of a replay without the rows of a class. */
+/* Adds an entry of a replay without the rows of a class. */
 static void replay(dkvb_model *model, uint32_t label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -38,7 +38,7 @@ static void replay(dkvb_model *model, uint32_t label)
     dkvb__journal_append(model, &record);
 }
 
-/* Labels of rows of some classes, the others -1. */
+/* Returns the labels of rows of some classes; the others are -1. */
 static const int32_t *labels_of(unsigned classes)
 {
     static int32_t some[ROWS];
@@ -48,7 +48,7 @@ static const int32_t *labels_of(unsigned classes)
     return some;
 }
 
-/* Train on rows of these classes, with codes under the mask in force. */
+/* Trains on rows of these classes, with codes under the mask in force. */
 static dkvb_status train(dkvb_model *model, unsigned classes, uint32_t relearn)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -90,7 +90,7 @@ static void a_forgotten_class_is_not_trained_on(void **state)
     assert_ok(train(model, 1 + 4 + 8, 1)); /* nothing came back */
     assert_int_equal(journal_count(model), 1);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_ok(train(model, 2, 0)); /* taken back */
+    assert_ok(train(model, 2, 0)); /* the entry is taken back */
     assert_int_equal(journal_count(model), 2);
     dkvb_model_free(model);
 }
@@ -104,7 +104,7 @@ static void what_a_purge_or_a_replay_forgot_is_not_trained_on_either(void **stat
     assert_ok(dkvb_model_purge(model));
     assert_int_equal(train(model, 2, 0), DKVB_ESTATE);
     assert_message("journal entry 1 forgot");
-    assert_null(strstr(dkvb_last_error(), "undo")); /* which is not possible any more */
+    assert_null(strstr(dkvb_last_error(), "undo")); /* an undo is impossible by now */
     replay(model, 3);
     assert_int_equal(train(model, 8, 0), DKVB_ESTATE);
     assert_message("journal entry 3 forgot");
@@ -125,7 +125,7 @@ static void relearning_ends_the_forgetting_and_keeps_its_pairs_masked(void **sta
     replay(model, 1);
     masked = dkvb__mask_count(model->mask);
     assert_ok(train(model, 1 + 2, 1));
-    assert_int_equal(journal_count(model), 5); /* one for each forgetting that is over */
+    assert_int_equal(journal_count(model), 5); /* one entry for each forgetting that ended */
     for (uint64_t id = 4; id <= 5; id++) {
         dkvb_journal_entry e = entry_at(model, id);
 
@@ -140,7 +140,7 @@ static void relearning_ends_the_forgetting_and_keeps_its_pairs_masked(void **sta
     assert_int_equal(entry_at(model, 2).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(entry_at(model, 3).state, DKVB_JOURNAL_RELEARNED);
     assert_int_equal(dkvb__mask_count(model->mask), masked);
-    assert_ok(train(model, 2 + 4, 0)); /* it is over as a whole */
+    assert_ok(train(model, 2 + 4, 0)); /* the forgetting ended as a whole */
     assert_int_equal(train(model, 8, 0), DKVB_ESTATE);
     assert_ok(dkvb_model_verify(model));
     assert_ok(dkvb_model_save(model, path));
@@ -207,7 +207,7 @@ static void rows_that_were_forgotten_by_their_ids_are_ended_by_hand(void **state
     o.rows = some;
     o.row_count = 2;
     assert_ok(dkvb_model_forget(model, mask, &o, NULL));
-    assert_ok(train(model, 15, 0)); /* of no class: nobody can tell */
+    assert_ok(train(model, 15, 0)); /* the entry names no class, so nobody can tell */
     o.reason = "consent given";
     assert_ok(dkvb_model_relearn(model, 1, &o, &added));
     assert_int_equal(added, 2);
@@ -244,7 +244,7 @@ static void a_step_that_brings_a_class_back_did_nothing(void **state)
         assert_ok(dkvb_model_train_end(relearn ? other : model, 1));
         assert_int_equal(journal_count(relearn ? other : model), 1 + relearn);
     }
-    /* An aborted training ends nothing. */
+    /* An aborted training ends no forgetting. */
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, live, 1, labels_of(2), ROWS, NULL));
     assert_ok(dkvb_model_train_end(model, 0));
@@ -316,7 +316,7 @@ static void each_allocation_of_a_relearning_may_fail(void **state)
         dkvb_model *model = trained_model(1, codes), *loaded;
         dkvb_status rc;
 
-        for (int i = 0; i < 7; i++) /* so that the journal has to grow */
+        for (int i = 0; i < 7; i++) /* so many that the journal has to grow */
             forget(model, 1, 1);
         assert_ok(dkvb_model_save(model, path));
         dkvb_model_free(model);
@@ -337,11 +337,11 @@ static void each_allocation_of_a_relearning_may_fail(void **state)
     }
 }
 
-/* Without the section "evidence", whose chain of hashes would notice every change. */
+/* The section "evidence" is removed, as its chain of hashes would notice every change. */
 static void forged_relearnings_are_refused(void **state)
 {
     static const struct {
-        size_t at; /* in the record of entry 4 */
+        size_t at; /* offset in the record of entry 4 */
         uint64_t bytes;
         const char *message;
     } forged[] = {
@@ -387,7 +387,7 @@ static void forged_relearnings_are_refused(void **state)
     }
     seal_file(data);
     write_file(path, data, size);
-    assert_ok(dkvb_model_load(&m, path, NULL)); /* as it was made */
+    assert_ok(dkvb_model_load(&m, path, NULL)); /* the file as it was made */
     dkvb_model_free(m);
     free(data);
 }

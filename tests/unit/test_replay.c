@@ -1,4 +1,4 @@
-/* Replay: the values become those of a model that never saw the rows, bit for bit. */
+/* Replay: the values become bit for bit those of a model that never saw the rows. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static dkvb_train_options training(void)
     o.epochs = 3;
     o.batch = 20;
     o.rate_last = 1.5;
-    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* which follow from the rows that are there */
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* class weights depend on the rows that are there */
     o.seed = 9;
     return o;
 }
@@ -37,7 +37,8 @@ static bool every_seventh(size_t row)
     return row % 7 == 2;
 }
 
-/* A model on the codebooks of `keys` that was never trained on rows which are `gone`, and counts what it saw. */
+/* Makes a model on the codebooks of `keys` that was never trained on rows which are `gone`, and that counts its rows.
+ */
 static dkvb_model *never_trained_on(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype)
 {
     static uint16_t kept[ROWS * CODEBOOKS * 2];
@@ -77,7 +78,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
     return set;
 }
 
-/* trained_model()'s keys and codes; ids that are not row numbers. */
+/* Makes trained_model()'s keys and codes, with ids that are not row numbers. */
 static dkvb_model *keys_and_codes(uint32_t k)
 {
     dkvb_model *keys = trained_model(k, codes);
@@ -129,7 +130,7 @@ static void replay_gives_the_model_that_never_saw_the_rows(void **state)
         }
 }
 
-/* Row by row, or all at once: the same; and each time the codeset loses its rows. */
+/* Requests one row at a time end where one request for all rows does; the codeset loses its rows each time. */
 static void requests_in_turn_end_where_one_request_does(void **state)
 {
     uint64_t without[ROWS];
@@ -153,7 +154,7 @@ static void requests_in_turn_end_where_one_request_does(void **state)
     dkvb_model_free(keys);
 }
 
-/* The model was saved, the codeset was not: the same call brings both together. */
+/* The model was saved, the codeset was not. The same call brings both to the same state. */
 static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
 {
     uint64_t without[ROWS];
@@ -167,7 +168,7 @@ static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
-    assert_string_equal(encoder_of(model), "pixels"); /* replaying asks no encoder */
+    assert_string_equal(encoder_of(model), "pixels"); /* a replay does not ask for the encoder */
     assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);
@@ -254,9 +255,9 @@ static void a_replay_that_fails_changes_nothing(void **state)
     dkvb_model_free(keys);
 }
 
-/* Two sessions on the codebooks of `keys`, of which rows that are `gone` never were a part: the first on even rows of
- * the lower classes; then the model gets the last class and another type of values, and learns from odd rows and every
- * fourth, which it has seen before. */
+/* Two sessions on the codebooks of `keys`, in which rows that are `gone` never took part. The first session has the
+ * even rows of the lower classes. The model then gets the last class and another type of values, and learns from the
+ * odd rows and every fourth row, which it has seen before. */
 enum { FIRST_CLASSES = CLASSES - 1 };
 
 static bool in_first(size_t row)
@@ -298,7 +299,7 @@ static void train_session(dkvb_model *model, uint32_t k, bool (*in)(size_t), boo
     assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
 }
 
-/* With `set`, what took part is recorded there, rows of the second session being added when they come. */
+/* Records both sessions in `set`, unless it is NULL. Rows of the second session are added before it. */
 static dkvb_model *train_twice(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype,
                                dkvb_codeset *set)
 {
@@ -369,7 +370,7 @@ static void sessions_are_replayed_in_turn(void **state)
         }
 }
 
-/* Of as many rows, on the same keys: what gives the others away is the fingerprint. */
+/* The other codes have as many rows, on the same keys. Only the fingerprint tells them apart. */
 static void codes_of_another_training_are_refused(void **state)
 {
     dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
@@ -405,7 +406,7 @@ static void codes_of_another_training_are_refused(void **state)
         dkvb_codeset_free(set);
     }
     o.ids = ids;
-    assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows is one as well */
+    assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows counts as well */
     last = codeset_of(model, 1);
     assert_int_equal(dkvb__replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
     assert_ok(dkvb__replay_check(before, last, NULL, 0, NULL));
@@ -440,7 +441,7 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
     assert_same_learning(model, expected);
     assert_ok(dkvb_model_verify(model));
     assert_int_equal(dkvb__replay_commit(replay, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
+    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE); /* that replay began from other values */
     assert_same_learning(model, expected);
     dkvb__replay_free(other);
     dkvb__replay_free(replay);
@@ -464,7 +465,7 @@ static void a_model_that_was_never_trained_is_trained_by_a_replay(void **state)
     (void)state;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, NULL));
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
-    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* so that classes are counted */
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* this makes the model count its classes */
     assert_ok(dkvb_codeset_new(&empty, dkvb_model_codebooks(keys), NULL));
     assert_int_equal(dkvb_model_replay(model, empty, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
     assert_message("dkvb_codeset_add_session()");

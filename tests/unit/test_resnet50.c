@@ -1,4 +1,4 @@
-/* ResNet-50 on weights that are made up and sixteen times narrower, beside one that is written down plainly. */
+/* ResNet-50 with made-up weights and sixteen times narrower, compared with a plain implementation. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,12 +16,12 @@ enum { NARROW = 4, SIDE = 224, OUT = 32 * NARROW, PICTURES = 9 /* more than pass
 
 static const uint32_t blocks_of_layer[4] = {3, 4, 6, 3};
 
-/* What a test changes of a usual file: what the tensor of a name is instead. */
+/* A change to the usual file: the tensor of a name is replaced. */
 struct change {
     const char *name; /* NULL: nothing */
-    uint64_t first;   /* its first dimension; 0: it is left out */
-    float shift;      /* added to all elements' centre */
-    const char *more; /* a tensor beside the usual ones; NULL: none */
+    uint64_t first;   /* its first dimension; 0: the tensor is left out */
+    float shift;      /* number added to all of its elements */
+    const char *more; /* a tensor in addition to the usual ones; NULL: none */
 };
 
 static void add_tensor(struct tensor_file *t, const struct change *change, const char *name, uint32_t ndim,
@@ -39,7 +39,7 @@ static void add_tensor(struct tensor_file *t, const struct change *change, const
     tensor_file_add_random(t, name, ndim, actual, centre, spread);
 }
 
-/* A convolution whose sums neither grow nor vanish, and its norm. */
+/* Adds a convolution whose sums neither grow nor vanish, and its norm. */
 static void add_convolution(struct tensor_file *t, const struct change *change, const char *name, const char *norm,
                             uint64_t out, uint64_t in, uint64_t kernel)
 {
@@ -77,7 +77,7 @@ static void add_block(struct tensor_file *t, const struct change *change, uint32
         add_convolution(t, change, name, norm, out, in, 1);
 }
 
-/* A file of torchvision's names; what the encoder does not use is there as well. */
+/* Writes a file with torchvision's names, including tensors that the encoder does not use. */
 static const char *write_weights(const struct change *change)
 {
     static const uint64_t fc[2] = {3, OUT};
@@ -127,7 +127,7 @@ static void close_it(struct opened *o)
     dkvb__resnet50.close(o->state, &mem);
 }
 
-/* Pictures of patches and noise, always the same. */
+/* Makes pictures of patches and noise, equal in every run. */
 static uint8_t *make_pictures(struct dkvb__view views[PICTURES])
 {
     size_t size = (size_t)SIDE * SIDE * 3;
@@ -195,7 +195,7 @@ static double convolve_at(const struct plain *p, const float *w, size_t kernel, 
     return sum;
 }
 
-/* bn(conv(x)) */
+/* Computes bn(conv(x)). */
 static struct plain plain_convolution(const struct plain *p, const char *name, const char *norm, size_t out,
                                       size_t kernel, size_t step)
 {
@@ -295,14 +295,14 @@ static void plain_block(struct plain *p, uint32_t layer, uint32_t index)
     *p = y;
 }
 
-/* The plain network beside the traced one: it takes a step for each name it is told. */
+/* The plain network beside the traced one. It takes one step for each name that the trace reports. */
 struct follower {
     struct plain plain;
-    size_t told, stop_at; /* stop_at: of the names, 0: never */
-    double worst;         /* difference, of the largest value of a step */
+    size_t told, stop_at; /* number of reported names; stop_at: the name to stop at, 0: never */
+    double worst;         /* largest difference, as a share of the largest value of a step */
 };
 
-/* What is no number is larger than all. */
+/* Returns the larger number; NaN counts as larger than all. */
 static double larger(double a, double b)
 {
     return a <= b ? b : a;
@@ -384,7 +384,7 @@ static void every_layer_is_that_of_the_plain_network(void **state)
     plain_picture(&f.plain, &views[1]);
     assert_ok(encode(&o, &views[1], 1, 1, x, &trace));
     assert_int_equal(f.told, 2 + 16 + 1);
-    /* A sum of 32-bit products has an error of about 6e-8 of what is summed; 50 layers add theirs up. */
+    /* A sum of 32-bit products has an error of about 6e-8 of the sum of sizes, and the errors of 50 layers add up. */
     assert_true(f.worst < 50 * 6e-8);
     free(f.plain.x);
     dkvb__safetensors_close(file);
@@ -445,7 +445,7 @@ static void weights_that_do_not_fit_are_named(void **state)
         struct change change;
         const char *part;
     } cases[] = {
-        {{.more = "layer3.6.bn1.weight"}, "layer3.6.bn1.weight has no place here"}, /* as in ResNet-101 */
+        {{.more = "layer3.6.bn1.weight"}, "layer3.6.bn1.weight has no place here"}, /* a tensor of ResNet-101 */
         {{.more = "layer1.0.se.fc1.bias"}, "layer1.0.se.fc1.bias has no place here"},
         {{"conv1.weight", 0, 0.0f, NULL}, "has no tensor conv1.weight: not torchvision's ResNet-50"},
         {{"conv1.weight", 65, 0.0f, NULL}, "conv1.weight has 4 dimensions, the first 65; 4 are wanted, and 1 to 64"},

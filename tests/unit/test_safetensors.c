@@ -1,4 +1,4 @@
-/* .safetensors files: what is read, and that nothing hostile is. */
+/* .safetensors files: what is read, and that hostile files are refused. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void put_tensors(const char *header, const void *elements, size_t size)
     free(bytes);
 }
 
-/* The file cannot be opened, and the message names it and says `part`. */
+/* Asserts that the file cannot be opened, and that the message names it and says `part`. */
 static void assert_tensors_refused(const char *part)
 {
     struct dkvb__safetensors *f = (struct dkvb__safetensors *)data_path;
@@ -38,7 +38,7 @@ static void assert_tensors_refused(const char *part)
         fail_msg("\"%s\" does not say \"%s\"", dkvb_last_error(), part);
 }
 
-/* A header in front of 16 bytes. */
+/* Asserts the same for a header in front of 16 bytes. */
 static void assert_header_of_16_refused(const char *header, const char *part)
 {
     static const unsigned char elements[16] = {0};
@@ -47,7 +47,7 @@ static void assert_header_of_16_refused(const char *header, const char *part)
     assert_tensors_refused(part);
 }
 
-/* The same for the entry of a single tensor "t". */
+/* Asserts the same for the entry of a single tensor "t". */
 static void assert_entry_refused(const char *entry, const char *part)
 {
     char header[512];
@@ -67,7 +67,7 @@ static void tensors_are_read_as_they_were_written(void **state)
 
     (void)state;
     tensor_file_begin(&t);
-    tensor_file_add(&t, "first", "U8", 0, NULL, "\1", 1); /* what follows is not aligned */
+    tensor_file_add(&t, "first", "U8", 0, NULL, "\1", 1); /* makes the next tensor unaligned */
     tensor_file_add(&t, "a.weight", "F32", 2, two_by_three, six, sizeof six);
     tensor_file_write(&t, data_path);
     assert_ok(open_file(&f));
@@ -106,7 +106,7 @@ static void halves_become_the_floats_that_they_are(void **state)
     dkvb__safetensors_close(f);
 }
 
-/* More than a few, so that the search is one. */
+/* There are many tensors, so that finding one needs a search. */
 static void every_tensor_of_many_is_found(void **state)
 {
     struct tensor_file t;
@@ -133,7 +133,7 @@ static void every_tensor_of_many_is_found(void **state)
     dkvb__safetensors_close(f);
 }
 
-/* A file of tensors of these names; NULL ends the list. */
+/* Opens a file of tensors with these names; NULL ends the list. */
 static struct dkvb__safetensors *open_named(const char *const names[])
 {
     struct tensor_file t;
@@ -266,7 +266,7 @@ static void a_header_that_is_not_an_object_of_tensors_is_refused(void **state)
     assert_entry_refused("{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}", "duplicate");
 }
 
-/* A file is not refused for what nobody asks of it. */
+/* A file is not refused for a tensor that nobody reads. */
 static void a_type_that_is_not_known_is_refused_only_where_it_is_read(void **state)
 {
     static const char *const codes[] = {"F8_E4M3", "F8_E5M2", "C64", "f32", "F32 ", "", "FLOAT"};
@@ -403,7 +403,7 @@ static void a_wrong_header_length_is_refused(void **state)
     }
 }
 
-/* Deeper than a parser's stack may be, and wide. */
+/* The header is deeper than a parser's stack may be, and wide. */
 static void deep_and_wide_headers_are_refused(void **state)
 {
     enum { DEEP = 200000 };
@@ -493,7 +493,7 @@ static void numbers_that_are_not_finite_are_named(void **state)
     dkvb__safetensors_close(f);
 }
 
-/* A small file of two tensors, in memory: its size. */
+/* Makes a small file of two tensors in memory, and returns its size. */
 static size_t small_file(unsigned char **bytes)
 {
     struct tensor_file t;

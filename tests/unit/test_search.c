@@ -1,4 +1,5 @@
-/* Search: equal to a plain loop over all keys, the same for any split of rows and threads, and right under masks. */
+/* Search: its results equal a plain loop over all keys, do not depend on the division of rows and threads, and respect
+ * masks. */
 #include "fixture.h"
 
 #include <math.h>
@@ -24,7 +25,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The k nearest keys by selection, in whole numbers: no layout, no bounds, nothing shared with the library. */
+/* Finds the k nearest keys by selection, in whole numbers: without layout, without bounds, without code of the library.
+ */
 static void plain_search(const int8_t *row, const int8_t *keys, const dkvb_mask *mask, size_t c, size_t k,
                          uint16_t *codes, int32_t *dist)
 {
@@ -88,7 +90,7 @@ static void masked_search_equals_a_plain_loop(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
         for (uint32_t j = 0; j < KEYS; j++)
-            if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0) /* all, all but one, a third */
+            if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0) /* masks all keys, all but one, or a third */
                 assert_ok(dkvb_mask_set(mask, c, j, 1));
     compare_with_plain_search(mask, 1);
     compare_with_plain_search(mask, 3);
@@ -130,7 +132,7 @@ static void projected_rows_are_searched_alike(void **state)
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
     assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .scales = scales}));
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
-        q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounded to the same steps */
+        q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounds to the same steps */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));
     assert_ok(dkvb__search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
     assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
@@ -200,7 +202,7 @@ static void masks_and_refreshes_hold_for_every_k(void **state)
 
         full = malloc((size_t)ROWS * CODEBOOKS * k * sizeof *full);
         assert_ok(dkvb_mask_new(&mask, cb));
-        for (uint32_t j = 0; j + 4 < KEYS; j++) /* of the last codebook, fewer keys are left than are looked for */
+        for (uint32_t j = 0; j + 4 < KEYS; j++) /* the last codebook has fewer live keys than are looked for */
             assert_ok(dkvb_mask_set(mask, CODEBOOKS - 1, j, 1));
         for (uint32_t c = 0; c + 1 < CODEBOOKS; c++)
             for (uint32_t j = c; j < KEYS; j += 5)
@@ -240,7 +242,7 @@ static void search_reports_rows_and_can_be_cancelled(void **state)
     assert_int_equal(calls, 2);
 }
 
-/* Rows times a number, and what a search of them counts; 0 rows of an earlier call are in `found`. */
+/* Searches rows times a number, and returns the counts; `found` has no counts before. */
 static void count_scaled(const dkvb_codebooks *cb, float factor, size_t n, uint32_t threads, dkvb_outside *found)
 {
     static float scaled[ROWS * DIM];
@@ -270,10 +272,10 @@ static void rows_of_another_length_are_counted(void **state)
     count_scaled(cb, 0.004f, 40, 1, &found);
     count_scaled(cb, 0.0f, 3, 1, &found);
     assert_true(found.searched == ROWS + 143 && found.rows == 143 && found.longer == 100 && found.shorter == 43);
-    assert_true(found.first == ROWS); /* the first of all calls */
+    assert_true(found.first == ROWS); /* the first row of all calls */
 }
 
-/* Rows as they are, whose length says nothing: only numbers at an end of the scale are left to tell. */
+/* Rows are not scaled and their lengths are usual, so only numbers at an end of the scale can tell. */
 static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **state)
 {
     static float keys[CODEBOOKS * KEYS * KEY_DIM];
@@ -308,7 +310,7 @@ static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **sta
         assert_true(one.rows == 1 && one.cut == (double)ends / (CODEBOOKS * KEY_DIM));
     }
     make_rows();
-    assert_true(inside > 10 && inside < ROWS - 10); /* both kinds are there */
+    assert_true(inside > 10 && inside < ROWS - 10); /* there are rows of both kinds */
     assert_true(found.rows == ROWS - inside && found.longer == 0 && found.shorter == 0);
     dkvb_codebooks_free(cb);
 }
@@ -364,7 +366,7 @@ static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **s
     x.n = ROWS;
     x.dim = DIM;
     o.codebooks = dkvb_model_codebooks(model);
-    assert_ok(dkvb_fit(&fitted, &set, &x, &o, NULL, &run)); /* rows held out are searched again, more deeply */
+    assert_ok(dkvb_fit(&fitted, &set, &x, &o, NULL, &run)); /* held-out rows are searched again, more deeply */
     assert_true(found.searched == ROWS && found.rows == ROWS);
     dkvb_codeset_free(set);
     dkvb_model_free(fitted);

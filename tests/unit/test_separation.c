@@ -1,4 +1,4 @@
-/* How far apart classes lie: against the definitions, written out on small codes. */
+/* Separation of classes, compared with its definitions, which are written out on small codes. */
 #include "fixture.h"
 
 #include <math.h>
@@ -30,7 +30,8 @@ static dkvb_separation_rows rows_of(uint32_t k)
     return in;
 }
 
-/* Codes of k different keys, near the row's class; some end in keys that are not there, some rows have no label. */
+/* Makes codes of k different keys near the row's class. Some codes end in keys that do not exist, and some rows have no
+ * label. */
 static dkvb_separation_rows make_codes(uint32_t k)
 {
     struct dkvb__rng rng;
@@ -74,7 +75,7 @@ static bool selects(uint32_t k, size_t r, size_t c, size_t key)
     return false;
 }
 
-/* Rows of a class that select a pair, by looking at all rows. */
+/* Counts the rows of a class that select a pair by looking at all rows. */
 static uint32_t rows_with(uint32_t k, int32_t label, size_t c, size_t key)
 {
     uint32_t found = 0;
@@ -207,7 +208,7 @@ static void the_nearest_class_is_the_lowest_of_the_largest_overlaps(void **state
                                 : found->overlap[l] == found->weighted[l * L + (size_t)nearest]);
     }
     dkvb_separation_free(found);
-    for (size_t r = 0; r < N; r++) /* all classes alike: each has the same overlap with every other */
+    for (size_t r = 0; r < N; r++) /* all classes are alike, so each overlaps equally with every other */
         for (size_t c = 0; c < C; c++)
             codes[r * C + c] = 1;
     in = rows_of(1);
@@ -218,7 +219,7 @@ static void the_nearest_class_is_the_lowest_of_the_largest_overlaps(void **state
     dkvb_separation_free(found);
 }
 
-/* Of an empty class the counts may be what they like. */
+/* The counts of an empty class do not matter. */
 static void a_class_without_rows_overlaps_with_none(void **state)
 {
     double jaccard[L * L], weighted[L * L];
@@ -233,7 +234,7 @@ static void a_class_without_rows_overlaps_with_none(void **state)
     assert_true(!isnan(jaccard[L + 2]));
 }
 
-/* Shares do not depend on how many rows there are: three copies of a class overlap with others as one does. */
+/* Shares do not depend on the number of rows: three copies of a class overlap with others as one copy does. */
 static void copies_of_rows_change_no_weighted_overlap(void **state)
 {
     double before[L * L], after[L * L], jaccard[L * L];
@@ -249,7 +250,7 @@ static void copies_of_rows_change_no_weighted_overlap(void **state)
     assert_memory_equal(before, after, sizeof before);
 }
 
-/* 1 - |common| / (C k), by comparing all selections of two rows. */
+/* The distance 1 - |common| / (C k), computed by comparing all selections of two rows. */
 static double distance(uint32_t k, size_t a, size_t b)
 {
     size_t common = 0;
@@ -260,7 +261,7 @@ static double distance(uint32_t k, size_t a, size_t b)
     return 1.0 - (double)common / (double)(C * k);
 }
 
-/* Mean distance of a row to the other rows of a class; NaN if there are none. */
+/* The mean distance of a row to the other rows of a class; NaN if there are none. */
 static double distance_to_class(uint32_t k, size_t row, int32_t label)
 {
     double sum = 0.0, rows_of_class = 0.0;
@@ -279,7 +280,7 @@ static double quadratic_silhouette(uint32_t k, size_t row)
 
     for (int32_t l = 0; l < L; l++)
         if (l != class_of[row])
-            between = fmin(between, distance_to_class(k, row, l)); /* which passes over NaN */
+            between = fmin(between, distance_to_class(k, row, l)); /* fmin ignores NaN */
     return isnan(within) ? 0.0 : (between - within) / fmax(within, between);
 }
 
@@ -331,7 +332,7 @@ static void results_are_the_same_bits_for_any_threads(void **state)
     dkvb_separation_free(one);
 }
 
-/* Two classes; row r selects key `of[label]` in every codebook. */
+/* Makes two classes; row r selects key `of[label]` in every codebook. */
 static void make_two(uint16_t first, uint16_t second)
 {
     for (size_t r = 0; r < N; r++) {
@@ -365,7 +366,7 @@ static void classes_apart_and_classes_alike_are_told(void **state)
     for (size_t r = 0; r < N; r++)
         class_of[r] = 2;
     found = measure(&in);
-    assert_true(isnan(found->row_silhouettes[0]) && isnan(found->silhouette)); /* nothing to be apart from */
+    assert_true(isnan(found->row_silhouettes[0]) && isnan(found->silhouette)); /* there is no other class */
     dkvb_separation_free(found);
 }
 
@@ -441,7 +442,7 @@ static void more_rows_than_counts_hold_are_refused(void **state)
     assert_memory_equal(kept, row_counts, sizeof kept);
 }
 
-/* Cancels at a call; `user` says at which. */
+/* Cancels at a call; `user` gives its number. */
 static int stop(void *user, uint64_t done, uint64_t total)
 {
     int *left = user;

@@ -1,4 +1,4 @@
-/* Foreign files by their first bytes. */
+/* Foreign files, recognised by their first bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +79,7 @@ static void what_no_signature_fits_is_no_kind(void **state)
     assert_kind("\0\0\x08\x01", 4, "an IDX file");
 }
 
-/* Every length of every start: nothing beyond the bytes is looked at, which sanitizers would tell. */
+/* Every start is tried at every length. Nothing beyond the bytes may be read, which sanitizers would report. */
 static void no_start_makes_it_read_beyond_the_end(void **state)
 {
     static const char starts[][5] = {"PK\3\4", "<", "{", "BM", "P6\n", "\x80\4", "\xFF\xFE", "MM\0", "ftyp"};
@@ -124,7 +124,7 @@ static void the_way_on_is_that_of_the_use(void **state)
     assert_non_null(strstr(dkvb_last_error(), "f: begins with the bytes 01 02 03 04; a folder or a PNG"));
 }
 
-/* The longest path still leaves room for all that is said. */
+/* The longest path still leaves room for the whole message. */
 static void a_long_path_cuts_off_no_way_on(void **state)
 {
     char path[400];

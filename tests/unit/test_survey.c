@@ -1,4 +1,4 @@
-/* What rows and labels say before anything is learned. */
+/* The survey of rows and labels before anything is learned. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ static void labels_without_gaps_pass(void **state)
     assert_int_equal(info.classes, 3);
     assert_int_equal(info.empty, 0);
     assert_string_equal(info.empty_list, "");
-    assert_int_equal(survey(&info, y + 1, 1, 0, 0), DKVB_OK); /* no label at all is for others to refuse */
+    assert_int_equal(survey(&info, y + 1, 1, 0, 0), DKVB_OK); /* rows without any label are refused elsewhere */
     assert_int_equal(info.largest, -1);
     assert_int_equal(survey(&info, NULL, 0, 0, 0), DKVB_OK);
 }
@@ -132,7 +132,7 @@ static void values_that_dwarf_all_others_are_found(void **state)
     x[12][0] = 99999.0f;
     assert_int_equal(dkvb_features_survey(&info, *x, 40, 8), DKVB_OK);
     assert_int_equal(info.outlying, 2);
-    for (size_t r = 0; r < 40; r++) /* half of all are the data, not outliers */
+    for (size_t r = 0; r < 40; r++) /* if they are half of all, they are the data, not outliers */
         for (size_t c = 0; c < 4; c++)
             x[r][c] = 99999.0f;
     assert_int_equal(dkvb_features_survey(&info, *x, 40, 8), DKVB_OK);

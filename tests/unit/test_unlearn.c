@@ -1,4 +1,5 @@
-/* Forgetting: what is chosen, what it does, what it leaves alone, how it is taken back and made permanent. */
+/* Forgetting: which pairs are chosen, what a mask does, what it leaves alone, how it is taken back and made permanent.
+ */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -238,7 +239,7 @@ static void requests_commute_and_undo_takes_back_only_its_own(void **state)
     logits_of(a, first);
     logits_of(b, second);
     assert_memory_equal(first, second, sizeof first);
-    assert_ok(dkvb_model_undo(a, entry, NULL)); /* the earlier of two that overlap or not: what remains is `one` */
+    assert_ok(dkvb_model_undo(a, entry, NULL)); /* the earlier of two, which overlap or not: `one` remains */
     assert_ok(dkvb_journal_get_mask(a, 0, &in_force));
     assert_true(dkvb_mask_equal(in_force, one));
     dkvb_mask_free(in_force);
@@ -405,7 +406,7 @@ static void life_goes_on_after_a_purge(void **state)
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     more = mask_for_class(model, codes, 0, 60);
-    assert_ok(dkvb_mask_combine(more, mask, DKVB_MASK_UNION)); /* names purged pairs too: they are dead already */
+    assert_ok(dkvb_mask_combine(more, mask, DKVB_MASK_UNION)); /* purged pairs too, which are dead already */
     entry = forget(model, more, "second");
     assert_ok(dkvb_journal_get(model, entry - 1, &e));
     assert_true(e.pairs == 160 && e.pairs_new == 60);
@@ -439,7 +440,7 @@ static void texts_are_checked(void **state)
     dkvb_model_free(model);
 }
 
-/* Whether a projected row, [C][d], is one of the keys, [C][K][d], of any codebook. */
+/* True if a projected row, [C][d], is one of the keys, [C][K][d], of any codebook. */
 static bool is_a_key(const int8_t *row, const int8_t *keys)
 {
     for (size_t c = 0; c < CODEBOOKS; c++)
@@ -449,7 +450,7 @@ static bool is_a_key(const int8_t *row, const int8_t *keys)
     return false;
 }
 
-/* A sampled key is the nearest one of the row that it is, so every pair that the row selects has it. */
+/* A sampled key is the nearest key of the row it was sampled from, so every pair that the row selects has it. */
 static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
 {
     static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];

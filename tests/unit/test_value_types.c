@@ -1,4 +1,4 @@
-/* Values in half precision: rounded once, answered from exactly, trained in single precision, kept in files. */
+/* Values in half precision: rounded once, used exactly in answers, trained in single precision, kept in files. */
 #include "fixture.h"
 
 #include <math.h>
@@ -53,9 +53,9 @@ static void values_are_rounded_once_and_answered_from_exactly(void **state)
         assert_memory_not_equal(full, half, sizeof full);
         for (size_t v = 0; v < VALUES; v++)
             assert_true(half[v] == rounded(full[v], halves[t]));
-        assert_ok(dkvb_model_set_values(twin, half, 0)); /* the same numbers in single precision: the same sums */
+        assert_ok(dkvb_model_set_values(twin, half, 0)); /* the same numbers in single precision give the same sums */
         assert_same_answers(model, twin);
-        assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* back: nothing more is lost */
+        assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* converting back loses nothing more */
         assert_same_answers(model, twin);
         assert_ok(dkvb_model_get_values(model, full));
         assert_memory_equal(full, half, sizeof full);
@@ -97,7 +97,7 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
 
     (void)state;
     assert_ok(dkvb_model_get_values(model, values));
-    values[(3 * KEYS + 5) * CLASSES + 2] = 65520.0f; /* rounds to 65536, which float16 has not */
+    values[(3 * KEYS + 5) * CLASSES + 2] = 65520.0f; /* the number rounds to 65536, which float16 does not have */
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16), DKVB_EINVAL);
     assert_message("codebook 3, key 5, class 2 has the value 65520, too large for float16");
@@ -108,7 +108,7 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
     values[(3 * KEYS + 5) * CLASSES + 2] = 65519.0f;
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16),
-                     DKVB_EINVAL); /* bfloat16 has made 65536 of it */
+                     DKVB_EINVAL); /* bfloat16 has rounded it to 65536 */
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
@@ -118,7 +118,7 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
     assert_int_equal(dkvb_model_set_values(model, values, 0), DKVB_EINVAL);
     assert_message("number 0 is 100000");
     assert_int_equal(dkvb_model_set_values(model, values, DKVB_DTYPE_F16), DKVB_EINVAL);
-    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32)); /* both at once: the new type holds it */
+    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32)); /* both at once, as the new type holds it */
     assert_int_equal(type_of(model), DKVB_DTYPE_F32);
     assert_ok(dkvb_model_get_values(model, read_back));
     assert_memory_equal(read_back, values, sizeof values);
@@ -185,7 +185,7 @@ static void files_keep_the_type_and_maps_answer_in_place(void **state)
     }
 }
 
-/* The entry of section "values" in the table of a file. */
+/* Finds the entry of the section "values" in the table of a file. */
 static unsigned char *values_entry(unsigned char *data)
 {
     unsigned char *e = data + 64;
@@ -229,7 +229,7 @@ static void forged_values_and_types_are_refused(void **state)
             assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
             dkvb_model_free(m);
         }
-        dkvb__write32(e + 16, DKVB_DTYPE_F32); /* as many bytes as half as many floats */
+        dkvb__write32(e + 16, DKVB_DTYPE_F32); /* half as many floats take the same number of bytes */
         seal(data);
         write_file(path, data, size);
         assert_int_equal(map_model(&m, path, NULL), DKVB_EFORMAT);

@@ -23,7 +23,7 @@ library's message, all of them `dkvb.Error`. Arrays of the right type, C-contigu
 release the GIL: one object may be used from many threads, or changed from one, not both at once.
 """
 
-from . import reference  # loads no library before it is used
+from . import receipt, reference  # importing reference loads no library; its first use does
 from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET
@@ -63,7 +63,8 @@ __all__ = [
     "Separation", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_ids", "read_image", "read_labels", "read_table", "reference", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "read_table", "receipt",
+    "reference", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
@@ -71,7 +72,7 @@ __version__ = version()
 
 
 def __getattr__(name):
-    """DKVBClassifier, loaded at its first use: `import dkvb` needs no scikit-learn."""
+    """Loads DKVBClassifier at its first use, so that `import dkvb` needs no scikit-learn."""
     if name == "DKVBClassifier":
         from .estimator import DKVBClassifier
 

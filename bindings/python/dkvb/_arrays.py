@@ -1,4 +1,5 @@
-"""Arguments on their way to C: arrays without a copy where they fit; numbers and text checked, since ctypes cuts."""
+"""Conversion of arguments for C: arrays without a copy where their type fits; numbers and text checked, since ctypes
+cuts."""
 
 import operator
 import os
@@ -26,7 +27,7 @@ def pointer(array):
 
 
 def _shaped(array, shape, what):
-    """Compare with a shape such as ("rows", 784): a word takes any number."""
+    """Compares with a shape such as ("rows", 784), where a word stands for any number."""
     fits = array.ndim == len(shape) and all(isinstance(want, str) or have == want
                                             for have, want in zip(array.shape, shape))
     if not fits:
@@ -35,18 +36,18 @@ def _shaped(array, shape, what):
 
 
 def _shape_text(shape):
-    """As numpy prints it, but for words in it."""
+    """Writes a shape as numpy does, except for the words in it."""
     return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
 
 
 def floats(array, shape, what):
-    """float32, C-contiguous and aligned; the caller's own memory if it is that already."""
+    """Returns float32, C-contiguous and aligned; the caller's own memory if it is that already."""
     array = _shaped(np.asarray(array), shape, what)
     if array.dtype == np.float32 and array.flags.carray:
         return array
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and the library names row and column
+    with np.errstate(over="ignore"):  # numbers that are too large become infinite, and the library names row and column
         return np.require(array, np.float32, ["C", "A"])
 
 
@@ -63,29 +64,29 @@ def _integers(array, shape, dtype, what):
 
 
 def codes(array, codebooks, what="codes"):
-    """`uint16[rows][codebooks][k]` and the k of it."""
+    """Returns `uint16[rows][codebooks][k]` and its k."""
     array = _integers(array, ("rows", codebooks, "k"), np.uint16, what)
     return array, array.shape[2]
 
 
 def codes_of_shape(array, shape, what="codes"):
-    """`uint16[rows][codebooks][k]` of a known shape."""
+    """Returns `uint16[rows][codebooks][k]` of a known shape."""
     return _integers(array, shape, np.uint16, what)
 
 
 def labels(array, rows, what="labels"):
-    """`int32[rows]`; booleans are 0 and 1."""
+    """Returns `int32[rows]`; booleans are 0 and 1."""
     array = np.asarray(array)
     return _integers(array.astype(np.int32) if array.dtype == np.bool_ else array, (rows,), np.int32, what)
 
 
 def ids(array, rows, what="ids"):
-    """`uint64[rows]`."""
+    """Returns `uint64[rows]`."""
     return _integers(array, (rows,), np.uint64, what)
 
 
 def names(given):
-    """Names of rows, `char *[rows]`; None where rows are called by numbers."""
+    """Returns the names of rows, `char *[rows]`; None where rows are called by numbers."""
     given = None if given is None else list(given)
     if not given or not all(isinstance(one, str) for one in given):
         return None
@@ -107,26 +108,26 @@ def groups(given, rows):
 
 
 def marks(array, count, what):
-    """`uint8[count]` of KEEP, FORGET and ASIDE; of booleans True is FORGET."""
+    """Returns `uint8[count]` of KEEP, FORGET and ASIDE; of booleans, True is FORGET."""
     array = np.asarray(array)
     return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 
 
 def picture(array, what):
-    """`uint8[height][width][channels]`; of two dimensions, one channel."""
+    """Returns `uint8[height][width][channels]`; an array of two dimensions has one channel."""
     array = np.asarray(array)
     return _integers(array[:, :, None] if array.ndim == 2 else array, ("height", "width", "channels"), np.uint8, what)
 
 
 def adopted(address, shape, dtype, free, raw):
-    """An array on memory that the library filled in; `free(raw)` takes it back with the array's last view."""
+    """Wraps memory that the library filled in as an array; `free(raw)` releases it with the array's last view."""
     memory = (c_char * (int(np.prod(shape, dtype=np.uint64)) * dtype.itemsize)).from_address(address)
     weakref.finalize(memory, free, raw).atexit = False
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def hash_bytes(value, what):
-    """32 bytes, as `uint8[32]`; None stays None."""
+    """Returns 32 bytes as `uint8[32]`; None stays None."""
     if value is None:
         return None
     value = bytes(memoryview(value))
@@ -136,7 +137,7 @@ def hash_bytes(value, what):
 
 
 def integer(value, bits, what):
-    """An unsigned number that fits: ctypes alone would cut it off silently."""
+    """Returns an unsigned number that fits, since ctypes alone would cut it off silently."""
     value = operator.index(value)
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{what}: {value} found, 0 to {(1 << bits) - 1} wanted")
@@ -144,19 +145,19 @@ def integer(value, bits, what):
 
 
 def choice(value, names, what):
-    """The number that stands for a name."""
+    """Returns the number that stands for a name."""
     if value not in names:
         raise ValueError(f"{what}: {value!r} found, one of {', '.join(names)} wanted")
     return names[value]
 
 
 def chosen(number, names):
-    """The name that a number stands for; "" if there is none."""
+    """Returns the name that a number stands for; "" if there is none."""
     return next((name for name, value in names.items() if value == number), "")
 
 
 def text(value, what):
-    """UTF-8 for C; None stays NULL."""
+    """Encodes text as UTF-8 for C; None stays NULL."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -165,7 +166,7 @@ def text(value, what):
 
 
 def path(value):
-    """A file name as the file system has it."""
+    """Encodes a file name as the file system has it."""
     return _without_nul(os.fsencode(value), "path")
 
 

@@ -1,6 +1,6 @@
 """The C interface as declarations: one structure for every public struct, one line for every public function.
 
-Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
+This module loads no library, so that tests/abi can compare it with the headers on its own.
 """
 
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32,
@@ -41,6 +41,11 @@ DKVB_KEYINIT_EMA = 0
 DKVB_KEYINIT_SAMPLE = 1
 DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
+
+# receipt.h
+DKVB_RECEIPT_CHECKED = 0
+DKVB_RECEIPT_DIFFERS = 1
+DKVB_RECEIPT_UNCHECKED = 2
 
 # unlearn.h
 DKVB_FIND_NAME_OR_INDEX = 0
@@ -223,7 +228,7 @@ DKVB_ENCODER_IDENTITY_SIZE = 64
 
 
 class Status(c_int):
-    """dkvb_status as a result: becomes an exception unless it is DKVB_OK."""
+    """A dkvb_status as a result: it becomes an exception unless it is DKVB_OK."""
 
 
 class Codebooks(Structure):
@@ -259,12 +264,13 @@ class Model(Structure):
 
 
 def _fields(*groups):
-    """Fields of a struct, group by group: a type, and the names of its fields that follow each other."""
+    """Returns the fields of a struct from groups: a type, and the names of the fields of this type that follow each
+    other."""
     return tuple((name, of) for of, names in groups for name in names.split())
 
 
 def _sized(*groups):
-    """The same of a struct that begins with its own size."""
+    """Returns the fields, from groups, of a struct that begins with its own size."""
     return _fields((c_size_t, "struct_size"), *groups)
 
 
@@ -502,6 +508,18 @@ class ReferenceOptions(Structure):
                       (POINTER(Allocator), "allocator"))
 
 
+ReceiptSignFn = CFUNCTYPE(c_int, POINTER(c_uint8), c_size_t, POINTER(c_uint8), c_void_p)
+ReceiptCheckFn = CFUNCTYPE(c_int, POINTER(c_uint8), c_size_t, POINTER(c_uint8), c_void_p)
+ReceiptTellFn = CFUNCTYPE(c_int, c_uint32, c_char_p, c_char_p, c_void_p)
+
+
+class ReceiptOptions(Structure):
+    _fields_ = _sized((c_char_p, "model codes before audit bom command"), (POINTER(c_uint64), "ids"),
+                      (c_uint64, "id_count"), (POINTER(c_uint8), "public_key"), (ReceiptSignFn, "sign"),
+                      (ReceiptCheckFn, "check"), (c_void_p, "key"), (ReceiptTellFn, "tell"), (c_void_p, "user"),
+                      (POINTER(Allocator), "allocator"))
+
+
 class ReferenceInfo(Structure):
     _fields_ = _sized((c_uint32, "kind dim classes empty"), (c_uint64, "rows"), (c_double, "scale penalty"),
                       (c_uint32, "chosen iterations converged"), (c_double, "gradient choosing seconds"))
@@ -732,6 +750,7 @@ STRUCTURES = {
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
     "dkvb_plan_request": PlanRequest,
+    "dkvb_receipt_options": ReceiptOptions,
     "dkvb_reference_info": ReferenceInfo,
     "dkvb_reference_line": ReferenceLine,
     "dkvb_reference_options": ReferenceOptions,
@@ -741,7 +760,6 @@ STRUCTURES = {
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
-    "dkvb_table": Table,
     "dkvb_separation_rows": SeparationRows,
     "dkvb_settings": Settings,
     "dkvb_sweep_cell": SweepCell,
@@ -836,6 +854,8 @@ PROTOTYPES = {
     "dkvb_plan_load": (Status, (POINTER(_plan), c_char_p, _allocator)),
 
     # replay.h
+    "dkvb_receipt_write": (Status, (c_char_p, POINTER(ReceiptOptions), _run)),
+    "dkvb_receipt_verify": (Status, (c_char_p, POINTER(ReceiptOptions), _run)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h

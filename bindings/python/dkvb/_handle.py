@@ -7,12 +7,13 @@ from typing import Any, Optional
 
 
 class _Owner:
-    """Holds one C object and frees it when nobody needs it: neither the handle nor a call under way in some thread."""
+    """Holds one C object, and frees it when nobody needs it any more: neither the handle nor a call that is running."""
 
     def __init__(self, pointer, free, kept):
         self._as_parameter_ = pointer
         self._kept = kept  # memory that the C object uses and does not own
-        # Not at exit: the system takes all memory back then, and exit handlers that run later may still use the object.
+        # Nothing is freed at exit: the system takes all memory back then, and exit handlers that run later may still
+        # use the object.
         weakref.finalize(self, free, pointer).atexit = False
 
 
@@ -24,7 +25,7 @@ class Handle:
 
     @classmethod
     def _adopt(cls, pointer):
-        """A handle for an object that a call of the library made for us."""
+        """Makes a handle for an object that a call of the library returned."""
         self = cls.__new__(cls)
         self._own(pointer)
         return self
@@ -34,13 +35,13 @@ class Handle:
 
     @property
     def _c(self):
-        """What to pass to the library; the call keeps it alive."""
+        """Returns the owner to pass to the library; the call keeps it alive."""
         if self._owner is None:
             raise ValueError(f"{type(self).__name__} is closed")
         return self._owner
 
     def close(self) -> None:
-        """Give the C object back now. A second close() is fine; any other use afterwards is a ValueError."""
+        """Frees the C object now. A second close() does nothing; any other use afterwards is a ValueError."""
         self._owner = None
 
     def __enter__(self):
@@ -54,10 +55,11 @@ class Handle:
 
 
 class SavedHandle(Handle):
-    """A handle that pickles as the bytes of its file. What is unpickled lies in memory, also where this was mapped."""
+    """A handle that pickles as the bytes of its file. An unpickled object lies in memory, also if the original was
+    mapped."""
 
     def __reduce__(self):
-        with tempfile.TemporaryDirectory() as folder:  # open to nobody else
+        with tempfile.TemporaryDirectory() as folder:  # readable by this user only
             path = Path(folder, "pickled")
             self.save(path)
             return _restore, (type(self), path.read_bytes())

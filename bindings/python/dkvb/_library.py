@@ -10,12 +10,12 @@ _SONAME = f"libdkvb.so.{_ffi.ABI_MAJOR}"
 
 
 def _candidates():
-    """Where to look, in order. $DKVB_LIBRARY is an order, not a hint: nothing else is tried."""
+    """Lists where to look, in order. If $DKVB_LIBRARY is set, no other place is tried."""
     chosen = os.environ.get("DKVB_LIBRARY")
     if chosen:
         return [chosen]
     package = Path(__file__).resolve().parent
-    # Installed, the package lies in <libdir>/python3/dist-packages/dkvb: the library that came with it goes first.
+    # When installed, the package lies in <libdir>/python3/dist-packages/dkvb, and the library beside it is tried first.
     beside = [directory / _SONAME for directory in (package, package.parent.parent.parent)]
     return [str(path) for path in beside if path.exists()] + [_SONAME]
 
@@ -32,7 +32,8 @@ def _open():
 
 
 def _raise_on_failure(result, _function, _arguments):
-    """ctypes calls this on the calling thread, right after the call: its message is still there."""
+    """Raises the library's error. ctypes calls this on the calling thread right after the call, so the message is still
+    there."""
     if result.value != _ffi.DKVB_OK:
         raise errors.from_status(result.value, lib.dkvb_last_error().decode("utf-8", "replace"))
 

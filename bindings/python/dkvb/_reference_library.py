@@ -1,4 +1,4 @@
-"""Finds and loads libdkvb-reference, at its first use: whoever does not ask for it needs no BLAS."""
+"""Finds and loads libdkvb-reference at its first use, so that other programs need no BLAS."""
 
 import ctypes
 import functools
@@ -12,7 +12,7 @@ _SONAME = f"libdkvb-reference.so.{_ffi.ABI_MAJOR}"
 
 
 def _candidates():
-    """Where to look, in order. $DKVB_REFERENCE_LIBRARY is an order, not a hint: nothing else is tried."""
+    """Lists where to look, in order. If $DKVB_REFERENCE_LIBRARY is set, no other place is tried."""
     chosen = os.environ.get("DKVB_REFERENCE_LIBRARY")
     if chosen:
         return [chosen]
@@ -21,14 +21,15 @@ def _candidates():
 
 
 def _raise_on_failure(result, _function, _arguments):
-    """ctypes calls this on the calling thread, right after the call: its message is still there."""
+    """Raises the library's error. ctypes calls this on the calling thread right after the call, so the message is still
+    there."""
     if result.value != _ffi.DKVB_OK:
         raise errors.from_status(result.value, library().dkvb_reference_error().decode("utf-8", "replace"))
 
 
 @functools.lru_cache(maxsize=None)
 def library():
-    """The library with its prototypes. ImportError says what is missing."""
+    """Returns the library with its prototypes. An ImportError says what is missing."""
     tried = []
     for name in _candidates():
         try:

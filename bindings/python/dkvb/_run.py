@@ -1,4 +1,4 @@
-"""Long calls: threads, progress, and a Ctrl-C that works while C code runs."""
+"""Long calls: threads, progress, and Ctrl-C that works while C code runs."""
 
 import ctypes
 import signal
@@ -9,10 +9,11 @@ from .errors import Cancelled
 
 
 class _Interrupt:
-    """SIGINT for the time of a long call.
+    """Handling of SIGINT during a long call.
 
-    A handler that raises would do so on entry to the callback, before any `try` of ours, where ctypes can only print
-    the exception and drop it. So the signal is noted while C code runs, and the callback runs the handler in its `try`.
+    A handler that raises would do so on entry to the callback, before the callback's own `try`, where ctypes can only
+    print the exception and drop it. The signal is therefore noted while C code runs, and the callback runs the handler
+    in its `try`.
     """
 
     def __init__(self):
@@ -35,14 +36,14 @@ class _Interrupt:
         self._pending = True
 
     def deliver(self):
-        """Run the handler for a signal that came meanwhile; as a rule it raises KeyboardInterrupt."""
+        """Runs the handler for a signal that came meanwhile; usually it raises KeyboardInterrupt."""
         if self._pending:
             self._pending = False
             self._handler(signal.SIGINT, None)
 
 
 class Callbacks:
-    """Python functions as C callbacks. What one of them raises cancels the call, and is kept to be raised after it."""
+    """Python functions as C callbacks. An exception in one of them cancels the call, and is raised after it."""
 
     def __init__(self):
         self._caught = []
@@ -72,12 +73,12 @@ class Callbacks:
         try:
             raise error
         finally:
-            error.__context__ = context  # not our own Cancelled, which only followed from it
-            del error, context  # the error's traceback holds this frame: no cycle
+            error.__context__ = context  # the callback's exception, not the Cancelled that followed from it
+            del error, context  # the error's traceback holds this frame; this avoids a cycle
 
 
 class _Bar:
-    """The progress bar of `progress=True`: that of tqdm where it is installed, else none."""
+    """The progress bar of `progress=True`: that of tqdm if it is installed, else none."""
 
     def __init__(self):
         try:
@@ -100,7 +101,7 @@ class LongCall:
     """`with LongCall(threads, progress) as run:` gives the options for one long call. `progress` is a function of
     (done, total), or True for a bar by tqdm.
 
-    They always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
+    The options always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
     @contextmanager: a StopIteration of the user's would change into something else in it.)
     """
 

@@ -1,4 +1,5 @@
-"""What a model still knows of forgotten rows, beside a model trained again without them (docs/audit.md)."""
+"""Audit: what a model still knows of forgotten rows, compared with a model trained again without them
+(docs/audit.md)."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from .model import CLASS_WEIGHTS
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval."""
+    """A number with its 95 % interval."""
 
     value: float
     low: float
@@ -31,31 +32,31 @@ class AuditFigure:
     high: float
     tpr_1: Optional[Estimate]  # membership: share of members found at 1 % false alarms; else None
     tpr_01: Optional[Estimate]  # the same at 0.1 %
-    difference: Estimate  # less that of the retrained model, paired row by row
+    difference: Estimate  # minus the figure of the retrained model, paired row by row
     verdict: str  # "as retrained", "more than retrained", "less than retrained"
     privleak: Optional[Estimate] = None  # membership: (AUC - AUC retrained) / AUC retrained; else None
-    median: Optional[Estimate] = None  # KLoM: of the rows, where `value` is their mean; else None
-    p95: Optional[Estimate] = None  # KLoM: 95 % of the rows have no more; else None
+    median: Optional[Estimate] = None  # KLoM: median over the rows, where `value` is the mean; else None
+    p95: Optional[Estimate] = None  # KLoM: 95 % of the rows have at most this; else None
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found. Names are those of `dkvb audit --json`; audit["model"]["membership_loss"] is a figure."""
+    """Results of an audit. Names are those of `dkvb audit --json`; audit["model"]["membership_loss"] is a figure."""
 
     classes: list  # labels of the forgotten rows' classes
-    members: int  # forgotten rows
-    others: int  # test rows of their classes
-    class_rows: int  # the same: test rows that answers of the class are measured on
-    rest_rows: int  # all other test rows
+    members: int  # number of forgotten rows
+    others: int  # number of test rows of their classes
+    class_rows: int  # the same number: test rows that answers of the class are measured on
+    rest_rows: int  # number of all other test rows
     rows_outside_scale: int  # training and test rows that are not of the kind that the keys were placed on
     masked_pairs: int
     purged_pairs: int
-    shadows: int  # of the likelihood-ratio attack
+    shadows: int  # number of shadow models of the likelihood-ratio attack
     subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
-    retained: int = 0  # training rows that were not forgotten
-    rmia_models: int = 0  # reference models of RMIA
-    models: int = 0  # of each ensemble of KLoM
-    planned: int = 0  # unlearned ones among them whose requests were planned anew; the others have the very same pairs
+    retained: int = 0  # number of training rows that were not forgotten
+    rmia_models: int = 0  # number of reference models of RMIA
+    models: int = 0  # number of models of each ensemble of KLoM
+    planned: int = 0  # unlearned models whose requests were planned anew; the others mask the very same pairs
 
     def __getitem__(self, subject):
         return self.subjects[subject]
@@ -97,7 +98,7 @@ def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, 
 
 
 def _marks(model, count, classes):
-    """1 for each class of a list of labels and names."""
+    """Returns 1 for each class in a list of labels and names."""
     marks = np.zeros(count, np.uint8)
     for one in classes:
         label = model.find_class(one) if isinstance(one, str) else _arrays.integer(one, 32, "classes")
@@ -123,7 +124,7 @@ def _figure(raw):
 
 
 def _taken(out):
-    """Copies of what the library found, which it then takes back."""
+    """Copies the results of the library, then frees the library's own."""
     report, subjects = out.contents, {}
     for who in range(_ffi.DKVB_AUDIT_SUBJECTS):
         found = [lib.dkvb_audit_get_figure(out, who, what) for what in range(_ffi.DKVB_AUDIT_FIGURES)]

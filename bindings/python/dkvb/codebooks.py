@@ -1,4 +1,4 @@
-"""Codebooks: how rows are prepared and projected, frozen keys, and the search over them, all in whole numbers."""
+"""Codebooks: the preparation and projection of rows, frozen keys, and the search over them, all in whole numbers."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class CodebooksInfo:
-    """Shapes and nature of codebooks; letters are those of docs/method.md."""
+    """Shapes and properties of codebooks; letters are those of docs/method.md."""
 
     codebooks: int  # C
     keys: int  # K, purged ones included
@@ -30,11 +30,11 @@ class CodebooksInfo:
     normalize: bool  # rows are scaled to length 1
     whitened: bool  # rows are half whitened
     rounds: int  # transforms that project a row
-    round_size: int  # outputs of one
+    round_size: int  # outputs of one transform
     frozen: bool
     purged_pairs: int
     birth: bytes
-    least_length: float  # of rows that are not outside the scale
+    least_length: float  # lengths of rows that are not outside the scale
     greatest_length: float
 
 
@@ -47,7 +47,8 @@ def _keyinit(method=None, **given):
 
 
 class Codebooks(Handle):
-    """Made by fit(), begin() or from_arrays(). Options left at None are the library's (codebooks.h)."""
+    """Codebooks, made by fit(), begin() or from_arrays(). Options left at None are the library's defaults
+    (codebooks.h)."""
 
     _free = lib.dkvb_codebooks_free
 
@@ -60,7 +61,7 @@ class Codebooks(Handle):
             rows_per_key: Optional[int] = None, normalize: Optional[bool] = None, whiten: Any = None,
             decay: Optional[float] = None, restart: Optional[float] = None, seed: Optional[int] = None,
             threads: int = 0, progress: Progress = None) -> "Codebooks":
-        """Place keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freeze them.
+        """Places keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freezes them.
 
         Sizes that are left out suit the rows. `whiten=True` divides principal axes by the square root of their
         deviation; rows are scaled to length 1 unless `normalize=False`.
@@ -83,7 +84,7 @@ class Codebooks(Handle):
     def begin(cls, dim: int, *, codebooks: Optional[int] = None, keys: Numbers = None, key_dim: Optional[int] = None,
               normalize: Optional[bool] = None, whiten: Any = None, decay: Optional[float] = None,
               restart: Optional[float] = None, seed: Optional[int] = None) -> "Codebooks":
-        """Codebooks for rows that come in batches: step() each, then freeze(). Keys are moving averages."""
+        """Begins codebooks for rows that come in batches: step() each, then freeze(). Keys are moving averages."""
         opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, whiten=whiten,
                         decay=decay, restart=restart, seed=seed)
         out = POINTER(_ffi.Codebooks)()
@@ -94,7 +95,7 @@ class Codebooks(Handle):
     def from_arrays(cls, keys: Numbers, dim: int, *, center: Numbers = None, whitening: Numbers = None,
                     scales: Numbers = None, normalize: Optional[bool] = None,
                     seed: Optional[int] = None) -> "Codebooks":
-        """Codebooks made elsewhere, for rows of `dim` columns; copied.
+        """Copies codebooks that were made elsewhere, for rows of `dim` columns.
 
         `keys[C][K][d]` are in units of projected rows, and rounded to steps: `scales[C]` steps a unit, or what suits
         the keys. `center[dim]` and `whitening[dim][dim]` prepare rows. The seed is that of the projection.
@@ -119,25 +120,25 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     def step(self, x: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """One step of moving averages over a batch of rows."""
+        """Makes one step of moving averages over a batch of rows."""
         x = self._rows(x)
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_step(self._c, _arrays.pointer(x), len(x), byref(run))
 
     def freeze(self) -> None:
-        """End of growing: from here the keys never move."""
+        """Ends the growing: from here on the keys never move."""
         lib.dkvb_codebooks_freeze(self._c)
 
     @property
     def info(self) -> CodebooksInfo:
-        """A CodebooksInfo."""
+        """Shapes and properties, as a CodebooksInfo."""
         raw = _struct.sized(_ffi.CodebooksInfo)
         lib.dkvb_codebooks_get_info(self._c, byref(raw))
         return _struct.answer(CodebooksInfo, raw)
 
     @property
     def projection(self) -> Tuple[Array, Array]:
-        """The projection, remade from the seed: signs `int8[rounds][round_size]`, 1 or -1, and order `uint32[C][d]`.
+        """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and order `uint32[C][d]`.
 
         With `h[t] = H @ (signs[t] * y)`, H the matrix of Walsh and Hadamard and y a prepared row with zeros behind it,
         number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
@@ -167,7 +168,7 @@ class Codebooks(Handle):
 
     @property
     def scales(self) -> Array:
-        """A copy of the scales, `float32[C]`: steps a unit of projected rows."""
+        """A copy of the scales, `float32[C]`: steps for one unit of a projected row."""
         out = np.empty(self.info.codebooks, np.float32)
         self._copy(scales=out)
         return out
@@ -181,9 +182,10 @@ class Codebooks(Handle):
         return out
 
     def project(self, x: Numbers, *, saturated: bool = False, threads: int = 0, progress: Progress = None) -> Any:
-        """Rows in every codebook, `int8[n][C][d]`, in steps.
+        """Projects rows into every codebook, `int8[n][C][d]`, in steps.
 
-        With `saturated=True` also `uint32[n]`: how many of a row's numbers lay outside the scale and were cut.
+        With `saturated=True` the call also returns `uint32[n]`: how many of a row's numbers lay outside the scale and
+        were cut.
         """
         x = self._rows(x)
         info = self.info
@@ -196,13 +198,13 @@ class Codebooks(Handle):
 
     def search(self, x: Numbers, k: int = 1, mask: Any = None, *, distances: bool = False, outside: Any = None,
                threads: int = 0, progress: Progress = None) -> Any:
-        """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`.
+        """Searches codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`.
 
         `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
         """
         x, info = self._rows(x), self.info
         k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # checked here since k shapes the output
+        if k > info.keys:  # checked here, as k determines the shape of the output
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(x), info.codebooks, k)
         codes = np.empty(shape, np.uint16)

@@ -1,4 +1,4 @@
-"""Codesets: the codes of the rows that a model was trained on, kept to forget by."""
+"""Codesets: the codes of the rows that a model was trained on, kept for forgetting."""
 
 from ctypes import POINTER, byref, c_uint64, c_void_p, cast, pointer, sizeof
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "rows_per_key", "
 
 @dataclass(frozen=True, eq=False)
 class CodesetRows:
-    """Rows of one part, copied: they stay what they are when the codeset changes."""
+    """A copy of the rows of one part, which does not change with the codeset."""
 
     ids: np.ndarray  # uint64[n], ascending
     labels: np.ndarray  # int32[n]
     codes: np.ndarray  # uint16[n][C][k]
-    names: Optional[Tuple[str, ...]] = None  # of str, where the codeset keeps them
+    names: Optional[Tuple[str, ...]] = None  # of str, if the codeset keeps them
 
     def __len__(self):
         return len(self.ids)
@@ -38,24 +38,24 @@ class CodesetRows:
 
 @dataclass(frozen=True)
 class Session:
-    """One training of the values."""
+    """One recorded training of the values."""
 
-    classes: int  # that the model had
-    rows: int  # with a label, that took part and are still there
-    values: np.dtype  # that values were stored in; None for bfloat16, which numpy does not have
+    classes: int  # number of classes of the model then
+    rows: int  # rows with a label that took part and are still there
+    values: np.dtype  # type that values were stored in; None for bfloat16, which numpy does not have
     training: dict  # arguments of Model.train()
 
 
 class Codeset(SavedHandle):
     """Ids, labels and codes in two parts: "training", which values learn from, and "held_out", which effects are
-    measured on (codeset.h). It is data about persons if the rows are."""
+    measured on (codeset.h). If the rows are data about persons, so is the codeset."""
 
     _free = lib.dkvb_codeset_free
 
     def __init__(self, codebooks: Any, top_k: Optional[int] = None, depth: Optional[int] = None, keep: str = "auto",
                  keyinit: Optional[dict] = None) -> None:
-        """An empty codeset. `keyinit` are the arguments of Codebooks.fit() if that placed the keys on these very rows;
-        None: the keys were placed on others."""
+        """Makes an empty codeset. `keyinit` are the arguments of Codebooks.fit() if that placed the keys on these very
+        rows; None: the keys were placed on other rows."""
         opts = _struct.options(_ffi.CodesetOptions, top_k=top_k, depth=depth,
                                keep=_arrays.choice(keep, _KEPT, "keep"))
         if keyinit is not None:
@@ -66,25 +66,27 @@ class Codeset(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Codeset":
-        """Read a codes file, checking all of it. If codebooks are given, a codeset of others is a MismatchError."""
+        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of others is a
+        MismatchError."""
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
         return cls._adopt(out)
 
     def save(self, path: Path) -> None:
-        """Write a codes file, atomically."""
+        """Writes a codes file, atomically."""
         lib.dkvb_codeset_save(self._c, _arrays.path(path))
 
     @staticmethod
     def holds_out(ids: Ids, share: float) -> Array:
-        """Whether rows belong to the part held out, `bool[n]`, if `share` of all rows are to be. By id alone."""
+        """Tells which rows belong to the held-out part, `bool[n]`, if it gets `share` of all rows. Only the id
+        decides."""
         ids = _arrays.ids(ids, "rows")
         return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
 
     def add(self, part: str, ids: Ids, labels: Numbers, codes: Numbers, features: Numbers = None) -> None:
-        """Add rows to a part: ids in any order that neither part has, labels of -1 or more, codes searched without a
+        """Adds rows to a part: ids in any order that neither part has, labels of -1 or more, codes searched without a
         mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or float64,
-        are kept where a file of them is smaller, or as `keep` said."""
+        are kept if that makes the file smaller, or as `keep` says."""
         raw, number = self._raw_rows(part), _part(part)
         ids = _arrays.ids(ids, "rows")
         labels = _arrays.labels(labels, len(ids))
@@ -104,11 +106,11 @@ class Codeset(SavedHandle):
     def add_features(self, codebooks: Any, x: Numbers, labels: Numbers, *, ids: Ids = None, held_out: Numbers = None,
                      codes: Numbers = None, names: Optional[Sequence[str]] = None, threads: int = 0,
                      progress: Progress = None) -> None:
-        """Add rows `float32[n][dim]` to both parts by their features; the codes that are missing are searched.
+        """Adds rows `float32[n][dim]` to both parts by their features; missing codes are searched.
 
-        `labels` are -1 or more. `ids`, None: row numbers. `held_out`, `bool[n]`: rows of the part held out; None: no row.
-        `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the training rows. `names`, `str`
-        whose hashes are the ids, are wanted where the codeset keeps names. A failed call adds nothing.
+        `labels` are -1 or more. `ids`, None: row numbers. `held_out`, `bool[n]`: rows of the held-out part; None: no
+        row. `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the training rows. `names`,
+        `str` whose hashes are the ids, are needed if the codeset keeps names. A failed call adds nothing.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         labels = _arrays.labels(labels, len(x))
@@ -128,25 +130,26 @@ class Codeset(SavedHandle):
 
     @property
     def kept(self) -> Dict[str, Tuple[str, int]]:
-        """What a file keeps of the rows of each part, and the bytes that one takes there: ("codes", 172)."""
+        """What a file keeps of the rows of each part, and the bytes of one row there: ("codes", 172)."""
         raw, names = self._info(), {number: name for name, number in _KEPT.items()}
         return {part: (names[raw.kept[number]], raw.row_bytes[number]) for part, number in _PARTS.items()}
 
     @property
     def searched(self) -> bool:
-        """False after loading a file that keeps features: then search() finds the codes."""
+        """False after loading a file that keeps features, until search() has found the codes."""
         return bool(self._info().searched)
 
     def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
                progress: Progress = None) -> None:
-        """Find the codes of features that were loaded, of both parts or one; where they are there, nothing is done."""
+        """Searches the codes of features that were loaded, of both parts or one. The call does nothing if the codes are
+        there."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
                                     byref(run))
 
     def rows(self, part: str) -> CodesetRows:
-        """A CodesetRows of the part."""
-        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, whoever closes the codeset
+        """Returns a copy of the rows of the part, as CodesetRows."""
+        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, even if another thread closes the codeset
         if raw.n > 0 and not raw.codes:
             raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
         rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
@@ -156,24 +159,24 @@ class Codeset(SavedHandle):
         return rows
 
     def remove(self, ids: Ids) -> int:
-        """Take rows out of both parts and overwrite what they left. Returns how many were there; NotFound names the
-        first that was not, and nothing is taken out then."""
+        """Takes rows out of both parts and overwrites their data. Returns how many were there. NotFound names the first
+        missing row; nothing is taken out then."""
         ids, removed = _arrays.ids(ids, "rows"), c_uint64()
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
 
     def was_removed(self, row_id: int) -> bool:
-        """Whether the row with this id was removed, and not readmitted since: add() refuses it."""
+        """True if the row with this id was removed and not readmitted since; add() refuses such an id."""
         return bool(lib.dkvb_codeset_was_removed(self._c, _arrays.integer(row_id, 64, "row_id")))
 
     def readmit(self, ids: Ids = None) -> None:
-        """Let removed ids be added again; None: all, and the list of them is overwritten."""
+        """Lets removed ids be added again; None: all of them, and the list of removed ids is overwritten."""
         ids = None if ids is None else _arrays.ids(ids, "rows")
         lib.dkvb_codeset_readmit(self._c, _arrays.pointer(ids), 0 if ids is None else len(ids))
 
     def add_session(self, model: Any, ids: Ids = None, **training: Any) -> None:
-        """Record one Model.train(), of the training rows with these ids (all that are there, if not given), with the
-        arguments that it was given. The model's number of classes and type of values are noted."""
+        """Records one Model.train() of the training rows with these ids (None: all rows), with the arguments of that
+        call. The model's number of classes and its type of values are recorded too."""
         given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
         opts = _struct.options(_ffi.TrainOptions,
                                no_shuffle=not given.pop("shuffle", True),
@@ -183,18 +186,18 @@ class Codeset(SavedHandle):
 
     @property
     def sessions(self) -> List[Session]:
-        """The trainings that were recorded, a list of Session."""
+        """The recorded trainings, a list of Session."""
         return [self._session(index) for index in range(self._info().sessions)]
 
     def took_part(self, session: int) -> Array:
-        """Which rows of the training part a session trained on, `bool[n]`, by its number from 0."""
+        """Tells which rows of the training part a session trained on, `bool[n]`, by its number from 0."""
         raw, rows = _struct.sized(_ffi.CodesetSession), np.zeros(self._info().rows[0], np.uint8)
         lib.dkvb_codeset_get_session(self._c, session, byref(raw), _arrays.pointer(rows))
         return rows.astype(np.bool_)
 
     @property
     def keyinit(self) -> Optional[Dict[str, Any]]:
-        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on others."""
+        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on other rows."""
         info = self._info()
         if not info.own_keys:
             return None
@@ -231,7 +234,8 @@ class Codeset(SavedHandle):
 
 
 def raw_rows(rows):
-    """What the library takes as held-out rows: a codeset's own, or a CodesetRows. Also what must outlive the call."""
+    """Returns held-out rows as the library takes them, of a codeset or a CodesetRows, and the object that must outlive
+    the call."""
     if isinstance(rows, Codeset):
         return rows._raw_rows("held_out"), rows._c
     codes, k = _arrays.codes(rows.codes, "codebooks")
@@ -248,7 +252,7 @@ def _part(part):
 
 
 def _copy(pointer, shape, dtype):
-    """The elements behind a pointer, which is NULL where there are none."""
+    """Copies the elements behind a pointer; NULL stands for no elements."""
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.ctypeslib.as_array(pointer, shape).astype(dtype)

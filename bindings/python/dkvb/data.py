@@ -35,27 +35,27 @@ def _read(function, path, *how):
 
 
 def read_array(path: Path) -> Array:
-    """Any array of a `.npy` or IDX file (plain or gzip), as it is."""
+    """Reads any array of a `.npy` or IDX file (plain or gzip), in its own type and shape."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_COPY)
 
 
 def read_features(path: Path) -> Array:
-    """Features as `float32[rows][columns]`; further dimensions are flattened into columns."""
+    """Reads features as `float32[rows][columns]`; further dimensions are flattened into columns."""
     return _read(lib.dkvb_features_read, path, _ffi.DKVB_READ_COPY)
 
 
 def read_ids(path: Path) -> Array:
-    """Ids of rows as `uint64[rows]`: a vector of integers, none negative, each once."""
+    """Reads ids of rows as `uint64[rows]`: a vector of integers, none negative, each once."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_IDS)
 
 
 def read_labels(path: Path) -> Array:
-    """Labels as `int32[rows]`."""
+    """Reads labels as `int32[rows]`."""
     return _read(lib.dkvb_labels_read, path)
 
 
 def write_npy(path: Path, array: Numbers) -> None:
-    """Write an array as `.npy`, atomically."""
+    """Writes an array as `.npy`, atomically."""
     array = np.asarray(array)
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _CODES:

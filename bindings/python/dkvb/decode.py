@@ -1,4 +1,4 @@
-"""What logits say."""
+"""Decoding: labels and probabilities from logits."""
 
 from ctypes import byref, c_double
 from typing import Tuple
@@ -11,9 +11,9 @@ from ._types import Array, Numbers
 
 
 def softmax(logits: Numbers, temperature: float = 1.0, power: float = 0.0) -> Array:
-    """Probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread ** power).
+    """Returns the probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread ** power).
 
-    The spread of a row is its largest logit less the mean of its logits.
+    The spread of a row is its largest logit minus the mean of its logits.
     """
     logits = _arrays.floats(logits, ("rows", "classes"), "logits")
     out = np.empty_like(logits)
@@ -22,15 +22,15 @@ def softmax(logits: Numbers, temperature: float = 1.0, power: float = 0.0) -> Ar
 
 
 def argmax(logits: Numbers) -> Array:
-    """Class with the largest logit, `int32[n]`, the lowest on a tie."""
+    """Returns the class with the largest logit, `int32[n]`, the lowest class in a tie."""
     return top(logits, 1)[0][:, 0]
 
 
 def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
-    """The `count` classes with the largest logits, largest first: `int32[n][count]`, and their logits."""
+    """Returns the `count` classes with the largest logits, largest first: `int32[n][count]`, and their logits."""
     logits = _with_classes(logits)
     count = _arrays.integer(count, 32, "count")
-    if count > logits.shape[1]:  # checked here since it shapes the output
+    if count > logits.shape[1]:  # checked here, as it determines the shape of the output
         raise ValueError(f"count: {count} found, 1 to {logits.shape[1]} wanted")
     labels = np.empty((len(logits), count), np.int32)
     scores = np.empty((len(logits), count), np.float32)
@@ -40,7 +40,7 @@ def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
 
 
 def fit_temperature(logits: Numbers, labels: Numbers) -> Tuple[float, float]:
-    """Temperature and power that make softmax() fit labels (-1 = ignore) of rows held out best."""
+    """Finds the temperature and the power with which softmax() fits the labels (-1 = ignore) of held-out rows best."""
     logits, temperature, power = _with_classes(logits), c_double(), c_double()
     labels = _arrays.labels(labels, len(logits))
     lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape,

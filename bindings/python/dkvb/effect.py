@@ -1,4 +1,4 @@
-"""Effects: what a mask would do, and to whom."""
+"""Effects: what a mask would cost each class."""
 
 from ctypes import byref, c_uint64
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from ._types import Progress
 
 @dataclass(frozen=True)
 class Budget:
-    """A budget that a plan has looked for (effect.h)."""
+    """A budget that a plan has searched for (effect.h)."""
 
     met: bool  # False: no budget keeps both limits, and this one comes nearest
-    budget: int  # the smallest that keeps them, as unlearn_choose() takes it
+    budget: int  # the smallest budget that keeps the limits, as unlearn_choose() takes it
     forget_rows: int
     retain_rows: int
     forget_before: float
@@ -29,10 +29,12 @@ class Budget:
 
 def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
            progress: Progress = None) -> Any:
-    """A ClassEffect for each class: what it would lose if `mask` came to the mask in force and to `before`.
+    """Returns a ClassEffect for each class: what it would lose if `mask` were added to the mask in force and to
+    `before`.
 
     `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`
-    says how things are. With `exhausted=True` also how many (row, codebook) pairs had too few keys in their codes.
+    gives the present state. With `exhausted=True` the call also returns how many (row, codebook) pairs had too few keys
+    in their codes.
     """
     raw, _kept = _held(model, held)
     effects = (_ffi.ClassEffect * model.info.classes)()
@@ -45,7 +47,7 @@ def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: b
 
 
 def _held(model, held):
-    """Rows do not say whose they are, a codeset does."""
+    """Checks the held-out rows. A codeset knows its codebooks, bare rows do not."""
     if isinstance(held, Codeset):
         with model.codebooks as codebooks:
             held.search(codebooks, "held_out")

@@ -1,4 +1,4 @@
-"""Encoders: pictures in, rows of features out. All are frozen."""
+"""Encoders, which turn pictures into rows of features. All of them are frozen."""
 
 import os
 from ctypes import POINTER, byref
@@ -33,12 +33,12 @@ _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """What an encoder is. What a kind has no use for is 0 or ""."""
+    """Properties of an encoder. A property that its kind does not have is 0 or ""."""
 
     kind: str  # "pixels", "descriptor", "clip" or "resnet50"
     dim: int  # columns of a row
-    shorter: int  # the shorter side that pictures are resized to; 0: they are not
-    crop: int  # side of the square cut out of that
+    shorter: int  # the shorter side that pictures are resized to; 0: they are not resized
+    crop: int  # side of the square that is cut out of it
     filter: str  # "bilinear" or "bicubic"
     layout: str  # "huggingface", "openai" or "torchvision"
     patch: int
@@ -46,23 +46,23 @@ class EncoderInfo:
     layers: int
     heads: int
     activation: str  # "quick_gelu" or "gelu"
-    guessed: bool  # neither a config nor an argument said the activation: it may be another
+    guessed: bool  # neither a config nor an argument gave the activation, so the real one may differ
     upright: bool  # pictures are turned as their EXIF orientation says
 
 
 @dataclass(frozen=True)
 class EncodeReport:
-    """What Encoder.encode_file() did."""
+    """Result of Encoder.encode_file()."""
 
-    pictures: int  # of the set
-    rows: int  # in the file: pictures that could be read
+    pictures: int  # pictures of the set
+    rows: int  # rows in the file: pictures that could be read
     unreadable: int  # pictures left out
     resumed: int  # pictures that an interrupted call had encoded before
 
 
 class Encoder(Handle):
-    """Read-only after opening: any number of threads may use one. The same picture gives the same row, bit for bit,
-    whatever the machine, the number of threads, and the pictures beside it (encoder.h)."""
+    """An encoder does not change after opening, so any number of threads may use one. The same picture gives the
+    same row, bit for bit, whatever the machine, the number of threads, and the other pictures (encoder.h)."""
 
     _free = lib.dkvb_encoder_free
 
@@ -70,10 +70,11 @@ class Encoder(Handle):
                  activation: Optional[str] = None, heads: Optional[int] = None, width: Optional[int] = None,
                  height: Optional[int] = None, channels: Optional[int] = None, upright: bool = False,
                  images: Any = None, model: Any = None) -> None:
-        """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`, or of the size of those in
-        `images`, an ImageSet; "descriptor", which needs nothing; "clip" and "resnet50", with `weights`, a .safetensors
-        file. CLIP's `config` is a config.json, else the one beside the weights; `activation` and `heads` say what
-        neither tells. With `upright=True` pictures are turned as their EXIF orientation says, which the identity tells.
+        """Opens an encoder. `kind` "pixels" is for pictures of one `width`, `height` and number of `channels`, or of
+        the size of those in `images`, an ImageSet; "descriptor" needs nothing; "clip" and "resnet50" need `weights`, a
+        .safetensors file. CLIP's `config` is a config.json, else the one beside the weights; `activation` and `heads`
+        give what neither contains. With `upright=True` pictures are turned as their EXIF orientation says, which the
+        identity records.
 
         With a `model` only the encoder that it remembers is opened, for rows of its width; MismatchError says what
         differs. `kind=None` is the kind that the model remembers."""
@@ -100,7 +101,8 @@ class Encoder(Handle):
         self._made_from = (*paths, activation, heads, width, height, channels, bool(upright), model is not None)
 
     def __reduce__(self):
-        """How it was opened, not its weights: the file of weights must be where it was, with the same weights."""
+        """Pickles how the encoder was opened, not its weights: the file of weights must still be there, with the same
+        weights."""
         *given, by_model = self._made_from
         if by_model:
             raise TypeError("Encoder: one that was opened by what a model remembers cannot be pickled: pickle the model "
@@ -109,7 +111,7 @@ class Encoder(Handle):
 
     @property
     def info(self) -> EncoderInfo:
-        """An EncoderInfo."""
+        """Properties, as an EncoderInfo."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         names = {name: _arrays.chosen(getattr(raw, name), values) for name, values in
@@ -118,13 +120,13 @@ class Encoder(Handle):
 
     @property
     def identity(self) -> str:
-        """A short text, the same for two encoders exactly if they give the same rows: for Model.encoder."""
+        """A short text that is equal for two encoders exactly if they give the same rows: for Model.encoder."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         return raw.identity.decode("utf-8")
 
     def encode(self, pictures: Any, *, threads: int = 0, progress: Progress = None) -> Array:
-        """Rows of pictures, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
+        """Encodes pictures into rows, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
         `uint8[height][width]`, of any sizes; or one array `uint8[n][height][width][1 or 3]`."""
         raw, kept = _raw_images(pictures)
         x = np.empty((len(raw), self.info.dim), np.float32)
@@ -135,15 +137,15 @@ class Encoder(Handle):
 
     def encode_set(self, images: Any, first: int = 0, n: Optional[int] = None, *, skip_unreadable: Any = False,
                    threads: int = 0, progress: Progress = None) -> Any:
-        """Rows of `n` pictures of an ImageSet from number `first` on, all that are left unless `n` is given.
+        """Encodes `n` pictures of an ImageSet from number `first` on; all that are left unless `n` is given.
 
-        The first picture that cannot be read ends the call with what reading it raises. With `skip_unreadable=True`,
-        or a function that is called with the number and the message of each, they are left out: then the answer is the
-        rows, zeros for those pictures, and `bool[n]`, whether each could be read.
+        The first picture that cannot be read ends the call with the exception of reading it. With
+        `skip_unreadable=True`, or a function that is called with the number and the message of each, such pictures are
+        left out. The result is then the rows, with zeros for those pictures, and `bool[n]`, whether each could be read.
         """
         first, pictures = _arrays.integer(first, 64, "first"), len(images)
         n = max(pictures - first, 0) if n is None else _arrays.integer(n, 64, "n")
-        if first + n > pictures:  # checked here since it shapes the output
+        if first + n > pictures:  # checked here, as it determines the shape of the output
             raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
         x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
         opts, callbacks = _encoding(skip_unreadable, readable)
@@ -154,10 +156,10 @@ class Encoder(Handle):
     def encode_file(self, images: Any, path: Path, *, dtype: str = "float32", restart: bool = False,
                     skip_unreadable: Any = False, threads: int = 0,
                     progress: Progress = None) -> Tuple[EncodeReport, Array]:
-        """Rows of all pictures of an ImageSet that can be read, as a `.npy` file of "float32" or "float16".
+        """Encodes all readable pictures of an ImageSet into a `.npy` file of "float32" or "float16".
 
-        A call that is interrupted keeps its rows in PATH.part, and the same call goes on from there; `restart=True`
-        begins anew. Answers an EncodeReport and `bool[n]`, which pictures have a row. `skip_unreadable` as in
+        An interrupted call keeps its rows in PATH.part, and the same call continues from there; `restart=True` begins
+        anew. Returns an EncodeReport and `bool[n]`, which pictures have a row. `skip_unreadable` works as in
         encode_set().
         """
         readable, raw = np.empty(len(images), np.uint8), _struct.sized(_ffi.EncodeReport)
@@ -168,8 +170,8 @@ class Encoder(Handle):
         return _struct.answer(EncodeReport, raw), readable.astype(np.bool_)
 
     def trace(self, picture: Numbers) -> Tuple[Array, Dict[str, Array]]:
-        """The row of one picture, `float32[dim]`, and a dict of what the network holds between its layers, in their
-        order: arrays `float32[rows][columns]` by the names of docs/encoder.md."""
+        """Returns the row of one picture, `float32[dim]`, and a dict of the network's results between its layers, in
+        their order: arrays `float32[rows][columns]` by the names of docs/encoder.md."""
         raw, _kept = raw_image(picture)
         x, seen, callbacks = np.empty(self.info.dim, np.float32), {}, Callbacks()
 
@@ -188,7 +190,7 @@ class Encoder(Handle):
 
 
 def _opened_again(kind, weights, config, activation, heads, width, height, channels, upright, identity):
-    """An unpickled encoder: that of the same rows, or none."""
+    """Opens an unpickled encoder; it raises an error unless the encoder gives the same rows."""
     encoder = Encoder(kind, weights, config, activation=activation, heads=heads, width=width, height=height,
                       channels=channels, upright=upright)
     if encoder.identity != identity:
@@ -198,7 +200,7 @@ def _opened_again(kind, weights, config, activation, heads, width, height, chann
 
 
 def _encoding(skip_unreadable, readable):
-    """Options of encoding a set, and the callbacks that they point to."""
+    """Returns the options of encoding a set, and the callbacks that they point to."""
     callbacks = Callbacks()
     opts = _struct.options(_ffi.EncodeOptions, skip_unreadable=bool(skip_unreadable), readable=_arrays.pointer(readable))
 
@@ -211,8 +213,8 @@ def _encoding(skip_unreadable, readable):
 
 
 def _raw_images(pictures):
-    """An array of C structs, and the numpy arrays that they point into."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions: one picture, or many grey ones?
+    """Returns an array of C structs, and the numpy arrays that they point into."""
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions can be one picture, or many grey ones
         raise ValueError(f"pictures: shape {pictures.shape} found, (pictures, height, width, channels) wanted, "
                          "or a list of pictures")
     pairs = [raw_image(picture, f"picture {i}") for i, picture in enumerate(pictures)]

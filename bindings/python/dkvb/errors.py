@@ -23,7 +23,8 @@ class InvalidArgument(Error, ValueError):
 
 
 class FileError(Error, OSError):
-    """`errno` is the system's, None where the system had nothing against the file (a folder, say, instead of it)."""
+    """An error of the system. `errno` is the system's; None if the system had no objection (a folder in place of a
+    file, say)."""
 
     status = _ffi.DKVB_EIO
 
@@ -68,13 +69,13 @@ class NotFound(Error, LookupError):
 
 
 class Refused(Error):
-    """A plan would exceed its limits, or nothing would be done."""
+    """A plan would exceed its limits, or would do nothing."""
 
     status = _ffi.DKVB_EREFUSED
 
 
 def _errno(message):
-    """The error whose words end a message: the library says "PATH: cannot open: WORDS OF THE SYSTEM"."""
+    """Finds the errno whose text ends a message, as in "PATH: cannot open: TEXT OF THE SYSTEM"."""
     words = message.rpartition(": ")[2]
     return next((number for number in errno.errorcode if os.strerror(number) == words), None)
 
@@ -84,7 +85,7 @@ _BY_STATUS = {cls.status: cls for cls in Error.__subclasses__()}
 
 
 def from_status(status, message):
-    """The exception for a status; a plain `Error` for one that a later library added."""
+    """Returns the exception for a status; a plain `Error` for a status that a later library added."""
     cls = _BY_STATUS.get(status, Error)
     if cls is FileError:
         cls = _BY_ERRNO.get(_errno(message), FileError)

@@ -25,25 +25,25 @@ from .fit import fit, fit_more
 from .model import Model
 from .plan import Plan
 
-_MOST_COPIES = 16  # whole weights are copies up to this many a row on average; larger ones are scaled
+_MOST_COPIES = 16  # whole weights become copies up to this many a row on average; larger weights are scaled
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
-# The kind of a label is the first one here that fits: a bool is an int, too.
+# The kind of a label is the first one here that fits, as a bool is an int, too.
 _KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}
 _TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
 
 
 class _Rows(NamedTuple):
-    """The rows that the model learned from or holds out, one element for each copy of a row."""
+    """The rows that the model learned from or holds out, with one element for each copy of a row."""
 
     positions: np.ndarray  # int64[m]: number of the row, counted through fit() and all partial_fit()
-    ids: np.ndarray  # uint64[m]: what the codeset calls it
+    ids: np.ndarray  # uint64[m]: its id in the codeset
     labels: np.ndarray  # int32[m]: label in the model
     held_out: np.ndarray  # bool[m]: the values did not learn from it
     gone: np.ndarray  # bool[m]: training again without it has taken it out
-    given: int  # rows that were given, those of weight 0 included
+    given: int  # number of given rows, including those of weight 0
 
     def joined(self, other: "_Rows") -> "_Rows":
-        """These rows and others that came later. Forgotten rows that came back have their new numbers only."""
+        """Joins these rows and others that came later. Forgotten rows that came back only have their new numbers."""
         stay = ~np.isin(self.ids, other.ids)
         return _Rows(np.concatenate([self.positions[stay], other.positions + self.given]),
                      np.concatenate([self.ids[stay], other.ids]), np.concatenate([self.labels[stay], other.labels]),
@@ -119,8 +119,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     codeset_: Optional[Codeset]
     classes_: np.ndarray
     class_count_: np.ndarray
-    _model_labels: np.ndarray  # int32[n_classes]: label in the model of each of classes_
-    _rows_: Optional[_Rows]  # None where no codes are kept
+    _model_labels: np.ndarray  # int32[n_classes]: the model's label of each class in classes_
+    _rows_: Optional[_Rows]  # None if no codes are kept
 
     def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, key_rows=None, whiten="choose",
                  normalize=None, epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None,
@@ -198,11 +198,11 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         rows, settings = self._rows(X, y, labels, weights, None, True), self._given(_SETTINGS)
         if self.codebooks is not None:
             settings["codebooks"] = self.codebooks
-        # Counts of classes stand in for the codes, so that a class can be forgotten without these.
+        # Counts of classes replace the codes, so that a class can be forgotten without codes.
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
                    key_rows=self.key_rows, threads=self._threads, **settings)
-        # Nothing fails from here on, so a call that fails leaves what was learned before.
+        # Nothing can fail from here on, so a call that fails leaves what was learned before.
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
         self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
@@ -219,7 +219,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X) -> np.ndarray:
         """Logits of rows, `float32` (n, n_classes), the very bits of Model.predict(); with two classes the second less
-        the first, `float64` (n,). All are 0 for a row behind which nothing was learned."""
+        the first, `float64` (n,). All logits are 0 for a row behind which nothing was learned."""
         logits = self._logits(self._checked_rows(X))
         if len(self.classes_) > 2:
             return logits
@@ -246,11 +246,12 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     # Forgetting
 
     def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
-        """What forgetting would do, as a `dkvb.Plan`; nothing is changed.
+        """Computes what forgetting would do, as a `dkvb.Plan`; nothing is changed.
 
-        Who: `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through fit() and all
-        partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model answers a
-        forgotten class no longer. "exact" trains the values again without the rows, which deletes what these taught.
+        The request names `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through
+        fit() and all partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model
+        answers a forgotten class no longer. "exact" trains the values again without the rows, which deletes what these
+        taught.
 
         Keys were placed on the rows too, so "exact" must be told about them. `keys="keep"` leaves them. `keys="place"`
         places them again on `X` without the rows to be forgotten; `X` are all rows, as they were given to fit() and
@@ -295,7 +296,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self.model_.undo(entry)
 
     def purge(self) -> "DKVBClassifier":
-        """Erase the masked pairs from the model, for good: no undo() after that. Codes of the rows are still kept."""
+        """Erases the masked pairs from the model for good: undo() cannot take them back. Codes of the rows are still
+        kept."""
         check_is_fitted(self, "model_")
         self.model_.purge()
         return self
@@ -303,9 +305,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
         """Attack the model to measure what it still knows of forgotten rows. Returns a `dkvb.Audit`.
 
-        `X` and `y` are all rows as they were given to fit(), the forgotten ones included. Test rows never were.
-        `classes` or `rows` say who was forgotten; neither: what the journal says. `before` is the classifier before it
-        forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
+        `X` and `y` are all rows as they were given to fit(), with the forgotten ones. Test rows were never given.
+        `classes` or `rows` name what was forgotten; without both, the journal does. `before` is the classifier before
+        it forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
         progress, stage.
         """
         check_is_fitted(self, "model_")
@@ -320,7 +322,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X: {len(X)} rows found, {known.given} were given to fit() and partial_fit()")
         if rows is not None:
             rows = np.flatnonzero(np.isin(known.ids, self._ids(rows, gone=True)))
-        if known.gone.any():  # the codeset has lost the rows, and tells only how the others were trained
+        if known.gone.any():  # the codeset has lost these rows, and only tells how the others were trained
             sessions = self.codeset_.sessions
             if len(sessions) != 1:
                 raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength "
@@ -347,9 +349,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return float(self.hold_out) if self.keep_codes else None
 
     def _given(self, names):
-        """The settings of the library that are not left open."""
+        """Returns the settings of the library that are not left open."""
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() takes a dict
+        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() handles a dict
             if not (isinstance(self.class_weight, str) and self.class_weight == "balanced"):
                 raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
             given["class_weight"] = "balanced"
@@ -360,7 +362,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return given
 
     def _checked(self, X, y, reset):
-        """Rows as float32 and labels, as many as rows."""
+        """Checks rows and labels: rows as float32, and as many labels as rows."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         X = self._validated(X, reset)
@@ -374,7 +376,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self._validated(X, reset=False)
 
     def _validated(self, X, reset):
-        """Rows as float32, with scikit-learn's messages for what cannot be rows."""
+        """Returns rows as float32, with scikit-learn's messages for objects that cannot be rows."""
         options = {"reset": reset, "dtype": np.float32, "order": "C", "accept_sparse": False}
         if hasattr(self, "_validate_data"):
             return self._validate_data(X, **options)
@@ -383,7 +385,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, **options)
 
     def _with_classes(self, found):
-        """The classes and their labels in the model, `int32[n]`, as they are with classes that may be new."""
+        """Returns the classes, some of which may be new, and the rows' labels in the model, `int32[n]`."""
         classes = np.unique(_together(self.classes_, found))
         numbers = np.empty(len(classes), np.int32)
         known = np.isin(classes, self.classes_)
@@ -392,7 +394,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return classes, numbers
 
     def _add_classes(self, classes, numbers):
-        """Give the model the classes that it does not have yet. They stay if the training fails after that."""
+        """Adds classes to the model that it does not have yet. They stay if the training fails after that."""
         known = np.isin(classes, self.classes_)
         if known.all():
             return
@@ -403,7 +405,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self._name_classes()
 
     def _known(self, y, what):
-        """Labels in the model, `int32[n]`, of classes that it has."""
+        """Returns the labels in the model, `int32[n]`, of classes that it has."""
         columns = np.searchsorted(self.classes_, y)
         columns[columns == len(self.classes_)] = 0
         strange = self.classes_[columns] != y
@@ -414,7 +416,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self._model_labels[columns]
 
     def _name_classes(self):
-        """Class names for those who save the model to a file, as far as labels can be names."""
+        """Sets class names for those who save the model to a file, if the labels can be names."""
         names = [""] * len(self.classes_)
         for label, one in zip(self._model_labels, self.classes_):
             names[label] = str(one)
@@ -424,7 +426,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             pass
 
     def _weights(self, X, y, sample_weight):
-        """Weights of rows, `float64[n]`, by row and by class; None where all are 1."""
+        """Returns the weights of rows, `float64[n]`, by row and by class; None if all are 1."""
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if hasattr(self.class_weight, "get"):
             classes, of_row = np.unique(y, return_inverse=True)
@@ -440,7 +442,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return weights
 
     def _rows(self, X, y, labels, weights, before, relearn):
-        """Rows as the library learns from them: copies by weight, called by what they hold, in the order of these ids.
+        """Returns rows as the library learns from them: copied by weight, with ids computed from their contents, sorted
+        by id.
 
         An id is a hash of the row's numbers and its label. So leaving a row out changes neither the id, nor the part
         (training or held out), nor the order of any other row.
@@ -465,7 +468,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return _Rows(positions, ids[order], labels[positions], none, none, len(X))
 
     def _call_copies(self, ids, positions, taken):
-        """Give the second and later copies of a row ids of their own, that are held out where the first copy is: a row
+        """Gives the second and later copies of a row ids of their own. They are held out if the first copy is, as a row
         must not be measured by what its copy has taught."""
         share = self._hold_out or 0.0
         for at in range(1, len(ids)):
@@ -482,13 +485,13 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             ids[at] = pair[1]
 
     def _counts(self, labels):
-        """Rows of each class, in the order of classes_."""
+        """Returns the number of rows of each class, in the order of classes_."""
         return np.bincount(labels, minlength=len(self.classes_))[self._model_labels]
 
     # Classes and rows that a request names
 
     def _marked(self, classes):
-        """Labels in the model, of one label or a list of labels."""
+        """Returns labels in the model for one label or a list of labels."""
         one = isinstance(classes, (str, bytes)) or (np.ndim(classes) == 0 and not isinstance(classes, (set, frozenset)))
         given = [classes] if one else list(classes)
         known = {one: label for one, label in zip(self.classes_.tolist(), self._model_labels.tolist())}
@@ -499,7 +502,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return [known[one.item() if isinstance(one, np.generic) else one] for one in given]
 
     def _ids(self, rows, gone=False):
-        """Ids of rows by their numbers, or by a mask of all rows."""
+        """Returns ids of rows from their numbers, or from a mask of all rows."""
         known, rows = self._rows_, np.atleast_1d(np.asarray(rows))
         if rows.dtype == np.bool_:
             if rows.shape != (known.given,):
@@ -520,7 +523,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return known.ids[meant]
 
     def _features(self, X):
-        """All rows that are still known, in the order that they were trained in, and their ids."""
+        """Returns all rows that are still known, in the order in which they were trained on, and their ids."""
         X, known = self._validated(X, reset=False), self._rows_
         if known is None:
             raise StateError("X: codes of the rows were not kept, so no keys can be placed again; fit again with "
@@ -533,7 +536,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     # Answers on their way out
 
     def _left(self):
-        """1.0 for classes that have rows and that no forgetting in force asks for, else 0.0."""
+        """Returns 1.0 for classes that have rows and that no forgetting in force asks for, else 0.0."""
         left = (self.class_count_ > 0).astype(np.float64)
         for entry in self.model_.journal:
             if entry.in_force and entry.terms:
@@ -547,7 +550,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, self._model_labels]
 
     def _answers(self, labels):
-        """Labels of the user, from those of the model; -1 is an abstention."""
+        """Returns labels of the user for labels of the model; -1 is an abstention."""
         nothing = labels < 0
         column_of = np.empty(len(self._model_labels), np.intp)
         column_of[self._model_labels] = np.arange(len(self._model_labels))
@@ -564,7 +567,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _plain_labels(y, what):
-    """Labels of one type, (n,). Objects become what they are: strings, whole numbers or booleans."""
+    """Returns labels of one type, (n,). Objects are converted to what they hold: strings, whole numbers or booleans."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a "
@@ -587,7 +590,7 @@ def _plain_labels(y, what):
 
 
 def _together(classes, others):
-    """Labels of both; refused where they are of different kinds."""
+    """Joins two arrays of labels; labels of different kinds are refused."""
     kinds = [("text" if one.dtype.kind in "UO" else "numbers") for one in (classes, others)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"y: labels that are {kinds[1]} found, the labels in classes_ are {kinds[0]}")
@@ -595,14 +598,14 @@ def _together(classes, others):
 
 
 def _held_out(codeset, ids):
-    """Which rows the codeset holds out, `bool[n]`."""
-    raw = codeset._raw_rows("held_out")  # rows() would copy all codes
+    """Tells which rows the codeset holds out, `bool[n]`."""
+    raw = codeset._raw_rows("held_out")  # as rows() would copy all codes
     return np.isin(ids, _copy(raw.ids, (raw.n,), np.uint64))
 
 
 def _hash(content, taken):
-    """A hash of bytes, `uint64[2]`: an id, and a number to draw by. The next hash where the id is taken, by an equal
-    row with the same label."""
+    """Hashes bytes to `uint64[2]`: an id, and a number to draw by. If an equal row with the same label has the id
+    already, the next hash is used."""
     number = 0
     while True:
         digest = hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest()
@@ -614,7 +617,7 @@ def _hash(content, taken):
 
 
 def _copies(weights, labels, draws):
-    """How often each row is learned from, int64[n]."""
+    """Returns how often each row is learned from, int64[n]."""
     if weights is None:
         return np.ones(len(labels), np.int64)
     if np.array_equal(weights, np.floor(weights)) and weights.sum() <= _MOST_COPIES * len(weights):
@@ -624,13 +627,13 @@ def _copies(weights, labels, draws):
     copies = np.floor(scaled + draw).astype(np.int64)
     for label in np.unique(labels[weights > 0]):
         members = np.flatnonzero((labels == label) & (weights > 0))
-        if not copies[members].any():  # the heaviest, of equal ones the one with the largest draw
+        if not copies[members].any():  # the heaviest row, of equal ones the one with the largest draw
             copies[members[np.lexsort((draw[members], weights[members]))[-1]]] = 1
     return copies
 
 
 def _room_for(dtype, value):
-    """The type of answers that hold labels and `value`: objects where their kinds differ."""
+    """Returns a type for answers that can hold the labels and `value`: objects if their kinds differ."""
     other = np.asarray(value).dtype
     for kinds in ("iuf", "U", "b"):
         if dtype.kind in kinds and other.kind in kinds:

@@ -1,4 +1,4 @@
-"""Fit: from rows and labels to a model, with settings that suit the data."""
+"""Fit: makes a model from rows and labels, with settings that suit the data."""
 
 from ctypes import POINTER, byref, pointer
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ _TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing",
 
 @dataclass(frozen=True)
 class FitReport:
-    """What fit() chose and found; letters are those of docs/method.md."""
+    """Choices and measurements of fit(); letters are those of docs/method.md."""
 
-    rows: int  # with a label that the values learned from
+    rows: int  # rows with a label that the values learned from
     held_out: int  # rows that the codeset holds out, never trained on
     unlearnable: int  # classes without a row to learn from
     classes: int  # L
@@ -33,49 +33,49 @@ class FitReport:
     top_k: int  # k
     whitened: bool
     epochs: int
-    learning_rate: float  # of the first epoch
-    accuracy_plain: float  # on rows held out, without whitening; NaN if that was not compared
-    accuracy_whitened: float  # the same with it
-    temperature_rows: int  # that the temperature was fitted on; 0: too few, it is 1
+    learning_rate: float  # learning rate of the first epoch
+    accuracy_plain: float  # accuracy on held-out rows without whitening; NaN if that was not compared
+    accuracy_whitened: float  # the same accuracy with whitening
+    temperature_rows: int  # rows that the temperature was fitted on; 0: too few, and it is 1
     temperature: float
     temperature_power: float
-    calibration_error: float  # on those rows, or NaN
-    held_out_accuracy: float  # on those rows, by values that had not seen them; or NaN
-    loss: float  # of the last epoch
-    accuracy: float  # the same
-    labelled: int  # rows with a label: what the settings suit
-    temperature_kept: str  # "": fitted; "few rows" or "few classes": why not
+    calibration_error: float  # loss on held-out rows, or NaN
+    held_out_accuracy: float  # accuracy on held-out rows, which the values had not seen; or NaN
+    loss: float  # loss of the last epoch
+    accuracy: float  # accuracy of the last epoch
+    labelled: int  # rows with a label, which the settings suit
+    temperature_kept: str  # "": fitted; "few rows" or "few classes": the reason why not
 
 
 @dataclass(frozen=True)
 class FeaturesInfo:
-    """What survey_features() found."""
+    """Results of survey_features()."""
 
     rows: int
     columns: int
     outlying: int  # values of at least 1,024 times the size of all others
-    first_row: int  # where the first of them is
+    first_row: int  # row and column of the first of them
     first_column: int
     first_value: float
 
 
 @dataclass(frozen=True)
 class LabelsInfo:
-    """What survey_labels() found."""
+    """Results of survey_labels()."""
 
     rows: int
-    unlabelled: int  # rows of label -1
+    unlabelled: int  # number of rows with label -1
     largest_row: int  # the first row of the largest label
     smallest: int  # label of 0 or more, or -1
     largest: int
     classes: int
     empty: int  # classes without a row
     first_empty: int
-    empty_list: str  # all of them as ranges: "0, 5..9"
+    empty_list: str  # all of these classes as ranges: "0, 5..9"
 
 
 class Fitted(NamedTuple):
-    """What fit() returns: `model, codeset, report = dkvb.fit(x, labels)`."""
+    """Result of fit(): `model, codeset, report = dkvb.fit(x, labels)`."""
 
     model: Model
     codeset: Optional[Codeset]  # None unless it was asked for
@@ -93,16 +93,16 @@ class Trial:
     whitened: bool
     epochs: int
     learning_rate: float
-    accuracy: float  # on the rows held out
-    loss: float  # mean cross-entropy on them, nats
-    held_out: int  # how many there were
+    accuracy: float  # accuracy on held-out rows
+    loss: float  # mean cross-entropy on these rows, nats
+    held_out: int  # number of these rows
 
 
 class Tuned(NamedTuple):
-    """What tune() returns: `dkvb.fit(x, labels, **tuned.settings)` trains the winner."""
+    """Result of tune(): `dkvb.fit(x, labels, **tuned.settings)` trains the winner."""
 
     settings: dict
-    trials: list  # of Trial; as many again give the same settings, so their number is one of these
+    trials: list  # list of Trial; the same number of trials gives the same settings, so that number is one of them
 
 
 def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] = None, codeset: bool = False,
@@ -112,9 +112,9 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
         groups: Groups = None, count_classes: bool = False, threads: int = 0, progress: Progress = None,
         report: Optional[Callable[..., object]] = None, stage: Optional[Callable[[str], object]] = None,
         outside: Any = None, **settings: Any) -> Fitted:
-    """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
+    """Fits a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
-    Unless `classes` says how many there are, the largest label does, and a class without rows is refused.
+    The number of classes is `classes`, or follows from the largest label; then a class without rows is refused.
 
     Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train():
     method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart;
@@ -159,17 +159,19 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
 
 
 def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, ids: Ids = None,
-             groups: Groups = None, hold_out: Optional[float] = None, count_classes: bool = False, relearn: bool = False, threads: int = 0,
-             progress: Progress = None, report: Optional[Callable[..., object]] = None,
+             groups: Groups = None, hold_out: Optional[float] = None, count_classes: bool = False,
+             relearn: bool = False, threads: int = 0, progress: Progress = None,
+             report: Optional[Callable[..., object]] = None,
              stage: Optional[Callable[[str], object]] = None, **settings: Any) -> FitReport:
-    """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
+    """Continues training: searches rows by the model's keys, trains its values on them, and fits the temperature again
+    (fit.h).
 
     Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
     `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
     are those of Model.train(), of which epochs, batch and rate follow from the rows. `groups` as for fit(). Returns a
     FitReport.
     """
-    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # of which these rows need not have every one
+    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # not every class needs a row here
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)
@@ -188,11 +190,14 @@ def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, id
 
 def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: Optional[float] = None, ids: Ids = None,
          groups: Groups = None, classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None,
-         threads: int = 0, progress: Progress = None, report: Optional[Callable[..., object]] = None, **settings: Any) -> Tuned:
-    """Try a fixed list of settings on rows held out, and find the best. Returns a Tuned: settings for fit(), trials.
+         threads: int = 0, progress: Progress = None, report: Optional[Callable[..., object]] = None,
+         **settings: Any) -> Tuned:
+    """Tries a fixed list of settings on held-out rows, and finds the best. Returns a Tuned: settings for fit(), and
+    trials.
 
-    `groups` and `settings` as for fit(): settings that are given stay as they are. `trials` makes just so many, the same on any
-    machine; otherwise none begins after `seconds` (600). `report` is called with each Trial.
+    `groups` and `settings` are as for fit(), and given settings stay as they are. `trials` sets the number of trials,
+    which gives the same result on any machine; otherwise no trial begins after `seconds` (600). `report` is called with
+    each Trial.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks, made = Callbacks(), []
@@ -220,10 +225,10 @@ def _fit_report(raw):
 
 
 def _rows(x, labels, ids, classes, groups):
-    """The rows as the library takes them, and the arrays that must outlive the call."""
+    """Returns the rows as the library takes them, and the arrays that must outlive the call."""
     x = _arrays.floats(x, ("rows", "columns"), "features")
     labels = _arrays.labels(labels, len(x))
-    if classes is None:  # that many are asked for; otherwise a class without rows is hardly meant
+    if classes is None:  # the number of classes was asked for; otherwise a class without rows is usually a mistake
         survey_labels(labels)
     names = _arrays.names(ids)
     if names is not None and len(names) != len(x):
@@ -244,8 +249,8 @@ def _rows(x, labels, ids, classes, groups):
 
 
 def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty: bool = False) -> LabelsInfo:
-    """What labels say before anything is trained: a LabelsInfo. MismatchError for classes without rows, with the
-    likely reason, unless they are allowed."""
+    """Checks labels before anything is trained, and returns a LabelsInfo. MismatchError reports classes without rows,
+    with the likely reason, unless they are allowed."""
     labels, raw = _arrays.labels(labels, len(labels)), _struct.sized(_ffi.LabelsInfo)
     lib.dkvb_labels_survey(byref(raw), _arrays.pointer(labels), len(labels), _number(classes, "classes"),
                            _ffi.DKVB_LABELS_ANY if allow_empty else 0, None)
@@ -253,7 +258,7 @@ def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty
 
 
 def survey_features(x: Numbers) -> FeaturesInfo:
-    """Values of `float32[n][dim]` that dwarf all others: a FeaturesInfo."""
+    """Counts values of `float32[n][dim]` that dwarf all others, and returns a FeaturesInfo."""
     x, raw = _arrays.floats(x, ("rows", "columns"), "features"), _struct.sized(_ffi.FeaturesInfo)
     lib.dkvb_features_survey(byref(raw), _arrays.pointer(x), *x.shape)
     return _struct.answer(FeaturesInfo, raw)
@@ -264,7 +269,7 @@ def _classes_of(rows, labels):
 
 
 def _settings(given, callbacks, report, preset=None, top_k=None, whiten="choose"):
-    """Settings of the library; what is not given is 0, which it fills in."""
+    """Returns settings of the library; those that are not given are 0, which the library fills in."""
     unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
     if unknown:
         known = ", ".join((*_PLACING, *_TRAINING, "seed"))

@@ -32,26 +32,27 @@ _NESTED = {
 
 
 def raw_image(picture, what="picture"):
-    """A picture as C takes it, on the array's own memory where it fits; and the array, which must outlive the call."""
+    """Returns a picture as C takes it, on the array's own memory if it fits; and the array, which must outlive the
+    call."""
     picture = _arrays.picture(picture, what)
     height, width, channels = picture.shape
     return _ffi.Image(ctypes.sizeof(_ffi.Image), width, height, channels, 0, _arrays.pointer(picture)), picture
 
 
 def _array(raw):
-    """What a call filled in, as an array without a copy."""
+    """Wraps a picture that a call filled in as an array, without a copy."""
     return _arrays.adopted(ctypes.addressof(raw.pixels.contents), (raw.height, raw.width, raw.channels),
                            np.dtype(np.uint8), lib.dkvb_image_free, raw)
 
 
 def image_codecs() -> List[str]:
-    """The kinds of picture files that the loaded library reads: a list of "png", "jpeg" and "webp"."""
+    """Returns the kinds of picture files that the loaded library reads, as a list of "png", "jpeg" and "webp"."""
     return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
 
 
 def read_image(path: Path, *, upright: bool = False) -> Array:
-    """A PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
-    `upright=True` it is turned as its EXIF orientation says."""
+    """Reads a PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue).
+    With `upright=True` the picture is turned as its EXIF orientation says."""
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
     raw = _struct.sized(_ffi.Image)
@@ -60,7 +61,7 @@ def read_image(path: Path, *, upright: bool = False) -> Array:
 
 
 def decode_image(data: Any, name: str = "picture") -> Array:
-    """The same from bytes in memory; `name` stands for the file in messages."""
+    """Reads a picture from bytes in memory as read_image() does; `name` stands for the file in messages."""
     data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
     lib.dkvb_image_read(byref(raw), _arrays.text(name, "name"), _arrays.pointer(data), len(data), None)
     return _array(raw)
@@ -68,7 +69,7 @@ def decode_image(data: Any, name: str = "picture") -> Array:
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """What a set of pictures is. Sizes are 0 unless all pictures are of one."""
+    """Properties of a set of pictures. Sizes are 0 unless all pictures have the same."""
 
     pictures: int
     ignored: int  # files in the folder that are no pictures by their names
@@ -78,14 +79,14 @@ class ImageSetInfo:
     height: int
     channels: int
     nested: str  # "none", "deeper", "parts" (train, val, ...) or "wrapped": folders in the folders of classes
-    turned: int  # times that a picture was read whose EXIF orientation is not upright
+    turned: int  # number of readings of a picture whose EXIF orientation is not upright
 
 
 class ImageSet(Handle):
     """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
-    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes are called "bytes" and
-    their place in the list. With
-    `upright=True` pictures are turned as their EXIF orientation says. Any number of threads may use one."""
+    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes
+    are named "bytes" and their place in the list. With `upright=True` pictures are turned as their EXIF orientation
+    says. Any number of threads may use a set."""
 
     _free = lib.dkvb_imageset_free
 
@@ -111,7 +112,7 @@ class ImageSet(Handle):
 
     @property
     def info(self) -> ImageSetInfo:
-        """An ImageSetInfo."""
+        """Properties, as an ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
         return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _KINDS),
@@ -119,7 +120,7 @@ class ImageSet(Handle):
 
     @property
     def ignored(self) -> Dict[str, int]:
-        """How many files were left out that are no pictures, by the ending of their names: a dict."""
+        """The number of files left out because they are no pictures, by the ending of their names: a dict."""
         endings: Dict[str, int] = {}
         count = ctypes.c_uint64()
         while (ending := lib.dkvb_imageset_ignored(self._c, len(endings), byref(count))) is not None:
@@ -131,26 +132,27 @@ class ImageSet(Handle):
 
     @property
     def class_names(self) -> Names:
-        """Names by class, None where there is none."""
+        """Names by class, None for a class without a name."""
         names = (lib.dkvb_imageset_class_name(self._c, index) for index in range(self.info.classes))
         return [name and name.decode("utf-8", "surrogateescape") for name in names]
 
     @property
     def labels(self) -> Array:
-        """The class of every picture, `int32[n]`, -1 where it has none."""
+        """Returns the class of every picture, `int32[n]`, -1 for pictures without one."""
         return np.array([self._get(index).label for index in range(len(self))], np.int32)
 
     def label(self, index: int) -> int:
-        """The class of a picture, or -1."""
+        """Returns the class of a picture, or -1."""
         return self._get(self._index(index)).label
 
     def name(self, index: int) -> str:
-        """What a picture is called: its path below the folder, the path of the only file, or "<file>:<number in it>". In a
-        list each name begins with the path of its source."""
+        """Returns the name of a picture: its path below the folder, the path of the only file, or "<file>:<number in
+        it>". In a list each name begins with the path of its source."""
         return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index: int) -> Array:
-        """A picture, `uint8[height][width][channels]`. FormatError and the like if its file is not sound."""
+        """Reads a picture, `uint8[height][width][channels]`. FormatError and similar errors say that its file is
+        damaged."""
         raw = _struct.sized(_ffi.Image)
         lib.dkvb_imageset_read(self._c, self._index(index), byref(raw), None)
         return _array(raw)

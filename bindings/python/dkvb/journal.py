@@ -1,4 +1,4 @@
-"""The journal of a model: what was meant, what was measured, what was done."""
+"""The journal of a model: what was asked for, what was measured, what was done."""
 
 from ctypes import byref
 from dataclasses import astuple, dataclass, field
@@ -19,7 +19,7 @@ _KEYS = {"": _ffi.DKVB_KEYS_UNSAID, "kept": _ffi.DKVB_KEYS_KEPT, "placed": _ffi.
 
 @dataclass(frozen=True)
 class ClassEffect:
-    """What the rows of one class lose: accuracy before less accuracy after, with its 95 % interval (effect.h)."""
+    """Losses of the rows of one class: accuracy before minus accuracy after, with its 95 % interval (effect.h)."""
 
     rows: int
     right_before: int
@@ -33,19 +33,19 @@ class ClassEffect:
 
 @dataclass(frozen=True)
 class Terms:
-    """Who was meant by a forgetting, within which limits, and what was measured. Taken as it is told; later requests
-    read it."""
+    """Terms of a forgetting: who was meant, within which limits, and what was measured. Terms are stored as given;
+    later requests read them."""
 
-    classes: Tuple[int, ...] = ()  # labels that were asked for; () = not by class
-    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # by label, of classes with held-out rows
-    budget: int = 0  # pairs that were chosen (method "examples": rows drawn); 0 = not said
-    target: Optional[float] = None  # the budget was looked for, to leave the classes this accuracy; None = it was given
+    classes: Tuple[int, ...] = ()  # labels that were asked for; () = the request is not by class
+    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # effects by label, of classes with held-out rows
+    budget: int = 0  # number of pairs that were chosen (method "examples": rows drawn); 0 = unknown
+    target: Optional[float] = None  # the budget was searched for, to leave the classes this accuracy; None = it was given
     max_retain_drop: float = 0.0  # accuracy that all others together might lose
     max_class_loss: float = 0.0  # accuracy that any other class might lose for certain
-    forced: bool = False  # done although a limit was exceeded
+    forced: bool = False  # the forgetting was carried out although a limit was exceeded
     again: int = 0  # the earlier entry whose classes are forgotten once more
     keys: str = ""  # "kept", "placed" (again, without the rows) or ""
-    after: Optional[bytes] = None  # head of the journal that this one goes on from
+    after: Optional[bytes] = None  # head of the journal that this one continues
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,24 @@ class JournalEntry:
     kind: str  # "forget", "undo", "purge", "replay" or "relearn"
     state: str  # "active", "undone", "purged", "done" or "relearned"
     in_force: bool  # a forgetting or a replay that is neither undone nor over
-    ends: int  # undo: the entry taken back; relearn: the forgetting that is over; else 0
+    ends: int  # undo: the entry taken back; relearn: the forgetting that ended; else 0
     time: int
     pairs: int
     pairs_new: int
     method: str
     reason: str
     strength: str  # "suppress", "exact" or ""
-    terms: Optional[Terms]  # None: nothing was said
-    rows: int  # in the forget set, 0 = not recorded
-    commitment: Optional[bytes]  # to the rows
+    terms: Optional[Terms]  # None: none were given
+    rows: int  # rows in the forget set, 0 = not recorded
+    commitment: Optional[bytes]  # commitment to the rows
     pairs_commitment: Optional[bytes]
     salted: bool  # whether the salt of the commitments is kept
     head: bytes  # hash of this entry and all before it
-    unchecked: bool  # rows in force whose salt is gone: nobody can tell whether they were taught again
+    unchecked: bool  # forgettings by rows in force whose salt is erased: nobody can tell whether their rows were taught again
 
 
 def _terms_fields(terms, classes):
-    """The members of ForgetOptions that terms stand for."""
+    """Returns the members of ForgetOptions that stand for terms."""
     fields = {name: getattr(terms, name) for name in ("budget", "max_retain_drop", "max_class_loss", "again")}
     fields["forced"], fields["found"] = int(terms.forced), int(terms.target is not None)
     fields["target"] = terms.target
@@ -96,7 +96,7 @@ def _terms_fields(terms, classes):
 
 
 def forget_options(classes, method, reason, strength, terms, rows, salt):
-    """The struct, and the arrays that it points to: a pointer in a struct does not keep its array."""
+    """Returns the struct, and the arrays that it points to, as a pointer in a struct does not keep its array alive."""
     if strength not in STRENGTHS:
         raise ValueError(f"strength: {strength!r} found, it must be one of {', '.join(map(repr, STRENGTHS))}")
     rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
@@ -112,7 +112,7 @@ def forget_options(classes, method, reason, strength, terms, rows, salt):
 
 
 def _terms(model, classes, raw):
-    """Terms of an entry; None if nothing was said."""
+    """Returns the terms of an entry; None if it has none."""
     marks, effects = np.zeros(classes, np.uint8), (_ffi.ClassEffect * classes)()
     lib.dkvb_journal_get_terms(model, raw.id, _arrays.pointer(marks), effects)
     terms = Terms(classes=tuple(np.flatnonzero(marks == _ffi.DKVB_FORGET).tolist()),
@@ -136,5 +136,5 @@ def _entry(model, classes, index):
 
 
 def journal_entries(model, info):
-    """All entries, oldest first."""
+    """Returns all entries, oldest first."""
     return [_entry(model, info.classes, index) for index in range(info.journal_entries)]

@@ -13,7 +13,7 @@ from ._types import Array, Path
 
 
 class Mask(SavedHandle):
-    """Behaves like a set of (codebook, key) pairs, and belongs to the codebooks it was made for."""
+    """A set of (codebook, key) pairs, which belongs to the codebooks that it was made for."""
 
     _free = lib.dkvb_mask_free
     __hash__ = None  # type: ignore[assignment]  # changeable, as a set is
@@ -35,7 +35,7 @@ class Mask(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Mask":
-        """Read a mask file. If codebooks are given, a mask of others is a MismatchError."""
+        """Reads a mask file. If codebooks are given, a mask of others is a MismatchError."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_load(byref(out), _arrays.path(path), None)
         self = cls._adopt(out)
@@ -46,7 +46,7 @@ class Mask(SavedHandle):
         return self
 
     def save(self, path: Path) -> None:
-        """Write a mask file, atomically."""
+        """Writes a mask file, atomically."""
         lib.dkvb_mask_save(self._c, _arrays.path(path))
 
     @property
@@ -55,31 +55,31 @@ class Mask(SavedHandle):
         return self._shape
 
     def copy(self) -> "Mask":
-        """Another mask of the same pairs."""
+        """Returns another mask of the same pairs."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), self._c)
         return self._adopt_shaped(out, self._shape)
 
     def add(self, codebook: int, key: int) -> None:
-        """Add a pair; already there is fine."""
+        """Adds a pair; a pair that is already there is allowed."""
         self._set(codebook, key, 1)
 
     def discard(self, codebook: int, key: int) -> None:
-        """Remove a pair; not there is fine."""
+        """Removes a pair; a pair that is not there is allowed."""
         self._set(codebook, key, 0)
 
     def remove(self, codebook: int, key: int) -> None:
-        """Remove a pair; KeyError if it is not there."""
+        """Removes a pair; KeyError if it is not there."""
         if (codebook, key) not in self:
             raise KeyError((codebook, key))
         self.discard(codebook, key)
 
     def clear(self) -> None:
-        """Take all pairs out."""
+        """Takes all pairs out."""
         self._combine(_ffi.DKVB_MASK_DIFFERENCE, self)
 
     def to_array(self) -> Array:
-        """`bool[codebooks][keys]`, True = in the mask."""
+        """Returns `bool[codebooks][keys]`, True = in the mask."""
         out = np.empty(self._shape, np.uint8)
         lib.dkvb_mask_get_bytes(self._c, _arrays.pointer(out))
         return out.view(np.bool_)
@@ -94,7 +94,8 @@ class Mask(SavedHandle):
         return inside and bool(lib.dkvb_mask_next(self._c, number, byref(found))) and found.value == number
 
     def __iter__(self):
-        """Pairs in ascending order. Changes to the mask meanwhile are seen where the walk has not yet been."""
+        """Yields pairs in ascending order. Changes to the mask meanwhile are seen if they are ahead of the present
+        pair."""
         from_, pair = 0, c_uint64()
         while lib.dkvb_mask_next(self._c, from_, byref(pair)):
             yield divmod(pair.value, self._shape[1])

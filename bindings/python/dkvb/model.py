@@ -15,7 +15,7 @@ from .journal import JournalEntry, forget_options, journal_entries
 from .mask import Mask
 from ._types import Array, Classes, Ids, Names, Numbers, Path, Progress
 
-_FEW = 64  # rows of one answer that pass no progress and need none
+_FEW = 64  # rows of one call that is so short that it needs no progress
 
 _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F32: "float32",
@@ -29,7 +29,7 @@ CLASS_WEIGHTS = {None: _ffi.DKVB_CLASS_WEIGHT_NONE, "balanced": _ffi.DKVB_CLASS_
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is; letters are those of docs/method.md."""
+    """Properties of a model; letters are those of docs/method.md."""
 
     codebooks: int  # C
     keys: int  # K
@@ -48,15 +48,15 @@ class ModelInfo:
     birth: bytes
     values_dtype: str  # "float32", "float16" or "bfloat16"
     class_counts: bool
-    temperature: float  # of a row whose largest logit is 1 above the mean, see softmax()
-    temperature_power: float  # how it follows that distance
-    trained: bytes  # fingerprint of all trainings, zeros if there was none
-    trials: int  # settings that tune() tried to find those of the latest tuned training; 0: not tuned
+    temperature: float  # temperature of a row whose largest logit is 1 above the mean, see softmax()
+    temperature_power: float  # power by which temperatures follow that distance
+    trained: bytes  # fingerprint of all trainings, zeros without training
+    trials: int  # number of settings that the latest tuned training was chosen from; 0: not tuned
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """How training stands after an epoch (after a step, between train_begin and train_end)."""
+    """State of a training after an epoch (after a step, between train_begin and train_end)."""
 
     epoch: int
     epochs: int
@@ -67,22 +67,22 @@ class TrainReport:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well a model answers labelled rows."""
+    """Accuracy of a model's answers to labelled rows."""
 
-    rows: int  # with a label
-    right: int  # answered rightly
-    abstained: int  # without an answer
-    unlabelled: int  # rows with label -1
-    searched: int  # (row, codebook) pairs that were searched again, where codes were given
+    rows: int  # number of rows with a label
+    right: int  # number of right answers
+    abstained: int  # number of rows without an answer
+    unlabelled: int  # number of rows with label -1
+    searched: int  # (row, codebook) pairs that were searched again, if codes were given
     accuracy: float
     loss: float  # mean cross-entropy at the model's temperature, nats
-    calibration_error: float  # expected, in 15 bins
+    calibration_error: float  # expected calibration error, in 15 bins
     class_rows: np.ndarray  # uint64[L], rows of each class
-    class_right: np.ndarray  # uint64[L], those of them answered rightly
+    class_right: np.ndarray  # uint64[L], right answers of each class
 
 
 class Model(SavedHandle):
-    """A classifier that can forget. One thread changes it at a time, or many use it (model.h)."""
+    """A classifier that can forget. At any time, one thread may change a model, or many may use the model (model.h)."""
 
     _free = lib.dkvb_model_free
     _training = None
@@ -98,57 +98,57 @@ class Model(SavedHandle):
 
     @classmethod
     def load(cls, path: Path) -> "Model":
-        """Read a model into memory, checking all of it."""
+        """Reads a model into memory, and checks all of it."""
         out = POINTER(_ffi.Model)()
         lib.dkvb_model_load(byref(out), _arrays.path(path), None)
         return cls._adopt(out)
 
     @classmethod
     def map(cls, path: Path) -> "Model":
-        """Open a model in place, to use only; processes share its memory. See verify()."""
+        """Opens a model in place, for reading only; processes share its memory. See verify()."""
         out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, in_place=1)
         lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 
     @staticmethod
     def inspect(path: Path) -> ModelInfo:
-        """ModelInfo of a file, of which only the header and the small sections are read."""
+        """Returns the ModelInfo of a file. Only the header and the small sections are read."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_inspect(_arrays.path(path), byref(raw))
         return _model_info(raw)
 
     def save(self, path: Path) -> None:
-        """Write the model to a file, atomically."""
+        """Writes the model to a file, atomically."""
         lib.dkvb_model_save(self._c, _arrays.path(path))
 
     def verify(self) -> None:
-        """Check checksums, floats and journal: ChecksumError or FormatError says what was found."""
+        """Checks checksums, floats and journal. ChecksumError or FormatError says what was found."""
         lib.dkvb_model_verify(self._c)
 
     # What it holds
 
     @property
     def info(self) -> ModelInfo:
-        """A ModelInfo."""
+        """Properties, as a ModelInfo."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
         return _model_info(raw)
 
     @property
     def codebooks(self) -> Codebooks:
-        """The codebooks, shared with the model; a purge gives the model others."""
+        """The codebooks, shared with the model. A purge gives the model new ones."""
         return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
 
     @property
     def mask(self) -> Mask:
-        """A copy of the mask in force, purged pairs included."""
+        """A copy of the mask in force, with purged pairs."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, 0, byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     @property
     def values(self) -> Array:
-        """A copy of the values, `float32[C][K][L]`, whatever they are stored in. Assigning replaces them all."""
+        """A copy of the values, `float32[C][K][L]`, whatever type they are stored in. Assigning replaces them all."""
         out = np.empty(self._values_shape, np.float32)
         lib.dkvb_model_get_values(self._c, _arrays.pointer(out))
         return out
@@ -160,7 +160,8 @@ class Model(SavedHandle):
 
     @property
     def values_dtype(self) -> str:
-        """What the values are stored in: "float32", "float16" or "bfloat16". Assigning rounds them to the nearest."""
+        """The type that values are stored in: "float32", "float16" or "bfloat16". Assigning rounds the values to the
+        nearest."""
         return self.info.values_dtype
 
     @values_dtype.setter
@@ -172,13 +173,14 @@ class Model(SavedHandle):
 
     @property
     def class_names(self) -> Names:
-        """Names by label, None where there is none. Assigning a sequence names the first classes, all or none."""
+        """Names by label, None for a class without a name. Assigning a sequence names the first classes; all names are
+        set or none."""
         names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
         return [name and name.decode("utf-8") for name in names]
 
     @class_names.setter
     def class_names(self, names: Sequence[Optional[str]]) -> None:
-        if isinstance(names, (str, bytes)):  # a sequence too, of letters
+        if isinstance(names, (str, bytes)):  # a string is a sequence too, of letters
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
         encoded = [_arrays.text(name, "class name") for name in names]
         lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
@@ -200,14 +202,16 @@ class Model(SavedHandle):
         lib.dkvb_model_set_column_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded))
 
     def find_class(self, word: str) -> int:
-        """The label that a name or, where no class is called so, a number in a text means. NotFound if none."""
+        """Returns the label of a class name. If no class has this name, a number in the text is a label. NotFound if
+        neither fits."""
         label = c_uint32()
         lib.dkvb_model_find_class(self._c, _arrays.text(word, "class"), _ffi.DKVB_FIND_NAME_OR_INDEX, byref(label))
         return label.value
 
     @property
     def encoder(self) -> Optional[str]:
-        """Which encoder makes the rows of this model, such as Encoder.identity, or None. Assigning notes another."""
+        """The identity of the encoder that makes the rows of this model, such as Encoder.identity, or None. Assigning
+        stores another."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
         text = raw.encoder
@@ -218,11 +222,11 @@ class Model(SavedHandle):
         lib.dkvb_model_set_encoder(self._c, _arrays.text(text, "encoder"))
 
     def add_classes(self, count: int) -> None:
-        """Append classes, untrained and unnamed."""
+        """Appends classes, untrained and without names."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
 
     def set_temperature(self, temperature: float, power: float = 0.0) -> None:
-        """Keep what makes the temperatures of rows for probabilities: see softmax() and fit_temperature()."""
+        """Stores the temperature and power of probabilities: see softmax() and fit_temperature()."""
         lib.dkvb_model_set_temperature(self._c, float(temperature), float(power))
 
     # Learning
@@ -232,15 +236,16 @@ class Model(SavedHandle):
               label_smoothing: Optional[float] = None, class_weight: Optional[str] = None, seed: Optional[int] = None,
               shuffle: bool = True, ids: Ids = None, relearn: bool = False, threads: int = 0, progress: Progress = None,
               report: Optional[Callable[..., object]] = None) -> List[TrainReport]:
-        """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
+        """Trains the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
 
         The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
         change the order of the others. `class_weight` is "balanced" for classes that count alike, or None.
 
-        Rows of a class that was forgotten are refused with StateError; with `relearn` they are trained on, and the
-        journal says that those forgettings are over.
+        Rows of a class that was forgotten are refused with StateError. With `relearn` such rows are trained on, and the
+        journal records that those forgettings ended.
 
-        `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
+        `report` is called with each TrainReport; `progress` with the rows done and all rows. An exception in either
+        cancels.
         """
         if epochs is not None and epochs < 1:
             raise ValueError(f"epochs: {epochs} found, 1 or more wanted")
@@ -261,7 +266,7 @@ class Model(SavedHandle):
     def train_begin(self, *, batch: Optional[int] = None, learning_rate: Optional[float] = None,
                     label_smoothing: Optional[float] = None, relearn: bool = False,
                     report: Optional[Callable[..., object]] = None) -> None:
-        """Begin training on rows that are never all in memory: then train_step() for each part, and train_end()."""
+        """Begins training on rows that are never all in memory: then train_step() for each part, and train_end()."""
         callbacks = Callbacks()
         reports: List[TrainReport] = []
         opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
@@ -271,7 +276,7 @@ class Model(SavedHandle):
 
     def train_step(self, codes: Numbers, labels: Numbers, *, threads: int = 0,
                    progress: Progress = None) -> Optional[TrainReport]:
-        """Train on one more part of the rows. Returns its TrainReport."""
+        """Trains on one more part of the rows. Returns its TrainReport."""
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         callbacks, reports = self._training[:2] if self._training else (None, [])
@@ -282,12 +287,12 @@ class Model(SavedHandle):
         return reports[-1] if reports else None
 
     def train_end(self) -> None:
-        """Put the new values in place."""
+        """Ends the training, and puts the new values in place."""
         lib.dkvb_model_train_end(self._c, 1)
         self._training = None
 
     def train_abort(self) -> None:
-        """Forget the steps since train_begin()."""
+        """Drops the steps since train_begin()."""
         lib.dkvb_model_train_end(self._c, 0)
         self._training = None
 
@@ -295,13 +300,13 @@ class Model(SavedHandle):
 
     def search(self, x: Numbers, *, distances: bool = False, outside: Any = None, threads: int = 0,
                progress: Progress = None) -> Any:
-        """Codes of rows under the mask in force, `uint16[n][C][top_k]`."""
+        """Searches codes of rows under the mask in force, `uint16[n][C][top_k]`."""
         with self.codebooks as codebooks, self.mask as mask:
             return codebooks.search(x, self.info.top_k, mask, distances=distances, outside=outside, threads=threads,
                                     progress=progress)
 
     def refresh(self, x: Numbers, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
-        """New codes for rows whose codes may name masked pairs; cheaper than a search (search.h)."""
+        """Returns new codes for rows whose codes may name masked pairs; cheaper than a search (search.h)."""
         x = self._rows(x)
         codes, k = self._codes(codes)
         if len(codes) != len(x):
@@ -313,14 +318,14 @@ class Model(SavedHandle):
 
     def predict(self, x: Numbers, *, logits: Numbers = False, outside: Any = None, threads: int = 0,
                 progress: Progress = None) -> Any:
-        """Labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`.
+        """Returns the labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`.
 
         `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
         """
         x = self._rows(x)
         labels = np.empty(len(x), np.int32)
         scores = np.empty((len(x), self.info.classes), np.float32) if logits else None
-        if len(x) <= _FEW and not (threads or progress or outside):  # done before anybody could press Ctrl-C
+        if len(x) <= _FEW and not (threads or progress or outside):  # such a call ends before anybody could press Ctrl-C
             lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
                                    _arrays.pointer(scores), None)
             return (labels, scores) if logits else labels
@@ -331,9 +336,9 @@ class Model(SavedHandle):
 
     def evaluate(self, x: Numbers, labels: Numbers, codes: Numbers = None, *, outside: Any = None, threads: int = 0,
                  progress: Progress = None) -> Evaluation:
-        """Accuracy, loss and calibration on labelled rows (-1 = leave out): an Evaluation.
+        """Measures accuracy, loss and calibration on labelled rows (-1 = leave out). Returns an Evaluation.
 
-        `codes`, right under a mask that the present one contains, spare the search of all rows that it did not hit.
+        `codes`, searched under a mask that the present one contains, spare the search of all rows without masked keys.
         """
         x = self._rows(x)
         labels, classes = _arrays.labels(labels, len(x)), self.info.classes
@@ -349,7 +354,7 @@ class Model(SavedHandle):
                           raw.calibration_error, rows, right)
 
     def decode(self, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
-        """Logits of codes, `float32[n][L]`."""
+        """Returns the logits of codes, `float32[n][L]`."""
         codes, k = self._codes(codes)
         out = np.empty((len(codes), self.info.classes), np.float32)
         with LongCall(threads, progress) as run:
@@ -357,7 +362,7 @@ class Model(SavedHandle):
         return out
 
     def classify(self, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
-        """Labels of codes, `int32[n]`, -1 = abstain."""
+        """Returns the labels of codes, `int32[n]`, -1 = abstain."""
         codes, k = self._codes(codes)
         out = np.empty(len(codes), np.int32)
         with LongCall(threads, progress) as run:
@@ -368,10 +373,11 @@ class Model(SavedHandle):
 
     def forget(self, mask: Any, method: Optional[str] = None, reason: Optional[str] = None, *, strength: str = "",
                terms: Any = None, rows: Any = None, salt: Optional[bytes] = None) -> int:
-        """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
+        """Masks pairs, and writes a journal entry with `reason`. Returns the number of the entry, for undo().
 
-        `terms`, a Terms, say who was meant, within which limits, and what was measured. `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
-        by `salt`, 32 bytes, which are random unless given.
+        `terms`, a Terms, tell who was meant, within which limits, and what was measured. `rows` are the caller's
+        numbers of the rows of the forget set: the journal commits to them without naming them, by `salt`, 32 bytes,
+        which are random unless given.
         """
         opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
         entry = c_uint64()
@@ -386,14 +392,14 @@ class Model(SavedHandle):
                     force: bool = False, keys: Optional[str] = None, features: Numbers = None, feature_ids: Ids = None,
                     reason: Optional[str] = None, salt: Optional[bytes] = None, threads: int = 0,
                     progress: Progress = None) -> Any:
-        """What forgetting would do, as a Plan; nothing is changed (plan.h says what each argument means).
+        """Plans a forgetting, and returns a Plan; nothing is changed (plan.h explains each argument).
 
-        Who: `classes`, by label or name; `ids` of rows of the codeset, or their names; `codes` of rows, with `labels` and `classes`
-        only those of the classes; a `mask`; or several `requests`, a text or lines of it, as "class cat" or "ids 3,4"
-        (plan.h), which are one plan. `keys`, for strength "exact" where keys were placed on these rows too:
-        "keep" leaves them, "place" places them again on `features`, the rows that were trained on.
+        The request names `classes`, by label or name; `ids` of rows of the codeset, or their names; `codes` of rows,
+        with `labels` and `classes` only those of the classes; a `mask`; or several `requests`, a text or lines of it,
+        as "class cat" or "ids 3,4" (plan.h), which are one plan. `keys`, for strength "exact" if keys were placed on
+        these rows too: "keep" leaves them, "place" places them again on `features`, the rows that were trained on.
         """
-        from . import plan  # which needs codesets, and they models
+        from . import plan  # imported here, as it needs codesets, which need models
 
         return plan.plan_forget(self, classes=classes, ids=ids, codes=codes, labels=labels, mask=mask, requests=requests,
                                 codeset=codeset, strength=strength, method=method, budget=budget, seed=seed,
@@ -402,9 +408,9 @@ class Model(SavedHandle):
                                 salt=salt, threads=threads, progress=progress)
 
     def apply(self, planned: Any, codeset: Any = None) -> Optional[int]:
-        """Do what a Plan says, with the codeset as it was when the plan was made. Returns the number of its entry in the
-        journal, None where nothing was left to do; raises Refused, with the reason, where the plan is refused and not
-        forced, and MismatchError where the model or the codeset has changed since."""
+        """Carries out a Plan, with the codeset as it was when the plan was made. Returns the number of its entry in the
+        journal, None if nothing was left to do. Raises Refused, with the reason, if the plan is refused and not forced,
+        and MismatchError if the model or the codeset has changed since."""
         from . import plan
 
         return plan.apply(self, planned, codeset)
@@ -414,17 +420,18 @@ class Model(SavedHandle):
               codeset: Any = None, training: Any = None, shadows: Optional[int] = None,
               rmia_models: Optional[int] = None, models: Optional[int] = None, seed: Optional[int] = None,
               threads: int = 0, progress: Progress = None, stage: Optional[Callable[[str], object]] = None) -> Any:
-        """Attack this model, which has forgotten rows, and models trained again without them, as an Audit.
+        """Attacks this model, which has forgotten rows, and models trained again without them. Returns an Audit.
 
-        `x` and `labels` are what the model was trained on, called `ids` there (None: their numbers); test rows never
-        were. Who was forgotten: `classes`, by label or name; `rows`, numbers of rows of `x`; or neither: what the
-        journal names. `before` is the model before it forgot. How the model was trained: a `codeset` from before, or
-        `training`, a dict of settings of train(). `shadows` and `rmia_models` are the models that the likelihood-ratio
-        attack and RMIA train; 0 leaves either out. `models`, 100 or more, has KLoM measured over as many models of
-        other seeds, and retrained ones; a codeset must have been searched then. `stage` is called with the name of each stage, `progress` with what
-        is done of it.
+        `x` and `labels` are what the model was trained on, with the `ids` used there (None: their numbers); test rows
+        were never trained on. The forgotten rows are those of `classes`, by label or name; or `rows`, numbers of rows
+        of `x`; or, without both, those that the journal names. `before` is the model before it forgot. The training is
+        described by a `codeset` from before, or by `training`, a dict of settings of train(). `shadows` and
+        `rmia_models` are numbers of models that the likelihood-ratio attack and RMIA train; 0 leaves the attack out.
+        `models`, 100 or more, measures KLoM over that many models of other seeds, and retrained ones; a codeset must
+        have been searched for that. `stage` is called with the name of each stage, `progress` with the finished share
+        of it.
         """
-        from . import audit  # which needs this module
+        from . import audit  # imported here, as it needs this module
 
         return audit.audit(self, x, labels, test_x, test_labels, classes=classes, rows=rows, ids=ids, before=before,
                            codeset=codeset, training=training, shadows=shadows, rmia_models=rmia_models,
@@ -436,18 +443,19 @@ class Model(SavedHandle):
               shapes: Optional[Sequence[dict]] = None, features: Numbers = None, feature_ids: Ids = None,
               test_x: Numbers = None, test_labels: Numbers = None, path: Optional[Path] = None, restart: bool = False,
               each: Optional[Callable[..., object]] = None, threads: int = 0, progress: Progress = None) -> List[Any]:
-        """Measure what forgetting costs along a grid, as a list of SweepCell; the model stays as it is (sweep.h).
+        """Measures the cost of forgetting along a grid, and returns a list of SweepCell; the model is not changed
+        (sweep.h).
 
-        Each of `classes`, by label or name (None: every class), is forgotten by itself: by each of `strengths`
-        ("suppress", "exact"), `methods` and `budgets` (None: `steps` of them, 30), and where method "examples" draws by
-        each of `seeds`. `shapes` are dicts of codebooks, keys, key_dim, top_k and seed: models trained anew, from
-        `features`, called `feature_ids` in training, where the codeset keeps none. Measured on the rows that the
-        codeset holds out, or on `test_x`.
+        Each of `classes`, by label or name (None: every class), is forgotten alone: by each of `strengths` ("suppress",
+        "exact"), `methods` and `budgets` (None: `steps` of them, 30), and for method "examples" with each of `seeds`.
+        `shapes` are dicts of codebooks, keys, key_dim, top_k and seed: models trained anew, from `features`, with their
+        ids `feature_ids`, if the codeset keeps none. Effects are measured on the rows that the codeset holds out, or on
+        `test_x`.
 
-        `path` is a table to be written (docs/sweep.md); a call that was interrupted or killed goes on from what is
-        beside it, unless told to `restart`. `each` hears of every cell once it is known.
+        `path` is a table to write (docs/sweep.md). An interrupted call continues from the part file beside it, unless
+        told to `restart`. `each` is called with every finished cell.
         """
-        from . import sweep  # which needs the words of methods
+        from . import sweep  # imported here, as it needs the words of methods
 
         return sweep.sweep(self, codeset, classes=classes, strengths=strengths, methods=methods, budgets=budgets,
                            steps=steps, seeds=seeds, shapes=shapes, features=features, feature_ids=feature_ids,
@@ -457,11 +465,11 @@ class Model(SavedHandle):
     def replay(self, codeset: Any, without: Ids = None, method: Optional[str] = None, reason: Optional[str] = None, *,
                strength: str = "", terms: Any = None, rows: Any = None, salt: Optional[bytes] = None, threads: int = 0,
                progress: Progress = None) -> int:
-        """Train the values again, from zero, on the training rows of a codeset but those `without`, given by their ids:
-        bit for bit the values that a training without them gives. Counts that are kept are made again too.
+        """Trains the values again, from zero, on the training rows of a codeset except those `without`, given by their
+        ids. The values are bit for bit those of a training without these rows. Counts that are kept are made again too.
 
-        What the journal is to say, as in forget(). Returns the number of the entry. The codeset keeps the rows:
-        Codeset.remove() takes them out, once the model is saved.
+        `reason` and `terms` go to the journal as in forget(). Returns the number of the entry. The codeset keeps the
+        rows: Codeset.remove() takes them out, once the model is saved.
         """
         without = _arrays.ids(np.empty(0, np.uint64) if without is None else without, "rows", "without")
         opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
@@ -472,8 +480,8 @@ class Model(SavedHandle):
         return entry.value
 
     def count_classes(self, codes: Numbers, labels: Numbers, *, threads: int = 0) -> None:
-        """Keep how often the rows of each class select each pair, so that a class can be forgotten by its name alone;
-        added to the counts that are kept."""
+        """Keeps counts of how often the rows of each class select each pair, so that a class can be forgotten by its
+        name alone. New counts are added to those that are kept."""
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         with LongCall(threads) as run:
@@ -481,66 +489,69 @@ class Model(SavedHandle):
                                          byref(run))
 
     def class_counts(self, label: int) -> Array:
-        """The kept counts of a class, `uint64[C][K]`; NotFound if the model keeps none."""
+        """Returns the kept counts of a class, `uint64[C][K]`; NotFound if the model keeps none."""
         counts = np.zeros(self._pairs_shape, np.uint64)
         lib.dkvb_model_class_counts(self._c, _arrays.integer(label, 32, "label"), _arrays.pointer(counts))
         return counts
 
     def drop_counts(self) -> None:
-        """Overwrite the kept counts and keep none any more."""
+        """Overwrites the kept counts, and keeps none any more."""
         lib.dkvb_model_drop_counts(self._c)
 
     def undo(self, entry: Optional[int] = None) -> int:
-        """Take back one forgetting, the latest that is active unless an entry is given. Returns its number."""
+        """Takes back one forgetting, the latest active one unless an entry is given. Returns its number."""
         undone = c_uint64()
         lib.dkvb_model_undo(self._c, 0 if entry is None else _arrays.integer(entry, 64, "entry"), byref(undone))
         return undone.value
 
     def relearn(self, entry: int, reason: Optional[str] = None, *, terms: Any = None, rows: Any = None,
                 salt: Optional[bytes] = None) -> int:
-        """Say in the journal that what an entry forgot is taught again, so that it is over: for what train() cannot
-        see, such as rows that were forgotten by their ids. Returns the number of the new entry."""
+        """Writes to the journal that the content of a forgetting is taught again, which ends it. This is for cases that
+        train() cannot see, such as rows that were forgotten by their ids. Returns the number of the new entry."""
         opts, _kept = forget_options(self.info.classes, None, reason, "", terms, rows, salt)
         added = c_uint64()
         lib.dkvb_model_relearn(self._c, _arrays.integer(entry, 64, "entry"), byref(opts), byref(added))
         return added.value
 
     def drop_forgotten_names(self) -> int:
-        """Take away the names of all classes that forgettings in force asked for. Returns how many lost one."""
+        """Removes the names of all classes that forgettings in force asked for. Returns how many classes lost their
+        name."""
         dropped = c_uint32()
         lib.dkvb_model_drop_forgotten_names(self._c, byref(dropped))
         return dropped.value
 
     def purge(self) -> None:
-        """Erase what is masked, for good."""
+        """Erases the masked pairs for good."""
         lib.dkvb_model_purge(self._c)
 
     @property
     def journal(self) -> List[JournalEntry]:
-        """JournalEntry of everything that was done, oldest first."""
+        """All entries of the journal as JournalEntry, oldest first."""
         return journal_entries(self._c, self.info)
 
     def journal_mask(self, entry: int) -> Mask:
-        """The pairs that a forgetting asked for; StateError if the list is gone."""
+        """Returns the pairs that a forgetting masked; StateError if its list is erased."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, _arrays.integer(entry, 64, "entry"), byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     def journal_names_rows(self, entry: int, rows: Any) -> bool:
-        """Whether an entry commits to exactly these rows, in any order, and its salt is kept."""
+        """True if an entry commits to exactly these rows, in any order, and its salt is kept."""
         rows = _arrays.ids(rows, "rows", "rows")
         return bool(lib.dkvb_journal_names_rows(self._c, _arrays.integer(entry, 64, "entry"), _arrays.pointer(rows),
                                                 len(rows)))
 
     @property
     def journal_head(self) -> bytes:
-        """32 bytes: a hash of the newest entry and all before it. Kept elsewhere, it shows later what was changed."""
+        """A hash of the newest entry and all entries before it, 32 bytes. A copy of the hash kept elsewhere shows later
+        changes to these entries."""
         head = np.empty(32, np.uint8)
         lib.dkvb_journal_head(self._c, _arrays.pointer(head))
         return head.tobytes()
 
     def journal_find_head(self, head: bytes) -> int:
-        """Number of the entry whose head this is, 0 = before the first: since then the journal has only grown."""
+        """Returns the number of the entry with this head, 0 = before the first. If there is one, the journal has only
+        grown since."""
         entry, head = c_uint64(), _arrays.hash_bytes(head, "head")
         lib.dkvb_journal_find_head(self._c, _arrays.pointer(head), byref(entry))
         return entry.value

@@ -1,4 +1,4 @@
-"""Rows outside the scale: how many of them are not of the kind that the keys were placed on."""
+"""Rows outside the scale: counts of rows that are not of the kind that the keys were placed on."""
 
 from typing import Optional, Tuple
 
@@ -6,7 +6,7 @@ from . import _ffi, _struct
 
 
 class Outside:
-    """Counts rows outside the scale for the calls that it is handed to (search.h, `dkvb_outside`).
+    """Counts rows outside the scale in the calls that it is passed to (search.h, `dkvb_outside`).
 
         outside = dkvb.Outside()
         model.predict(x, outside=outside)
@@ -20,22 +20,22 @@ class Outside:
 
     @property
     def searched(self) -> int:
-        """Rows that were looked at."""
+        """Number of rows that were looked at."""
         return self._raw.searched
 
     @property
     def rows(self) -> int:
-        """Rows of those that lie outside the scale."""
+        """Number of these rows outside the scale."""
         return self._raw.rows
 
     @property
     def shorter(self) -> int:
-        """Rows whose length is below `lengths`."""
+        """Number of rows whose length is below `lengths`."""
         return self._raw.shorter
 
     @property
     def longer(self) -> int:
-        """Rows whose length is above `lengths`."""
+        """Number of rows whose length is above `lengths`."""
         return self._raw.longer
 
     @property
@@ -55,7 +55,7 @@ class Outside:
 
     @property
     def lengths(self) -> Tuple[float, float]:
-        """The least and the greatest length that rows may have."""
+        """The least and the greatest length of rows inside the scale."""
         return self._raw.least, self._raw.greatest
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""Plans: what a request to forget would do, before it is done."""
+"""Plans: what a request to forget would do, computed before it is done."""
 
 from ctypes import POINTER, byref, c_uint64
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ _KEYS: Dict[Optional[str], int] = {
 
 @dataclass(frozen=True)
 class PlanInfo:
-    """What a plan has found (plan.h)."""
+    """Results of a plan (plan.h)."""
 
     strength: str
-    method: str  # "" where a mask was given, or exact
-    refused: Optional[str]  # "nothing", "rows", "target", "class", "mixed", "again" or "keys"; None: it is not
+    method: str  # "" if a mask was given, and for exact
+    refused: Optional[str]  # "nothing", "rows", "target", "class", "mixed", "again" or "keys"; None: it is not refused
     can_be_forced: bool
     forced: bool
     pairs: int
@@ -42,42 +42,42 @@ class PlanInfo:
     lifted: int
     keys_placed: bool
     resumed: bool
-    budget: Optional[Budget]  # None: it was given; where the target is out of reach, the nearest
-    forgotten: int  # of several requests: so many are forgotten already
+    budget: Optional[Budget]  # None: the budget was given; if the target is out of reach, the nearest budget
+    forgotten: int  # number of requests, of several, that are forgotten already
 
 
 @dataclass(frozen=True)
 class PlannedRequest:
     """One of several requests of a plan (plan.h)."""
 
-    line: int  # of the text, from 1
+    line: int  # line of the text, from 1
     forgotten: bool  # already: nothing is planned for it
-    entry: Optional[int]  # of the journal: that it will have, or that has it already
+    entry: Optional[int]  # number of the journal entry that it will have, or that has it already
     ids: int
     pairs: int
     pairs_new: int
-    classes: tuple  # labels that it asks for; () where it asks for ids
+    classes: tuple  # labels that it asks for; () if it asks for ids
 
 
 class Plan(SavedHandle):
-    """What forgetting would do: made by Model.plan_forget() or read from a file, done by Model.apply()."""
+    """A planned forgetting: made by Model.plan_forget() or read from a file, and carried out by Model.apply()."""
 
     _free = staticmethod(lib.dkvb_plan_free)
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
-        """Read a plan that was saved, to look at it or to apply it."""
+        """Reads a saved plan, to look at it or to apply it."""
         out = POINTER(_ffi.Plan)()
         lib.dkvb_plan_load(byref(out), _arrays.path(path), None)
         return cls._adopt(out)
 
     def save(self, path: Path) -> None:
-        """Write the plan to a file, atomically. It is as private as the model: it has ids of rows, and values."""
+        """Writes the plan to a file, atomically. The file is as private as the model: it has ids of rows, and values."""
         lib.dkvb_plan_save(self._c, _arrays.path(path))
 
     @property
     def _raw(self):
-        """The struct, whose pointers are tied to the plan."""
+        """Returns the struct, whose pointers are tied to the plan."""
         raw = _struct.sized(_ffi.PlanInfo)
         raw.budget.struct_size = _struct.sized(_ffi.Budget).struct_size
         lib.dkvb_plan_get_info(self._c, byref(raw))
@@ -97,7 +97,7 @@ class Plan(SavedHandle):
 
     @property
     def requests(self) -> Any:
-        """A PlannedRequest for each of several requests; () where there was one, not as a text."""
+        """A PlannedRequest for each of several requests; () if the plan has one request that is not a text."""
         raw = self._raw
         return tuple(PlannedRequest(one.line, bool(one.forgotten), one.entry or None, one.ids, one.pairs, one.pairs_new,
                                     tuple(label for label in range(raw.class_count)
@@ -106,12 +106,12 @@ class Plan(SavedHandle):
 
     @property
     def refusal(self) -> Any:
-        """Why the plan is refused and what would help; None if it is not."""
+        """The reason why the plan is refused, and what would help; None if it is not refused."""
         return self._raw.refusal.decode("utf-8") or None
 
     @property
     def effects(self) -> Any:
-        """A ClassEffect for each class, measured on rows held out; None where there are none."""
+        """A ClassEffect for each class, measured on held-out rows; None without such rows."""
         raw = self._raw
         return ([_struct.answer(ClassEffect, raw.effects[label]) for label in range(raw.class_count)]
                 if raw.effects else None)
@@ -125,7 +125,7 @@ class Plan(SavedHandle):
 
     @property
     def mask(self) -> Any:
-        """The pairs of the request, a copy; None for exact."""
+        """A copy of the pairs of the request; None for exact."""
         found = self._raw.mask
         if not found:
             return None
@@ -194,7 +194,7 @@ def plan_forget(model: Any, *, classes: Optional[Classes] = None, ids: Ids = Non
 
 
 def _line(request):
-    """A request of several: one line."""
+    """Returns the line of one request of several."""
     if not isinstance(request, str) or "\n" in request:
         raise ValueError(f"requests: {request!r} found, each must be one line of text")
     return request

@@ -9,7 +9,7 @@
     found = dkvb.reference.compare(x, labels, test_x, test_labels, classes=[3], model=model)
     found["logistic", "kept"].others
 
-All of it is in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
+Linear heads are in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
 """
 
 from ctypes import POINTER, byref
@@ -30,49 +30,49 @@ KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOG
 
 @dataclass(frozen=True)
 class ReferenceInfo:
-    """What a head is."""
+    """Properties of a head."""
 
     kind: str  # "ridge" or "logistic"
     dim: int
     classes: int
     empty: int  # classes without a row, which are never answered
-    rows: int  # it was fitted on, those that were removed left out
-    scale: float  # rows are divided by it
+    rows: int  # rows that it was fitted on, without removed ones
+    scale: float  # rows are divided by this number
     penalty: float
-    chosen: bool  # the penalty was chosen on rows held out
-    iterations: int  # of the last fit; 0 of ridge
+    chosen: bool  # the penalty was chosen on held-out rows
+    iterations: int  # iterations of the last fit; 0 for ridge
     converged: bool
-    gradient: float  # its largest element at the end
-    choosing: float  # seconds in which the penalty was chosen
-    seconds: float  # of the last fit or removal alone
+    gradient: float  # largest element of the gradient at the end
+    choosing: float  # seconds of choosing the penalty
+    seconds: float  # seconds of the last fit or removal alone
 
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """One line of a comparison; figures without rows to measure them on are NaN."""
+    """One line of a comparison. Figures without rows to measure them on are NaN."""
 
     head: str  # "model", "ridge", "logistic"
-    rows: str  # fitted on "all" rows or on the "kept" ones; "" of the model
-    accuracy: float  # on all test rows
-    forgotten: float  # on test rows of the classes of forgotten rows
-    others: float  # on all other test rows
-    auc: float  # of these classes against all others; of "all" rows it is the encoder probe
-    fitted: int  # rows that it was fitted on
+    rows: str  # fitted on "all" rows or on the "kept" ones; "" for the model
+    accuracy: float  # accuracy on all test rows
+    forgotten: float  # accuracy on test rows of the classes of forgotten rows
+    others: float  # accuracy on all other test rows
+    auc: float  # AUC of these classes against all others; with "all" rows it is the encoder probe
+    fitted: int  # number of rows that it was fitted on
     penalty: float
     choosing: float  # seconds
-    seconds: float  # of fitting; of ridge and "kept", of taking the forgotten rows out
+    seconds: float  # seconds of fitting; for ridge and "kept", of taking the forgotten rows out
     iterations: int
     converged: bool
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found; comparison["ridge", "kept"] is a line."""
+    """Results of a comparison; comparison["ridge", "kept"] is a line."""
 
     lines: list  # of ReferenceLine
     classes: list  # labels of the forgotten rows' classes
     forgotten_rows: int
-    test_forgotten: int  # test rows of their classes
+    test_forgotten: int  # number of test rows of these classes
     test_others: int
 
     def __getitem__(self, key):
@@ -90,7 +90,7 @@ def _rows(x, labels, ids, classes, what=""):
     pointer = _arrays.pointer
     raw = _struct.options(_ffi.ReferenceRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                           dim=x.shape[1], classes=classes)
-    raw._arrays = x, labels, ids  # kept alive with it
+    raw._arrays = x, labels, ids  # the struct keeps the array alive
     return raw
 
 
@@ -112,7 +112,7 @@ def _free(raw):
 
 
 class Head(Handle):
-    """A linear head. Made by fit()."""
+    """A linear head, made by fit()."""
 
     _free = staticmethod(_free)
 
@@ -128,22 +128,23 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Take rows out of a ridge head: it becomes the head that was fitted without them, but for rounding.
+        """Takes rows out of a ridge head. The result is the head fitted without them, except for rounding.
 
-        A StateError says that they are too large for that beside the others, and that these must be fitted anew."""
+        A StateError says that the rows are too large compared with the others, and that the others must be fitted
+        anew."""
         rows = _rows(x, labels, None, self.info.classes)
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
 
     def predict(self, x: Numbers) -> Any:
-        """int32[rows], the class of each row."""
+        """Returns the class of each row, int32[rows]."""
         x = _arrays.floats(x, ("rows", self.info.dim), "x")
         labels = np.empty(len(x), np.int32)
         library().dkvb_reference_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels), None)
         return labels
 
     def scores(self, x: Numbers) -> Any:
-        """float64[rows][classes]; -inf for classes without a row."""
+        """Returns float64[rows][classes]; -inf for classes without a row."""
         info = self.info
         x = _arrays.floats(x, ("rows", info.dim), "x")
         scores = np.empty((len(x), info.classes))
@@ -154,7 +155,7 @@ class Head(Handle):
 def fit(x: Numbers, labels: Numbers, *, kind: str = "logistic", classes: Optional[int] = None, ids: Ids = None,
         penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
         threads: int = 0, progress: Progress = None) -> Any:
-    """Fit a head. `penalty` None has it chosen; labels of -1 leave a row out."""
+    """Fits a head. If `penalty` is None, it is chosen; labels of -1 leave a row out."""
     out, opts = POINTER(_ffi.Reference)(), _options(kind, penalty, iterations, tolerance)
     rows = _rows(x, labels, ids, _classes_of(labels, classes))
     with LongCall(threads, progress) as run:
@@ -166,11 +167,11 @@ def compare(x: Numbers, labels: Numbers, test_x: Numbers, test_labels: Numbers, 
             rows: Any = None, model: Any = None, answers: Numbers = None, kind: Optional[str] = None, ids: Ids = None,
             penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
             class_count: Optional[int] = None, threads: int = 0, progress: Progress = None) -> Any:
-    """Both heads (`kind` None), on all rows and without those forgotten, beside a model's answers.
+    """Compares both heads (`kind` None), on all rows and without the forgotten ones, with a model's answers.
 
-    `classes` (labels, or names where there is a model) or `rows` (numbers of training rows) say who was forgotten. The
-    answers are those that `model` gives to test_x, unless they are given. The number of classes is the model's; without
-    one it is `class_count`, or as many as the labels have.
+    `classes` (labels, or names if there is a model) or `rows` (numbers of training rows) name the forgotten rows. The
+    answers are those of `model` to test_x, unless they are given. The number of classes is the model's; without a model
+    it is `class_count`, or follows from the labels.
     """
     if model is not None:
         if class_count not in (None, model.info.classes):
@@ -204,7 +205,7 @@ def _line(raw):
 
 
 def _taken(report):
-    """Copies of what the library found, which it then takes back."""
+    """Copies the results of the library, then frees the library's own."""
     return Comparison(lines=[_line(report.line[i]) for i in range(report.lines)],
                       classes=[label for label in range(report.classes) if report.forgotten[label]],
                       forgotten_rows=report.forgotten_rows, test_forgotten=report.test_forgotten,

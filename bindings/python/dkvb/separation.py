@@ -1,4 +1,4 @@
-"""How far apart the codes of classes lie (docs/separation.md)."""
+"""Separation: how far apart the codes of classes lie (docs/separation.md)."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from ._types import Numbers, Progress
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """For L classes and n rows; NaN where there is no such number, as for a class without rows."""
+    """Measurements for L classes and n rows. A number that does not exist, as for a class without rows, is NaN."""
 
     rows: np.ndarray  # uint64[L]
     counts: np.ndarray  # uint32[L][C][K]: rows of a class that select a pair
     pairs_selected: np.ndarray  # uint64[L]: pairs that any row of the class selects
-    pairs_exclusive: np.ndarray  # uint64[L]: of them, those that no other class selects
-    nearest: np.ndarray  # int32[L]: the class that each overlaps with most, by weighted Jaccard; -1 where there is no other
-    overlap: np.ndarray  # float64[L]: with that
+    pairs_exclusive: np.ndarray  # uint64[L]: pairs of the class that no other class selects
+    nearest: np.ndarray  # int32[L]: the class that each overlaps with most, by weighted Jaccard; -1 if there is no other
+    overlap: np.ndarray  # float64[L]: overlap with that class
     jaccard: np.ndarray  # float64[L][L]: overlap of the sets of selected pairs
     weighted: np.ndarray  # float64[L][L]: overlap of the shares of rows that select a pair
     silhouette: float  # mean over all rows with a label
@@ -31,9 +31,9 @@ class Separation:
 
 def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int] = None, threads: int = 0,
                progress: Progress = None) -> Separation:
-    """Compare the classes of codes, `uint16[n][C][k]` of codebooks of `keys` keys, by their labels, -1 for none.
+    """Compares the classes of codes, `uint16[n][C][k]` of codebooks of `keys` keys, by their labels, -1 for none.
 
-    `classes` is the largest label plus one if it is not given. `progress` hears of classes and groups of rows.
+    `classes` is the largest label plus one if it is not given. `progress` counts classes and groups of rows.
     """
     codes = np.asarray(codes)
     codes, k = _arrays.codes(codes, codes.shape[1] if codes.ndim == 3 else "codebooks")
@@ -50,7 +50,7 @@ def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int
 
 
 def _taken(found):
-    """Copies of what the library found, which it then takes back."""
+    """Copies the results of the library, then frees the library's own."""
 
     def array(pointer, *shape):
         return np.ctypeslib.as_array(pointer, shape).copy()

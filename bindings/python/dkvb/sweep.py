@@ -1,4 +1,4 @@
-"""Accuracy of the forgotten class and of all others, along the number of pairs that are masked (docs/sweep.md)."""
+"""Sweep: accuracy of the forgotten class and of all others along the number of masked pairs (docs/sweep.md)."""
 
 from ctypes import byref
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SHAPE = ("codebooks", "keys", "key_dim", "top_k", "seed")
 
 @dataclass(frozen=True)
 class SweepCell:
-    """One cell of a sweep (sweep.h): who, how, and the right answers on the measured rows."""
+    """One cell of a sweep (sweep.h): class, method and budget, and the right answers on the measured rows."""
 
     index: int
     cells: int
@@ -30,7 +30,7 @@ class SweepCell:
     strength: str
     method: Optional[str]  # None: exact
     seed: int
-    budget: Optional[int]  # None: exact, and method "every"
+    budget: Optional[int]  # None for exact, and for method "every"
     pairs: int
     rows: int
     forget_rows: int
@@ -47,22 +47,22 @@ class SweepCell:
 
     @property
     def forget_accuracy(self) -> float:
-        """Of the class, afterwards."""
+        """Accuracy of the class afterwards."""
         return self.forget_after / self.forget_rows
 
     @property
     def retain_accuracy(self) -> float:
-        """Of all others, afterwards; NaN where there are none."""
+        """Accuracy of all others afterwards; NaN if there are none."""
         return self.retain_after / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def retain_change(self) -> float:
-        """Of the accuracy of all others; NaN where there are none."""
+        """Change of the accuracy of all others; NaN if there are none."""
         return (self.retain_after - self.retain_before) / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def worst_loss(self) -> float:
-        """The accuracy that class `worst` loses, or NaN if there is no such class."""
+        """Accuracy that class `worst` loses; NaN if there is no such class."""
         return (self.worst_before - self.worst_after) / self.worst_rows if self.worst_rows else float("nan")
 
 
@@ -73,7 +73,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
 
     def point(member, count, array):
         if array is not None:
-            kept.append(array)  # as long as the call
+            kept.append(array)  # the array must live as long as the call
             setattr(opts, member, _arrays.pointer(array))
             if count:
                 setattr(opts, count, len(array))
@@ -117,7 +117,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     elif feature_ids is not None:
-        opts.feature_rows = len(feature_ids)  # which the library refuses, since there are no features
+        opts.feature_rows = len(feature_ids)  # a NULL array, which the library refuses, since there are no features
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:
@@ -136,7 +136,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
 
 
 def _shapes(given):
-    """Dicts as an array of structs; what a dict leaves out is 0, as the model has it."""
+    """Returns dicts as an array of structs; a missing member is 0, which means the model's own."""
     array = (_ffi.SweepShape * max(len(given), 1))()
     for raw, one in zip(array, given):
         for name, value in one.items():

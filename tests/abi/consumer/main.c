@@ -1,4 +1,5 @@
-/* The smallest use of every part: two rows, two classes, one of them forgotten. Returns 0 if the answers are right. */
+/* The smallest use of every part: two rows, two classes, one of them forgotten. The program returns 0 if the answers
+ * are right. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
-/* The smallest use of libdkvb-reference, and of nothing else: a head of four rows. Returns 0 if the answers are right.
- */
+/* The smallest use of libdkvb-reference alone: a head of four rows. The program returns 0 if the answers are right. */
 #include <stdio.h>
 #include <string.h>
 

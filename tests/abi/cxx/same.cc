@@ -137,7 +137,7 @@ struct by_c {
         audited.x = x.data();
         audited.labels = labels.data();
         audited.n = count;
-        audited.test_x = x.data() + columns; /* other rows than x, so that the two cannot be taken for each other */
+        audited.test_x = x.data() + columns; /* rows other than x, so that a mix-up of the two shows */
         audited.test_labels = labels.data() + 1;
         audited.test_n = count / 2;
         must(dkvb_audit_run(&report, model, nullptr, &audited, &few, nullptr));

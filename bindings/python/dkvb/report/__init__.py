@@ -15,7 +15,7 @@ __all__ = ["html", "write"]
 
 def html(model, *, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title=None, date=None, reference=False, stage=None):
-    """The page as a str. All inputs are paths of files.
+    """Returns the page as a str. All inputs are paths of files.
 
     `before` is the model before it forgot; without it, maskings are taken back in a copy. `codes` is the codes file from
     before. `features` and `labels` are training rows, for a codes file that keeps codes only: row ids are their numbers
@@ -24,7 +24,7 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 
     Same inputs, same text. Raises ImportError without matplotlib, dkvb.Error or ValueError with one sentence.
     """
-    import matplotlib  # noqa: F401 - missed before any work, not after a minute of it
+    import matplotlib  # noqa: F401 - a missing package is found before any work, not after a minute of it
 
     from . import findings, inputs, page
     given = inputs.load(model, before, codes, features, labels, test_features, test_labels, classes, rows, title, date,
@@ -33,7 +33,7 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 
 
 def write(path, model, **inputs):
-    """Write the page to a file, whole or not at all; the other arguments are those of html().
+    """Writes the page to a file, whole or not at all. The other arguments are those of html().
 
     The file may be read by those who may read all inputs, within the umask."""
     text = html(model, **inputs)
@@ -43,8 +43,8 @@ def write(path, model, **inputs):
 
 
 def _mode(paths):
-    """Bits of a new file: no more than the umask and each input have. Another group's right to read says nothing of this
-    process's group, so it counts as that of all others."""
+    """Returns the mode of a new file: no more than the umask and each input allow. Another group's right to read does
+    not apply to this process's group, so it counts as that of all others."""
     umask = os.umask(0o077)
     os.umask(umask)
     mode = 0o666 & ~umask
@@ -57,7 +57,7 @@ def _mode(paths):
 
 
 def _replace(path, data, mode):
-    """A temporary file beside the path takes its place once it is on disk."""
+    """Replaces a path by a temporary file, once that is on disk."""
     path = os.path.realpath(os.fspath(path))
     handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", suffix=".tmp")
     try:

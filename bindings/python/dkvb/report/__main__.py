@@ -1,4 +1,4 @@
-"""`python3 -m dkvb.report`, which `dkvb report` calls: options as the tool has them."""
+"""The program `python3 -m dkvb.report`, which `dkvb report` calls, with the same options."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 
 
 def parser():
-    """The options. src/commands/report.c has the same; a test compares them."""
+    """Returns the parser. src/commands/report.c has the same options; a test compares them."""
     found = argparse.ArgumentParser(
         prog="dkvb report", allow_abbrev=False, usage="dkvb report MODEL -o REPORT.html [options]",
         description="Write one HTML page about what a model forgot: what was asked, what that promises, and what was measured.")
@@ -28,7 +28,7 @@ def parser():
 
 
 def main(arguments=None):
-    """An exit code: 0, 1 failed, 2 used wrongly, 130 interrupted. What went wrong is one line on stderr."""
+    """Returns an exit code: 0, 1 for a failure, 2 for wrong use, 130 if interrupted. An error is one line on stderr."""
     given = parser().parse_args(arguments)
     try:
         return _run(given)
@@ -53,7 +53,7 @@ def _run(given):
         if path and os.path.exists(given.output) and os.path.exists(path) and os.path.samefile(path, given.output):
             return _fail(f"report: --output {given.output} is an input too ({path}); nothing was written", 2)
     folder = os.path.dirname(os.path.realpath(given.output))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # told before a minute of work, not after it
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # checked before a minute of work, not after it
         return _fail(f"{given.output}: cannot be written: {folder} is no folder that can be written to")
     try:
         write(given.output, given.model, classes=classes, **inputs)

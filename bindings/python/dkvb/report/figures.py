@@ -1,7 +1,7 @@
-"""The figures of a report: inline SVG whose colours are those of the page, so that one picture serves light and dark.
+"""The figures of a report: inline SVG in the colours of the page, so that one picture serves light and dark mode.
 
-matplotlib draws with colours that stand for a role; the text of the SVG then has the page's CSS variables in their
-place. Text stays text, in the page's font. Each figure is narrow enough to be read on a phone."""
+matplotlib draws with colours that each stand for a role; the page's CSS variables then replace them in the SVG. Text
+stays text, in the page's font. Each figure is narrow enough for a phone."""
 
 import io
 import re
@@ -24,7 +24,7 @@ ROLES = {
     "#161718": "var(--paper)",
 }
 INK, MUTED, GRID, BEFORE, AFTER, RETRAINED, FORGOTTEN, PAPER = ROLES
-SHOWN = 16  # classes of a figure; the tables have all
+SHOWN = 16  # limit of the classes in a figure; the tables have all
 
 
 def settings():
@@ -41,14 +41,14 @@ def settings():
 
 
 def draw(name, alt, height, paint):
-    """One figure, as SVG with a title. `paint(axes)` draws it; `alt` says what it shows to whoever does not see it."""
+    """Draws one figure as SVG with a title. `paint(axes)` draws it; `alt` describes it for those who cannot see it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings(), "backend": "svg"}), \
             warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that the measuring font lacks: the reader's font has them, or not
+        warnings.simplefilter("ignore")  # warnings about letters that the measuring font lacks; the reader's font may have them
         figure = Figure(figsize=(WIDE, height), layout="tight")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
@@ -58,13 +58,14 @@ def draw(name, alt, height, paint):
 
 
 def _for_page(svg, name, alt):
-    """The element alone, its ids unlike those of any other figure, its colours the page's."""
+    """Returns the SVG element alone, with ids of its own and the colours of the page."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
 
     def of_page(found):
-        """One tag. The text between tags has names of classes, which may look like anything."""
+        """Converts one tag. Text between tags is left alone, as it has names of classes, which may look like
+        anything."""
         tag = re.sub(r' id="([^"]*)"', rf' id="{name}-\1"', found.group(0))
         tag = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", tag)
         tag = re.sub(r"#[0-9a-f]{6}", lambda color: ROLES.get(color.group(0), color.group(0)), tag)
@@ -78,7 +79,7 @@ def _for_page(svg, name, alt):
 
 
 def _font(found):
-    """matplotlib's size and weight, with the page's family."""
+    """Replaces matplotlib's font by the page's family, with its size and weight."""
     weight = re.search(r"\d+|bold", found.group(1))
     return f"font-size: {found.group(2)}px; font-weight: {weight.group(0) if weight else 'normal'}; font-family: inherit"
 
@@ -87,13 +88,13 @@ def _percent(axes, which="x", low=0.0, high=1.0):
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(5))  # labels of a narrow figure must not meet
+    axis.set_major_locator(MaxNLocator(5))  # keeps the labels of a narrow figure apart
     axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value * 100:g} %".replace("-", "−")))
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
 
 
 def _rows_of(axes, names, forgotten):
-    """A row for each class, from the top; the forgotten ones in their own colour."""
+    """Draws a row for each class, from the top; forgotten classes have a colour of their own."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -114,7 +115,7 @@ def height_of(rows):
 
 
 def shown_classes(lines):
-    """Forgotten classes first, then those whose accuracy changed most: at most SHOWN."""
+    """Returns the forgotten classes, then those whose accuracy changed most, at most SHOWN."""
     there = [line for line in lines if line.rows]
     change = {line.label: abs(line.loss.value) if line.loss else 0.0 for line in there}
     there.sort(key=lambda line: (not line.forgotten, -change[line.label], line.label))
@@ -218,7 +219,7 @@ def calibration(found, alt):
 
 
 def map_of_codes(found, names, nearest, alt):
-    """`nearest`: labels of the other classes that get a name, most important first."""
+    """Draws the map. `nearest`: labels of the other classes that get a name, most important first."""
 
     def paint(axes):
         at, mine = found.at, found.forgotten

@@ -1,5 +1,5 @@
-"""What a report says, as numbers: one function for each section. Where an input is missing, the finding is a Missing with
-one sentence that says which, and nothing of the section is guessed."""
+"""The content of a report as numbers, with one function for each section. If an input is missing, the finding is a
+Missing with one sentence that says which, and nothing of the section is guessed."""
 
 from dataclasses import dataclass, field
 from typing import Optional
@@ -12,21 +12,21 @@ from ..model import Model
 from ..separation import separation
 from . import inputs, stats
 
-MAP_ROWS = 1500  # t-SNE takes its time and rows hide one another: more show no more
-OVERLAP_ROWS = 400  # of a class
+MAP_ROWS = 1500  # rows of t-SNE, which is slow; with more, points only hide one another
+OVERLAP_ROWS = 400  # rows of each class
 SWEEP_STEPS = 24
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A section that is left out, and why."""
+    """A section that is left out, and the reason."""
 
     why: str
 
 
 @dataclass
 class Answers:
-    """What the two models answer to the same rows, which neither was trained on."""
+    """Answers of the two models to the same rows, which neither was trained on."""
 
     what: str  # "test rows" or "rows held out"
     labels: np.ndarray  # int32[n]
@@ -46,7 +46,7 @@ class ClassLine:
     rows: int
     before: Optional[stats.Estimate]
     after: Optional[stats.Estimate]
-    loss: Optional[stats.Estimate]  # before less after, on the same rows
+    loss: Optional[stats.Estimate]  # accuracy before minus after, on the same rows
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Curve:
     pairs: list
     forgotten: list  # Estimates
     others: list
-    used: Optional[int]  # pairs that the request masked, where it is one class's
+    used: Optional[int]  # pairs that the request masked, if it was for this class alone
     what: str
 
 
@@ -99,7 +99,7 @@ class Overlap:
 
 @dataclass
 class Findings:
-    """All sections; each is a Missing where it is left out."""
+    """All sections; each that is left out is a Missing."""
 
     answers: object
     classes: object
@@ -114,7 +114,7 @@ class Findings:
 
 
 def find(given, stage=None):
-    """All findings of `given`, an Inputs. `stage` is called with the name of what comes next."""
+    """Computes all findings of `given`, an Inputs. `stage` is called with the name of each next step."""
     say = stage or (lambda name: None)
     say("answers")
     answers = _answers(given)
@@ -136,7 +136,8 @@ def find(given, stage=None):
 
 
 def _guarded(function, *arguments):
-    """A library that refuses one section leaves the others as they are: its sentence stands in the section's place."""
+    """Computes one section. If a library refuses, its sentence replaces the section, and the others are not
+    affected."""
     try:
         return function(*arguments)
     except (Error, ValueError) as error:
@@ -146,7 +147,7 @@ def _guarded(function, *arguments):
 # Answers of both models
 
 def codes_of(model, rows):
-    """Codes of rows under the mask in force of a model, or a Missing."""
+    """Returns codes of rows under the mask in force of a model, or a Missing."""
     info = model.info
     if rows.features is not None:
         return model.search(np.ascontiguousarray(rows.features, np.float32))
@@ -158,8 +159,8 @@ def codes_of(model, rows):
 
 
 def under_mask(codes, masked, top_k):
-    """The nearest `top_k` keys of each row that are not masked, CODE_NONE where there are no more: codes
-    `uint16[n][C][depth]` as they were searched without a mask, `masked` bool[C][K]."""
+    """Returns the nearest `top_k` keys of each row that are not masked, and CODE_NONE where there are no more. Codes
+    `uint16[n][C][depth]` were searched without a mask; `masked` is bool[C][K]."""
     out = np.empty((len(codes), codes.shape[1], top_k), np.uint16)
     for c in range(codes.shape[1]):
         column = codes[:, c, :]
@@ -214,7 +215,7 @@ def _loss(was, right):
 
 
 def _totals(given, answers):
-    """"forgotten", "others": (rows, before, after, loss) over all rows of these classes."""
+    """Returns "forgotten" and "others": (rows, before, after, loss) over all rows of these classes."""
     if isinstance(answers, Missing):
         return {}
     found, of_class = {}, np.isin(answers.labels, given.classes)
@@ -230,7 +231,7 @@ def _totals(given, answers):
 # Membership
 
 def _members(given):
-    """Training rows that were forgotten, from the codes file of before or the training rows that were given."""
+    """Finds the forgotten training rows, from the earlier codes file or the training rows that were given."""
     rows = given.training()
     if rows is None:
         return Missing("The rows that were forgotten are not known (--codes, as it was before the forgetting, or "
@@ -285,7 +286,7 @@ _SUBJECT = {"before": "before", "after": "after forgetting", "retrained": "train
 def _scores(model, rows):
     if rows.features is None and rows.codes is not None and rows.codes.shape[2] <= model.info.top_k:
         with model.mask as mask:
-            if len(mask):  # the keys that take the place of masked ones are not in the file
+            if len(mask):  # the file lacks the keys that replace masked ones
                 return Missing("the codes file has codes of its training rows that are not deep enough for a mask; "
                                "--features and --labels give the rows.")
     codes = codes_of(model, rows)
@@ -293,7 +294,7 @@ def _scores(model, rows):
 
 
 def retrained(given, members):
-    """A model whose values were trained again without the members; without one, the reason why it cannot be made."""
+    """Returns a model whose values were trained again without the members, or the reason why that is impossible."""
     if given.codeset is None:
         return None, "There is no curve of a model trained again: it needs --codes."
     if given.before is None:
@@ -320,7 +321,7 @@ def _curves(given):
     if given.before is None:
         return Missing(f"The curve begins at the model from before. {given.before_missing}")
     test, curves, why = given.test, [], ""
-    for label in given.classes[:3]:  # a page has room for the first three
+    for label in given.classes[:3]:  # a page has room for the first three only
         extra = {} if test is None else {"test_x": test.features, "test_labels": test.labels}
         try:
             cells = given.before.sweep(given.codeset, classes=[label], steps=SWEEP_STEPS, **extra)
@@ -336,7 +337,7 @@ def _curves(given):
 
 
 def _used(given, label):
-    """Pairs that the request for this class masked; None if it was not one of its own."""
+    """Returns the pairs that the request for this class masked; None if the request was not for this class alone."""
     for one in reversed(given.model.journal):
         if one.in_force and one.kind == "forget" and one.terms and one.terms.classes == (label,):
             return one.pairs
@@ -370,7 +371,7 @@ def _calibration(given, answers):
 # Map and overlap
 
 def _sample(given):
-    """Some rows of each class with their codes on the keys of before, without a mask: for map and overlap."""
+    """Draws some rows of each class, with their codes by the earlier keys and without a mask: for map and overlap."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:
@@ -431,7 +432,7 @@ def _map(given, rows, codes):
     shared = (selected @ selected.T).toarray()
     distance = np.clip(1.0 - shared / pairs.shape[1], 0.0, 1.0)
     np.fill_diagonal(distance, 0.0)
-    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # its name before scikit-learn 1.5
+    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # the parameter's name before scikit-learn 1.5
     with threadpool_limits(1):  # sums of several threads have no fixed order, and so no fixed bits
         at = TSNE(metric="precomputed", init="random", learning_rate="auto", random_state=0,
                   perplexity=min(30.0, (n - 1) / 3), **{steps: 600}).fit_transform(distance)

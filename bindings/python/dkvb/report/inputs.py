@@ -1,4 +1,4 @@
-"""What a report is made from: models, rows and who was forgotten."""
+"""The inputs of a report: models, rows and the request."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from ..model import Model
 
 @dataclass
 class Rows:
-    """Rows of one kind. Without features, `codes` of the codebooks with id `birth` stand for them."""
+    """Rows of one kind. Without features, there are `codes` by the codebooks with id `birth`."""
 
     what: str  # "test rows", "rows held out", "training rows"
     labels: np.ndarray  # int32[n]
@@ -29,7 +29,7 @@ class Rows:
         return len(self.labels)
 
     def pick(self, chosen):
-        """The rows that a boolean array or an array of numbers chooses."""
+        """Returns the rows that a boolean array or an array of numbers chooses."""
         return Rows(self.what, self.labels[chosen], None if self.features is None else self.features[chosen],
                     None if self.codes is None else self.codes[chosen], self.birth,
                     None if self.ids is None else self.ids[chosen])
@@ -37,19 +37,19 @@ class Rows:
 
 @dataclass
 class Inputs:
-    """Everything that was given, and what follows from it."""
+    """All given inputs, and what follows from them."""
 
     model: Model
     path: str
     before: Optional[Model] = None
     before_path: Optional[str] = None
-    before_missing: str = ""  # a sentence, where there is no model from before
+    before_missing: str = ""  # a sentence, if there is no model from before
     codeset: Optional[Codeset] = None
     codes_path: Optional[str] = None
     test: Optional[Rows] = None
-    given: Optional[Rows] = None  # training rows, by --features
+    given: Optional[Rows] = None  # training rows, from --features
     classes: tuple = ()  # labels of the forgotten classes
-    rows: Optional[np.ndarray] = None  # ids of the forgotten rows, where they were given
+    rows: Optional[np.ndarray] = None  # ids of the forgotten rows, if they were given
     title: str = ""
     date: str = ""
     files: list = field(default_factory=list)  # (what it is, path, SHA-256)
@@ -57,13 +57,13 @@ class Inputs:
     tested: tuple = ()  # names of the files of test rows and labels
 
     def measured(self):
-        """Rows that the model was not trained on: test rows, or those held out; None if neither is there."""
+        """Rows that the model was not trained on: test rows, or held-out rows; None if neither is there."""
         if self.test is not None:
             return self.test
         return self.part("held_out")
 
     def part(self, name):
-        """Rows of a part of the codeset; None where there are none."""
+        """Returns the rows of a part of the codeset; None if it has none."""
         if self.codeset is None:
             return None
         raw = self.codeset._raw_rows(name)
@@ -82,10 +82,10 @@ class Inputs:
         return Rows(what, labels, features, codes, birth, ids)
 
     def _owner(self, part):
-        """Birth id of the codebooks that the codes of a part belong to, of those of the two models; b"" of neither.
-        A codeset does not tell its own: its search refuses others."""
+        """Returns the birth id of the codebooks, of one of the two models, that the codes of a part belong to; b"" if
+        neither. A codeset does not tell its own id, but a search with other codebooks is refused."""
         if not self.codeset.kept[part][0] == "codes":
-            return b""  # features are searched on the keys of each model
+            return b""  # features are searched by the keys of each model
         for model in (self.before, self.model):
             if model is not None:
                 with model.codebooks as codebooks:
@@ -97,13 +97,13 @@ class Inputs:
         return b""
 
     def training(self):
-        """Rows that the model was trained on, with features where any are known; None if there are none."""
+        """Rows that the model was trained on, with features if any are known; None if there are none."""
         kept = self.part("training")
         if self.given is None:
             return kept
         if kept is None:
             return self.given
-        if kept.features is None:  # the given rows are called by their numbers
+        if kept.features is None:  # the given rows are identified by their numbers
             inside = kept.ids < len(self.given)
             if inside.all() and np.array_equal(self.given.labels[kept.ids], kept.labels):
                 return Rows(kept.what, kept.labels, self.given.features[kept.ids], kept.codes, kept.birth, kept.ids)
@@ -112,7 +112,7 @@ class Inputs:
 
 def load(path, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title="", date="", reference=False):
-    """Read the files that were given, and compare their shapes. Raises dkvb.Error or ValueError with one sentence."""
+    """Reads the given files, and compares their shapes. Raises dkvb.Error or ValueError with one sentence."""
     model = Model.load(path)
     found = Inputs(model, os.fspath(path), title=title or "", date=date or "", reference=reference)
     _note(found, "model", path)
@@ -140,7 +140,8 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
 
 
 def undone(path, model):
-    """The model before all forgettings in force, made from the file of the model after them; or None and why not."""
+    """Returns the model before all forgettings in force, made from the file of the model after them; or None and the
+    reason."""
     active = [one for one in model.journal if one.in_force]
     if not active:
         return None, "The model's journal has no forgetting in force, and no model from before was given (--before)."
@@ -157,7 +158,7 @@ def undone(path, model):
 
 
 def _classes(model, given):
-    """Labels of the classes that were named, or that forgettings in force in the journal asked for."""
+    """Returns the labels of the classes that were named, or that forgettings in force in the journal asked for."""
     if given:
         return tuple(sorted({model.find_class(one) if isinstance(one, str) else int(one) for one in given}))
     return tuple(sorted({label for one in model.journal if one.in_force and one.terms for label in one.terms.classes}))

@@ -1,4 +1,4 @@
-"""The page: what the findings say, in words, tables and figures. One HTML file without a script and without a request."""
+"""The page: the findings in words, tables and figures, as one HTML file without scripts and without requests."""
 
 import shlex
 from pathlib import Path
@@ -37,7 +37,7 @@ _PURGE = ("A purge came after it: the bytes of the masked keys and values are er
 
 
 def render(given, found):
-    """The whole page as text; `given` is an Inputs, `found` are its Findings."""
+    """Returns the whole page as text; `given` is an Inputs, `found` are its Findings."""
     names = class_names(given.model)
     sections = [_head(given, found, names), _asked(given, names), _promise(given), _accuracy(given, found, names),
                 _others(given, found, names), _membership(found), _budget(found, names), _calibration(found),
@@ -53,7 +53,7 @@ def render(given, found):
 
 
 def class_names(model):
-    """A name for every label: the model's, or "class 3"."""
+    """Returns a name for every label: the model's, or "class 3"."""
     return [name if name else f"class {label}" for label, name in enumerate(model.class_names)]
 
 
@@ -66,7 +66,8 @@ def _left_out(missing):
 
 
 def _table(head, rows, marked=()):
-    """`head`: (text, is a number); `rows`: cells that are HTML already, the first of each a heading of its row."""
+    """Returns a table. `head`: (text, is a number); `rows`: cells that are HTML already; the first cell is the row's
+    heading."""
     titles = "".join(f'<th scope="col"{" class=n" if number else ""}>{title}</th>' for title, number in head)
     lines = []
     for at, row in enumerate(rows):
@@ -84,7 +85,7 @@ def _figure(svg, caption, keys=()):
 
 
 def _list_of(labels, names):
-    """Names of classes with their numbers, escaped."""
+    """Returns names of classes with their numbers, escaped."""
     return ", ".join(f"{html(names[label])} ({label})" if names[label] != f"class {label}" else html(names[label])
                      for label in labels)
 
@@ -389,11 +390,11 @@ def _check(given):
 
 
 def html_lines(given):
-    """Lines of commands, each escaped by itself: visible() would show the line feeds between them."""
+    """Returns lines of commands, each escaped separately, as visible() would show the line feeds between them."""
     return "\n".join(html(line) for line in given.split("\n"))
 
 
 def _word(path):
-    """A file name as a shell takes it, without its folder: whoever checks has the files elsewhere."""
+    """Quotes a file name for a shell, without its folder, as the person who checks has the files elsewhere."""
     name = Path(path).name
     return shlex.quote(f"./{name}" if name.startswith("-") else name).replace("\n", "\\n")

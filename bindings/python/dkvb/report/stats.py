@@ -17,7 +17,7 @@ class Estimate:
 
 
 def share(hits, rows):
-    """Share of rows, with Wilson's interval (1927); None of no rows."""
+    """Returns the share of rows with Wilson's interval (1927); None without rows."""
     if not rows:
         return None
     p, z2 = hits / rows, Z95 * Z95
@@ -27,7 +27,8 @@ def share(hits, rows):
 
 
 def paired_loss(lost, gained, rows):
-    """Share of rows lost less share gained, on the same rows, with the interval of Agresti and Min (2005)."""
+    """Returns the share of rows lost minus the share gained, on the same rows, with the interval of Agresti and Min
+    (2005)."""
     if not rows:
         return None
     total, wide = lost - gained, rows + 2
@@ -36,7 +37,8 @@ def paired_loss(lost, gained, rows):
 
 
 def auc(members, others):
-    """Chance that a member's score is above another's, ties counting half, with DeLong's interval (1988)."""
+    """Returns the chance that a member's score is above another's, ties counting half, with DeLong's interval
+    (1988)."""
     if not len(members) or not len(others):
         return None
     above = _places(members, others)
@@ -47,12 +49,12 @@ def auc(members, others):
 
 
 def roc(members, others, most=400):
-    """Points of a ROC curve, `(false alarms, members found)`, at most about `most` of them."""
+    """Returns points of a ROC curve, `(false alarms, members found)`, about `most` of them."""
     scores = np.concatenate([members, others])
     real = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
     order = np.argsort(-scores, kind="stable")
     scores, real = scores[order], real[order]
-    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # ties are one step of the curve
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # tied scores are one step of the curve
     found = np.concatenate([[0.0], np.cumsum(real)[last] / max(len(members), 1)])
     alarms = np.concatenate([[0.0], np.cumsum(1 - real)[last] / max(len(others), 1)])
     keep = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
@@ -60,7 +62,7 @@ def roc(members, others, most=400):
 
 
 def calibration(confidence, right, bins=10):
-    """Bins of equal width: `(mean confidence, accuracy Estimate, rows)` of each that has rows."""
+    """Returns bins of equal width with rows: `(mean confidence, accuracy Estimate, rows)` each."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     found = []
     for one in range(bins):
@@ -72,8 +74,9 @@ def calibration(confidence, right, bins=10):
 
 
 def calibration_error(confidence, right, bins=15, draws=200):
-    """Expected calibration error in bins of equal width. Its interval is that of a bootstrap with a fixed seed: the
-    error is never below 0, so that of few rows lies above the truth, and the value may lie below the interval."""
+    """Returns the expected calibration error in bins of equal width. The interval of the error is that of a bootstrap
+    with a fixed seed. The error is never below 0, so with few rows it lies above the truth, and the value may lie below
+    the interval."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gap = confidence - right
 
@@ -87,7 +90,7 @@ def calibration_error(confidence, right, bins=15, draws=200):
 
 
 def margins(logits, labels):
-    """Margin of each row's label, `log(p / (1 - p))`: the score of the audit's `membership_loss`."""
+    """Returns the margin of each row's label, `log(p / (1 - p))`: the score of the audit's `membership_loss`."""
     rows = np.arange(len(labels))
     others = logits.astype(np.float64)
     own = others[rows, labels].copy()
@@ -97,7 +100,7 @@ def margins(logits, labels):
 
 
 def _places(scores, among):
-    """Share of `among` that is below each score, ties counting half."""
+    """Returns the share of `among` that is below each score, ties counting half."""
     among = np.sort(among)
     return (np.searchsorted(among, scores, "left") + np.searchsorted(among, scores, "right")) / (2.0 * len(among))
 

@@ -1,4 +1,4 @@
-"""The look of the page: light and dark by what the reader prefers, on paper, and on a phone."""
+"""The style of the page: light or dark mode as the reader prefers, paper, and phones."""
 
 CSS = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--muted:#686f78;--grid:#e3e6ea;--panel:#f5f6f8;--before:#7a7f87;--after:#1f66d1;--retrained:#0b7a5e;--forgotten:#b83a0b;--link:#1f66d1}

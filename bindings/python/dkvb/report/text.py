@@ -1,15 +1,16 @@
-"""Text of other people on its way into a page: names of classes, reasons, names of files."""
+"""Escaping of text from other people before it goes into a page: names of classes, reasons, names of files."""
 
 import unicodedata
 from datetime import datetime, timezone
 from html import escape
 
-# Marks that turn the direction of what follows: they could make a name read as another sentence.
+# Marks that change the direction of the following text could make a name read as another sentence.
 _TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def visible(given):
-    """Text with each control character, turning mark, lone surrogate and unassigned character as its number."""
+    """Returns text with each control character, direction mark, lone surrogate and unassigned character as its
+    number."""
     def one(c):
         hidden = c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Cn", "Co", "Zl", "Zp")
         return f"\\u{ord(c):04x}" if hidden else c
@@ -18,23 +19,23 @@ def visible(given):
 
 
 def html(given):
-    """Text that cannot be taken for markup, in content or in an attribute."""
+    """Returns text that cannot be taken for markup, in content or in an attribute."""
     return escape(visible(given), quote=True)
 
 
 def short(given, most=18):
-    """For the figures, which have little room."""
+    """Shortens text for the figures, which have little room."""
     given = visible(given)
     return given if len(given) <= most else given[:most - 1] + "…"
 
 
 def percent(value, digits=1):
-    """"12.3 %", with a minus of its own."""
+    """Writes "12.3 %", with a real minus sign."""
     return "–" if value is None or value != value else f"{value * 100:.{digits}f} %".replace("-", "−")
 
 
 def interval(estimate, digits=1):
-    """"12.3 % (11.0 to 13.7 %)"."""
+    """Writes "12.3 % (11.0 to 13.7 %)"."""
     if estimate is None:
         return "–"
     low, high = (f"{one * 100:.{digits}f}".replace("-", "−") for one in (estimate.low, estimate.high))
@@ -42,14 +43,14 @@ def interval(estimate, digits=1):
 
 
 def number(estimate, digits=3):
-    """"0.512 (0.490 to 0.534)"."""
+    """Writes "0.512 (0.490 to 0.534)"."""
     if estimate is None:
         return "–"
     return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def moment(seconds):
-    """A time of the journal, UTC."""
+    """Writes a time of the journal in UTC."""
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
@@ -57,5 +58,5 @@ def moment(seconds):
 
 
 def count(number_of, one, more=None):
-    """"1 row", "2,345 rows"."""
+    """Writes "1 row", "2,345 rows"."""
     return f"{number_of:,} {one if number_of == 1 else more or one + 's'}"

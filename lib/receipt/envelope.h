@@ -1,0 +1,25 @@
+#ifndef DKVB_RECEIPT_ENVELOPE_H
+#define DKVB_RECEIPT_ENVELOPE_H
+
+#include <jansson.h>
+
+#include "dkvb/receipt.h"
+
+/* The two forms of a receipt: the bytes of a statement, or a DSSE v1 envelope around them
+ * (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). */
+
+/* Bytes of a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15
+ * digits, a newline at the end. The bytes are in new memory. */
+dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
+
+/* An envelope around a statement, signed by the key of the options. */
+dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size, const dkvb_receipt_options *o,
+                                const dkvb_allocator *mem);
+
+/* Take the statement out of an envelope, in new memory, and check the signature: *outcome is DKVB_RECEIPT_…, *sentence
+ * says why. DKVB_EFORMAT unless every field is there and in its one form. */
+dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *envelope, const char *path,
+                                const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
+                                const char **sentence);
+
+#endif
