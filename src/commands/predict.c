@@ -162,6 +162,23 @@ static void json_predictions(const struct predict *p)
     json_close(']');
 }
 
+/* "ids": of each row a name or a number; null where rows are called by their place. */
+static void json_ids(const struct predict *p)
+{
+    if (!p->ids.n) {
+        json_unknown("ids");
+        return;
+    }
+    json_open("ids", '[');
+    for (size_t row = 0; row < p->ids.n; row++) {
+        if (p->ids.name)
+            json_text(NULL, p->ids.name[row]);
+        else
+            json_count(NULL, p->ids.id[row]);
+    }
+    json_close(']');
+}
+
 static void print_json(const struct predict *p)
 {
     json_open(NULL, '{');
@@ -182,6 +199,7 @@ static void print_json(const struct predict *p)
     } else {
         json_unknown("pictures");
     }
+    json_ids(p);
     json_number("seconds", progress_clock() - p->began);
     json_close('}');
 }
@@ -196,25 +214,37 @@ static const char *class_text(const struct predict *p, int32_t label, char text[
     return text;
 }
 
-/* A line for each row: its picture or its number, then its classes. */
+/* What a row is called: the name of its picture, its id, or its number. */
+static const char *row_text(const struct predict *p, size_t row, char text[24])
+{
+    if (row < p->names.count)
+        return p->names.line[row];
+    if (p->ids.name)
+        return p->ids.name[row];
+    snprintf(text, 24, "%" PRIu64, p->ids.id ? p->ids.id[row] : (uint64_t)row);
+    return text;
+}
+
+/* A line for each row: what it is called, then its classes. Names stand to the left of their column, numbers to the
+ * right. */
 static void print_answers(const struct predict *p)
 {
-    bool named = pictures_source(&p->args.pictures);
-    int width = output_width("abstained"), wide = output_width("picture");
-    char text[16];
+    bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;
+    int width = output_width("abstained"), wide = output_width(pictures ? "picture" : "row");
+    char text[24];
 
     for (int32_t label = 0; (uint32_t)label < p->info.classes; label++)
         width = output_wider(width, class_text(p, label, text));
-    for (size_t row = 0; row < p->names.count; row++)
-        wide = output_wider(wide, p->names.line[row]);
-    printf("%*s  %-*s  probability\n", named ? -wide : 8, named ? "picture" : "row", width, "class");
+    for (size_t row = 0; named && row < p->x.rows; row++)
+        wide = output_wider(wide, row_text(p, row, text));
+    printf("%*s  %-*s  probability\n", named ? -wide : 8, pictures ? "picture" : "row", width, "class");
     for (size_t row = 0; row < p->x.rows; row++) {
         size_t at = row * p->top;
 
         if (named)
-            output_padded(p->names.line[row], wide);
+            output_padded(row_text(p, row, text), wide);
         else
-            printf("%8zu", row);
+            printf("%8s", row_text(p, row, text));
         if (p->labels[at] < 0)
             fputs("  abstained", stdout);
         for (; at < (row + 1) * p->top && p->labels[at] >= 0; at++) {
@@ -224,17 +254,6 @@ static void print_answers(const struct predict *p)
         }
         putchar('\n');
     }
-}
-
-/* First cell of a line: what its row is called. */
-static void put_row(const struct predict *p, size_t row, FILE *to)
-{
-    if (row < p->names.count)
-        csv_text(to, p->delimiter, p->names.line[row]);
-    else if (p->ids.name)
-        csv_text(to, p->delimiter, p->ids.name[row]);
-    else
-        fprintf(to, "%" PRIu64, p->ids.id ? p->ids.id[row] : (uint64_t)row);
 }
 
 static void put_header(const struct predict *p, FILE *to)
@@ -273,6 +292,7 @@ static int print_part(void *context, FILE *to)
 {
     struct predict *p = context;
     size_t first = p->next, n = 0;
+    char text[24];
     int code = EXIT_SUCCESS;
 
     if (!p->headed)
@@ -281,7 +301,7 @@ static int print_part(void *context, FILE *to)
         code = answer_block(p, first, 0, &n);
     p->headed = true;
     for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
-        put_row(p, first + i, to);
+        csv_text(to, p->delimiter, row_text(p, first + i, text));
         for (size_t c = 0; p->args.scores && c < p->info.classes; c++) {
             putc(p->delimiter, to);
             csv_float(to, p->logits[i * p->info.classes + c]);

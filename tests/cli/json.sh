@@ -48,7 +48,7 @@ KEYS = {
              "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy relearned loss accuracy seconds_whitening "
              "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
     "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again reference",
-    "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
+    "predict": "n abstained unreadable rows_outside_scale output predictions pictures ids seconds",
     "forget": "strength method classes requests forgotten_already pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again "
               "not_again lifted keys_placed_again names_dropped resumed dry_run plan refused forced seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
