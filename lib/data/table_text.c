@@ -412,16 +412,26 @@ static dkvb_status take_groups(struct reader *r)
     return rc;
 }
 
+static dkvb_status fail_many(const struct reader *r)
+{
+    const char *what = r->o->what == DKVB_TABLE_LABELS ? "labels" : "ids";
+    char list[160];
+
+    if (r->header)
+        return dkvb__fail(DKVB_EFORMAT, "%.150s: has %zu columns (%s); the one with the %s must be named", path_of(r),
+                          r->fields, list_columns(r, list), what);
+    return dkvb__fail(DKVB_EFORMAT,
+                      "%.150s: has %zu columns; the one with the %s must be named, or given by its number", path_of(r),
+                      r->fields, what);
+}
+
 /* A text whose columns are told apart must say which one is meant. */
 static dkvb_status check_number_of_columns(const struct reader *r)
 {
-    char list[160];
-
     if (r->o->what == DKVB_TABLE_ROWS || r->named[LABEL] != NOT_USED || r->named[ID] != NOT_USED || r->numbers ||
         r->fields == 1)
         return DKVB_OK;
-    return dkvb__fail(DKVB_EFORMAT, "%.150s: has %zu columns (%s); the one with the %s must be named", path_of(r),
-                      r->fields, list_columns(r, list), r->o->what == DKVB_TABLE_LABELS ? "labels" : "ids");
+    return fail_many(r);
 }
 
 /* What the first lines say: whether they hold names, and which column is what. */
@@ -499,7 +509,6 @@ static dkvb_status check_is_list(struct reader *r)
 {
     uint64_t line;
     bool number = false;
-    char list[160];
     dkvb_status rc = dkvb__csv_open(&r->csv, r->csv.file, false, r->csv.mem);
 
     if (!rc && r->csv.separator != ' ' && !(rc = read_record(r, &r->first, &line)))
@@ -507,9 +516,9 @@ static dkvb_status check_is_list(struct reader *r)
     for (size_t i = 0; !rc && i < r->second.count; i++)
         number = number || dkvb__is_decimal(dkvb__text(&r->second, i));
     r->fields = r->first.count;
+    r->header = !rc && first_is_header(r);
     if (!rc && number && r->fields > 1 && r->fields == r->second.count)
-        rc = dkvb__fail(DKVB_EFORMAT, "%.150s: has %zu columns (%s); the one with the %s must be named", path_of(r),
-                        r->fields, list_columns(r, list), r->o->what == DKVB_TABLE_LABELS ? "labels" : "ids");
+        rc = fail_many(r);
     dkvb__texts_free(&r->first);
     dkvb__texts_free(&r->second);
     dkvb__csv_close(&r->csv);

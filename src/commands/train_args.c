@@ -38,7 +38,7 @@ static const struct args_option options[] = {
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
      .help = "codes of rows instead, as `dkvb search` wrote them; with --init-from or --continue"},
     {"labels", ARGS_TEXT, AT(labels), "Y",
-     .help = "their labels, -1 = ignore: .npy, IDX, or a text with one a line; --images brings its own"},
+     .help = "their labels, -1 = ignore: .npy, IDX or a text of lines; --images brings its own"},
     COLUMNS_LABELS(AT, columns),
     COLUMNS_IDS(AT, columns),
     COLUMNS_GROUPS(AT, columns),
@@ -133,7 +133,7 @@ static void set_defaults(void *values)
 
 const struct args_command train_command = {
     .name = "train",
-    .synopsis = "(--features X|--codes CODES.npy) --labels Y|--label-column NAME -o MODEL [options] | --images PATH... -o MODEL [options]",
+    .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH... -o MODEL [options]",
     .example = "dkvb train --features x.npy --labels y.npy --class-names names.txt -o m.dkvb --codes-out m.codes",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
              "Settings that are not given follow from the data. There are as many classes as the largest label says,\n"
