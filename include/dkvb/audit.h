@@ -15,7 +15,7 @@
  * These figures answer two questions. *Untraining*: do the rows still have an influence? Membership, answers to
  * training rows, and divergence measure this. The strength `exact` trains again without the rows, and so removes the
  * influence. *Unlearning*: does the model still answer the class, or can somebody restore that? Answers of the class,
- * and recovery, measure this. The strength `suppress` is made for it. A mask does not untrain.
+ * and recovery, measure this. The strength `suppress` is made for unlearning in this sense. A mask does not untrain.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
