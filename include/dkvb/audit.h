@@ -203,7 +203,7 @@ typedef struct dkvb_audit_estimate {
     double high;  /**< upper end of the 95 % interval */
 } dkvb_audit_estimate;
 
-/** One figure of one subject. The library creates it; later versions add members at its end. */
+/** One figure of one subject. The library creates this struct; later versions add members at its end. */
 typedef struct dkvb_audit_figure {
     const char *subject; /**< name of the subject: "model", "before", "column dropped", "replay" or "retrained" */
     const char *key;     /**< key of the figure, for example "membership_loss" */
@@ -224,7 +224,7 @@ and another denominator (docs/audit.md) */
     dkvb_audit_estimate p95;      /**< KLoM: 95th percentile over the rows; else NaN */
 } dkvb_audit_figure;
 
-/** Result of an audit. The library creates and frees it; later versions add members at its end. */
+/** Result of an audit. The library creates and frees this struct; later versions add members at its end. */
 typedef struct dkvb_audit_report {
     uint32_t classes;                 /**< number of classes of the model (L) */
     uint32_t class_count;             /**< number of classes of the forgotten rows */

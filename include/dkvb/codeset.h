@@ -42,7 +42,7 @@ extern "C" {
 /** @defgroup dkvb_codeset Codesets
  *  @{ */
 
-/** A codeset. The caller owns it through a pointer, and dkvb_codeset_free() releases it. */
+/** A codeset. The caller owns a codeset through a pointer, and dkvb_codeset_free() releases the codeset. */
 typedef struct dkvb_codeset dkvb_codeset;
 
 /** Parts of a codeset. The numbers of these constants are part of the ABI. */

@@ -92,7 +92,7 @@ dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *c
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
 /* Records that the keys were placed on these very rows, and with which options (all but `allocator`). NULL records that
- * they were placed on other rows. */
+ * the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Returns the index of the row with this id, or n. */
