@@ -15,7 +15,7 @@
  * These figures answer two questions. *Untraining*: do the rows still have an influence? Membership, answers to
  * training rows, and divergence measure this. The strength `exact` trains again without the rows, and so removes the
  * influence. *Unlearning*: does the model still answer the class, or can somebody restore that? Answers of the class,
- * and recovery, measure this. The strength `suppress` is made for it. A mask does not untrain.
+ * and recovery, measure this. The strength `suppress` is made for unlearning in this sense. A mask does not untrain.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -203,7 +203,7 @@ typedef struct dkvb_audit_estimate {
     double high;  /**< upper end of the 95 % interval */
 } dkvb_audit_estimate;
 
-/** One figure of one subject. The library creates it; later versions add members at its end. */
+/** One figure of one subject. The library creates this struct; later versions add members at its end. */
 typedef struct dkvb_audit_figure {
     const char *subject; /**< name of the subject: "model", "before", "column dropped", "replay" or "retrained" */
     const char *key;     /**< key of the figure, for example "membership_loss" */
@@ -224,7 +224,7 @@ and another denominator (docs/audit.md) */
     dkvb_audit_estimate p95;      /**< KLoM: 95th percentile over the rows; else NaN */
 } dkvb_audit_figure;
 
-/** Result of an audit. The library creates and frees it; later versions add members at its end. */
+/** Result of an audit. The library creates and frees this struct; later versions add members at its end. */
 typedef struct dkvb_audit_report {
     uint32_t classes;                 /**< number of classes of the model (L) */
     uint32_t class_count;             /**< number of classes of the forgotten rows */

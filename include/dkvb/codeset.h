@@ -7,8 +7,8 @@
  * themselves. A codeset holds an id, a label and a code for each row, in two parts:
  *
  * - **training**: rows that the values learn from. Their codes list the model's `top_k` keys per codebook.
- * - **held out**: rows that the values do not learn from. Effects of a forgetting are measured on them (effect.h).
- * Their codes are deeper: they also list farther keys, which take over when a mask takes the nearest keys.
+ * - **held out**: rows that the values do not learn from. Effects of a forgetting are measured on held-out rows
+ * (effect.h). Their codes are deeper: they also list farther keys, which take over when a mask takes the nearest keys.
  *
  * A codeset also lists the sessions of training, one for each dkvb_model_train(), with the rows that took part. A
  * codeset notes how the keys were placed. So a codeset has everything that repeats the training.
@@ -42,7 +42,7 @@ extern "C" {
 /** @defgroup dkvb_codeset Codesets
  *  @{ */
 
-/** A codeset. The caller owns it through a pointer, and dkvb_codeset_free() releases it. */
+/** A codeset. The caller owns a codeset through a pointer, and dkvb_codeset_free() releases the codeset. */
 typedef struct dkvb_codeset dkvb_codeset;
 
 /** Parts of a codeset. The numbers of these constants are part of the ABI. */

@@ -155,8 +155,8 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
 /**
- * Callback for a picture that cannot be read. The library calls it on the thread that made the call, in the order of
- * the set, before the picture is left out or ends the call.
+ * Callback for a picture that cannot be read. The library calls this function on the thread that made the call, in the
+ * order of the set, before the picture is left out or ends the call.
  *
  * @param user     `user` of the options.
  * @param index    number of the picture in the set.
@@ -166,8 +166,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *en
 typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
 
 /**
- * Callback with the intermediate results of a network. The library calls it after each layer, on the thread that made
- * the call.
+ * Callback with the intermediate results of a network. The library calls this function after each layer, on the thread
+ * that made the call.
  *
  * @param user     `user` of the options.
  * @param name     name of the layer, as in docs/encoder.md.
@@ -205,7 +205,7 @@ DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
  * @param      encoder  the encoder.
  * @param      images   `dkvb_image[n]` of any size (for `pixels`: of its size), all with the same `struct_size`.
  * @param      n        number of pictures.
- * @param[out] x        `float[n][dim]`. A failed call leaves it undefined.
+ * @param[out] x        `float[n][dim]`. A failed call leaves the output undefined.
  * @param      opts     options; NULL for the defaults. Only `trace` is read.
  * @param      run      run options; NULL for the defaults. Progress counts pictures.
  * @return `DKVB_EINVAL`; `DKVB_EMISMATCH` for a picture of a size that `pixels` does not accept; `DKVB_EFORMAT` if

@@ -102,8 +102,8 @@ enum {
 };
 
 /**
- * Stage callback of a fit. The library calls it at the beginning of each stage, on the thread that made the call.
- * Progress in dkvb_run_options counts within a stage.
+ * Stage callback of a fit. The library calls this function at the beginning of each stage, on the thread that made the
+ * call. Progress in dkvb_run_options counts within a stage.
  *
  * @param user   `user` of the options.
  * @param stage  "whitening", "keys", "search", "values", "temperature" or "codes"; without a codeset, "temperature"
@@ -294,7 +294,7 @@ typedef struct dkvb_trial {
 DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
 
 /**
- * Trial callback of dkvb_tune(). The library calls it after each trial, on the thread that made the call.
+ * Trial callback of dkvb_tune(). The library calls this function after each trial, on the thread that made the call.
  *
  * @param user   `user` of the options.
  * @param trial  the finished trial.

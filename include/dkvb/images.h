@@ -190,7 +190,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open_list(dkvb_imageset **out,
  */
 DKVB_API void dkvb_imageset_free(dkvb_imageset *set);
 
-/** Signs that a folder may not be a folder of classes. A program that trains on it should warn its user. */
+/** Signs that a folder may not be a folder of classes. A program that trains on such a folder should warn its user. */
 enum {
     DKVB_NESTED_NONE = 0,   /**< no sign: classes contain only pictures */
     DKVB_NESTED_DEEPER = 1, /**< folders inside a class contain pictures too, which count to that class */

@@ -25,7 +25,7 @@ extern "C" {
 /** @defgroup dkvb_mask Masks
  *  @{ */
 
-/** A mask. The caller owns it through a pointer, and dkvb_mask_free() releases it. */
+/** A mask. The caller owns a mask through a pointer, and dkvb_mask_free() releases the mask. */
 typedef struct dkvb_mask dkvb_mask;
 
 /**

@@ -35,7 +35,7 @@ extern "C" {
 /** @defgroup dkvb_plan Plans
  *  @{ */
 
-/** A plan. The caller owns it through a pointer, and dkvb_plan_free() releases it. */
+/** A plan. The caller owns a plan through a pointer, and dkvb_plan_free() releases the plan. */
 typedef struct dkvb_plan dkvb_plan;
 
 /**

@@ -194,7 +194,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_get_info(const dkvb_reference
  */
 DKVB_API void dkvb_reference_free(dkvb_reference *head);
 
-/** One line of a comparison. The library creates it; later versions add members at its end. */
+/** One line of a comparison. The library creates this struct; later versions add members at its end. */
 typedef struct dkvb_reference_line {
     const char *head; /**< "model", "ridge" or "logistic" */
     const char *rows; /**< "all" or "kept": the rows that the head is fitted on; "" for the model */
@@ -213,7 +213,7 @@ typedef struct dkvb_reference_line {
     uint32_t converged;  /**< 0: `iterations` of the options were too few, or rounding errors ended the search */
 } dkvb_reference_line;
 
-/** Result of a comparison. The library creates and frees it; later versions add members at its end. */
+/** Result of a comparison. The library creates and frees this struct; later versions add members at its end. */
 typedef struct dkvb_reference_report {
     uint32_t lines;   /**< number of lines, 1 to 5 */
     uint32_t classes; /**< number of classes */

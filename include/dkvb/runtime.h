@@ -18,7 +18,7 @@ extern "C" {
  *  @{ */
 
 /**
- * Progress callback of a long call. The library calls it on the thread that made the call.
+ * Progress callback of a long call. The library calls this function on the thread that made the call.
  *
  * The callback must not use the object that the call works on, and must not leave by longjmp() or by an exception.
  *

@@ -98,7 +98,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks,
  * @param         x         `float[n][input_dim]`, the rows that the codes belong to.
  * @param         n         number of rows.
  * @param         k         number of keys per codebook in `codes`; must equal the model's `top_k`.
- * @param[in,out] codes     `uint16_t[n][codebooks][k]`. A failed call leaves them undefined.
+ * @param[in,out] codes     `uint16_t[n][codebooks][k]`. A failed call leaves the outputs undefined.
  * @param[out]    searched  number of (row, codebook) pairs that were searched again; or NULL.
  * @param         run       run options; NULL for the defaults.
  * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.

@@ -65,7 +65,8 @@ typedef struct dkvb_separation_rows {
 DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
 
 /**
- * Result of dkvb_separation_measure(). The library creates and frees it; later versions add members at its end.
+ * Result of dkvb_separation_measure(). The library creates and frees this struct; later versions add members at its
+ * end.
  *
  * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). It is symmetric. The number is NaN
  * where a class has no rows, or where neither class selects a pair.

@@ -87,8 +87,8 @@ typedef struct dkvb_sweep_cell {
 } dkvb_sweep_cell;
 
 /**
- * Cell callback of a sweep. The library calls it when the figures of a cell are known, on the thread that made the
- * call.
+ * Cell callback of a sweep. The library calls this function when the figures of a cell are known, on the thread that
+ * made the call.
  *
  * @param user  `user` of the options.
  * @param cell  the finished cell.

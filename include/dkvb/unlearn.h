@@ -59,8 +59,8 @@ enum {
  * Facts that the journal records about a forgetting: what was asked for, under which limits, and what was measured.
  *
  * The library records these facts as the caller gives them and measures none of them; dkvb_forget_apply() takes them
- * from a plan. Later plans read them: such plans set the classes of earlier requests aside, and forget them again where
- * they come back. All facts stay in the journal for good, even after a purge. Options start from
+ * from a plan. Later plans read the terms: such plans set the classes of earlier requests aside, and forget them again
+ * where they come back. All facts stay in the journal for good, even after a purge. Options start from
  * `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {

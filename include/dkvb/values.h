@@ -50,7 +50,7 @@ typedef struct dkvb_train_report {
 DKVB_INIT_FUNCTION(dkvb_train_report, DKVB_TRAIN_REPORT_INIT)
 
 /**
- * Report callback of a training. The library calls it on the thread that made the call.
+ * Report callback of a training. The library calls this function on the thread that made the call.
  *
  * @param user    `user` of dkvb_train_options.
  * @param report  state of the training.
@@ -228,7 +228,7 @@ DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
  * NULL: all rows are searched.
  * @param         labels  `int32_t[n]`, 0 to classes - 1; rows with label -1 are left out.
  * @param         n       number of rows.
- * @param[out]    report  the result. A failed call leaves it, and the arrays that it points to, undefined.
+ * @param[out]    report  the result. A failed call leaves the struct, and the arrays that it points to, undefined.
  * @param         run     run options; NULL for the defaults. Progress counts rows.
  * @return `DKVB_EINVAL` naming the row; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */

@@ -295,7 +295,7 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
 }
 
 /* Measures how well a model answers the attacker's own rows: the mean of its accuracy on the classes of forgotten rows
- * and its accuracy on all others, as for the constant. */
+ * and its accuracy on all others. The search for the constant uses the same mean. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};

@@ -203,7 +203,8 @@ static void solve(double *a, double *b, size_t w)
     }
 }
 
-/* Moves along the step, and halves it until the objective is smaller. The result is false if it never is. */
+/* Moves along the step, and halves it until the objective is smaller. The result is false if the objective never gets
+ * smaller. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* Names are compared by Unicode's canonical equivalence, so that "ä" as one character equals "a" followed by a
- * diaeresis. File systems and keyboards differ in which of the two they produce. The usual forms NFC and NFD of a name
- * are equal.
+ * diaeresis. File systems and keyboards differ in which of these two forms they produce. The usual forms NFC and NFD of
+ * a name are equal.
  *
  * The tables are the library's own. A normalization library would be one more dependency; as an optional one it would
  * let one build find a name that another build does not find. */

@@ -92,7 +92,7 @@ dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *c
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
 /* Records that the keys were placed on these very rows, and with which options (all but `allocator`). NULL records that
- * they were placed on other rows. */
+ * the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Returns the index of the row with this id, or n. */
@@ -121,7 +121,7 @@ dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb
 /* True if either part has a row with this id. */
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
 
-/* Returns DKVB_ESTATE if the codes of a part were not searched yet. The message says how to search them. */
+/* Returns DKVB_ESTATE if the codes of a part were not searched yet. The message says how to search the codes. */
 dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 
 /* Number of bytes of a row in a file: its packed codes, or its features. */

@@ -59,7 +59,7 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Tells whether a part still has to be searched. DKVB_EMISMATCH says that it cannot be. */
+/* Tells whether a part still has to be searched. DKVB_EMISMATCH says that the part cannot be searched. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;

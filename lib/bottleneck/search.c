@@ -304,7 +304,7 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
 }
 
 /* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. Taking more rows
- * at a time makes up for that. */
+ * at a time needs fewer loads of the keys. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,

@@ -9,7 +9,7 @@
  *     T = (5 I - M) / 4,   X <- X T,   M <- T^4 M
  *
  * until M is the identity; then W = X c^(-1/4). All products are those of the kernels, which keep one order of every
- * sum, so W has the same bits on every processor. The distance of W from the exact root does not change that.
+ * sum, so W has the same bits on every processor. The bits are the same however far W is from the exact root.
  */
 #include <math.h>
 #include <string.h>

@@ -148,7 +148,7 @@ static const dkvb_image *image_at(const dkvb_image *images, size_t i)
     return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
 }
 
-/* Source of the pictures of a call: one of the two members. */
+/* Source of the pictures of a call: an array of pictures, or a set. */
 struct source {
     const dkvb_image *images;
     const dkvb_imageset *set;

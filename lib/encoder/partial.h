@@ -44,8 +44,9 @@ struct dkvb__partial {
 enum { DKVB__PARTIAL_ROW = 1, DKVB__PARTIAL_UNREADABLE = 2 };
 
 /* Continues OUTPUT.part if it holds rows of `key`, else begins it. `restart`: begin in any case. DKVB_EMISMATCH: the
- * file has rows of another key. DKVB_ESTATE: another process is at work on it. DKVB_EIO: somebody else put it there.
- * `room`: limit of the rows that are added at a time. The caller must call dkvb__partial_end() after a failure too. */
+ * file has rows of another key. DKVB_ESTATE: another process is at work on the file. DKVB_EIO: somebody else put it
+ * there. `room`: limit of the rows that are added at a time. The caller must call dkvb__partial_end() after a failure
+ * too. */
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, size_t room, const dkvb_allocator *mem);
 

@@ -32,8 +32,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Applies a setting where the caller left something open. The result is false if it changes what the caller has fixed,
- * or if the data cannot fill it. */
+/* Applies a setting where the caller left something open. The result is false if the setting changes what the caller
+ * has fixed, or if the data cannot fill the keys. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;

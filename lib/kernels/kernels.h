@@ -12,7 +12,8 @@
  * for 0.
  *
  * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
- * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs both.
+ * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs numbers within these
+ * limits.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 

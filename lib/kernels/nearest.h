@@ -115,7 +115,8 @@ static int32_t least_of(const int32_t *scores, size_t count)
 }
 
 /* Returns the k-th least score itself, by halving the range that scores of living keys can span, 63,504 a quad. Where
- * fewer than k keys are alive, the result is a bound on all of those. The search takes some 20 passes, whatever k is.
+ * fewer than k keys are alive, the result is a bound on all living keys. The search takes some 20 passes, whatever k
+ * is.
  */
 static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
 {

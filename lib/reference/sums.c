@@ -176,7 +176,7 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* The two calls multiply the rows of b by the inverse of L', then by that of L. */
+    /* Two calls of dtrsm multiply the rows of b by the inverse of L', then by that of L. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

@@ -12,7 +12,7 @@
 enum { STEPS = 1000 /* steps of progress in a part */ };
 
 /* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order. The
- * first of them saves the old number, and the last one restores it. */
+ * first call saves the old number, and the last call restores it. */
 static struct {
     pthread_mutex_t lock;
     unsigned calls; /* number of calls that have set the number and not ended */

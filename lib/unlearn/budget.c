@@ -200,7 +200,8 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* Enlarges the memory for turns of every worker that ran full. The thread that called the library does this. */
+/* Enlarges the memory for turns of every worker that ran full. The thread that called the library enlarges the memory.
+ */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;

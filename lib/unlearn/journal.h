@@ -15,8 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* True if the pairs of the entry at `index` are masked: it was neither undone nor purged. Relearning does not change
- * that. */
+/* True if the pairs of the entry at `index` are masked: it was neither undone nor purged. The pairs also stay masked
+ * when relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];

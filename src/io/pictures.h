@@ -68,7 +68,8 @@ int pictures_check_source(const struct args_command *command, const struct pictu
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the options of a command that also reads --features, and has a model that may remember its encoder. Exactly
- * one of both must be given, and options of --images need --images. `values` is the command's struct. */
+ * one of --features and --images must be given, and options of --images need --images. `values` is the command's
+ * struct. */
 int pictures_check_rows(const struct args_command *command, const struct args *values, const char *features,
                         const struct pictures_args *args);
 

@@ -39,7 +39,7 @@ purge_packages() { inside apt-get purge -y $packages >>"$work/apt.log" 2>&1; }
 files() { (cd "$root" && find . -xdev \( -path ./debs -o -path ./proc -o -path ./tmp \) -prune -o -print | sort); }
 apt_failed() { tail -n 30 "$work/apt.log"; echo "apt-get failed in $root: $1"; exit 1; }
 
-# The first installation brings the dependencies, which stay. The second one shows what these packages leave behind.
+# The first installation brings the dependencies of the packages, which stay. The second one shows what these packages leave behind.
 inside apt-get update >>"$work/apt.log" 2>&1 || apt_failed update
 install_packages || apt_failed install
 purge_packages || apt_failed purge

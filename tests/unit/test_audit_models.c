@@ -68,8 +68,8 @@ static dkvb_model *trained(const int32_t *of, uint64_t seed)
     return made;
 }
 
-/* Makes the model before once more. The other functions return a model that forgot the class by a plan, or by pairs
- * without terms. */
+/* Trains a model equal to the one before the forgetting. The other functions return a model that forgot the class by a
+ * plan, or by pairs without terms. */
 static dkvb_model *copy_of_before(void)
 {
     dkvb_model *made;

@@ -43,7 +43,7 @@ class _Interrupt:
 
 
 class Callbacks:
-    """Python functions as C callbacks. An exception in one of them cancels the call, and is raised after it."""
+    """Python functions as C callbacks. An exception in such a function cancels the call, and is raised after it."""
 
     def __init__(self):
         self._caught = []

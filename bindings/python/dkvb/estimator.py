@@ -159,7 +159,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Go on learning: values move on from where they are, keys stay where the first call placed them.
 
         New labels are added to `classes_`, at any time; `classes` may name some in advance. Rows of new classes alone
-        cost the earlier classes accuracy: give rows of both. The codes of the rows are kept too, so that all rows can
+        cost the earlier classes accuracy: give rows of earlier and new classes. The codes of the rows are kept too, so that all rows can
         still be forgotten. While pairs are masked that is impossible, and the call is refused unless `keep_codes` is
         false. Rows and classes that were forgotten are refused unless `relearn` is true, which ends those forgettings.
         """
@@ -394,7 +394,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return classes, numbers
 
     def _add_classes(self, classes, numbers):
-        """Adds classes to the model that it does not have yet. They stay if the training fails after that."""
+        """Adds classes to the model that it does not have yet. New classes stay if the training fails after that."""
         known = np.isin(classes, self.classes_)
         if known.all():
             return

@@ -26,7 +26,7 @@ class Missing:
 
 @dataclass
 class Answers:
-    """Answers of the two models to the same rows, which neither was trained on."""
+    """Answers of the models before and after to the same rows, which neither was trained on."""
 
     what: str  # "test rows" or "rows held out"
     labels: np.ndarray  # int32[n]
