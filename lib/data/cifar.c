@@ -1,5 +1,5 @@
-/* CIFAR-10 and CIFAR-100, binary version: records of a label (of CIFAR-100 two, the coarse one first) and 32 x 32
- * pixels, first all red ones, then the green and the blue. https://www.cs.toronto.edu/~kriz/cifar.html */
+/* CIFAR-10 and CIFAR-100, binary version. A record has a label (in CIFAR-100 two, the coarse one first) and 32 x 32
+ * pixels: first all red ones, then the green and the blue. https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ enum {
     PIXELS = 3 * PLANE,
     RECORD10 = 1 + PIXELS,
     RECORD100 = 2 + PIXELS,
-    MAX_FILES = 64, /* kept open */
+    MAX_FILES = 64, /* limit of the files, which are kept open */
     MAX_NAME = 64,
     MAX_CLASSES = 100,
     MAX_NAMES_FILE = 65536
@@ -28,7 +28,7 @@ enum {
 struct part {
     struct dkvb__file file;
     char *path;
-    uint64_t first, end; /* its pictures */
+    uint64_t first, end; /* range of its pictures */
 };
 
 struct cifar {
@@ -36,15 +36,15 @@ struct cifar {
     size_t files;
     size_t record;
     uint8_t *labels; /* uint8[pictures] */
-    char *names;     /* all class names */
+    char *names;     /* names of all classes */
     const char *name[MAX_CLASSES];
 };
 
-/* Files of CIFAR in a folder. */
+/* The CIFAR files in a folder. */
 struct listing {
-    char training[MAX_FILES][MAX_NAME]; /* data_batch_*.bin */
+    char training[MAX_FILES][MAX_NAME]; /* files data_batch_*.bin, in byte order */
     size_t batches;
-    bool train;       /* train.bin */
+    bool train;       /* train.bin is there */
     const char *test; /* a file of test pictures; NULL if there is none */
 };
 
@@ -53,14 +53,14 @@ static bool is_batch(const char *name)
     return strncmp(name, "data_batch_", 11) == 0 && dkvb__ends_in(name, ".bin") && strlen(name) < MAX_NAME;
 }
 
-/* Put a name in its place in byte order. */
+/* Inserts a name in byte order. */
 static void add_batch(struct listing *l, const char *name)
 {
     size_t at = l->batches++;
 
     for (; at > 0 && strcmp(l->training[at - 1], name) > 0; at--)
         memcpy(l->training[at], l->training[at - 1], MAX_NAME);
-    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() knows that it fits */
+    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that it fits */
 }
 
 static dkvb_status list(struct listing *l, const char *path)
@@ -87,7 +87,7 @@ static dkvb_status list(struct listing *l, const char *path)
     return rc;
 }
 
-/* A file beside another one, or in a folder. */
+/* Joins the path of a file beside another file, or in a folder. */
 static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder, const char *name)
 {
     size_t length = is_folder ? strlen(path) : (size_t)(dkvb__base_name(path) - path);
@@ -99,7 +99,7 @@ static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder,
     return DKVB_OK;
 }
 
-/* Asks first: what is not there is no error, and leaves no message. */
+/* True if a file exists. A missing file is no error, and leaves no message. */
 static bool exists(const char *path)
 {
     struct stat st;
@@ -125,7 +125,7 @@ static dkvb_status sniff_folder(uint32_t *format, const char *path)
     return DKVB_OK;
 }
 
-/* A size that suits both: the names of classes beside the file tell, in *ten. */
+/* Decides for a size that suits both kinds: the names of classes beside the file tell, in *ten. */
 static dkvb_status ask_names(bool *ten, const char *path, uint64_t size)
 {
     char full[PATH_MAX];
@@ -227,7 +227,7 @@ static const char *cifar_class_name(const struct dkvb_imageset *set, uint32_t in
     return c->name[index];
 }
 
-/* One more file: all its pictures. */
+/* Adds one more file with all its pictures. */
 static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const char *path)
 {
     struct part *p = &c->parts[c->files];
@@ -250,7 +250,7 @@ static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const ch
     return DKVB_OK;
 }
 
-/* The file, or those of the folder with training pictures. */
+/* Adds the file, or the files of the folder with training pictures. */
 static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *is_folder)
 {
     bool hundred = set->info.format == DKVB_IMAGES_CIFAR100;
@@ -275,7 +275,7 @@ static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *i
     return rc;
 }
 
-/* Labels of one file; `offset` is their place in a record. */
+/* Reads the labels of one file; `offset` is their place in a record. */
 static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t offset, uint32_t classes)
 {
     dkvb_status rc = DKVB_OK;
@@ -289,7 +289,7 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cut c->names into lines. Empty lines, as at the end of batches.meta.txt, are left out. */
+/* Cuts c->names into lines. Empty lines, as at the end of batches.meta.txt, are left out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;
@@ -315,7 +315,7 @@ static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, con
     return DKVB_OK;
 }
 
-/* Names of classes from the file beside the pictures, if it is there. */
+/* Reads the names of classes from the file beside the pictures, if there is one. */
 static dkvb_status read_names(struct dkvb_imageset *set, struct cifar *c, bool is_folder, const char *name)
 {
     struct dkvb__file file;

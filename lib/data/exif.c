@@ -1,5 +1,5 @@
-/* The orientation that a camera noted in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment, a PNG's
- * eXIf chunk or a WebP's EXIF chunk. Nothing else of it is read, and what is damaged counts as no note. EXIF 2.32,
+/* The orientation that a camera recorded in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment, a PNG's
+ * eXIf chunk or a WebP's EXIF chunk. Nothing else of the data is read, and damaged data count as no record. EXIF 2.32,
  * JEITA CP-3451; PNG, third edition, 11.3.4.8; RFC 9649, 2.7.1.5 */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12, UPRIGHT = 1, LAST = 8 };
 
-/* A number of `size` bytes, in the order that the TIFF header says. */
+/* Reads a number of `size` bytes in the byte order of the TIFF header. */
 static uint32_t number(const uint8_t *at, size_t size, bool big_endian)
 {
     uint32_t value = 0;
@@ -19,7 +19,7 @@ static uint32_t number(const uint8_t *at, size_t size, bool big_endian)
     return value;
 }
 
-/* 1 to 8 as a TIFF directory says; 0 if it says nothing. */
+/* Returns the orientation of a TIFF directory, 1 to 8; 0 if it has none. */
 static uint32_t in_tiff(const uint8_t *tiff, size_t size)
 {
     bool big_endian = size >= 2 && tiff[0] == 'M';
@@ -41,7 +41,7 @@ static uint32_t in_tiff(const uint8_t *tiff, size_t size)
     return 0;
 }
 
-/* Segments of a JPEG stand before its scans: FF, a code, a length that counts itself. */
+/* Searches the segments of a JPEG, which come before its scans: FF, a code, a length that includes itself. */
 static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
 {
     size_t at = 2;
@@ -50,7 +50,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
         size_t length = number(bytes + at + 2, 2, true);
         const uint8_t *data = bytes + at + 4;
 
-        if (bytes[at + 1] == 0xFF) { /* a byte to fill up */
+        if (bytes[at + 1] == 0xFF) { /* a fill byte */
             at++;
             continue;
         }
@@ -63,7 +63,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Chunks of a PNG: length, name, data, checksum. */
+/* Searches the chunks of a PNG: length, name, data, checksum. */
 static uint32_t in_png(const uint8_t *bytes, size_t size)
 {
     size_t at = 8;
@@ -80,8 +80,8 @@ static uint32_t in_png(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Chunks of a WebP, behind the 12 bytes of its RIFF header: name, length, data, a byte more where the length is odd.
- * Some programs write the marker of JPEG before the directory. */
+/* Searches the chunks of a WebP, after the 12 bytes of its RIFF header: name, length, data, and one more byte if the
+ * length is odd. Some programs write the marker of JPEG before the directory. */
 static uint32_t in_webp(const uint8_t *bytes, size_t size)
 {
     size_t at = 12;
@@ -111,7 +111,7 @@ uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in)
     return in->size >= 8 && in->bytes[0] == 0x89 ? in_png(in->bytes, in->size) : 0;
 }
 
-/* Where the pixel at x, y of the upright picture is in the one that was noted; w, h are the sizes of the latter. */
+/* Place of the upright picture's pixel x, y in the stored picture, whose sizes are w and h. */
 static size_t source_of(uint32_t orientation, size_t x, size_t y, size_t w, size_t h)
 {
     switch (orientation) {

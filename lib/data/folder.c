@@ -1,4 +1,4 @@
-/* A folder of pictures with one folder per class. All names lie in one block, so that a million names need little
+/* A folder of pictures with one folder for each class. All names lie in one block, so that a million names need little
  * memory. */
 #include <dirent.h>
 #include <errno.h>
@@ -12,39 +12,39 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Links that lead from everywhere to everywhere would be followed in every order. */
+/* Limit of the folders. Links that lead from each folder to each other would be followed in every order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
-/* Memory that grows. */
+/* An array that grows. */
 struct pile {
     char *data;
     size_t size, capacity;
 };
 
 struct entry {
-    size_t path; /* in `names`: below the root; of a class its name */
+    size_t path; /* offset in `names`: path below the root; of a class its name */
     int32_t label;
-    uint32_t number; /* of a class, in the order of finding */
+    uint32_t number; /* number of a class, in the order of finding */
 };
 
 struct folder {
-    struct dkvb__endings endings; /* the most files first, once the walk is over */
-    bool cifar_python;            /* files of CIFAR's Python version lie in the root */
-    bool nested, flat;            /* a class has pictures in folders of its own; has pictures itself */
+    struct dkvb__endings endings; /* the ending of most files first, once the walk has ended */
+    bool cifar_python;            /* the root has files of CIFAR's Python version */
+    bool nested, flat;            /* a class has pictures in folders of its own; a class has pictures itself */
     struct pile names;
     struct pile pictures; /* struct entry, sorted */
-    struct pile classes;  /* likewise */
+    struct pile classes;  /* struct entry, sorted */
 };
 
-/* A folder on the way. */
+/* A folder that leads to the present one. */
 struct level {
     dev_t device;
     ino_t inode;
 };
 
-/* A folder still to be looked at. */
+/* A folder that still has to be read. */
 struct task {
-    size_t path; /* in `paths` */
+    size_t path; /* offset in `paths` */
     uint32_t depth;
     int32_t label;
 };
@@ -52,14 +52,14 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    struct pile paths, tasks; /* both stacks: what was found last is looked at first */
-    struct pile levels;       /* struct level[depth]: those that lead to the folder at hand */
+    struct pile paths, tasks; /* both are stacks: the folder that was found last is read first */
+    struct pile levels;       /* struct level[depth]: the folders that lead to the present one */
     size_t folders;
-    char path[PATH_MAX]; /* of the folder at hand */
+    char path[PATH_MAX]; /* path of the present folder */
     size_t root;         /* bytes of the path that are the root's, with its slash */
 };
 
-/* Room for `size` more bytes, which are counted as taken; NULL if out of memory. */
+/* Makes room for `size` more bytes, which count as used. NULL: memory ran out. */
 static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
 {
     size_t capacity = p->capacity > 0 ? p->capacity : 4096;
@@ -111,7 +111,7 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
     return (const struct entry *)(const void *)entries->data + index;
 }
 
-/* root/path, unless that is too long for any file. */
+/* Joins root/path, unless the result is too long for any file. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/"; /* "" is no folder, and not "/" */
@@ -165,7 +165,7 @@ static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t inde
     return dkvb__endings_get(&((const struct folder *)set->state)->endings, index, count);
 }
 
-/* A name below the folder at hand, in a pile: "<folder>/<name>". SIZE_MAX if out of memory. */
+/* Appends a name below the present folder to a pile: "<folder>/<name>". SIZE_MAX: memory ran out. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
 {
     const char *folder = w->path + w->root;
@@ -231,7 +231,7 @@ const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uin
     return e->of[index].text;
 }
 
-/* Count a file that is left out, by the ending of its name. */
+/* Counts a file that is left out, by the ending of its name. */
 static void leave_out(struct walk *w, const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -251,7 +251,8 @@ static void leave_out(struct walk *w, const char *name)
     dkvb__endings_add(&w->folder->endings, text, 1);
 }
 
-/* Anything that is no folder is what its name says, also if it cannot be examined: reading it will tell. */
+/* Classifies one name. Entries other than folders are classified by their names, even if they cannot be examined;
+ * reading them reports the error. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;
@@ -269,7 +270,7 @@ static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t de
     return DKVB_OK;
 }
 
-/* Hidden files, and folders of copies that macOS' archiver and Synology's indexer leave beside the originals. */
+/* True for hidden files, and for the folders that macOS' archiver and Synology's indexer leave beside the originals. */
 static bool is_left_behind(const char *name)
 {
     return name[0] == '.' || strcmp(name, "__MACOSX") == 0 || strcmp(name, "@eaDir") == 0;
@@ -289,8 +290,8 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* *leads_back: the path already leads through the folder. Else it is kept as the one of its depth: stacks are looked at
- * from the top, so those before it are the ones that lead to it. */
+/* Enters a folder. *leads_back tells that the path leads through this folder already. Otherwise the folder is stored as
+ * the one of its depth; stacks are read from the top, so the folders stored before it lead to it. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;
@@ -308,7 +309,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* The folder whose path is set. Folders in the root are classes. */
+/* Reads the folder whose path is set. Folders in the root are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;
@@ -357,7 +358,7 @@ static dkvb_status walk_all(struct walk *w)
     return rc;
 }
 
-/* By label, then by path. */
+/* Compares entries by label, then by path. */
 static bool comes_before(const struct entry *a, const struct entry *b, const char *names)
 {
     return a->label != b->label ? a->label < b->label : strcmp(names + a->path, names + b->path) < 0;
@@ -372,7 +373,7 @@ static void merge(struct entry *to, const struct entry *a, size_t n, const struc
             *to++ = *b++, m--;
 }
 
-/* Sort runs of 1, 2, 4, ... entries. qsort() may take memory, and knows nothing of `names`. */
+/* Sorts by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and cannot be given `names`. */
 static dkvb_status sort(struct pile *entries, const struct walk *w)
 {
     size_t n = count_of(entries);
@@ -397,7 +398,7 @@ static dkvb_status sort(struct pile *entries, const struct walk *w)
     return DKVB_OK;
 }
 
-/* Classes by name, pictures by class and path. */
+/* Sorts classes by name, pictures by class and path. */
 static dkvb_status put_in_order(struct walk *w)
 {
     struct folder *f = w->folder;
@@ -428,7 +429,7 @@ void dkvb__endings_sort(struct dkvb__endings *e)
         }
 }
 
-/* Folders that are called like the parts of a data set are hardly classes. */
+/* True for names of the parts of a data set, which are hardly classes. */
 static bool is_part(const char *name)
 {
     static const char *const parts[] = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"};
@@ -439,7 +440,7 @@ static bool is_part(const char *name)
     return false;
 }
 
-/* How classes look that may be none: DKVB_NESTED_…. */
+/* Returns how the classes look wrong: DKVB_NESTED_…. */
 static uint32_t find_nesting(const struct folder *f)
 {
     size_t classes = count_of(&f->classes), parts = 0;

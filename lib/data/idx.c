@@ -1,5 +1,6 @@
-/* IDX, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as big-endian u32, the
- * elements, big endian. http://yann.lecun.com/exdb/mnist/ described it. Usually found packed by gzip (RFC 1952). */
+/* IDX, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as big-endian u32, and
+ * the elements, big-endian. http://yann.lecun.com/exdb/mnist/ described it. Files are usually packed by gzip (RFC
+ * 1952). */
 #include "data/idx.h"
 
 #include <string.h>
@@ -14,15 +15,15 @@ enum { CHUNK = 65536, MAX_STEP = 1 << 30 };
 
 static const unsigned char gzip_magic[2] = {0x1F, 0x8B};
 
-/* The bytes of an IDX file, front to back, unpacked if need be. */
+/* The bytes of an IDX file from front to back, unpacked if necessary. */
 struct source {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
-    uint64_t offset; /* of the next byte of the file to be read */
+    uint64_t offset; /* offset of the next byte of the file */
     bool packed;
     bool between; /* a gzip member has ended: another one may follow, or the file may end */
     z_stream z;
-    unsigned char *input; /* CHUNK bytes of the packed file */
+    unsigned char *input; /* buffer of CHUNK bytes of the packed file */
 };
 
 static void *zlib_alloc(void *opaque, unsigned items, unsigned size)
@@ -61,7 +62,7 @@ static dkvb_status source_open(struct source *src, const struct dkvb__file *file
     src->z.zalloc = zlib_alloc;
     src->z.zfree = zlib_release;
     src->z.opaque = mem;
-    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* any window, gzip only */
+    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* accepts any window, and gzip only */
     if (src->packed)
         return DKVB_OK;
     source_close(src);
@@ -82,7 +83,7 @@ static dkvb_status refill(struct source *src)
     return DKVB_OK;
 }
 
-/* One call of inflate(), which also checks the CRC and the length at the end of each member. */
+/* Calls inflate() once, which also checks the CRC and the length at the end of each member. */
 static dkvb_status unpack_step(struct source *src)
 {
     int result = inflate(&src->z, Z_NO_FLUSH);
@@ -92,7 +93,7 @@ static dkvb_status unpack_step(struct source *src)
         return DKVB_OK;
     if (result == Z_MEM_ERROR)
         return out_of_memory(src);
-    if (result == Z_BUF_ERROR) /* it wants more input, and there is none */
+    if (result == Z_BUF_ERROR) /* inflate() needs more input, and there is none */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: gzip data is cut off: ends at byte %llu, more is wanted",
                           src->file->path, (unsigned long long)src->file->size);
     return dkvb__fail(DKVB_ECHECKSUM, "%.300s: gzip data is damaged before byte %llu: %s", src->file->path,
@@ -100,7 +101,7 @@ static dkvb_status unpack_step(struct source *src)
                       src->z.msg ? src->z.msg : "cannot be unpacked");
 }
 
-/* At most MAX_STEP bytes; *got is less than `size` only where the data ends. */
+/* Unpacks at most MAX_STEP bytes; *got is less than `size` only at the end of the data. */
 static dkvb_status unpack(struct source *src, void *to, size_t size, size_t *got)
 {
     dkvb_status rc = DKVB_OK;
@@ -122,7 +123,7 @@ static dkvb_status unpack(struct source *src, void *to, size_t size, size_t *got
     return rc;
 }
 
-/* Exactly `size` bytes of the header, at `offset` of the unpacked file. */
+/* Takes exactly `size` bytes of the header, at `offset` of the unpacked file. */
 static dkvb_status take(struct source *src, uint64_t offset, void *to, size_t size)
 {
     size_t got;
@@ -137,7 +138,7 @@ static dkvb_status take(struct source *src, uint64_t offset, void *to, size_t si
     return rc;
 }
 
-/* 0 for none of ours. */
+/* Returns the type of a code; 0 if the library does not know it. */
 static uint32_t dtype_of(unsigned char code)
 {
     switch (code) {
@@ -158,8 +159,8 @@ static uint32_t dtype_of(unsigned char code)
     }
 }
 
-/* A header that is not of IDX: `b` has its first 4 bytes, already taken. gzip may hold anything: more of it may tell
- * the kind of file, which the message names then. */
+/* Fails for a header that is not of IDX: `b` has its first 4 bytes, which were taken already. gzip may hold any file,
+ * so more of it is unpacked, which may tell the kind of file for the message. */
 static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
 {
     unsigned char start[DKVB__SIGNATURE_SIZE];
@@ -169,7 +170,7 @@ static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
     memcpy(start, b, 4);
     if (src->packed) {
         if (unpack(src, start + 4, sizeof start - 4, &more))
-            more = 0; /* damaged behind the first bytes: those alone must do */
+            more = 0; /* damaged after the first bytes, which then have to be enough */
         if (!dkvb__idx_sniff(start, 4))
             kind = dkvb__signature_kind(start, 4 + more);
     }
@@ -206,7 +207,7 @@ static dkvb_status read_header(struct dkvb__stored *s, struct source *src, uint6
     return DKVB_OK;
 }
 
-/* Room for `capacity` bytes, of which the first `have` are kept. */
+/* Makes room for `capacity` bytes, of which the first `have` are kept. */
 static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
 {
     unsigned char *data = dkvb__alloc(&s->array.allocator, capacity, 1);
@@ -220,8 +221,8 @@ static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
     return DKVB_OK;
 }
 
-/* What the promise of the header is worth: four times the packed file to begin with, which holds real data at once,
- * then twice what has arrived. */
+/* Returns how much memory to allocate for the size that the header promises: four times the packed file at first, which
+ * holds real data in one go, then twice the bytes that have arrived. */
 static size_t next_capacity(const struct source *src, size_t have, size_t want)
 {
     uint64_t size = src->file->size > CHUNK ? src->file->size : CHUNK;
@@ -254,7 +255,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        rc = unpack(src, &extra, 1, &got); /* reaches the CRC, too */
+        rc = unpack(src, &extra, 1, &got); /* reads on to the CRC */
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,
                         "%.300s: unpacks to more than the %zu bytes of elements that type and shape promise", s->path,
@@ -265,7 +266,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
 bool dkvb__idx_sniff(const unsigned char *start, size_t size)
 {
     if (size >= 3 && start[0] == 0 && start[1] == 0)
-        return start[2] >= 0x08 && start[2] <= 0x0E; /* pictures of several kinds begin with two zeros as well */
+        return start[2] >= 0x08 && start[2] <= 0x0E; /* several kinds of pictures begin with two zeros as well */
     return size >= 2 && start[0] == gzip_magic[0] && start[1] == gzip_magic[1];
 }
 

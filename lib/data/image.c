@@ -7,15 +7,15 @@
 #include "base/signature.h"
 #include "base/status.h"
 
-/* A picture of the largest size has three times 2^28 bytes at most; a file of it need not have more. */
+/* The largest picture has three times 2^28 bytes; its file does not need more. */
 enum { MAX_PIXELS = DKVB_IMAGE_MAX_SIDE * 4096, MAX_FILE = 1 << 30 };
 
 static const struct codec {
     uint32_t bit;
     const char *name;
     size_t magic_size;
-    const char *magic; /* a '.' stands for any byte: the size of the file lies there in a RIFF header */
-    dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in); /* NULL: not in this build */
+    const char *magic; /* a '.' stands for any byte, as a RIFF header has the size of the file there */
+    dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in); /* NULL: this build does not have it */
 } codecs[] = {
 #ifdef DKVB_HAVE_PNG
     {DKVB_CODEC_PNG, "PNG", 8, "\x89PNG\r\n\x1A\n", dkvb__png_decode},
@@ -114,7 +114,7 @@ dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
     return rc;
 }
 
-/* The codec that reads a file beginning so, in *out. `whole`: bytes of the file. */
+/* Finds the codec that reads a file with this beginning, in *out. `whole`: bytes of the file. */
 static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, uint64_t whole,
                               const char *name)
 {
@@ -130,7 +130,7 @@ static dkvb_status find_codec(const struct codec **out, const uint8_t *start, si
     return DKVB_OK;
 }
 
-/* The pixels as they are stored, and how the camera was held. */
+/* Decodes the pixels as they are stored, and reads the orientation of the camera. */
 static dkvb_status decode(dkvb_image *out, const struct codec *codec, const struct dkvb__encoded *in)
 {
     dkvb_status rc = codec->decode(out, in);

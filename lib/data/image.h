@@ -11,51 +11,52 @@
 struct dkvb__encoded {
     const uint8_t *bytes;
     size_t size;
-    const char *name; /* for messages */
+    const char *name; /* name for messages */
 };
 
-/* True if a file that starts with these bytes claims to be a picture, of whatever kind this build reads. */
+/* True if a file that starts with these bytes claims to be a picture of a kind that this build reads. */
 bool dkvb__image_sniff(const uint8_t *start, size_t size);
 
-/* Bytes at the start of a file that sniffing needs. */
+/* Number of bytes at the start of a file that sniffing needs. */
 enum { DKVB__IMAGE_SNIFF = 12 };
 
-/* DKVB_EFORMAT unless a picture of that size may be. */
+/* Returns DKVB_EFORMAT unless a picture may have this size. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
 
-/* Pixels for a picture of a size that is fine, from out->allocator; DKVB_ENOMEM. */
+/* Allocates pixels for a picture of a checked size, from out->allocator; DKVB_ENOMEM. */
 dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
 
-/* DKVB_EINVAL if `out` cannot be filled. On success out is empty and knows its allocator. */
+/* Returns DKVB_EINVAL if `out` cannot be filled. After a success, out is empty and has its allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
-/* Last step of a call that fills in a picture: after a failure the picture is empty. */
+/* Ends a call that fills in a picture: after a failure the picture is empty. */
 dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
 
-/* The orientation that EXIF notes in a picture file, 1 to 8; 0 if there is no note. */
+/* Returns the orientation in the EXIF data of a picture file, 1 to 8; 0 if there is none. */
 uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in);
 
-/* A copy of a picture, turned as its orientation says. */
+/* Copies a picture, turned as its orientation says. */
 dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb_allocator *allocator);
 
-/* Turn a picture that was read as its `orientation` says, which is 1 then: as PIL's `ImageOps.exif_transpose`, but for
- * notes in XMP, which are not read. `DKVB_EINVAL`; `DKVB_ENOMEM`, which leaves the picture as it was. */
+/* Turns a picture that was read as its `orientation` says, which then becomes 1. The result is that of PIL's
+ * `ImageOps.exif_transpose`, except that XMP data are not read. `DKVB_EINVAL`; `DKVB_ENOMEM`, after which the picture
+ * is as before. */
 dkvb_status dkvb__image_turn_upright(dkvb_image *image);
 
-/* Resize to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each: as PIL's `Image.resize`, to the level. Channels stay.
- * `out` is not `in`. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
+/* Resizes to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each. All levels equal those of PIL's `Image.resize`, and the
+ * channels stay. `out` must not be `in`. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
                                const dkvb_allocator *allocator);
 
-/* Makes the picture that a network sees: in RGB, resized so that its shorter side is `shorter` (the longer one in
- * proportion, rounded down as torchvision does), and of that the middle `crop` x `crop`, `crop` <= `shorter`. Steps and
- * rounding are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result has 3 channels, also
- * of grey. Only what the square needs is made, so that a picture of one row is no burden. `DKVB_EINVAL`, `DKVB_ENOMEM`.
- */
+/* Makes the picture that a network sees, in RGB. The picture is resized so that its shorter side is `shorter` (the
+ * longer one in proportion, rounded down as torchvision does), and its middle `crop` x `crop` is cut out, `crop` <=
+ * `shorter`. Steps and rounding are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result
+ * has 3 channels, also for grey pictures. Only pixels that the square needs are computed, so a picture of a single row
+ * takes little memory. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 
-/* One file for each library. Pixels are in `out`, which knows its allocator, also after a failure. */
+/* Decoders, with one file for each library. Pixels go to `out`, which has its allocator, also after a failure. */
 dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in);

@@ -71,7 +71,8 @@ static dkvb_status list_read(const struct dkvb_imageset *set, uint64_t index, dk
                   : dkvb_image_read(out, p->path, p->bytes, p->size, allocator);
 }
 
-/* A plain file is called by its path. The name that a set gives to a picture follows the folder it lies in. */
+/* Returns the name of a picture. A plain file is named by its path. In a folder, the name follows the path of the
+ * folder. */
 static size_t list_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
 {
     const struct part *p = part_of(set, index);
@@ -157,15 +158,15 @@ static void add_info(struct dkvb_imageset *set, struct part *p)
         dkvb__endings_add(&l->endings, text, count);
 }
 
-/* A path that leads to no set counts as a picture, as a file name in a folder does, and reading it says what is wrong.
- * So one bad file of many can be left out. */
+/* Opens one source. A path that leads to no set counts as a picture, as a file name in a folder does, and reading it
+ * reports the error. So one bad file of many can be left out. */
 static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dkvb_imageset_options *opts)
 {
     dkvb_imageset_options o = *opts;
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the whole turns pictures */
+    o.upright = 0; /* the list turns the pictures */
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -325,7 +326,7 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            l->count++; /* so that closing sees this part too */
+            l->count++; /* counted first, so that closing frees this part too */
             return rc;
         }
     }

@@ -28,7 +28,7 @@ static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *n
     return (size_t)snprintf(name, size, "%s", set->path);
 }
 
-/* The first bytes of a file, as many as there are, and the size of the whole. */
+/* Reads the first bytes of a file, as many as there are, and the size of the whole file. */
 static dkvb_status read_start(const char *path, uint8_t start[DKVB__SIGNATURE_SIZE], size_t *got, uint64_t *size)
 {
     struct dkvb__file file;
@@ -336,7 +336,7 @@ dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_im
     rc = check_index(set, index);
     if (!rc)
         rc = set->kind->read(set, index, out, allocator);
-    if (!rc && out->orientation > 1) /* a count of what was seen changes nothing of the set */
+    if (!rc && out->orientation > 1) /* a counter, which changes nothing of the set */
         atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, 1, memory_order_relaxed);
     if (!rc && set->upright)
         rc = dkvb__image_turn_upright(out);

@@ -1,7 +1,7 @@
 /* JPEG through libjpeg's classic interface, with the settings that PIL leaves at their defaults (the slow integer DCT,
- * fancy upsampling), so that pixels are the same. */
+ * fancy upsampling), so that pixels are equal to PIL's. */
 #include <setjmp.h>
-#include <stdio.h> /* jpeglib.h wants it before */
+#include <stdio.h> /* jpeglib.h needs it first */
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -11,8 +11,8 @@
 #include "data/image.h"
 
 enum {
-    MAX_SCANS = 100,      /* a progressive file has about ten; each costs the time of a whole picture */
-    MAX_MEMORY = 1 << 30, /* of coefficients, which progressive files need all at once */
+    MAX_SCANS = 100,      /* a progressive file has about ten scans; each takes the time of a whole picture */
+    MAX_MEMORY = 1 << 30, /* limit of the coefficients, which progressive files need all at once */
     BLOCK = 8
 };
 
@@ -24,7 +24,7 @@ struct decoder {
     jmp_buf failed;
     const struct dkvb__encoded *in;
     dkvb_image *out;
-    const char *fault; /* what libjpeg has no words for */
+    const char *fault; /* a fault that libjpeg has no message for */
 };
 
 static void on_error(j_common_ptr jpeg)
@@ -40,7 +40,7 @@ static void give_up(struct decoder *d, const char *fault)
     longjmp(d->failed, 1);
 }
 
-/* Like PIL, go on after warnings: bytes that make no sense where the picture can still be drawn. */
+/* Continues after warnings, as PIL does: some bytes make no sense, but the picture can still be decoded. */
 static void on_message(j_common_ptr jpeg, int level)
 {
     (void)jpeg;
@@ -57,7 +57,7 @@ static void nothing_to_do(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-/* The whole file was there from the beginning. */
+/* Handles the end of the data, as the whole file was there from the beginning. */
 static boolean on_end(j_decompress_ptr jpeg)
 {
     give_up(jpeg->client_data, "is cut short");
@@ -82,8 +82,8 @@ static void on_progress(j_common_ptr jpeg)
         give_up(d, "has more than 100 scans");
 }
 
-/* Size and promise of the header, before memory is asked for by them. Coded by Huffman, a block has at least one bit;
- * arithmetic coding, which hardly any program writes, could do with less in a picture of nothing. */
+/* Checks the size that the header promises before memory is allocated for it. With Huffman codes, a block has at least
+ * one bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = d->jpeg.image_width, height = d->jpeg.image_height;
@@ -99,8 +99,8 @@ static dkvb_status check_header(const struct decoder *d)
     return rc;
 }
 
-/* As PIL: what JPEG calls CMYK are the complements, as Adobe writes them, and a colour is the product of two, divided
- * by 255 to the nearest. */
+/* Converts CMYK to RGB as PIL does. JPEG's CMYK values are complements, as Adobe writes them; a colour is the product
+ * of two of them, divided by 255 and rounded to the nearest. */
 static void cmyk_to_rgb(uint8_t *to, const JSAMPLE *from, size_t width)
 {
     for (size_t x = 0; x < width; x++, to += 3, from += 4)
@@ -152,7 +152,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* The message of libjpeg's error. */
+/* Returns the message of libjpeg's error. */
 static dkvb_status failure(struct decoder *d)
 {
     char message[JMSG_LENGTH_MAX];
@@ -168,7 +168,7 @@ static dkvb_status failure(struct decoder *d)
     return dkvb__fail(DKVB_EFORMAT, "%.300s: JPEG is damaged: %.150s", d->in->name, message);
 }
 
-/* Nothing that is changed after setjmp() is a variable of this function. */
+/* No variable of this function changes after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(d->failed) != 0)
@@ -176,8 +176,8 @@ static dkvb_status run(struct decoder *d)
     return read_picture(d);
 }
 
-/* libjpeg takes its own memory, a few rows or the coefficients of a progressive picture, from malloc(): it has no place
- * to name another allocator. */
+/* libjpeg allocates its own memory, a few rows or the coefficients of a progressive picture, by malloc(): it accepts no
+ * other allocator. */
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in)
 {
     struct decoder d = {.in = in, .out = out};

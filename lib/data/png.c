@@ -1,5 +1,5 @@
-/* PNG through libpng, the only file that knows it. Colours as PIL's convert("RGB") gives them: tRNS is dropped, gamma
- * and profiles are not looked at, 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
+/* PNG through libpng, which only this file uses. Colours are those of PIL's convert("RGB"): tRNS is dropped, gamma and
+ * profiles are ignored, and 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #include "data/image.h"
 
 enum {
-    MAX_RATIO = 1032,    /* deflate's: 258 bytes from 2 bits */
-    MAX_CHUNK = 1 << 26, /* bytes; previews and layers of editors, though passed over, have many */
+    MAX_RATIO = 1032,    /* the most that deflate reaches: 258 bytes from 2 bits */
+    MAX_CHUNK = 1 << 26, /* limit in bytes; skipped previews and layers of editors can be large */
     PALETTE = 256
 };
 
@@ -20,9 +20,9 @@ struct decoder {
     png_structp png;
     png_infop info;
     const struct dkvb__encoded *in;
-    size_t at; /* in in->bytes */
+    size_t at; /* place in in->bytes */
     dkvb_image *out;
-    bool no_memory; /* the allocator gave up */
+    bool no_memory; /* the allocator had no memory */
     char message[100];
 };
 
@@ -71,7 +71,7 @@ static dkvb_status no_memory(const struct decoder *d)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for reading PNG", d->in->name);
 }
 
-/* Size and promise of the header, before memory is asked for by them. */
+/* Checks the size that the header promises before memory is allocated for it. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = png_get_image_width(d->png, d->info), height = png_get_image_height(d->png, d->info);
@@ -84,16 +84,17 @@ static dkvb_status check_header(const struct decoder *d)
     return rc;
 }
 
-/* Texts, profiles and the like are passed over unread. */
+/* Makes libpng skip texts, profiles and similar chunks. */
 static void set_limits(struct decoder *d)
 {
     png_set_read_fn(d->png, d, on_read);
-    png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() knows better */
+    png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() has stricter limits */
     png_set_chunk_malloc_max(d->png, MAX_CHUNK);
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-/* Ask for a byte a sample, without alpha. Palettes are looked up later. Returns how often all rows are read. */
+/* Asks for one byte a sample, without alpha. Palettes are looked up later. Returns the number of passes over all rows.
+ */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);
@@ -107,13 +108,14 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Rows of indices lie in the last third of their place, so that colours can be put in from the first pixel on. */
+/* Replaces indices by colours. Rows of indices lie in the last third of their place, so that colours can be written
+ * from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];
     size_t width = out->width;
 
-    for (int i = 0; i < PALETTE; i++) /* black where a palette ends early, as PIL from 10.1 on */
+    for (int i = 0; i < PALETTE; i++) /* black where a palette ends early, as in PIL from 10.1 on */
         table[i] = i < count ? colours[i] : (png_color){0, 0, 0};
     for (size_t y = 0; y < out->height; y++) {
         uint8_t *row = out->pixels + y * width * 3;
@@ -128,7 +130,7 @@ static void look_up(dkvb_image *out, png_const_colorp colours, int count)
     }
 }
 
-/* `passes` times all rows. `samples` of a pixel come from libpng, which is 1 of 3 for indices. */
+/* Reads all rows `passes` times. libpng gives `samples` for each pixel: 1 for indices, which become 3. */
 static void read_rows(const struct decoder *d, int passes, uint32_t samples)
 {
     size_t width = d->out->width, row = width * d->out->channels;
@@ -165,7 +167,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* Nothing that is changed after setjmp() is a variable of this function. */
+/* No variable of this function changes after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(png_jmpbuf(d->png)) != 0)

@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "dkvb/data.h"
 
-/* An array on its way in: as its file holds it, but in this machine's byte order. The caller sets path and
- * array.allocator; whoever holds it when a step fails releases array.data. */
+/* An array that is being read: as its file holds it, but in this machine's byte order. The caller sets path and
+ * array.allocator. After a failed step, the owner of the struct releases array.data. */
 struct dkvb__stored {
-    const char *path; /* for messages */
+    const char *path; /* path for messages */
     dkvb_array array;
     bool fortran; /* the first index still varies fastest */
 };
@@ -19,30 +19,30 @@ struct dkvb__stored {
 /* Bytes of one element; 0 for an unknown type. */
 size_t dkvb__dtype_size(uint32_t dtype);
 
-/* To the nearest, ties to even; too large becomes infinite. */
+/* Rounds floats to float16, to the nearest, ties to even; numbers that are too large become infinite. */
 void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
 
-/* Bytes of all elements. False if they do not fit in memory, where a dimension of 0 does not excuse the others: whoever
- * multiplies some of the dimensions later need not fear an overflow. */
+/* Computes the bytes of all elements. The result is false if they do not fit in memory. A dimension of 0 does not hide
+ * the others, so later products of some dimensions cannot overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
 /* The same check for an array that was read; fails with DKVB_EFORMAT. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
-/* DKVB_EFORMAT unless the file has `bytes` bytes from `offset` on, which is what dtype and shape promise. */
+/* Returns DKVB_EFORMAT unless the file has `bytes` bytes from `offset` on, as dtype and shape require. */
 dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
                                     size_t bytes);
 
-/* Fill array.data with the rest of the file from `offset` on, which must be as long as dtype and shape promise. */
+/* Fills array.data with the rest of the file from `offset` on, which must be as long as dtype and shape require. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
 
 /* Number of elements. */
 size_t dkvb__elements(const dkvb_array *a);
 
-/* DKVB_ENOMEM for `count` elements of a type. */
+/* Fails with DKVB_ENOMEM for `count` elements of a type. */
 dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype);
 
-/* Turn the bytes of every element around. */
+/* Reverses the bytes of every element. */
 void dkvb__stored_swap(struct dkvb__stored *s);
 
 #endif

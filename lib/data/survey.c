@@ -1,6 +1,6 @@
-/* Checks of rows and labels before a training: classes without rows, rows without a class, values
- * that dwarf all others. Numbering from 1, -1 and +1, gaps, and 255 for "none" are habits of others that would train
- * classes nobody has; one huge number moves the centre so far that all rows look alike. */
+/* Checks of rows and labels before a training: classes without rows, rows without a class, values that dwarf all
+ * others. Numbering from 1, labels -1 and +1, gaps, and 255 for "none" are habits of other programs that would train
+ * classes without rows. One huge number moves the centre so far that all rows look alike. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static bool is_there(const uint64_t *seen, uint32_t class)
     return seen[class / 64] >> class % 64 & 1;
 }
 
-/* Classes without rows as ranges, "0, 5..9", cut short by "..." where there are many. Also counts them. */
+/* Lists classes without rows as ranges, "0, 5..9", cut short by "..." if there are many, and counts them. */
 static void list_empty(dkvb_labels_info *info, const uint64_t *seen, uint32_t first)
 {
     size_t used = 0;
@@ -41,7 +41,7 @@ static void list_empty(dkvb_labels_info *info, const uint64_t *seen, uint32_t fi
     }
 }
 
-/* The largest label is far above the others, which have no gap: a mark for "none", such as 255. */
+/* True if the largest label is far above the others, which have no gap: it then is a mark for "none", such as 255. */
 static bool marks_none(const dkvb_labels_info *info, const uint64_t *seen)
 {
     uint32_t others = info->classes - info->empty - 1;
@@ -119,7 +119,8 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
     return rc;
 }
 
-/* Exponents of float32: a value in bin e is 2^(e - 127) to twice that; bin 0 has zeros and what is next to them. */
+/* Bins by the exponent of float32: a value in bin e is from 2^(e - 127) to twice that; bin 0 has zeros and values next
+ * to them. */
 enum { BINS = 256, GAP = 10 };
 
 static uint32_t exponent_of(float x)
@@ -130,8 +131,8 @@ static uint32_t exponent_of(float x)
     return bits >> 23 & 0xFF;
 }
 
-/* The lowest bin of values that are at least 2^GAP times as large as all below, and at most a tenth of all that are not
- * 0; BINS if there are none. */
+/* Returns the lowest bin of values that are at least 2^GAP times as large as all values below, and at most a tenth of
+ * all values that are not 0; BINS if there are none. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;
