@@ -1,4 +1,4 @@
-/* dkvb encode: pictures to features. */
+/* dkvb encode turns pictures into features. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ struct encode {
     struct pictures pictures;
     dkvb_run_options bar;
     dkvb_encode_report report;
-    bool told; /* that the work goes on after what is there */
+    bool told; /* the continued work was reported */
     struct labels y;
     struct left_out left;
     double began;
@@ -87,7 +87,8 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* The file that rows are kept in while the work goes on is one more output, but not one to wait for. */
+/* Checks and locks the files. The part file, which keeps rows during the work, is one more output, but the command does
+ * not wait for its lock. */
 static int claim_paths(struct encode *e, const char *kept)
 {
     const struct encode_args *args = &e->args;
@@ -106,7 +107,7 @@ static int claim_paths(struct encode *e, const char *kept)
     return code ? code : paths_claim(&command, inputs, claimed);
 }
 
-/* What the outputs need must be there before the work. */
+/* Checks that everything the outputs need is there before the work. */
 static int check_outputs(struct encode *e)
 {
     const struct encode_args *args = &e->args;
@@ -132,7 +133,7 @@ static int check_outputs(struct encode *e)
     return code;
 }
 
-/* Say where the work goes on, and move the bar. */
+/* Reports where the work continues, and moves the bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct encode *e = user;
@@ -186,7 +187,7 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
     return textfile_end(&text, code);
 }
 
-/* `kept`: the file that rows are kept in while the work goes on. */
+/* Writes the files. `kept`: the part file, which keeps rows during the work. */
 static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;
@@ -247,7 +248,7 @@ int cmd_encode(int argc, char **argv)
         return code;
     kept = paths_with(e.args.output, ".part");
     code = kept ? write_files(&e, kept) : EXIT_FAILURE;
-    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has said so already */
+    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has reported that already */
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
                   e.report.kept, e.report.pictures);
     if (code == EXIT_SUCCESS)

@@ -1,4 +1,4 @@
-/* The options of `dkvb train`, apart from what is done with them. */
+/* The options of `dkvb train`, separate from their use. */
 #ifndef DKVB_TOOL_TRAIN_H
 #define DKVB_TOOL_TRAIN_H
 
@@ -24,10 +24,11 @@ struct train_args {
 
 extern const struct args_command train_command;
 
-/* By train_args.values. */
+/* Types of values, by train_args.values. */
 extern const uint32_t train_value_types[];
 
-/* Options that go together, and what follows from them; then that no file is claimed twice. */
+/* Checks which options belong together, and sets what follows from them. train_claim_paths() checks that no file is
+ * used twice. */
 int train_check_args(struct train_args *args);
 int train_claim_paths(const struct train_args *args);
 

@@ -20,7 +20,7 @@ static const char *const whitenings[] = {
 static const char *const keeps[] = {
     [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
 
-enum { DEFAULT_VALUES = 1 }; /* f16 */
+enum { DEFAULT_VALUES = 1 }; /* float16 */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 const uint32_t train_value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
 
@@ -143,7 +143,7 @@ const struct args_command train_command = {
     .defaults = set_defaults,
 };
 
-/* "8M" and the like, in powers of 1000. */
+/* Reads a size such as "8M", in powers of 1000. */
 static int read_size(struct train_args *args)
 {
     char *end;
@@ -159,7 +159,7 @@ static int read_size(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Settings of the paper, where none is given. */
+/* Applies the settings of the paper where no option was given. */
 static int apply_paper(struct train_args *args)
 {
     const struct train_args given = *args;
@@ -172,7 +172,7 @@ static int apply_paper(struct train_args *args)
     return code;
 }
 
-/* Where the rows come from. */
+/* Checks the options that name the rows. */
 static int check_rows(const struct train_args *args)
 {
     bool told = args_given(&train_command, args, "encoder") || (!args->init_from && !args->continue_from);
@@ -204,7 +204,7 @@ static int check_rows(const struct train_args *args)
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
 }
 
-/* Options that do not go together with others. */
+/* Refuses options that do not belong together. */
 static int check_together(const struct train_args *args)
 {
     static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
@@ -272,7 +272,7 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Only the model that goes on may be its own output. */
+/* Checks and locks the files. Only a model whose training continues may be its own output. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},
