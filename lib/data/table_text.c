@@ -29,6 +29,7 @@ struct reader {
     int64_t named[NAMED];
     char *kept[NAMED]; /* this record's fields of those columns */
     struct dkvb__rows_of_text texts[NAMED];
+    bool words;   /* a line of a list, apart from the first, is no number */
     bool numbers; /* ids are the numbers of rows, since a group is wanted and no column has ids */
     size_t rows;  /* counted */
 };
@@ -70,10 +71,10 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* Whether the first record is made of numbers that count, as pandas calls columns without a name. */
+/* Whether the numbers of the first record count from 0, at least to 2, as pandas calls columns without a name. */
 static bool counts(const struct dkvb__texts *fields)
 {
-    size_t numbers = 0, first = 0;
+    size_t numbers = 0;
 
     for (size_t i = 0; i < fields->count; i++) {
         const char *text = dkvb__text(fields, i);
@@ -81,13 +82,11 @@ static bool counts(const struct dkvb__texts *fields)
 
         if (!dkvb__is_decimal(text))
             continue;
-        if (numbers == 0)
-            first = strcmp(text, "1") == 0;
-        snprintf(expected, sizeof expected, "%zu", first + numbers++);
+        snprintf(expected, sizeof expected, "%zu", numbers++);
         if (strcmp(text, expected) != 0)
             return false;
     }
-    return numbers > 1;
+    return numbers > 2;
 }
 
 static bool holds_text(const struct dkvb__texts *fields, const char *text)
@@ -119,7 +118,7 @@ static bool first_is_header(const struct reader *r)
         changes += i < b->count && *dkvb__text(a, i) && !dkvb__is_decimal(dkvb__text(a, i)) &&
                    dkvb__is_decimal(dkvb__text(b, i));
     }
-    return numbers == 0 || changes > 0 || (counts(a) && (numbers < a->count || numbers > 2));
+    return numbers == 0 || changes > 0 || counts(a);
 }
 
 /* A column by its name in the header, else by its number from 1, also as "#1"; NOT_USED if there is none. */
@@ -290,6 +289,8 @@ static dkvb_status take_field(struct reader *r, size_t field, float *x)
 {
     if (x && r->place[field] != NOT_USED && !dkvb__decimal(r->csv.field, &x[r->place[field]]))
         return fail_number(r, field);
+    if (!x && *r->csv.field && r->csv.separator == '\0' && r->csv.field_line != r->first_line)
+        r->words = r->words || !dkvb__is_decimal(r->csv.field);
     for (size_t i = 0; i < NAMED; i++)
         if (r->named[i] == (int64_t)field && (x || i == GROUP))
             memcpy(r->kept[i], r->csv.field, r->csv.size + 1);
@@ -474,6 +475,10 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     size_t elements;
     dkvb_status rc = pass_over(r, NULL, columns);
 
+    if (!rc && r->header && r->words && r->csv.separator == '\0') { /* a first line that is a name like all others */
+        r->header = false;
+        rc = pass_over(r, NULL, columns);
+    }
     if (rc)
         return rc;
     if (r->o->group && r->rows == 0)
