@@ -115,3 +115,39 @@ bool dkvb__is_decimal(const char *text)
 
     return scan(text, &d);
 }
+
+/* Digits alone, which may be one more than a struct decimal holds. */
+static bool plain_digits(const char *text, uint64_t *value)
+{
+    const char *at = text;
+
+    for (*value = 0; *at >= '0' && *at <= '9'; at++) {
+        unsigned digit = (unsigned)(*at - '0');
+
+        if (*value > (UINT64_MAX - digit) / 10)
+            return false;
+        *value = *value * 10 + digit;
+    }
+    return at > text && *at == '\0';
+}
+
+bool dkvb__whole_number(const char *text, uint64_t *size, bool *negative)
+{
+    struct decimal d;
+
+    *negative = false;
+    if (plain_digits(text, size))
+        return true;
+    if (!scan(text, &d) || !d.whole)
+        return false;
+    for (; d.exponent < 0 && d.digits % 10 == 0 && d.digits > 0; d.exponent++)
+        d.digits /= 10;
+    for (; d.exponent > 0 && d.digits > 0; d.exponent--) {
+        if (d.digits > UINT64_MAX / 10)
+            return false;
+        d.digits *= 10;
+    }
+    *size = d.digits;
+    *negative = d.negative && d.digits > 0;
+    return d.digits == 0 || d.exponent == 0;
+}

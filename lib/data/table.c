@@ -39,35 +39,23 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* A whole number of 64 bits without a sign; false for any other text. "3.0" is one, as pandas writes it. */
-static bool whole_number(const char *text, uint64_t *value)
+/* An id that is written as a number; false for any other text. */
+static bool id_number(const char *text, uint64_t *id)
 {
-    uint64_t v = 0;
-    const char *at = text;
+    bool negative;
 
-    for (; *at >= '0' && *at <= '9'; at++) {
-        unsigned digit = (unsigned)(*at - '0');
-
-        if (v > (UINT64_MAX - digit) / 10)
-            return false;
-        v = v * 10 + digit;
-    }
-    *value = v;
-    return at > text && (*at == '\0' || strcmp(at, ".0") == 0);
+    return dkvb__whole_number(text, id, &negative) && !negative;
 }
 
 /* A label that is written as a number; false for any other text. An empty text is -1, no label. */
 static bool label_number(const char *text, int32_t *label)
 {
-    uint64_t value;
+    uint64_t size = 1;
+    bool negative = true;
 
-    if (!*text || strcmp(text, "-1") == 0 || strcmp(text, "-1.0") == 0) {
-        *label = -1;
-        return true;
-    }
-    if (!whole_number(text, &value) || value > INT32_MAX)
+    if (*text && (!dkvb__whole_number(text, &size, &negative) || size > (negative ? 1 : INT32_MAX)))
         return false;
-    *label = (int32_t)value;
+    *label = negative ? -1 : (int32_t)size;
     return true;
 }
 
@@ -245,7 +233,7 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     dkvb_status rc = dkvb__table_begin_ids(t, r->rows, path);
 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
-        numbers = whole_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
+        numbers = id_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
     if (rc || numbers)
         return rc;
     dkvb_array_free(&t->ids);

@@ -143,6 +143,7 @@ class Tables(unittest.TestCase):
 
         self.assertEqual(labels("2\n\n-1\n0\n\n"), ([2, -1, -1, 0], None))
         self.assertEqual(labels("1.0\n0.0\n"), ([1, 0], None))
+        self.assertEqual(labels("2.000000000000000000e+00\n-1.000000000000000000e+00\n2e3\n"), ([2, -1, 2000], None))
         self.assertEqual(labels("b\na\nb\n"), ([1, 0, 1], ["a", "b"]))
         self.assertEqual(labels("label\n3\n"), ([3], None))
         self.assertEqual(labels("Rock, paper\nJazz\n"), ([1, 0], ["Jazz", "Rock, paper"]))
