@@ -315,6 +315,97 @@ class array
     std::unique_ptr<dkvb_array, deleter> raw_;
 };
 
+/** A table of any kind that the library reads (table.h): rows, and the labels, ids and names that it holds. */
+class table : public detail::handle<dkvb_table, dkvb_table_free>
+{
+  public:
+    /** Which columns are what; the members of dkvb_table_options, and strings instead of pointers. */
+    struct columns {
+        std::string label, id, group;      /**< columns that are no features; "": none */
+        std::string only_group;            /**< the group whose rows are kept; "": all rows */
+        std::vector<std::string> features; /**< features in this order, such as those of a model; none: all others */
+        std::vector<std::string> names;    /**< names that labels 0, 1, … have already */
+    };
+
+    static table read(const std::string &path, const columns &which = columns(), const run &how = run())
+    {
+        dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
+        const std::vector<const char *> features = pointers(which.features), names = pointers(which.names);
+        const detail::running running(how);
+        dkvb_table *out = nullptr;
+
+        o.label_column = or_null(which.label);
+        o.id_column = or_null(which.id);
+        o.group_column = or_null(which.group);
+        o.group = or_null(which.only_group);
+        o.columns = features.empty() ? nullptr : features.data();
+        o.column_count = features.size();
+        o.label_names = names.empty() ? nullptr : names.data();
+        o.label_name_count = names.size();
+        const dkvb_status status = dkvb_table_read(&out, path.c_str(), &o, running);
+        table owner(out);
+        running.check(status);
+        return owner;
+    }
+
+    /** Everything that the table holds. Pointers are tied to the table. */
+    dkvb_table_info info() const
+    {
+        dkvb_table_info out = DKVB_TABLE_INFO_INIT;
+
+        check(dkvb_table_get_info(get(), &out));
+        return out;
+    }
+    /** Features, row by row. */
+    span<const float> floats() const
+    {
+        const dkvb_table_info i = info();
+
+        return span<const float>(i.x, static_cast<std::size_t>(i.rows * i.columns));
+    }
+    /** Labels, -1 for none; empty where no column has labels. */
+    span<const std::int32_t> labels() const
+    {
+        const dkvb_table_info i = info();
+
+        return span<const std::int32_t>(i.labels, i.labels ? static_cast<std::size_t>(i.rows) : 0);
+    }
+    std::vector<std::string> column_names() const
+    {
+        const dkvb_table_info i = info();
+
+        return strings(i.column_names, i.columns);
+    }
+    std::vector<std::string> label_names() const
+    {
+        const dkvb_table_info i = info();
+
+        return strings(i.label_names, i.label_count);
+    }
+
+  private:
+    explicit table(dkvb_table *object) noexcept : handle(object)
+    {
+    }
+
+    static const char *or_null(const std::string &text) noexcept
+    {
+        return text.empty() ? nullptr : text.c_str();
+    }
+    static std::vector<const char *> pointers(const std::vector<std::string> &texts)
+    {
+        std::vector<const char *> out;
+
+        for (const std::string &text : texts)
+            out.push_back(text.c_str());
+        return out;
+    }
+    static std::vector<std::string> strings(const char *const *texts, std::uint64_t count)
+    {
+        return texts ? std::vector<std::string>(texts, texts + count) : std::vector<std::string>();
+    }
+};
+
 /** A set of (codebook, key) pairs (mask.h). A loop over it gives the pairs in ascending order. */
 class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 {

@@ -262,6 +262,20 @@ void handles_and_errors()
         claim(std::string(e.what()) == "enough", "an exception of a progress function arrives");
     }
 
+    std::ofstream("table.csv") << "b,kind,a\n1,dog,2\n3,cat,4\n";
+    dkvb::table::columns which;
+    which.label = "kind";
+    which.features = {"a", "b"};
+    const dkvb::table rows = dkvb::table::read("table.csv", which);
+    claim(std::vector<float>(rows.floats().begin(), rows.floats().end()) == std::vector<float>{2, 1, 4, 3} &&
+              rows.labels().size() == 2 && rows.labels()[0] == 1 &&
+              rows.label_names() == std::vector<std::string>{"cat", "dog"} && rows.column_names() == which.features,
+          "a table gives its columns in the order that was asked for, and its labels by name");
+    which.features = {"c"};
+    throws(
+        DKVB_EMISMATCH, "no column is called 'c'", [&] { dkvb::table::read("table.csv", which); },
+        "a column that is missing throws with its name");
+
     std::vector<std::int32_t> given(count);
     moved.predict(x, given);
     claim(given == moved.predict(x), "answers to memory of the caller are the same");
