@@ -182,10 +182,11 @@ static dkvb_status check_header(const struct reader *r)
         char shown[48];
 
         if (!dkvb__utf8_valid(name, strlen(name)))
-            rc = dkvb__fail(DKVB_EFORMAT,
-                            "%.200s: line %llu: the name of column %zu is not valid UTF-8; the text must be saved as "
-                            "UTF-8",
-                            path_of(r), (unsigned long long)r->first_line, i + 1);
+            rc =
+                dkvb__fail(DKVB_EFORMAT,
+                           "%.200s: line %llu: the name of column %zu is no UTF-8 text without control characters; the "
+                           "text must be saved as UTF-8",
+                           path_of(r), (unsigned long long)r->first_line, i + 1);
         else if (*name)
             rc = dkvb__texts_intern(&names, name, &index, &added);
         if (!rc && !added)

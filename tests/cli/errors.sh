@@ -151,7 +151,7 @@ refused 1 'x.npy: elements are float32' "$dkvb" encode --encoder pixels --input 
 refused 1 '(name with' "$dkvb" inspect "$(printf '(name with\nline)')"
 
 printf '\223NUMP' >five.npy
-refused 1 'five.npy: begins with the bytes 93 4e 55 4d; a NumPy (.npy) or IDX file must be given' "$dkvb" predict m.dkvb --features five.npy
+refused 1 'five.npy: begins with the bytes 93 4e 55 4d; a CSV, NumPy (.npy, .npz) or IDX file must be given' "$dkvb" predict m.dkvb --features five.npy
 for epoch in 9223372036854775808 99999999999999999999 ' 1' +1 -1 1x yesterday; do
     for change in "undo m.dkvb" "purge m.dkvb" "forget m.dkvb --method activations --pairs 3 --features x.npy"; do
         # shellcheck disable=SC2086 # $change is several words

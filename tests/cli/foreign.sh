@@ -64,7 +64,7 @@ END
 rows() { # rows FILE TEXT
     refused 1 "$1: $2" "$dkvb" train --features "$1" --labels y.npy -o new.dkvb
 }
-rows bom.csv 'labels, bom.csv has 1 rows'
+refused 1 'y.npy has 400 labels, bom.csv has 1 rows' "$dkvb" train --features bom.csv --labels y.npy -o new.dkvb
 rows excel.csv 'is text in UTF-16'
 rows d.npz 'holds the arrays x, y; one must be chosen, as FILE.npz:NAME'
 rows d.pkl 'is a Python pickle'
@@ -102,7 +102,8 @@ labels() {
 }
 labels real_y.npy "elements are float64; labels must be integers (or bool): astype('int64')"
 labels onehot.npy '4 columns, labels must have 1: of one-hot rows argmax(axis=1)'
-labels d.csv 'the one with the labels must be named'
+labels d.csv 'has 16 columns ('
+refused 1 '; the one with the labels must be named' "$dkvb" train --features x.npy --labels d.csv -o new.dkvb
 check "$dkvb" train --features x.npy --labels bool_y.npy -o bool.dkvb --json >/dev/null
 picture() {
     refused 1 "$1.jpg: is $2" "$dkvb" encode --input "$1.jpg" --format file -o e.npy
