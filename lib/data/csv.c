@@ -89,10 +89,10 @@ static dkvb_status take_quoted(struct dkvb__csv *c)
         c->line += byte == '\n';
         rc = append(c, byte);
     }
-    if (c->separator)
+    if (c->separator && c->separator != ' ') /* a space that separates is passed over by end_field() */
         skip_blanks(c);
     byte = peek(c);
-    if (!rc && byte >= 0 && !ends_line(byte) && byte != c->separator && c->separator != ' ')
+    if (!rc && byte >= 0 && !ends_line(byte) && byte != c->separator)
         rc = fail(c, c->line, "text stands behind the quote that ends a field");
     return rc;
 }

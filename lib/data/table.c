@@ -186,8 +186,7 @@ dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_te
         if (!dkvb__utf8_valid(dkvb__text(texts, i), strlen(dkvb__text(texts, i))))
             rc = dkvb__fail(
                 DKVB_EFORMAT,
-                "%.300s: a label is not valid UTF-8, or holds control characters; the text must be saved as UTF-8",
-                path);
+                "%.300s: a label is no UTF-8 text without control characters; the text must be saved as UTF-8", path);
     if (!rc && texts->count > INT32_MAX)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: more than %d different labels", path, INT32_MAX);
     if (!rc && (o->label_name_count || !numbers))
@@ -243,7 +242,8 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
         if (!*text)
             rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has no id; every row must have one", path, i);
         else if (!dkvb__utf8_valid(text, strlen(text)))
-            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: the id of row %zu is not valid UTF-8", path, i);
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: the id of row %zu is no UTF-8 text without control characters", path,
+                            i);
         else
             rc = dkvb__texts_add(&t->id_names, text);
     }

@@ -71,7 +71,8 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* Whether the numbers of the first record count from 0, at least to 2, as pandas calls columns without a name. */
+/* Whether the numbers of the first record count from 0, as pandas calls columns without a name: at least to 2, or
+ * behind an empty field, above which pandas writes the numbers of rows. */
 static bool counts(const struct dkvb__texts *fields)
 {
     size_t numbers = 0;
@@ -86,7 +87,7 @@ static bool counts(const struct dkvb__texts *fields)
         if (strcmp(text, expected) != 0)
             return false;
     }
-    return numbers > 2;
+    return numbers > 2 || (numbers > 0 && numbers + 1 == fields->count && !*dkvb__text(fields, 0));
 }
 
 static bool holds_text(const struct dkvb__texts *fields, const char *text)
@@ -181,10 +182,11 @@ static dkvb_status check_header(const struct reader *r)
         char shown[48];
 
         if (!dkvb__utf8_valid(name, strlen(name)))
-            rc = dkvb__fail(DKVB_EFORMAT,
-                            "%.200s: line %llu: the name of column %zu is not valid UTF-8; the text must be saved as "
-                            "UTF-8",
-                            path_of(r), (unsigned long long)r->first_line, i + 1);
+            rc =
+                dkvb__fail(DKVB_EFORMAT,
+                           "%.200s: line %llu: the name of column %zu is no UTF-8 text without control characters; the "
+                           "text must be saved as UTF-8",
+                           path_of(r), (unsigned long long)r->first_line, i + 1);
         else if (*name)
             rc = dkvb__texts_intern(&names, name, &index, &added);
         if (!rc && !added)
