@@ -406,21 +406,21 @@ dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_alloc
     return publish(out, &s, rc);
 }
 
-/* Two rows with one id would make one row of two: found by order. */
-static dkvb_status check_once(const struct dkvb__stored *s, const uint64_t *ids, size_t n)
+dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, const dkvb_allocator *mem)
 {
-    struct dkvb__keyed *order = dkvb__alloc(&s->array.allocator, n, 2 * sizeof *order);
-    dkvb_status rc = order ? DKVB_OK : dkvb__stored_no_memory(s, 2 * n, DKVB_DTYPE_U64);
+    struct dkvb__keyed *order = dkvb__alloc(mem, n, 2 * sizeof *order);
+    dkvb_status rc = DKVB_OK;
 
-    for (size_t i = 0; !rc && i < n; i++)
+    if (!order)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory to compare %zu ids", path, n);
+    for (size_t i = 0; i < n; i++)
         order[i] = (struct dkvb__keyed){ids[i], i};
-    if (!rc)
-        dkvb__sort_keyed(order, order + n, n);
+    dkvb__sort_keyed(order, order + n, n);
     for (size_t i = 1; !rc && i < n; i++)
         if (order[i].key == order[i - 1].key)
             rc = dkvb__fail(DKVB_EFORMAT, "%.300s: rows %zu and %zu both have id %llu, each id must be there once",
-                            s->path, order[i - 1].index, order[i].index, (unsigned long long)order[i].key);
-    dkvb__free(&s->array.allocator, order);
+                            path, order[i - 1].index, order[i].index, (unsigned long long)order[i].key);
+    dkvb__free(mem, order);
     return rc;
 }
 
@@ -449,7 +449,7 @@ static dkvb_status to_ids(struct dkvb__stored *s)
             rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has a negative id, ids are 0 or more", s->path, i);
     }
     if (!rc)
-        rc = check_once(s, ids, n);
+        rc = dkvb__ids_once(ids, n, s->path, &a->allocator);
     if (rc)
         dkvb__free(&a->allocator, ids);
     else

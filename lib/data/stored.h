@@ -42,6 +42,9 @@ size_t dkvb__elements(const dkvb_array *a);
 /* Fails with DKVB_ENOMEM for `count` elements of a type. */
 dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype);
 
+/* Fails with DKVB_EFORMAT if two rows have one id, which would make one row of two, or with DKVB_ENOMEM. */
+dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, const dkvb_allocator *mem);
+
 /* Reverses the bytes of every element. */
 void dkvb__stored_swap(struct dkvb__stored *s);
 

@@ -11,6 +11,7 @@
 #include "data/decimal.h"
 #include "data/idx.h"
 #include "data/npy.h"
+#include "data/stored.h"
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
@@ -39,12 +40,12 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* An id that is written as a number; false for any other text. */
+/* An id that is written as a number; false for any other text. "007" is a name: as a number it would lose its zeros. */
 static bool id_number(const char *text, uint64_t *id)
 {
     bool negative;
 
-    return dkvb__whole_number(text, id, &negative) && !negative;
+    return dkvb__whole_number(text, id, &negative) && !negative && (text[0] != '0' || text[1] < '0' || text[1] > '9');
 }
 
 /* A label that is written as a number; false for any other text. An empty text is -1, no label. */
@@ -234,7 +235,7 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
         numbers = id_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
     if (rc || numbers)
-        return rc;
+        return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem); /* "2" and "2.0" are one id */
     dkvb_array_free(&t->ids);
     for (size_t i = 0; !rc && i < r->rows; i++) {
         const char *text = dkvb__text(&r->texts, i);

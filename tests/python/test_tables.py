@@ -156,6 +156,8 @@ class Tables(unittest.TestCase):
     def test_ids_are_numbers_or_names_and_each_is_there_once(self):
         self.assertEqual(dkvb.read_table(self.put("p1\np2\n"), what="ids").ids, ["p1", "p2"])
         self.assertEqual(dkvb.read_table(self.put("18446744073709551615\n3\n"), what="ids").ids.tolist(), [2 ** 64 - 1, 3])
+        self.assertEqual(dkvb.read_table(self.put("007\n7\n"), what="ids").ids, ["007", "7"])
+        self.refused("2\n2.0\n", "rows 0 and 1 both have id 2", what="ids")
         self.refused("id,a\n1,2\n1,3\n", "line 3", "'1'", "row 0", id_column="id")
         self.refused("p1\n\np2\n", "row 1 has no id", what="ids")
 

@@ -18,7 +18,7 @@
 #include "data_files.h"
 #include "dkvb/table.h"
 
-static dkvb_table *table;
+static dkvb_table *table, *no_table; /* the second is of calls that fail */
 static dkvb_table_info info;
 
 /* Read the file that was put; what it holds is in `info`. */
@@ -146,6 +146,8 @@ static void a_number_just_above_the_middle_goes_up(void **state)
     assert_rounds("16777217.000000001", 16777218.0f);
     assert_rounds("16777217.0000000000000000000000000000000001", 16777218.0f);
     assert_rounds("16777217", 16777216.0f);
+    assert_rounds("8.000001430511474", 8.00000095367431640625f); /* the double is the middle, 6e-16 above it */
+    assert_rounds("8.000000476837159", 8.00000095367431640625f); /* and here below it */
     assert_rounds("16777219", 16777220.0f);
     assert_rounds("3.4028235677973366e38", strtof("3.4028235677973366e38", NULL));
     assert_rounds("1e-46", 0.0f);
@@ -297,7 +299,7 @@ static void a_cell_that_is_no_number_is_named_by_line_and_column(void **state)
 
 static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state)
 {
-    static const char *const given[] = {"dog", "", "2"};
+    static const char *const given[] = {"dog", "2", ""};
     dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
 
     (void)state;
@@ -314,10 +316,10 @@ static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state
     o.label_name_count = 3;
     read_text("x,y\n1,dog\n2,2\n3,1\n4,ant\n5,\n6,5\n", &o); /* the name "2" goes before the number 2 */
     assert_int_equal(info.label_count, 5);
-    assert_string_equal(info.label_names[1], "");
+    assert_string_equal(info.label_names[2], "");
     assert_string_equal(info.label_names[3], "5");
     assert_string_equal(info.label_names[4], "ant");
-    assert_memory_equal(info.labels, ((int32_t[]){0, 2, 1, 4, -1, 3}), 6 * sizeof(int32_t));
+    assert_memory_equal(info.labels, ((int32_t[]){0, 1, 1, 4, -1, 3}), 6 * sizeof(int32_t));
     o.label_names = NULL;
     o.label_name_count = 0;
     assert_text_refused("x,y\n1,0.5\n2,1.5\n", &o, DKVB_EFORMAT, "labels are numbers with a fraction");
@@ -394,7 +396,7 @@ static void a_group_has_one_number_in_all_files(void **state)
     o.group = "nobody";
     assert_no_table(data_path, &o, DKVB_ENOTFOUND, "no row is of the group 'nobody'");
     o.group_column = NULL;
-    assert_int_equal(dkvb_table_read(&table, data_path, &o, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_table_read(&no_table, data_path, &o, NULL), DKVB_EINVAL);
 }
 
 static void columns_are_chosen_by_name_and_by_number(void **state)
@@ -413,7 +415,7 @@ static void columns_are_chosen_by_name_and_by_number(void **state)
     names[0] = "#4";
     assert_no_table(data_path, &o, DKVB_EMISMATCH, "no column is called '#4', which the model learned from");
     o.columns = twice;
-    assert_int_equal(dkvb_table_read(&table, data_path, &o, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_table_read(&no_table, data_path, &o, NULL), DKVB_EINVAL);
     assert_non_null(strstr(dkvb_last_error(), "names column 1 twice"));
     o.columns = NULL;
     o.column_count = 0;
@@ -450,6 +452,27 @@ static void fields_may_lie_on_the_edge_of_the_buffer(void **state)
         assert_true(info.x[info.rows - 3] == 12.5f && info.x[info.rows - 2] == -3 && info.x[info.rows - 1] == 7);
         assert_string_equal(info.label_names[info.labels[info.rows - 3]], "a\"b");
         assert_string_equal(info.label_names[info.labels[info.rows - 2]], "c\"d");
+    }
+    free(text);
+}
+
+/* Every line is a record there, so an end of a line that is taken for two would be a label more. */
+static void ends_of_lines_on_the_edge_of_the_buffer_are_one(void **state)
+{
+    enum { LINES = 400000 };
+    char *text = malloc(LINES * 3 + 3);
+    dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
+
+    (void)state;
+    o.what = DKVB_TABLE_LABELS;
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset(text, 'b', shift);
+        for (size_t i = 0; i < LINES; i++)
+            memcpy(text + shift + 3 * i, "a\r\n", 3);
+        put_file(text, LINES * 3 + shift);
+        read_table(data_path, &o);
+        assert_int_equal(info.rows, LINES);
+        assert_int_equal(info.label_count, shift ? 2 : 1);
     }
     free(text);
 }
@@ -631,7 +654,7 @@ static void an_array_is_named_behind_a_colon(void **state)
     assert_memory_equal(info.labels, y, sizeof y);
     assert_no_table(path, NULL, DKVB_ENOTFOUND, "holds the arrays x, y; one must be chosen");
     snprintf(named, sizeof named, "%s:z", path);
-    assert_int_equal(dkvb_table_read(&table, named, NULL, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_table_read(&no_table, named, NULL, NULL), DKVB_ENOTFOUND);
     assert_non_null(strstr(dkvb_last_error(), "has no array 'z'; its arrays are x, y"));
 
     /* a path may hold ".npz:" itself, with and without the name of an array behind it */
@@ -647,7 +670,7 @@ static void an_array_is_named_behind_a_colon(void **state)
     add_numbers(&twin, "x.npy", false, false);
     put_archive(&twin, path, false);
     snprintf(named, sizeof named, "%s:x", path);
-    assert_int_equal(dkvb_table_read(&table, named, NULL, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_table_read(&no_table, named, NULL, NULL), DKVB_EFORMAT);
     assert_non_null(strstr(dkvb_last_error(), "two members have the same name"));
 }
 
@@ -888,6 +911,7 @@ int main(void)
         cmocka_unit_test(a_group_has_one_number_in_all_files),
         cmocka_unit_test(columns_are_chosen_by_name_and_by_number),
         cmocka_unit_test(fields_may_lie_on_the_edge_of_the_buffer),
+        cmocka_unit_test(ends_of_lines_on_the_edge_of_the_buffer_are_one),
         cmocka_unit_test(a_record_may_be_longer_than_the_buffer),
         cmocka_unit_test(bytes_of_another_encoding_are_refused),
         cmocka_unit_test(arrays_of_every_archive_are_read),
