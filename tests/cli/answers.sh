@@ -98,7 +98,7 @@ END
 
 # A disk that is full in the middle of the table leaves the old table.
 cp TOP.CSV kept.csv
-refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 1; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
+refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
     --top 4 -o kept.csv
 same TOP.CSV kept.csv
 [ "$(find . -name '*.tmp-*')" = "" ] || fail "a temporary file was left"
