@@ -248,7 +248,7 @@ static dkvb_status place_features(struct reader *r, size_t *columns)
         if (field == NOT_USED)
             return fail_missing(r, o->columns[c], "which the model learned from");
         if (r->place[field] != NOT_USED)
-            return dkvb__fail(DKVB_EINVAL, "table: columns names column %lld twice", (long long)field + 1);
+            return dkvb__fail(DKVB_EINVAL, "table: column %lld is named twice as a feature", (long long)field + 1);
         r->place[field] = (int64_t)c;
         rc = add_column_name(r, (size_t)field);
     }
@@ -280,7 +280,7 @@ static dkvb_status fail_number(const struct reader *r, size_t field)
     if (strchr(text, ',') && r->csv.separator != ',')
         way = ", with a decimal point";
     else if (!dkvb__is_decimal(text))
-        way = "; a column of labels, ids or groups is named by its option";
+        way = "; a column of labels, ids or groups is named by its option, or the features are chosen by name";
     return dkvb__fail(DKVB_EFORMAT, "%.150s: line %llu: column %zu%s%s%s is '%s'; a finite float32 number is needed%s",
                       path_of(r), (unsigned long long)r->csv.field_line, field + 1, *name ? " ('" : "", name,
                       *name ? "')" : "", show(shown, text), way);

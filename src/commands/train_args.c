@@ -39,6 +39,8 @@ static const struct args_option options[] = {
      .help = "codes of rows instead, as `dkvb search` wrote them; with --init-from or --continue"},
     {"labels", ARGS_TEXT, AT(labels), "Y",
      .help = "their labels, -1 = ignore: .npy, IDX or a text of lines; --images brings its own"},
+    {"columns", ARGS_TEXT, AT(columns.features), "NAME[,NAME...]",
+     .help = "columns of a CSV that are features; all without another use if not given", .word = true},
     COLUMNS_LABELS(AT, columns),
     COLUMNS_IDS(AT, columns),
     COLUMNS_GROUPS(AT, columns),
@@ -188,9 +190,10 @@ static int check_rows(const struct train_args *args)
     if (!pictures_source(&args->pictures) && args->labels && args->columns.labels)
         return args_misused(&train_command,
                             "--labels does not go with --label-column: one of them says which labels the rows have");
-    if (!args->features && (args->columns.labels || args->columns.ids || args->columns.groups))
+    if (!args->features &&
+        (args->columns.labels || args->columns.ids || args->columns.groups || args->columns.features))
         return args_misused(&train_command,
-                            "--label-column, --id-column and --group-column are columns of the CSV that "
+                            "--columns, --label-column, --id-column and --group-column are columns of the CSV that "
                             "--features names, which is missing");
     if (args->columns.ids && args->ids)
         return args_misused(&train_command,

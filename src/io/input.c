@@ -30,8 +30,27 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 /* Names that a table is read with: of the columns and of the classes. */
 struct known {
     const char **columns, **classes;
-    uint32_t column_count, class_count;
+    size_t column_count, class_count;
+    char *list; /* texts of columns that an option names */
 };
+
+/* The names of a list with commas between them. */
+static int split_columns(struct known *k, const char *list)
+{
+    size_t count = 1;
+
+    for (const char *at = list; *at; at++)
+        count += *at == ',';
+    k->list = strdup(list);
+    k->columns = input_memory("names of columns", sizeof *k->columns, count, 1, 1);
+    if (!k->list || !k->columns)
+        return EXIT_FAILURE;
+    for (char *at = k->list; k->column_count < count; at += strlen(at) + 1) {
+        at[strcspn(at, ",")] = '\0';
+        k->columns[k->column_count++] = at;
+    }
+    return EXIT_SUCCESS;
+}
 
 static int know(struct known *k, const struct table_use *use)
 {
@@ -40,18 +59,19 @@ static int know(struct known *k, const struct table_use *use)
 
     if (code)
         return code;
-    k->class_count = use->names ? (uint32_t)use->names->count : info.classes;
-    k->columns = input_memory("names of columns", sizeof *k->columns, info.input_dim, 1, 1);
+    k->class_count = use->names ? use->names->count : info.classes;
     k->classes = input_memory("names of classes", sizeof *k->classes, k->class_count, 1, 1);
-    if (!k->columns || !k->classes)
+    if (!k->classes)
         return EXIT_FAILURE;
-    for (uint32_t i = 0; i < k->class_count; i++)
-        k->classes[i] = use->names ? use->names->line[i] : dkvb_model_class_name(use->model, i);
-    if (use->model && dkvb_model_column_name(use->model, 0))
-        k->column_count = info.input_dim;
-    for (uint32_t i = 0; i < k->column_count; i++)
-        k->columns[i] = dkvb_model_column_name(use->model, i);
-    return EXIT_SUCCESS;
+    for (size_t i = 0; i < k->class_count; i++)
+        k->classes[i] = use->names ? use->names->line[i] : dkvb_model_class_name(use->model, (uint32_t)i);
+    if (!use->model || !dkvb_model_column_name(use->model, 0))
+        return use->columns && use->columns->features ? split_columns(k, use->columns->features) : EXIT_SUCCESS;
+    k->column_count = info.input_dim;
+    k->columns = input_memory("names of columns", sizeof *k->columns, k->column_count, 1, 1);
+    for (size_t i = 0; k->columns && i < k->column_count; i++)
+        k->columns[i] = dkvb_model_column_name(use->model, (uint32_t)i);
+    return k->columns ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* A table with what is known. */
@@ -85,6 +105,7 @@ static int read_table(dkvb_table **out, const char *path, uint32_t what, bool in
         progress_stop();
     }
     progress_add_file(began);
+    free(k.list);
     free(k.columns);
     free(k.classes);
     return code;

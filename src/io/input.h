@@ -12,6 +12,7 @@
 /* Columns of a table that are no features, as options name them; NULL where they are not given. */
 struct columns_args {
     const char *labels, *ids, *groups, *group;
+    const char *features; /* the columns that are features, with commas between them; NULL: all others */
 };
 
 /* The options of that name; `member` is the struct columns_args among the arguments. */

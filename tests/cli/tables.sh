@@ -73,6 +73,14 @@ refused 1 "no column is called 'class', which must have the labels" \
 [ "$(head -n 1 answers.csv)" = row,label,probability ] || fail "$(head -n 1 answers.csv)"
 [ "$(wc -l <answers.csv)" -eq 101 ] || fail "$(wc -l <answers.csv) lines"
 
+# Chosen columns are the features, and the model asks for them from then on.
+train few.dkvb --features rows.csv --columns c3,c0,c7 --label-column label
+check "$dkvb" predict few.dkvb --features new.csv -o few_answers.csv
+check "$dkvb" predict few.dkvb --features moved.csv -o few_moved.csv
+same few_answers.csv few_moved.csv
+refused 1 "no column is called 'c99'" "$dkvb" train --features rows.csv --columns c3,c99 --label-column label -o new.dkvb
+refused 1 'is named twice' "$dkvb" train --features rows.csv --columns c3,c3 --label-column label -o new.dkvb
+
 # A model of a text without names takes the same layout.
 check "$dkvb" predict csv.dkvb --features headerless.csv -o headerless_answers.csv
 [ "$(wc -l <headerless_answers.csv)" -eq 401 ] || fail "headerless: $(wc -l <headerless_answers.csv) lines"

@@ -416,7 +416,7 @@ static void columns_are_chosen_by_name_and_by_number(void **state)
     assert_no_table(data_path, &o, DKVB_EMISMATCH, "no column is called '#4', which the model learned from");
     o.columns = twice;
     assert_int_equal(dkvb_table_read(&no_table, data_path, &o, NULL), DKVB_EINVAL);
-    assert_non_null(strstr(dkvb_last_error(), "names column 1 twice"));
+    assert_non_null(strstr(dkvb_last_error(), "column 1 is named twice"));
     o.columns = NULL;
     o.column_count = 0;
     o.label_column = "#2";
