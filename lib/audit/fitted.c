@@ -24,7 +24,7 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* numbers of rows, and of features with the constant */
+    size_t n, width; /* number of rows, and number of features, where the constant counts as one more */
     double *x;       /* [n][width] */
     uint8_t *fold;   /* [n] */
     const uint8_t *member;

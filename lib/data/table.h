@@ -40,14 +40,16 @@ dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *tex
 
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 
-/* Labels of the texts of rows, and their names unless all are whole numbers. `path` is for messages. */
+/* Turns the text of each row into its label, and keeps the texts as names of the labels unless all texts are whole
+ * numbers. `path` is for messages. */
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 
 /* Memory for the ids of rows, as numbers. DKVB_ENOMEM. */
 dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path);
 
-/* Ids of the texts of rows, all different: numbers if all are whole numbers, otherwise names. */
+/* Turns the text of each row, which no other row has, into its id: a number if all texts are whole numbers, otherwise a
+ * name. */
 dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text *r, const char *path);
 
 /* Read a text table into `t`. */
