@@ -46,6 +46,26 @@ static char *split_path(const char *path, const char **name)
     return folder;
 }
 
+/* The file that a path names, to be free()d; of an array of an archive, as in "rows.npz:x", the archive. */
+static char *file_of(const char *path)
+{
+    const char *end = NULL;
+
+    for (const char *at = strstr(path, ".npz:"); at; at = strstr(at + 1, ".npz:"))
+        end = at + 4;
+    return end && access(path, F_OK) != 0 ? strndup(path, (size_t)(end - path)) : strdup(path);
+}
+
+/* As stat(), of the file that a path names. */
+static int stat_input(const char *path, struct stat *st)
+{
+    char *file = file_of(path);
+    int result = file ? stat(file, st) : -1;
+
+    free(file);
+    return result;
+}
+
 static bool same_inode(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -58,7 +78,7 @@ static int same_file(const char *a, const char *b, bool *same)
     const char *name_a, *name_b;
     char *folder_a, *folder_b;
     struct stat at_a, at_b;
-    bool is_a = stat(a, &at_a) == 0, is_b = stat(b, &at_b) == 0;
+    bool is_a = stat_input(a, &at_a) == 0, is_b = stat_input(b, &at_b) == 0;
     int code = EXIT_SUCCESS;
 
     *same = is_a && is_b && same_inode(&at_a, &at_b);
@@ -219,20 +239,24 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 
 void paths_keep_private(const char *path)
 {
+    char *file = file_of(path);
     struct stat st;
     mode_t group, others, closed = 0;
 
-    if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+    if (!file || stat(file, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+        free(file);
         return; /* a pipe has a mode of its own; opening the file reports a failure */
+    }
     others = st.st_mode & 7;
     /* New files belong to the group of the process and have no access control list. If the input has such a list, its
      * group bits describe the list, not the group. */
-    group = st.st_gid == getegid() && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
+    group = st.st_gid == getegid() && getxattr(file, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
                                                                                               : others;
     if (!(group & 2))
         closed |= group & 4 ? 020 : 070;
     if (!(others & 2))
         closed |= others & 4 ? 02 : 07;
+    free(file);
     umask(umask(077) | closed);
 }
 

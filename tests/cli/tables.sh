@@ -158,3 +158,10 @@ refused 2 '--labels does not go with --label-column' \
     "$dkvb" train --features rows.csv --labels y.npy --label-column label -o new.dkvb
 refused 2 '--ids does not go with --id-column' \
     "$dkvb" train --features rows.csv --label-column label --id-column key --ids ids.txt -o new.dkvb
+
+# What is made from an array of an archive is as private as the archive, and never takes its place.
+chmod 600 rows.npz
+check "$dkvb" predict npz.dkvb --features rows.npz:x -o secret.csv >/dev/null
+[ "$(stat -c %a secret.csv)" = 600 ] || fail "secret.csv has the mode $(stat -c %a secret.csv)"
+cp rows.npz rows.csv.npz
+refused 2 'rows.csv.npz' "$dkvb" predict npz.dkvb --features rows.csv.npz:x -o rows.csv.npz

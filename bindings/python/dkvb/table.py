@@ -1,5 +1,6 @@
 """Tables: CSV and TSV, `.npz`, `.npy` and IDX files as arrays, with the names that they hold (table.h)."""
 
+import os
 from ctypes import POINTER, byref, c_char_p
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Union
@@ -39,6 +40,12 @@ def _copied(pointer, shape):
 def _list(given, what):
     given = list(given)
     return (c_char_p * max(len(given), 1))(*[_arrays.text(one, what) for one in given]), len(given)
+
+
+def file_of(path: Path) -> str:
+    """Returns the file that a path names; of an array of an archive, as in "rows.npz:x", the archive."""
+    name = os.fsdecode(path)
+    return name if os.path.exists(name) or ".npz:" not in name else name[:name.rindex(".npz:") + 4]
 
 
 def read_table(path: Path, *, what: str = "rows", header: Optional[bool] = None, label_column: Optional[str] = None,

@@ -10,6 +10,8 @@ The figures need matplotlib, the map scikit-learn as well. The same page is made
 import os
 import tempfile
 
+from ..table import file_of
+
 __all__ = ["html", "write"]
 
 
@@ -49,7 +51,7 @@ def _mode(paths):
     os.umask(umask)
     mode = 0o666 & ~umask
     for path in paths:
-        status = os.stat(path)
+        status = os.stat(file_of(path))
         others = status.st_mode & 0o4
         group = status.st_mode >> 3 & 0o4 if status.st_gid == os.getegid() else others
         mode &= 0o600 | group << 3 | 0o020 * bool(group) | others | 0o002 * bool(others)

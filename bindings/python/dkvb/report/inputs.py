@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import _ffi
 from ..codeset import Codeset
-from ..data import _DTYPES, read_features, read_ids, read_labels
+from ..data import _DTYPES
 from ..errors import Error, MismatchError
 from ..model import Model
+from ..table import file_of, read_table
 
 
 @dataclass
@@ -135,7 +136,10 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
         if one is not None:
             _note(found, what, one)
     if rows is not None:
-        found.rows = np.sort(read_ids(rows))
+        ids = read_table(rows, what="ids").ids
+        if isinstance(ids, list):
+            raise ValueError(f"{os.fspath(rows)}: names found, {ids[0]!r} for example; ids must be whole numbers")
+        found.rows = np.sort(ids)
     return found
 
 
@@ -179,7 +183,12 @@ def _rows(what, model, prefix, features, labels):
         missing, there = ("labels", "features") if labels is None else ("features", "labels")
         option = f"--{prefix.strip()}{'-' if prefix else ''}{missing}"
         raise ValueError(f"{option}: not given, and {prefix}{there} are nothing without {prefix}{missing}")
-    x, y, info = read_features(features), read_labels(labels), model.info
+    info = model.info
+    x = read_table(features, columns=model.column_names or None).x
+    named = read_table(labels, what="labels", label_names=model.class_names)
+    y = named.labels if named.labels is not None else np.empty(0, np.int32)
+    if named.label_names and len(named.label_names) > info.classes:
+        raise ValueError(f"{labels}: the label {named.label_names[info.classes]!r} is no class of the model")
     if x.shape[1] != info.input_dim:
         raise ValueError(f"{features}: {x.shape[1]} columns found, the model takes {info.input_dim}")
     if len(x) != len(y):
@@ -194,7 +203,7 @@ def _rows(what, model, prefix, features, labels):
 
 def _note(found, what, path):
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(file_of(path), "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     found.files.append((what, os.fspath(path), digest.hexdigest()))
