@@ -184,23 +184,16 @@ static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file 
     return DKVB_OK;
 }
 
-static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator,
-                               enum mapped map)
+static dkvb_status read_stored(struct dkvb__stored *s, const struct dkvb__source *source, enum mapped map)
 {
-    dkvb_allocator mem = dkvb__allocator(allocator);
-    struct dkvb__source source;
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
-    *s = (struct dkvb__stored){.path = path, .array = {.struct_size = sizeof s->array}};
-    s->array.allocator = mem;
-    rc = dkvb__source_open(&source, path, &mem);
-    if (rc)
-        return rc;
-    if (map != NOTHING && !source.member)
-        rc = map_in_place(s, &source.file, map);
+    *s = (struct dkvb__stored){.path = source->file.path, .array = {.struct_size = sizeof s->array}};
+    s->array.allocator = source->mem;
+    if (map != NOTHING && !source->member)
+        rc = map_in_place(s, &source->file, map);
     if (!rc && !s->array.data)
-        rc = read_any(s, &source.file);
-    dkvb__source_close(&source);
+        rc = read_any(s, &source->file);
     return rc;
 }
 
@@ -213,6 +206,25 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
         dkvb_array_free(&s->array);
     *out = s->array;
     out->struct_size = struct_size;
+    return rc;
+}
+
+/* Reads an array of an open source, as `how` says. */
+typedef dkvb_status (*read_fn)(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
+
+static dkvb_status read_path(dkvb_array *out, const char *path, const dkvb_allocator *allocator, read_fn read,
+                             uint32_t how)
+{
+    dkvb_allocator mem = dkvb__allocator(allocator);
+    struct dkvb__source source;
+    dkvb_status rc;
+
+    *out = (dkvb_array){.struct_size = out->struct_size};
+    rc = dkvb__source_open(&source, path, &mem);
+    if (rc)
+        return rc;
+    rc = read(out, &source, how);
+    dkvb__source_close(&source);
     return rc;
 }
 
@@ -295,14 +307,11 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
+dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IN_PLACE, allocator);
+    dkvb_status rc = read_stored(&s, source, how == DKVB_READ_IN_PLACE ? FLOATS : NOTHING);
 
-    if (rc)
-        return rc;
-    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? FLOATS : NOTHING);
     if (!rc)
         rc = check_features(&s);
     if (!rc)
@@ -312,6 +321,13 @@ dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how, 
         rc = check_finite(&s);
     }
     return publish(out, &s, rc);
+}
+
+dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
+{
+    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IN_PLACE, allocator);
+
+    return rc ? rc : read_path(out, path, allocator, dkvb__features_of, how);
 }
 
 static dkvb_status check_labels(const struct dkvb__stored *s)
@@ -391,19 +407,24 @@ static dkvb_status to_labels(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, DKVB_READ_COPY, DKVB_READ_COPY, allocator);
+    dkvb_status rc = read_stored(&s, source, NOTHING);
 
-    if (rc)
-        return rc;
-    rc = read_stored(&s, path, allocator, NOTHING);
+    (void)how; /* labels are always copied */
     if (!rc)
         rc = check_labels(&s);
     if (!rc)
         rc = to_labels(&s);
     return publish(out, &s, rc);
+}
+
+dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    dkvb_status rc = check_arguments(out, path, DKVB_READ_COPY, DKVB_READ_COPY, allocator);
+
+    return rc ? rc : read_path(out, path, allocator, dkvb__labels_of, DKVB_READ_COPY);
 }
 
 dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, const dkvb_allocator *mem)
@@ -457,15 +478,19 @@ static dkvb_status to_ids(struct dkvb__stored *s)
     return rc;
 }
 
-dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
+dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IDS, allocator);
+    dkvb_status rc = read_stored(&s, source, how == DKVB_READ_IN_PLACE ? NUMBERS : NOTHING);
 
-    if (rc)
-        return rc;
-    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? NUMBERS : NOTHING);
     if (!rc)
         rc = how == DKVB_READ_IDS ? to_ids(&s) : to_c_order(&s);
     return publish(out, &s, rc);
+}
+
+dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
+{
+    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IDS, allocator);
+
+    return rc ? rc : read_path(out, path, allocator, dkvb__array_of, how);
 }

@@ -45,6 +45,13 @@ dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, u
 /* Fails with DKVB_EFORMAT if two rows have one id, which would make one row of two, or with DKVB_ENOMEM. */
 dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, const dkvb_allocator *mem);
 
+struct dkvb__source; /* npz.h */
+
+/* The public readers of data.h, for a source that is open already; `how` is DKVB_READ_…. */
+dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
+dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
+dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
+
 /* Reverses the bytes of every element. */
 void dkvb__stored_swap(struct dkvb__stored *s);
 

@@ -1,5 +1,5 @@
-/* Tables of every kind of file. What rows are called, and which labels they have, comes to this file as texts or as
- * arrays; how a text is laid out is known to table_text.c. */
+/* Tables of every kind of file. This file turns texts and arrays into labels and ids of rows; table_text.c takes the
+ * texts out of CSV files. */
 #include "data/table.h"
 
 #include <string.h>
@@ -272,9 +272,10 @@ static dkvb_status collect(void *context, size_t row, const char *text)
 }
 
 /* Labels or ids of an array: of numbers by the readers of numbers, of texts here. */
-static dkvb_status read_vector(dkvb_table *t, const struct dkvb__file *file, const dkvb_table_options *o,
+static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o,
                                const unsigned char *start, size_t size)
 {
+    const struct dkvb__file *file = &source->file;
     struct collected c = {.path = file->path, .once = o->what == DKVB_TABLE_IDS};
     size_t rows;
     bool texts = false;
@@ -285,8 +286,8 @@ static dkvb_status read_vector(dkvb_table *t, const struct dkvb__file *file, con
     if (rc)
         return rc;
     if (!texts)
-        return o->what == DKVB_TABLE_LABELS ? dkvb_labels_read(&t->y, file->path, &t->mem)
-                                            : dkvb_array_read(&t->ids, file->path, DKVB_READ_IDS, &t->mem);
+        return o->what == DKVB_TABLE_LABELS ? dkvb__labels_of(&t->y, source, DKVB_READ_COPY)
+                                            : dkvb__array_of(&t->ids, source, DKVB_READ_IDS);
     rc = dkvb__rows_of_text_begin(&c.rows, rows, &t->mem);
     if (!rc)
         rc = dkvb__npy_texts(&rows, &texts, file, &t->mem, collect, &c);
@@ -296,7 +297,7 @@ static dkvb_status read_vector(dkvb_table *t, const struct dkvb__file *file, con
     return rc;
 }
 
-/* Arrays have no columns that are called anything. */
+/* Refuses options that name a column, since the columns of an array have no names. */
 static dkvb_status check_no_columns(const char *path, const dkvb_table_options *o)
 {
     const char *named = o->label_column ? o->label_column : o->id_column ? o->id_column : o->group_column;
@@ -328,9 +329,9 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
         if (!rc)
             rc = check_no_columns(path, o);
         if (!rc && o->what != DKVB_TABLE_ROWS)
-            rc = read_vector(t, &source.file, o, start, size);
+            rc = read_vector(t, &source, o, start, size);
         else if (!rc)
-            rc = dkvb_features_read(&t->x, path, o->in_place ? DKVB_READ_IN_PLACE : DKVB_READ_COPY, &t->mem);
+            rc = dkvb__features_of(&t->x, &source, o->in_place ? DKVB_READ_IN_PLACE : DKVB_READ_COPY);
         if (!rc && o->column_count && t->x.shape[1] != o->column_count)
             rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: has %llu columns, %zu are needed", path,
                             (unsigned long long)t->x.shape[1], o->column_count);
