@@ -23,10 +23,10 @@ extern "C" {
 /** @addtogroup dkvb_data Files of numbers
  *  @{ */
 
-/** What was read from a file, by dkvb_table_read(). Any number of threads may look at one table. */
+/** A table that dkvb_table_read() made of a file. A table never changes, so many threads may use it at once. */
 typedef struct dkvb_table dkvb_table;
 
-/** What is wanted of a file. The values are part of the ABI. */
+/** Parts of a file that a call asks for. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_TABLE_ROWS = 0,   /**< features, and the columns that the options name */
     DKVB_TABLE_LABELS = 1, /**< labels: an array, a text with a label a line, or `label_column` of a text */
@@ -34,7 +34,8 @@ enum {
                             without `id_column`, the numbers of the group's rows, from 0 */
 };
 
-/** Whether the first line of a text holds the names of the columns. The values are part of the ABI. */
+/** Kinds of first lines of a text: names of the columns, or a row. The numbers of these constants are part of the ABI.
+ */
 enum {
     DKVB_HEADER_AUTO = 0, /**< the library tells from the first two lines */
     DKVB_HEADER_YES = 1,  /**< the first line holds names */
@@ -73,8 +74,8 @@ typedef struct dkvb_table_options {
 DKVB_INIT_FUNCTION(dkvb_table_options, DKVB_TABLE_OPTIONS_INIT)
 
 /**
- * What a table holds. The caller sets `struct_size`. Pointers belong to the table and are valid until
- * dkvb_table_free(); parts that the table lacks are NULL.
+ * The contents of a table. The caller sets `struct_size`. The pointers belong to the table and are valid until
+ * dkvb_table_free(). A pointer to a part that the table lacks is NULL.
  */
 typedef struct dkvb_table_info {
     size_t struct_size;              /**< sizeof(dkvb_table_info), set by INIT */

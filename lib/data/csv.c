@@ -173,7 +173,7 @@ void dkvb__csv_rewind(struct dkvb__csv *c)
     c->inside = false;
 }
 
-/* What stands between the fields of the first line that is not empty. */
+/* Finds the character that separates the fields of the first line with text. */
 static char find_separator(struct dkvb__csv *c)
 {
     bool quoted = false, tab = false, semicolon = false, comma = false, space = false, text = false;

@@ -21,7 +21,7 @@ enum {
     ENTRY_SIZE = 46,
     LOCAL_SIZE = 30,
     MOST_DIRECTORY = 16 * 1024 * 1024,
-    MOST_RATIO = 1032 /* deflate makes no byte into more: a size that promises more is a lie */
+    MOST_RATIO = 1032 /* deflate turns one byte into at most so many: a larger promised size is false */
 };
 
 struct directory {

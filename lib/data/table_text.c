@@ -352,7 +352,7 @@ static bool is_kept(const struct reader *r)
     return !r->o->group || strcmp(r->kept[GROUP], r->o->group) == 0;
 }
 
-/* All records, from the first: counted, or taken into `x`, which has room for one row more than was counted. Empty
+/* Reads all records from the first on: counts them, or takes them into `x`, which has room for one row more. Empty
  * lines at the end of a text whose records are lines are no records. */
 static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
 {

@@ -152,7 +152,7 @@ def choice(value, names, what):
 
 
 def chosen(number, names):
-    """Returns the name that a number stands for; "" if there is none."""
+    """Returns the name of a number, or "" for a number without a name."""
     return next((name for name, value in names.items() if value == number), "")
 
 

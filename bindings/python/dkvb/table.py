@@ -18,7 +18,7 @@ _HEADER = {None: _ffi.DKVB_HEADER_AUTO, True: _ffi.DKVB_HEADER_YES, False: _ffi.
 
 @dataclass
 class Table:
-    """What a file holds. Parts that it lacks are None."""
+    """The contents of a table. Parts that the file lacks are None."""
 
     x: Optional[Array]  # float32[rows][columns]
     column_names: Optional[List[str]]  # a name for each column of x
