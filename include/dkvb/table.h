@@ -127,6 +127,17 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_read(dkvb_table **out, const char
                                                     const dkvb_run_options *run);
 
 /**
+ * Path of the file that a path of a table names: of "rows.npz:x" the archive "rows.npz", of any other path the path
+ * itself. A file whose own name has a colon goes before an archive.
+ *
+ * @param      path  path as dkvb_table_read() takes it.
+ * @param[out] file  buffer for the path of the file.
+ * @param      size  bytes of the buffer; one more than those of `path` always suffice.
+ * @return `DKVB_EINVAL` if `path` or `file` is NULL or the buffer is too small.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_file(const char *path, char *file, size_t size);
+
+/**
  * Look at a table.
  *
  * @param      table  the table.

@@ -319,8 +319,7 @@ static dkvb_status open_member(void **data, size_t *size, const struct dkvb__fil
     return rc;
 }
 
-/* Where the name of an array begins in a path such as "rows.npz:x"; NULL for a path that is a file's or names none. */
-static const char *name_in(const char *path)
+const char *dkvb__array_name(const char *path)
 {
     const char *found = NULL;
 
@@ -331,7 +330,7 @@ static const char *name_in(const char *path)
 
 dkvb_status dkvb__source_open(struct dkvb__source *source, const char *path, const dkvb_allocator *mem)
 {
-    const char *name = name_in(path);
+    const char *name = dkvb__array_name(path);
     unsigned char start[512];
     struct dkvb__file file;
     char *archive = NULL;

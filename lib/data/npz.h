@@ -12,6 +12,9 @@ struct dkvb__source {
     dkvb_allocator mem;
 };
 
+/* Where the name of an array begins in a path such as "rows.npz:x"; NULL for a path that is a file's or names none. */
+const char *dkvb__array_name(const char *path);
+
 /* Open the file of a path, or the array of an archive that the path names; an archive with one array needs no name.
  * DKVB_ENOTFOUND lists the arrays that are there. */
 dkvb_status dkvb__source_open(struct dkvb__source *source, const char *path, const dkvb_allocator *mem);

@@ -431,6 +431,23 @@ dkvb_status dkvb_table_read(dkvb_table **out, const char *path, const dkvb_table
     return DKVB_OK;
 }
 
+dkvb_status dkvb_table_file(const char *path, char *file, size_t size)
+{
+    const char *name;
+    size_t length;
+
+    if (!path || !file)
+        return dkvb__fail(DKVB_EINVAL, "table: %s is NULL", path ? "file" : "path");
+    name = dkvb__array_name(path);
+    length = name ? (size_t)(name - path) - 1 : strlen(path);
+    if (length >= size)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: its file needs a buffer of %zu bytes, there are %zu", path, length + 1,
+                          size);
+    memcpy(file, path, length);
+    file[length] = '\0';
+    return DKVB_OK;
+}
+
 dkvb_status dkvb_table_get_info(const dkvb_table *table, dkvb_table_info *info)
 {
     if (!table || !info)

@@ -46,14 +46,16 @@ static char *split_path(const char *path, const char **name)
     return folder;
 }
 
-/* The file that a path names, to be free()d; of an array of an archive, as in "rows.npz:x", the archive. */
+/* The file that a path of a table names, to be free()d; NULL if memory runs out. */
 static char *file_of(const char *path)
 {
-    const char *end = NULL;
+    size_t size = strlen(path) + 1;
+    char *file = malloc(size);
 
-    for (const char *at = strstr(path, ".npz:"); at; at = strstr(at + 1, ".npz:"))
-        end = at + 4;
-    return end && access(path, F_OK) != 0 ? strndup(path, (size_t)(end - path)) : strdup(path);
+    if (file && dkvb_table_file(path, file, size) == DKVB_OK)
+        return file;
+    free(file);
+    return NULL;
 }
 
 /* As stat(), of the file that a path names. */

@@ -207,6 +207,15 @@ class Tables(unittest.TestCase):
             table = dkvb.read_table(self.folder / "y.npy", what="labels")
             self.assertEqual([table.label_names[i] for i in table.labels], self.labels)
 
+    def test_the_file_of_a_path_is_the_archive_unless_a_file_has_that_name(self):
+        from dkvb.table import file_of
+
+        self.assertEqual(file_of(self.folder / "a.npz:x"), str(self.folder / "a.npz"))
+        self.assertEqual(file_of("a.npz"), "a.npz")
+        odd = self.put("a\n1\n", "odd.npz:x")
+        self.assertEqual(file_of(odd), str(odd))
+        np.testing.assert_array_equal(dkvb.read_table(odd).x, [[1]])
+
     def test_a_damaged_archive_is_refused_or_reads_as_the_same_array(self):
         path = self.folder / "one.npz"
         np.savez_compressed(path, x=self.x[:4])

@@ -945,6 +945,7 @@ PROTOTYPES = {
 
     # table.h
     "dkvb_table_read": (Status, (POINTER(_table), c_char_p, POINTER(TableOptions), _run)),
+    "dkvb_table_file": (Status, (c_char_p, c_char_p, c_size_t)),
     "dkvb_table_get_info": (Status, (_table, POINTER(TableInfo))),
     "dkvb_table_free": (None, (_table,)),
 

@@ -1,7 +1,7 @@
 """Tables: CSV and TSV, `.npz`, `.npy` and IDX files as arrays, with the names that they hold (table.h)."""
 
 import os
-from ctypes import POINTER, byref, c_char_p
+from ctypes import POINTER, byref, c_char_p, create_string_buffer
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Union
 
@@ -44,8 +44,10 @@ def _list(given, what):
 
 def file_of(path: Path) -> str:
     """Returns the file that a path names; of an array of an archive, as in "rows.npz:x", the archive."""
-    name = os.fsdecode(path)
-    return name if os.path.exists(name) or ".npz:" not in name else name[:name.rindex(".npz:") + 4]
+    encoded = _arrays.path(path)
+    file = create_string_buffer(len(encoded) + 1)
+    lib.dkvb_table_file(encoded, file, len(file))
+    return os.fsdecode(file.value)
 
 
 def read_table(path: Path, *, what: str = "rows", header: Optional[bool] = None, label_column: Optional[str] = None,
