@@ -57,6 +57,7 @@
 #include "memory.h"
 #include "model.h"
 #include "plan.h"
+#include "ranks.h"
 #include "receipt.h"
 #include "replay.h"
 #include "runtime.h"

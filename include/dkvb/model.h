@@ -32,18 +32,21 @@ typedef struct dkvb_model dkvb_model;
 /** Largest number of classes of a model. */
 #define DKVB_MODEL_CLASSES 1048576u
 
+struct dkvb_ranks; /* ranks.h */
+
 /** Options for creating or opening a model. They start from `DKVB_MODEL_OPTIONS_INIT`. */
 typedef struct dkvb_model_options {
     size_t struct_size;              /**< sizeof(dkvb_model_options), set by INIT */
     uint32_t top_k;                  /**< number of keys selected per codebook, 1 to `keys`; ignored for files */
     const dkvb_allocator *allocator; /**< allocator, copied; NULL: malloc() and free() */
     uint32_t in_place;               /**< 1: dkvb_model_load() maps the file instead of reading it */
+    const struct dkvb_ranks *ranks;  /**< dkvb_model_load() shares the model among these ranks (ranks.h); NULL: none */
 } dkvb_model_options;
 
 /** Defaults of dkvb_model_options. */
 #define DKVB_MODEL_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_model_options), 1, 0, 0                                                                            \
+        sizeof(dkvb_model_options), 1, 0, 0, 0                                                                         \
     }
 DKVB_INIT_FUNCTION(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT)
 

@@ -30,6 +30,7 @@ extern "C" {
 typedef int (*dkvb_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 struct dkvb_outside; /* search.h */
+struct dkvb_ranks;   /* ranks.h */
 
 /** How to run a long call. NULL stands for the defaults. Results never depend on these options. */
 typedef struct dkvb_run_options {
@@ -38,12 +39,13 @@ typedef struct dkvb_run_options {
     dkvb_progress_fn progress;    /**< progress callback; or NULL */
     void *user;                   /**< pointer that `progress` receives */
     struct dkvb_outside *outside; /**< searches count rows outside the scale here (search.h); or NULL */
+    const struct dkvb_ranks *ranks; /**< calls that make codebooks share them among these ranks (ranks.h); NULL: none */
 } dkvb_run_options;
 
 /** Defaults of dkvb_run_options. */
 #define DKVB_RUN_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_run_options), 0, 0, 0, 0                                                                           \
+        sizeof(dkvb_run_options), 0, 0, 0, 0, 0                                                                        \
     }
 DKVB_INIT_FUNCTION(dkvb_run_options, DKVB_RUN_OPTIONS_INIT)
 

@@ -53,6 +53,7 @@ static const struct {
     ROW(dkvb_outside, DKVB_OUTSIDE_INIT),
     ROW(dkvb_picture, DKVB_PICTURE_INIT),
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),
+    ROW(dkvb_ranks, DKVB_RANKS_INIT),
     ROW(dkvb_receipt_options, DKVB_RECEIPT_OPTIONS_INIT),
     ROW(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT),
     ROW(dkvb_reference_options, DKVB_REFERENCE_OPTIONS_INIT),

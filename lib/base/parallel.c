@@ -24,6 +24,7 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     run->progress = o.progress;
     run->user = o.user;
     run->outside = o.outside;
+    run->ranks = o.ranks;
     return DKVB_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dkvb/ranks.h"
 #include "dkvb/runtime.h"
 #include "dkvb/status.h"
 
@@ -18,6 +19,7 @@ struct dkvb__run {
     dkvb_progress_fn progress;
     void *user;
     struct dkvb_outside *outside; /* counts of clipped coordinates for the caller; or NULL */
+    const dkvb_ranks *ranks;      /* ranks that share the codebooks to be made; or NULL */
 };
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given);

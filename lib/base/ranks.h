@@ -1,0 +1,42 @@
+#ifndef DKVB_BASE_RANKS_H
+#define DKVB_BASE_RANKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dkvb/ranks.h"
+
+/* Checked calls of the functions of a group of ranks (dkvb/ranks.h). A group of one rank needs no functions, and every
+ * call below then does nothing. All calls are made by all ranks together. */
+
+/* Copies and checks the group of a caller; NULL: this process alone. */
+dkvb_status dkvb__ranks_take(dkvb_ranks *ranks, const dkvb_ranks *given);
+
+/* The first of `items` that belong to a rank, if they are dealt out evenly in order. */
+static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, uint32_t rank)
+{
+    return items / ranks->count * rank + items % ranks->count * rank / ranks->count;
+}
+
+/* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. Else it is the
+ * status of the first rank that failed, and so is the message, which names that rank unless all failed alike. */
+dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc);
+
+dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, const size_t *send_sizes, void *receive,
+                                 const size_t *receive_sizes);
+
+/* Completes an array of which each rank has filled in its own items: rank r those from first[r] to below first[r + 1],
+ * each of `size` bytes. first: [count + 1]. */
+dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
+
+/* Completes an array of `items` that are dealt out evenly. */
+dkvb_status dkvb__ranks_share_evenly(const dkvb_ranks *ranks, void *array, size_t items, size_t size);
+
+/* Copies bytes of rank 0 to all ranks. */
+dkvb_status dkvb__ranks_broadcast(const dkvb_ranks *ranks, void *data, size_t size);
+
+/* Replaces each number by its sum over all ranks. `count` is small. */
+dkvb_status dkvb__ranks_sum(const dkvb_ranks *ranks, uint64_t *numbers, size_t count);
+
+#endif
