@@ -8,6 +8,19 @@
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
+/* The same checksum of bytes that come in parts: begin, add, and the sum so far. The state lies in `words`. */
+struct dkvb__checksum_state {
+    _Alignas(64) unsigned char words[640];
+};
+void dkvb__checksum_begin(struct dkvb__checksum_state *state);
+void dkvb__checksum_add(struct dkvb__checksum_state *state, const void *data, size_t size);
+uint64_t dkvb__checksum_sum(const struct dkvb__checksum_state *state);
+
+/* The 128-bit XXH3 checksum of bytes that come in parts. */
+void dkvb__fingerprint_begin(struct dkvb__checksum_state *state);
+void dkvb__fingerprint_add(struct dkvb__checksum_state *state, const void *data, size_t size);
+void dkvb__fingerprint_end(const struct dkvb__checksum_state *state, uint8_t id[16]);
+
 /* The 128-bit XXH3 checksum over several pieces, in canonical (big-endian) byte order; `id` has 16 bytes. */
 struct dkvb__piece {
     const void *data;

@@ -111,6 +111,7 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
     atomic_init(&cb->owners, 1);
     cb->shape = *shape;
     cb->seed = seed;
+    cb->ranks = (dkvb_ranks)DKVB_RANKS_INIT;
     cb->greatest = FLT_MAX;
     cb->norms = dkvb__alloc(mem, shape->codebooks, dkvb__norm_count(shape) * sizeof *cb->norms);
     rc = cb->norms ? draw_projection(cb) : dkvb__fail(DKVB_ENOMEM, "out of memory for the norms of keys");
@@ -151,6 +152,7 @@ dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *fro
     if (rc)
         return rc;
     cb->normalize = from->normalize;
+    cb->ranks = from->ranks;
     cb->frozen = from->frozen;
     cb->least = from->least;
     cb->greatest = from->greatest;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/file.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "dkvb/codebooks.h"
 #include "kernels/kernels.h"
@@ -39,7 +40,8 @@ struct dkvb_codebooks {
     bool frozen;
     float least, greatest; /* lengths between which rows count as inside the scale (outside.c) */
     uint8_t birth[16];
-    uint64_t seed; /* seed of the projection */
+    uint64_t seed;    /* seed of the projection */
+    dkvb_ranks ranks; /* the ranks that share these codebooks, and the models of them; usually this process alone */
     /* The next five arrays are owned, or all lie in `mapping`. */
     float *center;    /* [m] */
     float *whitening; /* [panels][m][16], see kernels.h; NULL: rows are not whitened */

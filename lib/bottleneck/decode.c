@@ -11,11 +11,6 @@
 
 enum { CHUNK = 32 }; /* rows in one task */
 
-static size_t chunks(size_t n)
-{
-    return (n + CHUNK - 1) / CHUNK;
-}
-
 static int32_t argmax(const float *logits, size_t classes)
 {
     size_t best = 0;
@@ -33,9 +28,11 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;  /* [threads][L] */
-    float *group;  /* [threads][L] */
-    float *answer; /* [threads][L], used in place of `logits` */
+    double *sums;                /* [threads][L] */
+    float *group;                /* [threads][L] */
+    float *answer;               /* [threads][L], used in place of `logits` */
+    struct dkvb__summing shared; /* sums that are exchanged with other ranks; unused if there are none */
+    size_t most;                 /* limit of the rows that ranks decode at a time; 0 without ranks */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -54,18 +51,55 @@ static void decode_chunk(void *context, size_t task, unsigned worker)
     }
 }
 
-static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, const struct dkvb__run *run)
+static void sum_group_of_rows(void *context, size_t own, unsigned worker)
 {
-    *d = (struct decoding){.model = model};
-    d->sums = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->sums);
-    d->group = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->group);
-    d->answer = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->answer);
-    if (d->sums && d->group && d->answer)
-        return DKVB_OK;
-    dkvb__free(&model->mem, d->sums);
-    dkvb__free(&model->mem, d->group);
-    dkvb__free(&model->mem, d->answer);
-    return dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %u classes", model->classes);
+    const struct decoding *d = context;
+
+    (void)worker;
+    dkvb__summing_group(&d->shared, d->model->first_group + own, d->codes);
+}
+
+static void answer_row(void *context, size_t own, unsigned worker)
+{
+    const struct decoding *d = context;
+    size_t classes = d->model->classes, r = d->shared.first + own;
+    float *logits = d->logits ? d->logits + r * classes : d->answer + worker * classes;
+    bool learned = dkvb__summing_logits(&d->shared, r, d->sums + worker * classes, logits);
+
+    if (d->labels)
+        d->labels[r] = learned ? argmax(logits, classes) : -1;
+}
+
+/* Decodes rows, alone or with the ranks that share the model. Then each rank sums its own groups for all rows, and adds
+ * up the groups for its own share of the rows. */
+static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
+{
+    const dkvb_ranks *ranks = &d->model->codebooks->ranks;
+    dkvb_status rc;
+
+    if (!d->most)
+        return dkvb__parallel_rows(run, d->n, CHUNK, decode_chunk, d);
+    dkvb__summing_begin(&d->shared, d->n);
+    dkvb__parallel(run, d->model->end_group - d->model->first_group, sum_group_of_rows, d);
+    rc = dkvb__summing_exchange(&d->shared);
+    if (rc)
+        return rc;
+    dkvb__parallel(run, d->shared.end - d->shared.first, answer_row, d);
+    if (d->labels)
+        rc = dkvb__ranks_share_evenly(ranks, d->labels, d->n, sizeof *d->labels);
+    if (!rc && d->logits)
+        rc = dkvb__ranks_share_evenly(ranks, d->logits, d->n, d->model->classes * sizeof *d->logits);
+    return rc;
+}
+
+/* The number of rows whose sums take some 32 MB on a rank. The number is the same on all ranks. */
+static size_t rows_at_a_time(const dkvb_model *model)
+{
+    enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
+    uint32_t ranks = model->codebooks->ranks.count;
+    size_t row = (model->classes + 1) * sizeof(float) * ((dkvb__groups(model) + ranks - 1) / ranks), rows = BYTES / row;
+
+    return rows < LEAST ? LEAST : rows < MOST ? rows : MOST;
 }
 
 static void decoding_end(struct decoding *d)
@@ -73,6 +107,29 @@ static void decoding_end(struct decoding *d)
     dkvb__free(&d->model->mem, d->sums);
     dkvb__free(&d->model->mem, d->group);
     dkvb__free(&d->model->mem, d->answer);
+    if (d->most)
+        dkvb__summing_free(&d->shared);
+}
+
+static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, const struct dkvb__run *run)
+{
+    bool shares = model->codebooks->ranks.count > 1, ok = true;
+    dkvb_status rc = DKVB_OK;
+
+    *d = (struct decoding){.model = model};
+    if (shares) {
+        d->most = rows_at_a_time(model);
+        ok = dkvb__summing_new(&d->shared, model, d->most);
+    }
+    d->sums = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->sums);
+    d->group = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->group);
+    d->answer = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->answer);
+    if (!ok || !d->sums || !d->group || !d->answer)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %u classes", model->classes);
+    rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
+    if (rc)
+        decoding_end(d);
+    return rc;
 }
 
 dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
@@ -90,11 +147,15 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
     rc = decoding_begin(&d, model, &run);
     if (rc)
         return rc;
-    d.codes = codes;
-    d.n = n;
-    d.labels = labels;
-    d.logits = logits;
-    rc = dkvb__parallel_rows(&run, n, CHUNK, decode_chunk, &d);
+    for (size_t first = 0; !rc && first < n; first += d.n) {
+        d.n = d.most && d.most < n - first ? d.most : n - first;
+        d.codes = codes + first * dkvb__code_size(model);
+        d.labels = labels ? labels + first : NULL;
+        d.logits = logits ? logits + first * model->classes : NULL;
+        rc = decode_rows(&d, &run);
+        if (!rc && d.most)
+            rc = dkvb__report(&run, first + d.n, n);
+    }
     decoding_end(&d);
     return rc;
 }
@@ -104,18 +165,22 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, con
                                  float *logits, uint16_t *codes)
 {
     const dkvb_model *model = d->model;
+    struct dkvb__run quiet = s->run;
     dkvb_status rc = DKVB_OK;
 
+    quiet.progress = NULL; /* progress counts each row once */
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
+        d->n = d->most && d->most < d->n ? d->most : d->n;
         rc = dkvb__search_tile(s, x + first * model->codebooks->shape.input_dim, d->n, first, codes, NULL);
         if (rc)
             return rc;
         d->codes = codes;
         d->labels = labels ? labels + first : NULL;
         d->logits = logits ? logits + first * model->classes : NULL;
-        dkvb__parallel(&s->run, chunks(d->n), decode_chunk, d);
-        rc = dkvb__report(&s->run, first + d->n, n);
+        rc = decode_rows(d, &quiet);
+        if (!rc)
+            rc = dkvb__report(&s->run, first + d->n, n);
     }
     return rc;
 }

@@ -73,6 +73,19 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
+/* The codebooks whose keys this rank places. */
+struct range {
+    size_t first, end;
+};
+
+static struct range own_codebooks(const dkvb_codebooks *cb)
+{
+    const dkvb_ranks *ranks = &cb->ranks;
+
+    return (struct range){dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank),
+                          dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
+}
+
 /* State of a key placement. Codebooks are taken in groups, so that the projected rows of a group fit in memory. */
 struct placement {
     dkvb_codebooks *cb;
@@ -87,7 +100,8 @@ struct placement {
     size_t codebook_bytes;        /* bytes of one codebook in `rows` */
     size_t group;                 /* number of units in a group */
     size_t first;                 /* first codebook of the present group */
-    float *growing, *use;         /* keys being placed, [C][K][d], and their use, [C][K] */
+    struct range own;             /* the codebooks to place keys in */
+    float *growing, *use;         /* keys being placed, [own codebooks][K][d], and their use, [own codebooks][K] */
     bool step;                    /* all rows form one step of keys that grow */
     atomic_size_t placed;         /* finished codebooks of the present group */
     atomic_bool stop;             /* the caller wants to cancel */
@@ -134,6 +148,7 @@ static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, cons
     dkvb_status rc;
 
     *w = (struct placement){.cb = cb, .options = o, .run = *run, .x = x, .growing = cb->growing, .use = cb->use};
+    w->own = own_codebooks(cb);
     atomic_init(&w->placed, 0);
     atomic_init(&w->stop, false);
     rc = draw_rows(w, n);
@@ -165,11 +180,11 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     struct dkvb__placer *p = &w->placers[worker];
     const struct dkvb__shape *s = &w->cb->shape;
     const int8_t *rows = w->rows + i * w->codebook_bytes;
-    size_t c = w->first + i;
-    float *key = w->growing + c * s->keys * s->key_dim, *use = w->use + c * s->keys;
+    size_t c = w->first + i, at = c - w->own.first;
+    float *key = w->growing + at * s->keys * s->key_dim, *use = w->use + at * s->keys;
     struct dkvb__rng rng;
 
-    if (atomic_load_explicit(&w->stop, memory_order_relaxed))
+    if (c < w->own.first || c >= w->own.end || atomic_load_explicit(&w->stop, memory_order_relaxed))
         return;
     p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report */
     p->codebooks_done = w->first + atomic_load_explicit(&w->placed, memory_order_relaxed);
@@ -226,7 +241,9 @@ static dkvb_status place_keys(struct placement *w)
 {
     dkvb_status rc = DKVB_OK;
 
-    for (size_t unit = 0; !rc && unit < w->projector.units; unit += w->group)
+    size_t unit = w->own.first / w->projector.unit_codebooks;
+
+    for (; !rc && w->own.first < w->own.end && unit * w->projector.unit_codebooks < w->own.end; unit += w->group)
         rc = place_group(w, unit);
     return rc;
 }
@@ -311,7 +328,8 @@ static dkvb_status check_row_count(size_t n, uint32_t keys)
 
 static dkvb_status new_growth(dkvb_codebooks *cb)
 {
-    size_t pairs = (size_t)cb->shape.codebooks * cb->shape.keys;
+    struct range own = own_codebooks(cb);
+    size_t pairs = (own.end - own.first) * cb->shape.keys;
 
     cb->growing = dkvb__alloc0(&cb->mem, pairs, cb->shape.key_dim * sizeof *cb->growing);
     cb->use = dkvb__alloc0(&cb->mem, pairs, sizeof *cb->use);
@@ -320,14 +338,23 @@ static dkvb_status new_growth(dkvb_codebooks *cb)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u keys that grow", cb->shape.codebooks, cb->shape.keys);
 }
 
-/* Rounds the keys that have grown, and freezes the codebooks. */
-static void finish(dkvb_codebooks *cb)
+/* Rounds the keys that have grown, completes them by the keys of the other ranks, and freezes the codebooks. */
+static dkvb_status finish(dkvb_codebooks *cb)
 {
     size_t count = (size_t)cb->shape.keys * cb->shape.key_dim;
+    struct range own = own_codebooks(cb);
+    dkvb_status rc;
 
-    for (size_t c = 0; c < cb->shape.codebooks; c++)
-        dkvb__pack_keys(dkvb__codebook_keys(cb, c), dkvb__codebook_norms(cb, c), cb->growing + c * count, &cb->shape);
+    for (size_t c = own.first; c < own.end; c++)
+        dkvb__pack_keys(dkvb__codebook_keys(cb, c), dkvb__codebook_norms(cb, c), cb->growing + (c - own.first) * count,
+                        &cb->shape);
+    rc = dkvb__ranks_share_evenly(&cb->ranks, cb->keys, cb->shape.codebooks, dkvb__key_bytes(&cb->shape));
+    if (rc)
+        return rc;
+    if (cb->ranks.count > 1)
+        dkvb__codebooks_set_norms(cb);
     dkvb__codebooks_seal(cb);
+    return DKVB_OK;
 }
 
 dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, size_t dim,
@@ -352,7 +379,9 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
     if ((rc = dkvb__codebooks_new(&cb, &shape, o.seed, o.whiten != 0, &mem)) != DKVB_OK)
         return rc;
     cb->normalize = o.normalize;
-    rc = new_growth(cb);
+    rc = dkvb__ranks_take(&cb->ranks, run.ranks);
+    if (!rc)
+        rc = new_growth(cb);
     if (!rc)
         rc = placement_begin(&w, cb, &o, &run, x, n);
     if (!rc) {
@@ -361,11 +390,13 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
             rc = place_keys(&w);
         placement_end(&w);
     }
+    rc = dkvb__ranks_agree(&cb->ranks, rc);
+    if (!rc)
+        rc = finish(cb);
     if (rc) {
         dkvb_codebooks_free(cb);
         return rc;
     }
-    finish(cb);
     *out = cb;
     return DKVB_OK;
 }
@@ -474,6 +505,5 @@ dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *cb)
         return DKVB_OK;
     if (cb->steps == 0)
         return dkvb__fail(DKVB_ESTATE, "the codebooks have no keys yet: give them a step first");
-    finish(cb);
-    return DKVB_OK;
+    return finish(cb);
 }

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "base/unicode.h"
 #include "base/widen.h"
+#include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/calibration.h"
 #include "dkvb/data.h"
@@ -18,6 +19,82 @@ bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t 
 
     return !dkvb__mul_overflow(count, (size_t)shape->codebooks * shape->keys, classes) &&
            !dkvb__mul_overflow(&bytes, *count, sizeof(float));
+}
+
+void dkvb__model_deal(dkvb_model *m)
+{
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    size_t codebooks = m->codebooks->shape.codebooks, groups = dkvb__groups(m);
+
+    m->first_group = dkvb__ranks_first(ranks, groups, ranks->rank);
+    m->end_group = dkvb__ranks_first(ranks, groups, ranks->rank + 1);
+    m->first_codebook = m->first_group * DKVB__GROUP;
+    m->end_codebook = m->end_group < groups ? m->end_group * DKVB__GROUP : codebooks;
+}
+
+void dkvb__pairs_of_ranks(const dkvb_model *m, size_t *first)
+{
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    size_t groups = dkvb__groups(m);
+
+    for (uint32_t r = 0; r <= ranks->count; r++) {
+        size_t group = dkvb__ranks_first(ranks, groups, r);
+
+        first[r] = group < groups ? group * DKVB__GROUP * m->codebooks->shape.keys : dkvb__pair_count(m);
+    }
+}
+
+void *dkvb__values_of(const dkvb_model *m, size_t pair)
+{
+    return (char *)m->values + (pair - dkvb__first_pair(m)) * (m->classes * dkvb__value_size(m->values_dtype));
+}
+
+dkvb_status dkvb__values_to_first(const dkvb_model *m, dkvb__take_values_fn take, void *context)
+{
+    enum { PIECE = 64 << 20 };
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    size_t row = m->classes * dkvb__value_size(m->values_dtype), pairs = dkvb__pair_count(m);
+    size_t most = row < PIECE ? PIECE / row : 1, first[DKVB_RANKS_COUNT + 1];
+    size_t to[DKVB_RANKS_COUNT] = {0}, from[DKVB_RANKS_COUNT] = {0}, end;
+    char *piece = NULL;
+    dkvb_status rc;
+
+    if (ranks->count == 1)
+        return take(context, m->values, pairs * row);
+    dkvb__pairs_of_ranks(m, first);
+    most = most < pairs ? most : pairs;
+    if (ranks->rank == 0)
+        piece = dkvb__alloc(&m->mem, most, row);
+    rc =
+        ranks->rank > 0 || piece ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %zu pairs", most);
+    rc = dkvb__ranks_agree(ranks, rc);
+    for (size_t at = 0; !rc && at < pairs; at = end) {
+        const char *mine = m->values;
+
+        end = pairs - at < most ? pairs : at + most;
+        for (uint32_t r = 0; r < ranks->count; r++) {
+            size_t low = first[r] > at ? first[r] : at, high = first[r + 1] < end ? first[r + 1] : end;
+            size_t size = high > low ? (high - low) * row : 0;
+
+            if (ranks->rank == 0)
+                from[r] = size;
+            if (r == ranks->rank) {
+                to[0] = size;
+                mine += size ? (low - first[r]) * row : 0;
+            }
+        }
+        rc = dkvb__ranks_exchange(ranks, mine, to, piece, from);
+        if (!rc)
+            rc = dkvb__ranks_agree(ranks, piece ? take(context, piece, (end - at) * row) : DKVB_OK);
+    }
+    dkvb__free_erased(&m->mem, piece);
+    return rc;
+}
+
+/* The number of values that this rank holds. */
+static size_t own_values(const dkvb_model *m)
+{
+    return dkvb__own_pairs(m) * m->classes;
 }
 
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
@@ -31,6 +108,7 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     m->mem = *mem;
     m->codebooks = dkvb_codebooks_retain(cb);
+    dkvb__model_deal(m);
     m->classes = classes;
     m->top_k = top_k;
     m->values_dtype = DKVB_DTYPE_F16;
@@ -73,7 +151,7 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     if (rc)
         return rc;
     if (dkvb__value_count(&count, &cb->shape, classes))
-        m->values = dkvb__alloc0(&mem, count, dkvb__value_size(m->values_dtype));
+        m->values = dkvb__alloc0(&mem, own_values(m), dkvb__value_size(m->values_dtype));
     if (!m->values) {
         dkvb_model_free(m);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
@@ -97,7 +175,6 @@ static void free_values(dkvb_model *m)
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
-    size_t count;
     dkvb_status rc;
 
     o.top_k = m->top_k;
@@ -110,9 +187,8 @@ dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
         *out = NULL;
         return rc;
     }
-    dkvb__value_count(&count, &m->codebooks->shape, m->classes);
     if (!m->blank)
-        memcpy((*out)->values, m->values, count * dkvb__value_size(m->values_dtype));
+        memcpy((*out)->values, m->values, own_values(m) * dkvb__value_size(m->values_dtype));
     (*out)->blank = m->blank;
     (*out)->rows_trained = m->rows_trained;
     (*out)->trials = m->trials;
@@ -248,11 +324,11 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out)
 
 dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
 {
-    size_t count;
+    size_t first[DKVB_RANKS_COUNT + 1];
 
-    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    dkvb__widen(out, model->values, model->values_dtype, count);
-    return DKVB_OK;
+    dkvb__widen(out + dkvb__first_pair(model) * model->classes, model->values, model->values_dtype, own_values(model));
+    dkvb__pairs_of_ranks(model, first);
+    return dkvb__ranks_share(&model->codebooks->ranks, out, first, model->classes * sizeof *out);
 }
 
 dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power)
@@ -290,7 +366,7 @@ static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint3
     *w = (struct widened){0};
     w->names = dkvb__alloc0(&model->mem, classes, sizeof *w->names);
     if (fits)
-        w->values = dkvb__alloc0(&model->mem, count, dkvb__value_size(model->values_dtype));
+        w->values = dkvb__alloc0(&model->mem, dkvb__own_pairs(model), classes * dkvb__value_size(model->values_dtype));
     if (model->counts)
         w->counts = dkvb__alloc0(&model->mem, classes, pairs * sizeof *w->counts);
     if (w->names && w->values && (w->counts || !model->counts))
@@ -317,7 +393,7 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     if (rc)
         return rc;
     if (!model->blank)
-        spread_rows(w.values, model->values, pairs, classes * size, model->classes * size);
+        spread_rows(w.values, model->values, dkvb__own_pairs(model), classes * size, model->classes * size);
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
@@ -352,7 +428,7 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
         dkvb__widen(part, (const char *)model->values + i * from_size, model->values_dtype, n);
         bad = dkvb__values_narrow((char *)to + i * to_size, dtype, part, n);
         if (bad < n)
-            return dkvb__fail_narrow(model, dtype, i + bad, part[bad]);
+            return dkvb__fail_narrow(model, dtype, dkvb__first_pair(model) * model->classes + i + bad, part[bad]);
     }
     return DKVB_OK;
 }
@@ -360,17 +436,17 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
 /* Replaces the model's values by an array of another type. The array holds the converted values, or zeros. */
 static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
 {
-    size_t count, size = dkvb__value_size(dtype);
+    size_t count = own_values(model), size = dkvb__value_size(dtype);
     void *values;
     dkvb_status rc = DKVB_OK;
 
-    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
     zeros = zeros || model->blank;
     values = zeros ? dkvb__alloc0(&model->mem, count, size) : dkvb__alloc(&model->mem, count, size);
     if (!values)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
-    if (!zeros)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
+    if (!rc && !zeros)
         rc = convert(model, values, dtype, count);
+    rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
     if (rc) {
         dkvb__free_erased(&model->mem, values);
         return rc;
@@ -384,14 +460,13 @@ static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
 static void fill_values(dkvb_model *model, const float *values)
 {
     const struct dkvb__shape *shape = &model->codebooks->shape;
-    size_t size = dkvb__value_size(model->values_dtype);
 
-    for (size_t c = 0; c < shape->codebooks; c++)
+    for (size_t c = model->first_codebook; c < model->end_codebook; c++)
         for (size_t j = 0; j < shape->keys; j++) {
-            size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
+            size_t pair = c * shape->keys + j, word = c * model->mask->words + j / 64;
 
             if (!(model->codebooks->purged[word] >> (j % 64) & 1))
-                dkvb__values_narrow((char *)model->values + at * size, model->values_dtype, values + at,
+                dkvb__values_narrow(dkvb__values_of(model, pair), model->values_dtype, values + pair * model->classes,
                                     model->classes);
         }
 }

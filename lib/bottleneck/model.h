@@ -50,7 +50,7 @@ struct dkvb__extra {
 /* State of a training between its begin and its end (values.c). */
 struct dkvb__training {
     dkvb_train_options options;
-    float *values; /* [C][K][stride], copied to the model in its own type at the end */
+    float *values; /* [own codebooks][K][stride], copied to the model in its own type at the end */
     size_t stride; /* L, rounded up to whole vectors; the rest of a row is zeros */
     bool afresh;   /* the values began as 0 */
     uint8_t trained[16];
@@ -63,7 +63,10 @@ struct dkvb_model {
     dkvb_allocator mem;
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
-    void *values; /* [C][K][L] of values_dtype; owned, or in `mapping` */
+    /* The groups of codebooks (sums.h) whose values this rank holds, and their codebooks: all, unless ranks share the
+     * model. */
+    size_t first_group, end_group, first_codebook, end_codebook;
+    void *values; /* [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
     bool values_mapped;
     uint32_t values_dtype;
     bool blank; /* all values are 0, and never were anything else */
@@ -96,6 +99,20 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
  * have the classes and the type of the model. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
+
+/* Settles which groups of codebooks this rank holds the values of. */
+void dkvb__model_deal(dkvb_model *model);
+
+/* The places at which the ranks' pairs begin: first: [DKVB_RANKS_COUNT + 1]. */
+void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
+
+/* The values of a pair that this rank holds. */
+void *dkvb__values_of(const dkvb_model *model, size_t pair);
+
+/* Calls `take` on rank 0 with the values of all pairs, in their order and some at a time. All ranks call this together;
+ * the status of `take` is that of all. */
+typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
+dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
 /* Computes the number of all values. The result is false if they do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
@@ -139,6 +156,17 @@ static inline bool dkvb__model_dead(const dkvb_model *m, size_t codebook, size_t
 static inline size_t dkvb__pair_count(const dkvb_model *m)
 {
     return (size_t)m->codebooks->shape.codebooks * m->codebooks->shape.keys;
+}
+
+/* The number of pairs whose values this rank holds, and the number of the first of them. */
+static inline size_t dkvb__own_pairs(const dkvb_model *m)
+{
+    return (m->end_codebook - m->first_codebook) * m->codebooks->shape.keys;
+}
+
+static inline size_t dkvb__first_pair(const dkvb_model *m)
+{
+    return m->first_codebook * m->codebooks->shape.keys;
 }
 
 static inline size_t dkvb__code_size(const dkvb_model *m)

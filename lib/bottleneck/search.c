@@ -28,21 +28,22 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     if (run->outside)
         rc = dkvb__take_options(&s->found, sizeof s->found, run->outside, "rows outside the scale");
     if (!rc)
-        rc = dkvb__projector_new(&s->projector, cb, n, most, run);
+        rc = dkvb__projector_new(&s->projector, cb, (n + cb->ranks.count - 1) / cb->ranks.count, most, run);
     if (rc)
         return rc;
-    s->capacity = s->projector.capacity;
-    s->rows = dkvb__alloc(mem, cb->shape.codebooks, s->capacity / TILE * s->projector.tile_bytes);
+    s->capacity = s->projector.capacity * cb->ranks.count;
+    s->rows = dkvb__alloc(mem, cb->shape.codebooks, s->projector.capacity / TILE * s->projector.tile_bytes);
     s->tile = dkvb__alloc0(mem, run->threads, s->projector.tile_bytes);
     s->q = dkvb__alloc(mem, run->threads, cb->shape.key_dim * TILE * sizeof *s->q);
     s->norms = dkvb__alloc(mem, run->threads, norms * sizeof *s->norms);
     s->scores = dkvb__alloc(mem, run->threads, norms * DKVB__SCORE_ROWS * sizeof *s->scores);
     s->dist = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->dist);
     s->index = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->index);
-    s->chosen = dkvb__alloc(mem, run->threads, s->capacity * sizeof *s->chosen);
-    s->cut = counts_cut ? dkvb__alloc(mem, s->capacity, sizeof *s->cut) : NULL;
-    if (s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index && s->chosen &&
-        (s->cut || !counts_cut))
+    s->chosen = dkvb__alloc(mem, run->threads, s->projector.capacity * sizeof *s->chosen);
+    s->lengths = run->outside ? dkvb__alloc(mem, s->capacity, sizeof *s->lengths) : NULL;
+    s->cut = counts_cut ? dkvb__alloc(mem, s->capacity + TILE, sizeof *s->cut) : NULL;
+    if ((s->lengths || !run->outside) && s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index &&
+        s->chosen && (s->cut || !counts_cut))
         return DKVB_OK;
     dkvb__search_end(s);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
@@ -60,6 +61,7 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__free(mem, s->dist);
     dkvb__free_erased(mem, s->index);
     dkvb__free(mem, s->chosen);
+    dkvb__free(mem, s->lengths);
     dkvb__free(mem, s->cut);
     dkvb__projector_free(&s->projector);
 }
@@ -114,7 +116,7 @@ static const int8_t *tile_of(const struct job *job, size_t c, const uint32_t *ch
     const struct dkvb__search *s = job->s;
     const struct dkvb__shape *shape = &s->cb->shape;
     size_t bytes = s->projector.tile_bytes, quads = dkvb__quads(shape->key_dim), dim = shape->key_dim;
-    const int8_t *rows = s->rows + c * (s->capacity / TILE) * bytes;
+    const int8_t *rows = s->rows + c * (s->projector.capacity / TILE) * bytes;
     int8_t *tile = s->tile + worker * bytes;
     float *q = s->q + worker * dim * TILE;
 
@@ -142,7 +144,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     const struct dkvb__search *s = job->s;
     const struct dkvb__shape *shape = &s->cb->shape;
     size_t c = task / job->parts, k = s->k, norms = dkvb__norm_count(shape);
-    uint32_t *chosen = s->chosen + worker * s->capacity;
+    uint32_t *chosen = s->chosen + worker * s->projector.capacity;
     size_t count = choose_rows(job, c, task % job->parts, chosen);
     struct dkvb__lookup lookup = {.dist = s->dist + worker * TILE * k,
                                   .index = s->index + worker * TILE * k,
@@ -180,46 +182,76 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
+/* The rows of a tile in which numbers at an end of the scale are counted, and where the counts go. */
+struct cutting {
+    const struct dkvb__search *s;
+    uint32_t *cut;
+};
+
 static void count_cut(void *context, size_t tile, unsigned worker)
 {
-    const struct dkvb__search *s = context;
+    const struct cutting *t = context;
+    const struct dkvb__search *s = t->s;
     size_t bytes = s->projector.tile_bytes;
 
     (void)worker;
-    memset(s->cut + tile * TILE, 0, TILE * sizeof *s->cut);
+    memset(t->cut + tile * TILE, 0, TILE * sizeof *t->cut);
     for (size_t c = 0; c < s->cb->shape.codebooks; c++)
-        dkvb__cut_add(s->cut + tile * TILE, s->rows + (c * (s->capacity / TILE) + tile) * bytes,
+        dkvb__cut_add(t->cut + tile * TILE, s->rows + (c * (s->projector.capacity / TILE) + tile) * bytes,
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Prepares and projects rows into the search's own memory, and counts rows outside the scale if the run asks for it. */
+/* Prepares and projects rows into the search's own memory. */
 static dkvb_status project(struct dkvb__search *s, const float *x, size_t n, size_t first_row)
 {
-    const struct dkvb__projected to = {0, s->projector.units, s->rows, s->capacity / TILE * s->projector.tile_bytes,
-                                       NULL};
+    const struct dkvb__projected to = {0, s->projector.units, s->rows,
+                                       s->projector.capacity / TILE * s->projector.tile_bytes, NULL};
     dkvb_status rc = dkvb__projector_prepare(&s->projector, x, NULL, n, first_row);
 
     if (rc)
         return rc;
     dkvb__projector_run(&s->projector, n, &to);
-    if (s->run.outside) {
-        if (s->cut)
-            dkvb__parallel(&s->run, (n + TILE - 1) / TILE, count_cut, s);
-        dkvb__outside_add(&s->found, s->cb, s->projector.lengths, s->cut, n);
-        return dkvb__give_info(s->run.outside, &s->found, sizeof s->found, "rows outside the scale");
-    }
     return DKVB_OK;
+}
+
+/* Counts the rows outside the scale among `n` rows, of which this rank projected those from `first` to `end`, and tells
+ * the caller. */
+static dkvb_status count_outside(struct dkvb__search *s, size_t first, size_t end, size_t n)
+{
+    const dkvb_ranks *ranks = &s->cb->ranks;
+    struct cutting t = {s, s->cut ? s->cut + first : NULL};
+    dkvb_status rc;
+
+    memcpy(s->lengths + first, s->projector.lengths, (end - first) * sizeof *s->lengths);
+    rc = dkvb__ranks_share_evenly(ranks, s->lengths, n, sizeof *s->lengths);
+    if (s->cut) {
+        dkvb__parallel(&s->run, (end - first + TILE - 1) / TILE, count_cut, &t);
+        rc = rc ? rc : dkvb__ranks_share_evenly(ranks, s->cut, n, sizeof *s->cut);
+    }
+    if (rc)
+        return rc;
+    dkvb__outside_add(&s->found, s->cb, s->lengths, s->cut, n);
+    return dkvb__give_info(s->run.outside, &s->found, sizeof s->found, "rows outside the scale");
 }
 
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
                               int32_t *dist)
 {
-    struct job job = {.s = s, .n = n, .codes = codes, .dist = dist};
-    dkvb_status rc = project(s, x, n, first_row);
+    const dkvb_ranks *ranks = &s->cb->ranks;
+    size_t first = dkvb__ranks_first(ranks, n, ranks->rank), end = dkvb__ranks_first(ranks, n, ranks->rank + 1);
+    size_t code = (size_t)s->cb->shape.codebooks * s->k;
+    struct job job = {.s = s, .n = end - first, .codes = codes + first * code};
+    dkvb_status rc = project(s, x + first * s->cb->shape.input_dim, end - first, first_row + first);
 
-    if (!rc)
+    job.dist = dist ? dist + first * code : NULL;
+    if (!rc && end > first)
         run_job(&job);
-    return rc;
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (!rc)
+        rc = dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
+    if (!rc && dist)
+        rc = dkvb__ranks_share_evenly(ranks, dist, n, code * sizeof *dist);
+    return rc || !s->run.outside ? rc : count_outside(s, first, end, n);
 }
 
 static size_t rows_left(const struct dkvb__search *s, size_t n, size_t first)
@@ -272,7 +304,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
         struct job job = {.s = &s, .projected = q + first * width, .codes = codes + first * code};
 
-        rows = rows_left(&s, n, first);
+        rows = n - first < s.projector.capacity ? n - first : s.projector.capacity;
         job.n = rows;
         job.dist = dist ? dist + first * code : NULL;
         run_job(&job);
@@ -303,6 +335,28 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
+/* Searches the codes of `n` <= capacity rows that name a masked or purged key, each rank its share of the rows. *count:
+ * the number of these (codebook, row) pairs. */
+static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, const float *x, size_t n,
+                                size_t first_row, uint16_t *codes, uint64_t *hits, uint64_t *count)
+{
+    const dkvb_ranks *ranks = &s->cb->ranks;
+    size_t first = dkvb__ranks_first(ranks, n, ranks->rank), end = dkvb__ranks_first(ranks, n, ranks->rank + 1);
+    size_t code = (size_t)s->cb->shape.codebooks * s->k;
+    struct job job = {.s = s, .hits = hits, .n = end - first, .codes = codes + first * code};
+    dkvb_status rc = DKVB_OK;
+
+    *count = find_hits(model, job.codes, job.n, hits);
+    if (*count > 0)
+        rc = project(s, x + first * s->cb->shape.input_dim, job.n, first_row + first);
+    if (!rc && *count > 0)
+        run_job(&job);
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (!rc)
+        rc = dkvb__ranks_sum(ranks, count, 1);
+    return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
+}
+
 /* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. Taking more rows
  * at a time needs fewer loads of the keys. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
@@ -326,20 +380,13 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
     rc = dkvb__search_begin(&s, cb, model->mask, k, n, REFRESH_ROWS, &run);
     if (rc)
         return rc;
-    hits = dkvb__alloc(&cb->mem, (s.capacity * cb->shape.codebooks + 63) / 64, sizeof *hits);
-    if (!hits)
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory");
+    hits = dkvb__alloc(&cb->mem, (s.projector.capacity * cb->shape.codebooks + 63) / 64, sizeof *hits);
+    rc = dkvb__ranks_agree(&cb->ranks, hits ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory"));
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
-        struct job job = {.s = &s, .hits = hits, .codes = codes + first * code};
         uint64_t count;
 
         rows = rows_left(&s, n, first);
-        job.n = rows;
-        count = find_hits(model, job.codes, rows, hits);
-        if (count > 0)
-            rc = project(&s, x + first * cb->shape.input_dim, rows, first);
-        if (!rc && count > 0)
-            run_job(&job);
+        rc = refresh_rows(&s, model, x + first * cb->shape.input_dim, rows, first, codes + first * code, hits, &count);
         total += count;
         if (!rc)
             rc = dkvb__report(&run, first + rows, n);

@@ -12,11 +12,12 @@ struct dkvb__search {
     const dkvb_mask *mask; /* or NULL */
     struct dkvb__run run;
     uint32_t k;
-    size_t capacity; /* limit of the rows in a call of dkvb__search_tile() */
+    size_t capacity; /* limit of the rows in a call of dkvb__search_tile(); with ranks, of their rows together */
     struct dkvb__projector projector;
-    int8_t *rows;       /* [C][capacity / 16][quads][16][4], projected */
+    int8_t *rows;       /* [C][projector.capacity / 16][quads][16][4], projected */
     dkvb_outside found; /* counts of the rows outside the scale, if the run asks for them */
-    uint32_t *cut;      /* [capacity], a row's numbers at an end of the scale; NULL where they tell nothing */
+    double *lengths;    /* [capacity], lengths of the rows as handed over; NULL unless they are counted */
+    uint32_t *cut;      /* [capacity + 16], a row's numbers at an end of the scale; NULL where they tell nothing */
     /* Memory of which every worker has its own: */
     int8_t *tile;     /* [quads][16][4], rows that do not lie side by side */
     float *q;         /* [d][16], the same rows before rounding */
@@ -24,14 +25,15 @@ struct dkvb__search {
     int32_t *scores;  /* scratch of the kernel */
     int32_t *dist;    /* [16][k] */
     uint16_t *index;  /* [16][k] */
-    uint32_t *chosen; /* [capacity] */
+    uint32_t *chosen; /* [projector.capacity] */
 };
 
 /* Checks the arguments, and allocates the scratch memory for searches of up to `n` rows, `most` at a time. */
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
                                size_t n, size_t most, const struct dkvb__run *run);
 
-/* Writes the codes, and the distances unless NULL, of `n` <= capacity rows. Messages add `first_row` to row numbers. */
+/* Writes the codes, and the distances unless NULL, of `n` <= capacity rows. Messages add `first_row` to row numbers.
+ * Ranks that share the codebooks search a share of the rows each, and exchange what they found. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
                               int32_t *dist);
 

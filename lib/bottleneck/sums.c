@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
@@ -15,19 +16,14 @@ enum { AHEAD = 64 }; /* number of rows that are looked up before they are added 
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {
-    size_t bytes = model->classes * dkvb__value_size(model->values_dtype);
-
-    return model->classes == 1 ||
-           !dkvb__values_zero((const char *)model->values + pair * bytes, model->values_dtype, model->classes);
+    return model->classes == 1 || !dkvb__values_zero(dkvb__values_of(model, pair), model->values_dtype, model->classes);
 }
 
-/* Tells whether anything was learned behind the pairs of a code. The question only arises if all sums are 0, which is
- * rare unless all values are 0. */
+/* Tells whether anything was learned behind the pairs of a code whose values this rank holds. The question only arises
+ * if all sums are 0, which is rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
-    size_t size = dkvb__code_size(model);
-
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = model->first_codebook * model->top_k; i < model->end_codebook * model->top_k; i++)
         if (code[i] != DKVB_CODE_NONE &&
             dkvb__pair_learned(model, i / model->top_k * model->codebooks->shape.keys + code[i]))
             return true;
@@ -39,7 +35,7 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
     const struct dkvb__kernels *kernels = dkvb__kernels();
     size_t classes = model->classes, size = dkvb__code_size(model), group_size = (size_t)DKVB__GROUP * model->top_k;
     size_t bytes = classes * dkvb__value_size(model->values_dtype), stride = model->codebooks->shape.keys * bytes;
-    const char *codebook = (const char *)model->values + group * DKVB__GROUP * stride;
+    const char *codebook = (const char *)model->values + (group * DKVB__GROUP - model->first_codebook) * stride;
     size_t first = group * group_size, end = size - first < group_size ? size : first + group_size, count = 0;
     const void *row[AHEAD];
 
@@ -62,7 +58,8 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
     }
 }
 
-bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits)
+/* Computes logits from sums. The result is false if all sums are 0. */
+static bool divide(const dkvb_model *model, const double *sums, float *logits)
 {
     double size = (double)dkvb__code_size(model);
     bool zero = true;
@@ -71,7 +68,12 @@ bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const do
         zero = zero && sums[l] == 0.0;
         logits[l] = (float)(sums[l] / size);
     }
-    return !zero || any_learned(model, code);
+    return !zero;
+}
+
+bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits)
+{
+    return divide(model, sums, logits) || any_learned(model, code);
 }
 
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums)
@@ -85,4 +87,105 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
             sums[l] += (double)group[l];
     }
     return dkvb__finish_logits(model, code, sums, logits);
+}
+
+/*
+ * Sums over ranks. Each rank sums its own groups for all rows of a block. Then the ranks exchange: each gets the sums
+ * of all groups for its own share of the rows, and adds them in the order of groups, as one process would.
+ */
+
+bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)
+{
+    size_t own = model->end_group - model->first_group, share = most / model->codebooks->ranks.count + 1;
+
+    *s = (struct dkvb__summing){.model = model, .row = model->classes + 1};
+    s->own = dkvb__alloc(&model->mem, own ? own : 1, most * s->row * sizeof *s->own);
+    s->all = dkvb__alloc(&model->mem, dkvb__groups(model), share * s->row * sizeof *s->all);
+    return s->own && s->all;
+}
+
+void dkvb__summing_free(struct dkvb__summing *s)
+{
+    dkvb__free_erased(&s->model->mem, s->own);
+    dkvb__free_erased(&s->model->mem, s->all);
+}
+
+void dkvb__summing_begin(struct dkvb__summing *s, size_t rows)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+
+    s->rows = rows;
+    s->first = dkvb__ranks_first(ranks, rows, ranks->rank);
+    s->end = dkvb__ranks_first(ranks, rows, ranks->rank + 1);
+}
+
+float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    size_t own = s->model->end_group - s->model->first_group, first, end;
+    uint32_t r = (uint32_t)(row * ranks->count / s->rows); /* the rank that gets the row, or the one after it */
+
+    while (dkvb__ranks_first(ranks, s->rows, r) > row)
+        r--;
+    while (dkvb__ranks_first(ranks, s->rows, r + 1) <= row)
+        r++;
+    first = dkvb__ranks_first(ranks, s->rows, r);
+    end = dkvb__ranks_first(ranks, s->rows, r + 1);
+    return s->own + (first * own + (group - s->model->first_group) * (end - first) + (row - first)) * s->row;
+}
+
+const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row)
+{
+    return s->all + (group * (s->end - s->first) + (row - s->first)) * s->row;
+}
+
+dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    size_t groups = dkvb__groups(s->model), own = s->model->end_group - s->model->first_group;
+    size_t to[DKVB_RANKS_COUNT], from[DKVB_RANKS_COUNT], bytes = s->row * sizeof(float);
+
+    for (uint32_t r = 0; r < ranks->count; r++) {
+        to[r] = own * bytes * (dkvb__ranks_first(ranks, s->rows, r + 1) - dkvb__ranks_first(ranks, s->rows, r));
+        from[r] = (dkvb__ranks_first(ranks, groups, r + 1) - dkvb__ranks_first(ranks, groups, r)) * bytes *
+                  (s->end - s->first);
+    }
+    return dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
+}
+
+void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes)
+{
+    const dkvb_model *model = s->model;
+    size_t size = dkvb__code_size(model), first = group * DKVB__GROUP * model->top_k;
+    size_t end = size - first < (size_t)DKVB__GROUP * model->top_k ? size : first + (size_t)DKVB__GROUP * model->top_k;
+
+    for (size_t r = 0; r < s->rows; r++) {
+        const uint16_t *code = codes + r * size;
+        float *sum = dkvb__summing_own(s, group, r);
+        bool learned = false;
+
+        dkvb__sum_group(model, group, code, sum);
+        for (size_t l = 0; l < model->classes && !learned; l++)
+            learned = sum[l] != 0.0f;
+        for (size_t i = first; i < end && !learned; i++)
+            learned = code[i] != DKVB_CODE_NONE &&
+                      dkvb__pair_learned(model, i / model->top_k * model->codebooks->shape.keys + code[i]);
+        sum[model->classes] = learned;
+    }
+}
+
+bool dkvb__summing_logits(const struct dkvb__summing *s, size_t row, double *sums, float *logits)
+{
+    size_t groups = dkvb__groups(s->model), classes = s->model->classes;
+    bool learned = false;
+
+    memset(sums, 0, classes * sizeof *sums);
+    for (size_t g = 0; g < groups; g++) {
+        const float *group = dkvb__summing_all(s, g, row);
+
+        for (size_t l = 0; l < classes; l++)
+            sums[l] += (double)group[l];
+        learned = learned || group[classes] != 0.0f;
+    }
+    return divide(s->model, sums, logits) || learned;
 }

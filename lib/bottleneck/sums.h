@@ -28,6 +28,34 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits);
 
+/* Sums of a block of rows over the ranks that share a model. A row of sums has one float more than classes: in decoding
+ * it says whether anything was learned behind the pairs of a group. */
+struct dkvb__summing {
+    const dkvb_model *model;
+    size_t row;        /* floats of a row of sums */
+    size_t rows;       /* rows of the present block */
+    size_t first, end; /* the rows of the block that this rank adds up */
+    float *own;        /* the sums of this rank's groups, [ranks][own groups][rows of that rank][row] */
+    float *all;        /* the sums of all groups, [groups][own rows][row] */
+};
+
+/* Allocates memory for blocks of up to `most` rows. The result is false if memory runs out; the memory must be freed
+ * then too. */
+bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most);
+void dkvb__summing_free(struct dkvb__summing *s);
+
+/* A block of `rows`: settles which rows belong to which rank, sums one of this rank's groups for all rows (codes:
+ * [rows][C][k]), exchanges the sums, and computes the logits of an own row as dkvb__logits() does. sums: scratch,
+ * double[L]. */
+void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
+void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
+dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);
+bool dkvb__summing_logits(const struct dkvb__summing *s, size_t row, double *sums, float *logits);
+
+/* The places of the sums of a row, before and after the exchange: float[row]. */
+float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row);
+const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
+
 /* True if something was learned behind this pair, which means that its values are not all 0. A model of one class has
  * nothing to learn, so there every pair counts. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);

@@ -86,13 +86,14 @@ void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const
 /* Checks the memory for values before the keys are placed, as a single wrong label can ask for more than there is. */
 static dkvb_status check_room(const struct fit *t)
 {
-    size_t pairs = (size_t)t->s.keyinit.codebooks * t->s.keyinit.keys, row = t->f.largest_row;
+    uint32_t ranks = t->f.uncounted.ranks ? t->f.uncounted.ranks->count : 1;
+    size_t pairs = (size_t)t->s.keyinit.codebooks * t->s.keyinit.keys / ranks, row = t->f.largest_row;
     void *values = dkvb__alloc(&t->f.mem, pairs, t->f.rows.classes * sizeof(float));
 
     if (!values)
         return dkvb__fail(DKVB_ENOMEM, "labels: row %zu has label %d: %u x %u x %u values do not fit in memory", row,
                           t->f.rows.labels[row], t->s.keyinit.codebooks, t->s.keyinit.keys, t->f.rows.classes);
-    dkvb__free_erased(&t->f.mem, values);
+    dkvb__free(&t->f.mem, values);
     return DKVB_OK;
 }
 

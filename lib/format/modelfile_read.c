@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/status.h"
 #include "bottleneck/model.h"
 #include "bottleneck/project.h"
@@ -21,7 +22,8 @@ struct reading {
     struct dkvb__container file;
     struct dkvb__mapping *mapping; /* the mapped file; NULL: arrays are copied */
     const dkvb_allocator *mem;
-    bool inspect; /* only facts are read, no keys and no values */
+    const dkvb_ranks *ranks; /* the ranks that share the model */
+    bool inspect;            /* only facts are read, no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -223,6 +225,7 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     if (rc)
         return rc;
     cb->mapping = r->mapping ? dkvb__mapping_retain(r->mapping) : NULL;
+    cb->ranks = *r->ranks;
     cb->normalize = r->normalize;
     cb->frozen = true;
     memcpy(cb->birth, r->birth, sizeof cb->birth);
@@ -266,16 +269,55 @@ static dkvb_status check_all_stored(const dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), stored;
     uint64_t *bits = dkvb__alloc(&m->mem, dkvb__word_count(&m->codebooks->shape), sizeof *bits);
+    dkvb_status rc;
 
     if (!bits)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a set of %zu pairs", pairs);
-    stored = dkvb__valued_choose(m, bits);
+    rc = dkvb__valued_choose(m, bits, &stored);
     dkvb__free(&m->mem, bits);
-    if (stored < pairs)
+    if (!rc && stored < pairs)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.300s: section values holds all %zu rows, %zu that are zeros must be left out", m->path,
                           pairs, pairs - stored);
-    return DKVB_OK;
+    return rc;
+}
+
+/* Reads the values that this rank holds. The whole section is read, some rows at a time, since its checksum covers all
+ * of it. */
+static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
+{
+    enum { PIECE = 4 << 20 };
+    size_t pairs = dkvb__pair_count(m), row = row_bytes(r), most = row < PIECE ? PIECE / row : 1, have = 0, at = 0;
+    size_t first = dkvb__first_pair(m), end = first + dkvb__own_pairs(m), words = dkvb__key_words(r->shape.keys);
+    struct dkvb__checksum_state sum;
+    char *piece;
+    dkvb_status rc = DKVB_OK;
+
+    most = most < r->stored ? most : r->stored;
+    m->values = dkvb__alloc0(r->mem, dkvb__own_pairs(m), row);
+    piece = dkvb__alloc(r->mem, most, row);
+    if (!m->values || !piece)
+        rc = dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the values of %zu pairs", r->file.file.path,
+                        end - first);
+    dkvb__checksum_begin(&sum);
+    for (size_t pair = 0, left = r->stored; !rc && pair < pairs; pair++) {
+        if (r->valued && !dkvb__bit(r->valued + pair / r->shape.keys * words, pair % r->shape.keys))
+            continue;
+        if (at == have) {
+            have = left < most ? left : most;
+            rc = dkvb__file_read(&r->file.file, s->offset + (r->stored - left) * row, piece, have * row);
+            dkvb__checksum_add(&sum, piece, have * row);
+            left -= have;
+            at = 0;
+        }
+        if (!rc && pair >= first && pair < end)
+            memcpy(dkvb__values_of(m, pair), piece + at * row, row);
+        at++;
+    }
+    dkvb__free_erased(r->mem, piece);
+    if (!rc && dkvb__checksum_sum(&sum) != s->checksum)
+        rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section values is damaged", r->file.file.path);
+    return rc;
 }
 
 /* Reads the values. Values are used in place if the file holds all of them; else they are spread out in memory. */
@@ -289,11 +331,13 @@ static dkvb_status read_values(const struct reading *r, dkvb_model *m)
     m->values_dtype = r->values_dtype;
     m->values_mapped = r->mapping && !r->valued;
     if (m->values_mapped) {
-        m->values = (void *)(uintptr_t)(r->mapping->data + s->offset);
+        m->values = (void *)(uintptr_t)(r->mapping->data + s->offset + dkvb__first_pair(m) * row);
         return DKVB_OK;
     }
     if (r->inspect)
         return DKVB_OK;
+    if (r->ranks->count > 1)
+        return read_own_values(r, s, m);
     m->values = dkvb__alloc(r->mem, pairs, row);
     if (!m->values)
         return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the values of %zu pairs", r->file.file.path, pairs);
@@ -663,9 +707,10 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     return DKVB_OK;
 }
 
-static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *o, bool inspect)
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *o, const dkvb_ranks *ranks,
+                              bool inspect)
 {
-    struct reading r = {.inspect = inspect};
+    struct reading r = {.inspect = inspect, .ranks = ranks};
     dkvb_allocator mem = dkvb__allocator(o->allocator);
     dkvb_status rc;
 
@@ -705,14 +750,12 @@ static dkvb_status check_contents(const dkvb_model *m)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
-    size_t words = dkvb__key_words(s->keys), values;
-    size_t row = m->classes * dkvb__value_size(m->values_dtype);
+    size_t words = dkvb__key_words(s->keys);
     const char *path = m->path ? m->path : "model";
 
-    dkvb__value_count(&values, s, m->classes);
     if (!dkvb__all_finite(cb->center, s->input_dim) || !dkvb__all_finite(cb->scales, s->codebooks) ||
         (cb->whitening && !dkvb__all_finite(cb->whitening, dkvb__whitening_count(s))) ||
-        !dkvb__values_finite(m->values, m->values_dtype, values))
+        !dkvb__values_finite(m->values, m->values_dtype, dkvb__own_pairs(m) * m->classes))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: holds numbers that are not finite", path);
     for (size_t c = 0; c < s->codebooks; c++) {
         if (!(cb->scales[c] > 0.0f))
@@ -723,29 +766,58 @@ static dkvb_status check_contents(const dkvb_model *m)
             if (!key_is_right(cb, c, j, purged || j >= s->keys))
                 return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu holds bytes that no key has", path, c,
                                   j);
-            if (purged &&
-                !dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype, m->classes))
+            if (purged && c >= m->first_codebook && c < m->end_codebook &&
+                !dkvb__values_zero(dkvb__values_of(m, c * s->keys + j), m->values_dtype, m->classes))
                 return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu is purged, yet has values", path, c, j);
         }
     }
     return DKVB_OK;
 }
 
+/* Checks that the ranks have read the same model: its shape, its codebooks, its trainings and its journal. */
+static dkvb_status check_same_file(const dkvb_model *m)
+{
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    const uint32_t nature[3] = {m->classes, m->top_k, m->values_dtype};
+    uint8_t head[32], sum[16], first[16];
+    dkvb_status rc;
+
+    dkvb_journal_head(m, head);
+    dkvb__fingerprint(sum,
+                      (const struct dkvb__piece[]){{nature, sizeof nature},
+                                                   {&m->codebooks->shape, sizeof m->codebooks->shape},
+                                                   {m->codebooks->birth, 16},
+                                                   {m->trained, 16},
+                                                   {head, sizeof head}},
+                      5);
+    memcpy(first, sum, sizeof first);
+    rc = dkvb__ranks_broadcast(ranks, first, sizeof first);
+    if (!rc && memcmp(first, sum, sizeof sum) != 0)
+        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: the file is another model than the one that rank 0 reads", m->path);
+    return dkvb__ranks_agree(ranks, rc);
+}
+
 dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *given)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_ranks ranks = DKVB_RANKS_INIT;
     dkvb_status rc;
 
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
         rc = dkvb__check_allocator(o.allocator);
+    if (!rc)
+        rc = dkvb__ranks_take(&ranks, o.ranks);
     if (!rc && o.in_place > 1)
         rc = dkvb__fail(DKVB_EINVAL, "model options: in_place is %u, it must be 0 or 1", o.in_place);
     if (!rc)
-        rc = open_model(out, path, &o, false);
+        rc = open_model(out, path, &o, &ranks, false);
     if (!rc && !o.in_place)
         rc = check_contents(*out);
+    rc = dkvb__ranks_agree(&ranks, rc);
+    if (!rc && ranks.count > 1)
+        rc = check_same_file(*out);
     if (rc) {
         dkvb_model_free(*out);
         *out = NULL;
@@ -755,7 +827,8 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
 
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem)
 {
-    struct reading r = {.mem = mem};
+    const dkvb_ranks alone = DKVB_RANKS_INIT;
+    struct reading r = {.mem = mem, .ranks = &alone};
     dkvb_status rc = dkvb__container_take(&r.file, file, DKVB__KIND_MODEL, mem);
 
     *out = NULL;
@@ -775,12 +848,13 @@ dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, co
 
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
+    const dkvb_ranks alone = DKVB_RANKS_INIT;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *m;
     dkvb_status rc;
 
     o.in_place = 1;
-    rc = open_model(&m, path, &o, true);
+    rc = open_model(&m, path, &o, &alone, true);
     if (rc)
         return rc;
     dkvb__free(&m->mem, m->encoder); /* the info must not point to memory that is freed with the model */

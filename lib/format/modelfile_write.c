@@ -143,8 +143,8 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);
-    if (valued)
-        stored = dkvb__valued_choose(m, valued);
+    if (valued && (rc = dkvb__valued_choose(m, valued, &stored)) != DKVB_OK)
+        goto end;
     if (stored < pairs)
         gathered = dkvb__alloc(&m->mem, stored, row);
     if (!small || !parts || !valued || (stored < pairs && !gathered)) {

@@ -35,23 +35,32 @@ static bool has(const struct dkvb__shape *s, const uint64_t *bits, size_t pair)
     return dkvb__bit(bits + pair / s->keys * dkvb__key_words(s->keys), pair % s->keys);
 }
 
-size_t dkvb__valued_choose(const dkvb_model *m, uint64_t *bits)
+dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count)
 {
     const struct dkvb__shape *s = &m->codebooks->shape;
     size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = 0;
+    size_t own = dkvb__first_pair(m), end = own + dkvb__own_pairs(m), first[DKVB_RANKS_COUNT + 1];
+    dkvb_status rc;
 
     memset(bits, 0, dkvb__word_count(s) * sizeof *bits);
-    for (size_t pair = 0; pair < pairs; pair++)
-        if (!is_blank((const char *)m->values + pair * row, row)) {
+    for (size_t pair = own; pair < end; pair++)
+        if (!is_blank(dkvb__values_of(m, pair), row))
             *word_of(s, bits, pair) |= (uint64_t)1 << (pair % s->keys % 64);
-            stored++;
-        }
+    dkvb__pairs_of_ranks(m, first);
+    for (uint32_t r = 0; r <= m->codebooks->ranks.count; r++)
+        first[r] /= s->keys;
+    rc = dkvb__ranks_share(&m->codebooks->ranks, bits, first, dkvb__key_words(s->keys) * sizeof *bits);
+    if (rc)
+        return rc;
+    for (size_t w = 0; w < dkvb__word_count(s); w++)
+        stored += (size_t)__builtin_popcountll(bits[w]);
     for (size_t pair = 0; stored < dkvb__valued_least(pairs); pair++)
         if (!has(s, bits, pair)) {
             *word_of(s, bits, pair) |= (uint64_t)1 << (pair % s->keys % 64);
             stored++;
         }
-    return dkvb__valued_pays(s, row, stored) ? stored : pairs;
+    *count = dkvb__valued_pays(s, row, stored) ? stored : pairs;
+    return DKVB_OK;
 }
 
 void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to)

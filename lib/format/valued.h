@@ -16,9 +16,9 @@ bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 /* The least number of rows that a file may hold. */
 size_t dkvb__valued_least(size_t pairs);
 
-/* Chooses the pairs whose rows go into the file of a model, uint64_t[C][W] at `bits`, and returns their number. The
- * result is the number of all pairs if nothing is left out. */
-size_t dkvb__valued_choose(const dkvb_model *m, uint64_t *bits);
+/* Chooses the pairs whose rows go into the file of a model, uint64_t[C][W] at `bits`. *count: their number, which is
+ * that of all pairs if nothing is left out. Ranks that share the model call this together; it cannot fail otherwise. */
+dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
 /* Copies the rows of these pairs, one after the other. */
 void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to);

@@ -33,15 +33,15 @@ struct scoring {
     float *value;     /* [threads][L] */
 };
 
-static void score_codebook(void *context, size_t codebook, unsigned worker)
+static void score_codebook(void *context, size_t own, unsigned worker)
 {
     const struct scoring *s = context;
     const dkvb_model *m = s->choice->model;
-    size_t keys = m->codebooks->shape.keys, size = m->classes * dkvb__value_size(m->values_dtype);
+    size_t keys = m->codebooks->shape.keys, first = dkvb__first_pair(m) + own * keys;
     float *value = s->value + (size_t)worker * m->classes;
 
-    for (size_t i = codebook * keys; i < (codebook + 1) * keys; i++) {
-        dkvb__widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
+    for (size_t i = first; i < first + keys; i++) {
+        dkvb__widen(value, dkvb__values_of(m, i), m->values_dtype, m->classes);
         s->scores[i] = dkvb__score_of(preference(value, s->choice->request.classes, m->classes));
     }
 }
@@ -51,11 +51,19 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
     const dkvb_model *m = choice->model;
     struct scoring s = {choice, scores, dkvb__alloc(&m->mem, choice->run->threads, m->classes * sizeof(float))};
 
+    size_t first[DKVB_RANKS_COUNT + 1];
+    dkvb_status rc = DKVB_OK;
+
     if (!s.value)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", m->classes);
-    dkvb__parallel(choice->run, m->codebooks->shape.codebooks, score_codebook, &s);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", m->classes);
+    rc = dkvb__ranks_agree(&m->codebooks->ranks, rc);
+    if (!rc) {
+        dkvb__parallel(choice->run, m->end_codebook - m->first_codebook, score_codebook, &s);
+        dkvb__pairs_of_ranks(m, first);
+        rc = dkvb__ranks_share(&m->codebooks->ranks, scores, first, sizeof *scores);
+    }
     dkvb__free(&m->mem, s.value);
-    return DKVB_OK;
+    return rc;
 }
 
 const struct dkvb__method dkvb__by_values = {true, score};

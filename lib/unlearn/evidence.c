@@ -94,22 +94,28 @@ static dkvb_status check_options(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Sets the salt of a record that will commit to something: the given salt, or a random one. */
-static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given)
+/* Sets the salt of a record that will commit to something: the given salt, or a random one, which is that of rank 0 if
+ * ranks share the model. */
+static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given, const dkvb_ranks *ranks)
 {
+    dkvb_status rc;
+
     record->salted = true;
-    if (!given)
-        return dkvb__entropy(record->salt, sizeof record->salt);
-    memcpy(record->salt, given, sizeof record->salt);
-    return DKVB_OK;
+    if (given) {
+        memcpy(record->salt, given, sizeof record->salt);
+        return DKVB_OK;
+    }
+    rc = dkvb__ranks_agree(ranks, dkvb__entropy(record->salt, sizeof record->salt));
+    return rc ? rc : dkvb__ranks_broadcast(ranks, record->salt, sizeof record->salt);
 }
 
-dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_allocator *mem)
+dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
+                                const dkvb_allocator *mem)
 {
     dkvb_status rc = check_options(o);
 
     if (!rc && (record->kind == DKVB_JOURNAL_FORGET || o->row_count > 0))
-        rc = take_salt(record, o->salt);
+        rc = take_salt(record, o->salt, ranks);
     if (!rc && o->row_count > 0)
         rc = commit_to_rows(record->rows_hash, record->salt, o->rows, (size_t)o->row_count, mem);
     record->strength = o->strength;

@@ -15,7 +15,8 @@ static inline bool dkvb__strength_known(uint32_t strength)
 
 /* Gives a record the strength, salt and commitment to rows that the options ask for; the function checks them. After a
  * failure dkvb__record_clear() removes what was set. */
-dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_allocator *mem);
+dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
+                                const dkvb_allocator *mem);
 
 /* Commits to the record's list of pairs, with the salt that the record has. */
 void dkvb__evidence_commit_pairs(struct dkvb__record *record);

@@ -110,10 +110,13 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
                                           [DKVB_JOURNAL_PURGE] = "purge",
                                           [DKVB_JOURNAL_REPLAY] = "replay",
                                           [DKVB_JOURNAL_RELEARN] = "relearn"};
+    const dkvb_ranks *ranks = &model->codebooks->ranks;
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "forget options");
 
     *record = (struct dkvb__record){.kind = kind, .time = now()};
+    if (!rc)
+        rc = dkvb__ranks_broadcast(ranks, &record->time, sizeof record->time);
     if (!rc)
         rc = check_options(&o);
     if (!rc)
@@ -122,7 +125,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
         return rc;
     record->method = dkvb__strdup(&model->mem, o.method ? o.method : methods[kind]);
     record->reason = dkvb__strdup(&model->mem, o.reason ? o.reason : "");
-    rc = record->method && record->reason ? dkvb__evidence_take(record, &o, &model->mem)
+    rc = record->method && record->reason ? dkvb__evidence_take(record, &o, ranks, &model->mem)
                                           : dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
     if (!rc)
         rc = dkvb__terms_take(record, model, &o);

@@ -464,10 +464,21 @@ static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
     return rc;
 }
 
-static uint64_t sum_of_values(const dkvb_model *model)
+static dkvb_status add_values(void *context, const void *values, size_t size)
 {
-    return dkvb__checksum(model->values,
-                          dkvb__pair_count(model) * model->classes * dkvb__value_size(model->values_dtype));
+    dkvb__checksum_add(context, values, size);
+    return DKVB_OK;
+}
+
+static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
+{
+    struct dkvb__checksum_state state;
+    dkvb_status rc;
+
+    dkvb__checksum_begin(&state);
+    rc = dkvb__values_to_first(model, add_values, &state);
+    *sum = dkvb__checksum_sum(&state);
+    return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
 
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
@@ -590,7 +601,11 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
     if (!rc)
         rc = q.requests ? dkvb__plan_requests(out, model, set, &q, run) : dkvb__plan_one(out, model, set, &q, run);
     if (!rc)
-        (*out)->values = sum_of_values(model);
+        rc = sum_of_values(model, &(*out)->values);
+    if (rc) {
+        dkvb_plan_free(*out);
+        *out = NULL;
+    }
     return rc;
 }
 
@@ -675,7 +690,7 @@ dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, ui
 static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint8_t head[32];
-    uint64_t entry;
+    uint64_t entry, values;
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc)
@@ -690,8 +705,11 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
     if (memcmp(head, plan->head, sizeof head) != 0)
         return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned, it is of "
                                           "another model or of an older state. Plan again");
+    rc = sum_of_values(model, &values);
+    if (rc)
+        return rc;
     if (model->classes != plan->classes || model->values_dtype != plan->values_dtype ||
-        (model->counts != NULL) != plan->counted || sum_of_values(model) != plan->values)
+        (model->counts != NULL) != plan->counted || values != plan->values)
         return dkvb__fail(DKVB_EMISMATCH,
                           "the model's values are not what they were when this was planned. Plan again");
     return DKVB_OK;

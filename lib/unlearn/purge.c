@@ -21,13 +21,15 @@ static void erase_pairs(dkvb_model *model)
 {
     dkvb_codebooks *cb = model->codebooks;
     size_t row = model->classes * dkvb__value_size(model->values_dtype);
+    size_t first = dkvb__first_pair(model), end = first + dkvb__own_pairs(model);
     uint64_t pair, from = 0;
 
     for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 
         erase_key(cb, c, j);
-        dkvb__erase((char *)model->values + pair * row, row);
+        if (pair >= first && pair < end)
+            dkvb__erase(dkvb__values_of(model, (size_t)pair), row);
     }
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         cb->purged[w] |= model->mask->bits[w];
