@@ -166,7 +166,7 @@ static void options_of_another_length_are_taken_as_far_as_known(void **state)
         dkvb_run_options known;
         uint64_t later;
     } newer = {DKVB_RUN_OPTIONS_INIT, 0};
-    dkvb_run_options full = DKVB_RUN_OPTIONS_INIT, shorter = {sizeof(size_t) + sizeof(uint32_t), 3, 0, 0, 0};
+    dkvb_run_options full = DKVB_RUN_OPTIONS_INIT, shorter = {sizeof(size_t) + sizeof(uint32_t), 3, 0, 0, 0, 0};
 
     (void)state;
     assert_ok(dkvb__take_options(&full, sizeof full, &shorter, "test"));

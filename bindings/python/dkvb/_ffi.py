@@ -32,6 +32,8 @@ DKVB_NAME_REFUSAL = 8
 
 # codebooks.h, model.h, search.h
 DKVB_MODEL_CLASSES = 1048576
+DKVB_RANKS_COUNT = 1024
+DKVB_RANKS_MOST = 1 << 30
 DKVB_TEMPERATURE_MIN = 1e-3
 DKVB_TEMPERATURE_MAX = 1e3
 DKVB_TEMPERATURE_POWER = 1.0
@@ -287,8 +289,17 @@ class Outside(Structure):
     _fields_ = _sized((c_uint64, "searched rows shorter longer first"), (c_double, "length cut least greatest"))
 
 
+class Ranks(Structure):
+    _fields_ = _sized(
+        (c_uint32, "rank count"), (c_void_p, "user"),
+        (CFUNCTYPE(c_int, c_void_p, c_void_p, POINTER(c_size_t), c_void_p, POINTER(c_size_t)), "exchange"),
+        (CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, POINTER(c_size_t)), "gather"),
+        (CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t), "broadcast"))
+
+
 class RunOptions(Structure):
-    _fields_ = _sized((c_uint32, "threads"), (ProgressFn, "progress"), (c_void_p, "user"), (POINTER(Outside), "outside"))
+    _fields_ = _sized((c_uint32, "threads"), (ProgressFn, "progress"), (c_void_p, "user"),
+                      (POINTER(Outside), "outside"), (POINTER(Ranks), "ranks"))
 
 
 class KeyinitOptions(Structure):
@@ -316,7 +327,8 @@ class MaskInfo(Structure):
 
 
 class ModelOptions(Structure):
-    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"), (c_uint32, "in_place"))
+    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"), (c_uint32, "in_place"),
+                      (POINTER(Ranks), "ranks"))
 
 
 class ModelInfo(Structure):
@@ -750,6 +762,7 @@ STRUCTURES = {
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
     "dkvb_plan_request": PlanRequest,
+    "dkvb_ranks": Ranks,
     "dkvb_receipt_options": ReceiptOptions,
     "dkvb_reference_info": ReferenceInfo,
     "dkvb_reference_line": ReferenceLine,
