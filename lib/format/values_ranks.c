@@ -1,0 +1,82 @@
+#include "format/values_ranks.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/value_types.h"
+
+/* Moves the next `count` rows to rank 0. Each rank packs those of its own pairs, which lie side by side in the piece. */
+static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
+{
+    const dkvb_model *m = w->model;
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    const struct dkvb__shape *s = &m->codebooks->shape;
+    size_t row = m->classes * dkvb__value_size(m->values_dtype), words = dkvb__key_words(s->keys);
+    size_t first[DKVB_RANKS_COUNT + 1], send[DKVB_RANKS_COUNT] = {0}, receive[DKVB_RANKS_COUNT] = {0};
+    uint32_t owner = 0;
+    dkvb_status rc = DKVB_OK;
+
+    if (w->room < count * row) {
+        dkvb__free_erased(&m->mem, w->piece);
+        w->room = count * row;
+        w->piece = dkvb__alloc(&m->mem, w->room, 1);
+        if (!w->piece) {
+            w->room = 0;
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %zu pairs", count);
+        }
+    }
+    rc = dkvb__ranks_agree(ranks, rc);
+    dkvb__pairs_of_ranks(m, first);
+    for (; !rc && count > 0 && w->pair < dkvb__pair_count(m); w->pair++) {
+        if (w->bits && !dkvb__bit(w->bits + w->pair / s->keys * words, w->pair % s->keys))
+            continue;
+        while (w->pair >= first[owner + 1])
+            owner++;
+        if (owner == ranks->rank) {
+            memcpy(w->piece + send[0], dkvb__values_of(m, w->pair), row);
+            send[0] += row;
+        }
+        if (ranks->rank == 0)
+            receive[owner] += row;
+        count--;
+    }
+    if (!rc)
+        rc = dkvb__ranks_exchange(ranks, w->piece, send, to, receive);
+    w->broken = rc != DKVB_OK;
+    return rc;
+}
+
+dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size)
+{
+    struct dkvb__values_ranks *w = context;
+    uint64_t count = size / (w->model->classes * dkvb__value_size(w->model->values_dtype));
+    dkvb_status rc = dkvb__ranks_broadcast(&w->model->codebooks->ranks, &count, sizeof count);
+
+    (void)offset; /* the writer asks for all rows in order */
+    return rc ? rc : move_rows(w, (size_t)count, to);
+}
+
+dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w)
+{
+    uint64_t none = 0;
+
+    dkvb__free_erased(&w->model->mem, w->piece);
+    w->piece = NULL;
+    return w->broken ? DKVB_OK : dkvb__ranks_broadcast(&w->model->codebooks->ranks, &none, sizeof none);
+}
+
+dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w)
+{
+    uint64_t count = 0;
+    dkvb_status rc;
+
+    do {
+        rc = dkvb__ranks_broadcast(&w->model->codebooks->ranks, &count, sizeof count);
+        if (!rc && count > 0)
+            rc = move_rows(w, (size_t)count, NULL);
+    } while (!rc && count > 0);
+    dkvb__free_erased(&w->model->mem, w->piece);
+    w->piece = NULL;
+    return rc;
+}
