@@ -4,9 +4,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dkvb/memory.h"
+
 /* The 64-bit XXH3 checksum of `size` bytes, from xxHash. The checksum finds accidental damage; it does not stop an
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
+
+/* The same checksum of bytes that come piece by piece: make, add, end. Making returns NULL if memory runs out. */
+struct dkvb__checksum_state;
+struct dkvb__checksum_state *dkvb__checksum_make(const dkvb_allocator *mem);
+void dkvb__checksum_begin(struct dkvb__checksum_state *state); /* a new state has begun already */
+void dkvb__checksum_add(struct dkvb__checksum_state *state, const void *data, size_t size);
+uint64_t dkvb__checksum_end(const struct dkvb__checksum_state *state);
 
 /* The 128-bit XXH3 checksum over several pieces, in canonical (big-endian) byte order; `id` has 16 bytes. */
 struct dkvb__piece {
