@@ -22,7 +22,7 @@ void dkvb__checksum_add(struct dkvb__checksum_state *state, const void *data, si
     XXH3_64bits_update((XXH3_state_t *)(void *)state->words, data, size);
 }
 
-uint64_t dkvb__checksum_sum(const struct dkvb__checksum_state *state)
+uint64_t dkvb__checksum_end(const struct dkvb__checksum_state *state)
 {
     return XXH3_64bits_digest((const XXH3_state_t *)(const void *)state->words);
 }

@@ -8,13 +8,13 @@
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* The same checksum of bytes that come in parts: begin, add, and the sum so far. The state lies in `words`. */
+/* The same checksum of bytes that come in parts: begin, add, and end, which gives the sum so far. The state lies in `words`. */
 struct dkvb__checksum_state {
     _Alignas(64) unsigned char words[640];
 };
 void dkvb__checksum_begin(struct dkvb__checksum_state *state);
 void dkvb__checksum_add(struct dkvb__checksum_state *state, const void *data, size_t size);
-uint64_t dkvb__checksum_sum(const struct dkvb__checksum_state *state);
+uint64_t dkvb__checksum_end(const struct dkvb__checksum_state *state);
 
 /* The 128-bit XXH3 checksum of bytes that come in parts. */
 void dkvb__fingerprint_begin(struct dkvb__checksum_state *state);

@@ -317,6 +317,24 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
     return DKVB_OK;
 }
 
+dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t put = pwrite(w->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return dkvb__fail_errno(w->path, "write");
+        at += put;
+        offset += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return DKVB_OK;
+}
+
 /* Makes the rename itself survive a crash. Some file systems cannot sync a folder; that is no error. */
 static void sync_folder(char *path)
 {

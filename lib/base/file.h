@@ -52,6 +52,9 @@ struct dkvb__writer {
 
 dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const dkvb_allocator *mem);
 dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t size);
+
+/* Writes bytes over an earlier part of the file, which ends where it ended before. */
+dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w); /* also releases the writer; aborts on failure */
 void dkvb__writer_abort(struct dkvb__writer *w);
 

@@ -129,6 +129,7 @@ static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
     dkvb__fingerprint_begin(&state);
     rc = dkvb__values_to_first(model, hash_values, &state);
     dkvb__fingerprint_end(&state, trained);
+    dkvb__erase(&state, sizeof state); /* the state keeps the last bytes that were added */
     return rc ? rc : dkvb__ranks_broadcast(ranks, trained, 16);
 }
 

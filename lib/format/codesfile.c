@@ -92,28 +92,45 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
+/* Codes of a part that are packed while they are written. */
+struct packed {
+    const struct dkvb__coderows *rows;
+    struct dkvb__packing packing;
+    size_t size; /* bytes of a packed row */
+    const struct dkvb__run *run;
+};
+
 /* Memory of everything that is built for writing. */
 struct image {
     unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
     uint64_t *session_rows;
-    unsigned char *packed[DKVB__PARTS];
+    struct packed packed[DKVB__PARTS];
     unsigned char *removed;
     char *names;
     struct dkvb__part parts[7 + 3 * DKVB__PARTS];
     size_t count;
+    struct dkvb__run run;
 };
 
 static void add_part(struct image *f, const char *name, uint32_t dtype, const void *data, uint64_t size)
 {
-    f->parts[f->count++] = (struct dkvb__part){name, dtype, DKVB__SECTION_REQUIRED, data, size};
+    f->parts[f->count++] = dkvb__part_of(name, dtype, DKVB__SECTION_REQUIRED, data, size);
+}
+
+/* Packs the rows from the byte `offset` of their section on. */
+static dkvb_status produce_codes(void *context, uint64_t offset, void *to, size_t size)
+{
+    const struct packed *p = context;
+    size_t first = (size_t)(offset / p->size), codes = (size_t)p->packing.codebooks * p->packing.k;
+
+    dkvb__codes_pack(to, p->rows->codes + first * codes, size / p->size, &p->packing, p->run);
+    return DKVB_OK;
 }
 
 /* Adds the sections of a part: ids, labels, and codes or features. */
-static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits,
-                            const struct dkvb__run *run)
+static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits, const struct dkvb__run *run)
 {
     const struct dkvb__coderows *rows = &set->part[p];
-    const struct dkvb__packing packing = {set->codebooks, rows->k, set->keys, bits};
     uint64_t size = dkvb__coderows_packed_size(set, rows, bits);
 
     add_part(f, section_names[p][IDS], DKVB_DTYPE_U64, rows->ids, rows->n * sizeof *rows->ids);
@@ -121,14 +138,13 @@ static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p
     if (bits == 0) {
         add_part(f, section_names[p][FEATURES], rows->dtype, rows->features,
                  rows->n * dkvb__coderows_feature_size(rows));
-        return DKVB_OK;
+        return;
     }
-    f->packed[p] = dkvb__alloc(&set->mem, rows->n, (size_t)size);
-    if (!f->packed[p])
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to pack the codes of %zu rows", rows->n);
-    dkvb__codes_pack(f->packed[p], rows->codes, rows->n, &packing, run);
-    add_part(f, section_names[p][CODES], DKVB__DTYPE_BYTES, f->packed[p], rows->n * size);
-    return DKVB_OK;
+    f->packed[p] = (struct packed){rows, {set->codebooks, rows->k, set->keys, bits}, (size_t)size, run};
+    add_part(f, section_names[p][CODES], DKVB__DTYPE_BYTES, NULL, rows->n * size);
+    f->parts[f->count - 1].produce = produce_codes;
+    f->parts[f->count - 1].context = &f->packed[p];
+    f->parts[f->count - 1].unit = (size_t)size;
 }
 
 /* Adds the salt and the hashes of removed rows, if there are any. */
@@ -176,8 +192,7 @@ static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
 {
     size_t words = session_words(set);
     unsigned bits[DKVB__PARTS];
-    struct dkvb__run run;
-    dkvb_status rc = dkvb__run_take(&run, NULL);
+    dkvb_status rc = dkvb__run_take(&f->run, NULL);
 
     f->session_rows = dkvb__alloc0(&set->mem, set->sessions * words, sizeof *f->session_rows);
     if (!f->session_rows)
@@ -198,8 +213,8 @@ static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
         rc = add_removed(f, set);
     if (!rc)
         rc = add_names(f, set);
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
-        rc = add_rows(f, set, p, bits[p], &run);
+    for (uint32_t p = 0; p < DKVB__PARTS; p++)
+        add_rows(f, set, p, bits[p], &f->run);
     return rc;
 }
 
@@ -213,8 +228,6 @@ dkvb_status dkvb__codeset_write(const dkvb_codeset *set, struct dkvb__output *to
     dkvb__free_erased(&set->mem, f.session_rows);
     dkvb__free_erased(&set->mem, f.removed);
     dkvb__free_erased(&set->mem, f.names);
-    for (size_t p = 0; p < DKVB__PARTS; p++)
-        dkvb__free_erased(&set->mem, f.packed[p]);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "dkvb/data.h"
 
 enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
+enum { PIECE = 1 << 20 }; /* bytes that are made, summed and written at a time; they stay in a core's cache */
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
 
@@ -276,14 +277,72 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
     return rc;
 }
 
-/* Builds header and table of a file that will hold these parts; the caller frees them. */
-static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
-{
-    size_t size = HEADER_SIZE + count * ENTRY_SIZE;
-    unsigned char *head = dkvb__alloc0(mem, size, 1);
-    uint64_t end = size;
+/* Destination of the bytes of a file while it is written: the writer of a path, or memory. */
+struct sink {
+    struct dkvb__writer writer; /* used if `memory` is NULL */
+    unsigned char *memory;
+    uint64_t at; /* number of bytes put so far */
+    struct dkvb__checksum_state sum;
+    unsigned char *piece; /* bytes that a part produces on their way to a file; NULL if no part produces any */
+};
 
-    for (size_t i = 0; head && i < count; i++) {
+static dkvb_status put(struct sink *sink, const void *data, size_t size)
+{
+    dkvb_status rc = DKVB_OK;
+
+    if (!sink->memory)
+        rc = dkvb__writer_put(&sink->writer, data, size);
+    else if (size > 0)
+        memcpy(sink->memory + sink->at, data, size);
+    sink->at += size;
+    return rc;
+}
+
+/* Number of bytes of a part that are made or copied at a time: whole units, at least one. */
+static uint64_t piece_size(const struct dkvb__part *part)
+{
+    uint64_t unit = part->produce ? part->unit : 1, size = unit < PIECE ? PIECE / unit * unit : unit;
+
+    return size < part->size ? size : part->size;
+}
+
+/* Writes the bytes of a part, and returns their checksum. Bytes that go to memory are produced in place. */
+static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
+{
+    uint64_t step = piece_size(part);
+    dkvb_status rc = DKVB_OK;
+
+    dkvb__checksum_begin(&sink->sum);
+    for (uint64_t done = 0; !rc && done < part->size; done += step) {
+        size_t size = (size_t)(part->size - done < step ? part->size - done : step);
+        const unsigned char *from = part->data;
+
+        if (part->produce) {
+            unsigned char *to = sink->memory ? sink->memory + sink->at : sink->piece;
+
+            rc = part->produce(part->context, done, to, size);
+            from = to;
+        } else {
+            from += done;
+        }
+        if (rc)
+            break;
+        dkvb__checksum_add(&sink->sum, from, size);
+        if (part->produce && sink->memory)
+            sink->at += size; /* the bytes are in place */
+        else
+            rc = put(sink, from, size);
+    }
+    *sum = dkvb__checksum_end(&sink->sum);
+    return rc;
+}
+
+/* Fills in header and table of a file that holds these parts, except the checksums. */
+static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__part *parts, size_t count)
+{
+    uint64_t end = HEADER_SIZE + count * ENTRY_SIZE;
+
+    for (size_t i = 0; i < count; i++) {
         unsigned char *e = head + HEADER_SIZE + i * ENTRY_SIZE;
 
         memcpy(e, parts[i].name, strlen(parts[i].name));
@@ -291,78 +350,107 @@ static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, 
         dkvb__write32(e + AT_FLAGS, parts[i].flags);
         dkvb__write64(e + AT_OFFSET, align(end));
         dkvb__write64(e + AT_SIZE, parts[i].size);
-        dkvb__write64(e + AT_SECTION_SUM, dkvb__checksum(parts[i].data, (size_t)parts[i].size));
         end = align(end) + parts[i].size;
     }
-    if (!head)
-        return NULL;
     memcpy(head, magic, sizeof magic);
     dkvb__write16(head + AT_VERSION, DKVB__FORMAT_MAJOR);
     dkvb__write16(head + AT_VERSION + 2, DKVB__FORMAT_MINOR);
     dkvb__write32(head + AT_KIND, kind);
     dkvb__write64(head + AT_FILE_SIZE, end);
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
-    dkvb__write64(head + AT_CHECKSUM, head_checksum(head, size));
-    return head;
 }
 
-static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *parts, size_t count)
+/* Writes a whole file. The checksums in the head are known only after the last section, so the head is written twice:
+ * first as room, and at the end over that room. */
+static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
-    dkvb_status rc = DKVB_OK;
+    size_t size = HEADER_SIZE + count * ENTRY_SIZE;
+    dkvb_status rc = put(sink, head, size);
 
     for (size_t i = 0; !rc && i < count; i++) {
-        rc = dkvb__writer_put(w, zeros, (size_t)(align(w->written) - w->written));
+        uint64_t sum;
+
+        rc = put(sink, zeros, (size_t)(align(sink->at) - sink->at));
         if (!rc)
-            rc = dkvb__writer_put(w, parts[i].data, (size_t)parts[i].size);
+            rc = put_part(sink, &parts[i], &sum);
+        if (!rc)
+            dkvb__write64(head + HEADER_SIZE + i * ENTRY_SIZE + AT_SECTION_SUM, sum);
     }
+    if (rc)
+        return rc;
+    dkvb__write64(head + AT_CHECKSUM, head_checksum(head, size));
+    if (!sink->memory)
+        return dkvb__writer_put_at(&sink->writer, 0, head, size);
+    memcpy(sink->memory, head, size);
+    return DKVB_OK;
+}
+
+/* Memory that writing to a path needs for produced parts; 0 if all parts lie in memory. */
+static size_t piece_room(const struct dkvb__part *parts, size_t count)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].produce && piece_size(&parts[i]) > most)
+            most = piece_size(&parts[i]);
+    return (size_t)most;
+}
+
+static dkvb_status write_to_path(struct sink *sink, const char *path, unsigned char *head,
+                                 const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
+{
+    size_t room = piece_room(parts, count);
+    dkvb_status rc;
+
+    sink->piece = room > 0 ? dkvb__alloc(mem, room, 1) : NULL;
+    if (room > 0 && !sink->piece)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to write %.300s", path);
+    rc = dkvb__writer_begin(&sink->writer, path, mem);
+    if (!rc) {
+        rc = put_file(sink, head, parts, count);
+        if (!rc)
+            rc = dkvb__writer_commit(&sink->writer);
+        else
+            dkvb__writer_abort(&sink->writer);
+    }
+    dkvb__free_erased(mem, sink->piece);
     return rc;
 }
 
-/* Writes the bytes of a file to memory. */
-static dkvb_status put_in_memory(struct dkvb__output *to, const unsigned char *head, const struct dkvb__part *parts,
-                                 size_t count, const dkvb_allocator *mem)
+/* Writes the bytes of a file to memory, which the caller frees. Nothing stays allocated after a failure. */
+static dkvb_status write_to_memory(struct sink *sink, struct dkvb__output *to, unsigned char *head,
+                                   const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {
-    size_t at = HEADER_SIZE + count * ENTRY_SIZE;
+    dkvb_status rc;
 
     to->size = (size_t)dkvb__read64(head + AT_FILE_SIZE);
-    to->memory = dkvb__alloc0(mem, to->size, 1);
+    to->memory = sink->memory = dkvb__alloc0(mem, to->size, 1);
     if (!to->memory)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu bytes to be written", to->size);
-    memcpy(to->memory, head, at);
-    for (size_t i = 0; i < count; i++) {
-        at = (size_t)align(at);
-        if (parts[i].size > 0)
-            memcpy(to->memory + at, parts[i].data, (size_t)parts[i].size);
-        at += (size_t)parts[i].size;
+    rc = put_file(sink, head, parts, count);
+    if (rc) {
+        dkvb__free_erased(mem, to->memory);
+        to->memory = NULL;
     }
-    return DKVB_OK;
+    return rc;
 }
 
 dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,
                                   const dkvb_allocator *mem)
 {
-    struct dkvb__writer w;
-    unsigned char *head = build_head(kind, parts, count, mem);
+    unsigned char *head = dkvb__alloc0(mem, HEADER_SIZE + count * ENTRY_SIZE, 1);
+    struct sink sink = {0};
     dkvb_status rc;
 
-    if (!head)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    if (!to->path) {
-        rc = put_in_memory(to, head, parts, count, mem);
-        dkvb__free(mem, head);
-        return rc;
+    if (!head) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory");
+    } else {
+        build_head(head, kind, parts, count);
+        rc = to->path ? write_to_path(&sink, to->path, head, parts, count, mem)
+                      : write_to_memory(&sink, to, head, parts, count, mem);
     }
-    rc = dkvb__writer_begin(&w, to->path, mem);
-    if (!rc) {
-        rc = dkvb__writer_put(&w, head, HEADER_SIZE + count * ENTRY_SIZE);
-        if (!rc)
-            rc = put_parts(&w, parts, count);
-        if (!rc)
-            rc = dkvb__writer_commit(&w);
-        else
-            dkvb__writer_abort(&w);
-    }
+    dkvb__erase(&sink.sum, sizeof sink.sum); /* the state keeps the last bytes that were added */
     dkvb__free(mem, head);
     return rc;
 }

@@ -53,13 +53,28 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 /* Checks the checksum of a section that lies in memory. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
-/* A section to be written. */
+/* Makes the `size` bytes of a section that begin at `offset`. The writer asks for every byte once, in ascending order,
+ * in pieces that are whole units (the last piece of a section too). A failure ends the writing; no file appears. */
+typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
+
+/* A section to be written. Its bytes lie in memory, or a function makes them piece by piece, so that no second copy of
+ * large arrays is needed. */
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
-    const void *data;
+    const void *data; /* ignored if there is `produce` */
     uint64_t size;
+    dkvb__produce_fn produce; /* NULL: the bytes are those at `data` */
+    void *context;            /* passed to `produce` */
+    size_t unit;              /* bytes of a unit, for example of a row; `size` is a multiple of it */
 };
+
+/* A section whose bytes lie in memory. */
+static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, uint32_t flags, const void *data,
+                                              uint64_t size)
+{
+    return (struct dkvb__part){.name = name, .dtype = dtype, .flags = flags, .data = data, .size = size};
+}
 
 /* Destination of a file: a path, to which it is written atomically, or new memory, which the caller frees (a file
  * within a section). */

@@ -14,9 +14,9 @@ dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path)
 {
     unsigned char shape[SHAPE_SIZE];
     const struct dkvb__part parts[] = {
-        {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
-        {"mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, mask->bits,
-         mask->codebooks * mask->words * sizeof *mask->bits},
+        dkvb__part_of("shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape),
+        dkvb__part_of("mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, mask->bits,
+                      mask->codebooks * mask->words * sizeof *mask->bits),
     };
 
     dkvb__write32(shape, mask->codebooks);

@@ -315,7 +315,7 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
         at++;
     }
     dkvb__free_erased(r->mem, piece);
-    if (!rc && dkvb__checksum_sum(&sum) != s->checksum)
+    if (!rc && dkvb__checksum_end(&sum) != s->checksum)
         rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section values is damaged", r->file.file.path);
     return rc;
 }

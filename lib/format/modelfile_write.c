@@ -10,6 +10,7 @@
 #include "format/container.h"
 #include "format/modelfile.h"
 #include "format/valued.h"
+#include "format/values_ranks.h"
 
 static void write_shape(const dkvb_model *m, unsigned char *to)
 {
@@ -118,11 +119,12 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 8 };
+enum { VALUES = 8, KNOWN_PARTS, OPTIONAL_PARTS = 8 }; /* VALUES: the place of the values among the known parts */
 
 dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
 {
     const dkvb_codebooks *cb = m->codebooks;
+    const dkvb_ranks *ranks = &cb->ranks;
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s);
     size_t terms = dkvb__terms_section_size(&m->journal), evidence = dkvb__evidence_size(&m->journal);
@@ -130,11 +132,12 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     size_t count = KNOWN_PARTS;
     size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = pairs;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
-    char *gathered = NULL; /* copy of the values, if some are left out */
     uint64_t *valued;
+    struct dkvb__valued_rows walk = {.model = m};
+    struct dkvb__values_ranks from_ranks = {.model = m};
     const float lengths[2] = {cb->least, cb->greatest};
     struct dkvb__part *parts;
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
@@ -143,64 +146,73 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);
-    if (valued && (rc = dkvb__valued_choose(m, valued, &stored)) != DKVB_OK)
-        goto end;
-    if (stored < pairs)
-        gathered = dkvb__alloc(&m->mem, stored, row);
-    if (!small || !parts || !valued || (stored < pairs && !gathered)) {
+    if (!small || !parts || !valued)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", to->path ? to->path : "a model");
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (!rc)
+        rc = dkvb__valued_choose(m, valued, &stored);
+    if (rc)
         goto end;
-    }
     write_shape(m, shape);
     write_names(m, small);
     write_journal(&m->journal, small + names);
     dkvb__evidence_write(&m->journal, small + names + journal);
     dkvb__terms_write(&m->journal, small + names + journal + evidence);
     write_columns(m, small + names + journal + evidence + terms);
-    if (gathered)
-        dkvb__valued_gather(m, valued, gathered);
+    walk.bits = valued;
+    from_ranks.bits = stored < pairs ? valued : NULL;
     const struct dkvb__part known[KNOWN_PARTS] = {
-        {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
-        {"classes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small, names},
-        {"journal", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small + names, journal},
-        {"mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, m->mask->bits, words * sizeof(uint64_t)},
-        {"purged", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, cb->purged, words * sizeof(uint64_t)},
-        {"center", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->center, s->input_dim * sizeof(float)},
-        {"scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)},
-        {"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)},
-        {"values", m->values_dtype, DKVB__SECTION_REQUIRED, gathered ? gathered : m->values, stored * row},
+        dkvb__part_of("shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape),
+        dkvb__part_of("classes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small, names),
+        dkvb__part_of("journal", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small + names, journal),
+        dkvb__part_of("mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, m->mask->bits, words * sizeof(uint64_t)),
+        dkvb__part_of("purged", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, cb->purged, words * sizeof(uint64_t)),
+        dkvb__part_of("center", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->center, s->input_dim * sizeof(float)),
+        dkvb__part_of("scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)),
+        dkvb__part_of("keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)),
+        dkvb__part_of("values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, stored * row),
     };
     memcpy(parts, known, sizeof known);
     if (cb->whitening)
-        parts[count++] = (struct dkvb__part){"whitening", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->whitening,
-                                             dkvb__whitening_count(s) * sizeof(float)};
-    if (gathered)
+        parts[count++] = dkvb__part_of("whitening", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->whitening,
+                                       dkvb__whitening_count(s) * sizeof(float));
+    if (stored < pairs || ranks->count > 1) {
+        parts[VALUES].produce = ranks->count > 1 ? dkvb__values_ranks_produce : dkvb__valued_produce;
+        parts[VALUES].context = ranks->count > 1 ? (void *)&from_ranks : &walk;
+        parts[VALUES].unit = row;
+    }
+    if (stored < pairs) {
         parts[count++] =
-            (struct dkvb__part){"valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued};
+            dkvb__part_of("valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued);
+    }
     if (lengths[0] > 0.0f || lengths[1] < FLT_MAX)
-        parts[count++] = (struct dkvb__part){"lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths};
+        parts[count++] = dkvb__part_of("lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths);
     if (terms)
-        parts[count++] = (struct dkvb__part){"terms", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED,
-                                             small + names + journal + evidence, terms};
-    parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
+        parts[count++] = dkvb__part_of("terms", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED,
+                                       small + names + journal + evidence, terms);
+    parts[count++] = dkvb__part_of("evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence);
     if (m->encoder)
-        parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
+        parts[count++] = dkvb__part_of("encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder));
     if (columns)
         parts[count++] =
-            (struct dkvb__part){"columns", DKVB__DTYPE_BYTES, 0, small + names + journal + evidence + terms, columns};
+            dkvb__part_of("columns", DKVB__DTYPE_BYTES, 0, small + names + journal + evidence + terms, columns);
     if (m->counts)
-        parts[count++] = (struct dkvb__part){"counts", DKVB_DTYPE_U32, 0, m->counts,
-                                             m->classes * dkvb__pair_count(m) * sizeof *m->counts};
-    for (size_t i = 0; i < m->extra_count; i++)
         parts[count++] =
-            (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
-    rc = dkvb__container_write(to, DKVB__KIND_MODEL, parts, count, &m->mem);
+            dkvb__part_of("counts", DKVB_DTYPE_U32, 0, m->counts, m->classes * dkvb__pair_count(m) * sizeof *m->counts);
+    for (size_t i = 0; i < m->extra_count; i++)
+        parts[count++] = dkvb__part_of(m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size);
+    if (ranks->rank == 0)
+        rc = dkvb__container_write(to, DKVB__KIND_MODEL, parts, count, &m->mem);
+    if (ranks->count > 1) {
+        dkvb_status moved = ranks->rank == 0 ? dkvb__values_ranks_end(&from_ranks) : dkvb__values_ranks_serve(&from_ranks);
+
+        rc = dkvb__ranks_agree(ranks, rc ? rc : moved);
+    }
 
 end:
     dkvb__free_erased(&m->mem, small);
     dkvb__free(&m->mem, parts);
     dkvb__free(&m->mem, valued);
-    dkvb__free_erased(&m->mem, gathered);
     return rc;
 }
 

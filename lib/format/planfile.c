@@ -414,7 +414,7 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     s.size = 0;
     pass_plan(&s, &copy);
     pass_parts(&s, &copy);
-    parts[0] = (struct dkvb__part){"plan", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, s.to, s.size};
+    parts[0] = dkvb__part_of("plan", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, s.to, s.size);
     if (plan->after)
         rc = write_values(plan, &images.values);
     if (!rc && plan->placed)
@@ -422,14 +422,14 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     if (!rc && plan->placed_set)
         rc = dkvb__codeset_write(plan->placed_set, &images.codes);
     if (images.values.memory)
-        parts[count++] = (struct dkvb__part){"values", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.values.memory,
-                                             images.values.size};
+        parts[count++] = dkvb__part_of("values", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.values.memory,
+                                       images.values.size);
     if (images.keys.memory)
-        parts[count++] = (struct dkvb__part){"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.keys.memory,
-                                             images.keys.size};
+        parts[count++] =
+            dkvb__part_of("keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.keys.memory, images.keys.size);
     if (images.codes.memory)
-        parts[count++] = (struct dkvb__part){"codes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.codes.memory,
-                                             images.codes.size};
+        parts[count++] =
+            dkvb__part_of("codes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.codes.memory, images.codes.size);
     if (!rc)
         rc = dkvb__container_write(&(struct dkvb__output){.path = path}, DKVB__KIND_PLAN, parts, count, s.mem);
     dkvb__free_erased(s.mem, s.to);

@@ -63,15 +63,18 @@ dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *cou
     return DKVB_OK;
 }
 
-void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to)
+dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size)
 {
-    size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype);
+    struct dkvb__valued_rows *w = walk;
+    size_t row = w->model->classes * dkvb__value_size(w->model->values_dtype);
 
-    for (size_t pair = 0; pair < pairs; pair++)
-        if (has(&m->codebooks->shape, bits, pair)) {
-            memcpy(to, (const char *)m->values + pair * row, row);
-            to += row;
+    (void)offset;
+    for (char *at = to, *end = at + size; at < end; w->pair++)
+        if (has(&w->model->codebooks->shape, w->bits, w->pair)) {
+            memcpy(at, (const char *)w->model->values + w->pair * row, row);
+            at += row;
         }
+    return DKVB_OK;
 }
 
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values)

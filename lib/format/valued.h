@@ -20,8 +20,16 @@ size_t dkvb__valued_least(size_t pairs);
  * that of all pairs if nothing is left out. Ranks that share the model call this together; it cannot fail otherwise. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
-/* Copies the rows of these pairs, one after the other. */
-void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to);
+/* A walk over the rows of chosen pairs, in ascending order. */
+struct dkvb__valued_rows {
+    const dkvb_model *model;
+    const uint64_t *bits; /* uint64_t[C][W], as dkvb__valued_choose() made them */
+    size_t pair;          /* the pair from which the next row is searched; 0 at the beginning */
+};
+
+/* Copies the next rows of a walk, `size` bytes, which are whole rows. The function has the type dkvb__produce_fn; it
+ * relies on being asked in ascending order. */
+dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size);
 
 /* Spreads rows in place: `values` has room for all rows, and its last ones are the rows of these pairs. The result is
  * the pair of the first row that should have been left out, or the number of pairs if there is none. */

@@ -477,7 +477,8 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
 
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
-    *sum = dkvb__checksum_sum(&state);
+    *sum = dkvb__checksum_end(&state);
+    dkvb__erase(&state, sizeof state); /* the state keeps the last bytes that were added */
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
 
