@@ -2,6 +2,7 @@
  */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,8 @@ static void assert_same(const struct seen *a, const struct seen *b, uint32_t cla
 struct fitting {
     struct seen seen[MOST_RANKS];
     uint32_t classes, threads;
+    int loads; /* 1: the model is written and read back before it answers; 2: it is mapped */
+    char path[4096];
 };
 
 static void fit_and_look(const dkvb_ranks *ranks, void *context)
@@ -125,6 +128,17 @@ static void fit_and_look(const dkvb_ranks *ranks, void *context)
         f->classes = s->report.classes;
     if (ranks->count > 1)
         assert_true(dkvb__own_pairs(model) < dkvb__pair_count(model));
+    if (f->loads) { /* each rank takes its own values from the file that rank 0 wrote */
+        dkvb_model_options from_file = DKVB_MODEL_OPTIONS_INIT;
+
+        assert_ok(dkvb_model_save(model, f->path));
+        dkvb_model_free(model);
+        from_file.ranks = ranks;
+        from_file.in_place = f->loads == 2;
+        assert_ok(dkvb_model_load(&model, f->path, &from_file));
+        if (ranks->count > 1)
+            assert_true(dkvb__own_pairs(model) < dkvb__pair_count(model));
+    }
     look(s, model, &run);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -150,10 +164,41 @@ static void test_training_and_answers(void **state)
     seen_free(&one.seen[0]);
 }
 
+static void test_files(void **state)
+{
+    static const unsigned counts[] = {2, 3, 4, 8};
+    static const dkvb_ranks alone = DKVB_RANKS_INIT;
+    struct fitting one = {.threads = 2, .loads = 1};
+    size_t size, other;
+    unsigned char *bytes, *others;
+
+    (void)state;
+    snprintf(one.path, sizeof one.path, "%s", temp_path("alone.dkvb"));
+    fit_and_look(&alone, &one);
+    bytes = read_file(one.path, &size);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct fitting f = {.threads = 1, .loads = 1 + (int)i % 2};
+
+        snprintf(f.path, sizeof f.path, "%s", temp_path("shared.dkvb"));
+        ranks_run(counts[i], fit_and_look, &f);
+        others = read_file(f.path, &other);
+        assert_int_equal(size, other);
+        assert_memory_equal(bytes, others, size);
+        free(others);
+        for (unsigned r = 0; r < counts[i]; r++) {
+            assert_same(&one.seen[0], &f.seen[r], one.classes);
+            seen_free(&f.seen[r]);
+        }
+    }
+    free(bytes);
+    seen_free(&one.seen[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training_and_answers),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
