@@ -259,6 +259,13 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
  * write to it. The part file is refused if it is a link, belongs to another user, has a second name, or holds rows of
  * other pictures or of another encoder.
  *
+ * Ranks of `run` (ranks.h) share the pictures: all ranks make this call with the same set, encoder and options, and
+ * each encodes a share. The file has the same bytes for any number of ranks, and any other number of ranks can continue
+ * from PATH.part. Rank 0 alone has these files, and its `unreadable` alone is called. Each rank calls its own progress
+ * callback, with the pictures of all ranks, and any rank can stop the call. All ranks get the same `readable` and
+ * counts. Ranks whose pictures, encoders or options differ are refused before work starts. Rank 0 needs up to 64 MB for
+ * rows of other ranks, and a rank sends each of its rows once.
+ *
  * @param      encoder  the encoder.
  * @param      set      the set.
  * @param      path     file to write; must not be a file of the set.
@@ -266,8 +273,9 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
  * @param[out] report   counts, also after a failure; or NULL.
  * @param      run      run options; NULL for the defaults. Progress counts the pictures of the set.
  * @return as dkvb_encoder_encode_set() and dkvb_npy_write(); `DKVB_EMISMATCH` if PATH.part holds rows of other
- * pictures, of another encoder or another number type; `DKVB_ESTATE` if another process works on it; `DKVB_EFORMAT` if
- * PATH.part is a file of another kind, or if no picture can be read; `DKVB_EIO`.
+ * pictures, of another encoder or another number type, or if ranks were given different inputs; `DKVB_ESTATE` if
+ * another process works on it; `DKVB_EFORMAT` if PATH.part is a file of another kind, or if no picture can be read;
+ * `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                              const char *path, const dkvb_encode_options *opts,

@@ -39,7 +39,8 @@ typedef struct dkvb_run_options {
     dkvb_progress_fn progress;    /**< progress callback; or NULL */
     void *user;                   /**< pointer that `progress` receives */
     struct dkvb_outside *outside; /**< searches count rows outside the scale here (search.h); or NULL */
-    const struct dkvb_ranks *ranks; /**< calls that make codebooks share them among these ranks (ranks.h); NULL: none */
+    const struct dkvb_ranks *ranks; /**< ranks (ranks.h) that share the codebooks of a call that makes some, the
+ pictures of an encoded file, or the models of an audit; NULL: none */
 } dkvb_run_options;
 
 /** Defaults of dkvb_run_options. */

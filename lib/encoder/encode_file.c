@@ -1,43 +1,52 @@
 /* Encodes a set of pictures into a file of rows. A partial file lets the same call continue after an interrupt
- * (partial.h). */
+ * (partial.h).
+ *
+ * The work goes in rounds. In a round each rank encodes the next few pictures of its own, and rank 0, which alone has
+ * the files, takes the rows of all ranks in the order of the pictures. Without ranks this process is rank 0 of one. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fnv.h"
+#include "base/parallel.h"
+#include "base/ranks.h"
+#include "base/ranks_same.h"
 #include "base/status.h"
 #include "data/imageset.h"
 #include "dkvb/data.h"
 #include "encoder/encoder.h"
 #include "encoder/partial.h"
 
-/* Number of pictures that are encoded together. One chunk is the most work that an interrupt can lose. */
-enum { CHUNK = DKVB__ENCODER_BATCH };
+/* Number of pictures that a rank encodes together. A round of such chunks is the most work that an interrupt can lose.
+ * ROOM: bytes of rows of other ranks that rank 0 takes at a time. */
+enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
+
+/* Marks of pictures in a round. */
+enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
 struct work {
     const dkvb_encoder *encoder;
     const dkvb_imageset *set;
     dkvb_encode_options o;
-    dkvb_run_options run; /* run options of the whole call */
+    struct dkvb__run run; /* run options of the whole call */
+    dkvb_ranks ranks;
     struct dkvb__partial partial;
     dkvb_encode_report report;
-    float *x; /* [CHUNK][dim] */
+    size_t chunk;              /* pictures of a rank in a round, at most CHUNK */
+    size_t taken;              /* number of ranks that rank 0 takes rows of at a time */
+    float *x;                  /* [chunk][dim], own rows */
+    float *others;             /* [taken][chunk][dim], rows of other ranks; NULL on other ranks than 0 */
+    uint8_t *marks;            /* [count][chunk], UNREADABLE, … for the pictures of a round */
+    char (*messages)[MESSAGE]; /* [chunk], why own pictures cannot be read */
+    char (*told)[MESSAGE];     /* [count][chunk], the same of all ranks, on rank 0; NULL: nobody asks for them */
+    size_t own;                /* number in the set of the first own picture of the round */
+    size_t first[DKVB_RANKS_COUNT + 1]; /* first picture of each rank within the round; the last element is the end */
     bool interrupted;
 };
 
 static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
 {
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
-}
-
-/* Reports the progress of a chunk as progress of the whole. */
-static int step(void *user, uint64_t done, uint64_t total)
-{
-    struct work *w = user;
-
-    (void)total;
-    if (w->run.progress && w->run.progress(w->run.user, w->partial.done + done, w->report.pictures))
-        w->interrupted = true;
-    return w->interrupted;
 }
 
 /* Continues earlier work. Pictures that an earlier call could not read stay left out; if no picture may be left out,
@@ -66,6 +75,33 @@ static dkvb_status take_up(struct work *w)
     return DKVB_OK;
 }
 
+/* Allocates the buffers of a round. Rank 0 needs those for the rows and messages of others, too. */
+static dkvb_status make_room(struct work *w, const char *path)
+{
+    const dkvb_allocator *mem = &w->encoder->mem;
+    size_t dim = w->encoder->info.dim, row = dim * sizeof *w->x, count = w->ranks.count;
+    bool first = w->ranks.rank == 0, many = count > 1;
+
+    if (many && row > DKVB_RANKS_MOST)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: rows of %zu columns are too long to be passed between ranks", path,
+                          dim);
+    w->chunk = !many || row * CHUNK <= ROOM ? CHUNK : row <= ROOM ? ROOM / row : 1;
+    w->taken = ROOM / (row * w->chunk) < count - 1 ? ROOM / (row * w->chunk) : count - 1;
+    w->taken = w->taken > 0 ? w->taken : 1;
+    w->x = dkvb__alloc(mem, w->chunk, row);
+    w->marks = dkvb__alloc(mem, count * w->chunk, sizeof *w->marks);
+    w->messages = dkvb__alloc(mem, w->chunk, sizeof *w->messages);
+    if (many && first)
+        w->others = dkvb__alloc(mem, w->taken * w->chunk, row);
+    if (many && first && w->o.unreadable)
+        w->told = dkvb__alloc(mem, count * w->chunk, sizeof *w->told);
+    return w->x && w->marks && w->messages && (!many || !first || w->others) &&
+                   (!many || !first || !w->o.unreadable || w->told)
+               ? DKVB_OK
+               : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for rows", path);
+}
+
+/* Opens the part file on rank 0, and tells all ranks how far it is. */
 static dkvb_status begin(struct work *w, const char *path)
 {
     struct dkvb__partial_key key = {.encoder = w->encoder->info.identity,
@@ -73,33 +109,151 @@ static dkvb_status begin(struct work *w, const char *path)
                                     .columns = w->encoder->info.dim,
                                     .pictures = w->report.pictures,
                                     .set = dkvb__imageset_checksum(w->set)};
-    dkvb_status rc = dkvb__partial_open(&w->partial, path, &key, w->o.restart != 0, CHUNK, &w->encoder->mem);
+    dkvb_status rc;
 
-    if (rc)
-        return rc;
-    w->x = dkvb__alloc(&w->encoder->mem, (size_t)CHUNK * key.columns, sizeof *w->x);
-    return w->x ? take_up(w) : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for rows", path);
+    rc = w->ranks.rank == 0 ? dkvb__partial_open(&w->partial, path, &key, w->o.restart != 0, CHUNK, &w->encoder->mem)
+                            : dkvb__partial_follow(&w->partial, path, &key, &w->encoder->mem);
+    if (!rc)
+        rc = make_room(w, path);
+    rc = dkvb__ranks_agree(&w->ranks, rc);
+    if (!rc)
+        rc = dkvb__partial_pass_on(&w->partial, &w->ranks);
+    return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
+}
+
+/* Notes why an own picture cannot be read. Rank 0 tells the caller. */
+static int note(void *user, uint64_t index, const char *message)
+{
+    struct work *w = user;
+
+    snprintf(w->messages[index - w->own], sizeof *w->messages, "%s", message);
+    return 0;
+}
+
+/* Encodes the own pictures of a round, and marks them. */
+static dkvb_status encode_own(struct work *w, uint64_t round)
+{
+    size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_encode_options o = w->o;
+
+    w->own = round + from;
+    for (size_t i = 0; i < w->chunk; i++)
+        w->messages[i][0] = '\0';
+    memset(w->marks + from, NOT_REACHED, n);
+    run.threads = w->run.threads;
+    o.readable = w->marks + from;
+    o.unreadable = note;
+    o.user = w;
+    return dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
+}
+
+/* Sends the messages about pictures to rank 0, in the order of the pictures. */
+static dkvb_status pass_messages(struct work *w)
+{
+    size_t sent[DKVB_RANKS_COUNT] = {0}, received[DKVB_RANKS_COUNT] = {0}, own = 0;
+    uint32_t rank = w->ranks.rank;
+
+    for (uint32_t r = 0; r < w->ranks.count; r++)
+        for (size_t i = w->first[r]; i < w->first[r + 1]; i++) {
+            if (w->marks[i] != UNREADABLE)
+                continue;
+            received[r] += rank == 0 ? sizeof *w->told : 0;
+            if (r == rank)
+                memmove(w->messages[own++], w->messages[i - w->first[r]], sizeof *w->messages);
+        }
+    sent[0] = own * sizeof *w->messages;
+    return dkvb__ranks_exchange(&w->ranks, w->messages, sent, w->told, received);
+}
+
+/* Tells the caller of rank 0 about pictures that cannot be read, in the order of the set, up to the first picture that
+ * ends the call. */
+static dkvb_status tell(const struct work *w, uint64_t round)
+{
+    size_t end = w->first[w->ranks.count], told = 0;
+
+    for (size_t i = 0; i < end && w->marks[i] != NOT_REACHED; i++) {
+        const char *message;
+
+        if (w->marks[i] == READABLE)
+            continue;
+        message = w->told ? w->told[told++] : w->messages[i];
+        if (message[0] && w->o.unreadable(w->o.user, round + i, message))
+            return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", message);
+        if (!w->o.skip_unreadable)
+            break;
+    }
+    return DKVB_OK;
+}
+
+/* Adds the rows of all ranks to the part file on rank 0, in the order of the pictures. The other ranks count along. */
+static dkvb_status add_rows(struct work *w)
+{
+    size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
+    uint32_t count = w->ranks.count, end;
+    dkvb_status rc = DKVB_OK, added;
+
+    if (w->ranks.rank > 0)
+        added = dkvb__partial_add(&w->partial, NULL, w->marks, first[count]);
+    else
+        added = dkvb__partial_add(&w->partial, w->x, w->marks, first[1]);
+    for (uint32_t from = 1; !rc && from < count; from = end) {
+        size_t sent[DKVB_RANKS_COUNT] = {0}, received[DKVB_RANKS_COUNT] = {0};
+
+        end = count - from < w->taken ? count : from + (uint32_t)w->taken;
+        if (w->ranks.rank >= from && w->ranks.rank < end)
+            sent[0] = (first[w->ranks.rank + 1] - first[w->ranks.rank]) * row;
+        for (uint32_t r = from; w->ranks.rank == 0 && r < end; r++)
+            received[r] = (first[r + 1] - first[r]) * row;
+        rc = dkvb__ranks_exchange(&w->ranks, w->x, sent, w->others, received);
+        if (!rc && !added && w->ranks.rank == 0)
+            added = dkvb__partial_add(&w->partial, w->others, w->marks + first[from], first[end] - first[from]);
+    }
+    return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
+}
+
+/* Encodes the next pictures, at most a chunk on each rank. */
+static dkvb_status encode_round(struct work *w)
+{
+    uint64_t round = w->partial.done, rest = w->report.pictures - round;
+    size_t most = w->chunk * w->ranks.count, n = rest < most ? (size_t)rest : most;
+    uint8_t tells = w->o.unreadable != NULL;
+    dkvb_status rc, failed;
+
+    for (uint32_t r = 0; r <= w->ranks.count; r++)
+        w->first[r] = dkvb__ranks_first(&w->ranks, n, r);
+    rc = encode_own(w, round);
+    failed = dkvb__ranks_share(&w->ranks, w->marks, w->first, 1);
+    if (!failed)
+        failed = dkvb__ranks_broadcast(&w->ranks, &tells, sizeof tells);
+    if (!failed && tells && w->ranks.count > 1)
+        failed = pass_messages(w);
+    if (failed)
+        return failed;
+    for (size_t i = 0; w->o.readable && i < n && w->marks[i] != NOT_REACHED; i++)
+        w->o.readable[round + i] = w->marks[i];
+    if (w->o.unreadable && w->ranks.rank == 0 && (failed = tell(w, round)))
+        rc = failed;
+    if (!rc) {
+        rc = dkvb__report(&w->run, round + n, w->report.pictures);
+        w->interrupted = rc == DKVB_ECANCELLED;
+    }
+    failed = rc;
+    rc = dkvb__ranks_agree(&w->ranks, rc);
+    w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed); /* another rank was interrupted */
+    if (!rc)
+        rc = add_rows(w);
+    for (size_t i = 0; i < n && !rc; i++)
+        w->report.unreadable += w->marks[i] == UNREADABLE;
+    return rc;
 }
 
 static dkvb_status encode_rest(struct work *w)
 {
-    dkvb_run_options run = w->run;
     dkvb_status rc = DKVB_OK;
 
-    run.progress = step;
-    run.user = w;
-    for (uint64_t first = w->partial.done; first < w->report.pictures && !rc; first = w->partial.done) {
-        size_t n = w->report.pictures - first < CHUNK ? (size_t)(w->report.pictures - first) : CHUNK;
-        dkvb_encode_options o = w->o;
-        uint8_t readable[CHUNK];
-
-        o.readable = w->o.readable ? w->o.readable + first : readable;
-        rc = dkvb_encoder_encode_set(w->encoder, w->set, first, n, w->x, &o, &run);
-        if (!rc)
-            rc = dkvb__partial_add(&w->partial, w->x, o.readable, n);
-        for (size_t i = 0; i < n && !rc; i++)
-            w->report.unreadable += !o.readable[i];
-    }
+    while (w->partial.done < w->report.pictures && !rc)
+        rc = encode_round(w);
     return rc;
 }
 
@@ -107,25 +261,25 @@ static dkvb_status write_rows(struct work *w, const char *path)
 {
     const uint64_t shape[2] = {w->partial.rows, w->encoder->info.dim};
     const void *rows;
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
     if (w->partial.rows == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: none of %llu pictures can be read", w->set->path,
                           (unsigned long long)w->report.pictures);
     w->report.rows = w->partial.rows;
-    rc = dkvb__partial_map(&w->partial, &rows);
-    return rc ? rc : dkvb_npy_write(path, w->o.dtype, 0, 2, shape, rows);
+    if (w->ranks.rank == 0)
+        rc = dkvb__partial_map(&w->partial, &rows);
+    if (!rc && w->ranks.rank == 0)
+        rc = dkvb_npy_write(path, w->o.dtype, 0, 2, shape, rows);
+    return rc;
 }
 
-static dkvb_status check(struct work *w, const char *path, const dkvb_encode_options *opts, const dkvb_run_options *run)
+static dkvb_status check(struct work *w, const char *path, const dkvb_encode_options *opts)
 {
     dkvb_status rc;
 
     w->o = (dkvb_encode_options)DKVB_ENCODE_OPTIONS_INIT;
-    w->run = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
     rc = dkvb__take_options(&w->o, sizeof w->o, opts, "encode options");
-    if (!rc)
-        rc = dkvb__take_options(&w->run, sizeof w->run, run, "run options");
     if (!rc && w->o.dtype == 0)
         w->o.dtype = DKVB_DTYPE_F32;
     if (!rc && w->o.dtype != DKVB_DTYPE_F32 && w->o.dtype != DKVB_DTYPE_F16)
@@ -137,6 +291,42 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
+/* Checks that all ranks encode the same pictures in the same way. `rc`: the result of this rank so far. */
+static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
+{
+    struct dkvb__ranks_input inputs[] = {
+        {"pictures (their names, sizes and times)", 0}, {"encoders", DKVB__FNV_BEGIN}, {"options of encoding", 0}};
+
+    if (w->ranks.count == 1)
+        return rc;
+    if (!rc) {
+        const char *identity = w->encoder->info.identity;
+
+        inputs[0].sum = dkvb__imageset_checksum(w->set) ^ w->report.pictures;
+        dkvb__fnv_add(&inputs[1].sum, identity, strlen(identity));
+        dkvb__fnv_add(&inputs[1].sum, &w->encoder->info.dim, sizeof w->encoder->info.dim);
+        inputs[2].sum = w->o.dtype | (uint64_t)w->o.restart << 32 | (uint64_t)w->o.skip_unreadable << 33;
+    }
+    return dkvb__ranks_same(&w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
+}
+
+/* Ends the work on all ranks with the same result and the same counts. */
+static dkvb_status end(struct work *w, dkvb_status rc)
+{
+    const dkvb_allocator *mem = &w->encoder->mem;
+
+    rc = dkvb__partial_end(&w->partial, rc, w->interrupted, &w->report.kept);
+    dkvb__free(mem, w->x);
+    dkvb__free(mem, w->others);
+    dkvb__free(mem, w->marks);
+    dkvb__free(mem, w->messages);
+    dkvb__free(mem, w->told);
+    rc = dkvb__ranks_agree(&w->ranks, rc);
+    if (rc != DKVB_EIO) /* else ranks may be out of reach, and the reason must not be lost */
+        (void)dkvb__ranks_broadcast(&w->ranks, &w->report.kept, sizeof w->report.kept);
+    return rc;
+}
+
 dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_imageset *set, const char *path,
                                      const dkvb_encode_options *opts, dkvb_encode_report *report,
                                      const dkvb_run_options *run)
@@ -144,12 +334,19 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
     struct work w = {.encoder = encoder, .set = set, .partial = {.fd = -1}};
     dkvb_status rc, told;
 
-    if (!encoder || !set || !path)
-        return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "path");
-    w.report.pictures = set->info.pictures;
-    rc = publish(&w, report);
+    rc = dkvb__run_take(&w.run, run);
     if (!rc)
-        rc = check(&w, path, opts, run);
+        rc = dkvb__ranks_take(&w.ranks, w.run.ranks);
+    if (rc)
+        return rc;
+    if (!encoder || !set || !path)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "path");
+    w.report.pictures = set ? set->info.pictures : 0;
+    if (!rc)
+        rc = publish(&w, report);
+    if (!rc)
+        rc = check(&w, path, opts);
+    rc = check_ranks(&w, rc);
     if (rc)
         return rc;
     w.partial.mem = &encoder->mem;
@@ -159,8 +356,7 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
         rc = told ? told : encode_rest(&w);
     if (!rc)
         rc = write_rows(&w, path);
-    rc = dkvb__partial_end(&w.partial, rc, w.interrupted, &w.report.kept);
-    dkvb__free(&encoder->mem, w.x);
+    rc = end(&w, rc);
     told = publish(&w, report);
     return rc ? rc : told;
 }

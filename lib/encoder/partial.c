@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/fnv.h"
 #include "base/partfile.h"
+#include "base/ranks.h"
 #include "base/status.h"
 #include "data/stored.h"
 #include "dkvb/encoder.h"
@@ -139,24 +140,37 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
     return rc ? rc : go_on(p);
 }
 
-dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
-                               bool restart, size_t room, const dkvb_allocator *mem)
+/* Makes the state of a file of which nothing is known yet. */
+static dkvb_status prepare(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
+                           const dkvb_allocator *mem)
 {
     uint64_t marks_end = sizeof(struct header) + key->pictures;
     size_t size = strlen(output) + sizeof ".part";
-    dkvb_status rc;
 
-    *p = (struct dkvb__partial){.mem = mem, .key = *key, .fd = -1, .room = room, .began = dkvb__partfile_now()};
+    *p = (struct dkvb__partial){.mem = mem, .key = *key, .fd = -1, .began = dkvb__partfile_now()};
     p->row_size = key->columns * dkvb__dtype_size(key->dtype);
     p->rows_at = (marks_end + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
     p->path = dkvb__alloc(mem, size, 1);
     p->marks = dkvb__alloc0(mem, (size_t)key->pictures, 1);
-    if (key->dtype == DKVB_DTYPE_F16)
-        p->half = dkvb__alloc(mem, room * key->columns, sizeof *p->half);
-    if (!p->path || !p->marks || (key->dtype == DKVB_DTYPE_F16 && !p->half))
+    if (!p->path || !p->marks)
         return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for marks of %llu pictures", output,
                           (unsigned long long)key->pictures);
     snprintf(p->path, size, "%s.part", output);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
+                               bool restart, size_t room, const dkvb_allocator *mem)
+{
+    dkvb_status rc = prepare(p, output, key, mem);
+
+    if (rc)
+        return rc;
+    p->room = room;
+    if (key->dtype == DKVB_DTYPE_F16)
+        p->half = dkvb__alloc(mem, room * key->columns, sizeof *p->half);
+    if (key->dtype == DKVB_DTYPE_F16 && !p->half)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu rows of float16", output, room);
     rc = dkvb__partfile_open(p->path, "rows", &p->fd, &p->created);
     if (!rc)
         rc = begin_or_go_on(p, restart);
@@ -165,6 +179,27 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
         p->fd = -1;
     }
     return rc;
+}
+
+dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
+                                 const dkvb_allocator *mem)
+{
+    dkvb_status rc = prepare(p, output, key, mem);
+
+    p->room = SIZE_MAX;
+    return rc;
+}
+
+dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks)
+{
+    uint64_t state[2] = {p->done, p->rows};
+    dkvb_status rc = dkvb__ranks_broadcast(ranks, state, sizeof state);
+
+    if (rc)
+        return rc;
+    p->done = p->resumed = state[0];
+    p->rows = state[1];
+    return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done);
 }
 
 /* Syncs rows first, then the marks that stand for them. */
@@ -181,7 +216,7 @@ static dkvb_status mark(struct dkvb__partial *p)
     return rc;
 }
 
-/* Adds n rows without a gap. */
+/* Adds n rows without a gap, at most as many as there is room for. */
 static dkvb_status add_run(struct dkvb__partial *p, const float *x, size_t n)
 {
     dkvb_status rc;
@@ -198,15 +233,17 @@ dkvb_status dkvb__partial_add(struct dkvb__partial *p, const float *x, const uin
 {
     dkvb_status rc = DKVB_OK;
 
-    for (size_t i = 0, run; i < n && !rc; i += run + 1) {
-        for (run = 0; i + run < n && readable[i + run]; run++)
+    for (size_t i = 0, run; i < n && !rc; i += run > 0 ? run : 1) {
+        for (run = 0; i + run < n && run < p->room && readable[i + run]; run++)
             ;
-        if (run > 0)
+        if (run > 0 && p->fd >= 0)
             rc = add_run(p, x + i * p->key.columns, run);
+        else
+            p->rows += run;
     }
     for (size_t i = 0; i < n && !rc; i++)
         p->marks[p->done++] = readable[i] ? DKVB__PARTIAL_ROW : DKVB__PARTIAL_UNREADABLE;
-    return !rc && dkvb__partfile_now() >= p->sync_due ? mark(p) : rc;
+    return !rc && p->fd >= 0 && dkvb__partfile_now() >= p->sync_due ? mark(p) : rc;
 }
 
 dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)

@@ -2,7 +2,10 @@
  *
  * OUTPUT.part has a header with the identity of the rows; a byte for each picture, which is 0 until its row is on disk;
  * and the rows of the readable pictures, one after another. However the file is cut, its contents stay true: rows are
- * synced to disk before they are marked, only marks without a gap count, and only as many of them as there are rows. */
+ * synced to disk before they are marked, only marks without a gap count, and only as many of them as there are rows.
+ *
+ * Where several ranks encode, rank 0 alone has the file. Its rows are in the order of the pictures at any time, so any
+ * other number of ranks can continue with it. */
 #ifndef DKVB_ENCODER_PARTIAL_H
 #define DKVB_ENCODER_PARTIAL_H
 
@@ -11,6 +14,7 @@
 #include <stdint.h>
 
 #include "dkvb/memory.h"
+#include "dkvb/ranks.h"
 #include "dkvb/status.h"
 
 /* Identity of the pictures and the encoder of the rows. Resuming refuses rows of another identity. */
@@ -26,7 +30,7 @@ struct dkvb__partial {
     const dkvb_allocator *mem;
     char *path; /* path of the part file */
     struct dkvb__partial_key key;
-    int fd;
+    int fd;         /* -1: no file, this is the state of another rank's */
     bool created;   /* this call created the file */
     uint8_t *marks; /* [pictures], DKVB__PARTIAL_… */
     uint16_t *half; /* [room][columns], rows of the type F16 before they are written */
@@ -45,10 +49,18 @@ enum { DKVB__PARTIAL_ROW = 1, DKVB__PARTIAL_UNREADABLE = 2 };
 
 /* Continues OUTPUT.part if it holds rows of `key`, else begins it. `restart`: begin in any case. DKVB_EMISMATCH: the
  * file has rows of another key. DKVB_ESTATE: another process is at work on the file. DKVB_EIO: somebody else put it
- * there. `room`: limit of the rows that are added at a time. The caller must call dkvb__partial_end() after a failure
+ * there. `room`: number of rows that are converted at a time. The caller must call dkvb__partial_end() after a failure
  * too. */
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, size_t room, const dkvb_allocator *mem);
+
+/* Prepares the copy that another rank has of the state of a part file: marks and counts, but no file. All calls below
+ * then only count. Ended by dkvb__partial_end() like a file. */
+dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
+                                 const dkvb_allocator *mem);
+
+/* Tells all ranks how far rank 0's part file is. Called by all ranks. */
+dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks);
 
 /* Adds the next n pictures: x is float[n][columns], and rows count if readable[i] is not 0. */
 dkvb_status dkvb__partial_add(struct dkvb__partial *p, const float *x, const uint8_t *readable, size_t n);

@@ -430,8 +430,10 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     if (images.codes.memory)
         parts[count++] =
             dkvb__part_of("codes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, images.codes.memory, images.codes.size);
-    if (!rc)
+    rc = dkvb__ranks_agree(&plan->ranks, rc);
+    if (!rc && plan->ranks.rank == 0)
         rc = dkvb__container_write(&(struct dkvb__output){.path = path}, DKVB__KIND_PLAN, parts, count, s.mem);
+    rc = dkvb__ranks_agree(&plan->ranks, rc);
     dkvb__free_erased(s.mem, s.to);
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
@@ -555,6 +557,7 @@ dkvb_status dkvb_plan_load(dkvb_plan **out, const char *path, const dkvb_allocat
     plan = dkvb__alloc0(&mem, 1, sizeof *plan);
     if (plan) {
         plan->mem = mem;
+        plan->ranks = (dkvb_ranks)DKVB_RANKS_INIT;
         plan->info = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
         plan->request = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT;
         rc = read_plan(&c, plan);

@@ -601,8 +601,10 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
         rc = check_request(&q, set);
     if (!rc)
         rc = q.requests ? dkvb__plan_requests(out, model, set, &q, run) : dkvb__plan_one(out, model, set, &q, run);
-    if (!rc)
+    if (!rc) {
+        (*out)->ranks = model->codebooks->ranks;
         rc = sum_of_values(model, &(*out)->values);
+    }
     if (rc) {
         dkvb_plan_free(*out);
         *out = NULL;

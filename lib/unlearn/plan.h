@@ -28,7 +28,8 @@ struct dkvb_plan {
     char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
-    /* Identity of the model that the plan was made for. */
+    /* Identity of the model that the plan was made for, and the ranks that share it. */
+    dkvb_ranks ranks;
     uint32_t classes;
     uint8_t head[32];
     uint64_t entries; /* number of journal entries */

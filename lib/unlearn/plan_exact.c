@@ -522,6 +522,9 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
         after->classes != model->classes || after->top_k != model->top_k ||
         after->values_dtype != model->values_dtype || !after->counts != !model->counts)
         return dkvb__fail(DKVB_EMISMATCH, "the new values of the plan are not of this model");
+    if (after->codebooks->ranks.count != model->codebooks->ranks.count)
+        return dkvb__fail(DKVB_ESTATE, "the plan holds all values, of which ranks would hold a share each: apply it in "
+                                       "one process, or plan and apply with the ranks in one go");
     return DKVB_OK;
 }
 
