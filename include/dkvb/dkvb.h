@@ -53,6 +53,7 @@
 #include "fit.h"
 #include "images.h"
 #include "init.h"
+#include "live.h"
 #include "mask.h"
 #include "memory.h"
 #include "model.h"

@@ -17,6 +17,7 @@ static const struct {
     const void *defaults;
     size_t size;
 } structs[] = {
+    ROW(dkvb_answers, DKVB_ANSWERS_INIT),
     ROW(dkvb_array, DKVB_ARRAY_INIT),
     ROW(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT),
     ROW(dkvb_audit_request, DKVB_AUDIT_REQUEST_INIT),
@@ -47,6 +48,7 @@ static const struct {
     ROW(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT),
     ROW(dkvb_keyinit_options, DKVB_KEYINIT_OPTIONS_INIT),
     ROW(dkvb_labels_info, DKVB_LABELS_INFO_INIT),
+    ROW(dkvb_live_options, DKVB_LIVE_OPTIONS_INIT),
     ROW(dkvb_mask_info, DKVB_MASK_INFO_INIT),
     ROW(dkvb_model_info, DKVB_MODEL_INFO_INIT),
     ROW(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT),
@@ -61,6 +63,7 @@ static const struct {
     ROW(dkvb_request, DKVB_REQUEST_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),
     ROW(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT),
+    ROW(dkvb_service_options, DKVB_SERVICE_OPTIONS_INIT),
     ROW(dkvb_settings, DKVB_SETTINGS_INIT),
     ROW(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT),
     ROW(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT),

@@ -21,6 +21,7 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     if (o.threads > MAX_THREADS)
         return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most %d", o.threads, MAX_THREADS);
     run->threads = dkvb_runtime_threads(&o);
+    run->asked = o.threads > 0;
     run->progress = o.progress;
     run->user = o.user;
     run->outside = o.outside;

@@ -16,6 +16,7 @@ typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 /* The checked options of a call, with the number of threads settled. */
 struct dkvb__run {
     unsigned threads;
+    bool asked; /* the caller chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
     struct dkvb_outside *outside; /* counts of clipped coordinates for the caller; or NULL */

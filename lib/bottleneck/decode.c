@@ -185,6 +185,21 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, con
     return rc;
 }
 
+/* Work that keeps a thread busy for about half a millisecond, in multiplications of bytes. Starting a thread for less
+ * work costs more than it gives, and takes the core from another caller who answers a row at the same time. */
+static const double THREAD_WORK = 8e6;
+
+/* Lowers the number of threads to what `n` rows are worth. Threads that the caller asked for stay. */
+static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
+{
+    const struct dkvb__shape *s = &model->codebooks->shape;
+    double search = (double)s->keys * s->key_dim + 64.0 * s->key_dim, decode = 2.0 * model->top_k * model->classes;
+    double threads = (s->codebooks * (search + decode) + 64.0 * s->input_dim) * (double)n / THREAD_WORK;
+
+    if (!run->asked && threads < run->threads)
+        run->threads = threads < 1.0 ? 1 : (uint32_t)threads;
+}
+
 dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n, int32_t *labels, float *logits,
                                const dkvb_run_options *opts)
 {
@@ -196,6 +211,7 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
 
     if (rc)
         return rc;
+    limit_threads(&run, model, n);
     rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, n, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;

@@ -483,15 +483,42 @@ dkvb_status dkvb__npy_texts(size_t *rows, bool *texts, const struct dkvb__file *
     return rc || !take ? rc : give_texts(&s, file, offset, &layout, take, context);
 }
 
-/* The preamble and header of a version 1.0 file, padded to a multiple of 64 bytes as NumPy does: the size. */
-static size_t make_header(char *to, size_t capacity, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
+dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
+                            const dkvb_allocator *mem)
 {
-    size_t type = 0, size = 10, padded;
+    const struct dkvb__file file = dkvb__file_in_memory(bytes, size, name);
+    struct dkvb__stored s = {.path = name, .array = {.struct_size = sizeof s.array, .allocator = *mem}};
+    struct layout layout = {.fortran = false};
+    uint64_t end = 0;
+    size_t known = size < sizeof magic ? size : sizeof magic;
+    dkvb_status rc;
 
-    while (types[type].dtype != dtype)
-        type++;
-    size += (size_t)snprintf(to + size, capacity - size, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                             dkvb__dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
+    *start = (struct dkvb__npy_start){.needed = 12};
+    if (memcmp(bytes, magic, known) != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: does not begin as a NumPy array, with the bytes 93 4e 55 4d 50 59",
+                          name);
+    if (size < start->needed)
+        return DKVB_OK;
+    start->needed = bytes[6] == 1 ? 10 + (size_t)dkvb__read16(bytes + 8) : 12 + (size_t)dkvb__read32(bytes + 8);
+    if (bytes[6] >= 1 && bytes[6] <= 3 && start->needed <= 12 + MAX_HEADER && size < start->needed)
+        return DKVB_OK;
+    start->needed = size;
+    rc = read_header(&s, &file, &layout, &end);
+    start->needed = (size_t)end;
+    start->array = s.array;
+    start->big_endian = layout.big_endian;
+    start->boolean = layout.boolean;
+    start->fortran = layout.fortran;
+    return rc;
+}
+
+/* The header is that of version 1.0, padded to a multiple of 64 bytes as NumPy does. */
+size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape)
+{
+    size_t capacity = DKVB__NPY_HEADER, size = 10, padded;
+
+    size +=
+        (size_t)snprintf(to + size, capacity - size, "{'descr': '%.16s', 'fortran_order': False, 'shape': (", descr);
     for (uint32_t d = 0; d < ndim; d++)
         size += (size_t)snprintf(to + size, capacity - size, "%s%llu%s", d ? " " : "", (unsigned long long)shape[d],
                                  d + 1 < ndim || ndim == 1 ? "," : "");
@@ -504,6 +531,17 @@ static size_t make_header(char *to, size_t capacity, uint32_t dtype, uint32_t nd
     to[7] = 0;
     dkvb__write16(to + 8, (uint16_t)(padded - 10));
     return padded;
+}
+
+static size_t make_header(char to[DKVB__NPY_HEADER], uint32_t dtype, uint32_t ndim, const uint64_t *shape)
+{
+    char descr[16];
+    size_t type = 0;
+
+    while (types[type].dtype != dtype)
+        type++;
+    snprintf(descr, sizeof descr, "%c%s", dkvb__dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
+    return dkvb__npy_header(to, descr, ndim, shape);
 }
 
 static bool can_write(uint32_t dtype)
@@ -552,7 +590,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
 {
     dkvb_allocator mem = dkvb__allocator(NULL);
     struct dkvb__writer w;
-    char header[384]; /* 10 + 54 bytes, 22 for each of 8 dimensions, padding */
+    char header[DKVB__NPY_HEADER];
     size_t bytes;
     bool halves = dtype == DKVB_DTYPE_F16 && from == DKVB_DTYPE_F32;
     dkvb_status rc = check_write(&bytes, path, dtype, ndim, shape, data);
@@ -566,7 +604,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
     rc = dkvb__writer_begin(&w, path, &mem);
     if (rc)
         return rc;
-    rc = dkvb__writer_put(&w, header, make_header(header, sizeof header, dtype, ndim, shape));
+    rc = dkvb__writer_put(&w, header, make_header(header, dtype, ndim, shape));
     if (!rc)
         rc = halves ? put_halves(&w, data, bytes / sizeof(uint16_t)) : dkvb__writer_put(&w, data, bytes);
     if (rc) {

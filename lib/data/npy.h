@@ -23,4 +23,21 @@ dkvb_status dkvb__npy_texts(size_t *rows, bool *texts, const struct dkvb__file *
 
 dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file);
 
+/* The beginning of an array that arrives as bytes. */
+struct dkvb__npy_start {
+    size_t needed;    /* bytes that must have arrived before type and shape are known; the elements begin there */
+    dkvb_array array; /* type and shape, without elements */
+    bool big_endian, boolean, fortran;
+};
+
+/* Reads type and shape from the first `size` bytes of an array. While *needed is greater than `size`, nothing else of
+ * the result is set. `name` begins messages. DKVB_EFORMAT, DKVB_ENOMEM. */
+dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
+                            const dkvb_allocator *mem);
+
+/* Writes preamble and header of an array, and returns their size. `descr` is NumPy's word for the type, at most 16
+ * bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8 dimensions. */
+enum { DKVB__NPY_HEADER = 384 };
+size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
+
 #endif

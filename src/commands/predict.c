@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "commands/serve.h"
 #include "io/args.h"
 #include "io/csv.h"
 #include "io/input.h"
@@ -20,7 +21,7 @@ struct predict_args {
     const char *features, *output;
     struct columns_args columns;
     uint32_t top, threads;
-    bool scores, json;
+    bool scores, serve, json;
 };
 
 #define AT(member) offsetof(struct predict_args, member)
@@ -33,15 +34,17 @@ static const struct args_option options[] = {
      .help = "labels: a table in .csv or .tsv; else .npy, int32[n], -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; a .npy is int32[n][N]", .least = 1},
     {"scores", ARGS_FLAG, AT(scores), .help = "write the logits instead of labels; a .npy is float32[n][classes]"},
+    {"serve", ARGS_FLAG, AT(serve), .help = "answer rows of standard input as they arrive, .npy or CSV"},
     ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {
     .name = "predict",
-    .synopsis = "MODEL --features X|--images PATH... [-o OUT] [options]",
+    .synopsis = "MODEL --features X|--images PATH...|--serve [-o OUT] [options]",
     .example = "dkvb predict m.dkvb --features test_x.npy --top 3",
     .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.\n"
-             "OUT.csv and OUT.tsv have the columns row, label and probability, and with --top label_2 and so on.",
+             "OUT.csv and OUT.tsv have the columns row, label and probability, and with --top label_2 and so on.\n"
+             "With --serve the command runs until its input ends, and takes up a model file that replaces MODEL.",
     .options = options,
     .size = sizeof(struct predict_args),
     .least_operands = 1,
@@ -69,6 +72,26 @@ struct predict {
     uint64_t abstained;
     double began;
 };
+
+/* Answers rows that arrive on standard input. */
+static int serve_rows(const struct predict_args *args)
+{
+    static const char *const files[] = {"features", "images", "images-from", "label-column", "output", "json", NULL};
+    static const char *const with_scores[] = {"top", NULL};
+    static const char reason[] = "--serve: rows come from standard input, answers go to standard output";
+    int code = args_refuse(&command, args, files, reason);
+
+    if (code == EXIT_SUCCESS)
+        code = args_refuse(&command, args, pictures_options, reason);
+    if (code == EXIT_SUCCESS && args->scores)
+        code = args_refuse(&command, args, with_scores, "--scores: all logits are written");
+    return code ? code
+                : serve(&(struct serve_args){.model = args->args.operand[0],
+                                             .id_column = args->columns.ids,
+                                             .top = args->top,
+                                             .threads = args->threads,
+                                             .scores = args->scores});
+}
 
 static int check_args(const struct predict_args *args)
 {
@@ -378,6 +401,8 @@ static int predict(struct predict *p)
 {
     int code;
 
+    if (p->args.serve)
+        return serve_rows(&p->args);
     if ((code = check_args(&p->args)) || (code = check_paths(&p->args)) ||
         (code = input_model_map(&p->model, p->args.args.operand[0], &p->info)))
         return code;

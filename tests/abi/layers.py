@@ -15,6 +15,7 @@ ROWS = (
     ("base", "kernels", "bottleneck", "unlearn", "audit"),
     ("base", "kernels", "bottleneck", "unlearn", "fit"),
     ("base", "kernels", "data", "encoder"),
+    ("base", "kernels", "data", "serve"),
     ("base", "reference"),
 )
 FOLDERS = {folder for row in ROWS for folder in row}

@@ -46,7 +46,7 @@ def ctypes_of(c_type, ffi):
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_part_fn": ffi.PartFn, "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
+        "dkvb_imageset": ffi.Imageset, "dkvb_live": ffi.Live, "dkvb_plan": ffi.Plan, "dkvb_service": ffi.Service, "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
         "dkvb_reference": ffi.Reference, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):

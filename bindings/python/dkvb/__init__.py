@@ -41,6 +41,7 @@ from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit
                   survey_labels, tune)
 from .images import ImageSet, ImageSetInfo, decode_image, image_codecs, read_image
 from .journal import ClassEffect, JournalEntry, Terms
+from .live import Answers, LiveModel, Service
 from .mask import Mask
 from .model import Evaluation, Model, ModelInfo, TrainReport
 from .outside import Outside
@@ -52,15 +53,15 @@ from .table import Table, read_table
 from .unlearn import unlearn_choose
 
 __all__ = [
-    "ASIDE", "Audit", "AuditFigure", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks",
+    "ASIDE", "Answers", "Audit", "AuditFigure", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks",
     "CodebooksInfo", "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "Estimate", "Evaluation",
     "FORGET", "FeaturesInfo", "FileError", "FitReport",
     "Fitted",
     "ForbiddenFile", "FormatError",
-    "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
+    "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "LiveModel", "Mask", "MismatchError",
     "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
-    "Separation", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
+    "Separation", "Service", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_ids", "read_image", "read_labels", "read_table", "receipt",

@@ -44,6 +44,11 @@ DKVB_KEYINIT_SAMPLE = 1
 DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
 
+# live.h
+DKVB_SERVICE_UNKNOWN = 0
+DKVB_SERVICE_FRAMES = 1
+DKVB_SERVICE_LINES = 2
+
 # receipt.h
 DKVB_RECEIPT_CHECKED = 0
 DKVB_RECEIPT_DIFFERS = 1
@@ -532,6 +537,28 @@ class ReceiptOptions(Structure):
                       (POINTER(Allocator), "allocator"))
 
 
+class LiveOptions(Structure):
+    _fields_ = _sized((c_uint32, "verify"), (POINTER(Allocator), "allocator"))
+
+
+class ServiceOptions(Structure):
+    _fields_ = _sized((c_uint32, "top scores most_rows"), (c_uint64, "most_bytes"), (c_char_p, "id_column name"),
+                      (POINTER(Allocator), "allocator"))
+
+
+class Answers(Structure):
+    _fields_ = _sized((c_void_p, "bytes"), (c_size_t, "size"), (c_uint64, "rows abstained refused"),
+                      (c_uint32, "more kind cut"))
+
+
+class Live(Structure):
+    """dkvb_live, opaque."""
+
+
+class Service(Structure):
+    """dkvb_service, opaque."""
+
+
 class ReferenceInfo(Structure):
     _fields_ = _sized((c_uint32, "kind dim classes empty"), (c_uint64, "rows"), (c_double, "scale penalty"),
                       (c_uint32, "chosen iterations converged"), (c_double, "gradient choosing seconds"))
@@ -757,7 +784,10 @@ STRUCTURES = {
     "dkvb_features_info": FeaturesInfo,
     "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
+    "dkvb_answers": Answers,
+    "dkvb_live_options": LiveOptions,
     "dkvb_mask_info": MaskInfo,
+    "dkvb_service_options": ServiceOptions,
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
@@ -808,6 +838,8 @@ _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
 _f64 = POINTER(c_double)
 _separation = POINTER(Separation)
+_live = POINTER(Live)
+_service = POINTER(Service)
 _audit = POINTER(AuditReport)
 
 PROTOTYPES = {
@@ -939,6 +971,17 @@ PROTOTYPES = {
 
     # sweep.h
     "dkvb_sweep_run": (Status, (_model, _codeset, POINTER(SweepOptions), POINTER(SweepReport), _run)),
+
+    # live.h
+    "dkvb_live_open": (Status, (POINTER(_live), c_char_p, POINTER(LiveOptions))),
+    "dkvb_live_free": (None, (_live,)),
+    "dkvb_live_acquire": (Status, (_live, POINTER(_model))),
+    "dkvb_live_release": (None, (_live, _model)),
+    "dkvb_live_taken": (c_uint64, (_live,)),
+    "dkvb_service_new": (Status, (POINTER(_service), _live, POINTER(ServiceOptions))),
+    "dkvb_service_free": (None, (_service,)),
+    "dkvb_service_put": (Status, (_service, c_void_p, c_size_t)),
+    "dkvb_service_answer": (Status, (_service, POINTER(Answers), _run)),
 
     # audit.h
     "dkvb_audit_run": (Status, (POINTER(_audit), _model, POINTER(AuditRequest), POINTER(AuditRows),

@@ -1,0 +1,98 @@
+"""Serving: a model file that is answered from while forgettings replace it (live.h)."""
+
+from contextlib import contextmanager
+from ctypes import POINTER, byref, string_at
+from dataclasses import dataclass
+from typing import Any, Iterator, Optional
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle, _Owner
+from ._library import lib
+from ._types import Numbers, Path
+from .model import Model
+
+_KINDS = {_ffi.DKVB_SERVICE_UNKNOWN: None, _ffi.DKVB_SERVICE_FRAMES: "frames", _ffi.DKVB_SERVICE_LINES: "lines"}
+
+
+class LiveModel(Handle):
+    """A model file that is followed through its replacements. Many threads may use one LiveModel at once.
+
+    A use that begins after the file was replaced answers from the new file. A file that is missing, damaged or another
+    model is an error, since the replaced model may hold what was forgotten.
+    """
+
+    _free = lib.dkvb_live_free
+
+    def __init__(self, path: Path, *, verify: bool = False) -> None:
+        """Opens the file in place. `verify` reads every byte of a file before it is used."""
+        opts = _struct.options(_ffi.LiveOptions, verify=int(verify))
+        out = POINTER(_ffi.Live)()
+        lib.dkvb_live_open(byref(out), _arrays.path(path), byref(opts))
+        self._own(out)
+
+    @contextmanager
+    def model(self) -> Iterator[Model]:
+        """The model that the file holds now, for reading, in a `with` block. The model stays the same in the block."""
+        live, out = self._c, POINTER(_ffi.Model)()
+        lib.dkvb_live_acquire(live, byref(out))
+        model = Model.__new__(Model)
+        # A call that still runs in another thread keeps the model, and through `live` the file.
+        model._owner = _Owner(out, lambda pointer: lib.dkvb_live_release(live, pointer), live)
+        try:
+            yield model
+        finally:
+            model.close()
+
+    def predict(self, x: Numbers, **options: Any) -> Any:
+        """Answers rows as Model.predict() does, all of them from the model that the file holds now."""
+        with self.model() as model:
+            return model.predict(x, **options)
+
+    @property
+    def taken(self) -> int:
+        """Number of replacements that were taken up."""
+        return lib.dkvb_live_taken(self._c)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of a batch of a Service."""
+
+    bytes: bytes  # answers to be sent
+    rows: int  # rows that were answered, rows that abstained included
+    abstained: int
+    refused: int  # frames or lines that were answered by an error
+    more: bool  # further rows wait that have arrived as a whole
+    kind: Optional[str]  # "frames", "lines", or None before the first bytes
+    cut: bool  # the last line had no line end
+
+
+class Service(Handle):
+    """Rows that arrive as bytes, and their answers as bytes: `.npy` frames, or lines of CSV (live.h).
+
+    One Service is one conversation, used by one thread at a time; many may share a LiveModel.
+    """
+
+    _free = lib.dkvb_service_free
+
+    def __init__(self, live: LiveModel, *, top: Optional[int] = None, scores: bool = False,
+                 id_column: Optional[str] = None, most_rows: Optional[int] = None, most_bytes: Optional[int] = None,
+                 name: Optional[str] = None) -> None:
+        opts = _struct.options(_ffi.ServiceOptions, top=top, scores=int(scores), most_rows=most_rows,
+                               most_bytes=most_bytes, id_column=_arrays.text(id_column, "id_column"),
+                               name=_arrays.text(name, "name"))
+        out = POINTER(_ffi.Service)()
+        lib.dkvb_service_new(byref(out), live._c, byref(opts))
+        self._own(out, live._c)
+
+    def put(self, data: bytes) -> None:
+        """Hands over bytes of the input; b"" says that the input has ended."""
+        data = bytes(data)
+        lib.dkvb_service_put(self._c, data, len(data))
+
+    def answer(self, *, threads: int = 0) -> Answers:
+        """Answers a batch: rows that have arrived as a whole. Answers.bytes is empty if there is none."""
+        raw, run = _struct.sized(_ffi.Answers), _struct.options(_ffi.RunOptions, threads=threads)
+        lib.dkvb_service_answer(self._c, byref(raw), byref(run))
+        content = string_at(raw.bytes, raw.size) if raw.size else b""
+        return Answers(content, raw.rows, raw.abstained, raw.refused, bool(raw.more), _KINDS[raw.kind], bool(raw.cut))

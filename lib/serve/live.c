@@ -1,0 +1,324 @@
+/*
+ * A model file that is followed through its replacements.
+ *
+ * Models lie in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the slot that is
+ * current and looks whether the slot is current still; otherwise the user takes 1 off again and starts over. Whoever
+ * replaces a model makes another slot current first and then sets RETIRED in the old one. So a user either was counted
+ * before RETIRED was set, and the model waits for its end, or sees that another slot is current. The one who brings the
+ * word to RETIRED without users frees the model. Slots are used again, and are themselves freed only with the handle,
+ * so a count can never be added to freed memory.
+ */
+#include "dkvb/live.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+enum { MOST_TRIES = 1000 }; /* replacements in a row that may come while a file is being opened */
+
+static const uint64_t RETIRED = UINT64_C(1) << 63; /* another slot is current */
+static const uint64_t FREEING = UINT64_C(1) << 62; /* one thread frees the model */
+
+/* Identity of a file. The model that is in use maps its file, so no other file can have its inode meanwhile. Size and
+ * times tell of a file that was written to in its place. */
+struct identity {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed, noted; /* st_mtim, st_ctim */
+};
+
+struct slot {
+    struct slot *next;
+    _Atomic(dkvb_model *) model; /* NULL: free to be used */
+    _Atomic uint64_t word;       /* number of users, RETIRED, FREEING */
+    struct identity file;        /* constant while the slot is current */
+};
+
+struct dkvb_live {
+    dkvb_allocator mem;
+    char *path;
+    bool verify;
+    _Atomic(struct slot *) current;
+    _Atomic(struct slot *) slots; /* all of them; new slots come first */
+    _Atomic uint64_t taken;
+    pthread_mutex_t replacing; /* held only while a file is opened that has replaced another */
+};
+
+static dkvb_status look(const char *path, struct identity *file)
+{
+    struct stat st;
+
+    memset(file, 0, sizeof *file);
+    if (stat(path, &st) != 0)
+        return dkvb__fail_errno(path, "look at the model file");
+    *file = (struct identity){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+    return DKVB_OK;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same_file(const struct identity *a, const struct identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && same_time(a->changed, b->changed) &&
+           same_time(a->noted, b->noted);
+}
+
+/* Frees the model of a retired slot, if nobody uses it and no other thread does so. */
+static void empty(struct slot *slot)
+{
+    uint64_t word = RETIRED;
+
+    if (!atomic_compare_exchange_strong(&slot->word, &word, RETIRED | FREEING))
+        return;
+    dkvb_model_free(atomic_load(&slot->model));
+    atomic_store(&slot->model, NULL);
+    atomic_fetch_and(&slot->word, ~(RETIRED | FREEING)); /* from here on the slot may be used again */
+}
+
+static void leave(struct slot *slot)
+{
+    if (atomic_fetch_sub(&slot->word, 1) == (RETIRED | 1))
+        empty(slot);
+}
+
+static struct slot *hold(dkvb_live *live)
+{
+    for (;;) {
+        struct slot *slot = atomic_load(&live->current);
+
+        atomic_fetch_add(&slot->word, 1);
+        if (slot == atomic_load(&live->current))
+            return slot;
+        leave(slot);
+    }
+}
+
+/* Returns a slot without a model, which nobody but the caller will fill; NULL: out of memory. */
+static struct slot *free_slot(dkvb_live *live)
+{
+    struct slot *slot = atomic_load(&live->slots);
+
+    for (; slot; slot = slot->next)
+        if (!(atomic_load(&slot->word) & (RETIRED | FREEING)) && !atomic_load(&slot->model))
+            return slot;
+    slot = dkvb__alloc(&live->mem, 1, sizeof *slot);
+    if (!slot)
+        return NULL;
+    atomic_init(&slot->model, NULL);
+    atomic_init(&slot->word, 0);
+    slot->next = atomic_load(&live->slots);
+    atomic_store(&live->slots, slot);
+    return slot;
+}
+
+/* Opens the file that has the path. `file` is the identity of exactly the bytes that were opened: a replacement in the
+ * middle starts the opening again. */
+static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    struct identity after;
+    dkvb_status rc = DKVB_OK;
+
+    o.in_place = 1;
+    o.allocator = &live->mem;
+    for (int i = 0; i < MOST_TRIES; i++) {
+        *model = NULL;
+        rc = look(live->path, file);
+        if (rc)
+            return rc;
+        rc = dkvb_model_load(model, live->path, &o);
+        if (!rc && live->verify)
+            rc = dkvb_model_verify(*model);
+        if (rc == DKVB_ENOMEM)
+            break;
+        if (look(live->path, &after) == DKVB_OK && same_file(file, &after))
+            break;
+        dkvb_model_free(*model);
+        *model = NULL;
+        rc = dkvb__fail(DKVB_EIO, "%.300s: was replaced %d times in a row while it was opened", live->path, i + 1);
+    }
+    if (rc) {
+        dkvb_model_free(*model);
+        *model = NULL;
+    }
+    return rc;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Returns DKVB_EMISMATCH unless rows of the old model are rows of the new model. */
+static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkvb_model *new)
+{
+    dkvb_model_info a = DKVB_MODEL_INFO_INIT, b = DKVB_MODEL_INFO_INIT;
+    dkvb_status rc = dkvb_model_get_info(old, &a);
+
+    if (!rc)
+        rc = dkvb_model_get_info(new, &b);
+    if (rc)
+        return rc;
+    if (a.input_dim != b.input_dim)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%.300s: the file that replaced the model takes rows of %u columns, the model takes %u", path,
+                          b.input_dim, a.input_dim);
+    if (memcmp(a.birth, b.birth, sizeof a.birth) != 0)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%.300s: the file that replaced the model has other codebooks, so it is another model; it "
+                          "must be opened anew",
+                          path);
+    if (!same_text(a.encoder, b.encoder))
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%.150s: the file that replaced the model expects rows of the encoder %.100s, the model "
+                          "expects those of %.100s",
+                          path, b.encoder ? b.encoder : "(unknown)", a.encoder ? a.encoder : "(unknown)");
+    for (uint32_t i = 0; i < a.input_dim; i++) {
+        const char *name = dkvb_model_column_name(old, i), *other = dkvb_model_column_name(new, i);
+
+        if (!same_text(name, other))
+            return dkvb__fail(DKVB_EMISMATCH,
+                              "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
+                              path, i, other ? other : "", name ? name : "");
+        if (!name)
+            break; /* either all columns have names, or none has one */
+    }
+    return DKVB_OK;
+}
+
+/* Opens the file if it is another than the one in use, and puts it in its place. The mutex is held. */
+static dkvb_status take_up(dkvb_live *live)
+{
+    struct slot *old = atomic_load(&live->current), *slot;
+    struct identity file;
+    dkvb_model *model;
+    dkvb_status rc = look(live->path, &file);
+
+    if (rc || same_file(&file, &old->file)) /* another thread was faster */
+        return rc;
+    rc = open_file(live, &model, &file);
+    if (!rc)
+        rc = check_fits(live->path, atomic_load(&old->model), model);
+    slot = rc ? NULL : free_slot(live);
+    if (!slot) {
+        dkvb_model_free(model);
+        return rc ? rc : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory", live->path);
+    }
+    slot->file = file;
+    atomic_store(&slot->model, model);
+    atomic_store(&live->current, slot);
+    atomic_fetch_add(&live->taken, 1);
+    if (atomic_fetch_or(&old->word, RETIRED) == 0)
+        empty(old);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_live_open(dkvb_live **out, const char *path, const dkvb_live_options *given)
+{
+    dkvb_live_options o = DKVB_LIVE_OPTIONS_INIT;
+    dkvb_live *live;
+    struct slot *slot;
+    dkvb_model *model = NULL;
+    dkvb_allocator mem;
+    dkvb_status rc;
+
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "live options");
+    if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc && o.verify > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "live options: verify is %u, it must be 0 or 1", o.verify);
+    if (!rc && !path)
+        rc = dkvb__fail(DKVB_EINVAL, "live model: path is NULL");
+    if (rc)
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    live = dkvb__alloc0(&mem, 1, sizeof *live);
+    if (!live)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory", path);
+    live->mem = mem;
+    live->verify = o.verify;
+    atomic_init(&live->slots, NULL);
+    atomic_init(&live->current, NULL);
+    atomic_init(&live->taken, 0);
+    pthread_mutex_init(&live->replacing, NULL);
+    live->path = dkvb__strdup(&mem, path);
+    slot = free_slot(live);
+    rc = live->path && slot ? open_file(live, &model, &slot->file)
+                            : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory", path);
+    if (rc) {
+        dkvb_live_free(live);
+        return rc;
+    }
+    atomic_store(&slot->model, model);
+    atomic_store(&live->current, slot);
+    *out = live;
+    return DKVB_OK;
+}
+
+void dkvb_live_free(dkvb_live *live)
+{
+    dkvb_allocator mem;
+
+    if (!live)
+        return;
+    mem = live->mem;
+    for (struct slot *slot = atomic_load(&live->slots), *next; slot; slot = next) {
+        next = slot->next;
+        dkvb_model_free(atomic_load(&slot->model));
+        dkvb__free(&live->mem, slot);
+    }
+    pthread_mutex_destroy(&live->replacing);
+    dkvb__free(&live->mem, live->path);
+    dkvb__free(&mem, live);
+}
+
+dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
+{
+    struct slot *slot = hold(live);
+    struct identity file;
+    dkvb_status rc = look(live->path, &file); /* behind hold(), so that a file that came before this call is seen */
+
+    *model = NULL;
+    if (!rc && !same_file(&file, &slot->file)) {
+        leave(slot);
+        pthread_mutex_lock(&live->replacing);
+        rc = take_up(live);
+        pthread_mutex_unlock(&live->replacing);
+        if (rc)
+            return rc;
+        slot = hold(live);
+    }
+    if (rc)
+        leave(slot);
+    else
+        *model = atomic_load(&slot->model);
+    return rc;
+}
+
+void dkvb_live_release(dkvb_live *live, const dkvb_model *model)
+{
+    struct slot *slot = atomic_load(&live->slots);
+
+    if (!model)
+        return;
+    while (slot && atomic_load(&slot->model) != model)
+        slot = slot->next;
+    if (slot)
+        leave(slot);
+}
+
+uint64_t dkvb_live_taken(const dkvb_live *live)
+{
+    return atomic_load(&((dkvb_live *)(uintptr_t)live)->taken);
+}
