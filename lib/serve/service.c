@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "dkvb/values.h"
 
 enum { MOST_ROWS = 8192, MOST_LOGITS = 1024 * 1024 };
 
