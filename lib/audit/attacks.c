@@ -5,6 +5,7 @@
 #include "audit/recovery.h"
 #include "audit/rmia.h"
 #include "audit/run.h"
+#include "audit/shares.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "dkvb/data.h"
@@ -50,7 +51,9 @@ static int relay(void *user, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    return a->run.progress ? a->run.progress(a->run.user, a->done, a->total) : 0;
+    if (!a->run.progress || a->total == 0) /* a rank without a part of a stage has no progress in it */
+        return 0;
+    return a->run.progress(a->run.user, a->done, a->total);
 }
 
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a)
@@ -69,8 +72,7 @@ dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a)
     return dkvb__report(&a->run, a->done, a->total);
 }
 
-/* Allocates the rows of a figure, zeros at first. */
-static dkvb_status make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure)
+dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure)
 {
     double **rows = &a->rows[who][figure];
 
@@ -152,10 +154,10 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
-    dkvb_status rc = make_rows(a, who, figure);
+    dkvb_status rc = dkvb__audit_make_rows(a, who, figure);
 
     if (!rc)
-        rc = make_rows(a, who, figure + 1);
+        rc = dkvb__audit_make_rows(a, who, figure + 1);
     for (size_t i = 0; !rc && i < a->tests; i++)
         *(i < first ? a->rows[who][figure] + i : a->rows[who][figure + 1] + (i - first)) +=
             a->answers[i] == wanted[i] ? 1.0 / trials : 0.0;
@@ -167,10 +169,10 @@ static dkvb_status measure_training(struct dkvb__audit *a, const struct dkvb__su
 {
     double **rows = a->rows[s->who];
     size_t members = 0, retained = 0;
-    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_FORGOTTEN);
+    dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_ACCURACY_FORGOTTEN);
 
     if (!rc)
-        rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_RETAINED);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_ACCURACY_RETAINED);
     if (!rc)
         rc = decode(a, s->model, s->coded->all, a->n);
     for (size_t r = 0; !rc && r < a->n; r++) {
@@ -194,7 +196,7 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_ACCURACY_CLASS, a->test_y, 1);
     if (!rc)
-        rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_TEST);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_ACCURACY_TEST);
     for (size_t i = 0; !rc && i < a->tests; i++)
         a->rows[s->who][DKVB_AUDIT_ACCURACY_TEST][i] = a->answers[i] == a->test_y[i];
     if (!rc && s->who == DKVB_AUDIT_RETRAINED)
@@ -212,13 +214,13 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
     double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows, seen through the subject's view */
-    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
+    dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
     if (a->shadows > 0)
         shadows = a->margins + (size_t)s->view * a->shadows * a->targets;
     how.seed = a->o.seed;
     if (!rc)
-        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_FITTED);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_FITTED);
     if (!rc)
         rc = decode(a, s->model, s->coded->targets, a->targets);
     if (!rc)
@@ -226,12 +228,12 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     if (!rc)
         rc = dkvb__audit_fitted_scores(&answers, a->member, &how, rows[DKVB_AUDIT_MEMBERSHIP_FITTED], a->mem, &run);
     if (!rc && a->o.shadows > 0)
-        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LIRA);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LIRA);
     if (!rc && a->o.shadows > 0)
         rc = dkvb__audit_lira(shadows, a->inside, a->o.shadows, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
                               rows[DKVB_AUDIT_MEMBERSHIP_LIRA]);
     if (!rc && a->o.rmia_models > 0)
-        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_RMIA);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_RMIA);
     if (!rc && a->o.rmia_models > 0)
         dkvb__audit_rmia(shadows, a->o.rmia_models, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
                          rows[DKVB_AUDIT_MEMBERSHIP_RMIA]);
@@ -424,12 +426,12 @@ static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subjec
 {
     double **rows = a->rows[s->who];
     bool of_class = a->tests - a->class_tests >= 2; /* enough test rows to compare with the class */
-    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
+    dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
     if (!rc)
         rc = dkvb__audit_mask_scores(s->model, a->first.targets, a->k, a->targets, rows[DKVB_AUDIT_MASK_MEMBERS]);
     if (!rc && of_class)
-        rc = make_rows(a, s->who, DKVB_AUDIT_MASK_CLASS);
+        rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_CLASS);
     if (!rc && of_class)
         rc = dkvb__audit_mask_scores(s->model, a->first.all + a->n * a->code, a->k, a->tests,
                                      rows[DKVB_AUDIT_MASK_CLASS]);
@@ -449,7 +451,7 @@ static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t 
     dkvb_status rc = DKVB_OK;
 
     for (uint32_t f = 0; !rc && f < DKVB_AUDIT_FIGURES; f++)
-        if (is_recovery(f) && a->rows[from][f] && !(rc = make_rows(a, to, f)))
+        if (is_recovery(f) && a->rows[from][f] && !(rc = dkvb__audit_make_rows(a, to, f)))
             memcpy(a->rows[to][f], a->rows[from][f], dkvb__audit_rows_of(a, f) * sizeof **a->rows[to]);
     return rc;
 }
@@ -481,16 +483,21 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures a model that was trained again without the rows. */
-static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed)
+/* Measures a model that was trained again without the rows. A rank that attacks other subjects only learns the answers
+ * that these are compared with. */
+static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
     dkvb_model *model = NULL;
     dkvb_status rc = dkvb__audit_train_anew(a, &model, a->first.all, a->retained, seed);
 
     s.model = model;
-    if (!rc)
+    if (!rc && attacked)
         rc = measure_subject(a, &s);
+    else if (!rc)
+        rc = answer_tests(a, model, &s, 0.0);
+    if (!rc && !attacked)
+        memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     dkvb_model_free(model);
     return rc;
 }
@@ -533,37 +540,56 @@ dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
     if (a->shadows == 0)
         return DKVB_OK;
     rc = dkvb__audit_stage(a, "shadows");
-    if (rc)
-        return rc;
     run.threads = a->run.threads;
     run.progress = a->run.progress;
     run.user = a->run.user;
+    run.ranks = &a->ranks;
     a->margins = dkvb__alloc(a->mem, (size_t)how.views_count * how.shadows, a->targets * sizeof *a->margins);
     a->inside = dkvb__alloc(a->mem, how.shadows, a->targets * sizeof *a->inside);
-    if (!a->margins || !a->inside)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the margins of %zu rows in %u shadows", a->targets,
-                          how.shadows);
-    return dkvb__audit_shadows(a->base, &rows, &how, a->margins, a->inside, &run);
+    if (!rc && (!a->margins || !a->inside))
+        rc =
+            dkvb__fail(DKVB_ENOMEM, "out of memory for the margins of %zu rows in %u shadows", a->targets, how.shadows);
+    rc = dkvb__ranks_agree(&a->ranks, rc);
+    return rc ? rc : dkvb__audit_shadows(a->base, &rows, &how, a->margins, a->inside, &run);
 }
 
-dkvb_status dkvb__audit_attack(struct dkvb__audit *a)
+/* True if this rank attacks a subject. */
+static bool is_own(const struct dkvb__audit *a, uint32_t who)
+{
+    return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
+}
+
+/* Attacks the subjects of this rank. All of them are compared with the retrained model, so the rank trains that first
+ * if it has any. */
+static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};
     const struct dkvb__subject before = {DKVB_AUDIT_BEFORE, a->before, coded_or_first(a, &a->earlier), NULL, 2};
     const struct dkvb__subject dropped = {DKVB_AUDIT_DROPPED, a->before, before.coded, a->marks, 3};
+    bool retrained = is_own(a, DKVB_AUDIT_RETRAINED), replay = is_own(a, DKVB_AUDIT_REPLAY);
+    bool of_model = is_own(a, DKVB_AUDIT_MODEL), of_before = a->before && is_own(a, DKVB_AUDIT_BEFORE);
     int steps = STEPS_ALWAYS + (a->class_attacks ? STEPS_OF_CLASS : 0);
-    dkvb_status rc = dkvb__audit_stage(a, "attacks");
+    dkvb_status rc = DKVB_OK;
 
-    a->total = (uint64_t)((a->before ? 4 : 3) * steps + (can_drop(a) ? STEPS_OF_ANSWERS : 0));
-    if (!rc)
-        rc = measure_reference(a, DKVB_AUDIT_RETRAINED, a->train.seed);
-    if (!rc)
-        rc = measure_reference(a, DKVB_AUDIT_REPLAY, a->train.seed + 1);
-    if (!rc)
+    a->total = (uint64_t)((retrained + replay + of_model + of_before) * steps +
+                          (of_before && can_drop(a) ? STEPS_OF_ANSWERS : 0));
+    if (a->total > 0)
+        rc = measure_reference(a, DKVB_AUDIT_RETRAINED, a->train.seed, retrained);
+    if (!rc && replay)
+        rc = measure_reference(a, DKVB_AUDIT_REPLAY, a->train.seed + 1, true);
+    if (!rc && of_model)
         rc = measure_subject(a, &model);
-    if (!rc && a->before)
+    if (!rc && of_before)
         rc = measure_subject(a, &before);
-    if (!rc && can_drop(a))
+    if (!rc && of_before && can_drop(a))
         rc = measure_subject(a, &dropped);
     return rc;
+}
+
+dkvb_status dkvb__audit_attack(struct dkvb__audit *a)
+{
+    dkvb_status rc = dkvb__audit_stage(a, "attacks");
+
+    rc = dkvb__ranks_agree(&a->ranks, rc ? rc : attack_own(a));
+    return rc ? rc : dkvb__audit_pass_figures(a);
 }

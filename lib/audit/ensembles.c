@@ -8,6 +8,7 @@
 #include "audit/margins.h"
 #include "audit/run.h"
 #include "base/alloc.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
@@ -505,14 +506,17 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-static dkvb_status make_models(struct ensembles *e)
+/* Makes the models of this rank, all models of some seeds. */
+static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
+    uint32_t first = (uint32_t)dkvb__ranks_first(&a->ranks, a->o.models, a->ranks.rank);
+    uint32_t end = (uint32_t)dkvb__ranks_first(&a->ranks, a->o.models, a->ranks.rank + 1);
     dkvb_status rc = DKVB_OK;
 
     a->done = 0;
-    a->total = (uint64_t)a->o.models * (uint64_t)(3 + e->apart);
-    for (uint32_t i = 0; !rc && i < a->o.models; i++) {
+    a->total = (uint64_t)(end - first) * (uint64_t)(3 + e->apart);
+    for (uint32_t i = first; !rc && i < end; i++) {
         rc = make_unlearned(e, i);
         if (!rc && e->apart)
             rc = make_before(e, i);
@@ -521,6 +525,20 @@ static dkvb_status make_models(struct ensembles *e)
         if (!rc)
             rc = make_retrained(e, RETRAINED_AGAIN, i);
     }
+    return rc;
+}
+
+/* Passes the margins in all models to all ranks. */
+static dkvb_status pass_margins(const struct ensembles *e)
+{
+    struct dkvb__audit *a = e->a;
+    uint64_t planned = a->report->seen.planned;
+    dkvb_status rc = dkvb__ranks_sum(&a->ranks, &planned, 1);
+
+    a->report->seen.planned = (uint32_t)planned;
+    for (size_t i = 0; !rc && i < ENSEMBLES; i++)
+        if (e->kept[i])
+            rc = dkvb__ranks_share_evenly(&a->ranks, e->kept[i], a->o.models, e->rows * sizeof **e->kept);
     return rc;
 }
 
@@ -556,7 +574,7 @@ static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
         if (!rc)
             rc = dkvb__audit_klom_noise(&pair, a->klom_rows, GROUPS, a->o.seed, a->klom_noise[who], a->mem, &run);
     }
-    return rc ? rc : dkvb__report(&a->run, a->done, a->total);
+    return rc || a->total == 0 ? rc : dkvb__report(&a->run, a->done, a->total);
 }
 
 static dkvb_status compare_all(struct ensembles *e)
@@ -610,8 +628,9 @@ dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a)
     for (size_t i = 0; !rc && i < ENSEMBLES; i++)
         if ((i != BEFORE || a->before) && (i != DROPPED || a->report->there[DKVB_AUDIT_DROPPED]))
             rc = make_ensemble(&e, i);
+    rc = dkvb__ranks_agree(&a->ranks, rc ? rc : make_own_models(&e));
     if (!rc)
-        rc = make_models(&e);
+        rc = pass_margins(&e);
     if (!rc)
         rc = compare_all(&e);
     ensembles_free(&e);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/parallel.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "bottleneck/model.h"
@@ -21,11 +22,13 @@ struct shadows {
     const struct dkvb__shadow_rows *rows;
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
-    uint32_t present; /* number of the present shadow */
-    int32_t *own;     /* [n], labels that the present shadow learns */
-    int32_t *asked;   /* [count], labels of the targets */
-    size_t *drawn;    /* [2][count] */
-    float *logits;    /* [count][classes] */
+    const dkvb_ranks *ranks;
+    uint32_t first, end; /* shadows of this rank */
+    uint32_t present;    /* number of the present shadow */
+    int32_t *own;        /* [n], labels that the present shadow learns */
+    int32_t *asked;      /* [count], labels of the targets */
+    size_t *drawn;       /* [2][count] */
+    float *logits;       /* [count][classes] */
 };
 
 /* Reports the progress of a training as finished shadows. */
@@ -35,7 +38,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    return s->run->progress ? s->run->progress(s->run->user, s->present, s->how->shadows) : 0;
+    return s->run->progress ? s->run->progress(s->run->user, s->present - s->first, s->end - s->first) : 0;
 }
 
 /* Chooses the targets that shadows learn: even shadows draw half of the targets, odd ones take the other half. */
@@ -101,12 +104,25 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
         dkvb_model *shadow = NULL;
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
+        if (s->present < s->first || s->present >= s->end)
+            continue; /* another rank's */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);
         dkvb_model_free(shadow);
     }
-    return rc ? rc : dkvb__report(s->run, s->how->shadows, s->how->shadows);
+    return rc || s->end == s->first ? rc : dkvb__report(s->run, s->end - s->first, s->end - s->first);
+}
+
+/* Passes the margins in all shadows to all ranks. */
+static dkvb_status pass_margins(const struct shadows *s, double *margins)
+{
+    size_t row = s->rows->count, view = s->how->shadows * row;
+    dkvb_status rc = DKVB_OK;
+
+    for (uint32_t v = 0; !rc && v < s->how->views_count; v++)
+        rc = dkvb__ranks_share_evenly(s->ranks, margins + v * view, s->how->shadows, row * sizeof *margins);
+    return rc;
 }
 
 dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
@@ -115,11 +131,16 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
 {
     const dkvb_allocator *mem = &model->mem;
     struct dkvb__run run;
-    struct shadows s = {.model = model, .rows = rows, .how = how, .run = &run};
+    dkvb_ranks ranks;
+    struct shadows s = {.model = model, .rows = rows, .how = how, .run = &run, .ranks = &ranks};
     dkvb_status rc = dkvb__run_take(&run, given);
 
+    if (!rc)
+        rc = dkvb__ranks_take(&ranks, run.ranks);
     if (rc)
         return rc;
+    s.first = (uint32_t)dkvb__ranks_first(&ranks, how->shadows, ranks.rank);
+    s.end = (uint32_t)dkvb__ranks_first(&ranks, how->shadows, ranks.rank + 1);
     s.own = dkvb__alloc(mem, rows->n, sizeof *s.own);
     s.asked = dkvb__alloc(mem, rows->count, sizeof *s.asked);
     s.drawn = dkvb__alloc(mem, rows->count, 2 * sizeof *s.drawn);
@@ -127,6 +148,9 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     rc = s.own && s.asked && s.drawn && s.logits
              ? run_shadows(&s, margins, inside)
              : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu targets", rows->count);
+    rc = dkvb__ranks_agree(&ranks, rc);
+    if (!rc)
+        rc = pass_margins(&s, margins);
     dkvb__free(mem, s.own);
     dkvb__free(mem, s.asked);
     dkvb__free(mem, s.drawn);

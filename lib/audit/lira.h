@@ -39,6 +39,9 @@ struct dkvb__shadowing {
  * The model gives codebooks, classes, top_k, the type of values and the allocator; its values and mask are not used.
  * margins: double[views_count][shadows][count], see dkvb__audit_margins(); undefined after a failure. inside:
  * uint8_t[shadows][count], 1 where a shadow has learned a target. Progress counts shadows.
+ *
+ * Ranks of `run` deal out the shadows: each rank trains its own on its copy of the codes, and gets the margins of all.
+ * Progress then counts the shadows of the rank.
  */
 dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
                                 const struct dkvb__shadowing *how, double *margins, uint8_t *inside,

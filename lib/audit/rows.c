@@ -3,6 +3,7 @@
 
 #include "audit/recovery.h"
 #include "audit/run.h"
+#include "audit/shares.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
@@ -319,23 +320,20 @@ static dkvb_status refresh_prototypes(const struct dkvb__audit *a, const dkvb_mo
 /* Computes the codes of a model with a mask: the codes without a mask, searched again where they name masked pairs. */
 static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
 {
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     uint16_t *tests = dkvb__alloc(a->mem, a->given.test_n, a->code * sizeof *tests);
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
-    run.threads = a->run.threads;
-    run.progress = a->run.progress;
-    run.user = a->run.user;
     coded->all = dkvb__alloc(a->mem, a->n + a->tests, a->code * sizeof *coded->all);
-    if (!tests || !coded->all) {
-        dkvb__free(a->mem, tests);
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", a->n + a->tests);
+    if (!tests || !coded->all)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", a->n + a->tests);
+    rc = dkvb__ranks_agree(&a->ranks, rc);
+    if (!rc) {
+        memcpy(coded->all, a->first.all, a->n * a->code * sizeof *coded->all);
+        memcpy(tests, a->searched, a->given.test_n * a->code * sizeof *tests);
+        rc = dkvb__audit_refresh_rows(a, model, a->given.x, a->n, coded->all);
     }
-    memcpy(coded->all, a->first.all, a->n * a->code * sizeof *coded->all);
-    memcpy(tests, a->searched, a->given.test_n * a->code * sizeof *tests);
-    rc = dkvb_search_refresh(model, a->given.x, a->n, a->k, coded->all, NULL, &run);
     if (!rc)
-        rc = dkvb_search_refresh(model, a->given.test_x, a->given.test_n, a->k, tests, NULL, &run);
+        rc = dkvb__audit_refresh_rows(a, model, a->given.test_x, a->given.test_n, tests);
     if (!rc)
         rc = gather(a, coded, tests);
     dkvb__free_erased(a->mem, tests);
@@ -360,31 +358,26 @@ dkvb_status dkvb__audit_search(struct dkvb__audit *a)
 {
     bool masked = a->report->seen.masked_pairs + a->report->seen.purged_pairs > 0;
     bool earlier = a->before && dkvb__mask_count(a->before->mask) > 0;
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_status rc = dkvb__audit_stage(a, "search");
 
-    if (rc)
-        return rc;
     a->first.all = dkvb__alloc(a->mem, a->n + a->tests, a->code * sizeof *a->first.all);
     a->searched = dkvb__alloc(a->mem, a->given.test_n, a->code * sizeof *a->searched);
-    if (!a->first.all || !a->searched)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", a->n + a->tests);
-    run.threads = a->run.threads;
-    run.progress = a->run.progress;
-    run.user = a->run.user;
-    run.outside = &a->report->outside;
-    rc = dkvb_search(a->base->codebooks, NULL, a->given.x, a->n, a->k, a->first.all, NULL, &run);
-    run.outside = &a->report->test_outside;
+    if (!rc && (!a->first.all || !a->searched))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", a->n + a->tests);
+    rc = dkvb__ranks_agree(&a->ranks, rc);
     if (!rc)
-        rc = dkvb_search(a->base->codebooks, NULL, a->given.test_x, a->given.test_n, a->k, a->searched, NULL, &run);
+        rc = dkvb__audit_search_rows(a, a->given.x, a->n, a->first.all, &a->report->outside);
+    if (!rc)
+        rc = dkvb__audit_search_rows(a, a->given.test_x, a->given.test_n, a->searched, &a->report->test_outside);
     if (!rc)
         rc = gather(a, &a->first, a->searched);
     if (!rc)
         rc = search_prototypes(a);
     if (!rc && (masked || earlier))
         rc = dkvb__audit_stage(a, "refresh");
+    rc = dkvb__ranks_agree(&a->ranks, rc);
     if (!rc && masked)
-        rc = refresh(a, a->model, &a->masked);
+        rc = dkvb__ranks_agree(&a->ranks, refresh(a, a->model, &a->masked));
     if (!rc && earlier)
         rc = refresh(a, a->before, &a->earlier);
     return rc;

@@ -1,6 +1,7 @@
 /* The whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
- * estimates figures. */
+ * estimates figures. Ranks deal out most of this (shares.h); all of them end each part alike. */
 #include "audit/run.h"
+#include "audit/shares.h"
 
 #include <string.h>
 
@@ -140,29 +141,26 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
                             .given = DKVB_AUDIT_ROWS_INIT,
                             .o = DKVB_AUDIT_OPTIONS_INIT,
                             .train = DKVB_TRAIN_OPTIONS_INIT};
+    static dkvb_status (*const parts[])(struct dkvb__audit *) = {dkvb__audit_ask_replays,  dkvb__audit_search,
+                                                                 dkvb__audit_make_shadows, dkvb__audit_attack,
+                                                                 dkvb__audit_ensembles,    estimate_all};
     dkvb_status rc = dkvb__run_take(&a.run, run);
 
     *report = NULL;
     if (!rc)
-        rc = dkvb__take_options(&who, sizeof who, request, "audit request");
+        rc = dkvb__ranks_take(&a.ranks, a.run.ranks);
+    if (rc)
+        return rc;
+    rc = dkvb__take_options(&who, sizeof who, request, "audit request");
     if (!rc)
         rc = take_options(&a, rows, opts);
     if (!rc)
         rc = make_report(&a);
+    rc = dkvb__audit_check_ranks(&a, &who, rc);
     if (!rc)
-        rc = dkvb__audit_take_rows(&a, &who);
-    if (!rc)
-        rc = dkvb__audit_ask_replays(&a);
-    if (!rc)
-        rc = dkvb__audit_search(&a);
-    if (!rc)
-        rc = dkvb__audit_make_shadows(&a);
-    if (!rc)
-        rc = dkvb__audit_attack(&a);
-    if (!rc)
-        rc = dkvb__audit_ensembles(&a);
-    if (!rc)
-        rc = estimate_all(&a);
+        rc = dkvb__ranks_agree(&a.ranks, dkvb__audit_take_rows(&a, &who));
+    for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++)
+        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part of which some ranks have no result is none */
     audit_free(&a);
     if (rc)
         dkvb_audit_report_free(a.report ? &a.report->seen : NULL);

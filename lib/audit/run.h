@@ -4,6 +4,7 @@
 #include "audit/lira.h"
 #include "audit/report.h"
 #include "base/parallel.h"
+#include "base/ranks.h"
 #include "bottleneck/model.h"
 
 /* Sizes of the groups of prototypes: the number of prototypes of each class. */
@@ -34,6 +35,7 @@ struct dkvb__audit {
     const dkvb_model *base;           /* the model whose keys all others share: the one before, if there is one */
     const dkvb_allocator *mem;        /* allocator of the model */
     struct dkvb__run run;
+    dkvb_ranks ranks; /* ranks that deal out the work (shares.h); usually this process alone */
     dkvb_audit_rows given;
     dkvb_audit_options o;
     dkvb_train_options train; /* options of the model's training */
@@ -89,7 +91,7 @@ struct dkvb__subject {
 };
 
 /* Functions of attacks.c. The functions train the shadows, then attack each subject; the retrained model comes first,
- * since all others are compared with it. */
+ * since all others are compared with it. Each rank attacks the subjects that it was dealt. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
@@ -111,6 +113,9 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 /* Computes KLoM from many models of other seeds, after the attacks. The function does nothing if no models are asked
  * for. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
+
+/* Allocates the rows of a figure, zeros at first, unless they are there. */
+dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Number of rows of a figure, by its kind. */
 size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure);

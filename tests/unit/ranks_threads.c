@@ -193,11 +193,13 @@ void ranks_try(unsigned count, void (*body)(const dkvb_ranks *ranks, void *conte
         members[r].ranks.gather = gather;
         members[r].ranks.broadcast = broadcast;
     }
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* else cmocka ends the program without the message of another thread */
     for (unsigned r = 0; r < count; r++)
         if (pthread_create(&members[r].thread, NULL, run_member, &members[r]) != 0)
             abort();
     for (unsigned r = 0; r < count; r++)
         pthread_join(members[r].thread, NULL);
+    unsetenv("CMOCKA_TEST_ABORT");
     trial->calls = members[0].calls;
     free(members);
     free(g.calls);
