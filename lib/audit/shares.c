@@ -44,7 +44,7 @@ static uint64_t sum_of_models(const struct dkvb__audit *a)
     add_model(&sum, a->model);
     if (a->before)
         add_model(&sum, a->before);
-    return dkvb__checksum_sum(&sum);
+    return dkvb__checksum_end(&sum);
 }
 
 static uint64_t sum_of_rows(const float *x, const int32_t *labels, const uint64_t *ids, size_t n, size_t dim)
@@ -55,7 +55,7 @@ static uint64_t sum_of_rows(const float *x, const int32_t *labels, const uint64_
     add(&sum, x, n, dim * sizeof *x);
     add(&sum, labels, n, sizeof *labels);
     add(&sum, ids, n, sizeof *ids);
-    return dkvb__checksum_sum(&sum);
+    return dkvb__checksum_end(&sum);
 }
 
 static uint64_t sum_of_codeset(const dkvb_codeset *set)
@@ -67,7 +67,7 @@ static uint64_t sum_of_codeset(const dkvb_codeset *set)
         add(&sum, set->part[p].ids, set->part[p].n, sizeof *set->part[p].ids);
         add(&sum, set->part[p].labels, set->part[p].n, sizeof *set->part[p].labels);
     }
-    return dkvb__checksum_sum(&sum);
+    return dkvb__checksum_end(&sum);
 }
 
 static uint64_t sum_of_options(const struct dkvb__audit *a, const dkvb_audit_request *q)
@@ -83,7 +83,7 @@ static uint64_t sum_of_options(const struct dkvb__audit *a, const dkvb_audit_req
     add(&sum, training, sizeof training, 1);
     add(&sum, q->classes, q->classes ? a->classes : 0, 1);
     add(&sum, q->rows, q->row_count, sizeof *q->rows);
-    return dkvb__checksum_sum(&sum);
+    return dkvb__checksum_end(&sum);
 }
 
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc)
