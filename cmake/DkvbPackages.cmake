@@ -64,6 +64,19 @@ if(DKVB_REFERENCE)
     "Ridge and logistic regression on OpenBLAS, to compare a model with.")
   string(APPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS ", libdkvb-reference${PROJECT_VERSION_MAJOR} ${same}")
 endif()
+if(DKVB_MPI)
+  list(APPEND CPACK_COMPONENTS_ALL mpi)
+  dkvb_deb(mpi libdkvb-mpi${PROJECT_VERSION_MAJOR} libs "classifiers that can forget - ranks on MPI"
+    "Processes of an MPI job share the values of a model and its work.")
+  string(APPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS ", libdkvb-mpi${PROJECT_VERSION_MAJOR} ${same}")
+  if(DKVB_TOOL)
+    list(APPEND CPACK_COMPONENTS_ALL mpitools)
+    dkvb_deb(mpitools dkvb-mpi utils "classifiers that can forget - the dkvb command over MPI"
+      "The commands of dkvb, run by all ranks of an MPI job together.")
+    set(CPACK_DEBIAN_MPITOOLS_PACKAGE_DEPENDS
+      "libdkvb${PROJECT_VERSION_MAJOR} ${same}, libdkvb-mpi${PROJECT_VERSION_MAJOR} ${same}, openmpi-bin")
+  endif()
+endif()
 if(DKVB_PYTHON)
   list(APPEND CPACK_COMPONENTS_ALL python)
   dkvb_deb(python python3-dkvb python "classifiers that can forget - Python module"

@@ -11,6 +11,7 @@
 #include "io/output.h"
 #include "io/pages.h"
 #include "io/progress.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 static const struct pages_command commands[] = {
@@ -41,22 +42,29 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_commands(FILE *to)
 {
-    fputs("usage: dkvb COMMAND [options]\n\ncommands:\n", to);
+    fprintf(to, "usage: %s COMMAND [options]\n\ncommands:\n", ranks_program);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("  help       explain a command: dkvb help COMMAND\n\n"
           "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; 'dkvb help exit-codes' explains them.\n"
           "'dkvb --version' says which this is.\n",
           to);
+    fputs(ranks_usage, to);
 }
 
 static int run_command(const char *name, int argc, char **argv)
 {
+    bool runs = true;
+    int code = ranks_command(name, argc, argv, &runs);
+
+    if (code || !runs)
+        return code;
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc, argv);
     tool_misused("unknown command '%.64s'", name);
-    print_commands(stderr);
+    if (ranks_lead())
+        print_commands(stderr);
     return EXIT_USAGE;
 }
 
@@ -131,11 +139,12 @@ static void check_kernels(void)
 static int run(int argc, char **argv)
 {
     if (argc < 2) {
-        print_commands(stderr);
+        if (ranks_lead())
+            print_commands(stderr);
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("dkvb %s\n", dkvb_version_string());
+        printf("%s %s%s\n", ranks_program, dkvb_version_string(), ranks_version());
         return EXIT_SUCCESS;
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -150,12 +159,14 @@ int main(int argc, char **argv)
 
     hold_standard_streams();
     progress_catch_signals();
-    code = progress_begin();
+    code = ranks_begin(&argc, argv);
+    if (code == EXIT_SUCCESS)
+        code = progress_begin();
     if (code == EXIT_SUCCESS)
         code = run(argc, argv);
     progress_stop();
     output = output_finish();
     if (code == EXIT_SUCCESS && output == EXIT_SUCCESS)
         outside_tell();
-    return code ? code : output;
+    return ranks_end(code ? code : output);
 }

@@ -1,10 +1,12 @@
 #include "tool.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "io/progress.h"
+#include "io/ranks.h"
 
 const struct tool_exit_code tool_exit_codes[] = {
     {EXIT_SUCCESS, "EXIT_SUCCESS", "The command is done."},
@@ -18,8 +20,9 @@ const struct tool_exit_code tool_exit_codes[] = {
     {0, NULL, NULL},
 };
 
-/* Prints a message. File names may hold any character, but a message stays one line and cannot control the terminal. */
-static void say(const char *format, va_list arguments)
+/* Prints a message, on rank 0 alone. The line of a failure may be the same on other ranks; then it is printed once, at
+ * the end. File names may hold any character, but a message stays one line and cannot control the terminal. */
+static void say(bool failure, const char *format, va_list arguments)
 {
     char line[1024];
 
@@ -27,8 +30,10 @@ static void say(const char *format, va_list arguments)
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
             *c = '?';
+    if (failure ? ranks_keep(line) : !ranks_lead())
+        return;
     progress_hide();
-    fprintf(stderr, "dkvb: %s\n", line);
+    fprintf(stderr, "%s: %s\n", ranks_program, line);
 }
 
 int tool_fail(const char *format, ...)
@@ -37,7 +42,7 @@ int tool_fail(const char *format, ...)
 
     progress_stop();
     va_start(arguments, format);
-    say(format, arguments);
+    say(true, format, arguments);
     va_end(arguments);
     return EXIT_FAILURE;
 }
@@ -47,7 +52,7 @@ void tool_note(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say(format, arguments);
+    say(false, format, arguments);
     va_end(arguments);
 }
 
@@ -56,7 +61,7 @@ int tool_misused(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say(format, arguments);
+    say(false, format, arguments);
     va_end(arguments);
     return EXIT_USAGE;
 }

@@ -26,7 +26,8 @@ extern const struct tool_exit_code tool_exit_codes[];
 #define TOOL_PRINTF(text, first)
 #endif
 
-/* Prints "dkvb: <message>" on stderr, in one line whatever the text holds. Returns EXIT_FAILURE. */
+/* Prints "dkvb: <message>" on stderr, in one line whatever the text holds. Returns EXIT_FAILURE. With ranks the line is
+ * printed once for all of them, when the command ends. */
 int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
 
 /* Prints the same kind of line about something that does not end the command. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <dkvb/dkvb.h>
+#include <dkvb/mpi.h>
 #include <dkvb/reference.h>
 
 #include "base/status.h"
@@ -52,6 +53,8 @@ static const struct {
     ROW(dkvb_mask_info, DKVB_MASK_INFO_INIT),
     ROW(dkvb_model_info, DKVB_MODEL_INFO_INIT),
     ROW(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT),
+    ROW(dkvb_mpi_info, DKVB_MPI_INFO_INIT),
+    ROW(dkvb_mpi_options, DKVB_MPI_OPTIONS_INIT),
     ROW(dkvb_outside, DKVB_OUTSIDE_INIT),
     ROW(dkvb_picture, DKVB_PICTURE_INIT),
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),

@@ -11,6 +11,7 @@
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 static const char *const strengths[] = {"suppress", "exact", NULL};
@@ -530,8 +531,10 @@ static int write_all(struct forget *f, const char *output)
         (code = output_model(f->model, output)) || !f->args.exact)
         return code;
     began = progress_clock();
-    rc = dkvb_codeset_save(f->codeset, codes);
+    rc = ranks_settle(ranks_lead() ? dkvb_codeset_save(f->codeset, codes) : DKVB_OK);
     progress_add_file(began);
+    if (!ranks_lead())
+        return rc ? EXIT_FAILURE : EXIT_SUCCESS;
     if (rc)
         return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
                          dkvb_last_error(), output);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/ranks.h"
 #include "tool.h"
 
 enum { OPERAND = 1, FIRST_LONG = 256 }; /* numbers that getopt_long returns: option i of the table is FIRST_LONG + i */
@@ -28,6 +29,8 @@ int args_misused(const struct args_command *command, const char *format, ...)
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     tool_misused("%s: %s", command->name, message);
+    if (!ranks_lead())
+        return EXIT_USAGE;
     print_usage(stderr, command);
     fprintf(stderr, "'dkvb help %s' explains the options.\n", command->name);
     return EXIT_USAGE;

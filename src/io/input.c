@@ -9,6 +9,7 @@
 #include "io/args.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
@@ -242,6 +243,7 @@ static int open_model(dkvb_model **out, const char *path, bool in_place, dkvb_mo
     int code;
 
     o.in_place = in_place;
+    o.ranks = ranks_group();
     paths_keep_private(path);
     code = tool_check(dkvb_model_load(out, path, &o));
     progress_add_file(began);

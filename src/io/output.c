@@ -12,6 +12,7 @@
 #include "io/args.h"
 #include "io/json.h"
 #include "io/progress.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 bool output_begin(struct output *file, const char *path, int *code)
@@ -45,6 +46,9 @@ int output_end(const struct output *file, dkvb_status status)
     struct stat now;
 
     progress_add_file(file->began);
+    status = ranks_settle(status);
+    if (!ranks_lead())
+        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 says why */
     if (status != DKVB_OK)
         return tool_check(status);
     output_wrote(file->path);
@@ -60,7 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` in output_begin() and output_end(). */
+/* Wraps any call `write` in output_begin() and output_end(). Ranks make the call together if it moves what they share;
+ * otherwise rank 0 alone makes it. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -74,27 +79,27 @@ int output_model(const dkvb_model *model, const char *path)
 
 int output_mask(const dkvb_mask *mask, const char *path)
 {
-    OUTPUT(path, dkvb_mask_save(mask, path));
+    OUTPUT(path, ranks_lead() ? dkvb_mask_save(mask, path) : DKVB_OK);
 }
 
 int output_plan(const dkvb_plan *plan, const char *path)
 {
-    OUTPUT(path, dkvb_plan_save(plan, path));
+    OUTPUT(path, ranks_lead() ? dkvb_plan_save(plan, path) : DKVB_OK);
 }
 
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
-    OUTPUT(path, dkvb_codeset_save(set, path));
+    OUTPUT(path, ranks_lead() ? dkvb_codeset_save(set, path) : DKVB_OK);
 }
 
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
 {
-    OUTPUT(path, dkvb_npy_write(path, dtype, 0, ndim, shape, data));
+    OUTPUT(path, ranks_lead() ? dkvb_npy_write(path, dtype, 0, ndim, shape, data) : DKVB_OK);
 }
 
 int output_bytes(const char *path, const void *data, size_t size)
 {
-    OUTPUT(path, dkvb_file_write(path, data, size));
+    OUTPUT(path, ranks_lead() ? dkvb_file_write(path, data, size) : DKVB_OK);
 }
 
 /* One part of a file at a time in memory. */
@@ -134,9 +139,13 @@ int output_parts(const char *path, output_print_fn *print, void *context)
 
     if (!output_begin(&file, path, &code))
         return code;
-    status = dkvb_file_write_parts(path, next_part, &part);
+    status = ranks_lead() ? dkvb_file_write_parts(path, next_part, &part) : DKVB_OK;
     free(part.text);
-    return part.code ? part.code : output_end(&file, status);
+    if (part.code) {
+        ranks_settle(DKVB_EIO); /* the other ranks have printed nothing */
+        return part.code;
+    }
+    return output_end(&file, status);
 }
 
 int output_width(const char *text)

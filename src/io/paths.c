@@ -13,6 +13,7 @@
 
 #include "io/input.h"
 #include "io/progress.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 enum { LOCK_TRIES = 250 }; /* attempts to lock a file that another process replaces again and again */
@@ -153,7 +154,7 @@ static int check_writable(const char *path)
     return code;
 }
 
-int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
+static int check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
 {
     int code = EXIT_SUCCESS;
 
@@ -170,6 +171,12 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
         if (o->path)
             code = check_writable(o->path);
     return code;
+}
+
+/* Rank 0 alone writes files, so it alone looks whether they can be written. */
+int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
+{
+    return ranks_settle(ranks_lead() ? check(command, inputs, outputs) : EXIT_SUCCESS);
 }
 
 /* Asks for the lock again and again. The process does not sleep in flock(), as a signal would not end that reliably. */
@@ -233,10 +240,12 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 
     /* Locks are taken in the order in which a command lists its outputs, models first, so that no two commands wait for
      * each other. */
-    for (; code == EXIT_SUCCESS && outputs->name; outputs++)
+    if (code)
+        return code;
+    for (; ranks_lead() && code == EXIT_SUCCESS && outputs->name; outputs++)
         if (outputs->path)
             code = lock_file(outputs->path);
-    return code;
+    return ranks_settle(code);
 }
 
 void paths_keep_private(const char *path)

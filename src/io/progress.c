@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/args.h"
+#include "io/ranks.h"
 #include "tool.h"
 
 enum { BAR_WIDTH = 40, LINE_EACH = 60 /* seconds */ };
@@ -67,6 +68,11 @@ static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
     int error = errno;
+
+    if (ranks_end_by_signal(number)) {
+        dkvb_file_remove_temporaries();
+        _exit(EXIT_INTERRUPTED);
+    }
 
     if (!atomic_compare_exchange_strong(&interrupted, &first, now) && now - first >= IMPATIENCE)
         die_of(number);
@@ -163,7 +169,7 @@ static int step(void *user, uint64_t done, uint64_t total)
     if (interrupted)
         return 1;
     now = progress_clock();
-    if (!bar.label || now < bar.next_draw)
+    if (!bar.label || now < bar.next_draw || !ranks_lead())
         return 0;
     bar.next_draw = now + REDRAW;
     bar.last_draw = now;
@@ -197,6 +203,7 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
 
     run.threads = threads;
     run.progress = step;
+    run.ranks = ranks_group();
     progress_stop();
     bar.from = 0;
     bar.to = 1;

@@ -9,7 +9,7 @@ def without_comments(source):
 
 
 # Headers whose functions are in a library of their own
-REFERENCE = ("reference.h",)
+BESIDE = {"reference.h": "reference", "mpi.h": "mpi"}
 
 
 class Headers:
@@ -22,9 +22,9 @@ class Headers:
         self.texts = {path.name: without_comments(path.read_text(encoding="utf-8")) for path in self.paths}
         self.text = "\n".join(self.texts.values())
 
-    def functions(self, reference=False):
-        """{name: (result, [argument types])}, all as C spells them: of libdkvb, or of libdkvb-reference."""
-        text = "\n".join(text for name, text in self.texts.items() if (name in REFERENCE) == reference)
+    def functions(self, library=None):
+        """{name: (result, [argument types])}, all as C spells them: of libdkvb, or of libdkvb-LIBRARY."""
+        text = "\n".join(text for name, text in self.texts.items() if BESIDE.get(name) == library)
         pattern = r"DKVB_API\s+(?:DKVB_NODISCARD\s+)?([\w\s*]+?)\s*\b(dkvb_\w+)\s*\(([^)]*)\)\s*;"
         found = {name: (_tidy(result), [_argument_type(a) for a in arguments.split(",") if a.strip() != "void"])
                  for result, name, arguments in re.findall(pattern, text)}

@@ -17,7 +17,8 @@ from headers_text import Headers
 
 def program(structs, constants):
     """C source that prints a line for every struct, field and constant."""
-    lines = ["#include <stddef.h>", "#include <stdio.h>", "#include <dkvb/dkvb.h>", "#include <dkvb/reference.h>",
+    lines = ["#include <stddef.h>", "#include <stdio.h>", "#include <dkvb/dkvb.h>", "#include <dkvb/mpi.h>",
+             "#include <dkvb/reference.h>",
              "int main(void)", "{"]
     for struct, fields in structs.items():
         lines.append(f'    printf("{struct} %zu\\n", sizeof({struct}));')

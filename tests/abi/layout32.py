@@ -23,7 +23,8 @@ def program(structs):
         numbers.append(f"sizeof({struct})")
         for field in fields:
             numbers += [f"offsetof({struct}, {field})", f"sizeof((({struct} *)0)->{field})"]
-    return "\n".join(["#include <stddef.h>", "#include <dkvb/dkvb.h>", "#include <dkvb/reference.h>",
+    return "\n".join(["#include <stddef.h>", "#include <dkvb/dkvb.h>", "#include <dkvb/mpi.h>",
+                      "#include <dkvb/reference.h>",
                       "const unsigned numbers[] = {" + ",\n".join(numbers) + "};", ""])
 
 

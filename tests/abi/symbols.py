@@ -46,7 +46,8 @@ def ctypes_of(c_type, ffi):
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_part_fn": ffi.PartFn, "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_live": ffi.Live, "dkvb_plan": ffi.Plan, "dkvb_service": ffi.Service, "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
+        "dkvb_imageset": ffi.Imageset, "dkvb_live": ffi.Live, "dkvb_plan": ffi.Plan, "dkvb_service": ffi.Service,
+        "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, "dkvb_mpi": ffi.Mpi,
         "dkvb_reference": ffi.Reference, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):
@@ -90,16 +91,22 @@ def compare_library(functions, prototypes, ffi, lists, library, nm):
     return differences + compare_prototypes(functions, prototypes, ffi)
 
 
-def main(source, nm, library, reference=None):
+def main(source, nm, library, *others):
+    """`others`: the libraries beside libdkvb that were built."""
     source = Path(source)
     ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
     headers = Headers(source / "include")
-    functions, beside = headers.functions(), headers.functions(reference=True)
+    functions, beside = headers.functions(), 0
     lists = source / "docs/symbols.txt", source / "lib/libdkvb.map"
-    lists_beside = source / "docs/symbols-reference.txt", source / "lib/reference/libdkvb-reference.map"
     differences = compare_library(functions, ffi.PROTOTYPES, ffi, lists, library, nm)
-    differences += compare_library(beside, ffi.REFERENCE_PROTOTYPES, ffi, lists_beside, reference, nm)
-    print(f"{len(functions)} functions, {len(beside)} of the reference, {differences} differences")
+    for name, folder, prototypes in (("reference", "lib/reference", ffi.REFERENCE_PROTOTYPES),
+                                     ("mpi", "mpi", ffi.MPI_PROTOTYPES)):
+        lists_beside = source / f"docs/symbols-{name}.txt", source / folder / f"libdkvb-{name}.map"
+        built = next((other for other in others if f"libdkvb-{name}." in other), None)
+        found = headers.functions(name)
+        differences += compare_library(found, prototypes, ffi, lists_beside, built, nm)
+        beside += len(found)
+    print(f"{len(functions)} functions, {beside} of libraries beside it, {differences} differences")
     return differences != 0
 
 

@@ -39,15 +39,17 @@ def check_library(program, library, name, node, major):
             yield f"{library}: {symbol} has the version '{version}', not @@{node}_{major}.…"
 
 
-def main(source, program, library, reference=None):
+def main(source, program, library, *others):
+    """`others`: the libraries beside libdkvb that were built."""
     source = Path(source)
     major, complaints = check_header((source / "include/dkvb/version.h").read_text(encoding="utf-8"))
     asked = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py").ABI_MAJOR
     if asked != major:
         complaints.append(f"_ffi.py: ABI_MAJOR is {asked}, version.h says {major}")
     complaints += check_library(program, library, "libdkvb", "DKVB", major)
-    if reference:
-        complaints += check_library(program, reference, "libdkvb-reference", "DKVB_REFERENCE", major)
+    for other in others:
+        name = "mpi" if "libdkvb-mpi." in other else "reference"
+        complaints += check_library(program, other, f"libdkvb-{name}", f"DKVB_{name.upper()}", major)
     for complaint in complaints:
         print(complaint)
     print(f"major version {major}: {len(complaints)} complaints")

@@ -515,6 +515,23 @@ class Reference(Structure):
     """dkvb_reference, opaque."""
 
 
+class Mpi(Structure):
+    """dkvb_mpi, opaque."""
+
+
+class MpiOptions(Structure):
+    _fields_ = _sized((POINTER(Allocator), "allocator"), (c_uint32, "silence"),
+                      (CFUNCTYPE(None, c_void_p), "leave"), (c_void_p, "user"))
+
+
+class MpiTraffic(Structure):
+    _fields_ = _fields((c_uint64, "calls sent received"))
+
+
+class MpiInfo(Structure):
+    _fields_ = _sized((c_uint32, "rank count watched silence"), (MpiTraffic, "exchange gather broadcast"))
+
+
 class ReferenceRows(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
                       (c_size_t, "n"), (c_uint32, "dim classes"))
@@ -794,6 +811,9 @@ STRUCTURES = {
     "dkvb_plan_request": PlanRequest,
     "dkvb_ranks": Ranks,
     "dkvb_receipt_options": ReceiptOptions,
+    "dkvb_mpi_info": MpiInfo,
+    "dkvb_mpi_options": MpiOptions,
+    "dkvb_mpi_traffic": MpiTraffic,
     "dkvb_reference_info": ReferenceInfo,
     "dkvb_reference_line": ReferenceLine,
     "dkvb_reference_options": ReferenceOptions,
@@ -1057,4 +1077,18 @@ REFERENCE_PROTOTYPES = {
                                         POINTER(AuditRequest), POINTER(c_int32), POINTER(ReferenceOptions), _run)),
     "dkvb_reference_report_free": (None, (POINTER(ReferenceReport),)),
     "dkvb_reference_error": (c_char_p, ()),
+}
+
+_mpi = POINTER(Mpi)
+
+# mpi.h, which is a library of its own
+MPI_PROTOTYPES = {
+    "dkvb_mpi_new": (Status, (POINTER(_mpi), c_int32, POINTER(MpiOptions))),
+    "dkvb_mpi_ranks": (POINTER(Ranks), (_mpi,)),
+    "dkvb_mpi_host": (c_char_p, (_mpi, c_uint32)),
+    "dkvb_mpi_get_info": (Status, (_mpi, POINTER(MpiInfo))),
+    "dkvb_mpi_compare": (Status, (_mpi, c_char_p, c_char_p)),
+    "dkvb_mpi_end": (c_int, (_mpi, c_int, c_char_p)),
+    "dkvb_mpi_free": (None, (_mpi,)),
+    "dkvb_mpi_error": (c_char_p, ()),
 }

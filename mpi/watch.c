@@ -1,0 +1,375 @@
+/* The watch: each rank sends a sign of life each second, by a thread of its own, so that no computing counts as
+ * silence. Rank 0 hears all others, and they hear rank 0. The same messages carry how ranks ended, and rank 0 decides
+ * from them which one line is printed. */
+#include "job.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+static const double BEAT = 1.0;         /* seconds between signs of life */
+static const double GRACE = 2.0;        /* seconds in which other ranks may fail alike before the first is named */
+static const double NEAR = 3.0;         /* a rank that is silent for almost as long as the first lost one is lost too */
+static const double STARVED = 3.0;      /* a pause of this thread that says nothing about the others */
+static const double LAST_SECONDS = 5.0; /* MPI_Abort() has this long */
+enum { TURN = 10000 /* microseconds between looks */ };
+
+/* Text of a line that is put together piece by piece. */
+struct line {
+    char text[2 * DKVB__MPI_TEXT];
+    size_t length;
+};
+
+static void add(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct line *line, const char *format, ...)
+{
+    va_list arguments;
+    int more;
+
+    va_start(arguments, format);
+    more = vsnprintf(line->text + line->length, sizeof line->text - line->length, format, arguments);
+    va_end(arguments);
+    line->length += more > 0 ? (size_t)more : 0;
+    if (line->length >= sizeof line->text)
+        line->length = sizeof line->text - 1;
+}
+
+/* Prints a line with a single write, so that it is not mixed with lines of other ranks. */
+static void print(struct line *line)
+{
+    ssize_t ignored;
+
+    add(line, "\n");
+    ignored = write(STDERR_FILENO, line->text, line->length);
+    (void)ignored;
+}
+
+/* Ends the process if MPI_Abort() does not: its messages may wait for a host that is cut off. */
+static void *last_resort(void *code)
+{
+    dkvb__mpi_sleep(999999);
+    for (double end = dkvb__mpi_clock() + LAST_SECONDS - 1.0; dkvb__mpi_clock() < end;)
+        dkvb__mpi_sleep(100000);
+    _exit(*(int *)code);
+}
+
+static void leave(dkvb_mpi *job, int code)
+{
+    static int kept;
+    pthread_t guard;
+
+    kept = code ? code : EXIT_FAILURE;
+    if (job->options.leave)
+        job->options.leave(job->options.user);
+    if (pthread_create(&guard, NULL, last_resort, &kept) != 0)
+        _exit(kept);
+    MPI_Abort(job->watch.comm, kept);
+    _exit(kept);
+}
+
+/* True if this rank listens to `rank`. */
+static bool hears(const dkvb_mpi *job, uint32_t rank)
+{
+    return rank != job->ranks.rank && (job->ranks.rank == 0 || rank == 0);
+}
+
+/* Seconds after which a silent rank counts as lost. Rank 1 speaks for the others if rank 0 is lost; each later rank
+ * gives those before it time to do so. */
+static double patience(const dkvb_mpi *job)
+{
+    uint32_t rank = job->ranks.rank;
+
+    return job->options.silence + (rank < 2 ? 0.0 : rank < 5 ? (rank - 1) * 2.0 : 8.0);
+}
+
+static void check_silence(dkvb_mpi *job, double now)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    struct line line = {.length = 0};
+    double limit = patience(job);
+    uint32_t lost = 0, first = UINT32_MAX;
+
+    for (uint32_t r = 0; r < job->ranks.count && first == UINT32_MAX; r++)
+        if (hears(job, r) && w->ranks[r].stage != DKVB__MPI_LEAVING && now - w->ranks[r].heard > limit)
+            first = r;
+    if (first == UINT32_MAX)
+        return;
+    add(&line, "dkvb-mpi: ");
+    for (uint32_t r = 0; r < job->ranks.count; r++) {
+        if (!hears(job, r) || w->ranks[r].stage == DKVB__MPI_LEAVING || now - w->ranks[r].heard < limit - NEAR)
+            continue;
+        if (lost++ < 4)
+            add(&line, "%srank %u on %s", lost > 1 ? ", " : "", r, job->hosts[r]);
+    }
+    if (lost > 4)
+        add(&line, " and %u more", lost - 4);
+    add(&line, "%s not been heard of for %.0f s: the process hangs, or its host is cut off. The job ends",
+        lost > 1 ? " have" : " has", limit);
+    print(&line);
+    leave(job, EXIT_FAILURE);
+}
+
+/* Receives all messages that are there. */
+static void listen(dkvb_mpi *job, double now)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    struct dkvb__mpi_note note;
+    MPI_Status status;
+    int there;
+
+    while (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->comm, &there, &status) == MPI_SUCCESS && there) {
+        struct dkvb__mpi_rank *from = &w->ranks[status.MPI_SOURCE];
+
+        if (MPI_Recv(&note, sizeof note, MPI_BYTE, status.MPI_SOURCE, 0, w->comm, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+            return;
+        from->heard = now;
+        from->stage = note.stage;
+        from->code = note.code;
+        from->cut_off = note.cut_off;
+        memcpy(from->text, note.text, sizeof from->text);
+        if (note.verdict && status.MPI_SOURCE == 0) {
+            pthread_mutex_lock(&w->lock);
+            w->job_code = note.code;
+            w->verdict = true;
+            pthread_cond_broadcast(&w->changed);
+            pthread_mutex_unlock(&w->lock);
+        }
+    }
+}
+
+/* Sends how this rank stands to a rank, unless the message before is still on its way. The result is true if the
+ * message was sent. */
+static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    int done = 1;
+
+    if (w->requests[rank] != MPI_REQUEST_NULL && MPI_Test(&w->requests[rank], &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+        w->requests[rank] = MPI_REQUEST_NULL;
+    if (!done)
+        return false;
+    w->sent[rank] = *note;
+    return MPI_Isend(&w->sent[rank], sizeof *note, MPI_BYTE, (int)rank, 0, w->comm, &w->requests[rank]) == MPI_SUCCESS;
+}
+
+/* Rank 0 reads from the ranks that ended which line is to be printed. The result is true once no rank works on; a rank
+ * that failed while others work on ends the job. */
+static bool decide(dkvb_mpi *job, double now, int32_t *code)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    static double failed_at; /* time when the first failure was seen; there is one watch in a process at a time */
+    uint32_t count = job->ranks.count, working = 0, failed = 0, speaks = UINT32_MAX, with_text = 0;
+    bool alike = true, cut_off = false;
+    struct line line = {.length = 0};
+
+    *code = 0;
+    for (uint32_t r = 0; r < count; r++) {
+        const struct dkvb__mpi_rank *rank = &w->ranks[r];
+
+        if (rank->stage == DKVB__MPI_WORKING) {
+            working++;
+            continue;
+        }
+        if (rank->code == 0)
+            continue;
+        failed++;
+        if (*code == 0)
+            *code = rank->code;
+        if (rank->text[0] == '\0')
+            continue;
+        with_text++;
+        /* A rank that lost the others knows less than a rank that has a failure of its own. */
+        if (speaks == UINT32_MAX || (w->ranks[speaks].cut_off && !rank->cut_off))
+            speaks = r;
+        alike = alike && strcmp(rank->text, w->ranks[speaks].text) == 0;
+    }
+    if (failed == 0) {
+        failed_at = 0;
+        return working == 0;
+    }
+    if (failed_at == 0)
+        failed_at = now;
+    cut_off = speaks != UINT32_MAX && w->ranks[speaks].cut_off;
+    if (working > 0 && now - failed_at < (cut_off ? job->options.silence + NEAR : GRACE))
+        return false;
+    if (speaks != UINT32_MAX) {
+        if (working == 0 && alike && with_text == failed)
+            add(&line, "dkvb-mpi: %s", w->ranks[speaks].text);
+        else
+            add(&line, "dkvb-mpi: rank %u on %s: %s", speaks, job->hosts[speaks], w->ranks[speaks].text);
+        print(&line);
+    }
+    if (working > 0)
+        leave(job, *code);
+    failed_at = 0;
+    return true;
+}
+
+/* Sends a sign of life when its time has come, and news at once. */
+static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, bool news)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+
+    if (!news && now < w->beat)
+        return;
+    w->beat = now + BEAT;
+    for (uint32_t r = 0; r < job->ranks.count; r++)
+        if (hears(job, r) && !w->told_end[r] && tell(job, r, note))
+            w->told_end[r] = note->stage == DKVB__MPI_LEAVING;
+}
+
+/* True when this rank has said its last, and every rank that it hears has too: no message is on its way then. */
+static bool over(dkvb_mpi *job)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    int done;
+
+    for (uint32_t r = 0; r < job->ranks.count; r++) {
+        if (!hears(job, r))
+            continue;
+        if (!w->told_end[r] || w->ranks[r].stage != DKVB__MPI_LEAVING)
+            return false;
+        if (w->requests[r] != MPI_REQUEST_NULL &&
+            (MPI_Test(&w->requests[r], &done, MPI_STATUS_IGNORE) != MPI_SUCCESS || !done))
+            return false;
+    }
+    return true;
+}
+
+static void *watch(void *user)
+{
+    dkvb_mpi *job = user;
+    struct dkvb__mpi_watch *w = &job->watch;
+    struct dkvb__mpi_rank *me = &w->ranks[job->ranks.rank];
+    struct dkvb__mpi_note note;
+    double now, last = dkvb__mpi_clock();
+    uint32_t said = DKVB__MPI_WORKING;
+    bool judged = false, just_judged, cancelled;
+    int32_t code;
+
+    for (;;) {
+        dkvb__mpi_sleep(TURN);
+        now = dkvb__mpi_clock();
+        for (uint32_t r = 0; now - last > STARVED && r < job->ranks.count; r++)
+            w->ranks[r].heard = now; /* this process was stopped, or its host slept: the others may have been heard */
+        last = now;
+        pthread_mutex_lock(&w->lock);
+        note = w->own;
+        note.stage = w->mine;
+        cancelled = w->cancelled;
+        pthread_mutex_unlock(&w->lock);
+        if (cancelled)
+            return NULL;
+        me->stage = note.stage;
+        me->code = note.code;
+        me->cut_off = note.cut_off;
+        memcpy(me->text, note.text, sizeof me->text);
+        listen(job, now);
+        just_judged = false;
+        if (job->ranks.rank == 0 && !judged && note.stage != DKVB__MPI_LEAVING && decide(job, now, &code)) {
+            judged = just_judged = true;
+            pthread_mutex_lock(&w->lock);
+            w->own.code = code;
+            w->own.verdict = 1;
+            note = w->own;
+            note.stage = w->mine;
+            w->job_code = code;
+            w->verdict = true;
+            pthread_cond_broadcast(&w->changed);
+            pthread_mutex_unlock(&w->lock);
+        }
+        speak(job, now, &note, note.stage != said || just_judged || note.stage == DKVB__MPI_LEAVING);
+        said = note.stage;
+        if (note.stage == DKVB__MPI_LEAVING && over(job))
+            return NULL;
+        check_silence(job, now);
+    }
+}
+
+dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+    uint32_t count = job->ranks.count;
+    int level = MPI_THREAD_SINGLE, wanted, least = 0;
+    bool room;
+
+    MPI_Query_thread(&level);
+    wanted = level == MPI_THREAD_MULTIPLE && job->options.silence > 0 && count > 1;
+    w->ranks = dkvb__alloc0(&job->mem, count, sizeof *w->ranks);
+    w->sent = dkvb__alloc0(&job->mem, count, sizeof *w->sent);
+    w->requests = dkvb__alloc0(&job->mem, count, sizeof *w->requests);
+    w->told_end = dkvb__alloc0(&job->mem, count, sizeof *w->told_end);
+    room = w->ranks && w->sent && w->requests && w->told_end;
+    wanted = room ? wanted : -1;
+    /* The least of all ranks: they watch together or not at all. */
+    if (MPI_Allreduce(&wanted, &least, 1, MPI_INT, MPI_MIN, job->comm) != MPI_SUCCESS || least < 0 ||
+        (least > 0 && MPI_Comm_dup(job->comm, &w->comm) != MPI_SUCCESS)) {
+        dkvb__mpi_watch_stop(job);
+        return dkvb__fail(least < 0 ? DKVB_ENOMEM : DKVB_EIO, "the watch of %u ranks cannot be set up on all of them",
+                          count);
+    }
+    if (least == 0)
+        return DKVB_OK;
+    MPI_Comm_set_errhandler(w->comm, MPI_ERRORS_RETURN);
+    for (uint32_t r = 0; r < count; r++) {
+        w->requests[r] = MPI_REQUEST_NULL;
+        w->ranks[r].heard = dkvb__mpi_clock();
+    }
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    w->running = pthread_create(&w->thread, NULL, watch, job) == 0;
+    job->info.watched = w->running;
+    least = w->running;
+    /* A rank without its thread would count as silent. */
+    MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_INT, MPI_MIN, job->comm);
+    if (least)
+        return DKVB_OK;
+    pthread_mutex_lock(&w->lock);
+    w->cancelled = true;
+    pthread_mutex_unlock(&w->lock);
+    dkvb__mpi_watch_stop(job);
+    return dkvb__fail(DKVB_ENOMEM, "a rank cannot start the thread that watches the others");
+}
+
+int dkvb__mpi_watch_end(dkvb_mpi *job, int code, const char *text)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+
+    pthread_mutex_lock(&w->lock);
+    w->own.code = code;
+    w->own.cut_off = atomic_load(&job->cut_off);
+    snprintf(w->own.text, sizeof w->own.text, "%s", text);
+    w->mine = DKVB__MPI_ENDED;
+    while (!w->verdict)
+        pthread_cond_wait(&w->changed, &w->lock);
+    code = w->job_code;
+    pthread_mutex_unlock(&w->lock);
+    return code;
+}
+
+void dkvb__mpi_watch_stop(dkvb_mpi *job)
+{
+    struct dkvb__mpi_watch *w = &job->watch;
+
+    if (w->running) {
+        pthread_mutex_lock(&w->lock);
+        w->mine = DKVB__MPI_LEAVING;
+        pthread_mutex_unlock(&w->lock);
+        pthread_join(w->thread, NULL);
+        pthread_mutex_destroy(&w->lock);
+        pthread_cond_destroy(&w->changed);
+        MPI_Comm_free(&w->comm);
+        w->running = false;
+    }
+    dkvb__free(&job->mem, w->ranks);
+    dkvb__free(&job->mem, w->sent);
+    dkvb__free(&job->mem, w->requests);
+    dkvb__free(&job->mem, w->told_end);
+    *w = (struct dkvb__mpi_watch){.running = false};
+}
