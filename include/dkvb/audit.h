@@ -254,6 +254,13 @@ typedef struct dkvb_audit_report {
  * `float[n][classes]` logits, where n is the number of training rows, or of test rows if there are more (5 GB for
  * 1,280,000 rows and 1,000 classes).
  *
+ * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that it searches: all ranks make
+ * this call with the same models, rows and options, each has them whole, and each gets the whole report, with the same
+ * bits for any number of ranks. A rank needs the memory of an audit without ranks. Each rank calls its own callbacks:
+ * progress counts the models and rows of the rank, and any rank can stop the call. Ranks whose inputs differ are
+ * refused before work starts. A model whose values ranks share is audited without ranks in `run`: its ranks then train
+ * each model together.
+ *
  * @param[out] report   the result, owned by the caller: dkvb_audit_report_free(). NULL on failure.
  * @param      model    the audited model, which may be mapped. The attacks change only copies.
  * @param      request  what was forgotten; NULL: the classes that the journal of the model names.
@@ -262,7 +269,8 @@ typedef struct dkvb_audit_report {
  * @param      run      run options; NULL for the defaults. Progress counts within a stage.
  * @return `DKVB_EINVAL` for a row, label or option out of range, too few rows, or nothing that was forgotten (the
  * message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or "options");
- *         `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, or the codeset to other rows;
+ *         `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, or the codeset to other rows, or
+ * if ranks were given different inputs;
  * `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model,

@@ -64,8 +64,12 @@ static uint64_t sum_of_codeset(const dkvb_codeset *set)
 
     dkvb__checksum_begin(&sum);
     for (size_t p = 0; set && p < DKVB__PARTS; p++) {
-        add(&sum, set->part[p].ids, set->part[p].n, sizeof *set->part[p].ids);
-        add(&sum, set->part[p].labels, set->part[p].n, sizeof *set->part[p].labels);
+        const struct dkvb__coderows *part = &set->part[p];
+
+        add(&sum, part->ids, part->n, sizeof *part->ids);
+        add(&sum, part->labels, part->n, sizeof *part->labels);
+        add(&sum, part->sessions, part->n, sizeof *part->sessions);
+        add(&sum, part->codes, part->n, dkvb__coderows_code_size(set, part) * sizeof *part->codes);
     }
     return dkvb__checksum_end(&sum);
 }

@@ -1,8 +1,10 @@
 /* Encoding of a set of pictures by many ranks: the file is that of one process, an interrupted call goes on with any
  * other number of ranks, and a failure on one rank is a failure on all. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -383,6 +385,33 @@ static void memory_that_one_rank_lacks_ends_the_call_on_all(void **state)
     }
 }
 
+static void a_full_disk_of_rank_0_ends_the_call_on_all(void **state)
+{
+    struct rlimit before, small;
+    size_t failed = 0;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN); /* so that write() fails in place of the program */
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (size_t room = 0; room < wanted_size[0] + 4096; room += wanted_size[0] / 5) {
+        struct call call = new_call(input);
+        dkvb_status rc;
+
+        small = before;
+        small.rlim_cur = room;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        rc = encode_on(3, &call);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(rc == DKVB_OK || rc == DKVB_EIO);
+        assert_int_equal(is_there(output), rc == DKVB_OK);
+        assert_false(is_there(partial));
+        failed += rc == DKVB_EIO;
+        assert_true(rc == DKVB_OK || strstr(call.message[2], "rank 0: "));
+    }
+    signal(SIGXFSZ, SIG_DFL);
+    assert_true(failed > 3);
+}
+
 enum { LONG_PICTURES = 30, LONG_HEIGHT = 1100, LONG_WIDTH = 1024 };
 
 struct long_rows {
@@ -466,6 +495,7 @@ int main(void)
         in_clean_folder(ranks_with_other_pictures_or_options_are_told_before_work_starts),
         in_clean_folder(rows_of_something_else_are_refused_on_all_ranks),
         in_clean_folder(memory_that_one_rank_lacks_ends_the_call_on_all),
+        in_clean_folder(a_full_disk_of_rank_0_ends_the_call_on_all),
         in_clean_folder(long_rows_arrive_a_few_ranks_at_a_time),
         in_clean_folder(rows_travel_once),
     };
