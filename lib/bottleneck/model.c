@@ -360,7 +360,7 @@ struct widened {
 
 static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint32_t classes)
 {
-    size_t count, pairs = dkvb__pair_count(model);
+    size_t count;
     bool fits = dkvb__value_count(&count, &model->codebooks->shape, classes);
 
     *w = (struct widened){0};
@@ -368,7 +368,7 @@ static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint3
     if (fits)
         w->values = dkvb__alloc0(&model->mem, dkvb__own_pairs(model), classes * dkvb__value_size(model->values_dtype));
     if (model->counts)
-        w->counts = dkvb__alloc0(&model->mem, classes, pairs * sizeof *w->counts);
+        w->counts = dkvb__alloc0(&model->mem, classes, dkvb__own_pairs(model) * sizeof *w->counts);
     if (w->names && w->values && (w->counts || !model->counts))
         return DKVB_OK;
     dkvb__free(&model->mem, w->names);
@@ -380,7 +380,7 @@ static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint3
 dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
 {
     uint32_t classes = model->classes + count;
-    size_t size = dkvb__value_size(model->values_dtype), pairs = dkvb__pair_count(model);
+    size_t size = dkvb__value_size(model->values_dtype);
     struct widened w;
     dkvb_status rc = dkvb__model_need_mutable(model);
 
@@ -396,7 +396,7 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
         spread_rows(w.values, model->values, dkvb__own_pairs(model), classes * size, model->classes * size);
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
-        memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
+        memcpy(w.counts, model->counts, model->classes * dkvb__own_pairs(model) * sizeof *w.counts);
     free_values(model);
     dkvb__free(&model->mem, model->names);
     dkvb__free_erased(&model->mem, model->counts);

@@ -69,13 +69,13 @@ struct dkvb_model {
     void *values; /* [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
     bool values_mapped;
     uint32_t values_dtype;
-    bool blank; /* all values are 0, and never were anything else */
-    uint32_t
-        *counts; /* [L][C][K], how often rows of each class selected each pair; in `mapping` or owned; NULL: not kept */
-    char **names;    /* [L], NULL = no name */
-    char *encoder;   /* name of the encoder that makes the rows; NULL: unknown */
-    char **columns;  /* [input_dim], names of the columns of a row, one block with their texts; NULL: no names */
-    dkvb_mask *mask; /* the pairs masked now, purged pairs not included */
+    bool blank;       /* all values are 0, and never were anything else */
+    uint32_t *counts; /* [L][own codebooks][K], how often rows of each class selected each pair; or [L][C][K] in
+                         `mapping`; NULL: not kept */
+    char **names;     /* [L], NULL = no name */
+    char *encoder;    /* name of the encoder that makes the rows; NULL: unknown */
+    char **columns;   /* [input_dim], names of the columns of a row, one block with their texts; NULL: no names */
+    dkvb_mask *mask;  /* the pairs masked now, purged pairs not included */
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
@@ -167,6 +167,13 @@ static inline size_t dkvb__own_pairs(const dkvb_model *m)
 static inline size_t dkvb__first_pair(const dkvb_model *m)
 {
     return m->first_codebook * m->codebooks->shape.keys;
+}
+
+/* The counts of a class, of the pairs whose values this rank holds. */
+static inline uint32_t *dkvb__class_counts_of(const dkvb_model *m, size_t label)
+{
+    return m->mapping ? m->counts + label * dkvb__pair_count(m) + dkvb__first_pair(m)
+                      : m->counts + label * dkvb__own_pairs(m);
 }
 
 static inline size_t dkvb__code_size(const dkvb_model *m)

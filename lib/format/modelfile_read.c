@@ -595,6 +595,33 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     return dkvb__column_names_check((const char *const *)m->columns, count, DKVB_EFORMAT, where, r->mem);
 }
 
+/* Reads the counts of the pairs that this rank holds, class by class. */
+static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
+{
+    size_t pairs = dkvb__pair_count(m), own = dkvb__own_pairs(m);
+    uint32_t *of_class = dkvb__alloc(r->mem, pairs, sizeof *of_class);
+    struct dkvb__checksum_state sum;
+    dkvb_status rc = DKVB_OK;
+
+    m->counts = dkvb__alloc(r->mem, r->classes, own * sizeof *m->counts);
+    if (!m->counts || !of_class)
+        rc = dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the counts of %u classes", r->file.file.path,
+                        r->classes);
+    dkvb__checksum_begin(&sum);
+    for (size_t l = 0; !rc && l < r->classes; l++) {
+        rc = dkvb__file_read(&r->file.file, s->offset + l * pairs * sizeof *of_class, of_class,
+                             pairs * sizeof *of_class);
+        if (rc)
+            break;
+        dkvb__checksum_add(&sum, of_class, pairs * sizeof *of_class);
+        memcpy(dkvb__class_counts_of(m, l), of_class + dkvb__first_pair(m), own * sizeof *of_class);
+    }
+    dkvb__free_erased(r->mem, of_class);
+    if (!rc && dkvb__checksum_end(&sum) != s->checksum)
+        rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section counts is damaged", r->file.file.path);
+    return rc;
+}
+
 /* Reads the counts of the classes, if the file has them. Any number is allowed there. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
@@ -608,6 +635,8 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
     rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s); /* checked before memory is allocated */
     if (rc)
         return rc;
+    if (!r->mapping && r->ranks->count > 1)
+        return read_own_counts(r, s, m);
     if (!r->mapping) {
         m->counts = dkvb__alloc(r->mem, (size_t)size, 1);
         if (!m->counts)

@@ -197,14 +197,20 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
         parts[count++] =
             dkvb__part_of("columns", DKVB__DTYPE_BYTES, 0, small + names + journal + evidence + terms, columns);
     if (m->counts)
-        parts[count++] =
-            dkvb__part_of("counts", DKVB_DTYPE_U32, 0, m->counts, m->classes * dkvb__pair_count(m) * sizeof *m->counts);
+        parts[count++] = (struct dkvb__part){.name = "counts",
+                                             .dtype = DKVB_DTYPE_U32,
+                                             .data = m->counts,
+                                             .size = m->classes * pairs * sizeof *m->counts,
+                                             .produce = ranks->count > 1 ? dkvb__counts_ranks_produce : NULL,
+                                             .context = &from_ranks,
+                                             .unit = pairs * sizeof *m->counts};
     for (size_t i = 0; i < m->extra_count; i++)
         parts[count++] = dkvb__part_of(m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size);
     if (ranks->rank == 0)
         rc = dkvb__container_write(to, DKVB__KIND_MODEL, parts, count, &m->mem);
     if (ranks->count > 1) {
-        dkvb_status moved = ranks->rank == 0 ? dkvb__values_ranks_end(&from_ranks) : dkvb__values_ranks_serve(&from_ranks);
+        dkvb_status moved =
+            ranks->rank == 0 ? dkvb__values_ranks_end(&from_ranks) : dkvb__values_ranks_serve(&from_ranks);
 
         rc = dkvb__ranks_agree(ranks, rc ? rc : moved);
     }

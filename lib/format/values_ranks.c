@@ -6,7 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows to rank 0. Each rank packs those of its own pairs, which lie side by side in the piece. */
+/* Moves the next `count` rows to rank 0. Each rank packs those of its own pairs, which lie side by side in the piece.
+ */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;
@@ -47,35 +48,78 @@ static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *t
     return rc;
 }
 
+/* Moves the counts of the next class to rank 0. */
+static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
+{
+    const dkvb_model *m = w->model;
+    const dkvb_ranks *ranks = &m->codebooks->ranks;
+    size_t first[DKVB_RANKS_COUNT + 1], send[DKVB_RANKS_COUNT] = {0}, receive[DKVB_RANKS_COUNT] = {0};
+    dkvb_status rc;
+
+    dkvb__pairs_of_ranks(m, first);
+    for (uint32_t r = 0; ranks->rank == 0 && r < ranks->count; r++)
+        receive[r] = (first[r + 1] - first[r]) * sizeof(uint32_t);
+    send[0] = dkvb__own_pairs(m) * sizeof(uint32_t);
+    rc = dkvb__ranks_exchange(ranks, dkvb__class_counts_of(m, w->label++), send, to, receive);
+    w->broken = rc != DKVB_OK;
+    return rc;
+}
+
+/* What rank 0 asks the others for. */
+struct wanted {
+    uint64_t rows;   /* rows of values, */
+    uint64_t counts; /* or 1: the counts of a class; zeros: nothing more */
+};
+
+static dkvb_status ask(const struct dkvb__values_ranks *w, struct wanted *wanted)
+{
+    return dkvb__ranks_broadcast(&w->model->codebooks->ranks, wanted, sizeof *wanted);
+}
+
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size)
 {
     struct dkvb__values_ranks *w = context;
-    uint64_t count = size / (w->model->classes * dkvb__value_size(w->model->values_dtype));
-    dkvb_status rc = dkvb__ranks_broadcast(&w->model->codebooks->ranks, &count, sizeof count);
+    struct wanted wanted = {size / (w->model->classes * dkvb__value_size(w->model->values_dtype)), 0};
+    dkvb_status rc = ask(w, &wanted);
 
     (void)offset; /* the writer asks for all rows in order */
-    return rc ? rc : move_rows(w, (size_t)count, to);
+    return rc ? rc : move_rows(w, (size_t)wanted.rows, to);
+}
+
+dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size)
+{
+    struct dkvb__values_ranks *w = context;
+    size_t of_class = dkvb__pair_count(w->model) * sizeof(uint32_t);
+    dkvb_status rc = DKVB_OK;
+
+    (void)offset;
+    for (size_t at = 0; !rc && at < size; at += of_class) {
+        rc = ask(w, &(struct wanted){0, 1});
+        if (!rc)
+            rc = move_counts(w, (char *)to + at);
+    }
+    return rc;
 }
 
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w)
 {
-    uint64_t none = 0;
-
     dkvb__free_erased(&w->model->mem, w->piece);
     w->piece = NULL;
-    return w->broken ? DKVB_OK : dkvb__ranks_broadcast(&w->model->codebooks->ranks, &none, sizeof none);
+    return w->broken ? DKVB_OK : ask(w, &(struct wanted){0, 0});
 }
 
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w)
 {
-    uint64_t count = 0;
+    struct wanted wanted;
     dkvb_status rc;
 
     do {
-        rc = dkvb__ranks_broadcast(&w->model->codebooks->ranks, &count, sizeof count);
-        if (!rc && count > 0)
-            rc = move_rows(w, (size_t)count, NULL);
-    } while (!rc && count > 0);
+        rc = ask(w, &wanted);
+        if (!rc && wanted.rows > 0)
+            rc = move_rows(w, (size_t)wanted.rows, NULL);
+        else if (!rc && wanted.counts > 0)
+            rc = move_counts(w, NULL);
+    } while (!rc && (wanted.rows > 0 || wanted.counts > 0));
     dkvb__free_erased(&w->model->mem, w->piece);
     w->piece = NULL;
     return rc;

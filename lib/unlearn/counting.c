@@ -56,7 +56,7 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* [L][C][K] */
+    uint32_t *counts; /* [L][own codebooks][K] */
 };
 
 /* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
@@ -64,18 +64,19 @@ static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;
     const struct dkvb__shape *shape = &s->model->codebooks->shape;
-    size_t size = dkvb__code_size(s->model), k = s->model->top_k, first = task * CODEBOOKS;
-    size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+    size_t size = dkvb__code_size(s->model), k = s->model->top_k, own = s->model->first_codebook;
+    size_t first = own + task * CODEBOOKS, last = s->model->end_codebook;
+    size_t end = last - first < CODEBOOKS ? last : first + CODEBOOKS;
 
     (void)worker;
     for (size_t r = 0; r < s->n; r++) {
         const uint16_t *code = s->codes + r * size + first * k;
-        uint32_t *counts = s->counts + (s->labels[r] < 0 ? 0 : (size_t)s->labels[r] * dkvb__pair_count(s->model));
+        uint32_t *counts = s->counts + (s->labels[r] < 0 ? 0 : (size_t)s->labels[r] * dkvb__own_pairs(s->model));
 
         for (size_t c = first; s->labels[r] >= 0 && c < end; c++)
             for (size_t j = 0; j < k; j++, code++)
                 if (*code != DKVB_CODE_NONE)
-                    counts[c * shape->keys + *code]++;
+                    counts[(c - own) * shape->keys + *code]++;
     }
 }
 
@@ -83,13 +84,14 @@ void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const i
                          uint32_t *counts, const struct dkvb__run *run)
 {
     struct class_counting s = {model, codes, labels, n, counts};
+    size_t codebooks = model->end_codebook - model->first_codebook;
 
-    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_class_codebooks, &s);
+    dkvb__parallel(run, (codebooks + CODEBOOKS - 1) / CODEBOOKS, count_class_codebooks, &s);
 }
 
 uint32_t *dkvb__class_counts_new(const dkvb_model *model)
 {
-    return dkvb__alloc0(&model->mem, model->classes, dkvb__pair_count(model) * sizeof(uint32_t));
+    return dkvb__alloc0(&model->mem, model->classes, dkvb__own_pairs(model) * sizeof(uint32_t));
 }
 
 void dkvb__class_counts_erase(dkvb_model *model)
@@ -113,9 +115,14 @@ dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, u
             rc =
                 dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, it must be -1 to %u", r, labels[r], model->classes - 1);
     if (!rc && !model->counts) {
-        model->counts = dkvb__class_counts_new(model);
-        rc = model->counts ? DKVB_OK
-                           : dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", model->classes);
+        uint32_t *made = dkvb__class_counts_new(model);
+
+        rc = made ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", model->classes);
+        rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
+        if (rc)
+            dkvb__free(&model->mem, made);
+        else
+            model->counts = made;
     }
     if (!rc)
         dkvb__count_classes(model, codes, labels, n, model->counts, &run);
@@ -124,7 +131,7 @@ dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, u
 
 dkvb_status dkvb_model_class_counts(const dkvb_model *model, uint32_t label, uint64_t *counts)
 {
-    size_t pairs = dkvb__pair_count(model);
+    size_t own = dkvb__own_pairs(model), first[DKVB_RANKS_COUNT + 1];
     const uint32_t *kept;
 
     if (label >= model->classes)
@@ -132,10 +139,11 @@ dkvb_status dkvb_model_class_counts(const dkvb_model *model, uint32_t label, uin
                           model->classes - 1);
     if (!model->counts)
         return dkvb__fail(DKVB_ENOTFOUND, "the model keeps no counts of its classes");
-    kept = model->counts + label * pairs;
-    for (size_t i = 0; i < pairs; i++)
-        counts[i] += kept[i];
-    return DKVB_OK;
+    kept = dkvb__class_counts_of(model, label);
+    for (size_t i = 0; i < own; i++)
+        counts[dkvb__first_pair(model) + i] += kept[i];
+    dkvb__pairs_of_ranks(model, first);
+    return dkvb__ranks_share(&model->codebooks->ranks, counts, first, sizeof *counts);
 }
 
 dkvb_status dkvb_model_drop_counts(dkvb_model *model)

@@ -21,6 +21,7 @@ static int setup(void **state)
 /* What a model answers, and what it holds. */
 struct seen {
     float *values, *logits;
+    uint64_t *counts; /* of class 1 */
     int32_t *answers, *decoded;
     uint16_t *codes;
     double temperature;
@@ -32,6 +33,7 @@ struct seen {
 static void seen_free(struct seen *s)
 {
     free(s->values);
+    free(s->counts);
     free(s->logits);
     free(s->answers);
     free(s->decoded);
@@ -61,6 +63,7 @@ static dkvb_fit_options options(dkvb_settings *settings)
     settings->keyinit.keys = PLACES;
     settings->keyinit.key_dim = KEY_DIM;
     settings->top_k = TOP_K;
+    o.count_classes = 1;
     o.settings = settings;
     return o;
 }
@@ -80,6 +83,8 @@ static void look(struct seen *s, const dkvb_model *model, const dkvb_run_options
     memcpy(s->trained, info.trained, 16);
     memcpy(s->birth, info.birth, 16);
     assert_ok(dkvb_model_get_values(model, s->values));
+    s->counts = calloc((size_t)BOOKS * PLACES, sizeof(uint64_t));
+    assert_ok(dkvb_model_class_counts(model, 1, s->counts));
     s->outside = (dkvb_outside)DKVB_OUTSIDE_INIT;
     counting.outside = &s->outside;
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, TOP_K, s->codes, NULL, &counting));
@@ -96,6 +101,7 @@ static void assert_same(const struct seen *a, const struct seen *b, uint32_t cla
     assert_memory_equal(a->logits, b->logits, (size_t)ROWS * classes * sizeof(float));
     assert_memory_equal(a->answers, b->answers, ROWS * sizeof(int32_t));
     assert_memory_equal(a->decoded, b->decoded, ROWS * sizeof(int32_t));
+    assert_memory_equal(a->counts, b->counts, (size_t)BOOKS * PLACES * sizeof(uint64_t));
     assert_true(a->temperature == b->temperature);
     assert_memory_equal(&a->outside, &b->outside, sizeof a->outside);
     assert_true(a->report.held_out_accuracy == b->report.held_out_accuracy);
