@@ -126,19 +126,19 @@ dkvb_status dkvb__ranks_broadcast(const dkvb_ranks *ranks, void *data, size_t si
 
 dkvb_status dkvb__ranks_sum(const dkvb_ranks *ranks, uint64_t *numbers, size_t count)
 {
-    size_t sizes[DKVB_RANKS_COUNT];
-    uint64_t all[DKVB_RANKS_COUNT];
+    enum { ROOM = 8 * DKVB_RANKS_COUNT };
+    size_t sizes[DKVB_RANKS_COUNT], most = ROOM / ranks->count, part;
+    uint64_t all[ROOM];
     dkvb_status rc = DKVB_OK;
 
-    if (ranks->count == 1)
-        return DKVB_OK;
-    for (uint32_t r = 0; r < ranks->count; r++)
-        sizes[r] = sizeof *all;
-    for (size_t i = 0; !rc && i < count; i++) {
-        rc = gather(ranks, &numbers[i], all, sizes);
-        numbers[i] = 0;
-        for (uint32_t r = 0; !rc && r < ranks->count; r++)
-            numbers[i] += all[r];
+    for (size_t at = 0; !rc && ranks->count > 1 && at < count; at += part) {
+        part = count - at < most ? count - at : most;
+        for (uint32_t r = 0; r < ranks->count; r++)
+            sizes[r] = part * sizeof *all;
+        rc = gather(ranks, numbers + at, all, sizes);
+        memset(numbers + at, 0, part * sizeof *numbers);
+        for (size_t i = 0; !rc && i < part * ranks->count; i++)
+            numbers[at + i % part] += all[i];
     }
     return rc;
 }

@@ -36,7 +36,7 @@ dkvb_status dkvb__ranks_share_evenly(const dkvb_ranks *ranks, void *array, size_
 /* Copies bytes of rank 0 to all ranks. */
 dkvb_status dkvb__ranks_broadcast(const dkvb_ranks *ranks, void *data, size_t size);
 
-/* Replaces each number by its sum over all ranks. `count` is small. */
+/* Replaces each number by its sum over all ranks. */
 dkvb_status dkvb__ranks_sum(const dkvb_ranks *ranks, uint64_t *numbers, size_t count);
 
 #endif

@@ -71,9 +71,41 @@ static bool divide(const dkvb_model *model, const double *sums, float *logits)
     return !zero;
 }
 
-bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits)
+bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
+                         const uint8_t *learned)
 {
-    return divide(model, sums, logits) || any_learned(model, code);
+    bool any = divide(model, sums, logits);
+
+    if (any || !learned)
+        return any || any_learned(model, code);
+    for (size_t i = 0; i < dkvb__code_size(model) && !any; i++)
+        any = code[i] != DKVB_CODE_NONE && learned[i / model->top_k * model->codebooks->shape.keys + code[i]];
+    return any;
+}
+
+struct marking {
+    const dkvb_model *model;
+    uint8_t *learned;
+};
+
+static void mark_codebook(void *context, size_t own, unsigned worker)
+{
+    const struct marking *m = context;
+    size_t keys = m->model->codebooks->shape.keys, first = dkvb__first_pair(m->model) + own * keys;
+
+    (void)worker;
+    for (size_t pair = first; pair < first + keys; pair++)
+        m->learned[pair] = dkvb__pair_learned(m->model, pair);
+}
+
+dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run)
+{
+    struct marking m = {model, learned};
+    size_t first[DKVB_RANKS_COUNT + 1];
+
+    dkvb__parallel(run, model->end_codebook - model->first_codebook, mark_codebook, &m);
+    dkvb__pairs_of_ranks(model, first);
+    return dkvb__ranks_share(&model->codebooks->ranks, learned, first, 1);
 }
 
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums)
@@ -86,7 +118,7 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
         for (size_t l = 0; l < model->classes; l++)
             sums[l] += (double)group[l];
     }
-    return dkvb__finish_logits(model, code, sums, logits);
+    return dkvb__finish_logits(model, code, sums, logits, NULL);
 }
 
 /*

@@ -23,10 +23,16 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 
 /* The two steps of dkvb__logits(), for callers that sum only those groups of codebooks again in which a code has
  * changed. The bits are the same. The first step computes sum, float[L], of the values that the code selects in a
- * group. The second step computes the logits, float[L], from the sums of all groups, double[L], added in ascending
- * order. */
+ * group, which must be one of this rank's. The second step computes the logits, float[L], from the sums of all groups,
+ * double[L], added in ascending order. learned: which pairs of all ranks have values, by dkvb__find_learned(); NULL
+ * where this rank has the values of all. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
-bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits);
+bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
+                         const uint8_t *learned);
+
+/* Marks the pairs behind which something was learned by 1, the others by 0: learned, [C][K]. One pass over the values,
+ * in their order; ranks that share the model put their parts together. */
+dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
 /* Sums of a block of rows over the ranks that share a model. A row of sums has one float more than classes: in decoding
  * it says whether anything was learned behind the pairs of a group. */

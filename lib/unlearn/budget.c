@@ -3,6 +3,10 @@
  * is taken. Each row is followed from one such change to the next, and only the places where its answer turns right or
  * wrong are kept. Sorted by budget, these turns give the accuracy at every budget.
  *
+ * Ranks that share the model know all codes, and so which pairs come and go at which budget, but only the values of
+ * their own pairs. For some rows at a time they send what a row needs to the rank that the row belongs to: sums of
+ * groups at the beginning, then the values of the pairs that come and go, in the order of budgets.
+ *
  * The rows to be forgotten are few, and alone they tell which budget is the first to reach the target. Rows of kept
  * classes are many, and are decoded at that budget only; they are followed too if the budget costs them more than
  * allowed.
@@ -24,6 +28,8 @@
 /* Number of rounds of the search. Each round follows rows further than the one before, by a factor of 2^FURTHER. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
+enum { BLOCK_BYTES = 32 << 20 }; /* limit of what a rank sends at a time, if a row alone does not exceed it */
+
 /* Turns of answers: the key is the budget, the index tells the row and whether its answer is right from there on. */
 struct turns {
     struct dkvb__keyed *at;
@@ -39,6 +45,7 @@ struct follower {
     uint16_t *code;        /* [C][top_k], the keys selected before anything is taken */
     double *sums;          /* [L] */
     float *value, *logits; /* [L], scratch */
+    size_t *from;          /* [ranks], where the next bytes of each rank lie for the present row */
     struct turns turns;
     bool full; /* a row had more turns than there was room for; it is followed again, with more room */
 };
@@ -51,27 +58,52 @@ struct following {
     uint64_t limit;             /* the largest budget that rows are followed to */
     bool kept;                  /* rows of kept classes are followed too */
     struct follower *followers; /* [threads], one follower each */
-    uint8_t *learned;           /* [C][K], 1 if the values of a pair are not all 0 */
+    uint8_t *learned;           /* [C][K], 1 if the values of a pair are not all 0. Rows select millions of pairs, and
+                                   looking up the values of each would wait for memory; a byte for each stays in the
+                                   cache */
     uint8_t *right;             /* [n], whether the answer is right at budget 0 */
     size_t *open, open_count;   /* [n], the rows that were not followed to the limit yet */
     uint8_t *followed;          /* [n] */
+
+    /* Some of the open rows over ranks: open[first] to open[first + block - 1]. */
+    size_t first, block;
+    uint64_t *needs; /* [open rows of a part][ranks], bytes that each rank sends for a row */
+    char *own;       /* what this rank sends, rows ascending */
+    char *all;       /* what the ranks sent for this rank's rows: ranks ascending, rows ascending */
+    size_t *starts;  /* [block], where the bytes of a row begin in `own`; then [ranks][own rows] in `all` */
 };
-
-/* Marks the pairs with values in one pass over the values, in their order. Rows select millions of pairs, and looking
- * up the values of each would wait for memory; a byte for each pair stays in the cache. */
-static void mark_learned(void *context, size_t codebook, unsigned worker)
-{
-    const struct following *f = context;
-    size_t keys = f->model->codebooks->shape.keys;
-
-    (void)worker;
-    for (size_t pair = codebook * keys; pair < (codebook + 1) * keys; pair++)
-        f->learned[pair] = dkvb__pair_learned(f->model, pair);
-}
 
 static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
 {
     return f->rank[c * f->model->codebooks->shape.keys + key];
+}
+
+/* The rank that holds the values of a group of codebooks. */
+static uint32_t owner_of(const struct following *f, size_t group)
+{
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    uint32_t r = 0;
+
+    while (dkvb__ranks_first(ranks, dkvb__groups(f->model), r + 1) <= group)
+        r++;
+    return r;
+}
+
+static size_t group_of(const struct following *f, size_t pair)
+{
+    return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
+}
+
+/* The values of a pair: this rank's own, or those that another rank sent next. */
+static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
+{
+    uint32_t owner;
+
+    if (!f->block)
+        return dkvb__values_of(f->model, pair);
+    owner = owner_of(f, group_of(f, pair));
+    w->from[owner] += size;
+    return f->all + w->from[owner] - size;
 }
 
 /* Adds a pair (sign 1.0) or takes it out (-1.0): sums += sign * its value. */
@@ -83,7 +115,7 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
     if (!f->learned[pair])
         return;
     w->learned += sign > 0.0 ? 1 : (size_t)-1;
-    dkvb__widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
+    dkvb__widen(w->value, values_of(f, w, pair, size), m->values_dtype, m->classes);
     for (size_t l = 0; l < m->classes; l++)
         w->sums[l] += sign * (double)w->value[l];
 }
@@ -159,6 +191,36 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
+/* Finds the selected keys and the changes of a row, in the codebooks from `first` to below `end`. */
+static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
+{
+    const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
+
+    w->changed = w->learned = 0;
+    for (size_t c = first; c < end; c++)
+        follow_codebook(f, w, c, deep + c * f->held.k);
+}
+
+/* Computes the sums of a row before anything is taken. */
+static void begin_sums(const struct following *f, struct follower *w)
+{
+    size_t classes = f->model->classes, groups = dkvb__groups(f->model);
+
+    if (!f->block) {
+        (void)dkvb__logits(f->model, w->code, w->logits, w->value, w->sums);
+        return;
+    }
+    memset(w->sums, 0, classes * sizeof *w->sums);
+    for (size_t g = 0; g < groups; g++) {
+        uint32_t owner = owner_of(f, g);
+
+        memcpy(w->value, f->all + w->from[owner], classes * sizeof *w->value);
+        w->from[owner] += classes * sizeof *w->value;
+        for (size_t l = 0; l < classes; l++)
+            w->sums[l] += (double)w->value[l];
+    }
+}
+
 /* Finds where the answer to one row turns. A worker never allocates memory. If the turns of a row do not fit, the
  * worker drops them, and leaves this row and all later rows open for the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
@@ -166,16 +228,13 @@ static void follow_row(void *context, size_t task, unsigned worker)
     const struct following *f = context;
     struct follower *w = &f->followers[worker];
     size_t row = f->open[task], first = w->turns.count;
-    const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
     int32_t label = f->held.labels[row];
     bool right;
 
     if (w->full)
         return;
-    w->changed = w->learned = 0;
-    for (size_t c = 0; c < f->held.codebooks; c++)
-        follow_codebook(f, w, c, deep + c * f->held.k);
-    (void)dkvb__logits(f->model, w->code, w->logits, w->value, w->sums);
+    follow_codes(f, w, row, 0, f->held.codebooks);
+    begin_sums(f, w);
     right = is_right(f, w, label);
     f->right[row] = right;
     dkvb__sort_keyed(w->changes, w->scratch, w->changed);
@@ -198,6 +257,178 @@ static void follow_row(void *context, size_t task, unsigned worker)
         w->turns.at[w->turns.count++] = (struct dkvb__keyed){budget, 2 * row + right};
     }
     f->followed[row] = 1;
+}
+
+/* Computes how many bytes each rank sends for a row. */
+static void find_needs(void *context, size_t task, unsigned worker)
+{
+    const struct following *f = context;
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    struct follower *w = &f->followers[worker];
+    size_t classes = f->model->classes, size = classes * dkvb__value_size(f->model->values_dtype);
+    uint64_t *needs = f->needs + task * ranks->count;
+
+    follow_codes(f, w, f->open[task], 0, f->held.codebooks);
+    for (uint32_t r = 0; r < ranks->count; r++)
+        needs[r] = (dkvb__ranks_first(ranks, dkvb__groups(f->model), r + 1) -
+                    dkvb__ranks_first(ranks, dkvb__groups(f->model), r)) *
+                   classes * sizeof(float);
+    for (size_t i = 0; i < w->changed; i++)
+        if (f->learned[w->changes[i].index / 2])
+            needs[owner_of(f, group_of(f, w->changes[i].index / 2))] += size;
+}
+
+/* Packs what this rank sends for a row of the block. */
+static void pack_row(void *context, size_t task, unsigned worker)
+{
+    const struct following *f = context;
+    const dkvb_model *m = f->model;
+    struct follower *w = &f->followers[worker];
+    size_t size = m->classes * dkvb__value_size(m->values_dtype);
+    char *to = f->own + f->starts[task];
+
+    follow_codes(f, w, f->open[f->first + task], m->first_codebook, m->end_codebook);
+    for (size_t g = m->first_group; g < m->end_group; g++, to += m->classes * sizeof *w->value) {
+        dkvb__sum_group(m, g, w->code, w->value);
+        memcpy(to, w->value, m->classes * sizeof *w->value);
+    }
+    dkvb__sort_keyed(w->changes, w->scratch, w->changed);
+    for (size_t i = 0; i < w->changed; i++) {
+        size_t pair = w->changes[i].index / 2;
+
+        if (!f->learned[pair])
+            continue;
+        memcpy(to, dkvb__values_of(m, pair), size);
+        to += size;
+    }
+}
+
+/* Follows a row of the block that belongs to this rank, by what all ranks sent. */
+static void follow_own_row(void *context, size_t task, unsigned worker)
+{
+    struct following *f = context;
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    struct follower *w = &f->followers[worker];
+    size_t first = dkvb__ranks_first(ranks, f->block, ranks->rank);
+    size_t own = dkvb__ranks_first(ranks, f->block, ranks->rank + 1) - first;
+
+    for (uint32_t r = 0; r < ranks->count; r++)
+        w->from[r] = f->starts[r * own + task];
+    follow_row(f, f->first + first + task, worker);
+}
+
+/* Sends the bytes of each row to the rank that the row belongs to. */
+static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *run)
+{
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    const dkvb_allocator *mem = &f->model->mem;
+    size_t to[DKVB_RANKS_COUNT] = {0}, from[DKVB_RANKS_COUNT] = {0}, sent = 0, came = 0;
+    size_t first = dkvb__ranks_first(ranks, f->block, ranks->rank);
+    size_t own = dkvb__ranks_first(ranks, f->block, ranks->rank + 1) - first;
+    dkvb_status rc;
+
+    for (uint32_t r = 0; r < ranks->count; r++) {
+        for (size_t i = dkvb__ranks_first(ranks, f->block, r); i < dkvb__ranks_first(ranks, f->block, r + 1); i++)
+            to[r] += (size_t)f->needs[(f->first + i) * ranks->count + ranks->rank];
+        for (size_t i = 0; i < own; i++)
+            from[r] += (size_t)f->needs[(f->first + first + i) * ranks->count + r];
+        sent += to[r];
+        came += from[r];
+    }
+    f->own = dkvb__alloc(mem, sent, 1);
+    f->all = dkvb__alloc(mem, came, 1);
+    f->starts = dkvb__alloc(mem, f->block + own * ranks->count, sizeof *f->starts);
+    rc = f->own && f->all && f->starts ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", f->block);
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (rc)
+        return rc;
+    for (size_t i = 0, at = 0; i < f->block; i++) {
+        f->starts[i] = at;
+        at += (size_t)f->needs[(f->first + i) * ranks->count + ranks->rank];
+    }
+    dkvb__parallel(run, f->block, pack_row, f);
+    rc = dkvb__ranks_exchange(ranks, f->own, to, f->all, from);
+    for (size_t r = 0, at = 0; !rc && r < ranks->count; r++)
+        for (size_t i = 0; i < own; i++) {
+            f->starts[r * own + i] = at;
+            at += (size_t)f->needs[(f->first + first + i) * ranks->count + r];
+        }
+    return rc;
+}
+
+/* Settles how many of the open rows make the next block: as many as no rank sends more than BLOCK_BYTES for, and at
+ * least one. */
+static size_t next_block(const struct following *f)
+{
+    uint32_t ranks = f->model->codebooks->ranks.count;
+    uint64_t sums[DKVB_RANKS_COUNT] = {0};
+    size_t rows = 0;
+
+    for (; f->first + rows < f->open_count; rows++)
+        for (uint32_t r = 0; r < ranks; r++) {
+            sums[r] += f->needs[(f->first + rows) * ranks + r];
+            if (sums[r] > BLOCK_BYTES && rows > 0)
+                return rows;
+        }
+    return rows;
+}
+
+/* Tells all ranks which rows of the block were followed, and whether they are right at budget 0. */
+static dkvb_status share_found(struct following *f)
+{
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    uint8_t *found = dkvb__alloc(&f->model->mem, f->block, 1);
+    dkvb_status rc = found ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", f->block);
+
+    rc = dkvb__ranks_agree(ranks, rc);
+    for (size_t i = 0; !rc && i < f->block; i++) {
+        size_t row = f->open[f->first + i];
+
+        found[i] = (uint8_t)(f->followed[row] | f->right[row] << 1);
+    }
+    if (!rc)
+        rc = dkvb__ranks_share_evenly(ranks, found, f->block, 1);
+    for (size_t i = 0; !rc && i < f->block; i++) {
+        size_t row = f->open[f->first + i];
+
+        f->followed[row] = found[i] & 1;
+        f->right[row] = found[i] >> 1;
+    }
+    dkvb__free(&f->model->mem, found);
+    return rc;
+}
+
+/* Follows the open rows with the ranks that share the model. Rows whose turns did not fit stay open. */
+static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
+{
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    const dkvb_allocator *mem = &f->model->mem;
+    size_t own;
+    dkvb_status rc;
+
+    f->needs = dkvb__alloc(mem, f->open_count, ranks->count * sizeof *f->needs);
+    rc = f->needs ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to follow %zu rows", f->open_count);
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (!rc)
+        dkvb__parallel(run, f->open_count, find_needs, f);
+    for (f->first = 0; !rc && f->first < f->open_count; f->first += f->block) {
+        f->block = next_block(f);
+        own = dkvb__ranks_first(ranks, f->block, ranks->rank + 1) - dkvb__ranks_first(ranks, f->block, ranks->rank);
+        rc = exchange_rows(f, run);
+        if (!rc)
+            dkvb__parallel(run, own, follow_own_row, f);
+        if (!rc)
+            rc = share_found(f);
+        dkvb__free_erased(mem, f->own);
+        dkvb__free_erased(mem, f->all);
+        dkvb__free(mem, f->starts);
+        f->own = f->all = NULL;
+        f->starts = NULL;
+    }
+    f->block = 0;
+    dkvb__free(mem, f->needs);
+    f->needs = NULL;
+    return rc;
 }
 
 /* Enlarges the memory for turns of every worker that ran full. The thread that called the library enlarges the memory.
@@ -293,17 +524,27 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of all threads in one array, sorted. */
+/* Collects the turns of all threads, and of all ranks, in one array, sorted. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
-    size_t count = 0;
+    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
+    size_t first[DKVB_RANKS_COUNT + 1] = {0}, count = 0;
+    uint64_t counts[DKVB_RANKS_COUNT] = {0};
+    dkvb_status rc;
 
     for (unsigned t = 0; t < threads; t++)
-        count += f->followers[t].turns.count;
-    *all = (struct turns){.capacity = count};
+        counts[ranks->rank] += f->followers[t].turns.count;
+    rc = dkvb__ranks_share_evenly(ranks, counts, ranks->count, sizeof *counts);
+    if (rc)
+        return rc;
+    for (uint32_t r = 0; r < ranks->count; r++)
+        first[r + 1] = count += (size_t)counts[r];
+    *all = (struct turns){.capacity = count, .count = first[ranks->rank]};
     all->at = dkvb__alloc(&f->model->mem, count, 2 * sizeof *all->at);
-    if (!all->at)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", f->held.n);
+    rc = all->at ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", f->held.n);
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (rc)
+        return rc;
     for (unsigned t = 0; t < threads; t++) {
         const struct turns *part = &f->followers[t].turns;
 
@@ -311,8 +552,11 @@ static dkvb_status gather_turns(const struct following *f, unsigned threads, str
             memcpy(all->at + all->count, part->at, part->count * sizeof *part->at);
         all->count += part->count;
     }
-    dkvb__sort_keyed(all->at, all->at + count, count);
-    return DKVB_OK;
+    all->count = count;
+    rc = dkvb__ranks_share(ranks, all->at, first, sizeof *all->at);
+    if (!rc)
+        dkvb__sort_keyed(all->at, all->at + count, count);
+    return rc;
 }
 
 static void following_free(struct following *f, unsigned threads)
@@ -327,6 +571,7 @@ static void following_free(struct following *f, unsigned threads)
         dkvb__free(mem, f->followers[t].logits);
         dkvb__free(mem, f->followers[t].selected);
         dkvb__free(mem, f->followers[t].code);
+        dkvb__free(mem, f->followers[t].from);
         dkvb__free(mem, f->followers[t].turns.at);
     }
     dkvb__free(mem, f->followers);
@@ -358,7 +603,8 @@ static dkvb_status following_new(struct following *f, unsigned threads)
         w->logits = dkvb__alloc(mem, classes, sizeof *w->logits);
         w->selected = dkvb__alloc(mem, f->model->top_k, sizeof *w->selected);
         w->code = dkvb__alloc(mem, dkvb__code_size(f->model), sizeof *w->code);
-        ok = w->changes && w->scratch && w->sums && w->value && w->logits && w->selected && w->code;
+        w->from = dkvb__alloc(mem, f->model->codebooks->ranks.count, sizeof *w->from);
+        ok = w->changes && w->scratch && w->sums && w->value && w->logits && w->selected && w->code && w->from;
     }
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to follow %zu rows", f->held.n);
 }
@@ -433,8 +679,10 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     for (size_t r = 0; r < f->held.n; r++)
         f->followed[r] = f->held.labels[r] < 0 || !is_followed(f, f->classes[f->held.labels[r]]);
     while (!rc && find_open(f) > 0) {
-        rc = grow_turns(f, run->threads);
-        if (!rc)
+        rc = dkvb__ranks_agree(&f->model->codebooks->ranks, grow_turns(f, run->threads));
+        if (!rc && f->model->codebooks->ranks.count > 1)
+            rc = follow_over_ranks(f, run);
+        else if (!rc)
             rc = dkvb__parallel_long(run, f->open_count, follow_row, f,
                                      ((f->kept ? ROUNDS : 0) + round + 1) * f->held.n - f->open_count,
                                      2 * ROUNDS * f->held.n);
@@ -500,9 +748,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         rc = check_search(&f, held, limits);
     if (rc)
         return rc;
-    rc = following_new(&f, run.threads);
+    rc = dkvb__ranks_agree(&model->codebooks->ranks, following_new(&f, run.threads));
     if (!rc)
-        dkvb__parallel(&run, model->codebooks->shape.codebooks, mark_learned, &f);
+        rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
     /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
      * for each change. Rows are therefore followed a little way first, and further if that was not enough. */

@@ -3,6 +3,10 @@
  * only where one of its selected keys is taken. Values are summed again only in the groups of codebooks where that
  * happened. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if it were
  * decoded under each mask alone.
+ *
+ * Ranks that share the model follow the rows of a block twice. First each rank sums its own groups, wherever they
+ * change, in the order in which they change. The sums of a row go to the rank that the row belongs to. This rank then
+ * follows the row once more, and takes the sums of all groups instead of adding values.
  */
 #include <string.h>
 
@@ -13,7 +17,11 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-enum { CHUNK = 16 }; /* rows in one task */
+enum {
+    CHUNK = 16, /* rows in one task */
+    BLOCK_BYTES =
+        32 << 20 /* limit of the sums of a rank's groups in a block of rows, if a row alone does not exceed it */
+};
 
 /* Counts of one class at one budget. */
 struct counts {
@@ -34,6 +42,8 @@ struct walker {
     struct counts *counts;
     uint64_t *right; /* [L], right answers at budget 0 */
     uint64_t *exhausted;
+    float *to;    /* where the next sum goes, while own groups are summed for a block */
+    size_t *from; /* [ranks], where the next sum of each rank lies, while a block is judged */
 };
 
 struct walk {
@@ -43,6 +53,17 @@ struct walk {
     const uint64_t *budgets;
     size_t count;
     struct walker *walkers; /* [threads] */
+
+    /* A block of rows over ranks; `block` is 0 where this rank has the values of all groups. */
+    const uint8_t *learned; /* [C][K], pairs of all ranks behind which something was learned; or NULL */
+    bool sums_own;          /* the rows are followed to sum this rank's groups; else they are judged */
+    size_t first, block;    /* the rows first to first + block - 1 of `held` */
+    size_t slot;            /* limit of the sums of a row, of this rank's groups */
+    float *own;             /* [block][slot][L], and packed before they travel */
+    uint32_t *made;         /* [block], number of sums of a row */
+    uint32_t *came;         /* [ranks][rows of this rank], number of sums of a row that came from each rank */
+    float *all;             /* those sums: ranks ascending, rows ascending, in the order in which they were made */
+    size_t *starts;         /* [ranks][rows of this rank], where the sums of a row begin in `all`, in sums */
 };
 
 /* Keeps the keys of a codebook that live at `budget`, and fills the free places with the next live keys of the deep
@@ -71,6 +92,33 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
+/* The rank that holds the values of a group. */
+static uint32_t rank_of(const struct walk *s, size_t group)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    uint32_t r = 0;
+
+    while (dkvb__ranks_first(ranks, dkvb__groups(s->model), r + 1) <= group)
+        r++;
+    return r;
+}
+
+/* Sums the values that the row selects in a group, or takes the sum that another rank made. */
+static void put_sum(const struct walk *s, struct walker *w, size_t group)
+{
+    size_t classes = s->model->classes;
+    float *sum = w->groups + group * classes;
+
+    if (!s->block) {
+        dkvb__sum_group(s->model, group, w->code, sum);
+    } else if (s->sums_own) {
+        dkvb__sum_group(s->model, group, w->code, w->to);
+        w->to += classes;
+    } else {
+        memcpy(sum, s->all + w->from[rank_of(s, group)]++ * classes, classes * sizeof *sum);
+    }
+}
+
 /* Refreshes all codebooks of a group that lose a key at `budget`, and the group's sum. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
@@ -84,7 +132,7 @@ static void refresh_group(const struct walk *s, struct walker *w, size_t group, 
         low = w->low[c] < low ? w->low[c] : low;
     }
     w->group_low[group] = low;
-    dkvb__sum_group(s->model, group, w->code, w->groups + group * s->model->classes);
+    put_sum(s, w, group);
 }
 
 /* True if the answer is `label`: it has the largest logit, and no lower class has the same. */
@@ -96,7 +144,7 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
     for (size_t g = 0; g < groups; g++)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
-    if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits))
+    if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
         return false; /* in that case the row abstains */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
@@ -104,19 +152,65 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
     return true;
 }
 
-static void walk_row(const struct walk *s, struct walker *w, size_t row)
+/* The budget number `b`, as a rank can be compared with it. */
+static uint64_t budget_of(const struct walk *s, size_t b)
 {
-    size_t codebooks = s->held.codebooks, groups = dkvb__groups(s->model), classes = s->model->classes;
+    return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
+}
+
+/* Makes the codes and the sums of a row before anything is masked, in the groups from `first` to below `end`. */
+static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t first, size_t end)
+{
+    size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
-    int32_t label = s->held.labels[row];
-    bool before, now;
 
     /* At the start every codebook is empty and due at budget 0, since no pair has a rank below 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
-    for (size_t g = 0; g < groups; g++)
+    for (size_t g = first; g < end; g++)
         refresh_group(s, w, g, deep, 0);
+}
+
+/* Refreshes the groups from `first` to below `end` that lose a key at `budget`. The result is false if none does. */
+static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
+{
+    const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
+    bool changed = false;
+
+    for (size_t g = first; g < end; g++)
+        if (w->group_low[g] <= budget) {
+            refresh_group(s, w, g, deep, budget);
+            changed = true;
+        }
+    return changed;
+}
+
+/* Follows a row and sums this rank's groups, each time they change. */
+static void sum_row(void *context, size_t task, unsigned worker)
+{
+    const struct walk *s = context;
+    struct walker *w = &s->walkers[worker];
+    size_t row = s->first + task, first = s->model->first_group, end = s->model->end_group;
+    float *to = s->own + task * s->slot * s->model->classes;
+
+    s->made[task] = 0;
+    if (s->held.labels[row] < 0)
+        return;
+    w->to = to;
+    begin_row(s, w, row, first, end);
+    for (size_t b = 0; b < s->count; b++)
+        (void)change_row(s, w, row, budget_of(s, b), first, end);
+    s->made[task] = (uint32_t)((size_t)(w->to - to) / s->model->classes);
+}
+
+static void walk_row(const struct walk *s, struct walker *w, size_t row)
+{
+    size_t codebooks = s->held.codebooks, groups = dkvb__groups(s->model), classes = s->model->classes;
+    int32_t label = s->held.labels[row];
+    bool before, now;
+
+    begin_row(s, w, row, 0, groups);
     w->short_of = 0;
     for (size_t c = 0; c < codebooks; c++)
         w->short_of += w->filled[c] < s->model->top_k;
@@ -124,15 +218,8 @@ static void walk_row(const struct walk *s, struct walker *w, size_t row)
     w->right[label] += before;
     for (size_t b = 0; b < s->count; b++) {
         struct counts *counts = &w->counts[b * classes + (size_t)label];
-        uint64_t budget = s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
-        bool changed = false;
 
-        for (size_t g = 0; g < groups; g++)
-            if (w->group_low[g] <= budget) {
-                refresh_group(s, w, g, deep, budget);
-                changed = true;
-            }
-        if (changed)
+        if (change_row(s, w, row, budget_of(s, b), 0, groups))
             now = is_right(s, w, label);
         counts->lost += before && !now;
         counts->gained += now && !before;
@@ -148,6 +235,135 @@ static void walk_chunk(void *context, size_t task, unsigned worker)
     for (size_t row = task * CHUNK; row < end; row++)
         if (s->held.labels[row] >= 0)
             walk_row(s, &s->walkers[worker], row);
+}
+
+/* Judges a row of this rank, by the sums that all ranks made. */
+static void judge_row(void *context, size_t task, unsigned worker)
+{
+    const struct walk *s = context;
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    struct walker *w = &s->walkers[worker];
+    size_t first = dkvb__ranks_first(ranks, s->block, ranks->rank);
+    size_t own = dkvb__ranks_first(ranks, s->block, ranks->rank + 1) - first, row = s->first + first + task;
+
+    if (s->held.labels[row] < 0)
+        return;
+    for (uint32_t r = 0; r < ranks->count; r++)
+        w->from[r] = s->starts[r * own + task];
+    walk_row(s, w, row);
+}
+
+/* Sends the sums of each row to the rank that the row belongs to. */
+static dkvb_status exchange_sums(struct walk *s)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    size_t to[DKVB_RANKS_COUNT] = {0}, from[DKVB_RANKS_COUNT] = {0}, sum = s->model->classes * sizeof(float);
+    size_t first = dkvb__ranks_first(ranks, s->block, ranks->rank), packed = 0, came = 0;
+    size_t own = dkvb__ranks_first(ranks, s->block, ranks->rank + 1) - first;
+    dkvb_status rc;
+
+    for (uint32_t r = 0; r < ranks->count; r++) {
+        to[r] = sizeof *s->made * (dkvb__ranks_first(ranks, s->block, r + 1) - dkvb__ranks_first(ranks, s->block, r));
+        from[r] = own * sizeof *s->came;
+    }
+    rc = dkvb__ranks_exchange(ranks, s->made, to, s->came, from);
+    for (uint32_t r = 0; !rc && r < ranks->count; r++) {
+        to[r] = from[r] = 0;
+        for (size_t i = dkvb__ranks_first(ranks, s->block, r); i < dkvb__ranks_first(ranks, s->block, r + 1); i++) {
+            memmove((char *)s->own + packed, s->own + i * s->slot * s->model->classes, s->made[i] * sum);
+            packed += s->made[i] * sum;
+            to[r] += s->made[i] * sum;
+        }
+        for (size_t i = r * own; i < (r + 1) * own; i++) {
+            s->starts[i] = came;
+            came += s->came[i];
+            from[r] += s->came[i] * sum;
+        }
+    }
+    if (rc)
+        return rc;
+    s->all = dkvb__alloc(&s->model->mem, came, sum);
+    rc = s->all ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
+    rc = dkvb__ranks_agree(ranks, rc);
+    return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
+}
+
+/* Adds up what the ranks counted, each on its own rows, and puts it at the first worker. */
+static dkvb_status sum_counts(const struct walk *s, unsigned threads)
+{
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    size_t classes = s->model->classes;
+    dkvb_status rc = DKVB_OK;
+
+    for (unsigned t = 1; t < threads; t++) {
+        for (size_t i = 0; i < s->count * classes; i++) {
+            s->walkers[0].counts[i].lost += s->walkers[t].counts[i].lost;
+            s->walkers[0].counts[i].gained += s->walkers[t].counts[i].gained;
+        }
+        for (size_t l = 0; l < classes; l++)
+            s->walkers[0].right[l] += s->walkers[t].right[l];
+        for (size_t b = 0; b < s->count; b++)
+            s->walkers[0].exhausted[b] += s->walkers[t].exhausted[b];
+        memset(s->walkers[t].counts, 0, s->count * classes * sizeof *s->walkers[t].counts);
+        memset(s->walkers[t].right, 0, classes * sizeof *s->walkers[t].right);
+        memset(s->walkers[t].exhausted, 0, s->count * sizeof *s->walkers[t].exhausted);
+    }
+    rc = dkvb__ranks_sum(ranks, &s->walkers[0].counts[0].lost, 2 * s->count * classes);
+    if (!rc)
+        rc = dkvb__ranks_sum(ranks, s->walkers[0].right, classes);
+    return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
+}
+
+/* Follows all rows with the ranks that share the model, block by block. */
+static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
+{
+    const dkvb_allocator *mem = &s->model->mem;
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
+    size_t most = (dkvb__groups(s->model) + ranks->count - 1) / ranks->count * (s->count + 1);
+    size_t rows = BLOCK_BYTES / (most * s->model->classes * sizeof(float));
+    uint8_t *learned = dkvb__alloc(mem, dkvb__pair_count(s->model), 1);
+    bool ok = learned != NULL;
+    dkvb_status rc;
+
+    s->slot = (s->model->end_group - s->model->first_group) * (s->count + 1);
+    rows = rows < 1 ? 1 : rows < s->held.n ? rows : s->held.n;
+    s->own = dkvb__alloc(mem, rows * s->slot + 1, s->model->classes * sizeof *s->own);
+    s->made = dkvb__alloc(mem, rows, sizeof *s->made);
+    s->came = dkvb__alloc(mem, (rows + ranks->count) * ranks->count, sizeof *s->came);
+    s->starts = dkvb__alloc(mem, (rows + ranks->count) * ranks->count, sizeof *s->starts);
+    for (unsigned t = 0; t < run->threads; t++) {
+        s->walkers[t].from = dkvb__alloc(mem, ranks->count, sizeof *s->walkers[t].from);
+        ok = ok && s->walkers[t].from;
+    }
+    ok = ok && s->own && s->made && s->came && s->starts;
+    rc = dkvb__ranks_agree(ranks, ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", rows));
+    if (!rc)
+        rc = dkvb__find_learned(s->model, learned, run);
+    s->learned = learned;
+    for (s->first = 0; !rc && s->first < s->held.n; s->first += s->block) {
+        s->block = s->held.n - s->first < rows ? s->held.n - s->first : rows;
+        s->sums_own = true;
+        dkvb__parallel(run, s->block, sum_row, s);
+        rc = exchange_sums(s);
+        s->sums_own = false;
+        if (!rc)
+            dkvb__parallel(run,
+                           dkvb__ranks_first(ranks, s->block, ranks->rank + 1) -
+                               dkvb__ranks_first(ranks, s->block, ranks->rank),
+                           judge_row, s);
+        dkvb__free_erased(mem, s->all);
+        s->all = NULL;
+        if (!rc)
+            rc = dkvb__report(run, s->first + s->block, s->held.n);
+    }
+    if (!rc)
+        rc = sum_counts(s, run->threads);
+    dkvb__free(mem, learned);
+    dkvb__free_erased(mem, s->own);
+    dkvb__free(mem, s->made);
+    dkvb__free(mem, s->came);
+    dkvb__free(mem, s->starts);
+    return rc;
 }
 
 static void walk_free(struct walk *s, unsigned threads)
@@ -168,6 +384,7 @@ static void walk_free(struct walk *s, unsigned threads)
         dkvb__free(mem, w->counts);
         dkvb__free(mem, w->right);
         dkvb__free(mem, w->exhausted);
+        dkvb__free(mem, w->from);
     }
     dkvb__free(mem, s->walkers);
 }
@@ -243,8 +460,10 @@ dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, c
         rc = dkvb__held_out_take(&s.held, held, model);
     if (rc)
         return rc;
-    rc = walk_new(&s, run.threads);
-    if (!rc)
+    rc = dkvb__ranks_agree(&model->codebooks->ranks, walk_new(&s, run.threads));
+    if (!rc && model->codebooks->ranks.count > 1)
+        rc = walk_over_ranks(&s, &run);
+    else if (!rc)
         rc = dkvb__parallel_rows(&run, s.held.n, CHUNK, walk_chunk, &s);
     if (!rc)
         gather(&s, run.threads, effects, exhausted);
