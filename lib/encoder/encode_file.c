@@ -41,6 +41,7 @@ struct work {
     char (*told)[MESSAGE];     /* [count][chunk], the same of all ranks, on rank 0; NULL: nobody asks for them */
     size_t own;                /* number in the set of the first own picture of the round */
     size_t first[DKVB_RANKS_COUNT + 1]; /* first picture of each rank within the round; the last element is the end */
+    uint64_t turned; /* pictures whose orientation is not upright that this process had read of the set before */
     bool interrupted;
 };
 
@@ -310,6 +311,18 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(&w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
+/* Counts the pictures whose orientation is not upright that other ranks have read, as this process would have read
+ * them. */
+static dkvb_status count_turned(const struct work *w)
+{
+    uint64_t own = dkvb__imageset_turned(w->set) - w->turned, all = own;
+    dkvb_status rc = dkvb__ranks_sum(&w->ranks, &all, 1);
+
+    if (!rc)
+        dkvb__imageset_add_turned(w->set, all - own);
+    return rc;
+}
+
 /* Ends the work on all ranks with the same result and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
@@ -342,6 +355,7 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
     if (!encoder || !set || !path)
         rc = dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "path");
     w.report.pictures = set ? set->info.pictures : 0;
+    w.turned = set ? dkvb__imageset_turned(set) : 0;
     if (!rc)
         rc = publish(&w, report);
     if (!rc)
@@ -354,6 +368,8 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
     told = publish(&w, report); /* before the first progress report, so that the caller knows where work continues */
     if (!rc)
         rc = told ? told : encode_rest(&w);
+    if (!rc)
+        rc = count_turned(&w);
     if (!rc)
         rc = write_rows(&w, path);
     rc = end(&w, rc);
