@@ -59,11 +59,12 @@ static dkvb_status take_up(struct work *w)
         dkvb_picture picture = DKVB_PICTURE_INIT;
         dkvb_status rc;
 
-        if (w->o.readable)
-            w->o.readable[i] = readable;
-        w->report.unreadable += !readable;
-        if (readable || w->o.skip_unreadable)
+        if (readable || w->o.skip_unreadable) {
+            if (w->o.readable)
+                w->o.readable[i] = readable;
+            w->report.unreadable += !readable;
             continue;
+        }
         rc = dkvb_imageset_get(w->set, i, &picture);
         return rc ? rc
                   : dkvb__fail(
@@ -137,6 +138,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_encode_options o = w->o;
+    dkvb_status rc;
 
     w->own = round + from;
     for (size_t i = 0; i < w->chunk; i++)
@@ -146,7 +148,11 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.readable = w->marks + from;
     o.unreadable = note;
     o.user = w;
-    return dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
+    rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
+    for (size_t i = 0; i < n; i++) /* a failure that is not the picture's, such as missing memory */
+        if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
+            w->marks[from + i] = NOT_REACHED;
+    return rc;
 }
 
 /* Sends the messages about pictures to rank 0, in the order of the pictures. */
@@ -179,7 +185,7 @@ static dkvb_status tell(const struct work *w, uint64_t round)
         if (w->marks[i] == READABLE)
             continue;
         message = w->told ? w->told[told++] : w->messages[i];
-        if (message[0] && w->o.unreadable(w->o.user, round + i, message))
+        if (w->o.unreadable(w->o.user, round + i, message))
             return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", message);
         if (!w->o.skip_unreadable)
             break;
