@@ -35,9 +35,9 @@ static const struct {
     const char *name;
     enum way way;
 } ways[] = {
-    {"train", SHARED}, {"eval", SHARED},    {"predict", SHARED}, {"forget", SHARED}, {"apply", SHARED},
-    {"undo", SHARED},  {"purge", SHARED},   {"rename", SHARED},  {"search", SHARED}, {"separation", SHARED},
-    {"audit", SHARED}, {"encode", REFUSED}, {"sweep", REFUSED},  {"bench", REFUSED}, {"report", REFUSED},
+    {"train", SHARED}, {"eval", SHARED},   {"predict", SHARED}, {"forget", SHARED}, {"apply", SHARED},
+    {"undo", SHARED},  {"purge", SHARED},  {"rename", SHARED},  {"search", SHARED}, {"separation", SHARED},
+    {"audit", SHARED}, {"encode", SHARED}, {"sweep", REFUSED},  {"bench", REFUSED}, {"report", REFUSED},
 };
 
 static struct {

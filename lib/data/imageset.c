@@ -218,7 +218,7 @@ dkvb_status dkvb_imageset_get_info(const dkvb_imageset *set, dkvb_imageset_info 
     if (!set || !info)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "info" : "set");
     now = set->info;
-    now.turned = atomic_load_explicit(&set->turned, memory_order_relaxed);
+    now.turned = dkvb__imageset_turned(set);
     return dkvb__give_info(info, &now, sizeof now, "image set info");
 }
 
@@ -326,6 +326,17 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
     return DKVB_OK;
 }
 
+uint64_t dkvb__imageset_turned(const dkvb_imageset *set)
+{
+    return atomic_load_explicit(&set->turned, memory_order_relaxed);
+}
+
+void dkvb__imageset_add_turned(const dkvb_imageset *set, uint64_t pictures)
+{
+    /* a counter, which changes nothing of the set */
+    atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, pictures, memory_order_relaxed);
+}
+
 dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
                                const dkvb_allocator *allocator)
 {
@@ -336,8 +347,8 @@ dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_im
     rc = check_index(set, index);
     if (!rc)
         rc = set->kind->read(set, index, out, allocator);
-    if (!rc && out->orientation > 1) /* a counter, which changes nothing of the set */
-        atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, 1, memory_order_relaxed);
+    if (!rc && out->orientation > 1)
+        dkvb__imageset_add_turned(set, 1);
     if (!rc && set->upright)
         rc = dkvb__image_turn_upright(out);
     return dkvb__image_end(out, rc);

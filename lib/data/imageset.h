@@ -81,6 +81,11 @@ dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
 /* Tells which CIFAR a path is by its contents, its name and its size, in *format; 0 for neither. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
+/* Number of pictures read so far whose EXIF orientation is not upright, as the info of the set has it; and pictures
+ * that other processes read, which count as well. */
+uint64_t dkvb__imageset_turned(const struct dkvb_imageset *set);
+void dkvb__imageset_add_turned(const struct dkvb_imageset *set, uint64_t pictures);
+
 /* A checksum that changes with the pictures: over names, labels, sizes and times of files, not over contents. */
 uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set);
 

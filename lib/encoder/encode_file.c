@@ -41,6 +41,7 @@ struct work {
     char (*told)[MESSAGE];     /* [count][chunk], the same of all ranks, on rank 0; NULL: nobody asks for them */
     size_t own;                /* number in the set of the first own picture of the round */
     size_t first[DKVB_RANKS_COUNT + 1]; /* first picture of each rank within the round; the last element is the end */
+    uint64_t turned; /* pictures whose orientation is not upright that this process had read of the set before */
     bool interrupted;
 };
 
@@ -58,11 +59,12 @@ static dkvb_status take_up(struct work *w)
         dkvb_picture picture = DKVB_PICTURE_INIT;
         dkvb_status rc;
 
-        if (w->o.readable)
-            w->o.readable[i] = readable;
-        w->report.unreadable += !readable;
-        if (readable || w->o.skip_unreadable)
+        if (readable || w->o.skip_unreadable) {
+            if (w->o.readable)
+                w->o.readable[i] = readable;
+            w->report.unreadable += !readable;
             continue;
+        }
         rc = dkvb_imageset_get(w->set, i, &picture);
         return rc ? rc
                   : dkvb__fail(
@@ -136,6 +138,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_encode_options o = w->o;
+    dkvb_status rc;
 
     w->own = round + from;
     for (size_t i = 0; i < w->chunk; i++)
@@ -145,7 +148,11 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.readable = w->marks + from;
     o.unreadable = note;
     o.user = w;
-    return dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
+    rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
+    for (size_t i = 0; i < n; i++) /* a failure that is not the picture's, such as missing memory */
+        if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
+            w->marks[from + i] = NOT_REACHED;
+    return rc;
 }
 
 /* Sends the messages about pictures to rank 0, in the order of the pictures. */
@@ -178,7 +185,7 @@ static dkvb_status tell(const struct work *w, uint64_t round)
         if (w->marks[i] == READABLE)
             continue;
         message = w->told ? w->told[told++] : w->messages[i];
-        if (message[0] && w->o.unreadable(w->o.user, round + i, message))
+        if (w->o.unreadable(w->o.user, round + i, message))
             return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", message);
         if (!w->o.skip_unreadable)
             break;
@@ -310,6 +317,18 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(&w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
+/* Counts the pictures whose orientation is not upright that other ranks have read, as this process would have read
+ * them. */
+static dkvb_status count_turned(const struct work *w)
+{
+    uint64_t own = dkvb__imageset_turned(w->set) - w->turned, all = own;
+    dkvb_status rc = dkvb__ranks_sum(&w->ranks, &all, 1);
+
+    if (!rc)
+        dkvb__imageset_add_turned(w->set, all - own);
+    return rc;
+}
+
 /* Ends the work on all ranks with the same result and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
@@ -342,6 +361,7 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
     if (!encoder || !set || !path)
         rc = dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "path");
     w.report.pictures = set ? set->info.pictures : 0;
+    w.turned = set ? dkvb__imageset_turned(set) : 0;
     if (!rc)
         rc = publish(&w, report);
     if (!rc)
@@ -354,6 +374,8 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
     told = publish(&w, report); /* before the first progress report, so that the caller knows where work continues */
     if (!rc)
         rc = told ? told : encode_rest(&w);
+    if (!rc)
+        rc = count_turned(&w);
     if (!rc)
         rc = write_rows(&w, path);
     rc = end(&w, rc);

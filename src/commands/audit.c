@@ -146,9 +146,9 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
 {
     const struct audit_args *args = &a->args;
     dkvb_model_info info, base_info;
-    int code = input_model_load(&a->model, args->args.operand[0], &info);
+    int code = input_model_whole(&a->model, args->args.operand[0], &info);
 
-    if (code || (args->before && (code = input_model_load(&a->before, args->before, &base_info))) ||
+    if (code || (args->before && (code = input_model_whole(&a->before, args->before, &base_info))) ||
         (code = read_rows(&a->x, &a->y, args->features, args->labels, a->model, &info)) ||
         (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, a->model, &info)) ||
         (args->codes && (code = read_codes(a))) ||

@@ -236,14 +236,14 @@ void input_labels_free(struct labels *labels)
     labels->y = labels->made = NULL;
 }
 
-static int open_model(dkvb_model **out, const char *path, bool in_place, dkvb_model_info *info)
+static int open_model(dkvb_model **out, const char *path, bool in_place, const dkvb_ranks *ranks, dkvb_model_info *info)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     double began = progress_clock();
     int code;
 
     o.in_place = in_place;
-    o.ranks = ranks_group();
+    o.ranks = ranks;
     paths_keep_private(path);
     code = tool_check(dkvb_model_load(out, path, &o));
     progress_add_file(began);
@@ -253,12 +253,17 @@ static int open_model(dkvb_model **out, const char *path, bool in_place, dkvb_mo
 
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    return open_model(out, path, false, info);
+    return open_model(out, path, false, ranks_group(), info);
+}
+
+int input_model_whole(dkvb_model **out, const char *path, dkvb_model_info *info)
+{
+    return open_model(out, path, false, NULL, info);
 }
 
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    return open_model(out, path, true, info);
+    return open_model(out, path, true, ranks_group(), info);
 }
 
 const char *input_encoder(const dkvb_model *model)

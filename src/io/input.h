@@ -104,6 +104,9 @@ void ids_free(struct ids *ids);
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
 
+/* A model that every rank has whole, for work in which ranks do not share values. */
+int input_model_whole(dkvb_model **out, const char *path, dkvb_model_info *info);
+
 /* The encoder that a model notes, or NULL. */
 const char *input_encoder(const dkvb_model *model);
 

@@ -17,7 +17,7 @@ enum { PICTURES = 200 /* more than three rounds of two ranks */, MOST = 8, SIDE 
 static const unsigned counts[] = {2, 3, 4, 8};
 enum { COUNTS = sizeof counts / sizeof *counts };
 static const size_t broken[] = {5, 40, 41, 130, 199};
-enum { BROKEN = sizeof broken / sizeof *broken };
+enum { BROKEN = sizeof broken / sizeof *broken, TURNED = PICTURES / 10 };
 
 static char input[256], whole_input[256], output[256], partial[300];
 static unsigned char *wanted[2]; /* files of float32 and of float16 by one process */
@@ -39,10 +39,11 @@ struct call {
     char message[MOST][512];
     uint64_t told[PICTURES]; /* pictures that the callback of rank 0 heard of */
     size_t told_count;
-    uint64_t told_stop; /* the callback stops the call at this picture; 0: never */
-    size_t others_told; /* calls of this callback on other ranks */
-    uint64_t progress;  /* the last progress of rank 0 */
-    size_t live;        /* blocks that the odd rank has left */
+    uint64_t told_stop;    /* the callback stops the call at this picture; 0: never */
+    size_t others_told;    /* calls of this callback on other ranks */
+    uint64_t progress;     /* the last progress of rank 0 */
+    uint64_t turned[MOST]; /* pictures whose orientation is not upright */
+    size_t live;           /* blocks that the odd rank has left */
 };
 
 struct rank {
@@ -80,6 +81,7 @@ static void encode(const dkvb_ranks *ranks, void *context)
     struct call *call = context;
     struct rank me = {.call = call, .number = ranks->rank};
     bool odd = ranks->rank == call->odd_rank;
+    dkvb_imageset_info info = DKVB_IMAGESET_INFO_INIT;
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_encode_options o = call->o;
     dkvb_encoder_options eo = DKVB_ENCODER_OPTIONS_INIT;
@@ -104,6 +106,8 @@ static void encode(const dkvb_ranks *ranks, void *context)
     call->rc[ranks->rank] = dkvb_encoder_encode_file(encoder, set, output, &o, &call->report[ranks->rank], &run);
     snprintf(call->message[ranks->rank], sizeof *call->message, "%s", call->rc[ranks->rank] ? dkvb_last_error() : "");
     dkvb_encoder_free(encoder);
+    assert_ok(dkvb_imageset_get_info(set, &info));
+    call->turned[ranks->rank] = info.turned;
     dkvb_imageset_free(set);
     if (odd)
         call->live = (size_t)failing.live;
@@ -146,6 +150,20 @@ static void assert_file(int half)
     assert_false(is_there(partial));
 }
 
+/* Notes in a PNG that the camera was turned: a TIFF header, and one entry for the orientation. */
+static size_t turn(uint8_t *png, size_t size)
+{
+    enum { HEAD = 33 /* signature and IHDR */ };
+    static const uint8_t tiff[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 6};
+    uint8_t rest[PNG_ROOM];
+    size_t chunk;
+
+    memcpy(rest, png + HEAD, size - HEAD);
+    chunk = make_chunk(png + HEAD, "eXIf", tiff, sizeof tiff);
+    memcpy(png + HEAD + chunk, rest, size - HEAD);
+    return size + chunk;
+}
+
 static void put_pictures(const char *folder, bool some_broken)
 {
     uint8_t png[PNG_ROOM];
@@ -157,6 +175,7 @@ static void put_pictures(const char *folder, bool some_broken)
 
         while (b < BROKEN && broken[b] != i)
             b++;
+        size = i % 10 == 3 ? turn(png, size) : size;
         snprintf(path, sizeof path, "%s/p%03zu.png", folder, i);
         write_file(path, png, some_broken && b < BROKEN ? size / 2 : size);
     }
@@ -223,6 +242,8 @@ static void the_file_is_the_same_for_any_number_of_ranks(void **state)
             assert_int_equal(call.report[0].rows, PICTURES - BROKEN);
             assert_int_equal(call.report[0].unreadable, BROKEN);
             assert_int_equal(call.progress, PICTURES);
+            for (unsigned r = 0; r < counts[i]; r++)
+                assert_int_equal(call.turned[r], TURNED);
             for (unsigned r = 0; r < counts[i]; r++)
                 for (size_t p = 0, b = 0; p < PICTURES; p++) {
                     bool bad = b < BROKEN && broken[b] == p;
