@@ -31,6 +31,7 @@
 #include "export.h"
 #include "memory.h"
 #include "model.h"
+#include "rows.h"
 #include "runtime.h"
 #include "status.h"
 #include "values.h"
@@ -168,12 +169,13 @@ typedef struct dkvb_codeset_source {
     const uint16_t *codes;    /**< `uint16_t[n][codebooks][k]`, k of the training part, searched without a mask; NULL:
                                    training rows are searched too */
     const char *const *names; /**< `[n]`, UTF-8 names whose hashes are the ids, if the codeset keeps names; else NULL */
+    const dkvb_row_source *source; /**< source of the rows, instead of `x`; NULL: x has the rows */
 } dkvb_codeset_source;
 
 /** Defaults of dkvb_codeset_source. */
 #define DKVB_CODESET_SOURCE_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0, 0                                                            \
+        sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                         \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT)
 

@@ -13,6 +13,7 @@
 
 #include "export.h"
 #include "memory.h"
+#include "rows.h"
 #include "status.h"
 
 #ifdef __cplusplus
@@ -139,19 +140,20 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char
 
 /** Numbers that are far larger than all others, found by dkvb_features_survey(). The caller sets `struct_size`. */
 typedef struct dkvb_features_info {
-    size_t struct_size;    /**< sizeof(dkvb_features_info), set by INIT */
-    uint64_t rows;         /**< number of rows */
-    uint64_t columns;      /**< number of columns */
-    uint64_t outlying;     /**< how many numbers are at least 1,024 times as large as all others */
-    uint64_t first_row;    /**< row of the first such number */
-    uint64_t first_column; /**< column of the first such number */
-    float first_value;     /**< the first such number */
+    size_t struct_size;            /**< sizeof(dkvb_features_info), set by INIT */
+    uint64_t rows;                 /**< number of rows */
+    uint64_t columns;              /**< number of columns */
+    uint64_t outlying;             /**< how many numbers are at least 1,024 times as large as all others */
+    uint64_t first_row;            /**< row of the first such number */
+    uint64_t first_column;         /**< column of the first such number */
+    float first_value;             /**< the first such number */
+    const dkvb_row_source *source; /**< source of the rows, set by the caller instead of `x`; NULL: x has the rows */
 } dkvb_features_info;
 
 /** Defaults of dkvb_features_info. */
 #define DKVB_FEATURES_INFO_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0                                                                   \
+        sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0, 0                                                                \
     }
 DKVB_INIT_FUNCTION(dkvb_features_info, DKVB_FEATURES_INFO_INIT)
 
@@ -161,10 +163,10 @@ DKVB_INIT_FUNCTION(dkvb_features_info, DKVB_FEATURES_INFO_INIT)
  * be learned.
  *
  * @param[out] info  the result; the caller sets `struct_size`.
- * @param      x     `float[n][dim]`, finite.
+ * @param      x     `float[n][dim]`, finite; NULL if `info` has a source.
  * @param      n     number of rows.
  * @param      dim   number of columns.
- * @return `DKVB_EINVAL`.
+ * @return `DKVB_EINVAL`; the status of a source that fails.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *info, const float *x, size_t n,
                                                          size_t dim);

@@ -59,6 +59,7 @@
 #include "model.h"
 #include "plan.h"
 #include "ranks.h"
+#include "rows.h"
 #include "receipt.h"
 #include "replay.h"
 #include "runtime.h"

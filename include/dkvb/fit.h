@@ -15,7 +15,8 @@
  *
  * docs/method.md, *Settings that suit the data*, has the rules and the measurements behind them. Equal rows, settings
  * and seeds give equal bytes, for any number of threads and any processor. Each step is also a function of its own
- * (codebooks.h, search.h, values.h, calibration.h, codeset.h), for callers whose rows do not fit in memory.
+ * (codebooks.h, search.h, values.h, calibration.h, codeset.h). Rows that do not fit in memory are read block by block
+ * from a source (rows.h).
  */
 #ifndef DKVB_FIT_H
 #define DKVB_FIT_H
@@ -28,6 +29,7 @@
 #include "export.h"
 #include "memory.h"
 #include "model.h"
+#include "rows.h"
 #include "runtime.h"
 #include "status.h"
 #include "values.h"
@@ -61,12 +63,13 @@ typedef struct dkvb_fit_rows {
                                    bytes, each once, compared byte by byte; NULL: the rows have numbers */
     const uint64_t *groups;   /**< `uint64_t[n]`, any numbers: rows with the same number, such as the pictures of one
                                    person, are held out together or not at all; NULL: each row is a group of its own */
+    const dkvb_row_source *source; /**< source of the rows, instead of `x`; NULL: x has the rows */
 } dkvb_fit_rows;
 
 /** Defaults of dkvb_fit_rows. */
 #define DKVB_FIT_ROWS_INIT                                                                                             \
     {                                                                                                                  \
-        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                            \
+        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                         \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
@@ -114,26 +117,27 @@ typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
 /** Options of a fit. The options start from `DKVB_FIT_OPTIONS_INIT`. */
 typedef struct dkvb_fit_options {
-    size_t struct_size;              /**< sizeof(dkvb_fit_options), set by INIT */
-    const dkvb_settings *settings;   /**< settings; NULL: all are chosen to suit the data */
-    uint32_t values_dtype;           /**< number type of values: DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0: F16 */
-    uint32_t keep;                   /**< what the codeset stores of rows: DKVB_KEPT_… (codeset.h) */
-    uint32_t depth;                  /**< number of keys per codebook in codes of held-out rows */
-    double hold_out;                 /**< share of the rows that a codeset holds out, 0 to below 1 */
-    dkvb_codebooks *codebooks;       /**< codebooks to share instead of placing keys; or NULL */
-    const float *key_rows;           /**< `float[key_row_count][dim]`, rows to place keys on; NULL: the rows of x */
-    size_t key_row_count;            /**< number of rows in `key_rows` */
-    dkvb_stage_fn stage;             /**< stage callback; or NULL */
-    void *user;                      /**< pointer that `stage` receives */
-    const dkvb_allocator *allocator; /**< allocator, copied; NULL: malloc() and free() */
-    uint32_t count_classes;          /**< 1: the model keeps counts of each class, see dkvb_model_count_classes() */
-    uint32_t keep_names;             /**< 1: the codeset keeps the names of rows, not only their hashes */
+    size_t struct_size;                /**< sizeof(dkvb_fit_options), set by INIT */
+    const dkvb_settings *settings;     /**< settings; NULL: all are chosen to suit the data */
+    uint32_t values_dtype;             /**< number type of values: DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0: F16 */
+    uint32_t keep;                     /**< what the codeset stores of rows: DKVB_KEPT_… (codeset.h) */
+    uint32_t depth;                    /**< number of keys per codebook in codes of held-out rows */
+    double hold_out;                   /**< share of the rows that a codeset holds out, 0 to below 1 */
+    dkvb_codebooks *codebooks;         /**< codebooks to share instead of placing keys; or NULL */
+    const float *key_rows;             /**< `float[key_row_count][dim]`, rows to place keys on; NULL: the rows of x */
+    size_t key_row_count;              /**< number of rows in `key_rows` or `key_source` */
+    dkvb_stage_fn stage;               /**< stage callback; or NULL */
+    void *user;                        /**< pointer that `stage` receives */
+    const dkvb_allocator *allocator;   /**< allocator, copied; NULL: malloc() and free() */
+    uint32_t count_classes;            /**< 1: the model keeps counts of each class, see dkvb_model_count_classes() */
+    uint32_t keep_names;               /**< 1: the codeset keeps the names of rows, not only their hashes */
+    const dkvb_row_source *key_source; /**< source of the rows to place keys on, instead of `key_rows`; or NULL */
 } dkvb_fit_options;
 
 /** Defaults of dkvb_fit_options. */
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0, 0                \
+        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0             \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 

@@ -24,6 +24,7 @@
 #include "mask.h"
 #include "memory.h"
 #include "model.h"
+#include "rows.h"
 #include "runtime.h"
 #include "status.h"
 #include "unlearn.h"
@@ -50,8 +51,8 @@ typedef struct dkvb_plan dkvb_plan;
  * A request: which rows or classes to forget, by which strength, and within which limits. The request starts from
  * `DKVB_FORGET_REQUEST_INIT`.
  *
- * The plan copies all arrays except `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read
- * while the plan is made.
+ * The plan copies all arrays except `codes`, `labels`, `features`, `feature_source`, `feature_ids` and `feature_names`,
+ * which are read while the plan is made.
  *
  * A request names what to forget in one of these ways:
  * - `classes`, with a codeset: all rows of these classes, held-out rows too;
@@ -112,14 +113,15 @@ typedef struct dkvb_forget_request {
     const char *requests;        /**< text of several requests, see above; or NULL */
     const char *const *names;    /**< `[name_count]`, names of rows of a codeset, instead of `ids`; or NULL */
     uint64_t name_count;         /**< number of names */
-    const char *const *feature_names; /**< `[feature_rows]`, names of rows, instead of `feature_ids`; or NULL */
+    const char *const *feature_names;      /**< `[feature_rows]`, names of rows, instead of `feature_ids`; or NULL */
+    const dkvb_row_source *feature_source; /**< source of the rows, instead of `features`; or NULL */
 } dkvb_forget_request;
 
 /** Defaults of dkvb_forget_request: suppress, target 0, `max_retain_drop` 0.005, `max_class_loss` 0.03. */
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
-            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                             \
+            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 

@@ -13,6 +13,7 @@
 
 #include "export.h"
 #include "memory.h"
+#include "rows.h"
 #include "runtime.h"
 #include "status.h"
 
@@ -52,7 +53,9 @@ typedef struct dkvb_table_options {
     size_t struct_size;              /**< sizeof(dkvb_table_options), set by INIT */
     uint32_t what;                   /**< DKVB_TABLE_… */
     uint32_t header;                 /**< DKVB_HEADER_… */
-    uint32_t in_place;               /**< 1: features of a `.npy` file are mapped where that is possible (data.h) */
+    uint32_t in_place;               /**< 1: features of a `.npy` file are mapped where that is possible (data.h). 2:
+                                        features of a `.npy` file in C order, of any number type and byte order, stay in
+                                          the file and are read block by block (`source` of dkvb_table_info) */
     const char *label_column;        /**< column with labels; or NULL */
     const char *id_column;           /**< column with ids of rows; or NULL */
     const char *group_column;        /**< column with the group of each row; or NULL */
@@ -91,12 +94,15 @@ typedef struct dkvb_table_info {
     const uint64_t *groups;          /**< `uint64_t[rows]`: the first 8 bytes, little-endian, of SHA-256 of the group's
                                           name, so that a group has one number in all files */
     uint64_t group_count;            /**< number of different groups */
+    const dkvb_row_source *source;   /**< source of the features instead of `x`; NULL: x has them. Several threads may
+                                          read at once. Nobody may change or shorten the file before dkvb_table_free();
+                                          replacing it by another file of the same name is safe */
 } dkvb_table_info;
 
 /** Defaults of dkvb_table_info. */
 #define DKVB_TABLE_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_table_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                       \
+        sizeof(dkvb_table_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                    \
     }
 DKVB_INIT_FUNCTION(dkvb_table_info, DKVB_TABLE_INFO_INIT)
 

@@ -22,6 +22,7 @@
 
 #include "export.h"
 #include "model.h"
+#include "rows.h"
 #include "runtime.h"
 #include "status.h"
 
@@ -206,12 +207,13 @@ typedef struct dkvb_evaluation {
     double calibration_error; /**< expected calibration error, 0 (best) to 1; NaN without rows. Rows are put into 15
                                  bins of equal width by their largest probability. The error is the mean, over rows, of
                                    the difference between the accuracy and the mean probability of the row's bin */
+    const dkvb_row_source *source; /**< source of the rows, set by the caller instead of `x`; NULL: x has the rows */
 } dkvb_evaluation;
 
 /** Defaults of dkvb_evaluation. */
 #define DKVB_EVALUATION_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_evaluation), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
+        sizeof(dkvb_evaluation), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                       \
     }
 DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
 
@@ -222,7 +224,7 @@ DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
  * for logits stays bounded.
  *
  * @param         model   the model.
- * @param         x       `float[n][input_dim]`, finite.
+ * @param         x       `float[n][input_dim]`, finite; NULL if `report` has a source.
  * @param[in,out] codes   `uint16_t[n][codebooks][top_k]` of these rows, right under a mask that the mask in force
  *                        contains. Codes that name a masked pair are updated in place, as by dkvb_search_refresh().
  * NULL: all rows are searched.

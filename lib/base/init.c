@@ -64,6 +64,7 @@ static const struct {
     ROW(dkvb_reference_options, DKVB_REFERENCE_OPTIONS_INIT),
     ROW(dkvb_reference_rows, DKVB_REFERENCE_ROWS_INIT),
     ROW(dkvb_request, DKVB_REQUEST_INIT),
+    ROW(dkvb_row_source, DKVB_ROW_SOURCE_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),
     ROW(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT),
     ROW(dkvb_service_options, DKVB_SERVICE_OPTIONS_INIT),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 static _Thread_local char last_error[512];
+static _Thread_local uint64_t failures;
 
 const char *dkvb_last_error(void)
 {
@@ -20,7 +21,13 @@ dkvb_status dkvb__fail(dkvb_status code, const char *format, ...)
     va_start(args, format);
     vsnprintf(last_error, sizeof last_error, format, args);
     va_end(args);
+    failures++;
     return code;
+}
+
+uint64_t dkvb__fail_count(void)
+{
+    return failures;
 }
 
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt)

@@ -2,6 +2,7 @@
 #define DKVB_BASE_STATUS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "dkvb/status.h"
 
@@ -19,5 +20,8 @@ dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, 
 /* Copies a result into a struct of the caller: at most the caller's struct_size bytes, and struct_size itself is kept.
  */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
+
+/* Number of messages that dkvb__fail() has left on this thread: whether a callback that failed left one. */
+uint64_t dkvb__fail_count(void);
 
 #endif

@@ -169,4 +169,9 @@ dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__rem
 bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);
 void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem);
 
+/* dkvb_codeset_add_features() for some rows of an array or of a source. index: [n], numbers of the rows there; NULL:
+ * all rows. Everything else of `source` is of the chosen rows. */
+dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *source,
+                                   const size_t *index, const dkvb_run_options *run);
+
 #endif

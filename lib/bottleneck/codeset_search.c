@@ -112,6 +112,7 @@ struct filling {
     dkvb_codeset *set;
     const dkvb_codebooks *cb;
     dkvb_codeset_source from;
+    struct dkvb__rows rows; /* the features */
     struct told told;
     struct dkvb__keyed *order; /* [n], by ascending id: in this order, no row is moved twice */
     uint8_t *gone;             /* [rows of the larger part, new rows included], scratch */
@@ -124,6 +125,7 @@ struct filling {
     uint16_t *codes;
     char *features;
     const char **names;
+    size_t *numbers; /* numbers of the rows of the chunk */
 };
 
 static void filling_free(struct filling *f)
@@ -139,6 +141,7 @@ static void filling_free(struct filling *f)
     dkvb__free_erased(mem, f->codes);
     dkvb__free_erased(mem, f->features);
     dkvb__free(mem, f->names);
+    dkvb__free(mem, f->numbers);
 }
 
 /* Every row is checked before any row is added, so that messages name a row by its number. */
@@ -158,9 +161,10 @@ static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scr
         rc = dkvb__codeset_order(f->set, from->ids, from->n, f->order, scratch);
     if (!rc && from->codes)
         rc = dkvb__check_code_range(from->codes, training->k, from->n, f->set->codebooks, f->set->keys);
-    return rc ? rc : dkvb__check_finite(&run, from->x, from->n, from->dim, "features");
+    return rc ? rc : dkvb__check_rows(&run, &f->rows, "features", &f->set->mem);
 }
 
+/* Makes the buffers and checks the rows. The caller frees what was made, also after a failure. */
 static dkvb_status filling_new(struct filling *f)
 {
     const dkvb_codeset *set = f->set;
@@ -180,16 +184,22 @@ static dkvb_status filling_new(struct filling *f)
     f->codes = dkvb__alloc(mem, chunk, code * sizeof *f->codes);
     f->features = dkvb__alloc(mem, chunk, f->from.dim * sizeof(float));
     f->names = dkvb__alloc(mem, chunk, sizeof *f->names);
-    if (scratch && f->order && f->gone && f->all && f->x && f->ids && f->labels && f->codes && f->features && f->names)
+    f->numbers = dkvb__alloc(mem, chunk, sizeof *f->numbers);
+    if (scratch && f->order && f->gone && f->all && f->x && f->ids && f->labels && f->codes && f->features &&
+        f->names && f->numbers)
         rc = check_source(f, scratch);
     else
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to keep %zu rows", n);
     for (size_t r = 0; !rc && r < n; r++)
         f->all[r] = f->order[r].key;
     dkvb__free_erased(mem, scratch);
-    if (rc)
-        filling_free(f);
     return rc;
+}
+
+/* Ends a step that reads rows, which may fail on some ranks only. */
+static dkvb_status agree(const struct filling *f, dkvb_status rc)
+{
+    return dkvb__rows_in_place(&f->rows) ? rc : dkvb__ranks_agree(&f->cb->ranks, rc);
 }
 
 static bool is_of(const struct filling *f, size_t row, uint32_t part)
@@ -225,7 +235,7 @@ static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uin
 static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest)
 {
     const struct dkvb__coderows *to = &f->set->part[part];
-    size_t dim = f->from.dim, code = dkvb__coderows_code_size(f->set, to), count = 0;
+    size_t code = dkvb__coderows_code_size(f->set, to), count = 0;
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
@@ -239,21 +249,43 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
             f->ids[count] = f->order[i].key;
             f->labels[count] = f->from.labels[r];
             f->names[count] = f->from.names ? f->from.names[r] : NULL;
-            memcpy(f->x + count * dim, f->from.x + r * dim, dim * sizeof *f->x);
+            f->numbers[count] = r;
             if (f->from.codes && part == DKVB_PART_TRAINING)
                 memcpy(f->codes + count * code, f->from.codes + r * code, code * sizeof *f->codes);
             count++;
         }
         if (count == 0 || (count < CHUNK && i + 1 < f->from.n))
             continue;
-        rc = add_chunk(f, part, count, dtype);
+        rc = agree(f, dkvb__rows_gather(&f->rows, f->numbers, count, f->x));
+        if (!rc)
+            rc = add_chunk(f, part, count, dtype);
         count = 0;
     }
     return rc;
 }
 
-dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *given,
-                                      const dkvb_run_options *run)
+/* Finds the narrowest type that holds all features: the widest of those of blocks. Type numbers ascend with the range
+ * that a type holds. */
+static dkvb_status find_narrowest(struct filling *f, uint32_t *narrowest)
+{
+    size_t chunk = f->from.n < CHUNK ? f->from.n : CHUNK;
+    dkvb_status rc = DKVB_OK;
+
+    *narrowest = DKVB_DTYPE_U8;
+    for (size_t first = 0, n; !rc && *narrowest < DKVB_DTYPE_F32 && first < f->from.n; first += n) {
+        const float *x;
+        uint32_t dtype;
+
+        n = f->from.n - first < chunk ? f->from.n - first : chunk;
+        rc = dkvb__rows_block(&f->rows, first, n, f->x, &x);
+        dtype = rc ? *narrowest : dkvb__narrowest(x, n * f->from.dim);
+        *narrowest = dtype > *narrowest ? dtype : *narrowest;
+    }
+    return rc;
+}
+
+dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *given,
+                                   const size_t *index, const dkvb_run_options *run)
 {
     struct filling f = {.set = set, .cb = cb, .from = DKVB_CODESET_SOURCE_INIT};
     uint32_t narrowest;
@@ -265,22 +297,32 @@ dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *c
         rc = dkvb__codeset_check(set, cb);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = dkvb__codeset_need_codes(set, p);
-    if (!rc && f.from.n > 0 && (!f.from.x || !f.from.labels))
+    if (!rc && f.from.n > 0 && ((!f.from.x && !f.from.source) || !f.from.labels))
         rc = dkvb__fail(DKVB_EINVAL, "codeset: rows must bring features and labels, one of them is NULL");
+    if (!rc)
+        rc = dkvb__rows_take(&f.rows, f.from.x, f.from.source, f.from.n, f.from.dim, "codeset");
+    if (!rc)
+        f.rows.index = index;
     if (!rc && f.from.dim != cb->shape.input_dim)
         rc =
             dkvb__fail(DKVB_EMISMATCH, "rows have %zu columns, the codebooks take %u", f.from.dim, cb->shape.input_dim);
     if (rc || f.from.n == 0)
         return rc;
-    rc = filling_new(&f);
-    if (rc)
-        return rc;
-    f.told.total = f.from.n;
-    narrowest = dkvb__narrowest(f.from.x, f.from.n * f.from.dim);
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
-        rc = add_part(&f, p, narrowest);
-    if (rc) /* all ids were new, so these rows were added by this call */
-        (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
+    rc = agree(&f, filling_new(&f));
+    if (!rc) {
+        f.told.total = f.from.n;
+        rc = agree(&f, find_narrowest(&f, &narrowest));
+        for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
+            rc = add_part(&f, p, narrowest);
+        if (rc) /* all ids were new, so these rows were added by this call */
+            (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
+    }
     filling_free(&f);
     return rc;
+}
+
+dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *given,
+                                      const dkvb_run_options *run)
+{
+    return dkvb__codeset_add_some(set, cb, given, NULL, run);
 }

@@ -161,8 +161,8 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
 }
 
 /* Searches and decodes tile by tile, so that only the codes of one tile are held in memory. */
-static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, const float *x, size_t n, int32_t *labels,
-                                 float *logits, uint16_t *codes)
+static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, size_t n, int32_t *labels, float *logits,
+                                 uint16_t *codes)
 {
     const dkvb_model *model = d->model;
     struct dkvb__run quiet = s->run;
@@ -172,7 +172,7 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, con
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
         d->n = d->most && d->most < d->n ? d->most : d->n;
-        rc = dkvb__search_tile(s, x + first * model->codebooks->shape.input_dim, d->n, first, codes, NULL);
+        rc = dkvb__search_tile(s, first, d->n, codes, NULL);
         if (rc)
             return rc;
         d->codes = codes;
@@ -203,6 +203,7 @@ static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t
 dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n, int32_t *labels, float *logits,
                                const dkvb_run_options *opts)
 {
+    const struct dkvb__rows from = dkvb__rows_of(x, n, model->codebooks->shape.input_dim);
     struct dkvb__search s;
     struct decoding d;
     struct dkvb__run run;
@@ -212,14 +213,14 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
     if (rc)
         return rc;
     limit_threads(&run, model, n);
-    rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, n, DKVB__TILE_ROWS, &run);
+    rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, &from, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
     rc = decoding_begin(&d, model, &run);
     if (rc)
         goto end_search;
     codes = dkvb__alloc(&model->mem, s.capacity, dkvb__code_size(model) * sizeof *codes);
-    rc = codes ? predict_tiles(&s, &d, x, n, labels, logits, codes)
+    rc = codes ? predict_tiles(&s, &d, n, labels, logits, codes)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
     dkvb__free_erased(&model->mem, codes);
     decoding_end(&d);

@@ -27,9 +27,10 @@ static int tell(void *user, uint64_t done, uint64_t total)
 
 /* Checks labels, numbers and codes of all rows before the first block is answered, so that a message names a row by its
  * own number. */
-static dkvb_status check(const dkvb_model *model, const float *x, const uint16_t *codes, const int32_t *labels,
-                         size_t n, const dkvb_run_options *opts)
+static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from, const uint16_t *codes,
+                         const int32_t *labels, const dkvb_run_options *opts)
 {
+    size_t n = from->n;
     dkvb_run_options silent = *opts;
     struct dkvb__run run;
     dkvb_status rc;
@@ -42,7 +43,9 @@ static dkvb_status check(const dkvb_model *model, const float *x, const uint16_t
                             model->classes - 1);
     if (!rc && codes)
         rc = dkvb__check_codes(model, codes, model->top_k, n);
-    return rc ? rc : dkvb__check_finite(&run, x, n, model->codebooks->shape.input_dim, "features");
+    if (!rc)
+        rc = dkvb__check_rows(&run, from, "features", &model->mem);
+    return dkvb__rows_in_place(from) ? rc : dkvb__ranks_agree(&model->codebooks->ranks, rc);
 }
 
 /* Counts the answers of a block. `loss` of the report is a sum until all rows are counted. */
@@ -68,22 +71,25 @@ static void count(const dkvb_model *model, const int32_t *labels, const int32_t 
     }
 }
 
-static dkvb_status measure(const dkvb_model *model, const float *x, uint16_t *codes, const int32_t *labels, size_t n,
-                           dkvb_evaluation *e, struct told *told)
+static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *from, uint16_t *codes,
+                           const int32_t *labels, dkvb_evaluation *e, struct told *told)
 {
-    size_t most = MOST_LOGITS / model->classes, dim = model->codebooks->shape.input_dim, size = dkvb__code_size(model);
+    size_t most = MOST_LOGITS / model->classes, n = from->n, size = dkvb__code_size(model);
+    bool reads = !dkvb__rows_in_place(from);
     double gaps[DKVB__ECE_BINS] = {0.0};
     uint64_t searched = 0, rows = 0;
     dkvb_run_options run = told->all, silent = told->all;
     int32_t *answers;
-    float *logits;
+    float *logits, *read = NULL; /* [most][m], the rows of a block if they do not lie in memory */
     dkvb_status rc = DKVB_OK;
 
     most = most < MOST_ROWS ? most : MOST_ROWS;
     most = n < most ? n : most > 0 ? most : 1;
     answers = dkvb__alloc(&model->mem, most, sizeof *answers);
     logits = dkvb__alloc(&model->mem, most, model->classes * sizeof *logits);
-    if (!answers || !logits)
+    if (reads)
+        read = dkvb__alloc(&model->mem, most, from->width * sizeof *read);
+    if (!answers || !logits || (reads && !read))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", most);
     silent.progress = NULL;
     if (run.progress) {
@@ -91,16 +97,22 @@ static dkvb_status measure(const dkvb_model *model, const float *x, uint16_t *co
         run.user = told;
     }
     for (size_t first = 0, block; !rc && first < n; first += block) {
+        const float *x;
+
         block = n - first < most ? n - first : most;
         told->before = first;
+        rc = dkvb__rows_block(from, first, block, read, &x);
+        if (reads) /* a file may fail on some ranks only */
+            rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
+        if (rc)
+            break;
         if (codes) {
-            rc =
-                dkvb_search_refresh(model, x + first * dim, block, model->top_k, codes + first * size, &searched, &run);
+            rc = dkvb_search_refresh(model, x, block, model->top_k, codes + first * size, &searched, &run);
             if (!rc)
                 rc = dkvb_model_decode(model, codes + first * size, model->top_k, block, answers, logits, &silent);
             e->searched += searched;
         } else {
-            rc = dkvb_model_predict(model, x + first * dim, block, answers, logits, &run);
+            rc = dkvb_model_predict(model, x, block, answers, logits, &run);
         }
         if (rc)
             break;
@@ -109,6 +121,7 @@ static dkvb_status measure(const dkvb_model *model, const float *x, uint16_t *co
     }
     dkvb__free(&model->mem, answers);
     dkvb__free(&model->mem, logits);
+    dkvb__free_erased(&model->mem, read);
     e->accuracy = e->rows ? (double)e->right / (double)e->rows : NAN;
     e->loss = e->rows ? e->loss / (double)e->rows : NAN;
     e->calibration_error = e->rows ? dkvb__gaps_error(gaps, rows) : NAN;
@@ -120,20 +133,24 @@ dkvb_status dkvb_model_evaluate(const dkvb_model *model, const float *x, uint16_
 {
     dkvb_evaluation given = DKVB_EVALUATION_INIT, e = DKVB_EVALUATION_INIT;
     struct told told = {.all = DKVB_RUN_OPTIONS_INIT, .total = n};
+    struct dkvb__rows from;
     dkvb_status rc = dkvb__take_options(&told.all, sizeof told.all, opts, "run options");
 
     if (!rc)
         rc = dkvb__take_options(&given, sizeof given, report, "evaluation");
     if (!rc)
-        rc = check(model, x, codes, labels, n, &told.all);
+        rc = dkvb__rows_take(&from, x, given.source, n, model->codebooks->shape.input_dim, "features");
+    if (!rc)
+        rc = check(model, &from, codes, labels, &told.all);
     if (rc)
         return rc;
     e.class_rows = given.class_rows;
     e.class_right = given.class_right;
+    e.source = given.source;
     if (e.class_rows)
         memset(e.class_rows, 0, model->classes * sizeof *e.class_rows);
     if (e.class_right)
         memset(e.class_right, 0, model->classes * sizeof *e.class_right);
-    rc = measure(model, x, codes, labels, n, &e, &told);
+    rc = measure(model, &from, codes, labels, &e, &told);
     return rc ? rc : dkvb__give_info(report, &e, sizeof e, "evaluation");
 }

@@ -91,9 +91,10 @@ struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
-    const float *x; /* [][m] */
-    size_t *pick;   /* [n], numbers of the rows of x that are used; NULL: the first n rows */
-    size_t n;       /* number of rows that are used */
+    const struct dkvb__rows *from;
+    size_t *pick; /* [n], numbers of the rows of `from` that are used; NULL: the first n rows */
+    size_t n;     /* number of rows that are used */
+    float *block; /* [projector.capacity][m], rows that do not lie in memory; NULL if all of them do */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* [threads] */
     int8_t *rows;                 /* [codebooks of a group][tiles][quads][16][4] */
@@ -115,6 +116,7 @@ static void placement_end(struct placement *w)
         dkvb__placer_free(&w->placers[t], mem);
     dkvb__free(mem, w->placers);
     dkvb__free_erased(mem, w->rows);
+    dkvb__free_erased(mem, w->block);
     dkvb__free(mem, w->pick);
     dkvb__projector_free(&w->projector);
 }
@@ -141,17 +143,17 @@ static dkvb_status draw_rows(struct placement *w, size_t rows)
 }
 
 static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, const dkvb_keyinit_options *o,
-                                   const struct dkvb__run *run, const float *x, size_t n)
+                                   const struct dkvb__run *run, const struct dkvb__rows *from)
 {
     const dkvb_allocator *mem = &cb->mem;
     size_t unit;
     dkvb_status rc;
 
-    *w = (struct placement){.cb = cb, .options = o, .run = *run, .x = x, .growing = cb->growing, .use = cb->use};
+    *w = (struct placement){.cb = cb, .options = o, .run = *run, .from = from, .growing = cb->growing, .use = cb->use};
     w->own = own_codebooks(cb);
     atomic_init(&w->placed, 0);
     atomic_init(&w->stop, false);
-    rc = draw_rows(w, n);
+    rc = draw_rows(w, from->n);
     if (!rc)
         rc = dkvb__projector_new(&w->projector, cb, w->n, SCALE_ROWS, run);
     if (rc)
@@ -162,7 +164,9 @@ static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, cons
     w->group = w->group > w->projector.units ? w->projector.units : w->group > 0 ? w->group : 1;
     w->rows = dkvb__alloc(mem, w->group * unit, w->codebook_bytes);
     w->placers = dkvb__alloc0(mem, w->run.threads, sizeof *w->placers);
-    rc = w->rows && w->placers ? DKVB_OK : DKVB_ENOMEM;
+    w->block =
+        dkvb__rows_in_place(from) ? NULL : dkvb__alloc(mem, w->projector.capacity, from->width * sizeof *w->block);
+    rc = w->rows && w->placers && (w->block || dkvb__rows_in_place(from)) ? DKVB_OK : DKVB_ENOMEM;
     for (unsigned t = 0; !rc && t < w->run.threads; t++)
         rc = dkvb__placer_new(&w->placers[t], o, &cb->shape, w->n, mem) ? DKVB_OK : DKVB_ENOMEM;
     if (!rc)
@@ -207,6 +211,33 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
+/* Finds the rows from `first` on among those that are used: in memory, where *pick tells their places in *x, or NULL
+ * for rows side by side; or in the block, into which they are read. */
+static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
+{
+    const size_t *numbers = w->pick ? w->pick + first : NULL;
+
+    *x = w->block;
+    *pick = NULL;
+    if (w->block)
+        return numbers ? dkvb__rows_gather(w->from, numbers, n, w->block)
+                       : dkvb__rows_read(w->from, first, n, w->block);
+    *x = w->from->x + (numbers ? 0 : first * w->from->width);
+    *pick = numbers;
+    return DKVB_OK;
+}
+
+/* Prepares these rows. */
+static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
+{
+    const float *x;
+    const size_t *pick;
+    dkvb_status rc = take_rows(w, first, n, &x, &pick);
+
+    w->projector.numbers = w->pick ? w->pick + first : NULL;
+    return rc ? rc : dkvb__projector_prepare(&w->projector, x, pick, n, first);
+}
+
 /* Places the units [first, first + group): all rows are projected, then keys are placed codebook by codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
@@ -220,8 +251,7 @@ static dkvb_status place_group(struct placement *w, size_t first_unit)
     end = to.end_unit * p->unit_codebooks < codebooks ? to.end_unit * p->unit_codebooks : codebooks;
     for (size_t first = 0, n; first < w->n; first += n) {
         n = w->n - first < p->capacity ? w->n - first : p->capacity;
-        rc = dkvb__projector_prepare(&w->projector, w->pick ? w->x : w->x + first * w->cb->shape.input_dim,
-                                     w->pick ? w->pick + first : NULL, n, w->pick ? 0 : first);
+        rc = prepare_rows(w, first, n);
         if (!rc)
             rc = dkvb__report(&w->run, w->first, codebooks);
         if (rc)
@@ -249,20 +279,20 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const struct placement *w;
-    size_t first, end; /* range among the rows that are used */
-    double *sum;       /* [m] */
+    const float *x;     /* rows of the present block */
+    const size_t *pick; /* [n], places of the rows in x; NULL: side by side */
+    size_t n, width;
+    double *sum; /* [m] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
 {
     const struct centering *s = context;
-    size_t width = s->w->cb->shape.input_dim;
-    size_t end = (task + 1) * CENTER_COLUMNS < width ? (task + 1) * CENTER_COLUMNS : width;
+    size_t end = (task + 1) * CENTER_COLUMNS < s->width ? (task + 1) * CENTER_COLUMNS : s->width;
 
     (void)worker;
-    for (size_t r = s->first; r < s->end; r++) {
-        const float *x = s->w->x + (s->w->pick ? s->w->pick[r] : r) * width;
+    for (size_t r = 0; r < s->n; r++) {
+        const float *x = s->x + (s->pick ? s->pick[r] : r) * s->width;
 
         for (size_t i = task * CENTER_COLUMNS; i < end; i++)
             s->sum[i] += (double)x[i];
@@ -273,14 +303,17 @@ static void sum_columns(void *context, size_t task, unsigned worker)
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
-    size_t width = cb->shape.input_dim;
-    struct centering s = {.w = w, .sum = dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
+    size_t width = cb->shape.input_dim, most = w->block ? w->projector.capacity : CENTER_ROWS;
+    struct centering s = {.width = width, .sum = dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
     dkvb_status rc = DKVB_OK;
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    for (; !rc && s.end < w->n; s.first = s.end) { /* reading rows from disk takes seconds for a million */
-        s.end = w->n - s.first < CENTER_ROWS ? w->n : s.first + CENTER_ROWS;
+    for (size_t first = 0; !rc && first < w->n; first += s.n) { /* rows from disk take seconds for a million */
+        s.n = w->n - first < most ? w->n - first : most;
+        rc = take_rows(w, first, s.n, &s.x, &s.pick);
+        if (rc)
+            break;
         dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
         rc = dkvb__report(&w->run, 0, cb->shape.codebooks);
     }
@@ -293,23 +326,27 @@ static dkvb_status find_center(struct placement *w)
 /* Finds the preparation of rows before a search: centre, whitening, scales, and the usual lengths of rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
-    size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity;
+    size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity, width = w->cb->shape.input_dim;
     dkvb_status rc = find_center(w);
 
     /* Rows are checked first, so that the message can name the row of a number that is not finite. */
     for (size_t first = 0, rows; !rc && w->cb->whitening && first < w->n; first += rows) {
-        rows = w->n - first < n ? w->n - first : n;
-        for (size_t r = first; !rc && r < first + rows; r++) {
-            size_t at = w->pick ? w->pick[r] : r;
+        const float *x;
+        const size_t *pick;
 
-            if (!dkvb__all_finite(w->x + at * w->cb->shape.input_dim, w->cb->shape.input_dim))
-                rc = dkvb__check_finite(&w->run, w->x, at + 1, w->cb->shape.input_dim, "features");
+        rows = w->n - first < n ? w->n - first : n;
+        rc = take_rows(w, first, rows, &x, &pick);
+        for (size_t r = 0; !rc && r < rows; r++) {
+            const float *row = x + (pick ? pick[r] : r) * width;
+
+            if (!dkvb__all_finite(row, width))
+                rc = dkvb__fail_not_finite("features", row, w->pick ? w->pick[first + r] : first + r);
         }
     }
     if (!rc && w->cb->whitening)
-        rc = dkvb__whitening_fit(w->cb, w->x, w->pick, w->n, &w->run);
+        rc = dkvb__whitening_fit(w->cb, w->from, w->pick, w->n, &w->run);
     if (!rc)
-        rc = dkvb__projector_prepare(&w->projector, w->x, w->pick, n, 0);
+        rc = prepare_rows(w, 0, n);
     if (!rc)
         rc = dkvb__limits_set(w->cb, w->projector.lengths, n);
     return rc ? rc : dkvb__projector_set_scales(&w->projector, w->cb, n);
@@ -357,8 +394,8 @@ static dkvb_status finish(dkvb_codebooks *cb)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, size_t dim,
-                               const dkvb_keyinit_options *given, const dkvb_run_options *opts)
+dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *from, const dkvb_keyinit_options *given,
+                                const dkvb_run_options *opts)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     struct dkvb__shape shape;
@@ -369,11 +406,11 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
     dkvb_status rc;
 
     *out = NULL;
-    if ((rc = take_options(&o, &shape, given, n, dim)) != DKVB_OK)
+    if ((rc = take_options(&o, &shape, given, from->n, from->width)) != DKVB_OK)
         return rc;
     if ((rc = dkvb__run_take(&run, opts)) != DKVB_OK)
         return rc;
-    if ((rc = check_row_count(n, o.keys)) != DKVB_OK)
+    if ((rc = check_row_count(from->n, o.keys)) != DKVB_OK)
         return rc;
     mem = dkvb__allocator(o.allocator);
     if ((rc = dkvb__codebooks_new(&cb, &shape, o.seed, o.whiten != 0, &mem)) != DKVB_OK)
@@ -383,7 +420,7 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
     if (!rc)
         rc = new_growth(cb);
     if (!rc)
-        rc = placement_begin(&w, cb, &o, &run, x, n);
+        rc = placement_begin(&w, cb, &o, &run, from);
     if (!rc) {
         rc = find_preparation(&w);
         if (!rc)
@@ -399,6 +436,14 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
     }
     *out = cb;
     return DKVB_OK;
+}
+
+dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, size_t dim,
+                               const dkvb_keyinit_options *given, const dkvb_run_options *opts)
+{
+    const struct dkvb__rows from = dkvb__rows_of(x, n, dim);
+
+    return dkvb__codebooks_fit(out, &from, given, opts);
 }
 
 dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_keyinit_options *given)
@@ -477,6 +522,7 @@ static dkvb_status run_step(struct placement *w)
 
 dkvb_status dkvb_codebooks_step(dkvb_codebooks *cb, const float *x, size_t n, const dkvb_run_options *opts)
 {
+    const struct dkvb__rows from = dkvb__rows_of(x, n, cb->shape.input_dim);
     struct placement w;
     struct dkvb__run run;
     dkvb_status rc;
@@ -489,7 +535,7 @@ dkvb_status dkvb_codebooks_step(dkvb_codebooks *cb, const float *x, size_t n, co
     rc = cb->steps == 0 ? check_row_count(n, cb->shape.keys) : DKVB_OK;
     if (rc)
         return rc;
-    rc = placement_begin(&w, cb, cb->options, &run, x, n);
+    rc = placement_begin(&w, cb, cb->options, &run, &from);
     if (rc)
         return rc;
     rc = run_step(&w);

@@ -14,6 +14,10 @@ dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyin
 /* Chooses sizes that suit the rows, for the sizes that are 0. docs/method.md has the rule and its measurements. */
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
 
+/* dkvb_codebooks_fit() for rows that may have to be read. */
+dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *from, const dkvb_keyinit_options *given,
+                                const dkvb_run_options *opts);
+
 /* Random streams of one seed, by purpose. Each codebook or round draws from a stream of its own, so that no result
  * depends on the thread count. */
 enum {

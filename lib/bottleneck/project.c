@@ -12,6 +12,7 @@
 enum {
     TILE = DKVB__LANES,
     CHUNK = 64,                /* number of rows in one task of a scan */
+    CHECKED_ROWS = 4096,       /* number of rows that are read to be checked at a time */
     PREPARED_BYTES = 32 << 20, /* limit of the prepared rows in memory, bytes */
 };
 
@@ -44,7 +45,7 @@ static void scan_chunk(void *context, size_t task, unsigned worker)
     }
 }
 
-static dkvb_status fail_not_finite(const char *what, const float *row, size_t number)
+dkvb_status dkvb__fail_not_finite(const char *what, const float *row, size_t number)
 {
     size_t column = 0;
 
@@ -65,7 +66,37 @@ dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size
     atomic_init(&s.bad, n);
     rc = dkvb__parallel_rows(run, n, CHUNK, scan_chunk, &s);
     bad = atomic_load(&s.bad);
-    return rc || bad == n ? rc : fail_not_finite(what, x + bad * width, bad);
+    return rc || bad == n ? rc : dkvb__fail_not_finite(what, x + bad * width, bad);
+}
+
+dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
+                             const dkvb_allocator *mem)
+{
+    size_t most = rows->n < CHECKED_ROWS ? rows->n : CHECKED_ROWS;
+    dkvb_status rc = DKVB_OK;
+    float *block;
+
+    if (dkvb__rows_in_place(rows) || rows->n == 0)
+        return dkvb__check_finite(run, rows->x, rows->n, rows->width, what);
+    block = dkvb__alloc(mem, most, rows->width * sizeof *block);
+    if (!block)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to check %zu rows of %zu columns at a time", most, rows->width);
+    for (size_t first = 0, n; !rc && first < rows->n; first += n) {
+        struct scan s = {.x = block, .width = rows->width};
+
+        n = s.n = rows->n - first < most ? rows->n - first : most;
+        rc = dkvb__rows_read(rows, first, n, block);
+        if (rc)
+            break;
+        atomic_init(&s.bad, n);
+        dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, scan_chunk, &s);
+        if (atomic_load(&s.bad) < n)
+            rc = dkvb__fail_not_finite(what, block + atomic_load(&s.bad) * rows->width, first + atomic_load(&s.bad));
+        else
+            rc = dkvb__report(run, first + n, rows->n);
+    }
+    dkvb__free_erased(mem, block);
+    return rc;
 }
 
 static size_t tiles_of(size_t n)
@@ -195,6 +226,12 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
     memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
 }
 
+/* Number of a row in messages. */
+static size_t number_of(const struct preparation *j, size_t r, size_t first_row)
+{
+    return j->p->numbers ? j->p->numbers[r] : first_row + (j->pick ? j->pick[r] : r);
+}
+
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row)
 {
@@ -207,10 +244,10 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     bad = atomic_load(&j.not_finite);
     large = atomic_load(&j.too_large);
     if (bad < n)
-        return fail_not_finite("features", row_of(&j, bad), first_row + (pick ? pick[bad] : bad));
+        return dkvb__fail_not_finite("features", row_of(&j, bad), number_of(&j, bad, first_row));
     if (large < n)
         return dkvb__fail(DKVB_EINVAL, "features: row %zu holds numbers so large that their sums overflow",
-                          first_row + (pick ? pick[large] : large));
+                          number_of(&j, large, first_row));
     return DKVB_OK;
 }
 

@@ -2,11 +2,20 @@
 #define DKVB_BOTTLENECK_PROJECT_H
 
 #include "base/parallel.h"
+#include "base/rows.h"
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
  * numbers. Progress counts rows; DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
+
+/* The same for rows that may have to be read, in blocks in memory of this allocator. Also returns what reading them
+ * returns. */
+dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
+                             const dkvb_allocator *mem);
+
+/* Fails for the first number of a row that is not finite. */
+dkvb_status dkvb__fail_not_finite(const char *what, const float *row, size_t number);
 
 enum { DKVB__TILE_ROWS = 512 }; /* rows at a time, where nothing calls for another number */
 
@@ -25,6 +34,7 @@ struct dkvb__projector {
     double *lengths;       /* [capacity], lengths of the rows as handed over */
     float *scratch;        /* [threads][scratch_size] */
     size_t scratch_size;
+    const size_t *numbers; /* numbers of the prepared rows for messages, set by the owner; NULL: their places */
 };
 
 /* Allocates a projector for up to `n` rows. The capacity of a projector is at most `most` rows, and less where rows are
@@ -53,9 +63,9 @@ void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb_
 /* Sets the scales of all codebooks from `n` prepared rows. May return DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
-/* Computes the matrix of the half whitening, cb->whitening, from rows of x that are picked as above and centred
+/* Computes the matrix of the half whitening, cb->whitening, from rows that are picked as above and centred
  * (whiten.c). */
-dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
+dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *from, const size_t *pick, size_t n,
                                 const struct dkvb__run *run);
 
 /* Distribution of the sizes of numbers, in counts by exponent and upper four bits of the fraction. A quantile is right

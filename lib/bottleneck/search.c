@@ -10,10 +10,11 @@
 enum { TILE = DKVB__LANES };
 
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
-                               size_t n, size_t most, const struct dkvb__run *run)
+                               const struct dkvb__rows *from, size_t most, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
+    bool reads = !dkvb__rows_in_place(from) && from->width > 0;
     bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 are hardly ever cut */
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
@@ -24,14 +25,15 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     rc = mask ? dkvb__mask_check(mask, cb) : DKVB_OK;
     if (rc)
         return rc;
-    *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k, .found = DKVB_OUTSIDE_INIT};
+    *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k, .from = *from, .found = DKVB_OUTSIDE_INIT};
     if (run->outside)
         rc = dkvb__take_options(&s->found, sizeof s->found, run->outside, "rows outside the scale");
     if (!rc)
-        rc = dkvb__projector_new(&s->projector, cb, (n + cb->ranks.count - 1) / cb->ranks.count, most, run);
+        rc = dkvb__projector_new(&s->projector, cb, (from->n + cb->ranks.count - 1) / cb->ranks.count, most, run);
     if (rc)
         return rc;
     s->capacity = s->projector.capacity * cb->ranks.count;
+    s->block = reads ? dkvb__alloc(mem, s->projector.capacity, from->width * sizeof *s->block) : NULL;
     s->rows = dkvb__alloc(mem, cb->shape.codebooks, s->projector.capacity / TILE * s->projector.tile_bytes);
     s->tile = dkvb__alloc0(mem, run->threads, s->projector.tile_bytes);
     s->q = dkvb__alloc(mem, run->threads, cb->shape.key_dim * TILE * sizeof *s->q);
@@ -42,8 +44,8 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     s->chosen = dkvb__alloc(mem, run->threads, s->projector.capacity * sizeof *s->chosen);
     s->lengths = run->outside ? dkvb__alloc(mem, s->capacity, sizeof *s->lengths) : NULL;
     s->cut = counts_cut ? dkvb__alloc(mem, s->capacity + TILE, sizeof *s->cut) : NULL;
-    if ((s->lengths || !run->outside) && s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index &&
-        s->chosen && (s->cut || !counts_cut))
+    if ((s->block || !reads) && (s->lengths || !run->outside) && s->rows && s->tile && s->q && s->norms && s->scores &&
+        s->dist && s->index && s->chosen && (s->cut || !counts_cut))
         return DKVB_OK;
     dkvb__search_end(s);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
@@ -53,6 +55,7 @@ void dkvb__search_end(struct dkvb__search *s)
 {
     const dkvb_allocator *mem = &s->cb->mem;
 
+    dkvb__free_erased(mem, s->block);
     dkvb__free_erased(mem, s->rows);
     dkvb__free_erased(mem, s->tile);
     dkvb__free_erased(mem, s->q);
@@ -201,13 +204,16 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Prepares and projects rows into the search's own memory. */
-static dkvb_status project(struct dkvb__search *s, const float *x, size_t n, size_t first_row)
+/* Reads `n` rows, prepares them, and projects them into the search's own memory. */
+static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
 {
+    const float *x;
     const struct dkvb__projected to = {0, s->projector.units, s->rows,
                                        s->projector.capacity / TILE * s->projector.tile_bytes, NULL};
-    dkvb_status rc = dkvb__projector_prepare(&s->projector, x, NULL, n, first_row);
+    dkvb_status rc = dkvb__rows_block(&s->from, first_row, n, s->block, &x);
 
+    if (!rc)
+        rc = dkvb__projector_prepare(&s->projector, x, NULL, n, first_row);
     if (rc)
         return rc;
     dkvb__projector_run(&s->projector, n, &to);
@@ -234,14 +240,13 @@ static dkvb_status count_outside(struct dkvb__search *s, size_t first, size_t en
     return dkvb__give_info(s->run.outside, &s->found, sizeof s->found, "rows outside the scale");
 }
 
-dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
-                              int32_t *dist)
+dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n, uint16_t *codes, int32_t *dist)
 {
     const dkvb_ranks *ranks = &s->cb->ranks;
     size_t first = dkvb__ranks_first(ranks, n, ranks->rank), end = dkvb__ranks_first(ranks, n, ranks->rank + 1);
     size_t code = (size_t)s->cb->shape.codebooks * s->k;
     struct job job = {.s = s, .n = end - first, .codes = codes + first * code};
-    dkvb_status rc = project(s, x + first * s->cb->shape.input_dim, end - first, first_row + first);
+    dkvb_status rc = project(s, first_row + first, end - first);
 
     job.dist = dist ? dist + first * code : NULL;
     if (!rc && end > first)
@@ -259,8 +264,8 @@ static size_t rows_left(const struct dkvb__search *s, size_t n, size_t first)
     return n - first < s->capacity ? n - first : s->capacity;
 }
 
-dkvb_status dkvb_search(const dkvb_codebooks *cb, const dkvb_mask *mask, const float *x, size_t n, uint32_t k,
-                        uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
+dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct dkvb__rows *from,
+                              uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
 {
     struct dkvb__search s;
     struct dkvb__run run;
@@ -269,18 +274,25 @@ dkvb_status dkvb_search(const dkvb_codebooks *cb, const dkvb_mask *mask, const f
 
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);
+    rc = dkvb__search_begin(&s, cb, mask, k, from, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
-    for (size_t first = 0, rows; !rc && first < n; first += rows) {
-        rows = rows_left(&s, n, first);
-        rc = dkvb__search_tile(&s, x + first * cb->shape.input_dim, rows, first, codes + first * code,
-                               dist ? dist + first * code : NULL);
+    for (size_t first = 0, rows; !rc && first < from->n; first += rows) {
+        rows = rows_left(&s, from->n, first);
+        rc = dkvb__search_tile(&s, first, rows, codes + first * code, dist ? dist + first * code : NULL);
         if (!rc)
-            rc = dkvb__report(&run, first + rows, n);
+            rc = dkvb__report(&run, first + rows, from->n);
     }
     dkvb__search_end(&s);
     return rc;
+}
+
+dkvb_status dkvb_search(const dkvb_codebooks *cb, const dkvb_mask *mask, const float *x, size_t n, uint32_t k,
+                        uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
+{
+    const struct dkvb__rows from = dkvb__rows_of(x, n, cb->shape.input_dim);
+
+    return dkvb__search_rows(cb, mask, &from, k, codes, dist, opts);
 }
 
 dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *mask, const float *q, size_t n,
@@ -288,6 +300,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;
+    const struct dkvb__rows none = {.n = n}; /* the projected rows come with each job */
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
@@ -298,7 +311,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);
+    rc = dkvb__search_begin(&s, cb, mask, k, &none, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
@@ -337,8 +350,8 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
 
 /* Searches the codes of `n` <= capacity rows that name a masked or purged key, each rank its share of the rows. *count:
  * the number of these (codebook, row) pairs. */
-static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, const float *x, size_t n,
-                                size_t first_row, uint16_t *codes, uint64_t *hits, uint64_t *count)
+static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
+                                uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
     const dkvb_ranks *ranks = &s->cb->ranks;
     size_t first = dkvb__ranks_first(ranks, n, ranks->rank), end = dkvb__ranks_first(ranks, n, ranks->rank + 1);
@@ -348,7 +361,7 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
 
     *count = find_hits(model, job.codes, job.n, hits);
     if (*count > 0)
-        rc = project(s, x + first * s->cb->shape.input_dim, job.n, first_row + first);
+        rc = project(s, first_row + first, job.n);
     if (!rc && *count > 0)
         run_job(&job);
     rc = dkvb__ranks_agree(ranks, rc);
@@ -365,6 +378,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
                                 uint64_t *searched, const dkvb_run_options *opts)
 {
     const dkvb_codebooks *cb = model->codebooks;
+    const struct dkvb__rows from = dkvb__rows_of(x, n, cb->shape.input_dim);
     struct dkvb__search s;
     struct dkvb__run run;
     size_t code = (size_t)cb->shape.codebooks * k;
@@ -377,7 +391,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, model->mask, k, n, REFRESH_ROWS, &run);
+    rc = dkvb__search_begin(&s, cb, model->mask, k, &from, REFRESH_ROWS, &run);
     if (rc)
         return rc;
     hits = dkvb__alloc(&cb->mem, (s.projector.capacity * cb->shape.codebooks + 63) / 64, sizeof *hits);
@@ -386,7 +400,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
         uint64_t count;
 
         rows = rows_left(&s, n, first);
-        rc = refresh_rows(&s, model, x + first * cb->shape.input_dim, rows, first, codes + first * code, hits, &count);
+        rc = refresh_rows(&s, model, first, rows, codes + first * code, hits, &count);
         total += count;
         if (!rc)
             rc = dkvb__report(&run, first + rows, n);

@@ -12,7 +12,9 @@ struct dkvb__search {
     const dkvb_mask *mask; /* or NULL */
     struct dkvb__run run;
     uint32_t k;
-    size_t capacity; /* limit of the rows in a call of dkvb__search_tile(); with ranks, of their rows together */
+    size_t capacity;        /* limit of the rows in a call of dkvb__search_tile(); with ranks, of their rows together */
+    struct dkvb__rows from; /* the rows to search */
+    float *block;           /* [projector.capacity][m], rows that do not lie in memory; NULL if all of them do */
     struct dkvb__projector projector;
     int8_t *rows;       /* [C][projector.capacity / 16][quads][16][4], projected */
     dkvb_outside found; /* counts of the rows outside the scale, if the run asks for them */
@@ -28,16 +30,19 @@ struct dkvb__search {
     uint32_t *chosen; /* [projector.capacity] */
 };
 
-/* Checks the arguments, and allocates the scratch memory for searches of up to `n` rows, `most` at a time. */
+/* Checks the arguments, and allocates the scratch memory for searches of these rows, `most` at a time. */
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
-                               size_t n, size_t most, const struct dkvb__run *run);
+                               const struct dkvb__rows *from, size_t most, const struct dkvb__run *run);
 
-/* Writes the codes, and the distances unless NULL, of `n` <= capacity rows. Messages add `first_row` to row numbers.
- * Ranks that share the codebooks search a share of the rows each, and exchange what they found. */
-dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
-                              int32_t *dist);
+/* Writes the codes, and the distances unless NULL, of the `n` <= capacity rows from `first_row` on. Ranks that share
+ * the codebooks search a share of the rows each, and exchange what they found. */
+dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n, uint16_t *codes, int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);
+
+/* dkvb_search() for rows that may have to be read. */
+dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct dkvb__rows *from,
+                              uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 
 /* Searches as dkvb_search() does, for rows that are projected but not yet rounded: `q`, float[n][codebooks][key_dim],
  * finite. Tests use it to compare the rounding, and the searches of other libraries. */

@@ -137,8 +137,8 @@ static void add_products(struct root *w, struct dkvb__matrix *rows_matrix, float
     swap(s, &w->spare);
 }
 
-static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
-                              float **s)
+static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const struct dkvb__rows *from,
+                              const size_t *pick, size_t n, float **s)
 {
     size_t m = w->m;
     float *y = dkvb__alloc(&cb->mem, m, CHUNK * sizeof *y), *a = dkvb__alloc(&cb->mem, m, CHUNK * sizeof *a);
@@ -151,12 +151,12 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const fl
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
         rows = n - first < CHUNK ? n - first : CHUNK;
         memset(y, 0, m * CHUNK * sizeof *y);
-        for (size_t r = 0; r < rows; r++) {
-            const float *row = x + (pick ? pick[first + r] : first + r) * m;
-
+        rc = pick ? dkvb__rows_gather(from, pick + first, rows, y) : dkvb__rows_read(from, first, rows, y);
+        if (rc)
+            break;
+        for (size_t r = 0; r < rows; r++)
             for (size_t i = 0; i < m; i++)
-                y[r * m + i] = row[i] - cb->center[i];
-        }
+                y[r * m + i] -= cb->center[i];
         add_products(w, &rows_matrix, s, y, a, rows);
         rc = dkvb__report(w->run, first + rows, n);
     }
@@ -172,7 +172,7 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const fl
     return rc;
 }
 
-dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
+dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *from, const size_t *pick, size_t n,
                                 const struct dkvb__run *run)
 {
     size_t m = cb->shape.input_dim, most = ROWS_A_COLUMN * m > LEAST_ROWS ? ROWS_A_COLUMN * m : LEAST_ROWS;
@@ -188,7 +188,7 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const float *x, const size_t
     if (!rc && (!s || !w.x || !w.t || !w.power || !w.spare))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the whitening of %zu columns", m);
     if (!rc)
-        rc = covariance(&w, cb, x, pick, n, &s);
+        rc = covariance(&w, cb, from, pick, n, &s);
     if (!rc)
         rc = inverse_fourth_root(&w, s);
     for (size_t i = 0; !rc && i < m; i++) /* rounding left the matrix not quite symmetric */

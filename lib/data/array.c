@@ -93,7 +93,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
 }
 
 /* Both orders are the same bytes if at most one dimension is longer than 1. */
-static bool order_matters(const dkvb_array *a)
+bool dkvb__order_matters(const dkvb_array *a)
 {
     uint32_t longer = 0;
 
@@ -107,7 +107,7 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     size_t count = dkvb__elements(&s->array);
     void *data;
 
-    if (s->fortran && count > 0 && order_matters(&s->array)) {
+    if (s->fortran && count > 0 && dkvb__order_matters(&s->array)) {
         data = dkvb__alloc(&s->array.allocator, count, dkvb__dtype_size(s->array.dtype));
         if (!data)
             return dkvb__stored_no_memory(s, count, s->array.dtype);
@@ -164,22 +164,22 @@ static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file 
     struct dkvb__stored look = *s;
     struct dkvb__mapping *mapping;
     unsigned char start[6] = {0};
-    uint64_t offset;
-    bool native;
+    struct dkvb__npy_place place;
     dkvb_status rc = dkvb__file_read(file, 0, start, file->size < sizeof start ? (size_t)file->size : sizeof start);
 
     if (rc || !dkvb__npy_sniff(start, sizeof start))
         return rc;
-    rc = dkvb__npy_look(&look, file, &offset, &native);
-    if (rc || !native || !may_stay(look.array.dtype, map) || dkvb__elements(&look.array) == 0 ||
-        offset % ALIGNMENT != 0 || (look.fortran && order_matters(&look.array)))
+    rc = dkvb__npy_look(&look, file, &place);
+    if (rc || place.big_endian || place.boolean || !may_stay(look.array.dtype, map) ||
+        dkvb__elements(&look.array) == 0 || place.offset % ALIGNMENT != 0 ||
+        (look.fortran && dkvb__order_matters(&look.array)))
         return rc;
     rc = dkvb__mapping_open(&mapping, file, &s->array.allocator);
     if (rc)
         return rc;
     *s = look;
     s->fortran = false;
-    s->array.data = (void *)(uintptr_t)(mapping->data + offset);
+    s->array.data = (void *)(uintptr_t)(mapping->data + place.offset);
     s->array.allocator = (dkvb_allocator){.release = release_mapped, .user = mapping};
     return DKVB_OK;
 }
@@ -260,7 +260,7 @@ static dkvb_status to_float_matrix(struct dkvb__stored *s)
     return shrinks ? to_c_order(s) : to_float(s);
 }
 
-static dkvb_status check_features(const struct dkvb__stored *s)
+dkvb_status dkvb__features_check(const struct dkvb__stored *s)
 {
     const dkvb_array *a = &s->array;
 
@@ -280,7 +280,7 @@ static dkvb_status check_features(const struct dkvb__stored *s)
 }
 
 /* [rows][columns]: everything behind the first dimension is a column. */
-static void flatten(dkvb_array *a)
+void dkvb__features_flatten(dkvb_array *a)
 {
     uint64_t columns = 1;
 
@@ -292,15 +292,17 @@ static void flatten(dkvb_array *a)
     a->ndim = 2;
 }
 
-static dkvb_status check_finite(const struct dkvb__stored *s)
+dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count, uint64_t first, size_t columns)
 {
-    const float *x = s->array.data;
-    size_t count = dkvb__elements(&s->array), columns = (size_t)s->array.shape[1];
+    size_t bad = 0;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) /* no early exit, so that many numbers are checked in one step */
+        bad += (size_t)!isfinite(x[i]);
+    for (size_t i = 0; bad > 0 && i < count; i++)
         if (!isfinite(x[i]))
-            return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu, column %zu is %s as float32, a finite number is wanted",
-                              s->path, i / columns, i % columns,
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: row %llu, column %llu is %s as float32, a finite number is wanted",
+                              path, (unsigned long long)((first + i) / columns),
+                              (unsigned long long)((first + i) % columns),
                               isnan(x[i])   ? "nan"
                               : x[i] > 0.0f ? "inf"
                                             : "-inf");
@@ -313,12 +315,12 @@ dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source
     dkvb_status rc = read_stored(&s, source, how == DKVB_READ_IN_PLACE ? FLOATS : NOTHING);
 
     if (!rc)
-        rc = check_features(&s);
+        rc = dkvb__features_check(&s);
     if (!rc)
         rc = to_float_matrix(&s);
     if (!rc) {
-        flatten(&s.array);
-        rc = check_finite(&s);
+        dkvb__features_flatten(&s.array);
+        rc = dkvb__features_finite(s.path, s.array.data, dkvb__elements(&s.array), 0, (size_t)s.array.shape[1]);
     }
     return publish(out, &s, rc);
 }

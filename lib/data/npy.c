@@ -362,20 +362,21 @@ bool dkvb__npy_sniff(const unsigned char *start, size_t size)
     return size >= sizeof magic && memcmp(start, magic, sizeof magic) == 0;
 }
 
-dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t *offset, bool *native)
+dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place)
 {
     struct layout layout = {.fortran = false};
     size_t bytes;
-    dkvb_status rc = read_header(s, file, &layout, offset);
+    dkvb_status rc = read_header(s, file, &layout, &place->offset);
 
     if (!rc)
         rc = dkvb__stored_bytes(&bytes, s);
     if (!rc)
-        rc = dkvb__stored_check_size(s, file, *offset, bytes);
+        rc = dkvb__stored_check_size(s, file, place->offset, bytes);
     if (rc)
         return rc;
     s->fortran = layout.fortran;
-    *native = !layout.big_endian && !layout.boolean;
+    place->big_endian = layout.big_endian;
+    place->boolean = layout.boolean;
     return DKVB_OK;
 }
 

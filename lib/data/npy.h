@@ -9,9 +9,16 @@
 /* True if a file that starts with these bytes claims to be NumPy's. */
 bool dkvb__npy_sniff(const unsigned char *start, size_t size);
 
-/* Type, shape and order from the header alone, and where the elements begin. *native: they lie there as they are used,
- * in this machine's byte order. The file has exactly the bytes that they need. */
-dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t *offset, bool *native);
+/* How the elements lie in the file. */
+struct dkvb__npy_place {
+    uint64_t offset; /* byte at which they begin */
+    bool big_endian;
+    bool boolean; /* bytes that must be 0 or 1 */
+};
+
+/* Reads type, shape and order from the header alone, and how the elements lie in the file. The file has exactly the
+ * bytes that they need. */
+dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
 /* Takes the text of a row, which ends with a zero and stays the caller's. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);

@@ -94,17 +94,18 @@ dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *f
     return dkvb__file_read(file, offset, a->data, bytes);
 }
 
-void dkvb__stored_swap(struct dkvb__stored *s)
+void dkvb__swap_bytes(unsigned char *bytes, size_t count, size_t size)
 {
-    size_t size = dkvb__dtype_size(s->array.dtype);
-    size_t count = dkvb__elements(&s->array);
-    unsigned char *at = s->array.data;
-
-    for (size_t i = 0; i < count; i++, at += size)
+    for (unsigned char *at = bytes, *end = bytes + count * size; at < end; at += size)
         for (size_t j = 0; j < size / 2; j++) {
             unsigned char byte = at[j];
 
             at[j] = at[size - 1 - j];
             at[size - 1 - j] = byte;
         }
+}
+
+void dkvb__stored_swap(struct dkvb__stored *s)
+{
+    dkvb__swap_bytes(s->array.data, dkvb__elements(&s->array), dkvb__dtype_size(s->array.dtype));
 }

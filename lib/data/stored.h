@@ -54,5 +54,18 @@ dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, 
 
 /* Reverses the bytes of every element. */
 void dkvb__stored_swap(struct dkvb__stored *s);
+void dkvb__swap_bytes(unsigned char *bytes, size_t count, size_t size);
+
+/* False if both orders of the elements are the same bytes: at most one dimension is longer than 1. */
+bool dkvb__order_matters(const dkvb_array *a);
+
+/* Checks that type and shape are those of features. */
+dkvb_status dkvb__features_check(const struct dkvb__stored *s);
+
+/* Makes [rows][columns] of a shape: everything behind the first dimension is a column. */
+void dkvb__features_flatten(dkvb_array *a);
+
+/* Fails with DKVB_EFORMAT for the first number that is not finite; `first` is the number of elements in front of x. */
+dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count, uint64_t first, size_t columns);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/rows.h"
 #include "base/status.h"
 #include "dkvb/data.h"
 
@@ -121,7 +122,7 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
 
 /* Bins by the exponent of float32: a value in bin e is from 2^(e - 127) to twice that; bin 0 has zeros and values next
  * to them. */
-enum { BINS = 256, GAP = 10 };
+enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: numbers that are read at a time */
 
 static uint32_t exponent_of(float x)
 {
@@ -154,27 +155,75 @@ static uint32_t first_outlying(const uint64_t count[BINS])
     return BINS;
 }
 
-dkvb_status dkvb_features_survey(dkvb_features_info *out, const float *x, size_t n, size_t dim)
-{
-    dkvb_features_info info = DKVB_FEATURES_INFO_INIT;
-    uint64_t count[BINS] = {0};
-    uint32_t lowest;
+/* Rows that are looked at part by part. */
+struct survey {
+    struct dkvb__rows rows;
+    float *part; /* [most][dim], rows that do not lie in memory */
+    size_t most;
+};
 
-    if (!out || (n > 0 && dim > 0 && !x))
-        return dkvb__fail(DKVB_EINVAL, "features: %s is NULL", out ? "x" : "info");
-    info.rows = n;
-    info.columns = dim;
-    for (size_t i = 0; i < n * dim; i++)
-        count[exponent_of(x[i])]++;
+static dkvb_status next_part(struct survey *s, size_t first, size_t *n, const float **x)
+{
+    *n = s->rows.n - first < s->most ? s->rows.n - first : s->most;
+    return dkvb__rows_block(&s->rows, first, *n, s->part, x);
+}
+
+static dkvb_status survey_rows(struct survey *s, dkvb_features_info *info)
+{
+    uint64_t count[BINS] = {0};
+    size_t dim = s->rows.width;
+    uint32_t lowest;
+    const float *x;
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t first = 0, n; !rc && first < s->rows.n; first += n) {
+        rc = next_part(s, first, &n, &x);
+        for (size_t i = 0; !rc && i < n * dim; i++)
+            count[exponent_of(x[i])]++;
+    }
     lowest = first_outlying(count);
     for (uint32_t e = lowest; e < BINS; e++)
-        info.outlying += count[e];
-    for (size_t i = 0; info.outlying > 0 && i < n * dim; i++)
-        if (exponent_of(x[i]) >= lowest) {
-            info.first_row = i / dim;
-            info.first_column = i % dim;
-            info.first_value = x[i];
-            break;
-        }
-    return dkvb__give_info(out, &info, sizeof info, "features info");
+        info->outlying += count[e];
+    for (size_t first = 0, n; !rc && info->outlying > 0 && first < s->rows.n; first += n) {
+        rc = next_part(s, first, &n, &x);
+        for (size_t i = 0; !rc && i < n * dim; i++)
+            if (exponent_of(x[i]) >= lowest) {
+                info->first_row = first + i / dim;
+                info->first_column = i % dim;
+                info->first_value = x[i];
+                return DKVB_OK;
+            }
+    }
+    return rc;
+}
+
+dkvb_status dkvb_features_survey(dkvb_features_info *out, const float *x, size_t n, size_t dim)
+{
+    dkvb_features_info given = DKVB_FEATURES_INFO_INIT, info = DKVB_FEATURES_INFO_INIT;
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct survey s = {.most = n};
+    dkvb_status rc;
+
+    if (!out)
+        return dkvb__fail(DKVB_EINVAL, "features: info is NULL");
+    rc = dkvb__take_options(&given, sizeof given, out, "features info");
+    if (rc)
+        return rc;
+    if (n > 0 && dim > 0 && !x && !given.source)
+        return dkvb__fail(DKVB_EINVAL, "features: x is NULL");
+    info.rows = n;
+    info.columns = dim;
+    info.source = given.source;
+    rc = dkvb__rows_take(&s.rows, x, given.source, dim > 0 ? n : 0, dim, "features");
+    if (rc)
+        return rc;
+    if (given.source && dim > 0) {
+        s.most = PART / dim > 0 ? PART / dim : 1;
+        s.part = dkvb__alloc(&mem, s.most, dim * sizeof *s.part);
+        if (!s.part)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory to look at %zu rows at a time", s.most);
+    }
+    rc = survey_rows(&s, &info);
+    dkvb__free_erased(&mem, s.part);
+    return rc ? rc : dkvb__give_info(out, &info, sizeof info, "features info");
 }

@@ -13,6 +13,8 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
+enum { IN_BLOCKS = 2 }; /* the largest `in_place` of the options */
+
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
     *r = (struct dkvb__rows_of_text){.texts = {.mem = mem}};
@@ -310,6 +312,21 @@ static dkvb_status check_no_columns(const char *path, const dkvb_table_options *
     return DKVB_OK;
 }
 
+/* Reads the features of an array, or leaves them in their file. */
+static dkvb_status read_features(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o)
+{
+    dkvb_status rc = DKVB_OK;
+
+    if (o->in_place == IN_BLOCKS && !source->member)
+        rc = dkvb__row_file_open(&t->file, source->file.path, &t->mem);
+    return rc || t->file ? rc : dkvb__features_of(&t->x, source, o->in_place ? DKVB_READ_IN_PLACE : DKVB_READ_COPY);
+}
+
+static uint64_t columns_of(const dkvb_table *t)
+{
+    return t->file ? t->file->columns : t->x.shape[1];
+}
+
 static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_options *o, const struct dkvb__run *run)
 {
     unsigned char start[DKVB__SIGNATURE_SIZE];
@@ -331,10 +348,10 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
         if (!rc && o->what != DKVB_TABLE_ROWS)
             rc = read_vector(t, &source, o, start, size);
         else if (!rc)
-            rc = dkvb__features_of(&t->x, &source, o->in_place ? DKVB_READ_IN_PLACE : DKVB_READ_COPY);
-        if (!rc && o->column_count && t->x.shape[1] != o->column_count)
+            rc = read_features(t, &source, o);
+        if (!rc && o->column_count && columns_of(t) != o->column_count)
             rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: has %llu columns, %zu are needed", path,
-                            (unsigned long long)t->x.shape[1], o->column_count);
+                            (unsigned long long)columns_of(t), o->column_count);
     }
     dkvb__source_close(&source);
     return rc;
@@ -368,8 +385,12 @@ static dkvb_status describe(dkvb_table *t, const dkvb_table_options *o)
         return rc;
     info->struct_size = sizeof *info;
     info->rows = t->id_list && o->what == DKVB_TABLE_IDS ? t->id_names.count : first->shape[0];
-    info->columns = t->x.shape[1];
+    info->columns = columns_of(t);
     info->x = t->x.data;
+    if (t->file) {
+        info->rows = t->file->rows;
+        info->source = &t->file->source;
+    }
     info->column_names = t->column_list;
     info->labels = t->y.data;
     info->label_names = t->label_list;
@@ -384,6 +405,8 @@ static dkvb_status check_options(const dkvb_table_options *o)
 {
     if (o->what > DKVB_TABLE_IDS)
         return dkvb__fail(DKVB_EINVAL, "table: what is %u, it must be 0 to %d", o->what, DKVB_TABLE_IDS);
+    if (o->in_place > IN_BLOCKS)
+        return dkvb__fail(DKVB_EINVAL, "table: in_place is %u, it must be 0 to %d", o->in_place, IN_BLOCKS);
     if (o->header > DKVB_HEADER_NO)
         return dkvb__fail(DKVB_EINVAL, "table: header is %u, it must be 0 to %d", o->header, DKVB_HEADER_NO);
     if ((o->column_count && !o->columns) || (o->label_name_count && !o->label_names))
@@ -463,6 +486,7 @@ void dkvb_table_free(dkvb_table *table)
         return;
     mem = table->mem;
     dkvb_array_free(&table->x);
+    dkvb__row_file_free(table->file);
     dkvb_array_free(&table->y);
     dkvb_array_free(&table->ids);
     dkvb__texts_free(&table->column_names);

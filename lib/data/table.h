@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "data/npz.h"
+#include "data/row_file.h"
 #include "data/texts.h"
 #include "dkvb/data.h"
 #include "dkvb/table.h"
@@ -22,6 +23,7 @@ struct dkvb__rows_of_text {
 struct dkvb_table {
     dkvb_allocator mem;
     dkvb_array x;                    /* features */
+    struct dkvb__row_file *file;     /* features that stay in their file; or NULL */
     dkvb_array y;                    /* labels, int32 */
     dkvb_array ids;                  /* uint64 */
     struct dkvb__texts column_names; /* in the order of the features; of none, or of all */

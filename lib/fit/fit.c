@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
+#include "bottleneck/keyinit.h"
 #include "dkvb/search.h"
 
 /* State of a fit. */
@@ -97,10 +98,16 @@ static dkvb_status check_room(const struct fit *t)
     return DKVB_OK;
 }
 
+/* True if keys are placed on other rows than those that are learned from. */
+static bool has_key_rows(const struct fit *t)
+{
+    return t->o.key_rows || t->o.key_source;
+}
+
 /* Fills in open settings, and refuses what cannot work before any long work. */
 static dkvb_status settle(struct fit *t)
 {
-    size_t key_rows = t->o.key_rows ? t->o.key_row_count : t->f.rows.n;
+    size_t key_rows = has_key_rows(t) ? t->o.key_row_count : t->f.rows.n;
     dkvb_train_options open = t->s.train;
     dkvb_status rc;
 
@@ -130,7 +137,7 @@ static dkvb_status settle(struct fit *t)
 
 static dkvb_status place_keys(struct fit *t)
 {
-    const dkvb_fit_rows *r = &t->f.rows;
+    struct dkvb__rows from;
     dkvb_status rc = dkvb__fit_stage(&t->o, "keys");
 
     if (rc)
@@ -139,8 +146,10 @@ static dkvb_status place_keys(struct fit *t)
         t->cb = dkvb_codebooks_retain(t->o.codebooks);
         return DKVB_OK;
     }
-    return dkvb_codebooks_fit(&t->cb, t->o.key_rows ? t->o.key_rows : r->x, t->o.key_rows ? t->o.key_row_count : r->n,
-                              r->dim, &t->s.keyinit, t->f.run);
+    if (!has_key_rows(t))
+        return dkvb__codebooks_fit(&t->cb, &t->f.from, &t->s.keyinit, t->f.run);
+    rc = dkvb__rows_take(&from, t->o.key_rows, t->o.key_source, t->o.key_row_count, t->f.rows.dim, "key rows");
+    return rc ? rc : dkvb__codebooks_fit(&t->cb, &from, &t->s.keyinit, t->f.run);
 }
 
 /* Measures the temperature if nothing stays held out: it comes from values that are thrown away. */
@@ -200,8 +209,9 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    o.keyinit = t->o.codebooks || t->o.key_rows ? NULL : &t->s.keyinit; /* NULL if these rows had no part in them */
+    o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit; /* NULL if these rows had no part in them */
     source.x = r->x;
+    source.source = r->source;
     source.n = r->n;
     source.dim = r->dim;
     source.ids = r->ids;

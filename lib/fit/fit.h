@@ -2,6 +2,7 @@
 #define DKVB_FIT_FIT_H
 
 #include "base/parallel.h"
+#include "base/rows.h"
 #include "bottleneck/model.h"
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
@@ -21,6 +22,7 @@ struct dkvb__fitting {
     const dkvb_run_options *counting; /* run options of that search, as the caller gave them */
     dkvb_run_options uncounted;
     dkvb_fit_rows rows;            /* the caller's rows, with `classes` filled in */
+    struct dkvb__rows from;        /* their features, unless codes are given */
     size_t labelled;               /* number of rows with a label */
     size_t largest_row;            /* the first row with the largest label */
     uint64_t *class_rows;          /* [classes], number of rows with this label */

@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "bottleneck/search.h"
+#include "bottleneck/keyinit.h"
 #include "bottleneck/calibration.h"
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
@@ -133,8 +135,10 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
     if (!rc && !f->rows.codes && (f->rows.dim == 0 || f->rows.dim > DKVB__MAX_INPUT_DIM))
         rc = dkvb__fail(DKVB_EINVAL, "rows to fit: %zu columns, there must be 1 to %d", f->rows.dim,
                         DKVB__MAX_INPUT_DIM);
-    if (!rc && (!f->rows.x == !f->rows.codes || !f->rows.labels))
-        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: they must bring labels, and either x or codes");
+    if (!rc && (!f->rows.x + !f->rows.source + !f->rows.codes != 2 || !f->rows.labels))
+        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: they must bring labels, and one of x, source and codes");
+    if (!rc && !f->rows.codes)
+        rc = dkvb__rows_take(&f->from, f->rows.x, f->rows.source, f->rows.n, f->rows.dim, "rows to fit");
     if (!rc)
         rc = check_labels(f);
     if (!rc)
@@ -374,7 +378,7 @@ dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codeb
     *codes = dkvb__alloc(&f->mem, f->rows.n, (size_t)cb->shape.codebooks * top_k * sizeof **codes);
     if (!*codes)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", f->rows.n);
-    return dkvb_search(cb, mask, f->rows.x, f->rows.n, top_k, *codes, NULL, run);
+    return dkvb__search_rows(cb, mask, &f->from, top_k, *codes, NULL, run);
 }
 
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out)
@@ -386,7 +390,7 @@ dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings
     dkvb_status rc;
 
     quiet.report = NULL;
-    rc = dkvb_codebooks_fit(&cb, f->rows.x, f->rows.n, f->rows.dim, &settings->keyinit, f->run);
+    rc = dkvb__codebooks_fit(&cb, &f->from, &settings->keyinit, f->run);
     if (!rc)
         rc = dkvb__fitting_search(f, cb, NULL, settings->top_k, &codes, f->run);
     if (!rc)

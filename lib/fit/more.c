@@ -245,6 +245,7 @@ static dkvb_status join_codeset(struct more *t)
     if (!t->gone || !t->taught)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", t->f.rows.n);
     source.x = t->f.rows.x;
+    source.source = t->f.rows.source;
     source.n = t->f.rows.n;
     source.dim = t->f.rows.dim;
     source.ids = t->f.rows.ids;

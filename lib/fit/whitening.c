@@ -42,23 +42,32 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     size_t dim = f->rows.dim, taken = 0;
     dkvb_fit_rows rows = f->rows;
     struct dkvb__rng rng;
+    size_t *drawn = dkvb__alloc(&f->mem, n, sizeof *drawn);
+    dkvb_status rc;
 
     p->x = dkvb__alloc(&f->mem, n, dim * sizeof *p->x);
     p->labels = dkvb__alloc(&f->mem, n, sizeof *p->labels);
     p->ids = dkvb__alloc(&f->mem, n, sizeof *p->ids);
     p->groups = rows.groups ? dkvb__alloc(&f->mem, n, sizeof *p->groups) : NULL;
-    if (!p->x || !p->labels || !p->ids || (rows.groups && !p->groups))
+    if (!drawn || !p->x || !p->labels || !p->ids || (rows.groups && !p->groups)) {
+        dkvb__free(&f->mem, drawn);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows to choose the whitening on", n);
+    }
     dkvb__seed_stream(&rng, seed, DKVB__FOR_ROWS, 1);
     for (size_t r = 0; r < f->rows.n && taken < n; r++)
         if (dkvb__rng_below(&rng, f->rows.n - r) < n - taken) {
-            memcpy(p->x + taken * dim, f->rows.x + r * dim, dim * sizeof *p->x);
+            drawn[taken] = r;
             p->labels[taken] = labels[r];
             if (p->groups)
                 p->groups[taken] = rows.groups[r];
             p->ids[taken++] = dkvb__fitting_id(f, r);
         }
+    rc = dkvb__rows_gather(&f->from, drawn, n, p->x);
+    dkvb__free(&f->mem, drawn);
+    if (rc)
+        return rc;
     rows.x = p->x;
+    rows.source = NULL;
     rows.labels = p->labels;
     rows.ids = p->ids;
     rows.groups = p->groups;
@@ -75,7 +84,7 @@ static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__me
     dkvb_train_options quiet = s->train;
     dkvb_codebooks *cb = NULL;
     uint16_t *codes = NULL;
-    dkvb_status rc = dkvb_codebooks_fit(&cb, f->rows.x, f->rows.n, f->rows.dim, &s->keyinit, f->run);
+    dkvb_status rc = dkvb__codebooks_fit(&cb, &f->from, &s->keyinit, f->run);
 
     *out = (struct dkvb__measured){.rows = 0};
     quiet.report = NULL;
@@ -121,9 +130,15 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
     if (!rc && n < f->rows.n) /* checked for all rows: a message about a part would give other row numbers */
-        rc = dkvb__check_finite(&run, f->rows.x, f->rows.n, f->rows.dim, "features");
+        rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)
         rc = part_new(&part, f, keeps_held_out ? f->taught : f->rows.labels, s.keyinit.seed, n);
+    if (!dkvb__rows_in_place(&f->from)) { /* a file may fail on some ranks only */
+        dkvb_ranks ranks;
+        dkvb_status alone = dkvb__ranks_take(&ranks, f->run->ranks);
+
+        rc = alone ? alone : dkvb__ranks_agree(&ranks, rc);
+    }
     s.keyinit.codebooks = s.keyinit.codebooks < CODEBOOKS ? s.keyinit.codebooks : CODEBOOKS;
     s.keyinit.keys = s.keyinit.keys < most ? s.keyinit.keys : most;
     s.top_k = s.top_k < s.keyinit.keys ? s.top_k : s.keyinit.keys;

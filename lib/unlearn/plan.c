@@ -91,7 +91,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     if (exact && !set)
         return dkvb__fail(DKVB_EINVAL, "forget request: the strength exact trains again from a codeset, and none is "
                                        "given");
-    if (q->keys == DKVB_KEYS_PLACED && !q->features)
+    if (q->keys == DKVB_KEYS_PLACED && !q->features && !q->feature_source)
         return dkvb__fail(DKVB_EINVAL, "forget request: placing keys again needs the rows that were trained on, as "
                                        "features");
     return DKVB_OK;
@@ -559,6 +559,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     q->labels = NULL;
     q->mask = NULL;
     q->features = NULL;
+    q->feature_source = NULL;
     q->feature_ids = NULL;
     q->names = q->feature_names = NULL;
     q->reason = q->requests = NULL;

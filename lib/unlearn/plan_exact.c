@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "bottleneck/keyinit.h"
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 #include "unlearn/draft.h"
@@ -168,9 +169,10 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The training rows that are left. The rows are moved together, in the order of the features. */
+/* The training rows that are left, in the order of the features. */
 struct left {
-    float *x;
+    struct dkvb__rows rows; /* the features */
+    size_t *index;          /* [n], numbers of the rows among the features */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
@@ -180,7 +182,7 @@ struct left {
 
 static void left_free(struct left *l, const dkvb_allocator *mem)
 {
-    dkvb__free_erased(mem, l->x);
+    dkvb__free_erased(mem, l->index);
     dkvb__free_erased(mem, l->ids);
     dkvb__free_erased(mem, l->labels);
     dkvb__free_erased(mem, l->held_out);
@@ -195,6 +197,12 @@ static struct dkvb__given given_rows(const struct dkvb__planning *p)
     return (struct dkvb__given){q->feature_rows, q->feature_ids, q->feature_names};
 }
 
+static dkvb_status take_features(struct dkvb__rows *rows, const dkvb_forget_request *q)
+{
+    return dkvb__rows_take(rows, q->features, q->feature_source, q->feature_rows, q->feature_columns,
+                           "features of the forget request");
+}
+
 static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
@@ -204,14 +212,14 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     const struct dkvb__given given = given_rows(p);
     uint8_t *gone = dkvb__alloc0(mem, all, 1);
     size_t *places = dkvb__alloc(mem, given.n, sizeof *places);
-    dkvb_status rc = DKVB_OK;
+    dkvb_status rc = take_features(&l->rows, q);
 
-    l->x = dkvb__alloc(mem, all, q->feature_columns * sizeof *l->x);
+    l->index = dkvb__alloc(mem, all, sizeof *l->index);
     l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
     l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
     l->held_out = dkvb__alloc(mem, all, 1);
     l->names = dkvb__alloc(mem, all, sizeof *l->names);
-    if (!gone || !places || !l->x || !l->ids || !l->labels || !l->held_out || !l->names)
+    if (!rc && (!gone || !places || !l->index || !l->ids || !l->labels || !l->held_out || !l->names))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
     for (size_t i = 0; !rc && i < p->plan->id_count; i++) {
         size_t at = dkvb__codeset_place(p->set, p->plan->ids[i]);
@@ -228,8 +236,7 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
 
         if (at == all || gone[at])
             continue;
-        memcpy(l->x + l->n * q->feature_columns, q->features + i * q->feature_columns,
-               q->feature_columns * sizeof *l->x);
+        l->index[l->n] = i;
         l->held_out[l->n] = part == held;
         l->labels[l->n] = part->labels[row];
         if (p->set->names.kept)
@@ -246,6 +253,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
             "%zu rows of the codes are among the features, the codes have %zu: all rows that were trained on "
             "are needed to place the keys again",
             known, all);
+    l->rows.n = l->n;
+    l->rows.index = l->index;
     return DKVB_OK;
 }
 
@@ -260,12 +269,21 @@ static dkvb_status check_features(struct dkvb__planning *p)
     size_t code = (size_t)cb->shape.codebooks * p->model->top_k;
     uint16_t *codes = dkvb__alloc(&p->plan->mem, CHECKED_AT_ONCE, code * sizeof *codes);
     const struct dkvb__given given = given_rows(p);
-    dkvb_status rc = codes ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to check features");
+    float *read = dkvb__alloc(&p->plan->mem, CHECKED_AT_ONCE, q->feature_columns * sizeof *read);
+    struct dkvb__rows from;
+    dkvb_status rc = codes && read ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to check features");
+
+    if (!rc)
+        rc = take_features(&from, q);
 
     for (size_t first = 0; !rc && first < q->feature_rows; first += CHECKED_AT_ONCE) {
         size_t n = q->feature_rows - first < CHECKED_AT_ONCE ? q->feature_rows - first : CHECKED_AT_ONCE;
 
-        rc = dkvb_search(cb, NULL, q->features + first * q->feature_columns, n, p->model->top_k, codes, NULL, p->run);
+        const float *x;
+
+        rc = dkvb__rows_block(&from, first, n, read, &x);
+        if (!rc)
+            rc = dkvb_search(cb, NULL, x, n, p->model->top_k, codes, NULL, p->run);
         for (size_t i = 0; !rc && i < n; i++)
             for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
                 const struct dkvb__coderows *rows = &p->set->part[part];
@@ -283,6 +301,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
             }
     }
     dkvb__free_erased(&p->plan->mem, codes);
+    dkvb__free_erased(&p->plan->mem, read);
     return rc;
 }
 
@@ -320,7 +339,8 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file without features must not get any now */
     o.keyinit = keyinit;
     o.allocator = &p->set->mem; /* the new codeset replaces the old one */
-    source.x = left->x;
+    source.x = plan->request.features;
+    source.source = plan->request.feature_source;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
     source.ids = left->ids;
@@ -331,7 +351,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     if (!rc)
         plan->placed_set->names = p->set->names;
     if (!rc)
-        rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
+        rc = dkvb__codeset_add_some(plan->placed_set, model->codebooks, &source, left->index, p->run);
     if (!rc)
         rc = dkvb__codeset_copy_sessions(plan->placed_set, p->set);
     return rc ? rc : remember_removed(p);
@@ -344,7 +364,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codebooks *cb = NULL;
     dkvb_plan *plan = p->plan;
-    dkvb_status rc = dkvb_codebooks_fit(&cb, left->x, left->n, plan->request.feature_columns, keyinit, p->run);
+    dkvb_status rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, p->run);
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;

@@ -124,7 +124,7 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
                      const dkvb_model *model, const dkvb_model_info *info)
 {
     struct table_use use = {.model = model};
-    int code = input_features(x, features, DKVB_READ_IN_PLACE, &use);
+    int code = input_features(x, features, INPUT_MAPPED, &use);
 
     if (code == EXIT_SUCCESS && x->columns != info->input_dim)
         code = tool_fail("%s: %zu columns, the model takes %" PRIu32, features, x->columns, info->input_dim);

@@ -93,7 +93,8 @@ static int read_rows(struct eval *e)
     if (pictures_source(&a->pictures))
         code = pictures_open_for(&e->pictures, &a->pictures, args_given(&command, a, "encoder"), e->model, path);
     else
-        code = input_features_for(&e->x, a->features, e->model, &a->columns);
+        code =
+            input_features_for(&e->x, a->features, a->reference ? INPUT_COPIED : INPUT_BLOCKS, e->model, &a->columns);
     if (code)
         return code;
     return pictures_source(&a->pictures)
@@ -118,7 +119,7 @@ static int read_inputs(struct eval *e)
         return tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
     if (a->reference &&
-        ((code = input_features_for(&e->train_x, a->train_features, e->model, NULL)) ||
+        ((code = input_features_for(&e->train_x, a->train_features, INPUT_COPIED, e->model, NULL)) ||
          (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x, &(struct table_use){.model = e->model}))))
         return code;
     e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
@@ -134,6 +135,7 @@ static int measure(struct eval *e)
     dkvb_status rc;
 
     run.outside = e->args.codes ? NULL : outside_count(&e->x); /* codes were counted when they were made */
+    e->found.source = e->x.source;
     rc = dkvb_model_evaluate(e->model, e->x.x, e->codes.codes, e->y.y, e->x.rows, &e->found, &run);
     progress_stop();
     if (rc == DKVB_OK && run.outside)

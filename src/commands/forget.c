@@ -301,15 +301,24 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keeps only the rows of the chosen classes, in place, as the others need not be searched. */
+/* Keeps only the rows of the chosen classes, as the others need not be searched. Rows in memory are moved together. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
 
+    if (f->x.source) {
+        f->x.kept = input_memory("rows of the classes", sizeof *f->x.kept, f->x.rows, 1, 1);
+        if (!f->x.kept)
+            return EXIT_FAILURE;
+    }
+
     for (size_t i = 0; i < f->x.rows; i++) {
         if (f->y.y[i] < 0 || (uint32_t)f->y.y[i] >= f->info.classes || f->classes[f->y.y[i]] != DKVB_FORGET)
             continue;
-        memmove(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
+        if (f->x.source)
+            f->x.kept[kept] = i;
+        else
+            memmove(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
         if (f->rows.name) {
             char *name = f->rows.name[kept];
 
@@ -332,7 +341,7 @@ static int read_features(struct forget *f)
 {
     int code = pictures_source(&f->args.pictures)
                    ? read_pictures(f)
-                   : input_features_for(&f->x, f->args.features, f->model, &f->args.columns);
+                   : input_features_for(&f->x, f->args.features, INPUT_BLOCKS, f->model, &f->args.columns);
 
     if (code ||
         ((f->args.labels || f->args.columns.labels) && !pictures_source(&f->args.pictures) &&
@@ -363,12 +372,13 @@ static int read_plain_codes(struct forget *f)
 /* Reads the rows that keys were placed on, to place the keys again. */
 static int read_key_features(struct forget *f)
 {
-    int code = input_features_for(&f->key_x, f->args.key_features, f->model, &f->args.columns);
+    int code = input_features_for(&f->key_x, f->args.key_features, INPUT_BLOCKS, f->model, &f->args.columns);
 
     if (code == EXIT_SUCCESS)
         code = ids_of_features(&f->key_ids, f->args.ids, &f->key_x);
     f->request.keys = DKVB_KEYS_PLACED;
     f->request.features = f->key_x.x;
+    f->request.feature_source = f->key_x.source;
     f->request.feature_rows = f->key_x.rows;
     f->request.feature_columns = f->key_x.columns;
     f->request.feature_ids = f->key_ids.id;

@@ -65,6 +65,7 @@ struct predict {
     int32_t *labels;      /* [n][top], in a table of text [most][top]; with --scores NULL */
     int32_t *block;       /* first answers of a block of rows */
     float *probabilities; /* as `labels`, where they are printed; else NULL */
+    float *rows;          /* [most][columns], a block of rows that stay in their file; or NULL */
     float *logits;        /* with --scores as `labels`, [classes] instead of [top]; else [most][classes] */
     dkvb_run_options run;
     bool headed; /* the header of a table of text is written, */
@@ -139,7 +140,7 @@ static int make_room(struct predict *p)
     kept = p->delimiter ? p->most : rows;
     p->block = input_memory("labels", sizeof *p->block, p->most, 1, 1);
     p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? kept : p->most, classes, 1);
-    if (!p->block || !p->logits)
+    if (!p->block || !p->logits || input_block(&p->rows, &p->x, p->most))
         return EXIT_FAILURE;
     if (p->args.scores)
         return EXIT_SUCCESS;
@@ -154,11 +155,14 @@ static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
     float *logits = p->logits + (p->args.scores ? at * p->info.classes : 0);
+    const float *x;
     int code;
 
     *n = rows - first < p->most ? rows - first : p->most;
     progress_span((double)first / (double)rows, (double)(first + *n) / (double)rows);
-    code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, *n, p->block, logits, &p->run));
+    code = input_rows(&p->x, first, *n, p->rows, &x);
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_predict(p->model, x, *n, p->block, logits, &p->run));
     for (size_t i = 0; i < *n && code == EXIT_SUCCESS; i++)
         p->abstained += p->block[i] < 0;
     if (code == EXIT_SUCCESS && !p->args.scores)
@@ -386,7 +390,7 @@ static int read_rows(struct predict *p)
     int code;
 
     if (!pictures_source(&a->pictures)) {
-        code = input_features_for(&p->x, a->features, p->model, &a->columns);
+        code = input_features_for(&p->x, a->features, INPUT_BLOCKS, p->model, &a->columns);
         return code || !a->columns.ids ? code : ids_of_features(&p->ids, NULL, &p->x);
     }
     if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
@@ -430,6 +434,7 @@ int cmd_predict(int argc, char **argv)
     if (args_parse(&command, argc, argv, &p.args, &code))
         code = predict(&p);
     free(p.logits);
+    free(p.rows);
     free(p.probabilities);
     free(p.block);
     free(p.labels);

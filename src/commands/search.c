@@ -57,7 +57,7 @@ static int make_codes(struct search *s)
     int code;
 
     if ((code = input_model_map(&s->model, a->args.operand[0], &s->info)) ||
-        (code = input_features_for(&s->x, a->features, s->model, NULL)))
+        (code = input_features_for(&s->x, a->features, INPUT_BLOCKS, s->model, NULL)))
         return code;
     s->codes = input_memory("codes", sizeof *s->codes, s->x.rows, s->info.codebooks, s->info.top_k);
     if (s->codes && a->distances)

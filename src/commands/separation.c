@@ -79,7 +79,7 @@ static int read_rows(struct separation *s, dkvb_separation_rows *rows)
         return EXIT_SUCCESS;
     }
     if (a->codes ? (code = codes_map(&s->stored, a->codes)) || (code = codes_check_shape(&s->stored, &s->info))
-                 : (code = input_features_for(&s->x, a->features, s->model, NULL)))
+                 : (code = input_features_for(&s->x, a->features, INPUT_BLOCKS, s->model, NULL)))
         return code;
     rows->n = a->codes ? s->stored.rows : s->x.rows;
     rows->codes = s->stored.codes;

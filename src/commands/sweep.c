@@ -283,9 +283,9 @@ static int read_inputs(struct sweep *s)
 
     if (code || (code = codeset_load(&s->set, a->codes, s->model)) ||
         (a->classes && (code = input_classes(&s->classes, a->classes, s->model, s->info.classes))) ||
-        (a->features && ((code = input_features_for(&s->x, a->features, s->model, NULL)) ||
+        (a->features && ((code = input_features_for(&s->x, a->features, INPUT_COPIED, s->model, NULL)) ||
                          (code = ids_of_features(&s->ids, a->ids, &s->x)))) ||
-        (a->test_features && ((code = input_features_for(&s->test_x, a->test_features, s->model, NULL)) ||
+        (a->test_features && ((code = input_features_for(&s->test_x, a->test_features, INPUT_COPIED, s->model, NULL)) ||
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;

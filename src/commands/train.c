@@ -162,7 +162,7 @@ static int read_rows(struct train *t)
     if (pictures_source(&a->pictures))
         code = read_pictures(t);
     else if ((code = a->codes ? codes_map(&t->given, a->codes)
-                              : input_features(&t->x, a->features, DKVB_READ_IN_PLACE, &use)) == EXIT_SUCCESS)
+                              : input_features(&t->x, a->features, INPUT_BLOCKS, &use)) == EXIT_SUCCESS)
         code = a->codes ? input_labels(&t->y, a->labels, t->given.path, t->given.rows, &use)
                         : input_labels_for(&t->y, a->labels, &t->x, &use);
     if (code == EXIT_SUCCESS)
@@ -194,8 +194,10 @@ static int read_inputs(struct train *t)
     const dkvb_features_info *v = &t->values;
     int code;
 
-    if ((a->class_names && (code = input_names(&t->names, a->class_names))) || (code = read_rows(t)) ||
-        (!a->codes &&
+    if ((a->class_names && (code = input_names(&t->names, a->class_names))) || (code = read_rows(t)))
+        return code;
+    t->values.source = t->x.source;
+    if ((!a->codes &&
          (code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns)))))
         return code;
     if (a->keep_names && !t->ids.name)
@@ -359,7 +361,7 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
 
     if ((a->most_bytes > 0 && (code = fit_size(a, t))) || (a->tune && (code = tune(t, rows))) ||
         (a->init_from && (code = share_keys(t))) ||
-        (a->key_features && (code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE, NULL))))
+        (a->key_features && (code = input_features(&t->key_rows, a->key_features, INPUT_BLOCKS, NULL))))
         return code;
     if (a->key_features && t->key_rows.columns != t->x.columns)
         return tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
@@ -483,7 +485,7 @@ static int fit(struct train *t)
     dkvb_status rc;
     int code;
 
-    rows.x = t->x.x, rows.dim = t->x.columns;
+    rows.x = t->x.x, rows.source = t->x.source, rows.dim = t->x.columns;
     rows.labels = t->y.y, rows.n = t->y.rows;
     rows.ids = t->ids.id, rows.names = (const char *const *)t->ids.name;
     rows.classes = t->classes;
@@ -500,7 +502,7 @@ static int fit(struct train *t)
     o.hold_out = a->hold_out;
     o.count_classes = a->keep_counts;
     o.codebooks = t->codebooks;
-    o.key_rows = t->key_rows.x, o.key_row_count = t->key_rows.rows;
+    o.key_rows = t->key_rows.x, o.key_source = t->key_rows.source, o.key_row_count = t->key_rows.rows;
     o.stage = begin_stage;
     o.user = t;
     run = progress_start(more ? "search" : "fit", a->threads);

@@ -76,7 +76,7 @@ static int know(struct known *k, const struct table_use *use)
 }
 
 /* A table with what is known. */
-static int read_table(dkvb_table **out, const char *path, uint32_t what, bool in_place, const struct table_use *use)
+static int read_table(dkvb_table **out, const char *path, uint32_t what, uint32_t how, const struct table_use *use)
 {
     static const struct table_use none = {0};
     dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
@@ -90,7 +90,7 @@ static int read_table(dkvb_table **out, const char *path, uint32_t what, bool in
     code = know(&k, use);
     if (code == EXIT_SUCCESS) {
         o.what = what;
-        o.in_place = in_place;
+        o.in_place = how;
         o.columns = what == DKVB_TABLE_ROWS && k.column_count ? (const char *const *)k.columns : NULL;
         o.column_count = o.columns ? k.column_count : 0;
         o.label_names = (const char *const *)k.classes;
@@ -117,10 +117,11 @@ int input_features(struct features *out, const char *path, uint32_t how, const s
     int code;
 
     *out = (struct features){.path = path, .info = DKVB_TABLE_INFO_INIT};
-    code = read_table(&out->table, path, DKVB_TABLE_ROWS, how == DKVB_READ_IN_PLACE, use);
+    code = read_table(&out->table, path, DKVB_TABLE_ROWS, how, use);
     if (code || (code = tool_check(dkvb_table_get_info(out->table, &out->info))))
         return code;
     out->x = (float *)(uintptr_t)out->info.x;
+    out->source = out->info.source;
     out->rows = (size_t)out->info.rows;
     out->columns = (size_t)out->info.columns;
     return EXIT_SUCCESS;
@@ -130,11 +131,40 @@ void input_features_free(struct features *features)
 {
     dkvb_table_free(features->table);
     free(features->made);
+    free(features->kept);
     features->table = NULL;
+    features->source = NULL;
+    features->kept = NULL;
     features->x = features->made = NULL;
 }
 
-int input_features_for(struct features *out, const char *path, const dkvb_model *model,
+int input_block(float **block, const struct features *features, size_t n)
+{
+    *block = features->source ? input_memory("a block of rows", sizeof **block, n, features->columns, 1) : NULL;
+    return *block || !features->source ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int input_rows(const struct features *features, size_t first, size_t n, float *block, const float **x)
+{
+    const dkvb_row_source *source = features->source;
+    const size_t *kept = features->kept;
+    int code = EXIT_SUCCESS;
+
+    *x = block;
+    if (!source) {
+        *x = features->x + first * features->columns;
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) { /* rows that are neighbours are read together */
+        for (end = kept ? i + 1 : n; end < n && kept[first + end] == kept[first + end - 1] + 1;)
+            end++;
+        code = tool_check(
+            source->read(source->user, kept ? kept[first + i] : first, end - i, block + i * features->columns));
+    }
+    return code;
+}
+
+int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns)
 {
     struct table_use use = {.columns = columns, .model = model};
@@ -142,7 +172,7 @@ int input_features_for(struct features *out, const char *path, const dkvb_model 
     int code = tool_check(dkvb_model_get_info(model, &info));
 
     if (code == EXIT_SUCCESS)
-        code = input_features(out, path, DKVB_READ_COPY, &use);
+        code = input_features(out, path, how, &use);
     if (code == EXIT_SUCCESS && out->columns != info.input_dim && out->columns == 1 && out->rows == info.input_dim)
         code = tool_fail("%s: the shape (%zu,) is %zu rows of 1 column, the model takes %" PRIu32
                          " columns; one row has the shape (1, %zu)",
@@ -186,7 +216,7 @@ static int read_labels(struct labels *out, const char *path, const char *of, siz
     int code;
 
     *out = (struct labels){.path = path, .largest = -1};
-    if ((code = read_table(&out->table, path, DKVB_TABLE_LABELS, false, use)) ||
+    if ((code = read_table(&out->table, path, DKVB_TABLE_LABELS, INPUT_COPIED, use)) ||
         (code = take_labels(out, out->table, path, use)))
         return code;
     if (out->rows != rows && one_column)
@@ -427,7 +457,7 @@ int ids_read(struct ids *out, const char *path, bool names, const struct columns
     int code;
 
     *out = (struct ids){.path = path};
-    code = read_table(&table, path, DKVB_TABLE_IDS, false, &use);
+    code = read_table(&table, path, DKVB_TABLE_IDS, INPUT_COPIED, &use);
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_table_get_info(table, &info));
     if (code == EXIT_SUCCESS && info.id_names && !names)

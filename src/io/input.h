@@ -38,13 +38,22 @@ struct table_use {
     bool grows;                         /* further names are new classes */
 };
 
-/* float[rows][columns]. */
+/* Ways to take the features of a file. The numbers are those of `in_place` of dkvb_table_options. */
+enum {
+    INPUT_COPIED = 0, /* in memory, which may be changed */
+    INPUT_MAPPED = 1, /* mapped if that is possible; only to be read from */
+    INPUT_BLOCKS = 2  /* read from the file block by block if that is possible; only to be read from */
+};
+
+/* Rows of features: float[rows][columns], or the source that reads them. */
 struct features {
     const char *path;
     dkvb_table *table; /* of a file */
     dkvb_table_info info;
     float *made; /* of pictures, to be free()d */
-    float *x;
+    float *x;    /* NULL if there is a source */
+    const dkvb_row_source *source;
+    size_t *kept; /* [rows], numbers of the rows in the source, to be free()d; NULL: 0 to rows - 1 */
     size_t rows, columns;
     dkvb_outside outside; /* rows outside the scale, see codes.h */
 };
@@ -62,14 +71,19 @@ struct labels {
     size_t largest_row;
 };
 
-/* Rows of a file. `how`: DKVB_READ_…; in place, rows are only to be read from, and need no memory of their own. `use`
- * may be NULL. */
+/* Rows of a file. `how`: INPUT_…. `use` may be NULL. */
 int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 
-/* Features of the width that the model takes, in memory that may be changed. `columns` may be NULL. */
-int input_features_for(struct features *out, const char *path, const dkvb_model *model,
+/* Features of the width that the model takes. `columns` may be NULL. */
+int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
+
+/* Memory for the `n` rows of a block, to be free()d; *block is NULL if the features lie in memory. */
+int input_block(float **block, const struct features *features, size_t n);
+
+/* The rows from `first` on: where they lie, or read into the block. */
+int input_rows(const struct features *features, size_t first, size_t n, float *block, const float **x);
 
 /* Labels of the `rows` rows of another file, `of`: as many. */
 int input_labels(struct labels *out, const char *path, const char *of, size_t rows, const struct table_use *use);

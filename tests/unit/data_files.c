@@ -41,9 +41,11 @@ size_t npy(unsigned char *to, unsigned version, const char *header, const void *
 
 void put_npy(const char *header, const void *data, size_t size)
 {
-    unsigned char bytes[1024];
+    unsigned char *bytes = malloc(1024 + size);
 
+    assert_non_null(bytes);
     put_file(bytes, npy(bytes, 1, header, data, size));
+    free(bytes);
 }
 
 void put_vector(const char *type, size_t n, const void *data, size_t size)

@@ -233,7 +233,7 @@ static void what_cannot_work_is_refused_with_the_number_that_is_wrong(void **sta
     assert_refused(&r, &o, "0 columns");
     r = all_rows();
     r.x = NULL;
-    assert_refused(&r, &o, "they must bring labels, and either x or codes");
+    assert_refused(&r, &o, "they must bring labels, and one of x, source and codes");
     r = all_rows();
     r.classes = 3;
     assert_refused(&r, &o, "labels: row 3 is 3, the classes are 0 to 2");

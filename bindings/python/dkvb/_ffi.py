@@ -302,6 +302,10 @@ class Ranks(Structure):
         (CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t), "broadcast"))
 
 
+class RowSource(Structure):
+    _fields_ = _sized((CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t, POINTER(c_float)), "read"), (c_void_p, "user"))
+
+
 class RunOptions(Structure):
     _fields_ = _sized((c_uint32, "threads"), (ProgressFn, "progress"), (c_void_p, "user"),
                       (POINTER(Outside), "outside"), (POINTER(Ranks), "ranks"))
@@ -347,7 +351,7 @@ class ModelInfo(Structure):
 class Evaluation(Structure):
     _fields_ = _sized((POINTER(c_uint64), "class_rows class_right"),
                       (c_uint64, "rows right abstained unlabelled searched"),
-                      (c_double, "accuracy loss calibration_error"))
+                      (c_double, "accuracy loss calibration_error"), (POINTER(RowSource), "source"))
 
 
 class TrainReport(Structure):
@@ -366,7 +370,7 @@ class TrainOptions(Structure):
 class FitRows(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
                       (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"),
-                      (POINTER(c_char_p), "names"), (POINTER(c_uint64), "groups"))
+                      (POINTER(c_char_p), "names"), (POINTER(c_uint64), "groups"), (POINTER(RowSource), "source"))
 
 
 class Settings(Structure):
@@ -380,7 +384,7 @@ class FitOptions(Structure):
     _fields_ = _sized((POINTER(Settings), "settings"), (c_uint32, "values_dtype keep depth"), (c_double, "hold_out"),
                       (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
                       (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
-                      (c_uint32, "count_classes keep_names"))
+                      (c_uint32, "count_classes keep_names"), (POINTER(RowSource), "key_source"))
 
 
 class FitReport(Structure):
@@ -597,7 +601,8 @@ class Array(Structure):
 
 
 class FeaturesInfo(Structure):
-    _fields_ = _sized((c_uint64, "rows columns outlying first_row first_column"), (c_float, "first_value"))
+    _fields_ = _sized((c_uint64, "rows columns outlying first_row first_column"), (c_float, "first_value"),
+                      (POINTER(RowSource), "source"))
 
 
 class TableOptions(Structure):
@@ -610,7 +615,7 @@ class TableInfo(Structure):
     _fields_ = _sized((c_uint64, "rows columns"), (POINTER(c_float), "x"), (POINTER(c_char_p), "column_names"),
                       (POINTER(c_int32), "labels"), (POINTER(c_char_p), "label_names"), (c_uint64, "label_count"),
                       (POINTER(c_uint64), "ids"), (POINTER(c_char_p), "id_names"), (POINTER(c_uint64), "groups"),
-                      (c_uint64, "group_count"))
+                      (c_uint64, "group_count"), (POINTER(RowSource), "source"))
 
 
 class LabelsInfo(Structure):
@@ -682,7 +687,7 @@ class CodesetRows(Structure):
 class CodesetSource(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (c_size_t, "n dim"), (POINTER(c_uint64), "ids"),
                       (POINTER(c_int32), "labels"), (POINTER(c_uint8), "held_out"), (POINTER(c_uint16), "codes"),
-                      (POINTER(c_char_p), "names"))
+                      (POINTER(c_char_p), "names"), (POINTER(RowSource), "source"))
 
 
 class CodesetInfo(Structure):
@@ -735,6 +740,7 @@ class ForgetRequest(Structure):
         ("names", POINTER(c_char_p)),
         ("name_count", c_uint64),
         ("feature_names", POINTER(c_char_p)),
+        ("feature_source", POINTER(RowSource)),
     )
 
 
@@ -821,6 +827,7 @@ STRUCTURES = {
     "dkvb_reference_rows": ReferenceRows,
     "dkvb_request": Request,
     "dkvb_outside": Outside,
+    "dkvb_row_source": RowSource,
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
     "dkvb_separation_rows": SeparationRows,

@@ -1,0 +1,42 @@
+#ifndef DKVB_BASE_ROWS_H
+#define DKVB_BASE_ROWS_H
+
+#include <stdbool.h>
+
+#include "dkvb/rows.h"
+
+/* Rows of features: an array in memory, or a source that is read block by block. */
+struct dkvb__rows {
+    const float *x;         /* float[][width], unless the rows are read from `source` */
+    dkvb_row_source source; /* its function is NULL if the rows lie in memory */
+    size_t n, width;
+    const size_t *index; /* [n], numbers of these rows among the rows of x or of the source; NULL: 0 to n - 1 */
+};
+
+/* Takes the rows that a caller gives as an array or as a source. DKVB_EINVAL if both or none are given, unless n is 0.
+ * `what` names the rows in messages. */
+dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
+                            size_t width, const char *what);
+
+/* Rows of an array. */
+static inline struct dkvb__rows dkvb__rows_of(const float *x, size_t n, size_t width)
+{
+    return (struct dkvb__rows){.x = x, .n = n, .width = width};
+}
+
+/* True if blocks of these rows lie in memory already, so that dkvb__rows_block() needs no buffer. */
+static inline bool dkvb__rows_in_place(const struct dkvb__rows *r)
+{
+    return !r->source.read && !r->index;
+}
+
+/* Copies or reads the rows from `first` on to float[n][width]. Only one thread at a time may read rows of a source. */
+dkvb_status dkvb__rows_read(const struct dkvb__rows *rows, size_t first, size_t n, float *to);
+
+/* Copies or reads the rows pick[0], pick[1], …; neighbours are read together. */
+dkvb_status dkvb__rows_gather(const struct dkvb__rows *rows, const size_t *pick, size_t n, float *to);
+
+/* Returns the rows from `first` on in `*x`: where they lie, or in the buffer, float[n][width]. */
+dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t n, float *buffer, const float **x);
+
+#endif
