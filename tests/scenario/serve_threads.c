@@ -1,0 +1,92 @@
+/* Single rows from many threads at once, answered by one live model: rows per processor second of one thread and of
+ * several. Without locks and without a thread pool between them, the number per processor second stays the same, so
+ * two cores answer twice as many rows as one. Processor time is counted instead of the clock's, as other work on the
+ * machine takes the clock's time and not this program's.
+ *
+ *     serve_threads MODEL ROWS.npy BAR
+ *
+ * BAR is the smallest allowed speedup on 2 cores. The rounds are interleaved, and the best round of each counts. */
+#include <dkvb/dkvb.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MOST = 8, ROUNDS = 8 };
+
+static dkvb_live *live;
+static dkvb_array rows = DKVB_ARRAY_INIT;
+static atomic_bool stop, failed;
+
+static double processor_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void *answer(void *context)
+{
+    uint64_t *count = context;
+
+    for (*count = 0; !atomic_load_explicit(&stop, memory_order_relaxed); ++*count) {
+        const float *x = (const float *)rows.data + *count % rows.shape[0] * rows.shape[1];
+        const dkvb_model *model;
+        int32_t label;
+
+        if (dkvb_live_acquire(live, &model) || dkvb_model_predict(model, x, 1, &label, NULL, NULL))
+            atomic_store(&failed, true);
+        dkvb_live_release(live, model);
+        if (atomic_load(&failed))
+            break;
+    }
+    return NULL;
+}
+
+/* Rows per processor second of `n` threads. */
+static double measure(int n)
+{
+    const struct timespec round = {.tv_nsec = 200 * 1000 * 1000};
+    pthread_t threads[MOST];
+    uint64_t counts[MOST][16] = {{0}}; /* a line of the cache and more for each */
+    double begun = processor_seconds(), all = 0;
+
+    atomic_store(&stop, false);
+    for (int i = 0; i < n; i++)
+        if (pthread_create(&threads[i], NULL, answer, counts[i]))
+            exit(1);
+    nanosleep(&round, NULL);
+    atomic_store(&stop, true);
+    for (int i = 0; i < n; i++) {
+        pthread_join(threads[i], NULL);
+        all += (double)counts[i][0];
+    }
+    return all / (processor_seconds() - begun);
+}
+
+int main(int argc, char **argv)
+{
+    double best[3] = {0};
+    static const int threads[3] = {1, 2, MOST};
+
+    if (argc != 4 || dkvb_live_open(&live, argv[1], NULL) || dkvb_features_read(&rows, argv[2], 0, NULL)) {
+        fprintf(stderr, "usage: serve_threads MODEL ROWS.npy BAR; %s\n", dkvb_last_error());
+        return 1;
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < 3; i++) {
+            double found = measure(threads[i]);
+
+            best[i] = found > best[i] ? found : best[i];
+        }
+    for (int i = 0; i < 3; i++)
+        printf("%d threads: %.0f single rows per processor second, %.2f times one thread on 2 cores\n", threads[i],
+               best[i], 2 * best[i] / best[0]);
+    dkvb_array_free(&rows);
+    dkvb_live_free(live);
+    return atomic_load(&failed) || 2 * best[1] < atof(argv[3]) * best[0] || 2 * best[2] < atof(argv[3]) * best[0];
+}
