@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,10 @@ static struct {
     char **copies;   /* names in it, [copy_count] */
     size_t copy_count;
 } mpi = {.count = 1};
+
+/* The ranks have ended their work, with this code. Read by signal handlers. */
+static atomic_bool over;
+static int code_of_all;
 
 const char *ranks_version(void)
 {
@@ -100,6 +105,10 @@ bool ranks_end_by_signal(int number)
     (void)number;
     if (mpi.count < 2)
         return false;
+    if (atomic_load(&over)) {
+        dkvb_file_remove_temporaries();
+        _exit(code_of_all); /* mpirun ends the others as soon as one has ended with a failure */
+    }
     if (mpi.rank == 0) {
         ignored = write(STDERR_FILENO, text, sizeof text - 1);
         (void)ignored;
@@ -451,8 +460,9 @@ int ranks_command(const char *name, int argc, char **argv, bool *runs)
     if ((code = compare("libdkvb", dkvb_version_string())) || (code = compare_words(argc, argv)))
         return code;
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "-") == 0)
-            return tool_fail("'-': rank 0 alone has standard input: give the name of a file");
+        if (strcmp(argv[i], "-") == 0 || strcmp(argv[i], "--serve") == 0)
+            return tool_fail("'%s': rank 0 alone has standard input: %s", argv[i],
+                             argv[i][1] ? "run 'dkvb predict'" : "give the name of a file");
     if (mpi.broadcast_inputs && (code = broadcast_inputs(argc, argv)))
         return code;
     return compare_inputs(argc, argv);
@@ -527,6 +537,8 @@ int ranks_end(int code)
         fflush(stdout);
         name_host();
         code = dkvb_mpi_end(mpi.job, code, mpi.kept);
+        code_of_all = code;
+        atomic_store(&over, true);
         if (mpi.stats && code == EXIT_SUCCESS)
             print_stats();
         dkvb_mpi_free(mpi.job);

@@ -15,7 +15,7 @@
 static const double BEAT = 1.0;         /* seconds between signs of life */
 static const double GRACE = 2.0;        /* seconds in which other ranks may fail alike before the first is named */
 static const double NEAR = 3.0;         /* a rank that is silent for almost as long as the first lost one is lost too */
-static const double STARVED = 3.0;      /* a pause of this thread that says nothing about the others */
+static const double STARVED = 1.0;      /* a pause of this thread that says nothing about the others */
 static const double LAST_SECONDS = 5.0; /* MPI_Abort() has this long */
 enum { TURN = 10000 /* microseconds between looks */ };
 
@@ -92,7 +92,7 @@ static void check_silence(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
     struct line line = {.length = 0};
-    double limit = patience(job);
+    double limit = patience(job), near = limit < 4 * NEAR ? limit / 4 : NEAR;
     uint32_t lost = 0, first = UINT32_MAX;
 
     for (uint32_t r = 0; r < job->ranks.count && first == UINT32_MAX; r++)
@@ -102,7 +102,7 @@ static void check_silence(dkvb_mpi *job, double now)
         return;
     add(&line, "dkvb-mpi: ");
     for (uint32_t r = 0; r < job->ranks.count; r++) {
-        if (!hears(job, r) || w->ranks[r].stage == DKVB__MPI_LEAVING || now - w->ranks[r].heard < limit - NEAR)
+        if (!hears(job, r) || w->ranks[r].stage == DKVB__MPI_LEAVING || now - w->ranks[r].heard < limit - near)
             continue;
         if (lost++ < 4)
             add(&line, "%srank %u on %s", lost > 1 ? ", " : "", r, job->hosts[r]);

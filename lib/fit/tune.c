@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/ranks.h"
 #include "base/status.h"
 #include "fit/fit.h"
 
@@ -30,6 +31,19 @@ static double seconds_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Looks at the clock, on rank 0 for all ranks: each of them would stop after another trial by its own. */
+static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *up)
+{
+    dkvb_ranks ranks;
+    dkvb_status rc = dkvb__ranks_take(&ranks, f->uncounted.ranks);
+    uint8_t over = seconds_now() > end;
+
+    if (!rc)
+        rc = dkvb__ranks_broadcast(&ranks, &over, sizeof over);
+    *up = over != 0;
+    return rc;
 }
 
 /* Applies a setting where the caller left something open. The result is false if the setting changes what the caller
@@ -109,8 +123,13 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         dkvb_settings this = open;
         struct dkvb__measured measured;
 
-        if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
-            break;
+        if (o.trials == 0 && made > 0 && o.seconds > 0.0) {
+            bool up = false;
+
+            rc = time_is_up(&f, began + o.seconds, &up);
+            if (rc || up)
+                break;
+        }
         if (!apply(&settings[i], &f, &this))
             continue;
         this.keyinit.allocator = o.allocator;

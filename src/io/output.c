@@ -84,7 +84,7 @@ int output_mask(const dkvb_mask *mask, const char *path)
 
 int output_plan(const dkvb_plan *plan, const char *path)
 {
-    OUTPUT(path, ranks_lead() ? dkvb_plan_save(plan, path) : DKVB_OK);
+    OUTPUT(path, dkvb_plan_save(plan, path));
 }
 
 int output_codeset(const dkvb_codeset *set, const char *path)
@@ -139,12 +139,19 @@ int output_parts(const char *path, output_print_fn *print, void *context)
 
     if (!output_begin(&file, path, &code))
         return code;
-    status = ranks_lead() ? dkvb_file_write_parts(path, next_part, &part) : DKVB_OK;
-    free(part.text);
-    if (part.code) {
-        ranks_settle(DKVB_EIO); /* the other ranks have printed nothing */
-        return part.code;
+    if (ranks_lead()) {
+        status = dkvb_file_write_parts(path, next_part, &part);
+    } else { /* printing may compute with all ranks */
+        const void *data;
+        size_t size;
+
+        while (next_part(&part, &data, &size) == EXIT_SUCCESS && size > 0)
+            ;
+        status = DKVB_OK;
     }
+    free(part.text);
+    if (part.code)
+        return part.code;
     return output_end(&file, status);
 }
 
