@@ -59,6 +59,16 @@ class Versions:
         return any(answer.tobytes() == self.known[v][row].tobytes() for v in range(lowest, highest + 1))
 
 
+def take(pipe, size):
+    data = b""
+    while len(data) < size:
+        more = pipe.read(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
 def worker_client(path, x, versions, stop, out):
     """Asks a worker for rows until `stop`; appends its seconds for each row, its faults and the worker's figures."""
     worker = subprocess.Popen([args.tool, "predict", path, "--serve", "--scores"], stdin=subprocess.PIPE,
@@ -72,18 +82,19 @@ def worker_client(path, x, versions, stop, out):
     while not stop.is_set():
         row = (row + 1) % ROWS
         lowest, begin = versions.done, time.perf_counter()
-        worker.stdin.write(sent[row])
-        data = worker.stdout.read(65536)
-        size = 10 + int.from_bytes(data[8:10], "little") + 4 * versions.known[0].shape[1]
-        while len(data) < size:
-            data += worker.stdout.read(size - len(data))
+        try:
+            worker.stdin.write(sent[row])
+            data = take(worker.stdout, 10)
+            data += take(worker.stdout, int.from_bytes(data[8:10], "little") + 4 * versions.known[0].shape[1])
+        except (BrokenPipeError, EOFError):
+            break  # the worker has ended, as its exit code will tell
         waited.append(time.perf_counter() - begin)
         answer = np.load(io.BytesIO(data))
         if answer.dtype != np.float32 or not versions.right(row, answer, lowest, versions.begun):
             wrong.append((row, lowest, versions.begun, answer))
     _, messages = worker.communicate()
     if worker.returncode != 0:
-        wrong.append(messages)
+        wrong.append((worker.returncode, messages))
     out.append((waited, wrong, messages.decode()))
 
 
