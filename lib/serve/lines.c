@@ -353,6 +353,10 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
+            if (!l->known) { /* nothing says which columns the next line has */
+                dkvb__break(s, DKVB_EFORMAT, why);
+                break;
+            }
             rc = dkvb__item_error(s, l->row, why);
             l->row += !rc;
             l->dropping = !rc && !found;
