@@ -1064,6 +1064,77 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     }
 };
 
+/** A model file that is followed through its replacements (live.h). Many threads may use one object at once. */
+class live_model : public detail::handle<dkvb_live, dkvb_live_free>
+{
+  public:
+    /** The model that the file held when the use began; it stays to the end of this object. The `live_model` must
+     * outlive the use. */
+    class use
+    {
+      public:
+        explicit use(dkvb_live *of) : live_(of), model_(nullptr)
+        {
+            check(dkvb_live_acquire(live_, &model_));
+        }
+        use(use &&other) noexcept : live_(other.live_), model_(other.model_)
+        {
+            other.model_ = nullptr;
+        }
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+        use &operator=(use &&) = delete;
+        ~use()
+        {
+            dkvb_live_release(live_, model_);
+        }
+
+        /** For functions of the C library; valid as long as this object. */
+        const dkvb_model *get() const noexcept
+        {
+            return model_;
+        }
+        /** The class of each row, -1 where nothing was learned behind it. */
+        std::vector<std::int32_t> predict(span<const float> x, const run &how = run()) const
+        {
+            dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+            check(dkvb_model_get_info(model_, &info));
+            std::vector<std::int32_t> labels(detail::rows_in(x.size(), info.input_dim, "x"));
+            detail::running running(how);
+            running.check(dkvb_model_predict(model_, x.data(), labels.size(), labels.data(), nullptr, running));
+            return labels;
+        }
+
+      private:
+        dkvb_live *live_;
+        const dkvb_model *model_;
+    };
+
+    static live_model open(const std::string &path, const dkvb_live_options *options = nullptr)
+    {
+        dkvb_live *out = nullptr;
+
+        check(dkvb_live_open(&out, path.c_str(), options));
+        return live_model(out);
+    }
+    /** A file that is missing, damaged or another model throws: a replaced model does not answer. */
+    use acquire() const
+    {
+        return use(get());
+    }
+    /** Number of replacements that were taken up. */
+    std::uint64_t taken() const noexcept
+    {
+        return dkvb_live_taken(get());
+    }
+
+  private:
+    explicit live_model(dkvb_live *object) noexcept : handle(object)
+    {
+    }
+};
+
 inline request request::of_classes(const model &of, std::initializer_list<const char *> words)
 {
     request out;

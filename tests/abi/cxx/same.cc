@@ -279,6 +279,19 @@ void handles_and_errors()
     std::vector<std::int32_t> given(count);
     moved.predict(x, given);
     claim(given == moved.predict(x), "answers to memory of the caller are the same");
+    moved.save("live.dkvb");
+    const dkvb::live_model live = dkvb::live_model::open("live.dkvb");
+    claim(live.acquire().predict(x) == given && live.taken() == 0, "a live model answers as the model of its file");
+    {
+        const dkvb::live_model::use before = live.acquire();
+        moved.save("live.dkvb");
+        const dkvb::live_model::use after = live.acquire();
+        claim(live.taken() == 1 && before.get() != after.get() && before.predict(x) == after.predict(x),
+              "a replaced file is taken up, and a use keeps its model");
+    }
+    std::remove("live.dkvb");
+    throws(
+        DKVB_EIO, "live.dkvb", [&] { live.acquire(); }, "a model file that is gone throws");
     const std::vector<float> probabilities = moved.probabilities(x);
     float sum = 0;
     for (std::size_t i = 0; i < classes; i++)
