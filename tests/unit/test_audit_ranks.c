@@ -105,7 +105,7 @@ static void audit(const dkvb_ranks *ranks, void *context)
     given.n = TRAINED;
     given.test_x = x + (size_t)TRAINED * DIM;
     given.test_labels = labels + TRAINED;
-    given.test_n = ROWS - TRAINED;
+    given.test_n = call->by_rows ? 5 : ROWS - TRAINED; /* fewer than some groups have ranks */
     recipe.epochs = 2;
     o.before = before;
     o.codeset = set;
