@@ -136,8 +136,6 @@ static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside 
         rc = dkvb__ranks_share_evenly(&a->ranks, all, a->ranks.count, sizeof *all);
     }
     for (uint32_t r = 0; !rc && r < a->ranks.count; r++) {
-        if (all[r].searched == 0)
-            continue; /* a rank without rows does not know the limits */
         if (outside->rows == 0 && all[r].rows > 0) {
             outside->first = outside->searched + all[r].first;
             outside->length = all[r].length;
@@ -147,8 +145,10 @@ static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside 
         outside->rows += all[r].rows;
         outside->shorter += all[r].shorter;
         outside->longer += all[r].longer;
-        outside->least = all[r].least;
-        outside->greatest = all[r].greatest;
+    }
+    if (!rc) { /* the last rank has rows if any has, and so knows the limits */
+        outside->least = all[a->ranks.count - 1].least;
+        outside->greatest = all[a->ranks.count - 1].greatest;
     }
     dkvb__free(a->mem, all);
     return rc;

@@ -11,7 +11,7 @@
 #include "ranks_threads.h"
 
 enum { TRAINED = 400, FORGOTTEN = 2, SHADOWS = 6, MODELS = 3, MOST = 8 };
-static const unsigned counts[] = {2, 3, 4, 8};
+static const unsigned counts[] = {2, 3, 8};
 enum { COUNTS = sizeof counts / sizeof *counts };
 static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
 static const uint64_t some_rows[] = {3, 17, 18, 40, 41, 90, 200, 201, 202, 399};
@@ -105,7 +105,7 @@ static void audit(const dkvb_ranks *ranks, void *context)
     given.n = TRAINED;
     given.test_x = x + (size_t)TRAINED * DIM;
     given.test_labels = labels + TRAINED;
-    given.test_n = ROWS - TRAINED;
+    given.test_n = call->by_rows ? 5 : ROWS - TRAINED; /* fewer than some groups have ranks */
     recipe.epochs = 2;
     o.before = before;
     o.codeset = set;
@@ -290,11 +290,11 @@ static void ranks_that_audit_something_else_are_told_before_work_starts(void **s
 static void an_audit_that_one_rank_stops_ends_on_all(void **state)
 {
     (void)state;
-    for (unsigned odd = 0; odd < 3; odd++) {
+    for (unsigned odd = 0; odd < 3; odd += 2) {
         size_t stop_at = 1;
         dkvb_status rc = DKVB_ECANCELLED;
 
-        for (; rc == DKVB_ECANCELLED; stop_at += 1 + stop_at / 2) {
+        for (; rc == DKVB_ECANCELLED; stop_at *= 2) {
             struct call call = new_call();
 
             call.odd_rank = odd;
@@ -315,7 +315,7 @@ static void memory_that_one_rank_lacks_ends_the_audit_on_all(void **state)
         size_t fail_at = 1;
         dkvb_status rc = DKVB_ENOMEM;
 
-        for (; rc == DKVB_ENOMEM; fail_at += 1 + fail_at / 4) {
+        for (; rc == DKVB_ENOMEM; fail_at += 1 + fail_at / 2) {
             struct call call = new_call();
 
             call.odd_rank = odd;
@@ -359,7 +359,7 @@ static void models_of_shared_values_are_not_dealt_out_but_trained_together(void 
     struct call alone = new_call(), call = new_call();
 
     (void)state;
-    alone.models = call.models = 0;
+    alone.models = call.models = 2;
     call.shared = true;
     assert_int_equal(audit_on(2, &call), DKVB_EINVAL);
     assert_non_null(strstr(call.message[0], "ranks share the values of the model"));
