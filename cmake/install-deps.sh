@@ -74,6 +74,9 @@ look_for_ci() {
     /usr/bin/python3 -c 'import torch, sklearn, scipy, pandas, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
+  # Some 60 MB, and one folder of tests needs it.
+  ! has apt-get || needs "Open MPI, and mpi4py for Python" \
+    eval 'has mpirun && has mpicc && has ip && /usr/bin/python3 -c "import mpi4py"'
   # Programs that check packages, documentation and the ABI.
   ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium" \
     eval 'for program in lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff; do has $program || exit 1; done'
@@ -159,6 +162,7 @@ if wants_ci; then
   debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
   debian="$debian dpkg-dev lintian rpm meson abigail-tools doxygen mypy python3-pip python3-setuptools python3-wheel"
   debian="$debian patchelf python3-joblib python3-pandas python3-openpyxl python3-h5py python3-matplotlib chromium zsh fish mandoc groff-base"
+  debian="$debian openmpi-bin libopenmpi-dev python3-mpi4py iproute2"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"

@@ -258,6 +258,11 @@ const char *dkvb_mpi_host(const dkvb_mpi *job, uint32_t rank)
     return rank < job->ranks.count ? job->hosts[rank] : "";
 }
 
+const char *dkvb_mpi_silent(const dkvb_mpi *job)
+{
+    return job->watch.silent[atomic_load(&job->watch.reads)];
+}
+
 dkvb_status dkvb_mpi_get_info(const dkvb_mpi *job, dkvb_mpi_info *info)
 {
     return dkvb__give_info(info, &job->info, sizeof job->info, "MPI info");

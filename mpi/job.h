@@ -54,11 +54,13 @@ struct dkvb__mpi_watch {
     bool verdict;              /* the result of the job is known, */
     int32_t job_code;          /* and is this */
     /* Used by the watching thread alone. */
-    struct dkvb__mpi_rank *ranks; /* [count] */
-    struct dkvb__mpi_note *sent;  /* [count] messages on their way */
-    MPI_Request *requests;        /* [count] */
-    bool *told_end;               /* [count] the last message of all was sent to this rank */
-    double beat;                  /* time of the next sign of life */
+    struct dkvb__mpi_rank *ranks;   /* [count] */
+    struct dkvb__mpi_note *sent;    /* [count] messages on their way */
+    MPI_Request *requests;          /* [count] */
+    bool *told_end;                 /* [count] the last message of all was sent to this rank */
+    double beat;                    /* time of the next sign of life */
+    char silent[2][DKVB__MPI_TEXT]; /* names of the ranks that are silent now: one text is read, the other is written */
+    atomic_uint reads;              /* number of the text to read */
 };
 
 struct dkvb_mpi {

@@ -96,11 +96,20 @@ int ranks_settle(int result)
     return whole;
 }
 
+/* Async-signal-safe. */
+static void write_text(const char *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+
+    (void)ignored;
+}
+
 bool ranks_end_by_signal(int number)
 {
     static const char text[] = "dkvb-mpi: ended by a signal, which mpirun also sends if another rank has died; each "
-                               "file is whole: as it was, or as the command wrote it\n";
-    ssize_t ignored;
+                               "file is whole: as it was, or as the command wrote it";
+    static const char late[] = "; not heard of lately: ";
+    const char *silent = "";
 
     (void)number;
     if (mpi.count < 2)
@@ -109,9 +118,13 @@ bool ranks_end_by_signal(int number)
         dkvb_file_remove_temporaries();
         _exit(code_of_all); /* mpirun ends the others as soon as one has ended with a failure */
     }
+    if (mpi.job)
+        silent = dkvb_mpi_silent(mpi.job);
     if (mpi.rank == 0) {
-        ignored = write(STDERR_FILENO, text, sizeof text - 1);
-        (void)ignored;
+        write_text(text);
+        write_text(*silent ? late : "");
+        write_text(silent);
+        write_text("\n");
     }
     return true;
 }

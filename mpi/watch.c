@@ -15,6 +15,7 @@
 static const double BEAT = 1.0;         /* seconds between signs of life */
 static const double GRACE = 2.0;        /* seconds in which other ranks may fail alike before the first is named */
 static const double NEAR = 3.0;         /* a rank that is silent for almost as long as the first lost one is lost too */
+static const double LATE = 2.5;         /* a sign of life that is late, though the rank does not count as lost yet */
 static const double STARVED = 1.0;      /* a pause of this thread that says nothing about the others */
 static const double LAST_SECONDS = 5.0; /* MPI_Abort() has this long */
 enum { TURN = 10000 /* microseconds between looks */ };
@@ -88,27 +89,52 @@ static double patience(const dkvb_mpi *job)
     return job->options.silence + (rank < 2 ? 0.0 : rank < 5 ? (rank - 1) * 2.0 : 8.0);
 }
 
-static void check_silence(dkvb_mpi *job, double now)
+/* True if a rank that may still send was not heard of for this time. */
+static bool is_silent(const dkvb_mpi *job, uint32_t rank, double now, double limit)
+{
+    const struct dkvb__mpi_rank *r = &job->watch.ranks[rank];
+
+    return hears(job, rank) && r->stage != DKVB__MPI_LEAVING && now - r->heard > limit;
+}
+
+/* Lists the silent ranks, at most four by name. The result is their number. */
+static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, double limit)
+{
+    uint32_t found = 0;
+
+    for (uint32_t r = 0; r < job->ranks.count; r++)
+        if (is_silent(job, r, now, limit) && found++ < 4)
+            add(line, "%srank %u on %s", found > 1 ? ", " : "", r, job->hosts[r]);
+    if (found > 4)
+        add(line, " and %u more", found - 4);
+    return found;
+}
+
+/* Keeps the names of silent ranks for dkvb_mpi_silent(). */
+static void note_silent(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
+    unsigned other = 1 - atomic_load(&w->reads);
+    struct line line = {.length = 0};
+
+    add_silent(job, &line, now, LATE);
+    snprintf(w->silent[other], sizeof w->silent[other], "%.*s", DKVB__MPI_TEXT - 1, line.text);
+    atomic_store(&w->reads, other);
+}
+
+static void check_silence(dkvb_mpi *job, double now)
+{
     struct line line = {.length = 0};
     double limit = patience(job), near = limit < 4 * NEAR ? limit / 4 : NEAR;
-    uint32_t lost = 0, first = UINT32_MAX;
+    uint32_t lost;
+    bool any = false;
 
-    for (uint32_t r = 0; r < job->ranks.count && first == UINT32_MAX; r++)
-        if (hears(job, r) && w->ranks[r].stage != DKVB__MPI_LEAVING && now - w->ranks[r].heard > limit)
-            first = r;
-    if (first == UINT32_MAX)
+    for (uint32_t r = 0; r < job->ranks.count; r++)
+        any = any || is_silent(job, r, now, limit);
+    if (!any)
         return;
     add(&line, "dkvb-mpi: ");
-    for (uint32_t r = 0; r < job->ranks.count; r++) {
-        if (!hears(job, r) || w->ranks[r].stage == DKVB__MPI_LEAVING || now - w->ranks[r].heard < limit - near)
-            continue;
-        if (lost++ < 4)
-            add(&line, "%srank %u on %s", lost > 1 ? ", " : "", r, job->hosts[r]);
-    }
-    if (lost > 4)
-        add(&line, " and %u more", lost - 4);
+    lost = add_silent(job, &line, now, limit - near);
     add(&line, "%s not been heard of for %.0f s: the process hangs, or its host is cut off. The job ends",
         lost > 1 ? " have" : " has", limit);
     print(&line);
@@ -288,6 +314,7 @@ static void *watch(void *user)
         said = note.stage;
         if (note.stage == DKVB__MPI_LEAVING && over(job))
             return NULL;
+        note_silent(job, now);
         check_silence(job, now);
     }
 }

@@ -134,6 +134,15 @@ DKVB_API const char *dkvb_mpi_host(const dkvb_mpi *job, uint32_t rank);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_get_info(const dkvb_mpi *job, dkvb_mpi_info *info);
 
 /**
+ * Get the ranks that were not heard of lately, although each sends a sign of life each second. A signal handler may
+ * call the function, for its last words: whoever started the job may end it before the watch does.
+ *
+ * @param job  group on MPI.
+ * @return a text such as "rank 3 on b", with a comma between ranks; "" if all are heard, or without the watch.
+ */
+DKVB_API const char *dkvb_mpi_silent(const dkvb_mpi *job);
+
+/**
  * Check that a text is the same on all ranks. All ranks call the function, with the same `name`.
  *
  * @param job   group on MPI.

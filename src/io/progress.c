@@ -156,8 +156,8 @@ static void draw(double share)
 /* Prints a line for logs, where a bar would be drawn over and over again. */
 static void print_line(double share, double now)
 {
-    fprintf(stderr, "dkvb: %s: %d %% done, %.0f seconds after the command began\n", bar.label, (int)(share * 100),
-            now - began);
+    fprintf(stderr, "%s: %s: %d %% done, %.0f seconds after the command began\n", ranks_program, bar.label,
+            (int)(share * 100), now - began);
     next_line = now + line_each;
 }
 

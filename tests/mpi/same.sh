@@ -80,6 +80,17 @@ exec "$mpi" "\$@"
 END
 mpi_refused 1 "rank 1 on $host: the input only/x.npy: found 'no such file'" -n 3 sh apart.sh \
     train --features only/x.npy --labels only/y.npy -o apart.dkvb
+# Ranks that differ are told apart before work: other bytes of an input, another command line.
+mkdir -p one/only
+cp x.npy one/only
+"$python" -c 'import numpy; y = numpy.load("y.npy"); y[7] = 3 - y[7]; numpy.save("one/only/y.npy", y)'
+mpi_refused 1 "rank 1 on $host: the input only/y.npy: found '1728 bytes, checksum" -n 3 sh apart.sh \
+    train --features only/x.npy --labels only/y.npy -o apart.dkvb
+[ ! -e apart.dkvb ] || fail "ranks with different inputs have trained"
+mpi_refused 1 "rank 2 on $host: the command line: found" -n 2 "$mpi" eval m.dkvb --features x.npy --labels y.npy : \
+    -n 1 "$mpi" eval m.dkvb --features test_x.npy --labels test_y.npy
+rm -r one/only
+
 timeout 60 mpirun -n 3 sh apart.sh --broadcast-inputs train --features only/x.npy --labels=only/y.npy \
     --codebooks 40 --keys 16 --key-dim 6 --epochs 2 -o "$PWD/apart.dkvb" >run.out 2>run.err || fail "$(cat run.err)"
 "$dkvb" $make_model -o m.dkvb >/dev/null

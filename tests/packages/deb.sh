@@ -24,6 +24,9 @@ packages="libdkvb1 libdkvb-dev dkvb-tools python3-dkvb"
 if grep -q '^DKVB_REFERENCE:[A-Z]*=ON' "$build/CMakeCache.txt"; then
   packages="$packages libdkvb-reference1"
 fi
+if grep -q '^DKVB_MPI:[A-Z]*=ON' "$build/CMakeCache.txt"; then
+  packages="$packages libdkvb-mpi1 dkvb-mpi"
+fi
 for package in $packages; do
   set -- "$work/debs/${package}"_*.deb
   [ -f "$1" ] || { echo "$package was not made"; exit 1; }
@@ -38,7 +41,7 @@ done
 
 # Each shared library tells dpkg-shlibdeps which package has it, and triggers the update of the loader's list.
 for package in $packages; do
-  case $package in libdkvb1 | libdkvb-reference1) ;; *) continue ;; esac
+  case $package in libdkvb1 | libdkvb-reference1 | libdkvb-mpi1) ;; *) continue ;; esac
   library=${package%1}
   dpkg-deb -I "$work/debs/${package}"_*.deb shlibs 2>/dev/null | grep -q "^$library 1 $package" ||
     { echo "$package has no file shlibs with the line: $library 1 $package"; exit 1; }
@@ -53,10 +56,17 @@ for file in $(dpkg-deb -c "$work/debs/"dkvb-tools_*.deb | awk '{ print $6 }' | g
   case $file in *.gz) ;; *) echo "$file is not compressed"; exit 1 ;; esac
 done
 dpkg-deb -f "$work/debs/"libdkvb1_*.deb Depends | grep -q 'libc6 (>= ' || { echo "libdkvb1 names no libc6"; exit 1; }
-if dpkg-deb -f "$work/debs/"libdkvb1_*.deb Depends | grep -qi blas; then
-  echo "libdkvb1 needs a BLAS"
-  exit 1
-fi
+for package in libdkvb1 dkvb-tools; do
+  if dpkg-deb -f "$work/debs/${package}"_*.deb Depends | grep -qiE 'blas|mpi'; then
+    echo "$package needs a BLAS or MPI"
+    exit 1
+  fi
+done
+case $packages in *libdkvb-mpi1*)
+  dpkg-deb -f "$work/debs/"libdkvb-mpi1_*.deb Depends | grep -q 'libopenmpi3' ||
+    { echo "libdkvb-mpi1 does not name the library of MPI"; exit 1; }
+  ;;
+esac
 
 if command -v lintian >/dev/null; then
   lintian --fail-on error --allow-root "$work/debs/"*.deb >"$work/lintian.txt" || { cat "$work/lintian.txt"; exit 1; }

@@ -1094,6 +1094,7 @@ MPI_PROTOTYPES = {
     "dkvb_mpi_ranks": (POINTER(Ranks), (_mpi,)),
     "dkvb_mpi_host": (c_char_p, (_mpi, c_uint32)),
     "dkvb_mpi_get_info": (Status, (_mpi, POINTER(MpiInfo))),
+    "dkvb_mpi_silent": (c_char_p, (_mpi,)),
     "dkvb_mpi_compare": (Status, (_mpi, c_char_p, c_char_p)),
     "dkvb_mpi_end": (c_int, (_mpi, c_int, c_char_p)),
     "dkvb_mpi_free": (None, (_mpi,)),
