@@ -8,7 +8,8 @@
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* The same checksum of bytes that come in parts: begin, add, and end, which gives the sum so far. The state lies in `words`. */
+/* The same checksum of bytes that come in parts: begin, add, and end, which gives the sum so far. The state lies in
+ * `words`. */
 struct dkvb__checksum_state {
     _Alignas(64) unsigned char words[640];
 };

@@ -9,8 +9,8 @@
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
-/* Adds the selections of rows to counts, [L][own codebooks][K], by the rows' labels; rows with a label below 0 are left out. Codes
- * and labels are checked already. */
+/* Adds the selections of rows to counts, [L][own codebooks][K], by the rows' labels; rows with a label below 0 are left
+ * out. Codes and labels are checked already. */
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);
 
