@@ -184,6 +184,20 @@ static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note
     return MPI_Isend(&w->sent[rank], sizeof *note, MPI_BYTE, (int)rank, 0, w->comm, &w->requests[rank]) == MPI_SUCCESS;
 }
 
+/* Adds the message of a rank, after its name unless the message begins with it. */
+static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
+{
+    const char *text = job->watch.ranks[rank].text;
+    size_t before;
+
+    add(line, "dkvb-mpi: ");
+    before = line->length;
+    add(line, "rank %u on %s: ", rank, job->hosts[rank]);
+    if (strncmp(text, line->text + before, line->length - before) == 0)
+        line->length = before;
+    add(line, "%s", text);
+}
+
 /* Rank 0 reads from the ranks that ended which line is to be printed. The result is true once no rank works on; a rank
  * that failed while others work on ends the job. */
 static bool decide(dkvb_mpi *job, double now, int32_t *code)
@@ -228,7 +242,7 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
         if (working == 0 && alike && with_text == failed)
             add(&line, "dkvb-mpi: %s", w->ranks[speaks].text);
         else
-            add(&line, "dkvb-mpi: rank %u on %s: %s", speaks, job->hosts[speaks], w->ranks[speaks].text);
+            add_named(job, &line, speaks);
         print(&line);
     }
     if (working > 0)

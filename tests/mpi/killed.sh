@@ -22,6 +22,11 @@ for kill in $(seq "$kills"); do
         finish
         [ "$code" -eq 0 ] || fail "exit code $code: $(cat run.err)"
     fi
+    # Nobody can remove the part of a file that a process wrote when it was killed. The next command names it.
+    if [ "$victim" = 0 ] && [ -n "$(find . -name 'm.dkvb.tmp-*')" ]; then
+        "$dkvb" verify m.dkvb 2>&1 | grep -q 'm.dkvb.tmp-' || fail "verify does not name $(find . -name 'm.dkvb.tmp-*')"
+        rm m.dkvb.tmp-*
+    fi
     whole
 done
 

@@ -42,7 +42,7 @@ both() {
     same one/text three/text
 }
 both m.dkvb forget m.dkvb --class 2 --features x.npy --labels y.npy --pairs 100 --salt $salt
-both m.dkvb forget m.dkvb --class 2 --codes m.codes --pairs 100 --salt $salt
+both m.dkvb forget m.dkvb --class 2 --codes m.codes --salt $salt
 both plan forget m.dkvb --class 2 --codes m.codes --pairs 100 --salt $salt --plan-out plan
 both codes search m.dkvb --features x.npy -o codes
 both answers.csv predict m.dkvb --features test_x.npy --top 3 -o answers.csv

@@ -46,6 +46,7 @@ from .mask import Mask
 from .model import Evaluation, Model, ModelInfo, TrainReport
 from .outside import Outside
 from .plan import Plan, PlanInfo, PlannedRequest
+from .ranks import Ranks
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .sweep import SweepCell
@@ -60,7 +61,7 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "LiveModel", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Ranks", "Refused",
     "Separation", "Service", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",

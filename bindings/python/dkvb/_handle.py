@@ -5,6 +5,8 @@ import weakref
 from pathlib import Path
 from typing import Any, Optional
 
+from . import ranks
+
 
 class _Owner:
     """Holds one C object, and frees it when nobody needs it any more: neither the handle nor a call that is running."""
@@ -22,6 +24,8 @@ class Handle:
 
     _free: Any = None
     _owner: Optional[_Owner] = None
+    _shared = False  # objects of this class belong to the ranks that were current when they were made
+    _group: Any = None
 
     @classmethod
     def _adopt(cls, pointer):
@@ -32,12 +36,16 @@ class Handle:
 
     def _own(self, pointer, kept=None):
         self._owner = _Owner(pointer, self._free, kept)
+        if self._shared:
+            self._group = ranks.current()
 
     @property
     def _c(self):
         """Returns the owner to pass to the library; the call keeps it alive."""
         if self._owner is None:
             raise ValueError(f"{type(self).__name__} is closed")
+        if self._group is not None and self._group.closed:
+            raise ValueError(f"{type(self).__name__} is shared by ranks whose block has ended")
         return self._owner
 
     def close(self) -> None:

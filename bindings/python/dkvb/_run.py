@@ -4,7 +4,7 @@ import ctypes
 import signal
 import threading
 
-from . import _arrays, _ffi
+from . import _arrays, _ffi, ranks
 from .errors import Cancelled
 
 
@@ -119,6 +119,9 @@ class LongCall:
         self._options = _ffi.RunOptions(struct_size=ctypes.sizeof(_ffi.RunOptions),
                                         threads=_arrays.integer(threads, 32, "threads"),
                                         progress=self._callbacks.wrap(_ffi.ProgressFn, tick))
+        group = ranks.pointer()
+        if group is not None:
+            self._options.ranks = group
         if outside is not None:
             self._options.outside = ctypes.pointer(outside._raw)
 

@@ -51,6 +51,7 @@ class Codebooks(Handle):
     (codebooks.h)."""
 
     _free = lib.dkvb_codebooks_free
+    _shared = True
 
     def __init__(self) -> None:
         raise TypeError("Codebooks are made by Codebooks.fit, Codebooks.begin or Codebooks.from_arrays")

@@ -51,6 +51,7 @@ class Codeset(SavedHandle):
     measured on (codeset.h). If the rows are data about persons, so is the codeset."""
 
     _free = lib.dkvb_codeset_free
+    _shared = True
 
     def __init__(self, codebooks: Any, top_k: Optional[int] = None, depth: Optional[int] = None, keep: str = "auto",
                  keyinit: Optional[dict] = None) -> None:

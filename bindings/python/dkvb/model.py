@@ -6,7 +6,7 @@ from typing import Any, Callable, List, Optional, Sequence, Union
 
 import numpy as np
 
-from . import _arrays, _ffi, _struct
+from . import _arrays, _ffi, _struct, ranks
 from ._handle import SavedHandle
 from ._library import lib
 from ._run import Callbacks, LongCall
@@ -85,6 +85,7 @@ class Model(SavedHandle):
     """A classifier that can forget. At any time, one thread may change a model, or many may use the model (model.h)."""
 
     _free = lib.dkvb_model_free
+    _shared = True
     _training = None
     _input_dim = None
 
@@ -99,14 +100,15 @@ class Model(SavedHandle):
     @classmethod
     def load(cls, path: Path) -> "Model":
         """Reads a model into memory, and checks all of it."""
-        out = POINTER(_ffi.Model)()
-        lib.dkvb_model_load(byref(out), _arrays.path(path), None)
+        out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, ranks=ranks.pointer())
+        lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 
     @classmethod
     def map(cls, path: Path) -> "Model":
         """Opens a model in place, for reading only; processes share its memory. See verify()."""
-        out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, in_place=1)
+        out = POINTER(_ffi.Model)()
+        opts = _struct.options(_ffi.ModelOptions, in_place=1, ranks=ranks.pointer())
         lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 

@@ -63,6 +63,7 @@ class Plan(SavedHandle):
     """A planned forgetting: made by Model.plan_forget() or read from a file, and carried out by Model.apply()."""
 
     _free = staticmethod(lib.dkvb_plan_free)
+    _shared = True
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
