@@ -132,12 +132,16 @@ typedef struct dkvb_fit_options {
     uint32_t count_classes;            /**< 1: the model keeps counts of each class, see dkvb_model_count_classes() */
     uint32_t keep_names;               /**< 1: the codeset keeps the names of rows, not only their hashes */
     const dkvb_row_source *key_source; /**< source of the rows to place keys on, instead of `key_rows`; or NULL */
+    uint32_t in_place; /**< 1: values are trained where they are, in one copy of 4 bytes a value instead of 6; with
+                            dkvb_fit_more() 4 to 6 instead of 8. A model that dkvb_fit_more() was to change is lost if
+                            the call fails or is cancelled: its values are 0. Values keep 4 bytes until the model is
+                            freed */
 } dkvb_fit_options;
 
 /** Defaults of dkvb_fit_options. */
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0             \
+        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0          \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 

@@ -115,13 +115,17 @@ typedef struct dkvb_forget_request {
     uint64_t name_count;         /**< number of names */
     const char *const *feature_names;      /**< `[feature_rows]`, names of rows, instead of `feature_ids`; or NULL */
     const dkvb_row_source *feature_source; /**< source of the rows, instead of `features`; or NULL */
+    uint32_t
+        in_place; /**< exact, 1: values are trained again in one copy of 4 bytes a value beside the model instead of
+                       6. The model is not touched until the plan is applied; its values keep 4 bytes from then on
+                       until it is freed */
 } dkvb_forget_request;
 
 /** Defaults of dkvb_forget_request: suppress, target 0, `max_retain_drop` 0.005, `max_class_loss` 0.03. */
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
-            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
+            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                       \
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 

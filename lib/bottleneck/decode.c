@@ -114,9 +114,11 @@ static void decoding_end(struct decoding *d)
 static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, const struct dkvb__run *run)
 {
     bool shares = model->codebooks->ranks.count > 1, ok = true;
-    dkvb_status rc = DKVB_OK;
+    dkvb_status rc = dkvb__model_need_values(model);
 
     *d = (struct decoding){.model = model};
+    if (rc)
+        return rc;
     if (shares) {
         d->most = rows_at_a_time(model);
         ok = dkvb__summing_new(&d->shared, model, d->most);

@@ -162,14 +162,30 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
-/* Frees the values, and erases them unless all are still zero. Zero values hold nothing to erase, and most of their
- * pages were never given memory by the system. */
-static void free_values(dkvb_model *m)
+/* Zero values hold nothing to erase, and most of their pages were never given memory by the system. */
+void dkvb__values_free(dkvb_model *m)
 {
     if (m->blank)
         dkvb__free(&m->mem, m->values);
     else
         dkvb__free_erased(&m->mem, m->values);
+    m->values = NULL;
+    m->roomy = false;
+}
+
+void dkvb__values_lose(dkvb_model *m)
+{
+    dkvb__erase(m->values, own_values(m) * dkvb__value_size(m->values_dtype));
+    memset(m->trained, 0, sizeof m->trained);
+    m->blank = false; /* the rest of a roomy block may still hold numbers, which are erased with it */
+    m->rows_trained = 0;
+}
+
+dkvb_status dkvb__model_need_values(const dkvb_model *m)
+{
+    if (m->values)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_ESTATE, "the values of the model are being trained in place: wait until the training ends");
 }
 
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
@@ -201,8 +217,9 @@ dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
 
 void dkvb__model_become(dkvb_model *m, dkvb_model *twin)
 {
-    free_values(m);
+    dkvb__values_free(m);
     m->values = twin->values;
+    m->roomy = twin->roomy;
     twin->values = NULL;
     m->blank = twin->blank;
     m->rows_trained = twin->rows_trained;
@@ -224,11 +241,20 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
 
 void dkvb__training_free(dkvb_model *model)
 {
-    if (!model->training)
+    struct dkvb__training *t = model->training;
+
+    if (!t)
         return;
-    dkvb__free_erased(&model->mem, model->training->values);
-    dkvb__free(&model->mem, model->training->taught);
-    dkvb__free(&model->mem, model->training);
+    if (t->in_place && !model->values) {
+        model->values = t->values;
+        model->roomy = true;
+        t->values = NULL;
+        dkvb__values_lose(model);
+    }
+    dkvb__free_erased(&model->mem, t->values);
+    dkvb__free_erased(&model->mem, t->row);
+    dkvb__free(&model->mem, t->taught);
+    dkvb__free(&model->mem, t);
     model->training = NULL;
 }
 
@@ -252,7 +278,7 @@ void dkvb_model_free(dkvb_model *m)
     dkvb__free(&mem, m->encoder);
     dkvb__free(&mem, m->columns);
     if (!m->values_mapped)
-        free_values(m);
+        dkvb__values_free(m);
     if (!m->mapping)
         dkvb__free_erased(&mem, m->counts);
     dkvb_mask_free(m->mask);
@@ -325,7 +351,10 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out)
 dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
 {
     size_t first[DKVB_RANKS_COUNT + 1];
+    dkvb_status rc = dkvb__model_need_values(model);
 
+    if (rc)
+        return rc;
     dkvb__widen(out + dkvb__first_pair(model) * model->classes, model->values, model->values_dtype, own_values(model));
     dkvb__pairs_of_ranks(model, first);
     return dkvb__ranks_share(&model->codebooks->ranks, out, first, model->classes * sizeof *out);
@@ -397,7 +426,7 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * dkvb__own_pairs(model) * sizeof *w.counts);
-    free_values(model);
+    dkvb__values_free(model);
     dkvb__free(&model->mem, model->names);
     dkvb__free_erased(&model->mem, model->counts);
     model->values = w.values;
@@ -451,7 +480,7 @@ static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
         dkvb__free_erased(&model->mem, values);
         return rc;
     }
-    free_values(model);
+    dkvb__values_free(model);
     model->values = values;
     model->values_dtype = dtype;
     return DKVB_OK;

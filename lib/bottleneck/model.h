@@ -56,6 +56,8 @@ struct dkvb__training {
     uint8_t trained[16];
     uint64_t rows; /* number of rows trained so far */
     uint32_t steps;
+    bool in_place;   /* the model has no values of its own meanwhile */
+    float *row;      /* [L], scratch of a training in place */
     uint8_t *taught; /* [L], with `relearn` 1 for each class of the rows so far; else scratch */
 };
 
@@ -68,6 +70,7 @@ struct dkvb_model {
     size_t first_group, end_group, first_codebook, end_codebook;
     void *values; /* [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
     bool values_mapped;
+    bool roomy; /* `values` has room for float32 rows of a training, which then needs no memory beside it */
     uint32_t values_dtype;
     bool blank;       /* all values are 0, and never were anything else */
     uint32_t *counts; /* [L][own codebooks][K], how often rows of each class selected each pair; or [L][C][K] in
@@ -190,7 +193,22 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
-/* Frees the state of a training; without a training it does nothing. */
+/* dkvb_model_train() on the model's own values, so that there is only one copy of them, in float32. The model cannot
+ * answer meanwhile, and a training that fails leaves a model without values that were learned: all are 0 then. */
+dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
+                                       size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
+
+/* Returns DKVB_ESTATE if the values are being trained in place. */
+dkvb_status dkvb__model_need_values(const dkvb_model *model);
+
+/* Frees the values, and erases them unless all are still zero. */
+void dkvb__values_free(dkvb_model *model);
+
+/* Makes all values 0, after work in place that cannot be finished. */
+void dkvb__values_lose(dkvb_model *model);
+
+/* Frees the state of a training; without a training it does nothing. A training in place that has not ended loses the
+ * values. */
 void dkvb__training_free(dkvb_model *model);
 
 /* Frees the contents of a journal entry. The rest of the journal is in unlearn/, but the model frees it. */

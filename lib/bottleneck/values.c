@@ -103,6 +103,44 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
+/* Takes the model's block, which has room, as the values of the training. Rows become longer, so the last moves first.
+ */
+static void widen_in_place(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    size_t classes = model->classes, bytes = classes * dkvb__value_size(model->values_dtype);
+    char *block = model->values;
+
+    t->values = model->values;
+    model->values = NULL;
+    model->roomy = false;
+    for (size_t pair = dkvb__own_pairs(model); pair-- > 0;) {
+        float *to = t->values + pair * t->stride;
+
+        dkvb__widen(t->row, block + pair * bytes, model->values_dtype, classes);
+        memcpy(to, t->row, classes * sizeof *to);
+        memset(to + classes, 0, (t->stride - classes) * sizeof *to);
+    }
+}
+
+/* Rounds the values of a training to the model's type where they are, and makes them the model's. */
+static void narrow_in_place(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    size_t classes = model->classes, bytes = classes * dkvb__value_size(model->values_dtype);
+
+    for (size_t pair = 0; pair < dkvb__own_pairs(model); pair++) {
+        memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
+        dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
+    }
+    /* Nothing of the float32 rows stays behind the shorter ones, where no purge would find it. */
+    dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
+                dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
+    model->values = t->values;
+    model->roomy = true;
+    t->values = NULL;
+}
+
 static dkvb_status hash_values(void *context, const void *values, size_t size)
 {
     dkvb__fingerprint_add(context, values, size);
@@ -133,7 +171,7 @@ static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
     return rc ? rc : dkvb__ranks_broadcast(ranks, trained, 16);
 }
 
-static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, const struct dkvb__run *run)
+static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, bool in_place, const struct dkvb__run *run)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
@@ -146,10 +184,12 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, con
     t = dkvb__alloc0(&model->mem, 1, sizeof *t);
     if (t) {
         t->stride = model->classes <= NARROW ? (model->classes + 3u) / 4 * 4 : (model->classes + 15u) / 16 * 16;
-        t->values = dkvb__alloc(&model->mem, dkvb__own_pairs(model), t->stride * sizeof *t->values);
+        if (!in_place || !model->roomy)
+            t->values = dkvb__alloc(&model->mem, dkvb__own_pairs(model), t->stride * sizeof *t->values);
+        t->row = in_place ? dkvb__alloc(&model->mem, model->classes, sizeof *t->row) : NULL;
         t->taught = dkvb__alloc0(&model->mem, model->classes, 1);
     }
-    if (!t || !t->values || !t->taught)
+    if (!t || (!t->values && !(in_place && model->roomy)) || (in_place && !t->row) || !t->taught)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
     if (!rc)
@@ -158,14 +198,23 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, con
         if (t)
             dkvb__free(&model->mem, t->values);
         if (t)
+            dkvb__free(&model->mem, t->row);
+        if (t)
             dkvb__free(&model->mem, t->taught);
         dkvb__free(&model->mem, t);
         return rc;
     }
     t->options = o;
     t->afresh = model->blank;
+    t->in_place = in_place;
     model->training = t;
+    if (!t->values) {
+        widen_in_place(model);
+        return DKVB_OK;
+    }
     dkvb__parallel(run, model->end_codebook - model->first_codebook, copy_values, model);
+    if (in_place)
+        dkvb__values_free(model);
     return DKVB_OK;
 }
 
@@ -175,7 +224,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     dkvb_status rc = dkvb__run_take(&run, NULL);
 
     if (!rc)
-        rc = begin(model, given, &run);
+        rc = begin(model, given, false, &run);
     if (rc)
         return rc;
     if (model->training->options.class_weight != DKVB_CLASS_WEIGHT_NONE) {
@@ -249,7 +298,10 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (rc)
         return rc;
     e.write = true;
-    dkvb__parallel(run, codebooks, narrow_codebook, &e);
+    if (t->in_place)
+        narrow_in_place(model);
+    else
+        dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
     model->rows_trained += t->rows;
     if (t->options.trials > 0) /* a training that continues a tuned model is not tuned itself */
@@ -744,8 +796,8 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     return rc;
 }
 
-dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
-                             const dkvb_train_options *given, const dkvb_run_options *opts)
+static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
+                             const dkvb_train_options *given, bool in_place, const dkvb_run_options *opts)
 {
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, opts);
@@ -753,7 +805,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     if (!rc)
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (!rc)
-        rc = begin(model, given, &run);
+        rc = begin(model, given, in_place, &run);
     if (rc)
         return rc;
     rc = train_rows(model, &run, codes, labels, n);
@@ -761,6 +813,18 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
         rc = end(model, &run);
     dkvb__training_free(model); /* does nothing after a success */
     return rc;
+}
+
+dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
+                             const dkvb_train_options *given, const dkvb_run_options *opts)
+{
+    return train_all(model, codes, k, labels, n, given, false, opts);
+}
+
+dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
+                                       size_t n, const dkvb_train_options *given, const dkvb_run_options *opts)
+{
+    return train_all(model, codes, k, labels, n, given, true, opts);
 }
 
 dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,

@@ -42,6 +42,8 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
         rc = dkvb__fail(DKVB_EINVAL, "fit options: hold_out is %g, it must be 0 or more and below 1", o->hold_out);
     if (!rc && o->count_classes > 1)
         rc = dkvb__fail(DKVB_EINVAL, "fit options: count_classes is %u, it must be 0 or 1", o->count_classes);
+    if (!rc && o->in_place > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "fit options: in_place is %u, it must be 0 or 1", o->in_place);
     if (!rc && o->keep_names > 1)
         rc = dkvb__fail(DKVB_EINVAL, "fit options: keep_names is %u, it must be 0 or 1", o->keep_names);
     s->keyinit.allocator = o->allocator;
@@ -161,7 +163,10 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 
     quiet.report = NULL;
     if (!rc)
+        t->f.in_place = true; /* a model that is thrown away afterwards may as well be lost */
+    if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes, t->f.taught, &quiet, &model);
+    t->f.in_place = t->o.in_place;
     if (!rc)
         rc = dkvb__fitting_measure(&t->f, model, t->codes, measured);
     dkvb_model_free(model);
@@ -269,6 +274,7 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
     if (rc)
         return rc;
     t->f.keeps_share = true;
+    t->f.in_place = t->o.in_place;
     dkvb__fitting_hold_out(&t->f, 0.0, wants_codeset ? t->o.hold_out : 0.1);
     rc = choose_whitening(t, wants_codeset);
     if (!rc)

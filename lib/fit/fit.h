@@ -38,6 +38,7 @@ struct dkvb__fitting {
     size_t *group_rows;   /* [n], rows by group */
     uint64_t *class_held; /* [classes], rows with this label that are held out */
     uint64_t *in_group;   /* [classes], scratch, zeros */
+    bool in_place;        /* models are trained in place */
     bool keeps_share;     /* about the wanted share of each class is held out, even where groups are large */
 };
 

@@ -364,7 +364,8 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
     if (!rc && dtype)
         rc = dkvb_model_set_values(*out, NULL, dtype);
     if (!rc)
-        rc = dkvb_model_train(*out, codes, top_k, labels, f->rows.n, &with_ids, f->run);
+        rc = f->in_place ? dkvb__model_train_in_place(*out, codes, top_k, labels, f->rows.n, &with_ids, f->run)
+                         : dkvb_model_train(*out, codes, top_k, labels, f->rows.n, &with_ids, f->run);
     if (rc) {
         dkvb_model_free(*out);
         *out = NULL;

@@ -10,7 +10,8 @@
 #include "fit/fit.h"
 #include "unlearn/replay.h"
 
-/* State of further training. `after` is a copy that replaces the model at the end, when nothing can fail any more. */
+/* State of further training. `after` is a copy that replaces the model at the end, when nothing can fail any more; in
+ * place it is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -120,6 +121,9 @@ static dkvb_status settle(struct more *t)
     const struct dkvb__coderows *known = t->set ? &t->set->part[DKVB_PART_TRAINING] : NULL;
     dkvb_status rc = dkvb__model_need_mutable(t->model);
 
+    if (!rc && t->o.in_place && t->s.train.relearn)
+        rc = dkvb__fail(DKVB_EINVAL, "fit options: in_place does not allow relearn, whose journal entry could not be "
+                                     "taken back");
     if (!rc && t->f.rows.codes && t->f.rows.k != t->model->top_k)
         rc = dkvb__fail(DKVB_EMISMATCH, "codes have k = %u, the model selects %u keys", t->f.rows.k, t->model->top_k);
     if (!rc && !t->f.rows.codes && t->f.rows.dim != shape->input_dim)
@@ -164,14 +168,28 @@ static dkvb_status find_codes(struct more *t)
     return rc;
 }
 
+/* Trains a copy of the model; in place, also the copy has only one copy of its values. */
 static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
-                              dkvb_model **out)
+                              bool in_place, dkvb_model **out)
 {
     dkvb_train_options o = *train;
     dkvb_status rc = dkvb__model_twin(out, t->model);
 
     o.ids = t->f.rows.ids;
-    return rc ? rc : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
+    if (rc)
+        return rc;
+    return in_place ? dkvb__model_train_in_place(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run)
+                    : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
+}
+
+/* Trains the model itself. */
+static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
+{
+    dkvb_train_options o = *train;
+
+    o.ids = t->f.rows.ids;
+    t->after = t->model;
+    return dkvb__model_train_in_place(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
 /* True if the rows have fewer than half of the classes; they would then say little about answers for the others. */
@@ -208,7 +226,7 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     quiet.report = NULL;
     rc = dkvb__fit_stage(&t->o, "temperature");
     if (!rc)
-        rc = train_twin(t, t->f.taught, &quiet, &apart);
+        rc = train_twin(t, t->f.taught, &quiet, true, &apart);
     if (!rc)
         rc = dkvb__fitting_measure(&t->f, apart, t->codes, measured);
     dkvb_model_free(apart);
@@ -299,7 +317,7 @@ static dkvb_status run_more(struct more *t)
     if (!rc)
         rc = dkvb__fit_stage(&t->o, "values");
     if (!rc)
-        rc = train_twin(t, labels, &telling, &t->after);
+        rc = t->o.in_place ? train_itself(t, labels, &telling) : train_twin(t, labels, &telling, false, &t->after);
     if (!rc && t->set)
         rc = fit_temperature(t, &measured);
     if (!rc)
@@ -312,9 +330,12 @@ static dkvb_status run_more(struct more *t)
         rc = record_session(t);
     if (rc) {
         dkvb__relearn_drop(t->model, &over);
+        if (t->after == t->model)
+            dkvb__values_lose(t->model);
         return rc;
     }
-    dkvb__model_become(t->model, t->after);
+    if (t->after != t->model)
+        dkvb__model_become(t->model, t->after);
     dkvb__relearn_append(t->model, &over);
     t->after = NULL;
     t->report.temperature = measured.temperature;
@@ -366,7 +387,8 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
     dkvb__free_erased(&model->mem, t.back);
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
-    dkvb_model_free(t.after);
+    if (t.after != model)
+        dkvb_model_free(t.after);
     dkvb__free_erased(&model->mem, t.ids);
     dkvb__free_erased(&model->mem, t.searched);
     dkvb__free_erased(&model->mem, t.taught);

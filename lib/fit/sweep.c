@@ -340,7 +340,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     if (!rc)
         rc = dkvb__replay_ids_of(t->set, s->marks, &ids, &n, &s->g.mem);
     if (!rc)
-        rc = dkvb__replay_new(&replay, t->model, t->set, ids, n, run);
+        rc = dkvb__replay_new(&replay, t->model, t->set, ids, n, true, run);
     if (!rc)
         rc = dkvb__effect_compare(t->model, replay->after, &t->held, s->effects, run);
     if (!rc) {

@@ -115,6 +115,7 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
     if (rc)
         return rc;
     f.keeps_share = true;
+    f.in_place = true; /* the models are thrown away */
     dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);
     if (f.held_count < LEAST_HELD)
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",

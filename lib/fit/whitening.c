@@ -88,6 +88,7 @@ static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__me
 
     *out = (struct dkvb__measured){.rows = 0};
     quiet.report = NULL;
+    f->in_place = true; /* the models are thrown away */
     if (!rc)
         rc = dkvb__fitting_search(f, cb, NULL, s->top_k, &codes, f->run);
     for (unsigned fold = 0; !rc && fold < FOLDS; fold++) {

@@ -35,7 +35,7 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     o.allocator = &r->mem;
     rc = dkvb_model_load(&fresh, r->o.model, &o);
     if (!rc)
-        rc = dkvb__replay_new(&replay, fresh, r->codes, NULL, 0, r->run);
+        rc = dkvb__replay_new(&replay, fresh, r->codes, NULL, 0, true, r->run);
     if (!rc) {
         dkvb__values_replace(fresh, replay->after);
         replay->after = NULL;

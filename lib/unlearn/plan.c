@@ -91,6 +91,8 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     if (exact && !set)
         return dkvb__fail(DKVB_EINVAL, "forget request: the strength exact trains again from a codeset, and none is "
                                        "given");
+    if (q->in_place > 1)
+        return dkvb__fail(DKVB_EINVAL, "forget request: in_place is %u, it must be 0 or 1", q->in_place);
     if (q->keys == DKVB_KEYS_PLACED && !q->features && !q->feature_source)
         return dkvb__fail(DKVB_EINVAL, "forget request: placing keys again needs the rows that were trained on, as "
                                        "features");

@@ -137,7 +137,7 @@ static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb
                                size_t n)
 {
     struct dkvb__replay *replay;
-    dkvb_status rc = dkvb__replay_new(&replay, model, set, without, n, p->run);
+    dkvb_status rc = dkvb__replay_new(&replay, model, set, without, n, p->plan->request.in_place, p->run);
 
     if (rc)
         return rc;

@@ -158,7 +158,7 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
 
 /* Trains one session after the other, as dkvb_model_train() did. Between sessions, values are rounded and classes are
  * added as in the first training. */
-static dkvb_status train(const struct work *w, dkvb_model *after, const dkvb_run_options *run)
+static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
     dkvb_status rc = DKVB_OK;
@@ -171,7 +171,8 @@ static dkvb_status train(const struct work *w, dkvb_model *after, const dkvb_run
         rc = shape_as(after, session->classes, session->values_dtype);
         dkvb__codeset_session_labels(w->set, s, w->gone, w->labels);
         if (!rc)
-            rc = dkvb_model_train(after, codes, w->rows->k, w->labels, w->rows->n, &o, run);
+            rc = in_place ? dkvb__model_train_in_place(after, codes, w->rows->k, w->labels, w->rows->n, &o, run)
+                          : dkvb_model_train(after, codes, w->rows->k, w->labels, w->rows->n, &o, run);
     }
     return rc;
 }
@@ -191,7 +192,7 @@ static dkvb_status count(const struct work *w, dkvb_model *after)
     return DKVB_OK;
 }
 
-static dkvb_status make(struct dkvb__replay *r, struct work *w, const dkvb_run_options *run)
+static dkvb_status make(struct dkvb__replay *r, struct work *w, bool in_place, const dkvb_run_options *run)
 {
     const dkvb_model *model = r->model;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -201,7 +202,7 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, const dkvb_run_o
     o.allocator = w->mem;
     rc = dkvb_model_new(&r->after, model->codebooks, w->set->session[0].classes, &o);
     if (!rc)
-        rc = train(w, r->after, run);
+        rc = train(w, r->after, in_place, run);
     if (!rc)
         rc = shape_as(r->after, model->classes, model->values_dtype);
     if (!rc && model->counts)
@@ -266,7 +267,7 @@ dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set,
 }
 
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
-                             const uint64_t *without, size_t n, const dkvb_run_options *run)
+                             const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run)
 {
     struct work w;
     struct dkvb__replay *r = NULL;
@@ -280,7 +281,7 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
         r->mem = model->mem;
         r->model = model;
         memcpy(r->trained, model->trained, sizeof r->trained);
-        rc = make(r, &w, run);
+        rc = make(r, &w, in_place, run);
     }
     work_free(&w);
     if (rc) {
@@ -348,7 +349,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
     dkvb_status rc = dkvb__model_need_mutable(model); /* checked before the training rather than after it */
 
     if (!rc)
-        rc = dkvb__replay_new(&r, model, set, without, n, run);
+        rc = dkvb__replay_new(&r, model, set, without, n, false, run);
     if (!rc)
         rc = dkvb__replay_commit(r, opts, entry);
     dkvb__replay_free(r);

@@ -26,7 +26,7 @@ dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes,
 /* Trains the values again. The model does not change before dkvb__replay_commit(), so it may be mapped. `*out` is NULL
  * after a failure. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
-                             const uint64_t *without, size_t n, const dkvb_run_options *run);
+                             const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
 /* Replaces the values of the model by the new ones, and adds a journal entry. DKVB_ESTATE says that the model was
  * trained or got classes since dkvb__replay_new(); nothing has changed then. `opts` and `entry` may be NULL. Afterwards

@@ -60,6 +60,7 @@ static const struct args_option options[] = {
     {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
     {"ids", ARGS_TEXT, AT(ids), "IDS", .help = "with --key-features: what its rows are called, as in training"},
     {"drop-name", ARGS_FLAG, AT(drop_name), .help = "exact: also take away the names of classes that are forgotten"},
+    {"in-place", ARGS_FLAG, AT(in_place), .help = "exact: train in one copy of the values beside the model"},
     {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
      .help = "exact: the codes file without the rows; with -o wanted, else CODES itself"},
@@ -205,7 +206,8 @@ static int check_pictures(const struct forget_args *args)
 static int check_strength(const struct forget_args *args)
 {
     static const char *const of_suppress[] = {"method", "pairs", "examples", "seed", "target", "max-retain-drop", NULL};
-    static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", "drop-name", NULL};
+    static const char *const of_exact[] = {"key-features", "ids",       "keep-keys", "in-place",
+                                           "codes-out",    "drop-name", NULL};
     static const char *const not_exact[] = {"mask-out", NULL};
     int code;
 
@@ -240,10 +242,10 @@ static int check_plan_out(const struct forget_args *args)
 static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images",    "images-from",     "key-features",   "ids",      "keep-keys", "codes-out",
-        "drop-name", "examples",        "class",          "requests", "rows",      "strength",
-        "codes",     "features",        "labels",         "method",   "pairs",     "target",
-        "seed",      "max-retain-drop", "max-class-loss", NULL};
+        "images",         "images-from", "key-features", "ids",      "keep-keys", "in-place", "codes-out",
+        "drop-name",      "examples",    "class",        "requests", "rows",      "strength", "codes",
+        "features",       "labels",      "method",       "pairs",    "target",    "seed",     "max-retain-drop",
+        "max-class-loss", NULL};
     int code;
 
     args->exact = args->strength == 1;
@@ -454,6 +456,7 @@ static int fill_request(struct forget *f)
     q->budget = a->method == DKVB_METHOD_EXAMPLES ? a->examples : a->pairs;
     q->seed = a->seed;
     q->force = a->force;
+    q->in_place = a->in_place;
     q->keys = a->keep_keys ? DKVB_KEYS_KEPT : DKVB_KEYS_UNSAID;
     q->reason = a->reason;
     q->salt = a->salt ? f->salt : NULL;

@@ -21,7 +21,7 @@ struct forget_args {
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
     uint32_t strength, method, threads; /* strength: index of the names that --strength accepts */
-    bool dry_run, force, keep_keys, drop_name, all_classes, json;
+    bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
     bool exact;   /* the strength is "exact", else "suppress" */
     bool kept;    /* --codes is a codes file */
     bool planned; /* the plan was saved before, so options that would make another plan are missing */

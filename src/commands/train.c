@@ -498,6 +498,7 @@ static int fit(struct train *t)
     o.values_dtype = train_value_types[a->values];
     o.keep = a->keep;
     o.keep_names = a->keep_names;
+    o.in_place = a->in_place;
     o.depth = a->depth;
     o.hold_out = a->hold_out;
     o.count_classes = a->keep_counts;

@@ -19,7 +19,7 @@ struct train_args {
     uint64_t seed, most_bytes;
     double hold_out, tune_seconds;
     uint32_t preset, keep, depth, values, trials, threads;
-    bool as_they_are, tune, keep_counts, relearn, empty_classes, keep_names, json;
+    bool as_they_are, tune, keep_counts, relearn, empty_classes, keep_names, in_place, json;
 };
 
 extern const struct args_command train_command;

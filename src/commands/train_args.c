@@ -58,6 +58,9 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"ids", ARGS_TEXT, AT(ids), "IDS",
      .help = "what the rows are called: integers, or a text of names; their numbers if not given"},
+    {"in-place", ARGS_FLAG, AT(in_place),
+     .help = "train in one copy of the values; an interrupted --continue loses only "
+             "the model in memory, no file"},
     {"keep-names", ARGS_FLAG, AT(keep_names), .help = "with --codes-out and names: keep those, not only hashes"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
@@ -239,6 +242,8 @@ static int check_together(const struct train_args *args)
          "--hold-out, --depth and --keep need --codes-out, where those rows are kept"},
         {args->keep_names && !(args->codes_out && (args->ids || args->columns.ids)),
          "--keep-names needs names, by --ids with a text or --id-column, and --codes-out, where they are kept"},
+        {args->in_place && args->relearn,
+         "--in-place does not allow --relearn, whose journal entry could not be taken back after an interruption"},
         {!args->output && !args->continue_from, "--output is missing"},
         {args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32,
          "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16"},

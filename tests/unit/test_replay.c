@@ -429,8 +429,8 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb__replay_new(&replay, model, set, without, n, NULL));
-    assert_ok(dkvb__replay_new(&other, model, set, without, 1, NULL));
+    assert_ok(dkvb__replay_new(&replay, model, set, without, n, false, NULL));
+    assert_ok(dkvb__replay_new(&other, model, set, without, 1, false, NULL));
     assert_same_learning(model, before);
     assert_same_learning(replay->after, expected);
     assert_ok(dkvb_journal_get_mask(replay->after, 0, &of_new));

@@ -384,7 +384,8 @@ class FitOptions(Structure):
     _fields_ = _sized((POINTER(Settings), "settings"), (c_uint32, "values_dtype keep depth"), (c_double, "hold_out"),
                       (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
                       (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
-                      (c_uint32, "count_classes keep_names"), (POINTER(RowSource), "key_source"))
+                      (c_uint32, "count_classes keep_names"), (POINTER(RowSource), "key_source"),
+                      (c_uint32, "in_place"))
 
 
 class FitReport(Structure):
@@ -741,6 +742,7 @@ class ForgetRequest(Structure):
         ("name_count", c_uint64),
         ("feature_names", POINTER(c_char_p)),
         ("feature_source", POINTER(RowSource)),
+        ("in_place", c_uint32),
     )
 
 
