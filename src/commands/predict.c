@@ -13,7 +13,6 @@
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"
-#include "io/ranks.h"
 #include "tool.h"
 
 struct predict_args {
@@ -87,10 +86,6 @@ static int serve_rows(const struct predict_args *args)
         code = args_refuse(&command, args, pictures_options, reason);
     if (code == EXIT_SUCCESS && args->scores)
         code = args_refuse(&command, args, with_scores, "--scores: all logits are written");
-    if (code == EXIT_SUCCESS && ranks_group())
-        code =
-            tool_fail("--serve runs on one process; a worker is started for each client, and workers share the model's "
-                      "memory");
     return code ? code
                 : serve(&(struct serve_args){.model = args->args.operand[0],
                                              .id_column = args->columns.ids,

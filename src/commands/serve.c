@@ -18,9 +18,9 @@
 enum {
     READ_BYTES = 1 << 20, /* bytes that are read before rows are answered */
     PIECE = 4096,         /* PIPE_BUF of Linux: poll() promises room for as many bytes in a pipe */
-    LOOK_EACH = 250,      /* milliseconds between looks for a signal, while nothing arrives */
-    PATIENCE = 5,         /* seconds that rows wait for a model file, or answers for a reader after a signal */
-    STEPS = 64            /* counters for each doubling of a time, so a percentile is exact to 1.6 % */
+    LOOK_EACH = 250, /* milliseconds between looks for a signal and for another model file, while nothing arrives */
+    PATIENCE = 5,    /* seconds that rows wait for a model file, or answers for a reader after a signal */
+    STEPS = 64       /* counters for each doubling of a time, so a percentile is exact to 1.6 % */
 };
 
 static const char input[] = "standard input";
@@ -64,14 +64,30 @@ static double percentile(const struct server *s, double share)
     return 0;
 }
 
-/* Waits until bytes arrive. False if a signal came; bytes that have arrived are then still read. */
-static bool wait_for_input(void)
+/* Takes up a file that has replaced the model, while nothing has to be answered. So an idle worker does not keep the
+ * old bytes on the disk, which may be what was purged. A file that cannot be used is told of when the next rows come.
+ */
+static void look_for_model(struct server *s)
+{
+    const dkvb_model *model;
+
+    if (dkvb_live_acquire(s->live, &model) == DKVB_OK)
+        dkvb_live_release(s->live, model);
+}
+
+/* Waits until bytes arrive. False if a signal came: what has arrived by then was answered. */
+static bool wait_for_input(struct server *s)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 
-    while (!progress_interrupted())
-        if (poll(&in, 1, LOOK_EACH) > 0)
+    while (!progress_interrupted()) {
+        int ready = poll(&in, 1, LOOK_EACH);
+
+        if (ready > 0)
             return true;
+        if (ready == 0)
+            look_for_model(s);
+    }
     return false;
 }
 
@@ -185,7 +201,7 @@ static int answer_input(struct server *s)
 {
     int code = EXIT_SUCCESS;
 
-    while (code == EXIT_SUCCESS && !s->ended && wait_for_input()) {
+    while (code == EXIT_SUCCESS && !s->ended && wait_for_input(s)) {
         dkvb_answers answers;
         double arrived;
         size_t size;

@@ -246,6 +246,29 @@ def a_replaced_file_answers_the_next_row():
     worker.end()
 
 
+def an_idle_worker_lets_go_of_the_replaced_file():
+    shutil.copy("m.dkvb", "idle.dkvb")
+    worker = Worker("idle.dkvb")
+    worker.send(frames(X[0]))
+    assert worker.frame() == LABELS[0]
+    maps = f"/proc/{worker.process.pid}/maps"
+    if not os.path.exists(maps):
+        worker.end()
+        return
+    assert "idle.dkvb" in open(maps).read()
+    shutil.copy("forgot.dkvb", "next.dkvb")
+    os.replace("next.dkvb", "idle.dkvb")
+    for _ in range(200):
+        found = [line for line in open(maps) if "idle.dkvb" in line]
+        if found and not any("(deleted)" in line for line in found):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError(found)
+    _, err = worker.end()
+    assert "models taken up: 1" in err, err
+
+
 def a_replaced_model_never_answers_for_a_file_that_cannot_be_used():
     def begin():
         shutil.copy("m.dkvb", "live.dkvb")
@@ -309,7 +332,8 @@ for test in (frames_have_the_answers_and_shapes_of_arrays, lines_have_the_answer
              columns_are_found_by_name_and_ids_come_back,
              a_bad_frame_is_answered_by_its_error_and_costs_no_other_answer,
              a_bad_line_is_answered_by_its_error_and_costs_no_other_answer, damage_is_named_after_all_earlier_answers,
-             a_replaced_file_answers_the_next_row, a_replaced_model_never_answers_for_a_file_that_cannot_be_used,
+             a_replaced_file_answers_the_next_row, an_idle_worker_lets_go_of_the_replaced_file,
+             a_replaced_model_never_answers_for_a_file_that_cannot_be_used,
              a_signal_ends_a_worker_after_the_answers, a_reader_that_is_gone_is_told_of_in_a_sentence):
     test()
     print("ok", test.__name__)
