@@ -232,6 +232,6 @@ dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_
         return DKVB_OK;
     return dkvb__fail(
         DKVB_EINVAL,
-        "codes: packed row %zu names a key of %u or more, or its last bits are not 0; write the file again", bad,
-        packing->keys);
+        "codes: packed row %zu names a key of %u or more, or its last bits are not 0; write the file again",
+        packing->before + bad, packing->keys);
 }

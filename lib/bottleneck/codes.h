@@ -40,6 +40,7 @@ static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
 struct dkvb__packing {
     uint32_t codebooks, k, keys;
     unsigned bits;
+    size_t before; /* number of rows in front of these, for messages */
 };
 
 /* Packs codes that are in range. to: uint8_t[n][packed size]. */

@@ -13,6 +13,7 @@
 #include "format/codesfile.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
+enum { UNPACKED = 1 << 20 }; /* bytes of packed codes that are read at a time */
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
@@ -140,7 +141,7 @@ static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsig
                  rows->n * dkvb__coderows_feature_size(rows));
         return;
     }
-    f->packed[p] = (struct packed){rows, {set->codebooks, rows->k, set->keys, bits}, (size_t)size, run};
+    f->packed[p] = (struct packed){rows, {set->codebooks, rows->k, set->keys, bits, 0}, (size_t)size, run};
     add_part(f, section_names[p][CODES], DKVB__DTYPE_BYTES, NULL, rows->n * size);
     f->parts[f->count - 1].produce = produce_codes;
     f->parts[f->count - 1].context = &f->packed[p];
@@ -357,20 +358,34 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
-/* Reads packed codes, checks them and unpacks them. Unpacked codes take at most 16 times the memory of the section. */
+/* Reads packed codes and unpacks them, some rows at a time, so that the packed ones need no memory beside the others.
+ * The checksum is checked before: damage is told from codes that cannot be. Unpacked codes take at most 16 times the
+ * memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
-    const struct dkvb__packing packing = {set->codebooks, rows->k, set->keys, bits};
+    struct dkvb__packing packing = {set->codebooks, rows->k, set->keys, bits, 0};
+    size_t codes = (size_t)set->codebooks * rows->k, size = (size_t)(s->size / n);
+    size_t most = UNPACKED / size > 0 ? UNPACKED / size : 1;
     struct dkvb__run run;
-    void *packed;
+    unsigned char *packed;
     dkvb_status rc = dkvb__run_take(&run, NULL);
 
     if (!rc)
-        rc = dkvb__section_read_new(c, s, &packed);
+        rc = dkvb__section_verify(c, s);
     if (rc)
         return rc;
-    rc = bad_contents(c, dkvb__codes_unpack(rows->codes, packed, n, &packing, &run));
+    most = most < n ? most : n;
+    packed = dkvb__alloc(c->mem, most, size);
+    if (!packed)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory to read codes", c->file.path);
+    for (size_t first = 0, count; !rc && first < n; first += count) {
+        count = n - first < most ? n - first : most;
+        packing.before = first;
+        rc = dkvb__file_read(&c->file, s->offset + (uint64_t)first * size, packed, count * size);
+        if (!rc)
+            rc = bad_contents(c, dkvb__codes_unpack(rows->codes + first * codes, packed, count, &packing, &run));
+    }
     dkvb__free_erased(c->mem, packed);
     return rc;
 }

@@ -261,6 +261,28 @@ dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkv
     return rc ? rc : dkvb__section_check(c->file.path, s, to);
 }
 
+dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct dkvb__section *s)
+{
+    struct dkvb__checksum_state sum;
+    unsigned char *piece = dkvb__alloc(c->mem, PIECE, 1);
+    dkvb_status rc = DKVB_OK;
+
+    if (!piece)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory to check section %s", c->file.path, s->name);
+    dkvb__checksum_begin(&sum);
+    for (uint64_t done = 0, size; !rc && done < s->size; done += size) {
+        size = s->size - done < PIECE ? s->size - done : PIECE;
+        rc = dkvb__file_read(&c->file, s->offset + done, piece, (size_t)size);
+        if (!rc)
+            dkvb__checksum_add(&sum, piece, (size_t)size);
+    }
+    if (!rc && dkvb__checksum_end(&sum) != s->checksum)
+        rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", c->file.path, s->name);
+    dkvb__free_erased(c->mem, piece);
+    dkvb__erase(&sum, sizeof sum); /* the state keeps the last bytes that were added */
+    return rc;
+}
+
 dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out)
 {
     dkvb_status rc;

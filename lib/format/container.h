@@ -47,6 +47,9 @@ dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *na
 /* Reads a section into `to`, which has room for it, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
+/* Reads a section piece by piece, and checks its checksum. */
+dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct dkvb__section *s);
+
 /* Reads a section into new memory, which the caller frees, and checks its checksum. */
 dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out);
 

@@ -255,7 +255,7 @@ static void packed_codes_have_the_bits_that_the_format_says_and_come_back(void *
     assert_ok(dkvb__run_take(&run, NULL));
     for (size_t t = 0; t < 2 * sizeof keys / sizeof *keys; t++) {
         bool none = t % 2;
-        struct dkvb__packing p = {COUNT, 1, keys[t / 2], dkvb__code_bits(keys[t / 2], none)};
+        struct dkvb__packing p = {COUNT, 1, keys[t / 2], dkvb__code_bits(keys[t / 2], none), 0};
         size_t size = (size_t)dkvb__packed_size(COUNT, p.bits);
         unsigned char *packed = malloc(N * size);
         struct dkvb__rng rng;
@@ -284,7 +284,7 @@ static void packed_codes_have_the_bits_that_the_format_says_and_come_back(void *
 static void packed_keys_that_do_not_exist_and_stray_bits_are_refused(void **state)
 {
     enum { N = 3, COUNT = 5 };
-    const struct dkvb__packing p = {COUNT, 1, 70, 7}; /* 35 bits of 40 */
+    const struct dkvb__packing p = {COUNT, 1, 70, 7, 0}; /* 35 bits of 40 */
     uint16_t made[N * COUNT] = {0}, back[N * COUNT];
     unsigned char packed[N * 5];
     struct dkvb__run run;
