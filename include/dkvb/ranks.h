@@ -29,6 +29,9 @@ extern "C" {
  * and these are the bytes that one process alone would compute, for any number of ranks and threads. Rank 0 alone
  * writes files.
  *
+ * Two calls divide work among the ranks of their run options, on objects that each rank has whole:
+ * dkvb_encoder_encode_file() the pictures, dkvb_audit_run() the models that it trains.
+ *
  * If a call fails on one rank, it fails on all ranks with the same status wherever ranks can still talk to each other;
  * the message then begins with the rank that failed. If a function of the group fails, the call returns `DKVB_EIO`, and
  * the shared objects can only be freed.
