@@ -35,7 +35,7 @@ static dkvb_status gather(const dkvb_ranks *ranks, const void *send, void *recei
     return result(ranks, "gather", ranks->gather(ranks->user, send, receive, sizes));
 }
 
-dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
+dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc)
 {
     enum { MESSAGE = 480 };
     int32_t mine = rc, status[DKVB_RANKS_COUNT];
@@ -45,8 +45,6 @@ dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
     uint32_t first = 0;
     dkvb_status failed;
 
-    if (ranks->count == 1)
-        return rc;
     for (uint32_t r = 0; r < ranks->count; r++)
         sizes[r] = sizeof mine;
     failed = gather(ranks, &mine, status, sizes);

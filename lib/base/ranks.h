@@ -20,8 +20,16 @@ static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, ui
 }
 
 /* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. Else it is the
- * status of the first rank that failed, and so is the message, which names that rank unless all failed alike. */
-dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc);
+ * status of the first rank that failed, and so is the message, which names that rank unless all failed alike.
+ *
+ * A rank that returns early leaves the others waiting in their next call for ever. So every step that can fail by
+ * itself (memory, a file, a callback) ends here before ranks talk about anything else. */
+dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc);
+
+static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
+{
+    return ranks->count == 1 ? rc : dkvb__ranks_compare(ranks, rc);
+}
 
 dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, const size_t *send_sizes, void *receive,
                                  const size_t *receive_sizes);

@@ -716,10 +716,17 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    for (size_t r = 0; r < rows->n; r++) /* a failure takes back every mark */
-        rows->sessions[r] &= ~bit;
-    set->sessions--;
+    dkvb__codeset_drop_session(set); /* takes back every mark */
     return rc;
+}
+
+void dkvb__codeset_drop_session(dkvb_codeset *set)
+{
+    struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+
+    set->sessions--;
+    for (size_t r = 0; r < rows->n; r++)
+        rows->sessions[r] &= ~(UINT64_C(1) << set->sessions);
 }
 
 dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index, dkvb_codeset_session *out,
@@ -865,35 +872,37 @@ dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mo
         *count = 0;
     if (rc)
         return rc;
-    rows = dkvb__alloc(&set->mem, held->n, sizeof *rows);
-    if (!rows)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the numbers of %zu rows", held->n);
     for (size_t r = 0; r < held->n; r++)
-        if (held->labels[r] >= 0)
-            rows[n++] = r;
+        n += held->labels[r] >= 0;
     if (n < DKVB__TEMPERATURE_ROWS)
-        goto end;
+        return DKVB_OK;
     if (count)
         *count = n;
-    rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
-    if (rc)
-        goto end;
-    codes = dkvb__alloc(&set->mem, n, size * sizeof *codes);
-    labels = dkvb__alloc(&set->mem, n, sizeof *labels);
-    logits = dkvb__alloc(&set->mem, n, model->classes * sizeof *logits);
-    if (!codes || !labels || !logits) {
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", n);
-        goto end;
+    rows = dkvb__alloc(&set->mem, n, sizeof *rows);
+    if (!rows)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the numbers of %zu rows", n);
+    for (size_t r = 0, i = 0; !rc && r < held->n; r++)
+        if (held->labels[r] >= 0)
+            rows[i++] = r;
+    if (!rc)
+        rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
+    if (!rc) {
+        codes = dkvb__alloc(&set->mem, n, size * sizeof *codes);
+        labels = dkvb__alloc(&set->mem, n, sizeof *labels);
+        logits = dkvb__alloc(&set->mem, n, model->classes * sizeof *logits);
+        if (!codes || !labels || !logits)
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", n);
     }
-    for (size_t i = 0; i < n; i++) {
+    rc = dkvb__model_agree(model, rc);
+    for (size_t i = 0; !rc && i < n; i++) {
         live_code(model, held->codes + rows[i] * dkvb__coderows_code_size(set, held), held->k, codes + i * size);
         labels[i] = held->labels[rows[i]];
     }
-    rc = dkvb_model_decode(model, codes, model->top_k, n, NULL, logits, run);
+    if (!rc)
+        rc = dkvb_model_decode(model, codes, model->top_k, n, NULL, logits, run);
     if (!rc)
         rc = dkvb_calibration_fit(logits, labels, n, model->classes, temperature, power);
-
-end:
+    rc = dkvb__model_agree(model, rc);
     dkvb__free_erased(&set->mem, rows);
     dkvb__free_erased(&set->mem, codes);
     dkvb__free_erased(&set->mem, labels);

@@ -153,6 +153,9 @@ dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mo
  * says that there is no room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 
+/* Takes back the session that was recorded last. */
+void dkvb__codeset_drop_session(dkvb_codeset *set);
+
 /* Writes the labels that session s taught to labels: [n] of the training part. A label is -1 if the row did not take
  * part in the session, or is marked in `gone` (NULL: no row is). */
 void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);

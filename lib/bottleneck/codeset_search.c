@@ -48,12 +48,13 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     float *x = dkvb__alloc(&set->mem, most, columns * sizeof *x);
     dkvb_status rc = x ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of %zu columns", most, columns);
 
+    rc = dkvb__ranks_agree(&cb->ranks, rc);
     for (size_t r = 0, n; !rc && r < rows->n; r += n) {
         n = rows->n - r < most ? rows->n - r : most;
         dkvb__widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype, n * columns);
         rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * dkvb__coderows_code_size(set, rows), NULL, &t->quiet);
         if (!rc)
-            rc = tell(t, n);
+            rc = dkvb__ranks_agree(&cb->ranks, tell(t, n));
     }
     dkvb__free_erased(&set->mem, x);
     return rc;
@@ -73,9 +74,11 @@ static dkvb_status search_part(dkvb_codeset *set, struct dkvb__coderows *rows, c
 {
     size_t size = dkvb__coderows_code_size(set, rows);
     uint16_t *codes = dkvb__alloc(&set->mem, rows->capacity, size * sizeof *codes);
-    dkvb_status rc = codes ? search_features(set, rows, cb, codes, t)
-                           : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
+    dkvb_status rc = codes ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
 
+    rc = dkvb__ranks_agree(&cb->ranks, rc);
+    if (!rc)
+        rc = search_features(set, rows, cb, codes, t);
     if (rc)
         dkvb__free_erased(&set->mem, codes);
     else
@@ -196,10 +199,10 @@ static dkvb_status filling_new(struct filling *f)
     return rc;
 }
 
-/* Ends a step that reads rows, which may fail on some ranks only. */
+/* Ends a step that may fail on some ranks only. */
 static dkvb_status agree(const struct filling *f, dkvb_status rc)
 {
-    return dkvb__rows_in_place(&f->rows) ? rc : dkvb__ranks_agree(&f->cb->ranks, rc);
+    return dkvb__ranks_agree(&f->cb->ranks, rc);
 }
 
 static bool is_of(const struct filling *f, size_t row, uint32_t part)
@@ -258,7 +261,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
             continue;
         rc = agree(f, dkvb__rows_gather(&f->rows, f->numbers, count, f->x));
         if (!rc)
-            rc = add_chunk(f, part, count, dtype);
+            rc = agree(f, add_chunk(f, part, count, dtype));
         count = 0;
     }
     return rc;

@@ -56,21 +56,26 @@ dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *na
                        count, model->codebooks->shape.input_dim);
     if (!rc && count > 0)
         rc = dkvb__column_names_check(names, count, DKVB_EINVAL, "column names", &mem);
-    if (rc || !model)
+    if (!model)
         return rc;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; !rc && i < count; i++)
         text += strlen(names[i]) + 1;
-    if (count > 0) {
+    if (!rc && count > 0) {
         columns = dkvb__column_names_alloc(count, text, &mem);
         if (!columns)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
-        at = (char *)(columns + count);
-        for (size_t i = 0; i < count; i++) {
-            size_t size = strlen(names[i]) + 1;
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
+    }
+    rc = dkvb__model_agree(model, rc);
+    if (rc) {
+        dkvb__free(&mem, columns);
+        return rc;
+    }
+    at = columns ? (char *)(columns + count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(names[i]) + 1;
 
-            columns[i] = memcpy(at, names[i], size);
-            at += size;
-        }
+        columns[i] = memcpy(at, names[i], size);
+        at += size;
     }
     dkvb__free(&mem, model->columns); /* only now, so that `names` may be the old names */
     model->columns = columns;

@@ -222,8 +222,11 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
     if (rc)
         goto end_search;
     codes = dkvb__alloc(&model->mem, s.capacity, dkvb__code_size(model) * sizeof *codes);
-    rc = codes ? predict_tiles(&s, &d, n, labels, logits, codes)
-               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
+    if (!codes)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
+    rc = dkvb__model_agree(model, rc);
+    if (!rc)
+        rc = predict_tiles(&s, &d, n, labels, logits, codes);
     dkvb__free_erased(&model->mem, codes);
     decoding_end(&d);
 

@@ -45,7 +45,7 @@ static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from,
         rc = dkvb__check_codes(model, codes, model->top_k, n);
     if (!rc)
         rc = dkvb__check_rows(&run, from, "features", &model->mem);
-    return dkvb__rows_in_place(from) ? rc : dkvb__ranks_agree(&model->codebooks->ranks, rc);
+    return dkvb__model_agree(model, rc);
 }
 
 /* Counts the answers of a block. `loss` of the report is a sum until all rows are counted. */
@@ -91,6 +91,7 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
         read = dkvb__alloc(&model->mem, most, from->width * sizeof *read);
     if (!answers || !logits || (reads && !read))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", most);
+    rc = dkvb__model_agree(model, rc);
     silent.progress = NULL;
     if (run.progress) {
         run.progress = tell;

@@ -401,6 +401,7 @@ dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *f
     struct dkvb__shape shape;
     struct dkvb__run run;
     struct placement w;
+    dkvb_ranks ranks;
     dkvb_allocator mem;
     dkvb_codebooks *cb;
     dkvb_status rc;
@@ -410,15 +411,17 @@ dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *f
         return rc;
     if ((rc = dkvb__run_take(&run, opts)) != DKVB_OK)
         return rc;
+    if ((rc = dkvb__ranks_take(&ranks, run.ranks)) != DKVB_OK)
+        return rc;
     if ((rc = check_row_count(from->n, o.keys)) != DKVB_OK)
         return rc;
     mem = dkvb__allocator(o.allocator);
-    if ((rc = dkvb__codebooks_new(&cb, &shape, o.seed, o.whiten != 0, &mem)) != DKVB_OK)
-        return rc;
-    cb->normalize = o.normalize;
-    rc = dkvb__ranks_take(&cb->ranks, run.ranks);
-    if (!rc)
+    rc = dkvb__codebooks_new(&cb, &shape, o.seed, o.whiten != 0, &mem);
+    if (!rc) {
+        cb->normalize = o.normalize;
+        cb->ranks = ranks;
         rc = new_growth(cb);
+    }
     if (!rc)
         rc = placement_begin(&w, cb, &o, &run, from);
     if (!rc) {
@@ -427,7 +430,7 @@ dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *f
             rc = place_keys(&w);
         placement_end(&w);
     }
-    rc = dkvb__ranks_agree(&cb->ranks, rc);
+    rc = dkvb__ranks_agree(&ranks, rc);
     if (!rc)
         rc = finish(cb);
     if (rc) {

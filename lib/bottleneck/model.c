@@ -148,14 +148,15 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
         return dkvb__fail(DKVB_EINVAL, "model: top_k is %u, 1 to %u is wanted", o.top_k, cb->shape.keys);
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__model_shell(&m, cb, classes, o.top_k, &mem);
-    if (rc)
-        return rc;
-    if (dkvb__value_count(&count, &cb->shape, classes))
+    if (!rc && dkvb__value_count(&count, &cb->shape, classes))
         m->values = dkvb__alloc0(&mem, own_values(m), dkvb__value_size(m->values_dtype));
-    if (!m->values) {
+    if (!rc && !m->values)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
+                        cb->shape.keys, classes);
+    rc = dkvb__ranks_agree(&cb->ranks, rc);
+    if (rc) {
         dkvb_model_free(m);
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
-                          cb->shape.keys, classes);
+        return rc;
     }
     m->blank = true;
     *out = m;
@@ -387,6 +388,13 @@ struct widened {
     uint32_t *counts;
 };
 
+static void widened_free(struct widened *w, const dkvb_model *model)
+{
+    dkvb__free(&model->mem, w->names);
+    dkvb__free(&model->mem, w->values);
+    dkvb__free(&model->mem, w->counts);
+}
+
 static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint32_t classes)
 {
     size_t count;
@@ -400,9 +408,7 @@ static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint3
         w->counts = dkvb__alloc0(&model->mem, classes, dkvb__own_pairs(model) * sizeof *w->counts);
     if (w->names && w->values && (w->counts || !model->counts))
         return DKVB_OK;
-    dkvb__free(&model->mem, w->names);
-    dkvb__free(&model->mem, w->values);
-    dkvb__free(&model->mem, w->counts);
+    widened_free(w, model);
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
 }
 
@@ -411,7 +417,7 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     uint32_t classes = model->classes + count;
     size_t size = dkvb__value_size(model->values_dtype);
     struct widened w;
-    dkvb_status rc = dkvb__model_need_mutable(model);
+    dkvb_status rc = dkvb__model_need_mutable(model), failed;
 
     if (rc || count == 0)
         return rc;
@@ -419,8 +425,11 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
         return dkvb__fail(DKVB_EINVAL, "model: %u classes and %u more, at most %d are wanted", model->classes, count,
                           DKVB__MAX_CLASSES);
     rc = widened_new(&w, model, classes);
-    if (rc)
-        return rc;
+    failed = dkvb__model_agree(model, rc);
+    if (!rc && failed)
+        widened_free(&w, model);
+    if (failed)
+        return failed;
     if (!model->blank)
         spread_rows(w.values, model->values, dkvb__own_pairs(model), classes * size, model->classes * size);
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
@@ -542,15 +551,19 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
+    dkvb_status rc = text ? dkvb__check_text(what, text, most) : DKVB_OK;
 
+    if (rc)
+        return rc;
     if (text && *text) {
-        dkvb_status rc = dkvb__check_text(what, text, most);
-
-        if (rc)
-            return rc;
         copy = dkvb__strdup(&model->mem, text);
         if (!copy)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for a text: %s", what);
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for a text: %s", what);
+    }
+    rc = dkvb__model_agree(model, rc);
+    if (rc) {
+        dkvb__free_erased(&model->mem, copy);
+        return rc;
     }
     dkvb__free_erased(&model->mem, *slot);
     *slot = copy;
@@ -646,11 +659,12 @@ dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *nam
         rc = check_names(names, count, at, &mem);
     if (!rc && model)
         rc = check_other_names(model, names, count, at);
-    if (rc || !model || count == 0)
+    if (!model || (!rc && count == 0))
         return rc;
-    copies = dkvb__alloc0(&mem, count, sizeof *copies);
-    if (!copies)
+    copies = rc ? NULL : dkvb__alloc0(&mem, count, sizeof *copies);
+    if (!rc && !copies)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu class names", count);
+    rc = dkvb__model_agree(model, rc);
     for (size_t i = 0; !rc && i < count; i++)
         rc = replace_text(model, &copies[i], "class name", names[i], DKVB__MAX_NAME);
     for (size_t i = 0; copies && i < count; i++) {

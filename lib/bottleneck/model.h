@@ -106,6 +106,12 @@ void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 /* Settles which groups of codebooks this rank holds the values of. */
 void dkvb__model_deal(dkvb_model *model);
 
+/* Ends a step that can fail on some of the ranks only that share a model: dkvb__ranks_agree(). */
+static inline dkvb_status dkvb__model_agree(const dkvb_model *model, dkvb_status rc)
+{
+    return dkvb__ranks_agree(&model->codebooks->ranks, rc);
+}
+
 /* The places at which the ranks' pairs begin: first: [DKVB_RANKS_COUNT + 1]. */
 void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 

@@ -31,7 +31,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     if (!rc)
         rc = dkvb__projector_new(&s->projector, cb, (from->n + cb->ranks.count - 1) / cb->ranks.count, most, run);
     if (rc)
-        return rc;
+        return dkvb__ranks_agree(&cb->ranks, rc);
     s->capacity = s->projector.capacity * cb->ranks.count;
     s->block = reads ? dkvb__alloc(mem, s->projector.capacity, from->width * sizeof *s->block) : NULL;
     s->rows = dkvb__alloc(mem, cb->shape.codebooks, s->projector.capacity / TILE * s->projector.tile_bytes);
@@ -44,11 +44,13 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     s->chosen = dkvb__alloc(mem, run->threads, s->projector.capacity * sizeof *s->chosen);
     s->lengths = run->outside ? dkvb__alloc(mem, s->capacity, sizeof *s->lengths) : NULL;
     s->cut = counts_cut ? dkvb__alloc(mem, s->capacity + TILE, sizeof *s->cut) : NULL;
-    if ((s->block || !reads) && (s->lengths || !run->outside) && s->rows && s->tile && s->q && s->norms && s->scores &&
-        s->dist && s->index && s->chosen && (s->cut || !counts_cut))
-        return DKVB_OK;
-    dkvb__search_end(s);
-    return dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
+    if (!((s->block || !reads) && (s->lengths || !run->outside) && s->rows && s->tile && s->q && s->norms &&
+          s->scores && s->dist && s->index && s->chosen && (s->cut || !counts_cut)))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
+    rc = dkvb__ranks_agree(&cb->ranks, rc);
+    if (rc)
+        dkvb__search_end(s);
+    return rc;
 }
 
 void dkvb__search_end(struct dkvb__search *s)
@@ -281,7 +283,7 @@ dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, c
         rows = rows_left(&s, from->n, first);
         rc = dkvb__search_tile(&s, first, rows, codes + first * code, dist ? dist + first * code : NULL);
         if (!rc)
-            rc = dkvb__report(&run, first + rows, from->n);
+            rc = dkvb__ranks_agree(&cb->ranks, dkvb__report(&run, first + rows, from->n));
     }
     dkvb__search_end(&s);
     return rc;
@@ -403,7 +405,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
         rc = refresh_rows(&s, model, first, rows, codes + first * code, hits, &count);
         total += count;
         if (!rc)
-            rc = dkvb__report(&run, first + rows, n);
+            rc = dkvb__ranks_agree(&cb->ranks, dkvb__report(&run, first + rows, n));
     }
     if (!rc && searched)
         *searched = total;

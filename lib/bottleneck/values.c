@@ -291,10 +291,9 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (bad < SIZE_MAX)
         rc = dkvb__fail_narrow(model, model->values_dtype, dkvb__first_pair(model) * model->classes + bad,
                                t->values[bad / model->classes * t->stride + bad % model->classes]);
-    rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
-    if (rc)
-        return rc;
-    rc = dkvb__relearn_prepare(model, t->taught, NULL, 0, &over);
+    rc = dkvb__model_agree(model, rc);
+    if (!rc)
+        rc = dkvb__relearn_prepare(model, t->taught, NULL, 0, &over);
     if (rc)
         return rc;
     e.write = true;
@@ -707,6 +706,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
+/* The caller frees what was made, also after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -715,7 +715,6 @@ static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator
     s->scratch = dkvb__alloc(mem, n, sizeof *s->scratch);
     if (s->rows && s->order && s->keyed && s->scratch)
         return DKVB_OK;
-    shuffle_free(s, mem);
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
 }
 
@@ -761,9 +760,8 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     size_t count = 0;
     dkvb_status rc = shuffle_new(&s, n, &model->mem);
 
-    if (rc)
-        return rc;
-    rc = labelled_rows(model, labels, n, s.rows, &count);
+    if (!rc)
+        rc = labelled_rows(model, labels, n, s.rows, &count);
     if (!rc && !o->relearn)
         rc = dkvb__relearn_check(model, labels, n, t->taught);
     if (!rc && o->class_weight == DKVB_CLASS_WEIGHT_BALANCED) {
@@ -773,6 +771,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
         else
             rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the weights of %u classes", model->classes);
     }
+    rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = pass_new(&p, model, run, codes, labels, count);
     if (!rc) {
@@ -848,6 +847,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
     if (!rc && !model->training->options.relearn)
         rc = dkvb__relearn_check(model, labels, n, model->training->taught);
+    rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = pass_new(&p, model, &run, codes, labels, count);
     if (!rc) {

@@ -21,11 +21,13 @@ struct fit {
     uint16_t *codes; /* [n][C][k] */
 };
 
-dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name)
+dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)
 {
+    dkvb_status rc = DKVB_OK;
+
     if (o->stage && o->stage(o->user, name) != 0)
-        return dkvb__fail(DKVB_ECANCELLED, "cancelled by the stage callback before %s", name);
-    return DKVB_OK;
+        rc = dkvb__fail(DKVB_ECANCELLED, "cancelled by the stage callback before %s", name);
+    return dkvb__fitting_agree(f, rc);
 }
 
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given)
@@ -140,7 +142,7 @@ static dkvb_status settle(struct fit *t)
 static dkvb_status place_keys(struct fit *t)
 {
     struct dkvb__rows from;
-    dkvb_status rc = dkvb__fit_stage(&t->o, "keys");
+    dkvb_status rc = dkvb__fit_stage(&t->o, &t->f, "keys");
 
     if (rc)
         return rc;
@@ -159,7 +161,7 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
     dkvb_model *model = NULL;
-    dkvb_status rc = dkvb__fit_stage(&t->o, "temperature");
+    dkvb_status rc = dkvb__fit_stage(&t->o, &t->f, "temperature");
 
     quiet.report = NULL;
     if (!rc)
@@ -183,12 +185,12 @@ static dkvb_status train_values(struct fit *t, bool keeps_held_out)
     if (!keeps_held_out && t->f.held_count >= DKVB__TEMPERATURE_ROWS)
         rc = measure_apart(t, &measured);
     if (!rc)
-        rc = dkvb__fit_stage(&t->o, "values");
+        rc = dkvb__fit_stage(&t->o, &t->f, "values");
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes,
                                  keeps_held_out ? t->f.taught : t->f.rows.labels, &telling, &t->model);
     if (!rc && keeps_held_out)
-        rc = dkvb__fit_stage(&t->o, "temperature");
+        rc = dkvb__fit_stage(&t->o, &t->f, "temperature");
     if (!rc && keeps_held_out)
         rc = dkvb__fitting_measure(&t->f, t->model, t->codes, &measured);
     if (!rc && !keeps_held_out)
@@ -208,7 +210,7 @@ static dkvb_status keep_rows(struct fit *t)
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
     dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
     double temperature, power;
-    dkvb_status rc = dkvb__fit_stage(&t->o, "codes");
+    dkvb_status rc = dkvb__fit_stage(&t->o, &t->f, "codes");
 
     o.top_k = t->s.top_k;
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
@@ -231,10 +233,12 @@ static dkvb_status keep_rows(struct fit *t)
         t->set->names.salted = true;
         t->set->names.kept = t->o.keep_names;
     }
+    rc = dkvb__fitting_agree(&t->f, rc);
     if (!rc)
         rc = dkvb_codeset_add_features(t->set, t->cb, &source, t->f.run);
     if (!rc)
         rc = dkvb_codeset_add_session(t->set, t->model, &t->s.train, NULL, 0);
+    rc = dkvb__fitting_agree(&t->f, rc);
     if (rc)
         return rc;
     for (size_t i = 0; i < r->n; i++)
@@ -255,7 +259,7 @@ static dkvb_status choose_whitening(struct fit *t, bool keeps_held_out)
     dkvb_status rc = DKVB_OK;
 
     if (t->s.whiten == DKVB_WHITEN_CHOOSE && !t->o.codebooks) {
-        rc = dkvb__fit_stage(&t->o, "whitening");
+        rc = dkvb__fit_stage(&t->o, &t->f, "whitening");
         if (!rc)
             rc = dkvb__fitting_choose_whitening(&t->f, &t->s, keeps_held_out, measured, &compared, &whiten);
         if (!rc && compared) {
@@ -269,7 +273,7 @@ static dkvb_status choose_whitening(struct fit *t, bool keeps_held_out)
 
 static dkvb_status run_fit(struct fit *t, bool wants_codeset)
 {
-    dkvb_status rc = settle(t);
+    dkvb_status rc = dkvb__fitting_agree(&t->f, settle(t));
 
     if (rc)
         return rc;
@@ -280,7 +284,7 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
     if (!rc)
         rc = place_keys(t);
     if (!rc)
-        rc = dkvb__fit_stage(&t->o, "search");
+        rc = dkvb__fit_stage(&t->o, &t->f, "search");
     if (!rc)
         rc = dkvb__fitting_search(&t->f, t->cb, NULL, t->s.top_k, &t->codes, t->f.counting);
     if (!rc)
@@ -311,8 +315,13 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
         return rc;
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
-    if (rc)
+    if (t.o.codebooks)
+        t.f.ranks = t.o.codebooks->ranks; /* the model will be theirs */
+    rc = dkvb__fitting_agree(&t.f, rc);
+    if (rc) {
+        dkvb__fitting_free(&t.f);
         return rc;
+    }
     if (t.o.keep_names && (!t.f.rows.names || !codeset))
         rc = dkvb__fail(DKVB_EINVAL, "fit options: keep_names needs rows with names and a codeset to keep them in");
     else

@@ -2,6 +2,7 @@
 #define DKVB_FIT_FIT_H
 
 #include "base/parallel.h"
+#include "base/ranks.h"
 #include "base/rows.h"
 #include "bottleneck/model.h"
 #include "bottleneck/row_names.h"
@@ -21,6 +22,7 @@ struct dkvb__fitting {
     const dkvb_run_options *run; /* run options of everything except the search that counts rows outside the scale */
     const dkvb_run_options *counting; /* run options of that search, as the caller gave them */
     dkvb_run_options uncounted;
+    dkvb_ranks ranks;              /* ranks that make the call together: those of the run options, or of the model */
     dkvb_fit_rows rows;            /* the caller's rows, with `classes` filled in */
     struct dkvb__rows from;        /* their features, unless codes are given */
     size_t labelled;               /* number of rows with a label */
@@ -42,12 +44,19 @@ struct dkvb__fitting {
     bool keeps_share;     /* about the wanted share of each class is held out, even where groups are large */
 };
 
-/* Checks rows and labels, and holds no row out. Rows with names get ids, by this salt, [DKVB__NAME_SALT], or if it is
+/* Checks rows and labels, and holds no row out. This step is one rank's own: the caller ends it by
+ * dkvb__fitting_agree(). Rows with names get ids, by this salt, [DKVB__NAME_SALT], or if it is
  * NULL by one computed from the rows. DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
+
+/* Ends a step that can fail on some ranks only, dkvb__fitting_new() too. */
+static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkvb_status rc)
+{
+    return dkvb__ranks_agree(&f->ranks, rc);
+}
 
 /* Holds out the rows whose place between 0 and 1, by id, is from `from` to below `to`, and no others. Classes with
  * fewer than four rows lose none, and no class loses all. Rows of a group have the place of the group's number. */
@@ -102,8 +111,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
 /* Checks the options of a caller. Settings that the caller left open are 0 in `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Reports the beginning of a stage; DKVB_ECANCELLED. */
-dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name);
+/* Reports the beginning of a stage; DKVB_ECANCELLED, also if another rank is cancelled. */
+dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
  * own callback. `told` must outlive the training. */

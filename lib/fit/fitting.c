@@ -123,11 +123,13 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
 {
     dkvb_status rc;
 
-    *f = (struct dkvb__fitting){.mem = *mem, .counting = run, .rows = DKVB_FIT_ROWS_INIT};
+    *f = (struct dkvb__fitting){.mem = *mem, .counting = run, .rows = DKVB_FIT_ROWS_INIT, .ranks = DKVB_RANKS_INIT};
     f->uncounted = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
     f->run = &f->uncounted;
     rc = dkvb__take_options(&f->uncounted, sizeof f->uncounted, run, "run options");
     f->uncounted.outside = NULL;
+    if (!rc)
+        rc = dkvb__ranks_take(&f->ranks, f->uncounted.ranks);
     if (!rc)
         rc = dkvb__take_options(&f->rows, sizeof f->rows, given, "rows to fit");
     if (!rc && f->rows.n == 0)
@@ -337,10 +339,12 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
         logits = dkvb__alloc(&f->mem, n, classes * sizeof *logits);
     if (!rc && !logits)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows held out", n);
+    rc = dkvb__fitting_agree(f, rc);
     if (!rc)
         rc = dkvb_model_decode(model, held_codes, model->top_k, n, NULL, logits, f->run);
     if (!rc && n >= DKVB__TEMPERATURE_ROWS)
         rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature, &out->power);
+    rc = dkvb__fitting_agree(f, rc);
     if (!rc)
         measure_logits(logits, labels, n, (uint32_t)classes, out);
     dkvb__free_erased(&f->mem, held_codes);
@@ -376,10 +380,13 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run)
 {
+    dkvb_status rc = DKVB_OK;
+
     *codes = dkvb__alloc(&f->mem, f->rows.n, (size_t)cb->shape.codebooks * top_k * sizeof **codes);
     if (!*codes)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", f->rows.n);
-    return dkvb__search_rows(cb, mask, &f->from, top_k, *codes, NULL, run);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", f->rows.n);
+    rc = dkvb__fitting_agree(f, rc);
+    return rc ? rc : dkvb__search_rows(cb, mask, &f->from, top_k, *codes, NULL, run);
 }
 
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out)

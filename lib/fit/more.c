@@ -8,6 +8,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 #include "fit/fit.h"
+#include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
 /* State of further training. `after` is a copy that replaces the model at the end, when nothing can fail any more; in
@@ -155,12 +156,12 @@ static dkvb_status settle(struct more *t)
 static dkvb_status find_codes(struct more *t)
 {
     dkvb_mask *mask = NULL;
-    dkvb_status rc = dkvb__fit_stage(&t->o, "search");
+    dkvb_status rc = dkvb__fit_stage(&t->o, &t->f, "search");
 
     t->codes = t->f.rows.codes;
     if (rc || t->codes)
         return rc;
-    rc = dkvb__model_get_mask(t->model, &mask);
+    rc = dkvb__fitting_agree(&t->f, dkvb__model_get_mask(t->model, &mask));
     if (!rc)
         rc = dkvb__fitting_search(&t->f, t->model->codebooks, mask, t->s.top_k, &t->searched, t->f.counting);
     dkvb_mask_free(mask);
@@ -221,10 +222,11 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
                                      : few_classes(t, seen)                   ? DKVB_TEMPERATURE_FEW_CLASSES
                                                                               : DKVB_TEMPERATURE_FITTED;
     dkvb__free_erased(&t->f.mem, seen);
+    rc = dkvb__fitting_agree(&t->f, rc);
     if (rc || t->report.temperature_kept != DKVB_TEMPERATURE_FITTED)
         return rc;
     quiet.report = NULL;
-    rc = dkvb__fit_stage(&t->o, "temperature");
+    rc = dkvb__fit_stage(&t->o, &t->f, "temperature");
     if (!rc)
         rc = train_twin(t, t->f.taught, &quiet, true, &apart);
     if (!rc)
@@ -254,14 +256,14 @@ static dkvb_status join_codeset(struct more *t)
 {
     const struct dkvb__coderows *a = &t->set->part[DKVB_PART_TRAINING], *b = &t->set->part[DKVB_PART_HELD_OUT];
     dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
-    dkvb_status rc = dkvb__fit_stage(&t->o, "codes");
+    dkvb_status rc = dkvb__fit_stage(&t->o, &t->f, "codes");
 
     if (rc)
         return rc;
     t->gone = dkvb__alloc(&t->f.mem, (a->n > b->n ? a->n : b->n) + t->f.rows.n, 1);
     t->taught = dkvb__alloc(&t->f.mem, t->f.rows.n, sizeof *t->taught);
     if (!t->gone || !t->taught)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", t->f.rows.n);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", t->f.rows.n);
     source.x = t->f.rows.x;
     source.source = t->f.rows.source;
     source.n = t->f.rows.n;
@@ -271,7 +273,9 @@ static dkvb_status join_codeset(struct more *t)
     source.held_out = t->f.held;
     source.codes = t->codes;
     source.names = t->f.rows.names;
-    rc = t->s.train.relearn ? readmit(t) : DKVB_OK;
+    if (!rc && t->s.train.relearn)
+        rc = readmit(t);
+    rc = dkvb__fitting_agree(&t->f, rc);
     if (!rc)
         rc = dkvb_codeset_add_features(t->set, t->model->codebooks, &source, t->f.run);
     t->joined = !rc;
@@ -291,7 +295,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records the session. This is the last step that can fail. */
+/* Records the session. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -302,11 +306,43 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
+/* What changes when the training is over. All of it is made before anything changes, on all ranks. */
+struct ending {
+    struct dkvb__relearning over;
+    uint32_t *counts; /* new counts of the model, if it has none and gets some */
+};
+
+static dkvb_status prepare_end(struct more *t, struct ending *e)
+{
+    bool recorded = false;
+    dkvb_status rc = dkvb__relearn_prepare(t->model, t->classes_taught, t->back, t->back_count, &e->over), failed;
+
+    if (rc)
+        return rc;
+    if (t->o.count_classes && !t->model->counts) {
+        e->counts = dkvb__class_counts_new(t->model);
+        if (!e->counts)
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", t->model->classes);
+    }
+    if (!rc && t->set) {
+        rc = record_session(t);
+        recorded = !rc;
+    }
+    failed = dkvb__fitting_agree(&t->f, rc);
+    if (!failed)
+        return DKVB_OK;
+    if (recorded)
+        dkvb__codeset_drop_session(t->set);
+    dkvb__relearn_drop(t->model, &e->over);
+    dkvb__free(&t->model->mem, e->counts);
+    return failed;
+}
+
 static dkvb_status run_more(struct more *t)
 {
     const int32_t *labels = labels_to_teach(t);
-    struct dkvb__relearning over = {0};
-    dkvb_run_options quiet = DKVB_RUN_OPTIONS_INIT;
+    struct ending ending = {0};
+    struct dkvb__run run;
     struct dkvb__told told;
     dkvb_train_options telling = dkvb__fit_tell(&told, &t->report, &t->s.train);
     struct dkvb__measured measured;
@@ -315,28 +351,29 @@ static dkvb_status run_more(struct more *t)
     if (!rc)
         rc = t->set ? join_codeset(t) : measure_apart(t, &measured);
     if (!rc)
-        rc = dkvb__fit_stage(&t->o, "values");
+        rc = dkvb__fit_stage(&t->o, &t->f, "values");
     if (!rc)
         rc = t->o.in_place ? train_itself(t, labels, &telling) : train_twin(t, labels, &telling, false, &t->after);
     if (!rc && t->set)
         rc = fit_temperature(t, &measured);
     if (!rc)
         rc = dkvb_model_set_temperature(t->after, measured.temperature, measured.power);
-    if (!rc && (t->o.count_classes || t->model->counts)) /* without progress, as it must not be cancelled half way */
-        rc = dkvb_model_count_classes(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &quiet);
     if (!rc)
-        rc = dkvb__relearn_prepare(t->model, t->classes_taught, t->back, t->back_count, &over);
-    if (!rc && t->set)
-        rc = record_session(t);
+        rc = dkvb__run_take(&run, t->f.run);
+    if (!rc)
+        rc = prepare_end(t, &ending);
     if (rc) {
-        dkvb__relearn_drop(t->model, &over);
         if (t->after == t->model)
             dkvb__values_lose(t->model);
         return rc;
     }
+    if (ending.counts)
+        t->model->counts = ending.counts;
+    if (t->model->counts)
+        dkvb__count_classes(t->model, t->codes, labels, t->f.rows.n, t->model->counts, &run);
     if (t->after != t->model)
         dkvb__model_become(t->model, t->after);
-    dkvb__relearn_append(t->model, &over);
+    dkvb__relearn_append(t->model, &ending.over);
     t->after = NULL;
     t->report.temperature = measured.temperature;
     t->report.temperature_power = measured.power;
@@ -369,9 +406,13 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
     t.report.accuracy_plain = t.report.accuracy_whitened = NAN;
     rc =
         dkvb__fitting_new(&t.f, &rows, run, codeset && codeset->names.salted ? codeset->names.salt : NULL, &model->mem);
-    if (rc)
+    t.f.ranks = model->codebooks->ranks;
+    rc = dkvb__fitting_agree(&t.f, rc);
+    if (rc) {
+        dkvb__fitting_free(&t.f);
         return rc;
-    rc = settle(&t);
+    }
+    rc = dkvb__fitting_agree(&t.f, settle(&t));
     if (!rc)
         rc = run_more(&t);
     if (rc && t.joined)

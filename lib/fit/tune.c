@@ -111,9 +111,11 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         return rc;
     winner = open;
     mem = dkvb__allocator(o.allocator);
-    rc = dkvb__fitting_new(&f, rows, run, NULL, &mem);
-    if (rc)
+    rc = dkvb__fitting_agree(&f, dkvb__fitting_new(&f, rows, run, NULL, &mem));
+    if (rc) {
+        dkvb__fitting_free(&f);
         return rc;
+    }
     f.keeps_share = true;
     f.in_place = true; /* the models are thrown away */
     dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);
@@ -136,7 +138,7 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         this.keyinit.allocator = o.allocator;
         rc = dkvb__fitting_try(&f, &this, &measured);
         if (!rc)
-            rc = tell(&o, ++made, &this, &measured);
+            rc = dkvb__fitting_agree(&f, tell(&o, ++made, &this, &measured));
         if (!rc && measured.accuracy > best) {
             best = measured.accuracy;
             winner = this;

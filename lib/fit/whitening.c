@@ -134,12 +134,7 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)
         rc = part_new(&part, f, keeps_held_out ? f->taught : f->rows.labels, s.keyinit.seed, n);
-    if (!dkvb__rows_in_place(&f->from)) { /* a file may fail on some ranks only */
-        dkvb_ranks ranks;
-        dkvb_status alone = dkvb__ranks_take(&ranks, f->run->ranks);
-
-        rc = alone ? alone : dkvb__ranks_agree(&ranks, rc);
-    }
+    rc = dkvb__fitting_agree(f, rc);
     s.keyinit.codebooks = s.keyinit.codebooks < CODEBOOKS ? s.keyinit.codebooks : CODEBOOKS;
     s.keyinit.keys = s.keyinit.keys < most ? s.keyinit.keys : most;
     s.top_k = s.top_k < s.keyinit.keys ? s.top_k : s.keyinit.keys;

@@ -269,11 +269,11 @@ static dkvb_status check_all_stored(const dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), stored;
     uint64_t *bits = dkvb__alloc(&m->mem, dkvb__word_count(&m->codebooks->shape), sizeof *bits);
-    dkvb_status rc;
+    dkvb_status rc = bits ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a set of %zu pairs", pairs);
 
-    if (!bits)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for a set of %zu pairs", pairs);
-    rc = dkvb__valued_choose(m, bits, &stored);
+    rc = dkvb__model_agree(m, rc);
+    if (!rc)
+        rc = dkvb__valued_choose(m, bits, &stored);
     dkvb__free(&m->mem, bits);
     if (!rc && stored < pairs)
         return dkvb__fail(DKVB_EFORMAT,
@@ -804,7 +804,7 @@ static dkvb_status check_contents(const dkvb_model *m)
 }
 
 /* Checks that the ranks have read the same model: its shape, its codebooks, its trainings and its journal. */
-static dkvb_status check_same_file(const dkvb_model *m)
+static dkvb_status check_same_file(const dkvb_model *m, const char *path)
 {
     const dkvb_ranks *ranks = &m->codebooks->ranks;
     const uint32_t nature[3] = {m->classes, m->top_k, m->values_dtype};
@@ -822,7 +822,7 @@ static dkvb_status check_same_file(const dkvb_model *m)
     memcpy(first, sum, sizeof first);
     rc = dkvb__ranks_broadcast(ranks, first, sizeof first);
     if (!rc && memcmp(first, sum, sizeof sum) != 0)
-        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: the file is another model than the one that rank 0 reads", m->path);
+        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: the file is another model than the one that rank 0 reads", path);
     return dkvb__ranks_agree(ranks, rc);
 }
 
@@ -846,7 +846,7 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
         rc = check_contents(*out);
     rc = dkvb__ranks_agree(&ranks, rc);
     if (!rc && ranks.count > 1)
-        rc = check_same_file(*out);
+        rc = check_same_file(*out, path);
     if (rc) {
         dkvb_model_free(*out);
         *out = NULL;
@@ -915,7 +915,10 @@ dkvb_status dkvb_model_verify(const dkvb_model *m)
 
     if (!rc)
         rc = check_contents(m);
+    rc = dkvb__model_agree(m, rc);
     if (!rc && m->values_mapped)
         rc = check_all_stored(m);
-    return rc ? rc : dkvb__journal_check(m);
+    if (!rc)
+        rc = dkvb__journal_check(m);
+    return dkvb__model_agree(m, rc);
 }

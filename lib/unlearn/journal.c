@@ -121,14 +121,18 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
         rc = check_options(&o);
     if (!rc)
         rc = dkvb__journal_reserve(model, 1);
-    if (rc)
-        return rc;
-    record->method = dkvb__strdup(&model->mem, o.method ? o.method : methods[kind]);
-    record->reason = dkvb__strdup(&model->mem, o.reason ? o.reason : "");
-    rc = record->method && record->reason ? dkvb__evidence_take(record, &o, ranks, &model->mem)
-                                          : dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    if (!rc) {
+        record->method = dkvb__strdup(&model->mem, o.method ? o.method : methods[kind]);
+        record->reason = dkvb__strdup(&model->mem, o.reason ? o.reason : "");
+        if (!record->method || !record->reason)
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    }
+    rc = dkvb__ranks_agree(ranks, rc);
+    if (!rc)
+        rc = dkvb__evidence_take(record, &o, ranks, &model->mem);
     if (!rc)
         rc = dkvb__terms_take(record, model, &o);
+    rc = dkvb__ranks_agree(ranks, rc);
     if (rc)
         dkvb__record_clear(record, &model->mem);
     return rc;
@@ -158,7 +162,7 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_FORGET, opts, &record)) != DKVB_OK)
         return rc;
-    if ((rc = take_pairs(&record, mask, &model->mem)) != DKVB_OK) {
+    if ((rc = dkvb__model_agree(model, take_pairs(&record, mask, &model->mem))) != DKVB_OK) {
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
@@ -243,10 +247,11 @@ dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped
     dkvb_status rc = marks ? dkvb__model_need_mutable(model)
                            : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", model->classes);
 
+    rc = dkvb__model_agree(model, rc);
     for (size_t i = 0; !rc && i < j->count; i++) {
         if (!dkvb__record_in_force(&j->records[i]))
             continue;
-        rc = dkvb_journal_get_terms(model, i + 1, marks, NULL);
+        rc = dkvb__model_agree(model, dkvb_journal_get_terms(model, i + 1, marks, NULL));
         for (uint32_t l = 0; !rc && l < model->classes; l++)
             if (marks[l] == DKVB_FORGET && model->names[l]) {
                 rc = dkvb_model_set_class_name(model, l, NULL);

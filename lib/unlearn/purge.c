@@ -50,11 +50,14 @@ static void erase_extras(dkvb_model *model)
 static dkvb_status own_codebooks(dkvb_model *model)
 {
     dkvb_codebooks *copy;
-    dkvb_status rc;
+    dkvb_status rc, made;
 
     if (atomic_load(&model->codebooks->owners) == 1 && !model->codebooks->mapping)
         return DKVB_OK;
-    rc = dkvb__codebooks_copy(&copy, model->codebooks, &model->mem);
+    made = dkvb__codebooks_copy(&copy, model->codebooks, &model->mem);
+    rc = dkvb__model_agree(model, made);
+    if (rc && !made)
+        dkvb_codebooks_free(copy);
     if (rc)
         return rc;
     dkvb_codebooks_free(model->codebooks);

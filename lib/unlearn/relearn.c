@@ -65,6 +65,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     dkvb_status rc = dkvb_journal_get_terms(model, index + 1, marks, NULL);
 
+    rc = dkvb__model_agree(model, rc);
     for (uint32_t l = 0; !rc && l < model->classes; l++)
         if (!taught[l])
             marks[l] = DKVB_KEEP;
@@ -114,6 +115,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
+    rc = dkvb__model_agree(model, rc); /* what follows is made by all ranks together */
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
             if (what[i] != by)
