@@ -45,17 +45,17 @@ dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc)
     uint32_t first = 0;
     dkvb_status failed;
 
+    if (rc)
+        strncpy(own, dkvb_last_error(), sizeof own - 1);
     for (uint32_t r = 0; r < ranks->count; r++)
         sizes[r] = sizeof mine;
     failed = gather(ranks, &mine, status, sizes);
     if (failed)
-        return rc ? rc : failed; /* what this rank knows says more */
+        return rc ? dkvb__fail(rc, "%s", own) : failed; /* what this rank knows says more */
     while (first < ranks->count && status[first] == DKVB_OK)
         first++;
     if (first == ranks->count)
         return DKVB_OK;
-    if (rc)
-        strncpy(own, dkvb_last_error(), sizeof own - 1);
     for (uint32_t r = 0; r < ranks->count; r++)
         sizes[r] = r == first ? sizeof message : 0;
     failed = gather(ranks, own, message, sizes);
@@ -75,6 +75,11 @@ dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc)
 dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, const size_t *send_sizes, void *receive,
                                  const size_t *receive_sizes)
 {
+    if (ranks->count == 1) {
+        if (send_sizes[0] > 0)
+            memcpy(receive, send, send_sizes[0]);
+        return DKVB_OK;
+    }
     return result(ranks, "exchange", ranks->exchange(ranks->user, send, send_sizes, receive, receive_sizes));
 }
 
