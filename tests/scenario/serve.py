@@ -29,6 +29,7 @@ parser.add_argument("--clients", type=int, default=8)
 parser.add_argument("--forgettings", type=int, default=100)
 parser.add_argument("--big", action="store_true")
 args = parser.parse_args()
+args.tool = str(Path(args.tool).resolve())  # commands run in the work folder
 
 ROWS = 64  # different rows that clients ask for
 
