@@ -614,32 +614,56 @@ uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, ui
     return removed;
 }
 
-dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n, uint64_t *removed)
+dkvb_status dkvb__removal_new(struct dkvb__removal *r, const dkvb_codeset *set, const uint64_t *ids, size_t n)
 {
     const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
-    uint8_t *gone = dkvb__alloc(&set->mem, training->n > held->n ? training->n : held->n, 1);
-    struct dkvb__removed remembered;
-    uint64_t count;
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
-    if (!gone)
+    *r = (struct dkvb__removal){.gone = dkvb__alloc(&set->mem, training->n > held->n ? training->n : held->n, 1)};
+    if (!r->gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
-    for (size_t i = 0; i < n; i++)
-        if (!dkvb__codeset_has(set, ids[i])) {
-            dkvb__free_erased(&set->mem, gone);
-            return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
-        }
-    if (n > 0) {
-        rc = dkvb__removed_with(&remembered, set, ids, n);
-        if (rc) {
-            dkvb__free_erased(&set->mem, gone);
-            return rc;
-        }
-        dkvb__removed_free(&set->removed, &set->mem);
-        set->removed = remembered;
+    for (size_t i = 0; !rc && i < n; i++)
+        if (!dkvb__codeset_has(set, ids[i]))
+            rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
+    if (!rc && n > 0)
+        rc = dkvb__removed_with(&r->memory, set, ids, n);
+    if (rc) {
+        r->memory = (struct dkvb__removed){0};
+        dkvb__removal_free(r, set);
     }
-    count = dkvb__codeset_drop(set, ids, n, gone);
-    dkvb__free_erased(&set->mem, gone);
+    return rc;
+}
+
+uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const uint64_t *ids, size_t n)
+{
+    uint64_t count;
+
+    if (n > 0) {
+        dkvb__removed_free(&set->removed, &set->mem);
+        set->removed = r->memory;
+        r->memory = (struct dkvb__removed){0};
+    }
+    count = dkvb__codeset_drop(set, ids, n, r->gone);
+    dkvb__removal_free(r, set);
+    return count;
+}
+
+void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set)
+{
+    dkvb__free_erased(&set->mem, r->gone);
+    dkvb__removed_free(&r->memory, &set->mem);
+    r->gone = NULL;
+}
+
+dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n, uint64_t *removed)
+{
+    struct dkvb__removal removal;
+    uint64_t count;
+    dkvb_status rc = dkvb__removal_new(&removal, set, ids, n);
+
+    if (rc)
+        return rc;
+    count = dkvb__removal_commit(&removal, set, ids, n);
     if (removed)
         *removed = count;
     return DKVB_OK;

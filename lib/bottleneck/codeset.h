@@ -153,6 +153,16 @@ dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mo
  * says that there is no room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 
+/* A removal of rows, as dkvb_codeset_remove() makes it: a step that can fail, and one that cannot. A removal that is
+ * not committed is freed; zeros need not be. */
+struct dkvb__removal {
+    uint8_t *gone;               /* scratch, [rows of the larger part] */
+    struct dkvb__removed memory; /* the list of removed rows afterwards */
+};
+dkvb_status dkvb__removal_new(struct dkvb__removal *r, const dkvb_codeset *set, const uint64_t *ids, size_t n);
+uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const uint64_t *ids, size_t n);
+void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set);
+
 /* Takes back the session that was recorded last. */
 void dkvb__codeset_drop_session(dkvb_codeset *set);
 

@@ -156,7 +156,7 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
         d.logits = logits ? logits + first * model->classes : NULL;
         rc = decode_rows(&d, &run);
         if (!rc && d.most)
-            rc = dkvb__report(&run, first + d.n, n);
+            rc = dkvb__model_agree(model, dkvb__report(&run, first + d.n, n));
     }
     decoding_end(&d);
     return rc;
@@ -182,7 +182,7 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
         d->logits = logits ? logits + first * model->classes : NULL;
         rc = decode_rows(d, &quiet);
         if (!rc)
-            rc = dkvb__report(&s->run, first + d->n, n);
+            rc = dkvb__model_agree(model, dkvb__report(&s->run, first + d->n, n));
     }
     return rc;
 }

@@ -717,6 +717,7 @@ static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget
     struct group kept = {0, 0}, none = {0, 0};
     dkvb_status rc = effects ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", f->model->classes);
 
+    rc = dkvb__model_agree(f->model, rc);
     if (!rc)
         rc = dkvb__effects_along(f->model, f->rank, &f->held, &found->budget, 1, effects, NULL, opts);
     for (uint32_t l = 0; !rc && l < f->model->classes; l++)

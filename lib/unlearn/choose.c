@@ -81,9 +81,10 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     dkvb_status rc;
 
     *scores = dkvb__alloc0(&m->mem, dkvb__pair_count(m), sizeof **scores);
-    if (!*scores)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the scores of %zu pairs", dkvb__pair_count(m));
-    rc = methods[choice->request.method]->score(choice, *scores);
+    rc = *scores ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the scores of %zu pairs", dkvb__pair_count(m));
+    rc = dkvb__model_agree(m, rc);
+    if (!rc)
+        rc = dkvb__model_agree(m, methods[choice->request.method]->score(choice, *scores));
     if (rc) {
         dkvb__free(&m->mem, *scores);
         *scores = NULL;
@@ -165,7 +166,7 @@ dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dk
         for (size_t i = 0; i < pairs; i++)
             rank[i] = scores[i] ? (uint32_t)(most - scores[i] + 1) : DKVB__RANK_NEVER;
     else
-        rc = rank_by_place(model, scores, rank);
+        rc = dkvb__model_agree(model, rank_by_place(model, scores, rank));
     dkvb__free(&model->mem, scores);
     return rc;
 }

@@ -12,11 +12,13 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
     const dkvb_allocator *mem = &choice->model->mem;
     size_t pairs = dkvb__pair_count(choice->model);
     uint64_t *kept = dkvb__alloc0(mem, pairs, sizeof *kept);
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
     if (!kept)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    rc = dkvb__choice_count(choice, DKVB_FORGET, scores);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
+    rc = dkvb__model_agree(choice->model, rc); /* counts of the model are shared by ranks */
+    if (!rc)
+        rc = dkvb__choice_count(choice, DKVB_FORGET, scores);
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_KEEP, kept);
     for (size_t i = 0; !rc && i < pairs; i++) {

@@ -165,8 +165,11 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
             rows[n++] = r;
     codes = dkvb__alloc(&model->mem, n, dkvb__code_size(model) * sizeof *codes);
     answers = dkvb__alloc(&model->mem, n, 2 * sizeof *answers);
-    rc = rows && codes && answers ? answer(before, &held, rows, n, codes, answers, &out, opts)
-                                  : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
+    if (!rows || !codes || !answers)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
+    rc = dkvb__model_agree(model, rc);
+    if (!rc)
+        rc = answer(before, &held, rows, n, codes, answers, &out, opts);
     if (!rc && before->model == after->model && before->mask == after->mask) /* both sides are equal */
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
@@ -195,8 +198,11 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
     if (rc)
         return rc;
     codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
-    rc = codes ? answer(&side, &held, NULL, held.n, codes, labels, &out, opts)
-               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
+    if (!codes)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
+    rc = dkvb__model_agree(model, rc);
+    if (!rc)
+        rc = answer(&side, &held, NULL, held.n, codes, labels, &out, opts);
     if (!rc && exhausted)
         *exhausted = out;
     dkvb__free_erased(&model->mem, codes);

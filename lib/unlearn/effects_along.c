@@ -354,7 +354,7 @@ static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
         dkvb__free_erased(mem, s->all);
         s->all = NULL;
         if (!rc)
-            rc = dkvb__report(run, s->first + s->block, s->held.n);
+            rc = dkvb__ranks_agree(ranks, dkvb__report(run, s->first + s->block, s->held.n));
     }
     if (!rc)
         rc = sum_counts(s, run->threads);

@@ -263,6 +263,7 @@ static dkvb_status search_sample(struct dkvb__planning *p)
         p->sampled_ids[n] = held->ids[r];
         p->sampled[n++] = p->sampled[r];
     }
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = dkvb_search(cb, NULL, x, n, held->k, p->searched, NULL, p->run);
     dkvb__free_erased(mem, x);
@@ -304,6 +305,7 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     }
     if (!rc)
         rc = dkvb__effect_draw(p->model, held->ids, held->n, marks, 0, p->sampled, &plan->info.looked_at);
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc && !held->codes)
         rc = search_sample(p);
     p->held.labels = p->sampled;
@@ -419,13 +421,13 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     rc = dkvb__plan_pairs(p);
     if (rc || (found && !plan->info.budget_found))
         return rc;
-    rc = count_pairs(p);
+    rc = dkvb__model_agree(p->model, count_pairs(p));
     if (!rc)
         refuse_nothing(plan);
     if (!rc)
         rc = measure(p);
     if (!rc)
-        rc = dkvb__guard_effects(p);
+        rc = dkvb__model_agree(p->model, dkvb__guard_effects(p));
     if (!rc)
         rc = dkvb__guard_sum(p);
     if (!rc && plan->info.budget_found && plan->info.pairs_new > 0)
@@ -507,6 +509,7 @@ static dkvb_status make(struct dkvb__planning *p)
     else if (!rc && plan->request.codes)
         rc = find_codes(p);
     plan->info.ids = plan->id_count;
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc && plan->request.mask)
         rc = plan_mask(p);
     else if (!rc && plan->request.strength == DKVB_STRENGTH_EXACT) {
@@ -520,6 +523,7 @@ static dkvb_status make(struct dkvb__planning *p)
      * forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
+    rc = dkvb__model_agree(p->model, rc);
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->request.force && plan->info.can_be_forced;
     return rc;
@@ -572,12 +576,14 @@ dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set
                            const dkvb_run_options *run)
 {
     struct dkvb__planning p = {.model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
-    dkvb_status rc = dkvb__plan_new(&p.plan, model, q);
+    dkvb_status rc = dkvb__model_agree(model, dkvb__plan_new(&p.plan, model, q));
 
     *out = NULL;
     p.view.mask = NULL;
-    if (rc)
+    if (rc) {
+        dkvb_plan_free(p.plan);
         return rc;
+    }
     rc = make(&p);
     dkvb__plan_finish(&p);
     if (rc) {
@@ -725,7 +731,7 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 static dkvb_status apply_suppress(const dkvb_plan *plan, dkvb_model *model, uint64_t *entry)
 {
     struct dkvb_model draft = {0};
-    dkvb_status rc = dkvb__draft_new(&draft, model);
+    dkvb_status rc = dkvb__model_agree(model, dkvb__draft_new(&draft, model));
 
     if (!rc && plan->part_count == 0)
         rc = dkvb__plan_write(plan, &draft, entry);

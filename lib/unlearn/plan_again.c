@@ -120,12 +120,14 @@ static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
         again->classes[l] = group->classes[l] == DKVB_FORGET ? DKVB_FORGET
                             : plan->marks[l] == DKVB_KEEP    ? DKVB_KEEP
                                                              : DKVB_ASIDE;
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = dkvb__plan_find_budget(p, again->classes, group->target, &found, again->mask, NULL);
     if (!rc && found.met)
         rc = dkvb__plan_ids_of(p, again->classes, &again->ids, &again->id_count);
     if (!rc && found.met)
         rc = dkvb_mask_combine(p->view.mask, again->mask, DKVB_MASK_UNION);
+    rc = dkvb__model_agree(p->model, rc);
     group->hopeless = !rc && !found.met;
     if (rc || !found.met) {
         dkvb_mask_free(again->mask);
@@ -194,9 +196,12 @@ dkvb_status dkvb__plan_again(struct dkvb__planning *p)
     if (!rc) {
         dkvb__drop_purged(p->view.mask, p->model->codebooks);
         plan->again = dkvb__alloc0(&plan->mem, groups.count * ROUNDS, sizeof *plan->again);
-        rc = plan->again ? forget_groups(p, &groups, now)
-                         : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu requests", groups.count);
+        if (!plan->again)
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu requests", groups.count);
     }
+    rc = dkvb__model_agree(p->model, rc);
+    if (!rc)
+        rc = forget_groups(p, &groups, now);
     for (size_t i = 0; !rc && i < groups.count; i++)
         plan->info.not_again += groups.all[i].hopeless;
     groups_free(&groups, &plan->mem);

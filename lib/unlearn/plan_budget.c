@@ -55,6 +55,7 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
     *found = (dkvb_budget)DKVB_BUDGET_INIT;
     for (size_t i = 0; !rc && i < p->n; i++)
         rows[i] = p->labels[i] < 0 ? DKVB_KEEP : classes[p->labels[i]];
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = dkvb__unlearn_rank(rank, &p->view, &request, p->run);
     if (!rc)
@@ -108,7 +109,7 @@ static void refuse_target(dkvb_plan *plan)
 static dkvb_status find(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
-    dkvb_status rc = dkvb__plan_set_aside(p, plan->marks);
+    dkvb_status rc = dkvb__model_agree(p->model, dkvb__plan_set_aside(p, plan->marks));
 
     if (!rc)
         rc =
@@ -129,7 +130,7 @@ dkvb_status dkvb__plan_pairs(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_request request;
-    dkvb_status rc = dkvb_mask_new(&plan->mask, p->model->codebooks);
+    dkvb_status rc = dkvb__model_agree(p->model, dkvb_mask_new(&plan->mask, p->model->codebooks));
 
     if (rc)
         return rc;

@@ -115,8 +115,12 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     if (plan->after->temperature == 1.0)
         return DKVB_OK;
     labels = dkvb__alloc(&plan->mem, held->n, sizeof *labels);
-    if (!labels)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu labels", held->n);
+    rc = labels ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu labels", held->n);
+    rc = dkvb__model_agree(plan->after, rc);
+    if (rc) {
+        dkvb__free(&plan->mem, labels);
+        return rc;
+    }
     if (held->n > 0)
         memcpy(labels, held->labels, held->n * sizeof *labels);
     for (size_t i = 0; i < plan->id_count; i++) {
@@ -154,13 +158,13 @@ static dkvb_status replay(struct dkvb__planning *p)
     dkvb_status rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
 
     if (!rc)
-        rc = lift_earlier(p);
+        rc = dkvb__model_agree(p->model, lift_earlier(p));
     if (!rc)
         rc = train_again(p, p->model, p->set, plan->ids, plan->id_count);
     if (rc)
         return rc;
     dkvb__mask_clear(plan->after->mask);
-    rc = dkvb_mask_combine(plan->after->mask, p->view.mask, DKVB_MASK_UNION);
+    rc = dkvb__model_agree(p->model, dkvb_mask_combine(plan->after->mask, p->view.mask, DKVB_MASK_UNION));
     plan->info.resumed = dkvb__exact_was_applied(plan, p->model);
     if (rc || p->held.n == 0)
         return rc;
@@ -275,13 +279,12 @@ static dkvb_status check_features(struct dkvb__planning *p)
 
     if (!rc)
         rc = take_features(&from, q);
-
+    rc = dkvb__model_agree(p->model, rc);
     for (size_t first = 0; !rc && first < q->feature_rows; first += CHECKED_AT_ONCE) {
         size_t n = q->feature_rows - first < CHECKED_AT_ONCE ? q->feature_rows - first : CHECKED_AT_ONCE;
-
         const float *x;
 
-        rc = dkvb__rows_block(&from, first, n, read, &x);
+        rc = dkvb__model_agree(p->model, dkvb__rows_block(&from, first, n, read, &x));
         if (!rc)
             rc = dkvb_search(cb, NULL, x, n, p->model->top_k, codes, NULL, p->run);
         for (size_t i = 0; !rc && i < n; i++)
@@ -350,11 +353,14 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     rc = dkvb_codeset_new(&plan->placed_set, model->codebooks, &o);
     if (!rc)
         plan->placed_set->names = p->set->names;
+    rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = dkvb__codeset_add_some(plan->placed_set, model->codebooks, &source, left->index, p->run);
     if (!rc)
         rc = dkvb__codeset_copy_sessions(plan->placed_set, p->set);
-    return rc ? rc : remember_removed(p);
+    if (!rc)
+        rc = remember_removed(p);
+    return dkvb__model_agree(model, rc);
 }
 
 /* Builds a model on new keys that is like the old one except for its values, which are still to be trained. */
@@ -398,6 +404,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     dkvb_status rc = before && after ? dkvb_codeset_get_rows(plan->placed_set, DKVB_PART_HELD_OUT, &left)
                                      : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu answers", p->held.n);
 
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = dkvb__effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
     if (!rc && left.n > 0)
@@ -457,7 +464,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
                           p->model->codebooks->shape.input_dim);
     keyinit.allocator = &plan->mem;
     if (of_model)
-        rc = lift_earlier(p);
+        rc = dkvb__model_agree(p->model, lift_earlier(p));
     if (!rc)
         rc = dkvb_model_get_info(p->model, &info);
     if (!rc && of_model && dkvb__mask_count(p->view.mask) + info.purged_pairs > 0)
@@ -473,7 +480,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
     if (!rc && of_model)
         rc = check_features(p);
     if (!rc)
-        rc = take_left(p, &left);
+        rc = dkvb__model_agree(p->model, take_left(p, &left));
     if (!rc && !of_model)
         rc = finish_placed(p, &keyinit, &left);
     if (!rc && of_model)
@@ -589,22 +596,28 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
     bool placed = plan->info.keys == DKVB_KEYS_PLACED;
     dkvb_model *target = placed && !done ? plan->placed : model;
     struct dkvb_model draft = {0}, old;
-    dkvb_status rc = check_set(plan, set, done);
+    struct dkvb__removal removal = {0};
+    dkvb_status rc = check_set(plan, set, done), failed;
 
     *entry = 0;
     if (!rc && !done)
         rc = check_values(plan, target);
     if (!rc && !done)
         rc = dkvb__draft_new(&draft, target);
+    rc = dkvb__model_agree(model, rc);
     if (!rc && !done)
         rc = write_entries(plan, &draft, entry);
     if (!rc && !placed)
-        rc = dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
-    if (rc) {
+        rc = dkvb__removal_new(&removal, set, plan->ids, plan->id_count);
+    failed = dkvb__model_agree(model, rc);
+    if (failed) {
+        dkvb__removal_free(&removal, set);
         dkvb__draft_free(&draft);
-        return rc;
+        return failed;
     }
     /* Nothing can fail from here on. */
+    if (!placed)
+        (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)
         swap_sets(set, plan->placed_set);
     if (done)

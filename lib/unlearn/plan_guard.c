@@ -224,6 +224,7 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 
     if (!rc)
         rc = add_allowed(p->model, label, own, scratch, any);
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc && *any)
         rc = measure_sum(p, own, with, scratch);
     if (!rc && *any)
@@ -270,6 +271,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
         rc = dkvb_mask_copy(&with, p->view.mask);
     if (!rc)
         rc = dkvb_mask_combine(with, plan->mask, DKVB_MASK_UNION);
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = measure_sum(p, without, with, sum);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
@@ -297,6 +299,7 @@ static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask
 
     for (size_t i = 0; !rc && i < p->n; i++)
         marks[i] = p->rows[i] == DKVB_FORGET && (label < 0 || p->labels[i] == label) ? DKVB_FORGET : DKVB_KEEP;
+    rc = dkvb__model_agree(p->model, rc);
     request.method = DKVB_METHOD_EVERY;
     request.k = p->model->top_k;
     request.codes = p->codes;
@@ -340,6 +343,7 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
     marks = dkvb__alloc(&plan->mem, plan->classes, 1);
     if (!rc && (!requested || !effects || !marks))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
     if (!rc && requested[main_class] == 0) /* rows without a label belong to no class */
         goto end;

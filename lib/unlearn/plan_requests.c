@@ -594,18 +594,18 @@ static dkvb_status suppress(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     struct dkvb_model draft = {0};
     bool refused = false;
-    dkvb_status rc = dkvb__draft_new(&draft, p->model);
+    dkvb_status rc = dkvb__model_agree(p->model, dkvb__draft_new(&draft, p->model));
 
     for (size_t i = 0; !rc && !refused && i < plan->part_count; i++) {
         if (plan->parts[i]->already)
             continue;
         rc = plan_part(p, &plan->parts[i], &draft);
         if (!rc)
-            rc = add_up(plan, plan->parts[i]);
+            rc = dkvb__model_agree(p->model, add_up(plan, plan->parts[i]));
         refused = plan->parts[i]->info.refused && !plan->parts[i]->info.forced;
     }
     if (!rc)
-        rc = unite_marks(plan);
+        rc = dkvb__model_agree(p->model, unite_marks(plan));
     if (!rc && !refused)
         rc = measure_together(p, &draft);
     dkvb__draft_free(&draft);
@@ -670,15 +670,17 @@ static dkvb_status guard_mixtures(struct dkvb__planning *p)
         of_part.plan = part;
         of_part.rows = dkvb__alloc0(&part->mem, training->n, 1);
         if (!of_part.rows)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", training->n);
-        for (size_t j = 0; j < part->id_count; j++) {
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", training->n);
+        rc = dkvb__model_agree(p->model, rc);
+        for (size_t j = 0; !rc && j < part->id_count; j++) {
             size_t at = dkvb__coderows_find(training, part->ids[j]);
 
             if (at < training->n)
                 of_part.rows[at] = DKVB_FORGET;
             part->info.rows += at < training->n;
         }
-        rc = dkvb__guard_mixture(&of_part);
+        if (!rc)
+            rc = dkvb__guard_mixture(&of_part);
         dkvb__free_erased(&part->mem, of_part.rows);
         if (!rc && part->info.refused && !p->plan->info.refused)
             refuse_with(p->plan, part);
@@ -698,6 +700,7 @@ static dkvb_status exact(struct dkvb__planning *p)
         rc = unite_marks(plan);
     if (!rc)
         rc = dkvb__plan_find_rows(p);
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc && of_model)
         rc = dkvb__plan_take_held_out(p);
     if (!rc && of_model)
@@ -705,6 +708,7 @@ static dkvb_status exact(struct dkvb__planning *p)
     if (!rc)
         rc = find_asked(p, &asked);
     p->asked = asked;
+    rc = dkvb__model_agree(p->model, rc);
     if (!rc)
         rc = dkvb__plan_exact(p);
     p->asked = NULL;
@@ -745,11 +749,13 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
 {
     struct dkvb__planning p = {.model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
     dkvb_plan *plan;
-    dkvb_status rc = dkvb__plan_new(&p.plan, model, q);
+    dkvb_status rc = dkvb__model_agree(model, dkvb__plan_new(&p.plan, model, q));
 
     p.view.mask = NULL;
-    if (rc)
+    if (rc) {
+        dkvb_plan_free(p.plan);
         return rc;
+    }
     plan = p.plan;
     plan->effects = dkvb__alloc0(&plan->mem, plan->classes, sizeof *plan->effects);
     if (!plan->effects)
@@ -758,8 +764,9 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
         rc = dkvb_mask_copy(&p.view.mask, model->mask);
     if (!rc)
         rc = read_text(plan, model, set, q->requests);
+    rc = dkvb__model_agree(model, rc);
     if (!rc)
-        rc = find_forgotten(&p);
+        rc = dkvb__model_agree(model, find_forgotten(&p));
     if (!rc && !dkvb__plan_is_idle(plan))
         rc = q->strength == DKVB_STRENGTH_EXACT ? exact(&p) : suppress(&p);
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
@@ -772,6 +779,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     }
     if (!rc)
         rc = dkvb__plan_tell_requests(plan);
+    rc = dkvb__model_agree(model, rc);
     if (rc) {
         dkvb_plan_free(plan);
         return rc;

@@ -182,9 +182,14 @@ static dkvb_status count(const struct work *w, dkvb_model *after)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
 
+    dkvb_status rc = DKVB_OK;
+
     after->counts = dkvb__class_counts_new(after);
     if (!after->counts)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", after->classes);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", after->classes);
+    rc = dkvb__model_agree(after, rc);
+    if (rc)
+        return rc;
     for (uint32_t s = 0; s < w->set->sessions; s++) {
         dkvb__codeset_session_labels(w->set, s, w->gone, w->labels);
         dkvb__count_classes(after, codes, w->labels, w->rows->n, after->counts, &w->run);
@@ -234,7 +239,7 @@ static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_
     rc = dkvb__run_take(&w->run, run);
     if (!rc)
         rc = check(model, set);
-    return rc ? rc : prepare(w, model, without, n);
+    return dkvb__model_agree(model, rc ? rc : prepare(w, model, without, n));
 }
 
 dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes, uint64_t **ids, size_t *count,
@@ -275,10 +280,13 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
 
     if (!rc) {
         r = dkvb__alloc0(&model->mem, 1, sizeof *r);
-        rc = r ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a replay");
+        if (r)
+            r->mem = model->mem;
+        else
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for a replay");
+        rc = dkvb__model_agree(model, rc);
     }
     if (!rc) {
-        r->mem = model->mem;
         r->model = model;
         memcpy(r->trained, model->trained, sizeof r->trained);
         rc = make(r, &w, in_place, run);

@@ -11,7 +11,7 @@
 #include "ranks_threads.h"
 
 enum { RANKS = 3, USED = 160, BOOKS = 36, PLACES = 6, TOP_K = 2, DEPTH = 4, STEPS = 24 };
-enum { MOST_TRIALS = 90 }; /* limit of the faults that one story is told with */
+enum { MOST_TRIALS = 50 }; /* limit of the faults that one story is told with */
 
 static char model_path[128], masked_path[128], codes_path[128];
 static char name_texts[ROWS][8];
@@ -27,8 +27,8 @@ struct teller {
     dkvb_run_options run;
     unsigned steps; /* number of calls that were made */
     dkvb_status rc; /* status of the last of them */
-    bool failed_early;
     char message[512];
+    uint8_t state[32]; /* what the model is at the end, as far as this rank knows by itself */
 };
 
 /* A story that all ranks live, and the fault in it. */
@@ -63,6 +63,20 @@ static void tell(const dkvb_ranks *ranks, void *context)
     t->run.ranks = ranks;
     t->run.threads = 1;
     all->story(t);
+}
+
+/* Notes what a model has come to: the head of its journal, its training, its mask, its classes. */
+static void note(struct teller *t, const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    uint8_t head[32];
+
+    if (!model || dkvb_model_get_info(model, &info) != DKVB_OK)
+        return;
+    dkvb_journal_head(model, head);
+    for (size_t i = 0; i < sizeof head; i++)
+        t->state[i] = (uint8_t)(head[i] ^ info.trained[i % 16] ^ info.birth[i % 16]);
+    t->state[0] ^= (uint8_t)(info.masked_pairs + 3 * info.purged_pairs + 5 * info.classes + 7 * info.class_counts);
 }
 
 /* Lets memory fail from the given allocation on, counted from here: what came before is no part of the trial. */
@@ -120,6 +134,7 @@ static void story_of_fit(struct teller *t)
 
     STEP(t, dkvb_fit(&model, &set, &r, &o, NULL, &t->run));
     STEP(t, dkvb_model_save(model, model_path));
+    note(t, model);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -200,6 +215,95 @@ static dkvb_model *load_both(struct teller *t, dkvb_codeset **set)
     return model;
 }
 
+static void forget(struct teller *t, const dkvb_forget_request *q, dkvb_model *model, dkvb_codeset *set,
+                   uint64_t *entry)
+{
+    dkvb_plan *plan = NULL;
+
+    STEP(t, dkvb_forget_plan(&plan, model, set, q, &t->run));
+    STEP(t, dkvb_forget_apply(plan, model, set, entry));
+    dkvb_plan_free(plan);
+}
+
+static void story_of_suppress(struct teller *t)
+{
+    static const uint8_t classes[CLASSES] = {0, 1};
+    static const uint32_t methods[] = {DKVB_METHOD_VALUES, DKVB_METHOD_ACTIVATIONS, DKVB_METHOD_CONTRAST};
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset *set;
+    dkvb_model *model = load_both(t, &set);
+    uint64_t entry = 0;
+
+    q.classes = classes;
+    q.strength = DKVB_STRENGTH_SUPPRESS;
+    q.force = 1;
+    q.reason = "asked for";
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        q.method = methods[i];
+        q.budget = i == 1 ? 30 : 0;
+        forget(t, &q, model, set, &entry);
+        STEP(t, dkvb_model_save(model, model_path));
+        STEP(t, dkvb_model_undo(model, entry, NULL));
+    }
+    forget(t, &q, model, set, &entry);
+    STEP(t, dkvb_model_purge(model));
+    STEP(t, dkvb_model_save(model, model_path));
+    note(t, model);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void story_of_exact(struct teller *t)
+{
+    static const uint64_t ids[] = {3, 17, 40, 41};
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset *set;
+    dkvb_model *model = load_both(t, &set);
+    uint64_t entry;
+
+    q.strength = DKVB_STRENGTH_EXACT;
+    q.keys = DKVB_KEYS_KEPT;
+    q.force = 1;
+    q.ids = ids;
+    q.id_count = 2;
+    forget(t, &q, model, set, &entry);
+    q.ids = ids + 2;
+    q.keys = DKVB_KEYS_PLACED;
+    q.features = rows;
+    q.feature_rows = USED;
+    q.feature_columns = DIM;
+    forget(t, &q, model, set, &entry);
+    STEP(t, dkvb_model_save(model, model_path));
+    note(t, model);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Several requests in one plan, with a given budget and by training again. */
+static void story_of_requests(struct teller *t)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset *set;
+    dkvb_model *model = load_both(t, &set);
+    uint64_t entry;
+
+    q.force = 1;
+    q.budget = 12;
+    q.strength = DKVB_STRENGTH_SUPPRESS;
+    q.requests = "ids 17, 40\nclass 2\n";
+    forget(t, &q, model, set, &entry);
+    q.budget = 0;
+    q.keys = DKVB_KEYS_KEPT;
+    q.strength = DKVB_STRENGTH_EXACT;
+    q.requests = "ids 18, 41\nids 42\n";
+    forget(t, &q, model, set, &entry);
+    STEP(t, dkvb_model_relearn(model, entry, NULL, &entry));
+    STEP(t, dkvb_model_save(model, model_path));
+    note(t, model);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void story_of_more(struct teller *t)
 {
     dkvb_settings s = small_settings();
@@ -224,6 +328,7 @@ static void story_of_more(struct teller *t)
     STEP(t, dkvb_model_set_class_names(model, names, 4, NULL));
     STEP(t, dkvb_model_set_encoder(model, "pixels"));
     STEP(t, dkvb_model_save(model, model_path));
+    note(t, model);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -265,7 +370,8 @@ static void run_story(struct telling *all, struct ranks_trial *trial)
 static void check_ends(const struct telling *all, const struct ranks_trial *trial)
 {
     const struct teller *first = &all->tellers[0];
-    bool talk = trial->fail_call == 0;
+    bool talk = trial->fail_call == 0; /* the ranks can still talk to each other */
+    char named[32];
 
     for (unsigned r = 0; r < RANKS; r++) {
         const struct teller *t = &all->tellers[r];
@@ -275,6 +381,13 @@ static void check_ends(const struct telling *all, const struct ranks_trial *tria
                      "call %u with %d (%s)",
                      all->name, all->fail_rank, all->fail_at, trial->fail_call, first->steps, first->rc, first->message,
                      r, t->steps, t->rc, t->message);
+        if (talk && memcmp(t->state, first->state, sizeof t->state) != 0)
+            fail_msg("%s, fault on rank %u, allocation %zu: the models of rank 0 and rank %u differ after call %u",
+                     all->name, all->fail_rank, all->fail_at, r, t->steps);
+        snprintf(named, sizeof named, "rank %u: ", all->fail_rank);
+        if (talk && t->rc != DKVB_OK && !strstr(t->message, named))
+            fail_msg("%s, fault on rank %u, allocation %zu: the message does not name the rank: %s", all->name,
+                     all->fail_rank, all->fail_at, t->message);
         if (talk && t->rc == DKVB_EIO)
             fail_msg("%s, fault on rank %u, allocation %zu: ranks that could talk did not: %s", all->name,
                      all->fail_rank, all->fail_at, t->message);
@@ -386,6 +499,9 @@ static int teardown(void **state)
 TEST_OF(fit)
 TEST_OF(plain_fit)
 TEST_OF(answers)
+TEST_OF(suppress)
+TEST_OF(exact)
+TEST_OF(requests)
 TEST_OF(more)
 TEST_OF(tuning)
 
@@ -395,6 +511,9 @@ int main(void)
         cmocka_unit_test(a_fault_in_fit_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_plain_fit_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_answers_ends_it_on_all_ranks),
+        cmocka_unit_test(a_fault_in_suppress_ends_it_on_all_ranks),
+        cmocka_unit_test(a_fault_in_exact_ends_it_on_all_ranks),
+        cmocka_unit_test(a_fault_in_requests_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_more_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_tuning_ends_it_on_all_ranks),
     };
