@@ -58,9 +58,7 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"ids", ARGS_TEXT, AT(ids), "IDS",
      .help = "what the rows are called: integers, or a text of names; their numbers if not given"},
-    {"in-place", ARGS_FLAG, AT(in_place),
-     .help = "train in one copy of the values; an interrupted --continue loses only "
-             "the model in memory, no file"},
+    {"in-place", ARGS_FLAG, AT(in_place), .help = "one copy of the values, lost if interrupted; files stay"},
     {"keep-names", ARGS_FLAG, AT(keep_names), .help = "with --codes-out and names: keep those, not only hashes"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
