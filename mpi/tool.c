@@ -134,6 +134,8 @@ static void leave(void *user)
 {
     (void)user;
     dkvb_file_remove_temporaries();
+    code_of_all = EXIT_FAILURE;
+    atomic_store(&over, true); /* the line was printed: the signal by which mpirun ends this rank needs no other */
 }
 
 static bool switch_given(const char *name)

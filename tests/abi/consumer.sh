@@ -133,10 +133,33 @@ elif [ -e "$work/prefix/include/dkvb/reference.h" ]; then
   echo "include/dkvb/reference.h is installed without its library"
   exit 1
 fi
+# Ranks on MPI have a library of their own too.
+needs_mpi() {
+  readelf -d "$1" | grep NEEDED | grep -qE 'libmpi|dkvb-mpi'
+}
+if needs_mpi "$libdir/libdkvb.so"; then
+  echo "libdkvb.so needs MPI"
+  exit 1
+fi
+if is_on DKVB_MPI; then
+  # shellcheck disable=SC2046
+  "$CC" -std=c11 "$consumer/mpi.c" $(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --cflags --libs libdkvb-mpi) \
+    -o "$work/mpi"
+  "$work/mpi"
+  needs_mpi "$libdir/libdkvb-mpi.so" || { echo "libdkvb-mpi.so needs no MPI: what moves bytes there?"; exit 1; }
+  if readelf -d "$work/mpi" | grep NEEDED | grep -q 'libdkvb\.so'; then
+    echo "libdkvb-mpi brings libdkvb"
+    exit 1
+  fi
+  echo "pkg-config, libdkvb-mpi: fine"
+elif [ -e "$work/prefix/include/dkvb/mpi.h" ]; then
+  echo "include/dkvb/mpi.h is installed without its library"
+  exit 1
+fi
 if is_on DKVB_TOOL; then
   tool=$work/prefix/$(cached CMAKE_INSTALL_BINDIR)/dkvb
-  if needs_blas "$tool"; then
-    echo "the tool needs a BLAS"
+  if needs_blas "$tool" || needs_mpi "$tool"; then
+    echo "the tool needs a BLAS or MPI"
     exit 1
   fi
 fi

@@ -14,7 +14,8 @@ for victim in 2 0; do
     [ "$code" -ne 0 ] || fail "rank $victim was stopped, and the job succeeded"
     grep -q "^dkvb-mpi: rank $victim on $host has not been heard of for 3 s" run.err ||
         fail "nobody named the stopped rank $victim: $(cat run.err)"
-    [ "$(grep -c '^dkvb-mpi: rank' run.err)" -eq 1 ] || fail "more than one line: $(cat run.err)"
+    # A stopped rank 0 is continued by mpirun, to be ended, and then has last words too.
+    [ "$(grep -c '^dkvb-mpi: rank' run.err)" -eq 1 ] && { [ $victim -eq 0 ] || [ "$(grep -c '^dkvb-mpi: ' run.err)" -eq 1 ]; } || fail "more than one line: $(cat run.err)"
     whole
 done
 
