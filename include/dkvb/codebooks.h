@@ -149,7 +149,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, s
  * @param x          `float[n][input_dim]`, finite.
  * @param n          number of rows; 0 changes nothing.
  * @param run        run options; NULL for the defaults.
- * @return `DKVB_EINVAL` naming the row; `DKVB_ESTATE` if the codebooks are frozen; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @return `DKVB_EINVAL` naming the row; `DKVB_ESTATE` if the codebooks are frozen, or for run options with ranks;
+ *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebooks, const float *x, size_t n,
                                                         const dkvb_run_options *run);

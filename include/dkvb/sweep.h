@@ -178,8 +178,8 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  * @return `DKVB_EINVAL` naming an option out of range, or for a shape that these rows cannot train; `DKVB_ENOTFOUND`
  * for no row to measure on, a class without such rows, or a row without features; `DKVB_EMISMATCH` for a codeset of
  *         another model, or for cells of another sweep or version beside the table; `DKVB_EFORMAT` if another file has
- * the name for the cells; `DKVB_ESTATE` if another call works on this table, or if values must be trained and the
- *         codeset has no session; `DKVB_EIO`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * the name for the cells; `DKVB_ESTATE` if another call works on this table, if values must be trained and the
+ *         codeset has no session, or if ranks share the model; `DKVB_EIO`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_sweep_run(dkvb_model *model, dkvb_codeset *set, const dkvb_sweep_options *opts,
                                                    dkvb_sweep_report *report, const dkvb_run_options *run);

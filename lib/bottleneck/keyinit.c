@@ -533,6 +533,9 @@ dkvb_status dkvb_codebooks_step(dkvb_codebooks *cb, const float *x, size_t n, co
     if (cb->frozen)
         return dkvb__fail(DKVB_ESTATE, "the codebooks are frozen: their keys never move again");
     rc = dkvb__run_take(&run, opts);
+    if (!rc && run.ranks && run.ranks->count > 1)
+        rc = dkvb__fail(DKVB_ESTATE, "key initialisation: keys that grow in steps are placed by one process, not by "
+                                     "ranks: dkvb_codebooks_fit() places keys with ranks, in one call");
     if (rc || n == 0)
         return rc;
     rc = cb->steps == 0 ? check_row_count(n, cb->shape.keys) : DKVB_OK;

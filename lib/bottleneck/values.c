@@ -36,6 +36,7 @@ enum {
     RANKS = 16,        /* number of longer rows that one call of the kernels adds */
     RECORD = 3,        /* floats that travel with the errors of a row: its loss, a double, and whether it was right */
     COLUMN_EXTRA = 32, /* codes between two columns, so that columns do not compete for the same cache lines */
+    TOLD = 32,         /* batches after which ranks tell each other that a caller has cancelled */
     MAX_BATCH = 1 << 20
 };
 
@@ -649,9 +650,12 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
+    bool shares = p->model->codebooks->ranks.count > 1;
+    size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    dkvb_status rc = DKVB_OK;
+    dkvb_status rc = DKVB_OK,
+                told = DKVB_OK; /* told: the caller's answer to the last report, which others learn late */
 
     p->order = order;
     for (p->first = 0; !rc && p->first < n; p->first += p->rows) {
@@ -660,8 +664,10 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
             loss += p->loss[i];
             right += p->right[i];
         }
-        if (!rc)
-            rc = dkvb__report(p->run, done + p->first + p->rows, total);
+        if (!rc && !told)
+            told = dkvb__report(p->run, done + p->first + p->rows, total);
+        if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
+            rc = dkvb__model_agree(p->model, told);
     }
     (void)train_batch(p, 0); /* adds the errors of the last batch; nothing travels, so it cannot fail */
     report->struct_size = sizeof *report;
@@ -786,7 +792,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
                 break;
             t->rows += count;
             report.epoch = epoch + 1;
-            rc = tell(o, &report);
+            rc = dkvb__model_agree(model, tell(o, &report));
         }
         pass_free(&p);
     }
@@ -862,5 +868,5 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed has taught no class */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
-    return tell(&model->training->options, &report);
+    return dkvb__model_agree(model, tell(&model->training->options, &report));
 }

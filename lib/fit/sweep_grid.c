@@ -532,6 +532,9 @@ dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *g, dkvb_model *model, 
 
     *g = (struct dkvb__sweep_grid){.model = model, .set = set, .o = DKVB_SWEEP_OPTIONS_INIT, .mem = model->mem};
     rc = dkvb__take_options(&g->o, sizeof g->o, opts, "sweep options");
+    if (!rc && model->codebooks->ranks.count > 1)
+        rc = dkvb__fail(DKVB_ESTATE, "sweep: ranks share this model, and a sweep works in one process: load it in one "
+                                     "process");
     if (!rc && !set)
         rc = dkvb__fail(DKVB_EINVAL, "sweep: the codeset is missing, which says what the model was trained on");
     if (!rc)

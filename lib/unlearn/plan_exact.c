@@ -370,10 +370,14 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codebooks *cb = NULL;
     dkvb_plan *plan = p->plan;
-    dkvb_status rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, p->run);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_status rc = dkvb__take_options(&run, sizeof run, p->run, "run options");
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;
+    run.ranks = &old->codebooks->ranks; /* the new model is shared as the old one is */
+    if (!rc)
+        rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, &run);
     if (!rc)
         rc = dkvb_model_new(&plan->placed, cb, old->classes, &o);
     dkvb_codebooks_free(cb);

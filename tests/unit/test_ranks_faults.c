@@ -333,6 +333,56 @@ static void story_of_more(struct teller *t)
     dkvb_model_free(model);
 }
 
+static _Thread_local size_t asked, cancel_at; /* calls of callbacks on this thread; the call that cancels, from 1 */
+
+static int cancel_there(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    (void)done;
+    (void)total;
+    return ++asked == cancel_at;
+}
+
+static int cancel_stage(void *user, const char *stage)
+{
+    (void)user;
+    (void)stage;
+    return ++asked == cancel_at;
+}
+
+static int cancel_epoch(void *user, const dkvb_train_report *report)
+{
+    (void)user;
+    (void)report;
+    return ++asked == cancel_at;
+}
+
+/* One rank alone has callbacks, and one of their calls cancels. */
+static void story_of_cancelling(struct teller *t)
+{
+    dkvb_settings s = small_settings();
+    dkvb_fit_options o = small_fit(&s, t);
+    dkvb_fit_rows r = some_rows(0, USED);
+    dkvb_model *model = NULL;
+    dkvb_codeset *set = NULL;
+    int32_t answers[USED];
+    bool fails = t->memory.fail_at != SIZE_MAX;
+
+    asked = 0;
+    cancel_at = fails ? t->memory.fail_at + 1 : 0;
+    t->memory.fail_at = SIZE_MAX;
+    if (fails) {
+        t->run.progress = cancel_there;
+        o.stage = cancel_stage;
+        s.train.report = cancel_epoch;
+    }
+    STEP(t, dkvb_fit(&model, &set, &r, &o, NULL, &t->run));
+    STEP(t, dkvb_model_predict(model, rows, USED, answers, NULL, &t->run));
+    note(t, model);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void story_of_tuning(struct teller *t)
 {
     dkvb_settings s = DKVB_SETTINGS_INIT;
@@ -503,6 +553,7 @@ TEST_OF(suppress)
 TEST_OF(exact)
 TEST_OF(requests)
 TEST_OF(more)
+TEST_OF(cancelling)
 TEST_OF(tuning)
 
 int main(void)
@@ -515,6 +566,7 @@ int main(void)
         cmocka_unit_test(a_fault_in_exact_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_requests_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_more_ends_it_on_all_ranks),
+        cmocka_unit_test(a_fault_in_cancelling_ends_it_on_all_ranks),
         cmocka_unit_test(a_fault_in_tuning_ends_it_on_all_ranks),
     };
 
