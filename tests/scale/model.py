@@ -38,6 +38,11 @@ def projection(c):
     return np.ceil(c["codebooks"] * c["width"] / size) * size * np.log2(size)
 
 
+def touched(c):
+    """Keys of a codebook that the rows of a batch select, if they select them at random."""
+    return c["keys"] * (1 - np.exp(-BATCH * c["top_k"] / c["keys"]))
+
+
 def terms(c):
     """The terms of each stage, in operations of the slowest worker."""
     used = np.minimum(ROWS_PER_KEY * c["keys"], c["rows"])
@@ -51,7 +56,10 @@ def terms(c):
                  used * projection(c) / workers, used * c["columns"]],
         "search": [n * c["codebooks"] * c["keys"] * quads / workers, n * c["codebooks"] * c["keys"] / workers,
                    n * projection(c) / workers, n * c["codebooks"] * c["top_k"] / workers],
-        "values": [EPOCHS * n * shares * c["top_k"] * stride(c["classes"]), EPOCHS * n * shares * c["top_k"],
+        # Values are added; the sums of a row are loaded and stored for each codebook; each batch moves the values that
+        # it touches through the cache; and codes are looked up.
+        "values": [EPOCHS * n * shares * c["top_k"] * stride(c["classes"]), EPOCHS * n * shares * stride(c["classes"]),
+                   EPOCHS * n / BATCH * shares * touched(c) * stride(c["classes"]), EPOCHS * n * shares * c["top_k"],
                    EPOCHS * n * c["classes"] / workers, EPOCHS * n * c["classes"] * np.ceil(c["codebooks"] / GROUP) / workers,
                    c["codebooks"] * c["keys"] * stride(c["classes"]) / workers,
                    (c["ranks"] > 1) * traffic(c)["training"]],
