@@ -1,6 +1,5 @@
 #include "base/ranks.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/status.h"

@@ -19,6 +19,18 @@ static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, ui
     return items / ranks->count * rank + items % ranks->count * rank / ranks->count;
 }
 
+/* The rank that an item belongs to, if `items` are dealt out so. item: below items. */
+static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, size_t item)
+{
+    uint32_t r = (uint32_t)(item * ranks->count / items); /* near the rank, as ranks get nearly equal shares */
+
+    while (dkvb__ranks_first(ranks, items, r) > item)
+        r--;
+    while (dkvb__ranks_first(ranks, items, r + 1) <= item)
+        r++;
+    return r;
+}
+
 /* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. Else it is the
  * status of the first rank that failed, and so is the message, which names that rank unless all failed alike.
  *

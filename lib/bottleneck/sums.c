@@ -154,15 +154,10 @@ void dkvb__summing_begin(struct dkvb__summing *s, size_t rows)
 float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
-    size_t own = s->model->end_group - s->model->first_group, first, end;
-    uint32_t r = (uint32_t)(row * ranks->count / s->rows); /* the rank that gets the row, or the one after it */
+    size_t own = s->model->end_group - s->model->first_group;
+    uint32_t r = dkvb__ranks_owner(ranks, s->rows, row);
+    size_t first = dkvb__ranks_first(ranks, s->rows, r), end = dkvb__ranks_first(ranks, s->rows, r + 1);
 
-    while (dkvb__ranks_first(ranks, s->rows, r) > row)
-        r--;
-    while (dkvb__ranks_first(ranks, s->rows, r + 1) <= row)
-        r++;
-    first = dkvb__ranks_first(ranks, s->rows, r);
-    end = dkvb__ranks_first(ranks, s->rows, r + 1);
     return s->own + (first * own + (group - s->model->first_group) * (end - first) + (row - first)) * s->row;
 }
 

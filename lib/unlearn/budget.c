@@ -81,12 +81,7 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
 /* The rank that holds the values of a group of codebooks. */
 static uint32_t owner_of(const struct following *f, size_t group)
 {
-    const dkvb_ranks *ranks = &f->model->codebooks->ranks;
-    uint32_t r = 0;
-
-    while (dkvb__ranks_first(ranks, dkvb__groups(f->model), r + 1) <= group)
-        r++;
-    return r;
+    return dkvb__ranks_owner(&f->model->codebooks->ranks, dkvb__groups(f->model), group);
 }
 
 static size_t group_of(const struct following *f, size_t pair)

@@ -92,20 +92,10 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* The rank that holds the values of a group. */
-static uint32_t rank_of(const struct walk *s, size_t group)
-{
-    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
-    uint32_t r = 0;
-
-    while (dkvb__ranks_first(ranks, dkvb__groups(s->model), r + 1) <= group)
-        r++;
-    return r;
-}
-
 /* Sums the values that the row selects in a group, or takes the sum that another rank made. */
 static void put_sum(const struct walk *s, struct walker *w, size_t group)
 {
+    const dkvb_ranks *ranks = &s->model->codebooks->ranks;
     size_t classes = s->model->classes;
     float *sum = w->groups + group * classes;
 
@@ -115,7 +105,9 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
         dkvb__sum_group(s->model, group, w->code, w->to);
         w->to += classes;
     } else {
-        memcpy(sum, s->all + w->from[rank_of(s, group)]++ * classes, classes * sizeof *sum);
+        uint32_t owner = dkvb__ranks_owner(ranks, dkvb__groups(s->model), group);
+
+        memcpy(sum, s->all + w->from[owner]++ * classes, classes * sizeof *sum);
     }
 }
 
