@@ -1,53 +1,15 @@
-"""Finds and loads libdkvb-reference at its first use, so that other programs need no BLAS."""
+"""libdkvb-reference, loaded at its first use, so that other programs need no BLAS."""
 
-import ctypes
 import functools
-import os
-from pathlib import Path
 
-from . import _ffi, errors
-from ._library import name as dkvb_name
-
-_SONAME = f"libdkvb-reference.so.{_ffi.ABI_MAJOR}"
-
-
-def _candidates():
-    """Lists where to look, in order. If $DKVB_REFERENCE_LIBRARY is set, no other place is tried."""
-    chosen = os.environ.get("DKVB_REFERENCE_LIBRARY")
-    if chosen:
-        return [chosen]
-    beside = Path(dkvb_name).resolve().parent / _SONAME if "/" in dkvb_name else None
-    return ([str(beside)] if beside and beside.exists() else []) + [_SONAME]
-
-
-def _raise_on_failure(result, _function, _arguments):
-    """Raises the library's error. ctypes calls this on the calling thread right after the call, so the message is still
-    there."""
-    if result.value != _ffi.DKVB_OK:
-        raise errors.from_status(result.value, library().dkvb_reference_error().decode("utf-8", "replace"))
+from . import _companion, _ffi
 
 
 @functools.lru_cache(maxsize=None)
 def library():
     """Returns the library with its prototypes. An ImportError says what is missing."""
-    tried = []
-    for name in _candidates():
-        try:
-            loaded = ctypes.CDLL(name)
-            break
-        except OSError as error:
-            tried.append(str(error))
-    else:
-        raise ImportError(f"dkvb.reference: cannot load {_SONAME}; tried: {'; '.join(tried)}. A wheel does not "
-                          "carry it, since OpenBLAS is large; it is built with libdkvb where OpenBLAS is (Debian: "
-                          "libopenblas-dev): install it beside libdkvb, or set DKVB_REFERENCE_LIBRARY to its path")
-    for function_name, (result, arguments) in _ffi.REFERENCE_PROTOTYPES.items():
-        function = getattr(loaded, function_name, None)
-        if function is None:
-            raise ImportError(f"dkvb.reference: {name} has no {function_name}: it is not the libdkvb-reference of these "
-                              "bindings")
-        function.restype = result
-        function.argtypes = arguments
-        if result is _ffi.Status:
-            function.errcheck = _raise_on_failure
-    return loaded
+    return _companion.load("reference", "DKVB_REFERENCE_LIBRARY", _ffi.REFERENCE_PROTOTYPES,
+                           lambda loaded: loaded.dkvb_reference_error(),
+                           "A wheel does not carry it, since OpenBLAS is large; it is built with libdkvb where OpenBLAS "
+                           "is (Debian: libopenblas-dev): install it beside libdkvb, or set DKVB_REFERENCE_LIBRARY to "
+                           "its path")
