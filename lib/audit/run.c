@@ -160,7 +160,7 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
     if (!rc)
         rc = dkvb__ranks_agree(&a.ranks, dkvb__audit_take_rows(&a, &who));
     for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++)
-        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part of which some ranks have no result is none */
+        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part fails on all ranks if it fails on one */
     audit_free(&a);
     if (rc)
         dkvb_audit_report_free(a.report ? &a.report->seen : NULL);

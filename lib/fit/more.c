@@ -306,7 +306,7 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* What changes when the training is over. All of it is made before anything changes, on all ranks. */
+/* The changes that are made when the training is over. All ranks prepare all of them before any is made. */
 struct ending {
     struct dkvb__relearning over;
     uint32_t *counts; /* new counts of the model, if it has none and gets some */

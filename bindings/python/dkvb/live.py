@@ -91,7 +91,7 @@ class Service(Handle):
         lib.dkvb_service_put(self._c, data, len(data))
 
     def answer(self, *, threads: int = 0) -> Answers:
-        """Answers a batch: rows that have arrived as a whole. Answers.bytes is empty if there is none."""
+        """Answers the rows that have arrived whole, as one batch. Answers.bytes is empty if no row has."""
         raw, run = _struct.sized(_ffi.Answers), _struct.options(_ffi.RunOptions, threads=threads)
         lib.dkvb_service_answer(self._c, byref(raw), byref(run))
         content = string_at(raw.bytes, raw.size) if raw.size else b""
