@@ -19,6 +19,13 @@ wants_ci() { [ "$level" = --ci ]; }
 wants_cross() { [ "$level" = --cross ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# has_all COMMAND...: whether every one of them is there.
+has_all() {
+  for wanted in "$@"; do
+    has "$wanted" || return 1
+  done
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -73,13 +80,13 @@ look_for_ci() {
   ! has apt-get || needs "PyTorch, scikit-learn, pandas and Pillow for Python" \
     /usr/bin/python3 -c 'import torch, sklearn, scipy, pandas, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
-  ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
+  ! has apt-get || needs "clang-format and cppcheck" has_all clang-format cppcheck
   # Some 60 MB, and one folder of tests needs it.
   ! has apt-get || needs "Open MPI, and mpi4py for Python" \
-    eval 'has mpirun && has mpicc && has ip && /usr/bin/python3 -c "import mpi4py"'
+    eval 'has_all mpirun mpicc ip && /usr/bin/python3 -c "import mpi4py"'
   # Programs that check packages, documentation and the ABI.
-  ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium" \
-    eval 'for program in lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff; do has $program || exit 1; done'
+  ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium, zsh, fish, mandoc, groff" \
+    has_all lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff
 }
 
 runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
