@@ -83,6 +83,13 @@ if grep -qx ID=debian /etc/os-release; then
     grep -q ' cmake ' log && fail "installed again: $(cat log)"
     rm log
 fi
+
+# Programs of --ci are named where they are missing, each kind of them.
+rm -f everything/cppcheck everything/mpirun everything/mandoc
+alone --ci >out 2>err && fail "programs of --ci are missing, and nobody says so"
+for named in cppcheck "Open MPI" mandoc; do
+    grep -q "^install-deps: missing here: .*$named" err || fail "no word of $named: $(cat err)"
+done
 rm everything/apt-get
 alone --cross >out 2>err && fail "nothing emulates aarch64, and nobody says so"
 grep -q '^install-deps: missing here: .*qemu-aarch64' err || fail "$(cat err)"
