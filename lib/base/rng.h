@@ -18,7 +18,7 @@ void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream);
 
 uint64_t dkvb__rng_next(struct dkvb__rng *rng);
 
-/* Returns a random-looking number for `id`, but depends only on the id, the seed and the stream. Different ids get
+/* Returns a random-looking number for `id` that depends only on the id, the seed and the stream. Different ids get
  * different numbers. Draws that must not change when other rows come or go use this function. */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id);
 

@@ -109,7 +109,7 @@ static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 
         if (name && *name)
             rc = dkvb__texts_intern(&t->label_names, name, &index, &added);
-        if (!rc && !added) { /* the name is a placeholder that no text equals */
+        if (!rc && !added) { /* a missing or repeated name gets a placeholder that no text equals */
             char place[32] = "\1";
 
             for (size_t n = i, at = 1; at < 1 + 16; at++, n >>= 4)
