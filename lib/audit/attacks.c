@@ -1,4 +1,4 @@
-/* The attacks of an audit, run on one subject after the other. */
+/* The attacks of an audit, which run on one audited model after the other. */
 #include <string.h>
 
 #include "audit/fitted.h"
@@ -11,12 +11,14 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-/* Settings of the relearning attack: a few passes, all rows in one batch. One row moves another as far as the two share
- * keys, so fewer rows need larger rates: rates are divided by the number of rows of a class. Which rate brings most
- * back depends on the shape of the model and on its values, so an attacker tries several rates on rows of their own. */
+/* Settings of the relearning attack: a few passes, all rows in one batch. Training on one row changes the answer to
+ * another as far as both share keys, so fewer rows need larger learning rates: rates are divided by the number of rows
+ * of a class. Which rate recovers most depends on the shape and the values of the model, so an attacker tries several
+ * rates on rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-static const size_t fews[FEWS] = {10, 20, MOST_FEW}; /* rows of each class */
+/* numbers of rows of each class with which the relearning attack is run */
+static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
 
@@ -51,7 +53,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    if (!a->run.progress || a->total == 0) /* a rank without a part of a stage has no progress in it */
+    if (!a->run.progress || a->total == 0) /* a rank that has no part of a stage reports no progress in it */
         return 0;
     return a->run.progress(a->run.user, a->done, a->total);
 }
@@ -117,8 +119,8 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
     return true;
 }
 
-/* Returns the answer to a row: the class of the largest logit, after the constant was added to the logits of the
- * classes of forgotten rows; -1 for a row without a live key. */
+/* Returns the predicted class of a row: the class of the largest logit, after the constant was added to the logits of
+ * the classes of forgotten rows; -1 for a row without a live key. */
 static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
                          const uint16_t *code, double constant)
 {
@@ -149,8 +151,8 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
     return rc;
 }
 
-/* Adds 1 / `trials` to the rows of two figures where the answer is the wanted one: the figure of the class, and the
- * next one, which is that of the rest. */
+/* Adds 1 / `trials` for each row with the right answer to two figures: rows of the class count in `figure`, other rows
+ * in the figure after it. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -164,7 +166,7 @@ static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figur
     return rc;
 }
 
-/* Measures right answers to forgotten and to retained training rows. */
+/* Measures the accuracy of a model on forgotten and on retained training rows. */
 static dkvb_status measure_training(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
@@ -213,7 +215,8 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows, seen through the subject's view */
+    /* margins of the shadow models, seen through the subject's view */
+    double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
     if (a->shadows > 0)
@@ -268,15 +271,15 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Rows that were drawn, and their codes. */
+/* Rows that a relearning attack has drawn, and their codes. */
 struct few {
-    int32_t *drawn; /* [n], -1 = not drawn */
+    int32_t *drawn; /* labels of the drawn rows, [n], -1 = not drawn */
     int32_t *labels;
     uint16_t *codes;
     size_t count;
 };
 
-/* Trains a copy of the subject on a few more rows, `per_class` of each class. */
+/* Trains a copy of the attacked model on a few more rows, `per_class` of each class. */
 static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct dkvb__subject *s, const struct few *few,
                          size_t per_class, double rate)
 {
@@ -289,7 +292,7 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    if (!rc) /* at the rate of a few rows, values outgrow float16 where many classes share a key */
+    if (!rc) /* at the learning rate of a few rows, values outgrow float16 if many classes share a key */
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
@@ -297,7 +300,7 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
 }
 
 /* Measures how well a model answers the attacker's own rows: the mean of its accuracy on the classes of forgotten rows
- * and its accuracy on all others. The search for the constant uses the same mean. */
+ * and its accuracy on all others. dkvb__audit_best_constant() maximises the same mean. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};
@@ -316,7 +319,7 @@ static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const s
     return rc;
 }
 
-/* Finds the rate that brings most back; of equal ones the smallest. */
+/* Finds the learning rate with which relearning recovers most; of equally good rates the smallest. */
 static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                                size_t per_class, double *rate)
 {
@@ -339,7 +342,7 @@ static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject
     return rc;
 }
 
-/* Trains on at a rate, and answers the test rows. */
+/* Trains a copy of the model on the drawn rows at a learning rate, and predicts the test rows. */
 static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                            size_t per_class, double rate)
 {
@@ -352,8 +355,8 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
     return rc;
 }
 
-/* Runs the attack once. The rows are the same for every subject, as the draws depend on seeds alone. *rate is chosen on
- * the first draw. */
+/* Runs the relearning attack once. The drawn rows are the same for every audited model, as draws depend on seeds alone.
+ * *rate is chosen in the first run. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -377,8 +380,8 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* The attack by prototypes: the attacker has no rows any more, only their means, as published statistics or other
- * models contain them. */
+/* The attack by prototypes: the attacker has no rows, only means of rows, such as published statistics or other models
+ * contain. */
 static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_status rc = DKVB_OK;
@@ -425,7 +428,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
-    bool of_class = a->tests - a->class_tests >= 2; /* enough test rows to compare with the class */
+    /* true if there are enough other test rows to compare with test rows of the class */
+    bool of_class = a->tests - a->class_tests >= 2;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
     if (!rc)
@@ -444,8 +448,8 @@ static bool is_recovery(uint32_t figure)
            (figure >= DKVB_AUDIT_PROTOTYPES_1_CLASS && figure <= DKVB_AUDIT_PROTOTYPES_10_REST);
 }
 
-/* Copies a recovery. A column that answers leave out is still in the file, so an attacker with the file attacks the
- * full model. */
+/* Copies the scores of the recovery attacks from one audited model to another. A logit column that answers leave out is
+ * still in the model file, so an attacker with the file attacks the full model. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
@@ -456,7 +460,7 @@ static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t 
     return rc;
 }
 
-/* Number of calls of dkvb__audit_finish_step() for a subject; there are more if a class can be recovered. */
+/* Number of calls of dkvb__audit_finish_step() for one audited model; there are more if a class can be recovered. */
 enum { STEPS_OF_ANSWERS = 3, STEPS_ALWAYS = 1 + STEPS_OF_ANSWERS };
 enum { STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS + DKVB__PROTOTYPE_SIZES };
 
@@ -483,8 +487,8 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures a model that was trained again without the rows. A rank that attacks other subjects only learns the answers
- * that these are compared with. */
+/* Measures a model that was trained again without the forgotten rows. A rank that attacks other models needs only the
+ * predictions, with which it compares theirs. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -507,14 +511,14 @@ static const struct dkvb__coded *coded_or_first(const struct dkvb__audit *a, con
     return coded->all ? coded : &a->first;
 }
 
-/* True if the columns of the classes can be left out and at least two remain. */
+/* True if the logit columns of the forgotten classes can be left out, so that at least two columns remain. */
 static bool can_drop(const struct dkvb__audit *a)
 {
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
-/* Trains the shadows, with their views: 0 without a mask, 1 that of the model, 2 that of the model before, 3 the same
- * without the columns. */
+/* Trains the shadow models and computes their margins in four views: 0 without a mask, 1 under the mask of the model, 2
+ * under the mask of the model before, 3 as view 2 but without the columns of the forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},
@@ -553,14 +557,14 @@ dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
     return rc ? rc : dkvb__audit_shadows(a->base, &rows, &how, a->margins, a->inside, &run);
 }
 
-/* True if this rank attacks a subject. */
+/* True if this rank attacks the audited model `who`. */
 static bool is_own(const struct dkvb__audit *a, uint32_t who)
 {
     return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
 }
 
-/* Attacks the subjects of this rank. All of them are compared with the retrained model, so the rank trains that first
- * if it has any. */
+/* Attacks the audited models that were dealt to this rank. All of them are compared with the retrained model, so a rank
+ * with any of them trains the retrained model first. */
 static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};

@@ -1,7 +1,7 @@
 /*
- * The AUC measures how well scores separate members from others. The variance of an AUC is that of DeLong, DeLong and
- * Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With `all`, a row's midrank among all rows, and
- * `own`, its midrank among rows of its kind:
+ * The AUC measures how well scores separate members from non-members (`others`). The variance of an AUC is that of
+ * DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With `all`, a row's midrank
+ * among all rows, and `own`, its midrank among rows of its kind:
  *
  *     placement of a member = (all - own) / others,        the share of others below it, ties half
  *     placement of another  = 1 - (all - own) / members,   the share of members above it
@@ -39,11 +39,11 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
     return DKVB_OK;
 }
 
-/* Computes place[i], the placement of row i. */
+/* Computes place[i], the placement of row i among the rows of the other kind, for the variance of an AUC. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
-    size_t members = 0, others = 0; /* members and others below the present score */
+    size_t members = 0, others = 0; /* numbers of members and of non-members below the present score */
 
     for (size_t first = 0, end; first < n; first = end) {
         size_t equal_members = 0, equal = 0;
@@ -74,7 +74,8 @@ static dkvb_status placements(const double *scores, const uint8_t *member, size_
     return DKVB_OK;
 }
 
-/* Computes the mean over the members, and its interval from the variances over members and over others. */
+/* Computes an AUC, the mean placement of the members, and its interval from the variances over members and
+ * non-members. */
 static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
                      dkvb_audit_estimate *out)
 {
@@ -115,7 +116,8 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of both models: [n] of a, then [n] of b. NULL: *rc has the reason. */
+/* Computes the placements of the rows for the scores of both models: [n] for a, then [n] for b. If the result is NULL,
+ * *rc is the reason. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -138,8 +140,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of placements; its variance follows likewise (DeLong et
- * al., eq. 5). */
+/* The difference of two AUCs is the mean of the differences of placements; its variance is that of these differences
+ * (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -171,7 +173,7 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        for (size_t i = 0; i < n; i++) /* their mean is 0, and only their spread is used */
+        for (size_t i = 0; i < n; i++) /* the mean of these placements is 0, and only their spread is used */
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
         leak->low += (found.value - reference.value) / reference.value - leak->value;
@@ -182,13 +184,13 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     return DKVB_OK;
 }
 
-/* Computes Wilson's interval for a share p of n rows. */
+/* Computes Wilson's interval for a proportion p of n rows. */
 static void wilson(double p, double n, dkvb_audit_estimate *out)
 {
     double z2 = DKVB__Z95 * DKVB__Z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
     double half = DKVB__Z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
 
-    /* At shares of 0 and 1 the interval ends there; the clamps remove rounding. */
+    /* The interval of a proportion of 0 or 1 ends at 0 or 1; the clamps remove rounding errors. */
     *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
 }
 
@@ -206,7 +208,7 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* The limit is the score of the first of the others that may not pass; members with an equal score do not pass
+    /* The limit is the score of the first non-member that may not pass; members with an equal score do not pass
      * either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
@@ -248,7 +250,7 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor from an interval of 95 % to one of 98.75 %. All intervals are symmetric around their middle, except at the
+/* Factor that widens an interval from 95 % to 98.75 %. All intervals are symmetric around their middle, except at the
  * ends -1 and 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
@@ -265,6 +267,7 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    gap->low = fmin(gap->low, gap->value); /* an interval may exclude its estimate, as that of a share is shifted */
+    /* an interval may exclude its estimate, as the centre of a proportion's interval is shifted */
+    gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

@@ -1,6 +1,6 @@
 /*
- * KLoM over many models. Models of other seeds are treated like the audited model, and their margins are compared with
- * those of an equal number of retrained models. Only the margins of a model are kept.
+ * Computes KLoM over many models. Models of other seeds are treated like the audited model, and their margins are
+ * compared with the margins of an equal number of retrained models. Only the margins of a model stay in memory.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles, each with models of the same number of seeds. Two of them are retrained; the distance between these two is
+/* Ensembles of models, each with the same number of seeds. Two ensembles are retrained; the KLoM between these two is
  * the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
@@ -27,30 +27,32 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;            /* number of rows of all groups together */
-    size_t dim;             /* columns of a row */
-    float *x;               /* [rows][dim] */
-    int32_t *y;             /* [rows] */
-    uint16_t *codes;        /* [rows][code], without a mask */
-    uint16_t *earlier;      /* the same codes under the mask of the model before; NULL: it has no mask */
-    uint16_t *masked;       /* [rows][code], codes under the mask of the present model */
-    float *logits;          /* [rows][classes] */
-    double *margins;        /* [rows] */
-    float *kept[ENSEMBLES]; /* [models][rows], margins; NULL: this ensemble is not made */
-    uint8_t *marks;         /* [classes], marks of a request */
-    int32_t *full;         /* [n], labels that the audited model's values learned; rows left out by replays have none */
-    int32_t *earlier_full; /* [n], the same labels of the model before */
-    int32_t *without;      /* [n], `full` without the forgotten rows, for retrained models */
-    struct dkvb_codeset left; /* rows that replays have left of a codeset; its own rows, if there is a replay */
-    uint64_t *gone_ids;       /* ids that a replay takes out, at most as many as the codeset has rows */
-    uint8_t *gone_rows;       /* scratch of the same length */
-    bool apart;               /* the model before learned other rows than the audited model */
-    bool planned;             /* all requests were planned anew on the present model */
+    size_t rows;     /* number of rows of all groups together */
+    size_t dim;      /* number of features of a row */
+    float *x;        /* features of the chosen rows, [rows][dim] */
+    int32_t *y;      /* labels of the chosen rows, [rows] */
+    uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
+    /* codes of the chosen rows under the mask of the model before; NULL: the model before has no mask */
+    uint16_t *earlier;
+    uint16_t *masked;       /* codes of the chosen rows under the mask of the present model, [rows][code] */
+    float *logits;          /* scratch space for logits, [rows][classes] */
+    double *margins;        /* scratch space for margins, [rows] */
+    float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
+    uint8_t *marks;         /* marks of the classes of a request, [classes] */
+    /* labels that the audited model's values learned, [n]; rows that replays left out have none */
+    int32_t *full;
+    int32_t *earlier_full;    /* labels that the values of the model before learned, [n] */
+    int32_t *without;         /* `full` without the labels of forgotten rows, [n], for retrained models */
+    struct dkvb_codeset left; /* rows that replays have left of a codeset; the rows are a copy if there is a replay */
+    uint64_t *gone_ids;       /* ids that a replay removes, at most as many as the codeset has rows */
+    uint8_t *gone_rows;       /* scratch space for marks of rows, as many as the codeset has rows */
+    bool apart;               /* true if the model before learned other rows than the audited model */
+    bool planned;             /* true if all requests were planned again on the present model */
 };
 
-/* Finds the rows that a replay left out: those of classes, marks[classes], or exactly the forgotten rows. For any other
- * rows the journal only has a commitment, which names nobody, so no model can be trained without them again:
- * DKVB_EINVAL. */
+/* Finds the rows that a replay left out: the rows of marked classes, marks[classes], or exactly the forgotten rows. For
+ * any other rows the journal has only a hash, which names no row, so no model can be trained without these rows again,
+ * and the result is DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -69,8 +71,8 @@ static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *mod
     return rc;
 }
 
-/* Finds the rows that the values of a model never learned, since a replay in force left them out; gone[n] is 1 for
- * them. */
+/* Finds the rows that the values of a model never learned, since a replay in force left them out; gone[n] becomes 1 for
+ * such rows. */
 static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
 {
     dkvb_status rc = DKVB_OK;
@@ -116,7 +118,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists candidates for a group by their numbers: rows of the training file, or places among the sorted test rows. */
+/* Lists the rows that may be drawn for a group of KLoM, by their numbers in the training file, or by their places among
+ * the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -133,7 +136,7 @@ static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
     return count;
 }
 
-/* The number that a row is drawn by: its id in training, or its number in the file of test rows. */
+/* Returns the number that identifies a row in a draw: its id in training, or its number in the file of test rows. */
 static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
 {
     if (group >= 2)
@@ -141,7 +144,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the rows of all groups. */
+/* Appends one row of a group to the chosen rows of all groups. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -155,8 +158,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group, those whose ids have the smallest random numbers. The choice does not
- * depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice
+ * does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -201,7 +204,7 @@ static dkvb_status make_room(struct ensembles *e)
 }
 
 /* Chooses the rows that each kind of model is trained on. Rows that no model learned, since other replays left them
- * out, are not examined: they are absent on both sides. */
+ * out, are not measured: no model of either ensemble has them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -251,7 +254,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Restores all rows for the next model. */
+/* Restores all rows of the codeset's copy for the next model. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -280,7 +283,7 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from its answers to the chosen rows, by these codes. */
+/* Computes the margins of one model of an ensemble from the model's answers to the chosen rows with these codes. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -297,7 +300,8 @@ static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ens
     return rc;
 }
 
-/* Returns the number of the method that a journal's word names; 0 if the word names no method that can be planned. */
+/* Returns the number of the method for choosing pairs that a journal entry names; 0 if no such method can be
+ * planned. */
 static uint32_t method_of(const char *word)
 {
     for (uint32_t m = DKVB_METHOD_ACTIVATIONS; m <= DKVB_METHOD_EVERY; m++)
@@ -306,13 +310,13 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the request behind an entry of the journal, with the same terms. The result is false if that is impossible:
- * the journal commits to single rows without naming them, and only the rows of the audit are known. */
+/* Rebuilds the request of a journal entry, with the same terms. The result is false if that is impossible: for single
+ * rows the journal has only hashes, and only the rows of the audit are known. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
     const struct dkvb__audit *a = e->a;
-    static const uint8_t salt[32] = {0}; /* nobody reads these journals, so no random source is needed */
+    static const uint8_t salt[32] = {0}; /* nobody reads the journals of these models, so the salt need not be random */
     dkvb_status rc;
 
     q->method = method_of(entry->method);
@@ -331,19 +335,20 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    q->force = 1; /* if a guard stopped the request here, the model would keep the rows and not be comparable */
+    q->force = 1; /* if a guard stopped this request, the model would keep the rows and not be comparable */
     q->salt = salt;
     return rc;
 }
 
-/* Plans the request of an entry anew on another model, and applies it. *done: the plan was not refused. */
+/* Plans the request of a journal entry again on another model, and applies the plan. *done becomes false if the plan
+ * was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    struct dkvb_codeset set; /* shares all rows, as plans of suppress only read them when codes are there */
+    struct dkvb_codeset set; /* shares all rows, as plans of strength suppress only read rows whose codes are there */
     dkvb_plan *plan = NULL;
     bool told;
     dkvb_status rc = recall(e, entry, &q, &told);
@@ -363,7 +368,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     return rc;
 }
 
-/* Masks in a model the very pairs that an entry of the audited model masked; 0: those of all entries in force. */
+/* Masks in a model the same key-value pairs that an entry of the audited model masked; with entry 0, the pairs of all
+ * entries in force. */
 static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t entry)
 {
     dkvb_mask *mask = NULL;
@@ -375,7 +381,7 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* Removes the rows that a replay left out from the codeset, as later plans did not see them. */
+/* Removes from the codeset the rows that a replay left out, as plans after the replay did not see these rows. */
 static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
 {
     const struct dkvb__audit *a = e->a;
@@ -399,8 +405,8 @@ static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *en
     return rc;
 }
 
-/* Repeats on a model what was done to the audited one: every forgetting in force, in its order. The model's values were
- * trained without the rows that the replays left out (make_labels()). */
+/* Repeats on a new model the forgettings of the audited model: every forgetting in force, in the order of the journal.
+ * The model's values were trained without the rows that the replays left out (make_labels()). */
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
@@ -426,7 +432,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         any = any || done;
         if (rc || done)
             continue;
-        e->planned = false; /* later plans lack the terms to repeat what they weaken */
+        e->planned = false; /* plans of later entries lack the terms to repeat requests that they weaken */
         if (entry.state == DKVB_JOURNAL_PURGED)
             purged = true; /* a purge erased the entry's own list */
         else
@@ -436,7 +442,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 
-/* Computes the margins of a model after the forgettings of the audited one; the model is changed. */
+/* Computes the margins of a model after it repeated the forgettings of the audited model; the call changes the
+ * model. */
 static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -452,7 +459,7 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model like the one before: as it answers, and with columns left out. */
+/* Computes the margins of a model that is like the model before: with all logit columns, and with columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -461,9 +468,10 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model of one seed on the audited model's rows. The model is examined before its forgettings, if the model
- * before learned the same rows, and after them. After a replay without the forgotten rows neither this model nor the
- * retrained ones ever see these rows: they differ in their seeds, and in whatever else was masked. */
+/* Makes the model of one seed on the audited model's rows. The margins of the model are computed before its
+ * forgettings, if the model before learned the same rows, and after the forgettings. If a replay left out the forgotten
+ * rows, neither this model nor the retrained models ever see these rows: all differ only in their seeds, and in what
+ * other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -478,7 +486,7 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model of one seed on the rows of the model before, if these differ. */
+/* Makes the model of one seed on the rows of the model before, if these differ from the rows of the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -506,7 +514,7 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the models of this rank, all models of some seeds. */
+/* Makes the models that were dealt to this rank: all models of some seeds. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -528,7 +536,7 @@ static dkvb_status make_own_models(struct ensembles *e)
     return rc;
 }
 
-/* Passes the margins in all models to all ranks. */
+/* Passes the margins of all models to all ranks. */
 static dkvb_status pass_margins(const struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -542,8 +550,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares row by row, group by group: the distance of an ensemble from the first retrained one, and how much of it may
- * be noise. */
+/* Compares an ensemble with the first retrained ensemble, row by row and group by group: the KLoM, and how much of it
+ * may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

@@ -1,12 +1,12 @@
 /*
- * Membership by L2-regularised logistic regression, cross-fitted: rows are divided into parts, and the rows of a part
- * are scored by weights fitted to the other parts. The fit is Newton's method (iteratively reweighted least squares,
- * Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
+ * Membership scores by cross-fitted, L2-regularised logistic regression: rows are divided into parts, and the rows of a
+ * part are scored by weights fitted to the other parts. The weights are fitted by Newton's method (iteratively
+ * reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
  *
  *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
  *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight is that of the
- * constant.
+ * The objective is strictly convex; a step that does not make it smaller is halved. The last weight belongs to the
+ * constant feature.
  */
 #include "audit/fitted.h"
 
@@ -24,22 +24,22 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* number of rows, and number of features, where the constant counts as one more */
-    double *x;       /* [n][width] */
-    uint8_t *fold;   /* [n] */
+    size_t n, width; /* number of rows, and number of features including the constant */
+    double *x;       /* features of the rows, [n][width] */
+    uint8_t *fold;   /* part that each row belongs to, [n] */
     const uint8_t *member;
     double l2;
-    double *scratch; /* [folds][scratch_size(width)] */
+    double *scratch; /* scratch space of the fits of the parts, [folds][scratch_size(width)] */
     double *scores;
 };
 
-/* Memory for the fit of one part. */
+/* Memory for the fit that scores one part of the rows. */
 struct fold {
     const struct fit *fit;
     size_t number;
-    double *mean, *scale, *weight, *trial, *gradient; /* [width] */
-    double *hessian;                                  /* [width][width], lower half */
-    double *row;                                      /* [width], a row scaled to mean 0 and deviation 1 */
+    double *mean, *scale, *weight, *trial, *gradient; /* vectors of the fit, [width] each */
+    double *hessian;                                  /* Hessian of the objective, [width][width], lower half */
+    double *row;                                      /* features of a row, scaled to mean 0 and deviation 1, [width] */
 };
 
 static size_t scratch_size(size_t width)
@@ -55,13 +55,13 @@ static struct fold fold_at(const struct fit *fit, size_t number)
     return (struct fold){fit, number, at, at + w, at + 2 * w, at + 3 * w, at + 4 * w, at + 6 * w, at + 5 * w};
 }
 
-/* log(1 + e^x) without overflow. */
+/* Returns log(1 + e^x) without overflow. */
 static double softplus(double x)
 {
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));
 }
 
-/* Inserts a value among the `count` largest seen so far, at most `room`, in descending order. */
+/* Inserts a value among the largest values seen so far, `count` of at most `room`, in descending order. */
 static void insert_value(double *x, size_t count, size_t room, double value)
 {
     size_t i = count < room ? count : room - 1;
@@ -73,8 +73,8 @@ static void insert_value(double *x, size_t count, size_t room, double value)
     x[i] = value;
 }
 
-/* Writes the features of a row: the largest logits in descending order, then the figures of the label, then 1 for the
- * constant. */
+/* Writes the features of a row: the largest logits in descending order, then the logit, margin and log-probability of
+ * the label, then 1 for the constant. */
 static void make_features(const struct dkvb__answers *a, size_t row, size_t width, double *x)
 {
     const float *logits = a->logits + row * a->classes;
@@ -90,8 +90,8 @@ static void make_features(const struct dkvb__answers *a, size_t row, size_t widt
     x[room + 3] = 1.0;
 }
 
-/* Finds the scale that gives the fitted rows mean 0 and deviation 1. Features that vary by rounding only become 0; the
- * constant stays. */
+/* Finds the scale that gives the features of the fitted rows mean 0 and deviation 1. Features that vary only by
+ * rounding errors become 0; the constant stays. */
 static void find_scale(const struct fold *f)
 {
     const struct fit *fit = f->fit;
@@ -176,7 +176,8 @@ static void find_derivatives(const struct fold *f)
         double penalty = j + 1 < w ? f->fit->l2 : 0.0;
 
         f->gradient[j] -= penalty * f->weight[j];
-        f->hessian[j * w + j] += penalty + 1e-10; /* if all p are 0 or 1, the constant has no curvature left */
+        /* if all p are 0 or 1, the objective has no curvature in the constant */
+        f->hessian[j * w + j] += penalty + 1e-10;
     }
 }
 
@@ -203,8 +204,8 @@ static void solve(double *a, double *b, size_t w)
     }
 }
 
-/* Moves along the step, and halves it until the objective is smaller. The result is false if the objective never gets
- * smaller. */
+/* Moves the weights along Newton's step, and halves the step until the objective is smaller. The result is false if the
+ * objective never gets smaller. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;
@@ -246,7 +247,7 @@ static void fit_fold(void *context, size_t task, unsigned worker)
             fit->scores[i] = score_row(&f, f.weight, i);
 }
 
-/* Deals the rows out to the parts in random order, members and others separately. */
+/* Deals the rows out to the parts in random order, members and non-members separately. */
 static dkvb_status deal_rows(struct fit *fit, const struct dkvb__fitting *how, const dkvb_allocator *mem)
 {
     size_t *order = dkvb__alloc(mem, fit->n, 2 * sizeof *order), count[2] = {0, 0};

@@ -1,4 +1,4 @@
-/* The KL divergence of margins, computed row by row. */
+/* Computes KLoM, the Kullback-Leibler divergence of margins, row by row. */
 #include "audit/klom.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ static double clipped(float margin)
     return fmax(-clip, fmin(clip, (double)margin));
 }
 
-/* The range of the bins, which both samples of a row share. */
+/* The range of the histogram bins, which both samples of a row share. */
 struct range {
     double low, high;
 };
@@ -73,12 +73,13 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
     }
 }
 
-/* Random deals of the models of both ensembles, applied to one row after the other. */
+/* Random deals of the models of two ensembles, applied to one row after the other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
-    const size_t *deals; /* [DKVB__DEALS][2 models], the first half of each deal goes to p */
-    float *scratch;      /* [threads][5 models] */
-    double *gaps;        /* [rows][DKVB__DEALS], KLoM of p minus KLoM of floor */
+    /* random orders of the models, [DKVB__DEALS][2 models]; the first half of each goes to ensemble p */
+    const size_t *deals;
+    float *scratch; /* scratch space of the threads, [threads][5 models] */
+    double *gaps;   /* KLoM of p minus KLoM of floor for each row and deal, [rows][DKVB__DEALS] */
 };
 
 static void deal_row(void *context, size_t row, unsigned worker)
@@ -104,7 +105,7 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Computes the mean gap of a group in each deal, without its sign, then the value that 95 % of them do not exceed. */
+/* Computes the absolute mean gap of a group in each deal, then the value that 95 % of these gaps do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];
@@ -126,7 +127,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* the last row is scratch */
+    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* the last row is scratch space */
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
     dkvb_status rc = deals && n.scratch && n.gaps
@@ -166,7 +167,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a rank, counted from 1. A rank beyond the values gives the nearest value. */
+/* Returns the value at a rank of the sorted values, counted from 1. A rank outside the range gives the nearest
+ * value. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

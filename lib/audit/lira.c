@@ -1,5 +1,5 @@
-/* Membership by likelihood ratio (Carlini et al. 2022, arXiv 2112.03570): shadow models that learned a row are compared
- * with shadow models that did not. */
+/* Membership scores by likelihood ratio (Carlini et al. 2022, arXiv 2112.03570): shadow models that learned a row are
+ * compared with shadow models that did not. */
 #include "audit/lira.h"
 
 #include <string.h>
@@ -15,7 +15,8 @@
 
 enum { ENOUGH_FOR_OWN_VARIANCE = 64 };
 
-static const double smallest_variance = 1e-12; /* for margins that do not vary, as those of rows without a live key */
+/* least variance, for margins that do not vary, such as margins of rows without a live key */
+static const double smallest_variance = 1e-12;
 
 struct shadows {
     const dkvb_model *model;
@@ -23,15 +24,15 @@ struct shadows {
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
     const dkvb_ranks *ranks;
-    uint32_t first, end; /* shadows of this rank */
-    uint32_t present;    /* number of the present shadow */
-    int32_t *own;        /* [n], labels that the present shadow learns */
-    int32_t *asked;      /* [count], labels of the targets */
-    size_t *drawn;       /* [2][count] */
-    float *logits;       /* [count][classes] */
+    uint32_t first, end; /* range of the shadow models that this rank trains */
+    uint32_t present;    /* number of the shadow model that is being trained */
+    int32_t *own;        /* labels that the present shadow model learns, [n] */
+    int32_t *asked;      /* labels of the targets, [count] */
+    size_t *drawn;       /* targets that a pair of shadow models learns, in random order, [2][count] */
+    float *logits;       /* scratch space for logits of the targets, [count][classes] */
 };
 
-/* Reports the progress of a training as finished shadows. */
+/* Reports the progress of a training as finished shadow models. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct shadows *s = user;
@@ -41,7 +42,8 @@ static int relay(void *user, uint64_t done, uint64_t total)
     return s->run->progress ? s->run->progress(s->run->user, s->present - s->first, s->end - s->first) : 0;
 }
 
-/* Chooses the targets that shadows learn: even shadows draw half of the targets, odd ones take the other half. */
+/* Chooses the targets that shadow models learn: shadow models with even numbers draw half of the targets, and the next
+ * shadow model takes the other half. */
 static void choose_targets(const struct shadows *s, uint8_t *inside)
 {
     const struct dkvb__shadow_rows *rows = s->rows;
@@ -105,7 +107,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* another rank's */
+            continue; /* another rank trains this shadow model */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);
@@ -114,7 +116,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
     return rc || s->end == s->first ? rc : dkvb__report(s->run, s->end - s->first, s->end - s->first);
 }
 
-/* Passes the margins in all shadows to all ranks. */
+/* Passes the margins in all shadow models to all ranks. */
 static dkvb_status pass_margins(const struct shadows *s, double *margins)
 {
     size_t row = s->rows->count, view = s->how->shadows * row;
@@ -158,9 +160,9 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Margins of one target: [1] in the shadows that learned it, [0] in those that did not. */
+/* Margins of one target: index 1 for the shadow models that learned the target, index 0 for the others. */
 struct pair {
-    double count[2], mean[2], square[2]; /* square: sum of squared distances from the mean */
+    double count[2], mean[2], square[2]; /* `square` is the sum of squared distances from the mean */
 };
 
 static struct pair gather(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count, size_t target)
@@ -184,14 +186,14 @@ static struct pair gather(const double *margins, const uint8_t *inside, uint32_t
     return p;
 }
 
-/* The logarithm of the density of N(mean, variance) at x, up to a constant. */
+/* Returns the logarithm of the density of N(mean, variance) at x, up to a constant. */
 static double log_density(double x, double mean, double variance)
 {
     variance = variance > smallest_variance ? variance : smallest_variance;
     return -(x - mean) * (x - mean) / (2.0 * variance) - dkvb__log(variance) / 2.0;
 }
 
-/* Computes the variances within targets, over all targets together. */
+/* Computes the variances of the margins within targets, pooled over all targets. */
 static dkvb_status common_variance(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                                    double variance[2])
 {

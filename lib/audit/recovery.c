@@ -1,5 +1,5 @@
-/* Attacks of somebody who has the model and tries to recover the forgotten class: by a constant on a logit, by the mask
- * itself, or by a few rows. */
+/* Attacks with which somebody who has the model tries to recover the forgotten class: by a constant on a logit, by the
+ * mask itself, or by a few rows. */
 #include "audit/recovery.h"
 
 #include <math.h>
@@ -12,9 +12,9 @@
 #include "bottleneck/model.h"
 #include "dkvb/search.h"
 
-/* A step of the constant. A row is answered with a target class if the constant is above its gap. `gain` is the change
- * of the mean of the two accuracies: what a row of the target classes adds if that answer is right, or what another row
- * then loses. */
+/* A value of the constant at which the prediction of a row changes. A row is predicted as a target class if the
+ * constant is above the row's gap. `gain` is the change of the mean of the two accuracies at that gap: a rise if a row
+ * of the target classes becomes right, a fall if another row becomes wrong. */
 struct step {
     double gap, gain;
 };
@@ -42,7 +42,8 @@ static struct step find_step(const float *logits, int32_t label, uint32_t classe
     return s;
 }
 
-/* Walks the gaps upwards. Below the first gap, no row is answered with a target class. */
+/* Finds the best constant by a walk over the gaps in ascending order. Below the first gap, no row is predicted as a
+ * target class. */
 static double best_constant(const double *gap, const double *gain, const struct dkvb__keyed *order, size_t n)
 {
     double best = 0.0, value = 0.0, constant = gap[order[0].index] - 1.0;
@@ -134,7 +135,7 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
     return rc;
 }
 
-/* Finds the rows of one class that may be drawn: the marked rows, if any row is marked. */
+/* Lists the rows of one class that may be drawn: the marked rows, if any row of the class is marked. */
 static size_t candidates(const struct dkvb__drawing *d, int32_t label, size_t *rows)
 {
     size_t count = 0, marked = 0;
@@ -169,7 +170,8 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
     return DKVB_OK;
 }
 
-/* Computes the means of the groups of one class. order: [count], a permutation; sums: [dim], scratch. */
+/* Computes the means of the groups of one class. `order`, [count], is a permutation of the rows; `sums`, [dim], is
+ * scratch space. */
 static void average_groups(const struct dkvb__grouping *g, const size_t *rows, const size_t *order, size_t count,
                            double *sums, float *means)
 {

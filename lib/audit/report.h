@@ -5,34 +5,35 @@
 
 #include "dkvb/audit.h"
 
-/* The report of dkvb_audit_run(), with the memory that it points to. */
+/* The report of dkvb_audit_run(), with the memory that the report points to. */
 struct dkvb__audit_report {
-    dkvb_audit_report seen; /* the first member: a pointer to it is a pointer to the whole */
+    /* the public report, as the first member: a pointer to it is also a pointer to the whole struct */
+    dkvb_audit_report seen;
     dkvb_allocator mem;
-    uint8_t *forgotten; /* [L] */
+    uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
     dkvb_outside outside, test_outside;
     bool there[DKVB_AUDIT_SUBJECTS];
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Creates a report without figures. NULL: memory ran out. */
+/* Creates an audit report without figures. The result is NULL if memory ran out. */
 struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_allocator *mem);
 
-/* Kind of a figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
+/* Returns the kind of a figure of an audit: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
 uint32_t dkvb__audit_kind(uint32_t figure);
 
-/* Estimates a figure of a subject from its rows, double[n], and from those of the retrained model. marks: uint8_t[n], 1
- * for members or for the class; used by an AUC only. */
+/* Estimates a figure of a subject from the subject's values of the rows, double[n], and from the retrained model's.
+ * `marks` is uint8_t[n], 1 for members or for rows of the class; only an AUC uses marks. */
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
 /* Widens the interval of a difference by the half width of another source of noise, whose variance is added. The
- * verdict is then that of the wider interval. A figure that was not measured stays as it is. */
+ * verdict of the figure then follows the wider interval. A figure that was not measured stays as it is. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
-/* Estimates the average gap of a subject from its figures, [DKVB_AUDIT_FIGURES], which are estimated already: accuracy
- * on forgotten, on retained and on test rows, and the AUC of the loss attack. If one of the four was not measured, the
- * function does nothing. */
+/* Estimates the average gap of a subject from its figures, [DKVB_AUDIT_FIGURES], estimated before: the accuracy on
+ * forgotten, on retained and on test rows, and the AUC of the loss attack. If one of these four figures was not
+ * measured, the function does nothing. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

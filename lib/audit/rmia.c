@@ -1,20 +1,19 @@
-/* Membership by the ratio of a model's probabilities to those of a few reference models. */
+/* Membership scores by the ratio of a model's probabilities to those of a few reference models. */
 #include "audit/rmia.h"
 
 #include <math.h>
 
 #include "base/exact_math.h"
 
-/* The logarithm of p for a margin log(p / (1 - p)). The formula avoids p itself, which would round to 0 or 1 for large
- * margins.
- */
+/* Returns the logarithm of p for a margin log(p / (1 - p)). The formula avoids p itself, which would round to 0 or 1
+ * for large margins. */
 static double log_probability(double margin)
 {
     return (margin < 0.0 ? margin : 0.0) - dkvb__log(1.0 + dkvb__exp(-fabs(margin)));
 }
 
-/* The logarithm of the mean probability that the references give the label of a target; margins: [references][count].
- */
+/* Returns the logarithm of the mean probability that the reference models give to the label of a target; `margins` is
+ * [references][count]. */
 static double log_mean(const double *margins, uint32_t references, size_t count, size_t target)
 {
     double most = -INFINITY, sum = 0.0;

@@ -12,14 +12,14 @@
  *     ratio(x) = p(x) / mean over the references of their p(x)       p: probability of the row's label
  *     the paper's score(x) = share of population rows z with ratio(x) / ratio(z) >= gamma
  *
- * Half of the references have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as in
- * the authors' own tool (privacytrustlab/ml_privacy_meter). With gamma 1 the share never falls where the ratio rises,
- * so the ratio ranks rows as the share does, but without ties between rows that pass the same part of the population.
- * The score here is log ratio(x). This score separates a member above all others from the highest of the others,
- * however few these are.
+ * Half of the reference models have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as
+ * in the authors' own tool (privacytrustlab/ml_privacy_meter). With gamma 1 the share never falls where the ratio
+ * rises, so the ratio ranks rows as the share does, but without ties between rows that pass the same part of the
+ * population. The score of dkvb__audit_rmia() is log ratio(x). A score of log ratio(x) separates a member above all
+ * non-members from the highest non-member, however few non-members there are.
  *
- * margins: double[references][count], see dkvb__audit_margins(); observed: double[count], margins of the attacked
- * model; scores: double[count].
+ * `margins` is double[references][count], as from dkvb__audit_margins(); `observed` is double[count], the margins of
+ * the attacked model; `scores` is double[count].
  */
 void dkvb__audit_rmia(const double *margins, uint32_t references, size_t count, const double *observed, double *scores);
 

@@ -1,4 +1,5 @@
-/* The rows of an audit: forgotten rows, other rows, the rows that an attacker has, and the codes of all. */
+/* The rows of an audit: forgotten rows, retained rows, test rows, rows that an attacker has, and the codes of all
+ * rows. */
 #include <string.h>
 
 #include "audit/recovery.h"
@@ -13,7 +14,7 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* the attacker has the labels of one training row in this many */
+enum { ATTACKER_PART = 5 }; /* the attacker has the labels of one in ATTACKER_PART training rows */
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -60,7 +61,7 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that forgettings in force asked for. marks: [classes], scratch. */
+/* Marks the classes that forgettings in force asked for. `marks`, [classes], is scratch space. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -146,7 +147,7 @@ static dkvb_status mark_forgotten(struct dkvb__audit *a, const dkvb_audit_reques
     return DKVB_OK;
 }
 
-/* Sorts the test rows: first those of the classes of forgotten rows, then the others. */
+/* Sorts the test rows: first the test rows of the forgotten rows' classes, then all others. */
 static dkvb_status sort_tests(struct dkvb__audit *a)
 {
     for (int marked = 1; marked >= 0; marked--) {
@@ -169,7 +170,8 @@ static dkvb_status sort_tests(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Lists the targets: members in the order of their file, then the test rows of their classes. */
+/* Lists the targets of membership attacks: forgotten rows in the order of their file, then the test rows of their
+ * classes. */
 static dkvb_status list_targets(struct dkvb__audit *a)
 {
     size_t count = 0, most;
@@ -201,7 +203,8 @@ static dkvb_status list_targets(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Draws the attacker's rows, one in ATTACKER_PART of all, with the same number for each class as far as possible. */
+/* Draws the rows that the attacker has, one in ATTACKER_PART of all, with equal numbers for all classes as far as
+ * possible. */
 static dkvb_status draw_attacker(struct dkvb__audit *a)
 {
     struct dkvb__drawing d = {.labels = a->labels, .n = a->n, .classes = a->classes, .seed = a->o.seed};
@@ -217,7 +220,7 @@ static dkvb_status draw_attacker(struct dkvb__audit *a)
     return rc;
 }
 
-/* Computes means of the attacker's rows, for one size after the other. */
+/* Computes prototypes, which are means of the attacker's rows, for one number of prototypes after the other. */
 static dkvb_status make_prototypes(struct dkvb__audit *a)
 {
     size_t dim = a->base->codebooks->shape.input_dim, most = 0, count;
@@ -282,8 +285,8 @@ static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, 
     memcpy(to + to_row * a->code, from + row * a->code, a->code * sizeof *to);
 }
 
-/* Gathers codes: those of training rows, then those of test rows, which are read in the order of their file, then
- * copies of those that are decoded again and again. */
+/* Gathers codes: first the codes of training rows, then those of test rows, which are read in the order of their file,
+ * then copies of codes that are decoded again and again. */
 static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded, const uint16_t *tests)
 {
     size_t count = 0;
@@ -317,7 +320,7 @@ static dkvb_status refresh_prototypes(const struct dkvb__audit *a, const dkvb_mo
     return dkvb_search_refresh(model, a->prototype, count, a->k, coded->prototypes, NULL, &run);
 }
 
-/* Computes the codes of a model with a mask: the codes without a mask, searched again where they name masked pairs. */
+/* Computes the codes under the mask of a model: the codes without a mask, searched again if they name masked pairs. */
 static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
 {
     uint16_t *tests = dkvb__alloc(a->mem, a->given.test_n, a->code * sizeof *tests);

@@ -1,5 +1,6 @@
 /* The whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
- * estimates figures. Ranks deal out most of this (shares.h); all of them end each part alike. */
+ * estimates figures. Ranks deal out most of this work (shares.h); every part of the audit ends with the same status on
+ * all ranks. */
 #include "audit/run.h"
 #include "audit/shares.h"
 
@@ -17,7 +18,8 @@ dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name)
     return DKVB_OK;
 }
 
-/* Checks that keys, classes and ranks of both models are the same; otherwise their answers could not be compared. */
+/* Checks that the model and the model before have the same keys, classes and ranks, since only then answers can be
+ * compared. */
 static dkvb_status check_before(const dkvb_model *model, const dkvb_model *before)
 {
     if (memcmp(model->codebooks->birth, before->codebooks->birth, sizeof model->codebooks->birth) != 0)
@@ -107,7 +109,7 @@ static dkvb_status estimate_all(struct dkvb__audit *a)
     return rc;
 }
 
-/* Memory that held rows is overwritten, since forgotten rows are among them. */
+/* Frees the memory of an audit, and erases memory that held rows, since forgotten rows are among them. */
 static void audit_free(struct dkvb__audit *a)
 {
     struct dkvb__coded *const coded[] = {&a->first, &a->masked, &a->earlier};
@@ -160,7 +162,7 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
     if (!rc)
         rc = dkvb__ranks_agree(&a.ranks, dkvb__audit_take_rows(&a, &who));
     for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++)
-        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part fails on all ranks if it fails on one */
+        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part of the audit fails on all ranks if it fails on one */
     audit_free(&a);
     if (rc)
         dkvb_audit_report_free(a.report ? &a.report->seen : NULL);

@@ -20,7 +20,7 @@ static void add(struct dkvb__checksum_state *sum, const void *data, size_t count
         dkvb__checksum_add(sum, data, count * size);
 }
 
-/* Adds what answers and attacks depend on. */
+/* Adds to a checksum all parts of a model on which answers and attacks depend. */
 static void add_model(struct dkvb__checksum_state *sum, const dkvb_model *m)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -113,7 +113,7 @@ dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audi
     return dkvb__ranks_same(&a->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Run options of a search with progress. */
+/* Returns the run options of a search with progress reports. */
 static dkvb_run_options search_run(const struct dkvb__audit *a)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -124,7 +124,8 @@ static dkvb_run_options search_run(const struct dkvb__audit *a)
     return run;
 }
 
-/* Adds up what all ranks found outside the scale, as one search of all rows would have. */
+/* Adds up the counts of rows outside the scale of all ranks, so that they equal the counts of one search of all
+ * rows. */
 static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside *own, dkvb_outside *outside)
 {
     dkvb_outside *all = dkvb__alloc(a->mem, a->ranks.count, sizeof *all);
@@ -146,7 +147,7 @@ static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside 
         outside->shorter += all[r].shorter;
         outside->longer += all[r].longer;
     }
-    if (!rc) { /* the last rank has rows if any has, and so knows the limits */
+    if (!rc) { /* the last rank has rows if any rank has, and so knows the limits of the scale */
         outside->least = all[a->ranks.count - 1].least;
         outside->greatest = all[a->ranks.count - 1].greatest;
     }
@@ -188,8 +189,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
     return rc ? rc : dkvb__ranks_share_evenly(&a->ranks, codes, n, a->code * sizeof *codes);
 }
 
-/* Subjects that are attacked apart from each other, in the order in which ranks take them. The subject without columns
- * is measured beside the model before, whose recovery it has. */
+/* Returns the rank that attacks an audited model; models are dealt out to the ranks one by one. The model with columns
+ * left out is measured by the rank of the model before, whose recovery scores it copies. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,
@@ -201,7 +202,8 @@ uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
     return place[subject] % a->ranks.count;
 }
 
-/* The rank that has the rows of a figure. The second retrained model shows how far the two agree, for both. */
+/* Returns the rank that has the values of a figure. The rank of the second retrained model has the agreement of both
+ * retrained models. */
 static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t figure)
 {
     bool agreement = figure == DKVB_AUDIT_AGREEMENT_CLASS || figure == DKVB_AUDIT_AGREEMENT_REST;

@@ -34,14 +34,14 @@ dkvb_status dkvb__check_allocator(const dkvb_allocator *given)
     return DKVB_OK;
 }
 
-/* Header in front of each block: the pointer that the allocator returned, and the size that was asked for. */
+/* Header before each allocated block: the pointer that the allocator returned, and the requested size. */
 struct head {
     char *raw;
     size_t size;
 };
 
-/* The size to ask the allocator for: the block, its header, and room to align it. The result is false if the sum
- * overflows. */
+/* Computes the size to request from the allocator: the block, its header, and room to align the block. The result is
+ * false if the sum overflows. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
     if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))
@@ -75,7 +75,8 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
     size_t raw;
     void *ptr;
 
-    if (mem->alloc == default_alloc) /* the system clears large blocks, which cost nothing until touched */
+    /* calloc() gets large blocks from the system already cleared, which costs nothing until they are touched */
+    if (mem->alloc == default_alloc)
         return raw_size(&raw, count, size) ? align(calloc(raw, 1), raw) : NULL;
     ptr = dkvb__alloc(mem, count, size);
     if (ptr)
@@ -101,7 +102,7 @@ void dkvb__erase(void *ptr, size_t size)
 {
     if (size > 0)
         memset(ptr, 0, size);
-    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* tells the compiler that somebody may read the memory now */
+    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* tells the compiler that the erased memory may be read now */
 }
 
 void dkvb__free_erased(const dkvb_allocator *mem, void *ptr)

@@ -8,7 +8,7 @@
 #include "dkvb/memory.h"
 #include "dkvb/status.h"
 
-/* The product a * b goes to *product. If the product overflows, the function returns true and *product is 0. */
+/* Computes the product a * b into *product. Returns true, with *product 0, if the product overflows. */
 static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
 {
     bool overflow = b != 0 && a > SIZE_MAX / b;

@@ -1,6 +1,6 @@
 #include "base/bytes.h"
 
-/* Length of the UTF-8 sequence at `s`; 0 if the bytes are invalid UTF-8 or a control character. */
+/* Returns the length of the UTF-8 sequence at `s`; 0 if the bytes are invalid UTF-8 or a control character. */
 static size_t sequence_length(const unsigned char *s, size_t left)
 {
     uint32_t code;

@@ -66,7 +66,7 @@ struct dkvb__reader {
     size_t left;
 };
 
-/* Returns the next `size` bytes, or NULL if fewer are left. */
+/* Returns the next `size` bytes of a reader, or NULL if fewer bytes are left. */
 static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t size)
 {
     const unsigned char *at = r->at;
@@ -78,8 +78,8 @@ static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t siz
     return at;
 }
 
-/* True if `size` bytes are valid UTF-8 (shortest forms, no surrogates) without control characters; NUL counts as one.
- */
+/* True if `size` bytes are valid UTF-8 (shortest forms, no surrogates) without control characters; NUL counts as a
+ * control character. */
 bool dkvb__utf8_valid(const char *text, size_t size);
 
 #endif

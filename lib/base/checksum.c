@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define XXH_INLINE_ALL /* xxHash is compiled in: there is no library to load and no state to allocate */
+/* compiles xxHash into this file, so that there is no library to load and no state to allocate */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 uint64_t dkvb__checksum(const void *data, size_t size)

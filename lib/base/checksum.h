@@ -8,8 +8,8 @@
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* The same checksum of bytes that come in parts: begin, add, and end, which gives the sum so far. The state lies in
- * `words`. */
+/* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends; the end returns the
+ * checksum so far. The state lies in `words`. */
 struct dkvb__checksum_state {
     _Alignas(64) unsigned char words[640];
 };
@@ -22,7 +22,8 @@ void dkvb__fingerprint_begin(struct dkvb__checksum_state *state);
 void dkvb__fingerprint_add(struct dkvb__checksum_state *state, const void *data, size_t size);
 void dkvb__fingerprint_end(const struct dkvb__checksum_state *state, uint8_t id[16]);
 
-/* The 128-bit XXH3 checksum over several pieces, in canonical (big-endian) byte order; `id` has 16 bytes. */
+/* Computes the 128-bit XXH3 checksum over several pieces of bytes; `id` gets its 16 bytes in canonical (big-endian)
+ * order. */
 struct dkvb__piece {
     const void *data;
     size_t size;

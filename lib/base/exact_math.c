@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The logarithm ln 2 in two parts. The first part has 32 trailing zero bits, so its product with a small integer is
- * exact. */
+/* The logarithm ln 2 in two parts. The first part of ln 2 has 32 trailing zero bits, so the product of the first part
+ * and a small integer is exact. */
 static const double ln2_high = 0x1.62e42feep-1;
 static const double ln2_low = 0x1.a39ef35793c76p-33;
 
@@ -16,14 +16,14 @@ static double from_bits(uint64_t bits)
     return x;
 }
 
-/* The coefficients 1 / i! of e^r. Multiplying by these numbers is several times as fast as dividing by i!. */
+/* The coefficients 1 / i! of e^r. Multiplying by 1 / i! is several times as fast as dividing by i!. */
 static const double inverse_factorial[] = {
     1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
     1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,
 };
 
-/* The exponential is e^x = 2^k e^r with r = x - k ln 2, |r| <= ln 2 / 2. The Taylor series gives e^r; its 14th term is
- * below 2^-57. */
+/* The exponential is computed as e^x = 2^k e^r with r = x - k ln 2, |r| <= ln 2 / 2. The Taylor series gives e^r; the
+ * 14th term of the series is below 2^-57. */
 double dkvb__exp(double x)
 {
     double k_real, r, sum = inverse_factorial[13];
@@ -41,8 +41,9 @@ double dkvb__exp(double x)
     return sum * from_bits((uint64_t)(k + 1023) << 52);
 }
 
-/* The logarithm uses x = 2^e m with m in [sqrt(1/2), sqrt 2), and log m = 2 atanh(s) with s = (m - 1) / (m + 1), |s| <
- * 0.172. */
+/* The logarithm is computed with x = 2^e m, m in [sqrt(1/2), sqrt 2), and log m = 2 atanh(s), where s = (m - 1) / (m +
+ * 1),
+ * |s| < 0.172. */
 double dkvb__log(double x)
 {
     uint64_t bits;

@@ -20,8 +20,8 @@
 #include "dkvb/file.h"
 
 enum {
-    MAX_TRANSFER = 1 << 30, /* some systems refuse single reads and writes that are larger */
-    MAX_STEM = 200,         /* number of bytes of a file's name that its temporary file's name repeats */
+    MAX_TRANSFER = 1 << 30, /* largest number of bytes in one read or write, as some systems refuse larger ones */
+    MAX_STEM = 200,         /* number of bytes of a file's name that the name of its temporary file repeats */
     MAX_LIVE = 16           /* number of temporary files that a signal handler can remove at one time */
 };
 
@@ -137,7 +137,7 @@ void dkvb__mapping_free(struct dkvb__mapping *mapping)
     dkvb__free(&mem, mapping);
 }
 
-/* Returns the path with symbolic links resolved; the path itself if no file exists there yet. */
+/* Returns the path of a file to write with symbolic links resolved; the path itself if no file exists there yet. */
 static char *target_path(const char *path, const dkvb_allocator *mem)
 {
     char resolved[PATH_MAX];
@@ -152,8 +152,8 @@ static size_t folder_size(const char *path)
     return slash ? (size_t)(slash + 1 - path) : 0;
 }
 
-/* Number of bytes of the target's path that the temporary name repeats. Most systems allow file names of 255 bytes, so
- * a longer name is cut, always between two characters. */
+/* Returns the number of bytes of the target's path that the name of the temporary file repeats. Most systems allow file
+ * names of 255 bytes, so a longer name is cut, always between two characters. */
 static size_t stem_size(const char *path)
 {
     size_t folder = folder_size(path), length = strlen(path + folder);
@@ -164,13 +164,14 @@ static size_t stem_size(const char *path)
     return folder + length;
 }
 
-/* Temporary files of this process, for the signal handler that removes them. A handler may run on any thread at any
- * instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to free. The list
- * therefore has a fixed length and holds copies of the names. */
+/* Temporary files of this process, for the signal handler that removes them. A signal handler may run on any thread at
+ * any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to free. Therefore
+ * the list of temporary files has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
-    uint64_t owner; /* process that made the files; a forked child has a copy of this list, but must not remove its
-                       parent's files */
+    /* process that made the temporary files; a forked child has a copy of this list, but must not remove its parent's
+     * files */
+    uint64_t owner;
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
@@ -210,9 +211,10 @@ void dkvb_file_remove_temporaries(void)
     errno = error;
 }
 
-/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name is listed before the file
- * exists, so that a signal at any moment finds it. The file is locked, which tells dkvb_file_leftover() that it is in
- * use; on a file system without locks, dkvb_file_leftover() reports nothing. */
+/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name of a temporary file is
+ * listed before the file exists, so that a signal handler finds it at any moment. The file is locked, which tells
+ * dkvb_file_leftover() that the file is in use; on a file system without locks, dkvb_file_leftover() reports
+ * nothing. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);
@@ -232,8 +234,8 @@ static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
     return false;
 }
 
-/* Gives an open file the access control list of the file `from`. The result is false if `from` has a list that could
- * not be copied. */
+/* Gives an open file the access control list of the file `from`. The result is false if the list of `from` could not be
+ * copied. */
 static bool copy_acl(int fd, const char *from)
 {
     static const char name[] = "system.posix_acl_access";
@@ -244,11 +246,10 @@ static bool copy_acl(int fd, const char *from)
 }
 
 /* Gives the new file the owner, group, mode and access control list of the file that it replaces, as far as the system
- * allows. Only root can give a file to another owner, and other users can give it only to groups of their own. If the
- * group cannot be kept, the new group gets no more rights than everybody has. The new group also gets no more rights
- * than everybody if the access control list cannot be kept: the group bits of the old mode described that list, and
- * would otherwise give its rights to the group.
- */
+ * allows. Only root can give a file to another owner, and other users can give a file only to groups of their own. If
+ * the group or the access control list cannot be kept, the group of the new file gets no more rights than everybody
+ * has: with an access control list, the group bits of the old mode describe the list, and would give the rights of the
+ * list to the group. */
 static dkvb_status inherit(int fd, const struct stat *old, const char *path)
 {
     struct stat now;
@@ -287,7 +288,8 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never readable by more users than the old file */
+    /* until the rename, the temporary file is never readable by more users than the old file */
+    if (!create_temporary(w, size, replaces ? 0600 : 0666))
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
         rc = inherit(w->fd, &st, w->path);
@@ -335,7 +337,7 @@ dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const v
     return DKVB_OK;
 }
 
-/* Makes the rename itself survive a crash. Some file systems cannot sync a folder; that is no error. */
+/* Makes the rename of a file survive a crash. Some file systems cannot sync a folder, which is no error. */
 static void sync_folder(char *path)
 {
     char *slash = strrchr(path, '/');
@@ -402,7 +404,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return rc;
 }
 
-/* Parts until one has no bytes. The temporary file keeps them meanwhile, so that a cancelled call changes nothing. */
+/* Writes parts of a file until a part has no bytes. The temporary file holds the parts, so that a cancelled call
+ * changes nothing. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {
@@ -440,7 +443,8 @@ dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *use
     return rc;
 }
 
-/* True if the rest of a name, after the stem, is the ending ".tmp-<digits>-<digits>" that create_temporary() adds. */
+/* True if the rest of a file name, after the stem, is the ending ".tmp-<digits>-<digits>" that create_temporary()
+ * adds. */
 static bool is_temporary(const char *rest)
 {
     static const char mark[] = ".tmp-";
@@ -456,7 +460,7 @@ static bool is_temporary(const char *rest)
     return attempt > 0 && rest[process + 1 + attempt] == '\0';
 }
 
-/* True if the file exists and no process holds the writer's lock on it. */
+/* True if a temporary file exists and no process holds the writer's lock on it. */
 static bool is_abandoned(const char *name)
 {
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

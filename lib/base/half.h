@@ -27,11 +27,11 @@ static inline uint32_t dkvb__bits_of_float(float x)
 static inline float dkvb__half_to_float(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7FFF) << 13, sign = (uint32_t)(half & 0x8000) << 16;
-    /* Zero and subnormal numbers are fraction * 2^-24: the difference of two numbers of [2^-14, 2^-13). */
+    /* Zero and subnormal binary16 numbers are fraction * 2^-24: the difference of two numbers of [2^-14, 2^-13). */
     float tiny = dkvb__float_of_bits(magnitude + (113u << 23)) - 0x1p-14f;
     uint32_t tiny_bits = dkvb__bits_of_float(tiny), normal = magnitude + (112u << 23);
 
-    normal = magnitude >= 31u << 23 ? magnitude | 0x7F800000u : normal; /* infinity or NaN */
+    normal = magnitude >= 31u << 23 ? magnitude | 0x7F800000u : normal; /* a binary16 infinity or NaN stays one */
     return dkvb__float_of_bits(sign | (magnitude < 1u << 23 ? tiny_bits : normal));
 }
 
@@ -40,8 +40,8 @@ static inline float dkvb__bfloat_to_float(uint16_t bfloat)
     return dkvb__float_of_bits((uint32_t)bfloat << 16);
 }
 
-/* Rounds `x` and shifts its lowest `drop` bits out. A carry out of the fraction goes into the exponent, where it
- * belongs. */
+/* Rounds `x` and shifts its lowest `drop` bits out. A carry out of the fraction goes into the exponent, which is the
+ * correct rounding. */
 static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 {
     return (x + (1u << (drop - 1)) - 1 + (x >> drop & 1)) >> drop;
@@ -56,14 +56,14 @@ static inline uint16_t dkvb__float_to_half(float x)
                                            : dkvb__round_off(magnitude - (112u << 23), 13);
 
     half = magnitude >= 0x477FF000u ? 0x7C00 : half; /* numbers from 65520 on round to 65536, which is infinite */
-    half = magnitude > 0x7F800000u ? 0x7E00 : half;  /* NaN */
+    half = magnitude > 0x7F800000u ? 0x7E00 : half;  /* a NaN becomes the quiet binary16 NaN */
     return (uint16_t)(sign | half);
 }
 
 static inline uint16_t dkvb__float_to_bfloat(float x)
 {
     uint32_t bits = dkvb__bits_of_float(x);
-    /* A NaN keeps a set fraction bit, as rounding could turn it into infinity. */
+    /* A NaN keeps a set fraction bit, as rounding could turn a NaN into infinity. */
     return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000u ? bits >> 16 | 0x40 : dkvb__round_off(bits, 16));
 }
 

@@ -1,4 +1,4 @@
-/* The defaults of every public struct, found by the struct's name. */
+/* A table of the default values of every public struct, found by the struct's name. */
 #include <string.h>
 
 #include <dkvb/dkvb.h>
@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* One row of the table. The defaults come from the INIT macro of the struct. */
+/* One row of the table of defaults. The defaults come from the INIT macro of the struct. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \

@@ -8,19 +8,19 @@
 #include "dkvb/status.h"
 
 /* Parses JSON from a file; an object must not have a key twice. The caller releases the result with json_decref().
- * DKVB_EFORMAT names the file, and `what` the JSON is of; DKVB_ENOMEM. jansson has one set of memory functions for the
- * whole process. libdkvb leaves jansson's functions as the program has set them, malloc and free by default, so the
- * memory of the result does not come from the caller's allocator. */
+ * Failures are DKVB_ENOMEM, and DKVB_EFORMAT with a message that names the file and the content `what`. jansson has one
+ * set of memory functions for the whole process. libdkvb leaves jansson's functions as the program has set them, malloc
+ * and free by default, so the memory of the result does not come from the caller's allocator. */
 dkvb_status dkvb__json_parse(json_t **out, const char *text, size_t size, const char *path, const char *what);
 
-/* A text from a file in a form that is safe in a message: cut short, and with '?' for everything but printable ASCII,
- * so that no file can send control codes to a terminal. */
+/* A text of a file, made safe for a message: cut short, and with '?' for everything except printable ASCII, so that no
+ * file can send control codes to a terminal. */
 struct dkvb__shown {
     char text[96];
 };
 struct dkvb__shown dkvb__show(const char *text);
 
-/* Names the kind of a value: "a number", "a list" and so on; "nothing" for NULL. The text is static. */
+/* Names the kind of a JSON value: "a number", "a list" and so on; "nothing" for NULL. The returned text is static. */
 const char *dkvb__json_kind(const json_t *value);
 
 #endif

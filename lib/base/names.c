@@ -1,4 +1,4 @@
-/* Names of the numbers that the public enums define. All names are kept in one place, so that messages, JSON files and
+/* Names of the numbers that the public enums define. All names are in this file, so that messages, JSON files and
  * bindings use the same words. */
 #include <dkvb/dkvb.h>
 
@@ -73,7 +73,7 @@ static const char *const refusals[] = {
     }
 
 static const struct {
-    const char *const *name; /* the names by number; NULL where a number is not used */
+    const char *const *name; /* names by number; NULL for a number that is not used */
     size_t count;
 } tables[] = {
     [DKVB_NAME_STATUS] = NAMES(statuses),    [DKVB_NAME_DTYPE] = NAMES(dtypes),

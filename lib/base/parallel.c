@@ -59,13 +59,13 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t unit, before, total; /* numbers for progress reports; one task counts as `unit` */
+    size_t unit, before, total; /* numbers of units for progress reports; one task counts as `unit` units */
     atomic_size_t next, done;
     atomic_bool stop;
 };
 
-/* Number of units that are finished after `done` tasks. A short last task counts as a whole one until all tasks are
- * done. */
+/* Returns the number of units that are finished after `done` tasks. A short last task counts as a whole task until all
+ * tasks are done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;
@@ -73,7 +73,7 @@ static size_t finished(const struct job *job, size_t done)
     return units < job->total ? units : job->total;
 }
 
-/* Takes tasks until none are left. Worker 0 is the calling thread, and makes the progress reports. */
+/* Runs tasks on one worker until none are left. Worker 0 is the calling thread, which makes the progress reports. */
 static void work(struct job *job, unsigned worker)
 {
     for (;;) {
@@ -115,7 +115,7 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
-/* Runs the tasks with progress reports; `upto` units are finished when all tasks are. */
+/* Runs tasks with progress reports; `upto` units are finished when all tasks are done. */
 static dkvb_status run_reporting(struct job *job, size_t upto)
 {
     run_job(job);

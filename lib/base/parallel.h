@@ -13,24 +13,24 @@
  * a number from 0 to threads-1 that only selects scratch space. */
 typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 
-/* The checked options of a call, with the number of threads settled. */
+/* The checked run options of a call, with the number of threads decided. */
 struct dkvb__run {
     unsigned threads;
-    bool asked; /* the caller chose the number of threads */
+    bool asked; /* true if the caller chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
-    struct dkvb_outside *outside; /* counts of clipped coordinates for the caller; or NULL */
-    const dkvb_ranks *ranks;      /* ranks that share the codebooks to be made; or NULL */
+    struct dkvb_outside *outside; /* counts of clipped coordinates that the caller asked for; or NULL */
+    const dkvb_ranks *ranks;      /* ranks (processes) that share the codebooks to be made; or NULL */
 };
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given);
 
-/* Runs tasks 0 to tasks-1 on the run's threads, without progress reports. */
+/* Runs tasks 0 to tasks - 1 on the threads of `run`, without progress reports. */
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
-/* Runs tasks that take long. The calling thread tells the progress callback how many units of `total` are finished,
- * `before` of which were finished earlier. DKVB_ECANCELLED says that the callback asked to stop; some tasks then never
- * ran. */
+/* Runs tasks that take long. The calling thread tells the progress callback how many of `total` units of work are
+ * finished; `before` units were finished before this call. DKVB_ECANCELLED says that the callback asked to stop; some
+ * tasks then never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 

@@ -10,7 +10,8 @@
 
 #include "base/status.h"
 
-static const double SYNC_EACH = 1.0; /* seconds of work that a power cut can cost at most */
+/* seconds between flushes of a part file to disk: the most work that a power cut can cost */
+static const double SYNC_EACH = 1.0;
 
 static dkvb_status check_ours(const char *path, const char *what, int fd)
 {
@@ -28,7 +29,7 @@ static dkvb_status check_ours(const char *path, const char *what, int fd)
     return DKVB_OK;
 }
 
-/* Tells in *there whether the path still names the open file; another file may have taken its place. */
+/* Sets *there to whether the path still names the open file; another file may have replaced it. */
 static dkvb_status still_there(const char *path, int fd, bool *there)
 {
     struct stat opened, named;
@@ -42,7 +43,7 @@ static dkvb_status still_there(const char *path, int fd, bool *there)
     return DKVB_OK;
 }
 
-/* Makes one attempt to open the file. *there is false if another process finished with the file just now and removed
+/* Makes one attempt to open a part file. *there is false if another process has just finished with the file and removed
  * it. */
 static dkvb_status open_once(const char *path, const char *what, int *fd, bool *created, bool *there)
 {

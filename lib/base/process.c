@@ -12,7 +12,7 @@ static void count_fork(void)
     atomic_fetch_add(&forks, 1);
 }
 
-/* If there is no memory for the fork handler, process ids still tell the processes apart. */
+/* A missing fork handler, if memory runs out, is harmless: process ids still differ between the processes. */
 __attribute__((constructor)) static void remember_process(void)
 {
     (void)pthread_atfork(NULL, NULL, count_fork);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Returns a number that differs between a process and every child that it forks. The process id alone does not differ
- * in all cases: parent and child can both be process 1, each in its own PID namespace. The function is
+ * in all cases: parent and child can both be process 1, each in its own PID namespace. dkvb__process() is
  * async-signal-safe. */
 uint64_t dkvb__process(void);
 

@@ -50,7 +50,8 @@ dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc)
         sizes[r] = sizeof mine;
     failed = gather(ranks, &mine, status, sizes);
     if (failed)
-        return rc ? dkvb__fail(rc, "%s", own) : failed; /* what this rank knows says more */
+        /* this rank's own message about the failure says more than the status from the other ranks */
+        return rc ? dkvb__fail(rc, "%s", own) : failed;
     while (first < ranks->count && status[first] == DKVB_OK)
         first++;
     if (first == ranks->count)

@@ -6,32 +6,33 @@
 
 #include "dkvb/memory.h"
 
-/* The generator is xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by splitmix64. The
- * generator gives the same numbers on every machine. */
+/* The random number generator is xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by
+ * splitmix64. xoshiro256** gives the same numbers on every machine. */
 struct dkvb__rng {
     uint64_t s[4];
 };
 
-/* Seeds a generator. Streams of one seed are independent of each other, and so are seeds. */
+/* Seeds a random number generator. Different streams of one seed are independent of each other, and so are different
+ * seeds. */
 void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream);
 
 uint64_t dkvb__rng_next(struct dkvb__rng *rng);
 
-/* Returns a number for `id` that looks random, but depends only on the id, the seed and the stream. Different ids get
+/* Returns a random-looking number for `id` that depends only on the id, the seed and the stream. Different ids get
  * different numbers. Draws that must not change when other rows come or go use this function. */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id);
 
-/* Draws a number from 0 to n-1 evenly and without bias; n > 0. */
+/* Draws a random integer from 0 to n - 1 evenly and without bias; n > 0. */
 uint64_t dkvb__rng_below(struct dkvb__rng *rng, uint64_t n);
 
-/* Draws a number from [0, 1) evenly, with 53 bits. */
+/* Draws a random number from [0, 1) evenly, with 53 random bits. */
 double dkvb__rng_unit(struct dkvb__rng *rng);
 
-/* Draws a standard normal number by Marsaglia's polar method, with the library's own logarithm. */
+/* Draws a random number with the standard normal distribution by Marsaglia's polar method, with dkvb__log(). */
 double dkvb__rng_gauss(struct dkvb__rng *rng);
 
-/* Draws `count` of the numbers 0 to n-1 without replacement into `chosen`, in random order; count <= n. `scratch` has n
- * elements. */
+/* Draws `count` <= n of the integers 0 to n - 1 without replacement, and writes them to `chosen` in random order.
+ * `scratch` has n elements. */
 void dkvb__rng_choose(struct dkvb__rng *rng, size_t n, size_t count, size_t *chosen, size_t *scratch);
 
 #endif

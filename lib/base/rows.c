@@ -19,7 +19,7 @@ dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_
     return rc;
 }
 
-/* Copies or reads rows that lie side by side; `first` is a number among the rows of x or of the source. */
+/* Copies or reads neighbouring rows; `first` is a row number of x or of the source. */
 static dkvb_status fetch(const struct dkvb__rows *rows, size_t first, size_t n, float *to)
 {
     const uint64_t before = dkvb__fail_count();
@@ -30,7 +30,7 @@ static dkvb_status fetch(const struct dkvb__rows *rows, size_t first, size_t n, 
         return DKVB_OK;
     }
     rc = rows->source.read(rows->source.user, first, n, to);
-    if (rc && dkvb__fail_count() == before) /* a function of the caller's has left no message */
+    if (rc && dkvb__fail_count() == before) /* the caller's function has left no error message */
         rc = dkvb__fail(rc, "the source of rows could not read rows %zu to %zu", first, first + n - 1);
     return rc;
 }

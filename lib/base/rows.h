@@ -5,38 +5,41 @@
 
 #include "dkvb/rows.h"
 
-/* Rows of features: an array in memory, or a source that is read block by block. */
+/* Rows of features: an array in memory, or a source whose rows are read block by block. */
 struct dkvb__rows {
-    const float *x;         /* float[][width], unless the rows are read from `source` */
-    dkvb_row_source source; /* its function is NULL if the rows lie in memory */
+    const float *x;         /* the features in memory, float[][width], unless the rows are read from `source` */
+    dkvb_row_source source; /* source of the rows; its function is NULL if the rows lie in memory */
     size_t n, width;
-    const size_t *index; /* [n], numbers of these rows among the rows of x or of the source; NULL: 0 to n - 1 */
+    /* numbers of the chosen rows among the rows of x or of the source, [n]; NULL: rows 0 to n - 1 */
+    const size_t *index;
 };
 
-/* Takes the rows that a caller gives as an array or as a source. DKVB_EINVAL if both or none are given, unless n is 0.
- * `what` names the rows in messages. */
+/* Takes the rows that a caller gives as an array or as a source. Returns DKVB_EINVAL if the caller gave both or
+ * neither, unless n is 0. `what` names the rows in messages. */
 dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
                             size_t width, const char *what);
 
-/* Rows of an array. */
+/* Returns the rows of an array in memory. */
 static inline struct dkvb__rows dkvb__rows_of(const float *x, size_t n, size_t width)
 {
     return (struct dkvb__rows){.x = x, .n = n, .width = width};
 }
 
-/* True if blocks of these rows lie in memory already, so that dkvb__rows_block() needs no buffer. */
+/* True if blocks of the rows lie in memory already, so that dkvb__rows_block() needs no buffer. */
 static inline bool dkvb__rows_in_place(const struct dkvb__rows *r)
 {
     return !r->source.read && !r->index;
 }
 
-/* Copies or reads the rows from `first` on to float[n][width]. Only one thread at a time may read rows of a source. */
+/* Copies or reads `n` rows, beginning with row `first`, to float[n][width]. Only one thread at a time may read rows of
+ * a source. */
 dkvb_status dkvb__rows_read(const struct dkvb__rows *rows, size_t first, size_t n, float *to);
 
-/* Copies or reads the rows pick[0], pick[1], …; neighbours are read together. */
+/* Copies or reads the rows with the numbers pick[0], pick[1], …; neighbouring rows are read together. */
 dkvb_status dkvb__rows_gather(const struct dkvb__rows *rows, const size_t *pick, size_t n, float *to);
 
-/* Returns the rows from `first` on in `*x`: where they lie, or in the buffer, float[n][width]. */
+/* Sets *x to `n` rows beginning with row `first`: the rows in memory, or else rows read into `buffer`,
+ * float[n][width]. */
 dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t n, float *buffer, const float **x);
 
 #endif

@@ -7,8 +7,8 @@
 
 enum { DKVB__SHA256_SIZE = 32 };
 
-/* Computes SHA-256 (FIPS 180-4) over several pieces, by libmd. SHA-256 is used where bytes are evidence;
- * dkvb__checksum() is for finding damage. */
+/* Computes SHA-256 (FIPS 180-4) over several pieces, by libmd. SHA-256 is used where a hash is evidence;
+ * dkvb__checksum() only finds accidental damage. */
 void dkvb__sha256(uint8_t hash[DKVB__SHA256_SIZE], const struct dkvb__piece *pieces, size_t count);
 
 #endif

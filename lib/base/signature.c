@@ -1,5 +1,6 @@
 /* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells the kinds apart by
- * their first bytes. A message can then say which kind of file was given, and how to convert it to one that is read. */
+ * their first bytes. An error message can then say which kind of file was given, and how to convert the file to a
+ * supported format. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -9,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* Ways to something that is read. The way to an array is a line of Python that a test runs, since nearly all of these
- * files come from Python. */
+/* Instructions for converting a file to a supported format. The instruction for an array is a line of Python that a
+ * test runs, since nearly all files of arrays come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
@@ -21,8 +22,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file. The signature is `size` bytes at offset `at`. An instruction is NULL if none is known for that use.
- */
+/* A kind of file, recognised by a signature of `size` bytes at offset `at`. An instruction is NULL if none is known for
+ * that use of the file. */
 struct kind {
     const char *name;
     size_t at, size;
@@ -34,7 +35,7 @@ struct kind {
 #define EVERY(way) way, way, way
 #define EVERY_OF(way) .array = way, .picture = way, .weights = way
 
-/* Order of the table: among signatures that begin alike, longer ones come first. */
+/* The table of file signatures is ordered: among signatures that begin alike, longer ones come first. */
 static const struct kind kinds[] = {
     {"a model of this library", SIGNATURE(0, "DKVB\r\n\x1A\n\2\0\0\0\1"), EVERY(NULL)},
     {"a file of this library", SIGNATURE(0, "DKVB\r\n\x1A\n"), EVERY(NULL)},
@@ -192,8 +193,8 @@ static bool holds(const unsigned char *start, size_t size, const char *text)
     return false;
 }
 
-/* Tells what a zip archive is by the name of its first member. The header has 30 bytes, with the length of the name at
- * 26. */
+/* Finds the kind of a zip archive by the name of its first member. The header of a zip member has 30 bytes, with the
+ * length of the name at offset 26. */
 static const struct kind *zip_kind(const unsigned char *start, size_t size)
 {
     size_t length = size > 30 ? dkvb__read16(start + 26) : 0, end = 30 + length < size ? 30 + length : size;
@@ -211,8 +212,8 @@ static const struct kind *zip_kind(const unsigned char *start, size_t size)
     return &zip;
 }
 
-/* Text has no control characters other than white space. Bytes above 0x7F may be of any encoding, but text hardly
- * begins with a byte that cannot begin a UTF-8 character. */
+/* True if the bytes are text: no control characters other than white space. Bytes above 0x7F may have any encoding, but
+ * text hardly begins with a byte that cannot begin a UTF-8 character. */
 static bool is_text(const unsigned char *start, size_t size)
 {
     if (size > 0 && start[0] >= 0x80 && start[0] < 0xC2)
@@ -225,7 +226,7 @@ static bool is_text(const unsigned char *start, size_t size)
 
 static const struct kind *text_kind(const unsigned char *start, size_t size)
 {
-    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* text starts behind a byte order mark */
+    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* text starts after a byte order mark */
 
     while (at < size && memchr(" \t\r\n", start[at], 4))
         at++;
@@ -283,7 +284,8 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
-/* Signatures of letters alone, such as "ID3" and "CDF", may also be the name of the first column. */
+/* True if the bytes may begin a table. Signatures of letters alone, such as "ID3" and "CDF", may also be the name of
+ * the table's first column. */
 bool dkvb__signature_is_table(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);
@@ -301,8 +303,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* Returns the instruction for converting a file to one that the use reads; NULL if none is known. A file of this
- * library itself only gets instructions that hold for every use. */
+/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. A file of
+ * libdkvb itself only gets instructions that hold for every use. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

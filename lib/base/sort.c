@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Doubles below 0 get their bits inverted, all others get the sign bit set. The results compare as integers in the
- * order of the doubles. */
+/* Negative doubles get all bits inverted, other doubles get the sign bit set. The resulting integers sort in the order
+ * of the doubles. */
 uint64_t dkvb__key_of_double(double value)
 {
     uint64_t bits, sign = (uint64_t)1 << 63;
@@ -13,8 +13,8 @@ uint64_t dkvb__key_of_double(double value)
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* Makes one pass over a byte of the keys. If all keys have the same byte there, the function returns false and moves
- * nothing. */
+/* Makes one pass of a radix sort over a byte of the keys. If all keys have the same byte, the function returns false
+ * and moves nothing. */
 static int pass(const struct dkvb__keyed *from, struct dkvb__keyed *to, size_t n, int shift)
 {
     size_t starts[257] = {0};

@@ -4,17 +4,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An item and the number that it is sorted by. */
+/* An item to sort, with the number that is its sort key. */
 struct dkvb__keyed {
     uint64_t key;
     size_t index;
 };
 
-/* Returns a key that sorts as the doubles do, from -infinity to infinity. Both zeros have the same key. */
+/* Returns an integer key that sorts as doubles do, from -infinity to infinity. 0.0 and -0.0 have the same key. */
 uint64_t dkvb__key_of_double(double value);
 
-/* Sorts by key, ascending; items with the same key keep their order. `scratch` has n elements. The time is O(n), and no
- * memory is allocated, unlike qsort(). */
+/* Sorts items by key, ascending; items with the same key keep their order. `scratch` has n elements. The time is O(n),
+ * and, unlike qsort(), the function allocates no memory. */
 void dkvb__sort_keyed(struct dkvb__keyed *items, struct dkvb__keyed *scratch, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
 /* Canonical decomposition (Unicode Standard Annex 15) replaces composed characters by their parts, and orders combining
- * characters by their class. Two texts are the same if their decompositions are. */
+ * characters by their class. Two texts are equal names if their decompositions are equal. */
 #include "base/unicode.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/checksum.h"
 
 struct decomposition {
-    uint32_t code, first, second; /* `second` is 0 if the character is another name of `first` */
+    uint32_t code, first, second; /* `second` is 0 if the character decomposes into `first` alone */
 };
 
 struct combining {
@@ -18,7 +18,7 @@ struct combining {
 
 enum {
     MAX_NAME = 1024,
-    MAX_CODES = 2 * MAX_NAME, /* two bytes give at most three characters, three bytes at most four */
+    MAX_CODES = 2 * MAX_NAME, /* two bytes of UTF-8 give at most three characters, three bytes at most four */
     HANGUL = 0xAC00,
     HANGUL_L = 0x1100,
     HANGUL_V = 0x1161,
@@ -65,8 +65,8 @@ static uint32_t class_of(uint32_t code)
     return low < sizeof combinings / sizeof *combinings && combinings[low].first <= code ? combinings[low].class : 0;
 }
 
-/* Appends a character that does not decompose. The character goes before waiting characters of a higher class, which
- * follow the same base. */
+/* Appends a character that does not decompose. The character goes before waiting combining characters of a higher class
+ * that follow the same base character. */
 static void append(struct codes *to, uint32_t code)
 {
     uint32_t class = class_of(code);
@@ -81,7 +81,7 @@ static void append(struct codes *to, uint32_t code)
     to->count++;
 }
 
-/* The second part of a decomposition never decomposes further. The first part may, a few steps deep. */
+/* The second part of a canonical decomposition never decomposes further. The first part may, a few steps deep. */
 static void decompose(struct codes *to, uint32_t code)
 {
     uint32_t seconds[8], depth = 0;
@@ -106,7 +106,7 @@ static void decompose(struct codes *to, uint32_t code)
             append(to, seconds[depth]);
 }
 
-/* Decomposes UTF-8 that was checked. A byte that begins no character stands for itself. */
+/* Decomposes UTF-8 text. A byte that begins no UTF-8 character stands for itself. */
 static void decompose_all(struct codes *to, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;

@@ -9,13 +9,13 @@
  * diaeresis. File systems and keyboards differ in which of these two forms they produce. The usual forms NFC and NFD of
  * a name are equal.
  *
- * The tables are the library's own. A normalization library would be one more dependency; as an optional one it would
- * let one build find a name that another build does not find. */
+ * The Unicode tables are part of this library. A normalization library would be one more dependency; if it were
+ * optional, one build would find a name that another build does not find. */
 
-/* True if both texts, valid UTF-8, are the same name. Texts above 1,024 bytes are compared byte by byte. */
+/* True if two texts, both valid UTF-8, are the same name. Texts longer than 1,024 bytes are compared byte by byte. */
 bool dkvb__same_name(const char *a, const char *b);
 
-/* Returns a number that is equal for equal names. */
+/* Returns a number that is equal for names that dkvb__same_name() calls the same. */
 uint64_t dkvb__name_key(const char *name);
 
 #endif

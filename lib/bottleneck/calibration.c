@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "bottleneck/model.h"
 
-enum { STEPS = 60 }; /* limit of the steps of Newton's method */
+enum { STEPS = 60 }; /* largest number of steps of Newton's method */
 
-/* The power is drawn to 0, as by a prior normal distribution with a standard deviation of 1/2. Some tens of rows hardly
- * determine the power; thousands of rows outweigh this prior. */
+/* Weight of the power's pull to 0, which equals a normal prior with a standard deviation of 1/2. Some tens of rows
+ * hardly determine the power; thousands of rows outweigh this prior. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -54,8 +54,8 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* The spread of a row: the mean distance of the other logits from the largest. The spread is 0 if all logits are equal,
- * or if one is not finite. */
+/* Returns the spread of a row: the mean distance of the other logits from the largest logit. The spread is 0 if all
+ * logits are equal, or if one is not finite. */
 static double spread(const float *row, uint32_t classes)
 {
     double most = (double)row[largest(row, classes)], sum = 0.0;
@@ -72,8 +72,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
     return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
 }
 
-/* The largest probability of a row at a temperature. `fall` tells how fast it falls as the logarithm of the temperature
- * rises. */
+/* Returns the largest probability of a row at a temperature. `fall` becomes its decrease per unit of the logarithm of
+ * the temperature. */
 static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
 {
     double total = 0.0, moment = 0.0;
@@ -88,14 +88,15 @@ static double confidence(const float *row, uint32_t classes, size_t best, double
     return 1.0 / total;
 }
 
-/* Sums of a fit over the rows that a temperature matters to: rows whose logits are not all equal. */
+/* Sums of a temperature fit over the rows that a temperature matters to: rows whose logits are not all equal. */
 struct fitting {
     const float *logits;
     const int32_t *labels;
     size_t n;
     uint32_t classes;
-    double rows, mean;             /* number of these rows, and the mean of the logarithms of their spreads */
-    double excess[2], slope[2][2]; /* excess of confidence; its slopes along the temperature and along the power */
+    /* number of rows whose logits differ, and the mean of the logarithms of their spreads */
+    double rows, mean;
+    double excess[2], slope[2][2]; /* excess of confidence, and its slopes along the temperature and along the power */
 };
 
 static double log_spread(const struct fitting *f, size_t r)
@@ -105,7 +106,8 @@ static double log_spread(const struct fitting *f, size_t r)
     return s > 0.0 ? dkvb__log(s) : NAN;
 }
 
-/* Adds up the rows at temperatures of e^(at + power x), where x is the row's log(spread) minus the mean of all rows. */
+/* Adds up the excess of confidence of all rows at temperatures of e^(at + power x), where x is the row's log(spread)
+ * minus the mean over all rows. */
 static void add_up(struct fitting *f, double at, double power)
 {
     memset(f->excess, 0, sizeof f->excess);
@@ -118,8 +120,8 @@ static void add_up(struct fitting *f, double at, double power)
         if (isnan(x))
             continue;
         excess = confidence(row, f->classes, best, dkvb__exp(at + power * x), &fall);
-        /* A right answer counts as a little less than 1, a wrong one as a little more than 0: (right + 1) / (rows + 2)
-         * in all. */
+        /* In all, a right answer counts as a little less than 1, a wrong answer as a little more than 0: (right + 1) /
+         * (rows + 2). */
         excess -= ((best == (size_t)f->labels[r] ? f->rows : 0.0) + 1.0) / (f->rows + 2.0);
         f->excess[0] += excess;
         f->excess[1] += excess * x;
@@ -128,7 +130,8 @@ static void add_up(struct fitting *f, double at, double power)
         f->slope[1][1] += fall * x * x;
     }
     f->excess[1] -= power_pull * power;
-    f->slope[0][0] += 1e-9; /* if all rows are certain, or all undecided, the step is long */
+    /* if all rows are certain, or all undecided, the slope is 0 and the step must stay finite */
+    f->slope[0][0] += 1e-9;
     f->slope[1][1] += power_pull;
 }
 
@@ -138,10 +141,10 @@ static double within(double x, double least, double most)
 }
 
 /*
- * The fit seeks the one place where both sums of excess are 0. The sums are the slopes of a concave function of (at,
- * power), since confidence falls as a row's temperature rises, and the logarithm of the temperature is linear in both.
- * Newton's method finds the place in five to seven steps. The length of a step is limited, and the limit is halved
- * after a step that went too far.
+ * The fit of temperature and power seeks the one place where both sums of excess confidence are 0. Both sums are the
+ * slopes of a concave function of (at, power), since confidence falls as a row's temperature rises, and the logarithm
+ * of the temperature is linear in both. Newton's method finds the fit in five to seven steps. The length of a step is
+ * limited, and the limit is halved after a step that went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

@@ -51,9 +51,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 }
 
 /*
- * Draws the signs and the order of the projection. Each round is one transform of all outputs. Keys take runs of
- * `width` outputs of a shuffled round, so that no codebook has an output twice. Keys that are wider than a round take
- * several rounds, one after the other.
+ * Draws the random signs and the order of outputs of the projection. Each round is one transform with new signs. The
+ * dimensions of keys are runs of `width` outputs of a shuffled round, so that no codebook has an output twice. Keys
+ * that are wider than a round use several rounds, one after another.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -63,7 +63,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
     while (size < s->input_dim)
         size *= 2;
     width = s->key_dim < size ? s->key_dim : size;
-    runs = (s->key_dim + size - 1) / size; /* runs of a codebook */
+    runs = (s->key_dim + size - 1) / size; /* number of runs of outputs for the keys of a codebook */
     per_round = size / width;
     cb->round_size = size;
     cb->rounds = (s->codebooks * runs + per_round - 1) / per_round;
@@ -87,7 +87,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            size_t first = run % runs * size; /* dimension of the codebook that this run begins with */
+            size_t first = run % runs * size; /* dimension of the codebook at which this run of outputs begins */
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
             for (size_t i = 0; i < width && first + i < s->key_dim; i++)
@@ -239,7 +239,7 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the norms of one codebook's keys. Places past the last key are dead. */
+/* Computes the squared norms of one codebook's keys. Places past the last key are dead. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -283,7 +283,8 @@ void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const str
 
             x = x > -most ? x : -most;
             x = x < most ? x : most;
-            keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f)); /* as rows are rounded */
+            /* keys are rounded in the same way as rows */
+            keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f));
         }
     }
     set_norms(norms, keys, s);
@@ -308,8 +309,8 @@ static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkv
     return DKVB_OK;
 }
 
-/* Rounds the keys of a caller to steps. Scales that were not given are found from the keys, as they would be from rows.
- */
+/* Rounds the keys of a caller to quantisation steps. Scales that the caller did not give are computed from the keys, as
+ * they would be from rows. */
 static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
 {
     const struct dkvb__shape *s = &cb->shape;

@@ -15,21 +15,26 @@ enum {
     DKVB__MAX_KEYS = 65535,
     DKVB__MAX_KEY_DIM = 4096,
     DKVB__MAX_INPUT_DIM = 1 << 20,
-    DKVB__MAX_WHITENED = 4096 /* columns that may be whitened; the matrix grows with their square */
+    /* largest number of columns that may be whitened; the whitening matrix grows with their square */
+    DKVB__MAX_WHITENED = 4096
 };
 
-/* Sizes that follow from the shape. Every file and every option is checked against the limits above first, so that no
- * size overflows 64 bits. */
+/* Sizes that follow from the shape of codebooks. Every file and every option is checked against the DKVB__MAX limits
+ * first, so that no size overflows 64 bits. */
 struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
 
-size_t dkvb__key_bytes(const struct dkvb__shape *s);  /* bytes of the keys of one codebook, in whole words of 64 keys */
-size_t dkvb__norm_count(const struct dkvb__shape *s); /* number of norms of one codebook, in whole words of 64 keys */
-size_t dkvb__word_count(const struct dkvb__shape *s); /* 64-bit words of a set of pairs, [C][words] */
-size_t dkvb__whitening_count(const struct dkvb__shape *s); /* number of floats of the whitening matrix, in panels */
+/* bytes of the keys of one codebook, padded to whole groups of 64 keys */
+size_t dkvb__key_bytes(const struct dkvb__shape *s);
+/* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
+size_t dkvb__norm_count(const struct dkvb__shape *s);
+/* number of 64-bit words in a set of key-value pairs, one bit each, [C][words] */
+size_t dkvb__word_count(const struct dkvb__shape *s);
+/* number of floats of the whitening matrix, stored in panels */
+size_t dkvb__whitening_count(const struct dkvb__shape *s);
 
-/* Returns DKVB_EINVAL, naming `what`, unless every size is in range. */
+/* Returns DKVB_EINVAL, with `what` in the message, unless every size of the shape is in range. */
 dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what);
 
 struct dkvb_codebooks {
@@ -38,43 +43,47 @@ struct dkvb_codebooks {
     struct dkvb__shape shape;
     bool normalize;
     bool frozen;
-    float least, greatest; /* lengths between which rows count as inside the scale (outside.c) */
+    /* lengths of rows between which a row counts as inside the scale of the codebooks (outside.c) */
+    float least, greatest;
     uint8_t birth[16];
-    uint64_t seed;    /* seed of the projection */
-    dkvb_ranks ranks; /* the ranks that share these codebooks, and the models of them; usually this process alone */
-    /* The next five arrays are owned, or all lie in `mapping`. */
-    float *center;    /* [m] */
-    float *whitening; /* [panels][m][16], see kernels.h; NULL: rows are not whitened */
-    float *scales;    /* [C], steps for one unit of a projected row */
-    uint8_t *keys;    /* [C][words * 4][quads][16][4], see kernels.h */
-    uint64_t *purged; /* [C][words] */
+    uint64_t seed;    /* seed of the random projection */
+    dkvb_ranks ranks; /* ranks (processes) that share these codebooks and their models; usually this process alone */
+    /* The five arrays center, whitening, scales, keys and purged are owned by the codebooks, or all lie in
+     * `mapping`. */
+    float *center;    /* mean of the key rows, [m] */
+    float *whitening; /* matrix of the half whitening, [panels][m][16], see kernels.h; NULL: rows are not whitened */
+    float *scales;    /* scales of the codebooks, [C]: quantisation steps for one unit of a projected row */
+    uint8_t *keys;    /* keys as bytes, [C][words * 4][quads][16][4], see kernels.h */
+    uint64_t *purged; /* bits of purged key-value pairs, [C][words] */
     struct dkvb__mapping *mapping;
-    /* Members that are not in files: */
-    int32_t *norms; /* [C][words * 64], sum of squares of each key; DKVB__DEAD if it is purged or past the last key */
-    /* The projection, which the seed determines: */
+    /* Members that files do not store: */
+    /* squared norm of each key, [C][words * 64]; DKVB__DEAD if the key is purged or past the last key */
+    int32_t *norms;
+    /* The random projection, which the seed determines: */
     size_t rounds, round_size;
-    float *signs;    /* [rounds][round_size], 1 or -1 */
-    uint32_t *order; /* [C][d], round * round_size + output */
-    /* State of growing keys, NULL once the codebooks are frozen: */
-    float *growing; /* [C][K][d], in steps, not rounded */
-    float *use;     /* [C][K], moving average of the number of rows that chose each key */
-    uint64_t steps; /* number of batches seen */
+    float *signs;    /* random signs of the projection, [rounds][round_size], each 1 or -1 */
+    uint32_t *order; /* places of projected numbers, [C][d]: round * round_size + output */
+    /* State of codebooks that still grow; the pointers are NULL once the codebooks are frozen: */
+    float *growing; /* growing keys, [C][K][d], in quantisation steps, not rounded */
+    float *use;     /* moving average of the number of rows that chose each key, [C][K] */
+    uint64_t steps; /* number of batches of rows that the growing keys have seen */
     dkvb_keyinit_options *options;
 };
 
-/* Creates codebooks with all arrays allocated and cleared, the projection drawn, one owner, and not frozen. */
+/* Creates codebooks with all arrays allocated and cleared. The projection is drawn, the codebooks have one owner and
+ * are not frozen. */
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
-/* Creates codebooks as dkvb__codebooks_new() does, but without the five arrays; the caller points them into `mapping`.
- */
+/* Creates codebooks as dkvb__codebooks_new() does, but without center, whitening, scales, keys and purged; the caller
+ * points these into `mapping`. */
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
 /* Makes an independent copy of frozen codebooks with the same birth id. The copy is never mapped. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id from the contents, and ends all growing. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */
@@ -90,14 +99,14 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
     return cb->norms + c * dkvb__norm_count(&cb->shape);
 }
 
-/* Rounds float[K][d], in steps, to the bytes and norms of one codebook. Bytes past the last dimension are
- * DKVB__KEY_ZERO. Keys past the last one are 0, and their norms DKVB__DEAD. */
+/* Rounds keys, float[K][d] in quantisation steps, to the bytes and norms of one codebook. Bytes past the last dimension
+ * are DKVB__KEY_ZERO. Keys past the last one are 0, and their norms are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
-/* Computes the norms from keys and purged pairs that came from elsewhere. */
+/* Computes the norms of codebooks whose keys and purged pairs were read from a file or copied. */
 void dkvb__codebooks_set_norms(dkvb_codebooks *cb);
 
-/* True if all `count` numbers are finite. */
+/* True if all `count` numbers of x are finite. */
 bool dkvb__all_finite(const float *x, size_t count);
 
 #endif

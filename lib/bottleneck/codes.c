@@ -4,7 +4,7 @@
 #include "base/status.h"
 #include "dkvb/search.h"
 
-/* The loop has no early exit, so that compilers check many codes in one step. */
+/* The loop over codes has no early exit, so that compilers check many codes in one step. */
 static bool in_range(const uint16_t *codes, size_t count, uint32_t keys)
 {
     uint16_t last = (uint16_t)(keys - 1), bad = 0;
@@ -35,17 +35,17 @@ dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, ui
     return dkvb__check_code_range(codes, k, n, shape->codebooks, shape->keys);
 }
 
-enum { CHUNK = 256 }; /* rows in one task */
+enum { CHUNK = 256 }; /* number of rows in one task */
 
 struct code_check {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
     _Atomic uint64_t stale;
-    atomic_bool bad; /* a code names a key that does not exist */
+    atomic_bool bad; /* true if a code names a key that does not exist */
 };
 
-/* Counts dead pairs among the codes of one codebook, [rows][k] with `stride` from row to row. */
+/* Counts dead key-value pairs among the codes of one codebook, [rows][k], with `stride` codes from row to row. */
 static uint64_t count_dead(const struct code_check *s, size_t c, const uint16_t *code, size_t rows, bool *bad)
 {
     size_t stride = dkvb__code_size(s->model), keys = s->model->codebooks->shape.keys;
@@ -90,7 +90,7 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
     atomic_init(&s.bad, false);
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, check_chunk, &s);
     if (atomic_load(&s.bad))
-        return dkvb__check_codes(model, codes, k, n); /* finds the first bad code and names it */
+        return dkvb__check_codes(model, codes, k, n); /* finds the first bad code and names it in the message */
     if (atomic_load(&s.stale) > 0)
         return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",
                           (unsigned long long)atomic_load(&s.stale), n * dkvb__code_size(model));
@@ -111,19 +111,19 @@ bool dkvb__codes_any_none(const uint16_t *codes, size_t count)
 {
     bool any = false;
 
-    for (size_t i = 0; i < count; i++) /* no early exit, so that many codes are checked in one step */
+    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many codes are checked in one step */
         any |= codes[i] == DKVB_CODE_NONE;
     return any;
 }
 
 struct packing_job {
     const struct dkvb__packing *packing;
-    size_t n, count, size; /* number of rows; codes and packed bytes of a row */
+    size_t n, count, size; /* number of rows; number of codes, and of packed bytes, of a row */
     uint16_t *codes;
     const uint16_t *from_codes;
     unsigned char *to_packed;
     const unsigned char *packed;
-    atomic_size_t bad; /* lowest faulty row, n if there is none */
+    atomic_size_t bad; /* lowest faulty row, or n if no row is faulty */
 };
 
 static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
@@ -136,7 +136,7 @@ static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
 
 static void pack_row(unsigned char *to, const uint16_t *codes, size_t count, const struct dkvb__packing *p)
 {
-    uint64_t waiting = 0; /* bits that are not written yet; there are `have` of them */
+    uint64_t waiting = 0; /* `have` bits that are not written yet */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -179,7 +179,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
 {
     const unsigned char *end = from + size;
     uint32_t mask = (1u << p->bits) - 1, most = 0;
-    uint64_t waiting = 0; /* bits that were read and not used yet; there are `have` of them */
+    uint64_t waiting = 0; /* `have` bits that were read and not used yet */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -190,7 +190,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
             from += 4;
             have += 32;
         }
-        for (; have < p->bits; have += 8) /* the last bytes of the row */
+        for (; have < p->bits; have += 8) /* loop over the last bytes of the row */
             waiting |= (uint64_t)*from++ << have;
         code = (uint32_t)waiting & mask;
         waiting >>= p->bits;

@@ -6,31 +6,33 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Checks of codes that come from callers. No code is used as an index before one of these checks. */
+/* Checks of codes that come from callers. The library uses no code as an index before it is checked. */
 
-/* Returns DKVB_EINVAL if a code, [n][codebooks][k], names a key that does not exist. */
+/* Returns DKVB_EINVAL if an element of `codes`, [n][codebooks][k], names a key that does not exist. */
 dkvb_status dkvb__check_code_range(const uint16_t *codes, uint32_t k, size_t n, uint32_t codebooks, uint32_t keys);
 
-/* Checks codes as dkvb__check_code_range() does, and returns DKVB_EMISMATCH if k is not that of the model. */
+/* Checks codes as dkvb__check_code_range() does, and returns DKVB_EMISMATCH if k is not the model's top_k. */
 dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n);
 
-/* Checks codes as dkvb__check_codes() does, and returns DKVB_EMISMATCH if they name masked or purged pairs. */
+/* Checks codes as dkvb__check_codes() does, and returns DKVB_EMISMATCH if codes name masked or purged key-value
+ * pairs. */
 dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    const struct dkvb__run *run);
 
 /*
- * Codes packed as codes files hold them. A code takes `bits` bits, the lowest first: bit j of code i is bit (i * bits +
- * j) % 8 of byte (i * bits + j) / 8 of its row. Every row starts at a byte of its own, and the unused bits of its last
- * byte are 0. DKVB_CODE_NONE is stored as the number of keys.
+ * Codes packed as codes files hold them. A packed code takes `bits` bits, the lowest first: bit j of code i is bit (i *
+ * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row starts at a byte of its own, and the unused
+ * bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as the number of keys.
  */
 
-/* Number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least 1. */
+/* Returns the number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least
+ * 1. */
 unsigned dkvb__code_bits(uint32_t keys, bool any_none);
 
-/* True if one of these codes is DKVB_CODE_NONE. */
+/* True if one of the `count` codes is DKVB_CODE_NONE. */
 bool dkvb__codes_any_none(const uint16_t *codes, size_t count);
 
-/* Number of bytes of a packed row of `count` codes. */
+/* Returns the number of bytes of a packed row of `count` codes. */
 static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
 {
     return ((uint64_t)count * bits + 7) / 8;
@@ -40,14 +42,14 @@ static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
 struct dkvb__packing {
     uint32_t codebooks, k, keys;
     unsigned bits;
-    size_t before; /* number of rows in front of these, for messages */
+    size_t before; /* number of rows that precede the packed rows, for row numbers in messages */
 };
 
-/* Packs codes that are in range. to: uint8_t[n][packed size]. */
+/* Packs codes, which must be in range. `to` is uint8_t[n][packed size]. */
 void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
                       const struct dkvb__run *run);
 
-/* Unpacks codes. DKVB_EINVAL names the first row with a code that names no key, or with unused bits that are not 0. */
+/* Unpacks codes. DKVB_EINVAL names the first row with a code that names no key, or with unused bits other than 0. */
 dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
                                const struct dkvb__packing *packing, const struct dkvb__run *run);
 

@@ -1,4 +1,5 @@
-/* Names of the columns of a row. Tables are matched to a model by them; the library itself goes by place only. */
+/* Names of the columns of a row. Tables are matched to a model by these names; the library itself uses only the
+ * position of a column. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -77,7 +78,7 @@ dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *na
         columns[i] = memcpy(at, names[i], size);
         at += size;
     }
-    dkvb__free(&mem, model->columns); /* only now, so that `names` may be the old names */
+    dkvb__free(&mem, model->columns); /* freed last, since `names` may be the old names */
     model->columns = columns;
     return DKVB_OK;
 }

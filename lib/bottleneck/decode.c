@@ -9,7 +9,7 @@
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
 
-enum { CHUNK = 32 }; /* rows in one task */
+enum { CHUNK = 32 }; /* number of rows in one task */
 
 static int32_t argmax(const float *logits, size_t classes)
 {
@@ -21,18 +21,18 @@ static int32_t argmax(const float *logits, size_t classes)
     return (int32_t)best;
 }
 
-/* Rows that are being decoded; `labels` or `logits` may be NULL. */
+/* State of decoding rows; `labels` or `logits` may be NULL. */
 struct decoding {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;                /* [threads][L] */
-    float *group;                /* [threads][L] */
-    float *answer;               /* [threads][L], used in place of `logits` */
-    struct dkvb__summing shared; /* sums that are exchanged with other ranks; unused if there are none */
-    size_t most;                 /* limit of the rows that ranks decode at a time; 0 without ranks */
+    double *sums;                /* sums of values over codebooks, [threads][L] */
+    float *group;                /* sums of values in one group of codebooks, [threads][L] */
+    float *answer;               /* logits of a row if `logits` is NULL, [threads][L] */
+    struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
+    size_t most;                 /* largest number of rows that ranks decode at a time; 0 without ranks */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -70,8 +70,8 @@ static void answer_row(void *context, size_t own, unsigned worker)
         d->labels[r] = learned ? argmax(logits, classes) : -1;
 }
 
-/* Decodes rows, alone or with the ranks that share the model. Then each rank sums its own groups for all rows, and adds
- * up the groups for its own share of the rows. */
+/* Decodes rows in one process, or with the ranks that share the model. With ranks, each rank sums its own groups of
+ * codebooks for all rows, and then adds up the groups for its own part of the rows. */
 static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &d->model->codebooks->ranks;
@@ -92,7 +92,7 @@ static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
     return rc;
 }
 
-/* The number of rows whose sums take some 32 MB on a rank. The number is the same on all ranks. */
+/* Returns the number of rows whose sums take some 32 MB on a rank. The number is the same on all ranks. */
 static size_t rows_at_a_time(const dkvb_model *model)
 {
     enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
@@ -162,7 +162,7 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
     return rc;
 }
 
-/* Searches and decodes tile by tile, so that only the codes of one tile are held in memory. */
+/* Searches and decodes tile by tile, so that memory holds the codes of one tile of rows only. */
 static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, size_t n, int32_t *labels, float *logits,
                                  uint16_t *codes)
 {
@@ -170,7 +170,7 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     struct dkvb__run quiet = s->run;
     dkvb_status rc = DKVB_OK;
 
-    quiet.progress = NULL; /* progress counts each row once */
+    quiet.progress = NULL; /* progress counts each row once, in the outer loop */
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
         d->n = d->most && d->most < d->n ? d->most : d->n;
@@ -187,11 +187,11 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     return rc;
 }
 
-/* Work that keeps a thread busy for about half a millisecond, in multiplications of bytes. Starting a thread for less
- * work costs more than it gives, and takes the core from another caller who answers a row at the same time. */
+/* Number of byte multiplications that keep a thread busy for about half a millisecond. Starting a thread for less work
+ * costs more than it saves, and takes the core from another caller who predicts a row at the same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads to what `n` rows are worth. Threads that the caller asked for stay. */
+/* Lowers the number of threads to the number that speeds up work on `n` rows. A number that the caller chose stays. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;
@@ -256,7 +256,7 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l among the best `count` classes. In a tie the lower class comes first. */
+/* Inserts class l into the list of the `count` best classes. In a tie the lower class comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

@@ -1,4 +1,4 @@
-/* Measures a model on labelled rows, block by block. */
+/* Measures the accuracy and the loss of a model on labelled rows, block by block. */
 #include <math.h>
 #include <string.h>
 
@@ -9,9 +9,9 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* limits of a block */
+enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* largest numbers of rows and of logits in a block */
 
-/* Progress of one block, reported as a part of all rows. */
+/* Progress of one block of rows, reported as a part of all rows. */
 struct told {
     dkvb_run_options all;
     uint64_t before, total;
@@ -25,8 +25,8 @@ static int tell(void *user, uint64_t done, uint64_t total)
     return t->all.progress(t->all.user, t->before + done, t->total);
 }
 
-/* Checks labels, numbers and codes of all rows before the first block is answered, so that a message names a row by its
- * own number. */
+/* Checks labels, features and codes of all rows before the first block is predicted, so that a message names a row by
+ * its own number. */
 static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from, const uint16_t *codes,
                          const int32_t *labels, const dkvb_run_options *opts)
 {
@@ -48,7 +48,7 @@ static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from,
     return dkvb__model_agree(model, rc);
 }
 
-/* Counts the answers of a block. `loss` of the report is a sum until all rows are counted. */
+/* Counts the right answers in a block of rows. `loss` of the report is a sum until all rows are counted. */
 static void count(const dkvb_model *model, const int32_t *labels, const int32_t *answers, const float *logits, size_t n,
                   dkvb_evaluation *e)
 {
@@ -80,7 +80,7 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
     uint64_t searched = 0, rows = 0;
     dkvb_run_options run = told->all, silent = told->all;
     int32_t *answers;
-    float *logits, *read = NULL; /* [most][m], the rows of a block if they do not lie in memory */
+    float *logits, *read = NULL; /* features of a block of rows that do not lie in memory, [most][m] */
     dkvb_status rc = DKVB_OK;
 
     most = most < MOST_ROWS ? most : MOST_ROWS;
@@ -103,7 +103,7 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
         block = n - first < most ? n - first : most;
         told->before = first;
         rc = dkvb__rows_block(from, first, block, read, &x);
-        if (reads) /* a file may fail on some ranks only */
+        if (reads) /* reading a file may fail on some ranks only */
             rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
         if (rc)
             break;

@@ -8,18 +8,18 @@
 
 enum {
     TILE = DKVB__LANES,
-    GROUP_BYTES = 256 << 20, /* limit of the projected rows in memory, bytes */
-    SCALE_ROWS = 4096,       /* number of rows that the scales are found from */
-    CENTER_COLUMNS = 64,     /* columns in one task */
-    CENTER_ROWS = 16384      /* rows between two reports */
+    GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows in memory */
+    SCALE_ROWS = 4096,       /* number of rows from which the scales are computed */
+    CENTER_COLUMNS = 64,     /* number of columns in one task */
+    CENTER_ROWS = 16384      /* number of rows between two progress reports */
 };
 
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
     uint32_t keys = 1024, dim = 16;
 
-    /* The rule is at least four rows for each key; with few rows it is up to one key for each row. docs/method.md tells
-     * what that is worth. */
+    /* The number of keys is chosen so that there are at least four rows for each key; with few rows, down to one row
+     * for each key. docs/method.md has measurements of this rule. */
     while (keys > 1 && keys > rows / 4 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
@@ -73,7 +73,7 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
-/* The codebooks whose keys this rank places. */
+/* A range of codebooks: those whose keys this rank places. */
 struct range {
     size_t first, end;
 };
@@ -86,26 +86,27 @@ static struct range own_codebooks(const dkvb_codebooks *cb)
                           dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
 }
 
-/* State of a key placement. Codebooks are taken in groups, so that the projected rows of a group fit in memory. */
+/* State of a key placement. Codebooks are processed in groups, so that the projected rows of a group fit in memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     const struct dkvb__rows *from;
-    size_t *pick; /* [n], numbers of the rows of `from` that are used; NULL: the first n rows */
-    size_t n;     /* number of rows that are used */
-    float *block; /* [projector.capacity][m], rows that do not lie in memory; NULL if all of them do */
+    size_t *pick; /* numbers of the used rows among the rows of `from`, [n]; NULL: the first n rows */
+    size_t n;     /* number of used rows */
+    float *block; /* buffer for rows of a source, [projector.capacity][m]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
-    struct dkvb__placer *placers; /* [threads] */
-    int8_t *rows;                 /* [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes;        /* bytes of one codebook in `rows` */
-    size_t group;                 /* number of units in a group */
-    size_t first;                 /* first codebook of the present group */
-    struct range own;             /* the codebooks to place keys in */
-    float *growing, *use;         /* keys being placed, [own codebooks][K][d], and their use, [own codebooks][K] */
-    bool step;                    /* all rows form one step of keys that grow */
-    atomic_size_t placed;         /* finished codebooks of the present group */
-    atomic_bool stop;             /* the caller wants to cancel */
+    struct dkvb__placer *placers; /* scratch memory of the threads, [threads] */
+    int8_t *rows;                 /* projected rows as bytes, [codebooks of a group][tiles][quads][16][4] */
+    size_t codebook_bytes;        /* bytes of one codebook's projected rows in `rows` */
+    size_t group;                 /* number of units of codebooks in a group */
+    size_t first;                 /* index of the first codebook of the present group */
+    struct range own;             /* the codebooks in which this rank places keys */
+    /* keys being placed, [own codebooks][K][d], and numbers of rows that use them, [own codebooks][K] */
+    float *growing, *use;
+    bool step;            /* true if all rows form one step of keys that grow */
+    atomic_size_t placed; /* number of finished codebooks in the present group */
+    atomic_bool stop;     /* set if the caller wants to cancel */
 };
 
 static void placement_end(struct placement *w)
@@ -121,8 +122,8 @@ static void placement_end(struct placement *w)
     dkvb__projector_free(&w->projector);
 }
 
-/* Draws the rows that are used, in ascending order. Each row is taken with the probability rows still wanted / rows
- * left (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
+/* Draws the rows for placing keys, in ascending order. Each row is taken with the probability (rows still to draw) /
+ * (rows left) (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
 static dkvb_status draw_rows(struct placement *w, size_t rows)
 {
     size_t wanted = (size_t)w->options->rows_per_key * w->options->keys, taken = 0;
@@ -190,7 +191,7 @@ static void place_codebook(void *context, size_t i, unsigned worker)
 
     if (c < w->own.first || c >= w->own.end || atomic_load_explicit(&w->stop, memory_order_relaxed))
         return;
-    p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report */
+    p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report progress */
     p->codebooks_done = w->first + atomic_load_explicit(&w->placed, memory_order_relaxed);
     p->codebooks = s->codebooks;
     p->stop = &w->stop;
@@ -211,8 +212,8 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds the rows from `first` on among those that are used: in memory, where *pick tells their places in *x, or NULL
- * for rows side by side; or in the block, into which they are read. */
+/* Finds `n` used rows, beginning with used row `first`: in memory, where *pick has their places in *x, or is NULL for
+ * neighbouring rows; or in the block, into which they are read. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -227,7 +228,7 @@ static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, 
     return DKVB_OK;
 }
 
-/* Prepares these rows. */
+/* Prepares `n` used rows for projection, beginning with used row `first`. */
 static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
 {
     const float *x;
@@ -238,7 +239,8 @@ static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
     return rc ? rc : dkvb__projector_prepare(&w->projector, x, pick, n, first);
 }
 
-/* Places the units [first, first + group): all rows are projected, then keys are placed codebook by codebook. */
+/* Places the keys of the units [first, first + group): all rows are projected, then keys are placed codebook by
+ * codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
     const struct dkvb__projector *p = &w->projector;
@@ -279,10 +281,10 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const float *x;     /* rows of the present block */
-    const size_t *pick; /* [n], places of the rows in x; NULL: side by side */
+    const float *x;     /* features of the present block of rows */
+    const size_t *pick; /* places of the rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
-    double *sum; /* [m] */
+    double *sum; /* sum of the rows, [m] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -309,7 +311,7 @@ static dkvb_status find_center(struct placement *w)
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    for (size_t first = 0; !rc && first < w->n; first += s.n) { /* rows from disk take seconds for a million */
+    for (size_t first = 0; !rc && first < w->n; first += s.n) { /* reading a million rows from disk takes seconds */
         s.n = w->n - first < most ? w->n - first : most;
         rc = take_rows(w, first, s.n, &s.x, &s.pick);
         if (rc)
@@ -323,13 +325,13 @@ static dkvb_status find_center(struct placement *w)
     return rc;
 }
 
-/* Finds the preparation of rows before a search: centre, whitening, scales, and the usual lengths of rows. */
+/* Computes the preparation of rows for the projection: centre, whitening, scales, and the usual lengths of rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity, width = w->cb->shape.input_dim;
     dkvb_status rc = find_center(w);
 
-    /* Rows are checked first, so that the message can name the row of a number that is not finite. */
+    /* All rows are checked first, so that an error message can name the row of a number that is not finite. */
     for (size_t first = 0, rows; !rc && w->cb->whitening && first < w->n; first += rows) {
         const float *x;
         const size_t *pick;
@@ -375,7 +377,7 @@ static dkvb_status new_growth(dkvb_codebooks *cb)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u keys that grow", cb->shape.codebooks, cb->shape.keys);
 }
 
-/* Rounds the keys that have grown, completes them by the keys of the other ranks, and freezes the codebooks. */
+/* Rounds the grown keys of this rank, gets the keys of the other ranks, and freezes the codebooks. */
 static dkvb_status finish(dkvb_codebooks *cb)
 {
     size_t count = (size_t)cb->shape.keys * cb->shape.key_dim;
@@ -475,16 +477,17 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
         return rc;
     }
     *cb->options = o;
-    cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of it */
+    cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of the allocator */
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step has no batches: all of its rows are one, and */
-    cb->options->rows_per_key = 0; /* all of them are used */
+    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch, */
+    cb->options->rows_per_key = 0; /* and all rows of the step are used */
     *out = cb;
     return DKVB_OK;
 }
 
-/* Makes one step on copies of the keys and their use, which then replace the originals, so that a cancelled step
- * changes nothing. The first step finds the preparation of rows, and draws the keys that it then moves. */
+/* Makes one step of growing keys on copies of the keys and of their use. The copies then replace the originals, so that
+ * a cancelled step changes nothing. The first step computes the preparation of rows, and draws the keys that it then
+ * moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

@@ -8,8 +8,8 @@ struct dkvb_mask {
     dkvb_allocator mem;
     uint8_t birth[16]; /* birth id of the mask's codebooks */
     uint32_t codebooks, keys;
-    size_t words;   /* number of words of one codebook */
-    uint64_t *bits; /* [codebooks][words], bits past the last key are 0 */
+    size_t words;   /* number of 64-bit words of the mask for one codebook */
+    uint64_t *bits; /* bits of masked key-value pairs, [codebooks][words]; bits past the last key are 0 */
 };
 
 dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
@@ -18,7 +18,7 @@ dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t co
 /* Returns DKVB_EMISMATCH unless the mask belongs to these codebooks. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
-/* Tells whether a pair is in the mask. The pair's key must exist. */
+/* Tells whether a key-value pair is in the mask. The key must exist. */
 static inline bool dkvb__mask_bit(const dkvb_mask *mask, size_t codebook, size_t key)
 {
     return mask->bits[codebook * mask->words + key / 64] >> (key % 64) & 1;
@@ -29,19 +29,19 @@ static inline void dkvb__mask_set(dkvb_mask *mask, size_t codebook, size_t key)
     mask->bits[codebook * mask->words + key / 64] |= (uint64_t)1 << (key % 64);
 }
 
-/* Number of pairs in the mask. */
+/* Returns the number of key-value pairs in the mask. */
 uint64_t dkvb__mask_count(const dkvb_mask *mask);
 
-/* Takes every pair out of the mask. */
+/* Removes every key-value pair from the mask. */
 void dkvb__mask_clear(dkvb_mask *mask);
 
-/* Takes purged pairs out of a mask of these codebooks. Purged pairs are dead already, and are counted separately. */
+/* Removes purged pairs from a mask of these codebooks. Purged pairs are dead already, and are counted separately. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 
-/* The bits that stand for keys in the last word of a codebook. */
+/* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */
 uint64_t dkvb__last_word(size_t keys);
 
-/* True if no bit past the last key of a codebook is set. bits: [codebooks][words]. */
+/* True if no bit past the last key of a codebook is set. `bits` is [codebooks][words]. */
 bool dkvb__bits_in_range(const uint64_t *bits, size_t codebooks, size_t keys);
 
 #endif

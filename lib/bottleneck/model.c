@@ -91,7 +91,7 @@ dkvb_status dkvb__values_to_first(const dkvb_model *m, dkvb__take_values_fn take
     return rc;
 }
 
-/* The number of values that this rank holds. */
+/* Returns the number of values that this rank holds. */
 static size_t own_values(const dkvb_model *m)
 {
     return dkvb__own_pairs(m) * m->classes;
@@ -163,7 +163,8 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
-/* Zero values hold nothing to erase, and most of their pages were never given memory by the system. */
+/* Frees the values of a model. Values that are all zero need no erasing, and the system never gave memory to most of
+ * their pages. */
 void dkvb__values_free(dkvb_model *m)
 {
     if (m->blank)
@@ -178,7 +179,8 @@ void dkvb__values_lose(dkvb_model *m)
 {
     dkvb__erase(m->values, own_values(m) * dkvb__value_size(m->values_dtype));
     memset(m->trained, 0, sizeof m->trained);
-    m->blank = false; /* the rest of a roomy block may still hold numbers, which are erased with it */
+    /* the unused part of a block with room for float32 may still hold numbers, which must be erased too */
+    m->blank = false;
     m->rows_trained = 0;
 }
 
@@ -237,7 +239,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    dkvb__erase(record, sizeof *record); /* the record holds the salt of a commitment */
+    dkvb__erase(record, sizeof *record); /* the journal record holds the salt of a commitment */
 }
 
 void dkvb__training_free(dkvb_model *model)
@@ -374,14 +376,14 @@ dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, do
     return DKVB_OK;
 }
 
-/* Copies rows of `from_size` bytes to the starts of rows of `to_size` bytes. */
+/* Copies rows of values of `from_size` bytes to the starts of longer rows of `to_size` bytes. */
 static void spread_rows(char *to, const char *from, size_t rows, size_t to_size, size_t from_size)
 {
     for (size_t i = 0; i < rows; i++)
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
-/* New arrays of a model that gets more classes. Arrays that are not needed are NULL. */
+/* New arrays for a model that gets more classes. Arrays that are not needed are NULL. */
 struct widened {
     void *values;
     char **names;
@@ -455,7 +457,7 @@ dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at
                       dkvb__value_type_name(dtype));
 }
 
-/* Converts all values to another type, a few at a time, into the memory at `to`. */
+/* Converts all values of a model to another type, a few values at a time, into the memory at `to`. */
 static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, size_t count)
 {
     float part[1024];
@@ -471,7 +473,7 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
     return DKVB_OK;
 }
 
-/* Replaces the model's values by an array of another type. The array holds the converted values, or zeros. */
+/* Replaces the values of a model by an array of another type, which holds the converted values, or zeros. */
 static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
 {
     size_t count = own_values(model), size = dkvb__value_size(dtype);
@@ -547,7 +549,7 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL for "" and NULL. */
+/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL if `text` is "" or NULL. */
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
@@ -631,8 +633,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks new names against the names of the classes from `count` on. Names of other classes stay, so no new name may
- * equal one of them. */
+/* Checks the new names of the first classes against the names of the classes from `count` on. Those names stay, so no
+ * new name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)
@@ -678,7 +680,7 @@ dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *nam
     return rc;
 }
 
-/* Reads a word of digits only as the index of a class of the model. The result is false for any other word. */
+/* Reads a word as the index of a class of the model. The result is false unless the word has digits only. */
 static bool take_index(const dkvb_model *model, const char *word, uint32_t *label)
 {
     uint64_t number = 0;

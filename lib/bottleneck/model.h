@@ -8,150 +8,163 @@
 
 enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
-/* The version of the file format that this library writes. A model made in memory has this version. */
+/* The version of the file format that this library writes. A model that was created in memory has this version. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
-/* One journal entry: plain data, which unlearn/journal.c writes. */
+/* One journal entry as plain data; unlearn/journal.c fills it in. */
 struct dkvb__record {
-    uint32_t kind, state; /* DKVB_JOURNAL_…; later entries determine the state, which files do not hold */
-    uint64_t ends;        /* undo: the entry that was taken back; relearn: the forgetting that ended */
+    /* kind and state of the entry, DKVB_JOURNAL_…; files do not store the state, which follows from later entries */
+    uint32_t kind, state;
+    /* id of another entry: undo: the entry that was taken back; relearn: the forgetting that ended */
+    uint64_t ends;
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
-    uint32_t *list; /* the `pairs` pairs that this entry masked, ascending. NULL once undone or purged */
+    uint32_t *list; /* key-value pairs that this entry masked, ascending, `pairs` of them; NULL once undone or purged */
 
-    /* Request and measurements of the entry, in the bytes of the file's section "terms" (unlearn/terms.c). NULL: none
-     * given. */
+    /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c).
+     * NULL: the entry has none. */
     unsigned char *terms;
     size_t terms_size;
 
-    /* Evidence of the entry (unlearn/evidence.c). */
+    /* Evidence that the journal entry commits to (unlearn/evidence.c): */
     uint32_t strength;
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
-    uint8_t salt[32], rows_hash[32], pairs_hash[32]; /* zeros if the entry has none */
+    uint8_t salt[32], rows_hash[32], pairs_hash[32]; /* salt and hashes of the evidence; zeros if the entry has none */
     uint8_t head[32];
 };
 
 struct dkvb__journal {
-    struct dkvb__record *records; /* entry `id` is records[id - 1] */
+    struct dkvb__record *records; /* journal entries; entry `id` is records[id - 1] */
     size_t count, capacity;
-    size_t settled; /* number of entries up to the latest purge; none of them is active */
+    size_t settled; /* number of journal entries up to the latest purge; none of these entries is active */
 };
 
-/* A section of the file that this library does not know. It is kept and written again. */
+/* A section of a model file that this library does not know. The library keeps such a section and writes it again. */
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
-    void *data; /* lies in the model's mapping if there is one, else owned */
+    void *data; /* bytes of the section, in the model's mapping if there is one; otherwise owned */
     size_t size;
 };
 
-/* State of a training between its begin and its end (values.c). */
+/* State of a training of the values between its begin and its end (values.c). */
 struct dkvb__training {
     dkvb_train_options options;
-    float *values; /* [own codebooks][K][stride], copied to the model in its own type at the end */
-    size_t stride; /* L, rounded up to whole vectors; the rest of a row is zeros */
-    bool afresh;   /* the values began as 0 */
+    /* float32 values in training, [own codebooks][K][stride], copied to the model in its own number type at the end */
+    float *values;
+    /* floats of a row of values: the number of classes, rounded up to whole vectors; the padding is zeros */
+    size_t stride;
+    bool afresh; /* true if all values were 0 when the training began */
     uint8_t trained[16];
-    uint64_t rows; /* number of rows trained so far */
+    uint64_t rows; /* number of rows that this training has seen so far */
     uint32_t steps;
-    bool in_place;   /* the model has no values of its own meanwhile */
-    float *row;      /* [L], scratch of a training in place */
-    uint8_t *taught; /* [L], with `relearn` 1 for each class of the rows so far; else scratch */
+    /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
+    bool in_place;
+    float *row; /* scratch space of a training in place, [L] */
+    /* marks of the classes of the rows seen so far, [L], if `relearn` is set; otherwise scratch space */
+    uint8_t *taught;
 };
 
 struct dkvb_model {
     dkvb_allocator mem;
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
-    /* The groups of codebooks (sums.h) whose values this rank holds, and their codebooks: all, unless ranks share the
-     * model. */
+    /* The groups of codebooks (sums.h) whose values this rank (process) holds, and the codebooks of these groups: all,
+     * unless several ranks share the model. */
     size_t first_group, end_group, first_codebook, end_codebook;
-    void *values; /* [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
+    void *values; /* values of the key-value pairs, [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
     bool values_mapped;
-    bool roomy; /* `values` has room for float32 rows of a training, which then needs no memory beside it */
+    /* true if `values` has room for the float32 rows of a training, which then needs no other memory for values */
+    bool roomy;
     uint32_t values_dtype;
-    bool blank;       /* all values are 0, and never were anything else */
-    uint32_t *counts; /* [L][own codebooks][K], how often rows of each class selected each pair; or [L][C][K] in
-                         `mapping`; NULL: not kept */
-    char **names;     /* [L], NULL = no name */
-    char *encoder;    /* name of the encoder that makes the rows; NULL: unknown */
-    char **columns;   /* [input_dim], names of the columns of a row, one block with their texts; NULL: no names */
-    dkvb_mask *mask;  /* the pairs masked now, purged pairs not included */
+    bool blank; /* true if all values are 0 and no training ever changed them */
+    /* counts of how often rows of each class selected each pair, [L][own codebooks][K]; or [L][C][K] in `mapping`;
+     * NULL: counts are not kept */
+    uint32_t *counts;
+    char **names;    /* names of the classes, [L], NULL = the class has no name */
+    char *encoder;   /* name of the encoder that makes the rows of features; NULL: unknown */
+    char **columns;  /* names of the columns of a row, [input_dim], in one block with their texts; NULL: no names */
+    dkvb_mask *mask; /* the key-value pairs that are masked now, without purged pairs */
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
-    uint32_t trials;           /* number of trials of the latest tuned training; 0: no training was tuned */
-    uint8_t trained[16];       /* fingerprint of all trainings: dkvb__trained_extend(); zeros without training */
-    double temperature, power; /* temperature of probabilities and its power; 1 and 0 if none was set */
+    /* number of trials in the latest training with tuned settings; 0: no training was tuned */
+    uint32_t trials;
+    /* fingerprint of all trainings of the model, see dkvb__trained_extend(); zeros without training */
+    uint8_t trained[16];
+    double temperature, power; /* softmax temperature of the probabilities and its power; 1 and 0 if none was set */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
-    uint32_t format_major, format_minor; /* version of the model's file */
-    char *path;                          /* path of the mapped file, for messages */
+    uint32_t format_major, format_minor; /* version of the file format in the model's file */
+    char *path;                          /* path of the mapped model file, for messages */
 };
 
-/* Creates a model with codebooks (as one more owner), a mask and names, but without values. */
+/* Creates a model without values, but with a mask and names. The model becomes one more owner of the codebooks. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
-/* Creates a twin of a model. The twin has the same codebooks, values, mask, classes and temperature, so that it answers
- * as `model` does and can be trained in its place. The twin has no names, counts or journal. dkvb__model_become() moves
- * the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot fail; the twin must still
- * have the classes and the type of the model. */
+/* Creates a twin of a model: a second model with the same codebooks, values, mask, classes and temperature, which gives
+ * the same answers as `model` and can be trained in its place. The twin has no names, counts or journal.
+ * dkvb__model_become() moves the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot
+ * fail; the twin must still have the classes and the type of the model. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
-/* Settles which groups of codebooks this rank holds the values of. */
+/* Decides which groups of codebooks this rank holds the values of, among the ranks that share the model. */
 void dkvb__model_deal(dkvb_model *model);
 
-/* Ends a step that can fail on some of the ranks only that share a model: dkvb__ranks_agree(). */
+/* Ends a step that can fail on some only of the ranks that share a model; the result is the same on all ranks, see
+ * dkvb__ranks_compare(). */
 static inline dkvb_status dkvb__model_agree(const dkvb_model *model, dkvb_status rc)
 {
     return dkvb__ranks_agree(&model->codebooks->ranks, rc);
 }
 
-/* The places at which the ranks' pairs begin: first: [DKVB_RANKS_COUNT + 1]. */
+/* Computes the number of the first key-value pair of each rank; `first` is [DKVB_RANKS_COUNT + 1]. */
 void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 
-/* The values of a pair that this rank holds. */
+/* Returns the values of a key-value pair that this rank holds. */
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
-/* Calls `take` on rank 0 with the values of all pairs, in their order and some at a time. All ranks call this together;
- * the status of `take` is that of all. */
+/* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
+ * must make this call together, and all get the status of `take`. */
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
-/* Computes the number of all values. The result is false if they do not fit in memory as floats. */
+/* Computes the number of all values of a model. The result is false if they do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
 
-/* Fails with DKVB_EINVAL: value number `at` is too large for this type. */
+/* Fails with DKVB_EINVAL and says that value number `at` is too large for the number type `dtype`. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
 
-/* Returns `code` unless both numbers are within the limits of calibration.h; `what` begins the message. */
+/* Returns `code` unless temperature and power are within the limits of calibration.h; `what` begins the error
+ * message. */
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
-/* Copies the mask in force, which is the masked and the purged pairs together. */
+/* Copies the mask in force: the masked and the purged key-value pairs together. */
 dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
-/* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names it.
- */
+/* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names the
+ * text in the error message. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 
-/* Finds two equal names and returns their places; `*second` is `count` if all names differ. NULL and "" are no names.
- * DKVB_ENOMEM. */
+/* Finds two equal names and returns their indices; *second is `count` if all names differ. NULL and "" are no names.
+ * The only failure is DKVB_ENOMEM. */
 dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
                               const dkvb_allocator *mem);
 
-/* Allocates names of columns, as dkvb_model keeps them: `count` pointers, and then `text` bytes for the texts. A block
- * for each name would be slow, since a model may have a million columns. NULL: out of memory. */
+/* Allocates names of columns in the form that dkvb_model keeps: one block of `count` pointers, then `text` bytes for
+ * the texts. One block per name would be slow, since a model may have a million columns. NULL: out of memory. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless each column has an allowed name of its own. `where` begins the message. */
+/* Returns `code` unless all names of columns are allowed and differ from each other. `where` begins the error
+ * message. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -167,7 +180,7 @@ static inline size_t dkvb__pair_count(const dkvb_model *m)
     return (size_t)m->codebooks->shape.codebooks * m->codebooks->shape.keys;
 }
 
-/* The number of pairs whose values this rank holds, and the number of the first of them. */
+/* Returns the number of key-value pairs whose values this rank holds, or the number of the first of these pairs. */
 static inline size_t dkvb__own_pairs(const dkvb_model *m)
 {
     return (m->end_codebook - m->first_codebook) * m->codebooks->shape.keys;
@@ -178,7 +191,7 @@ static inline size_t dkvb__first_pair(const dkvb_model *m)
     return m->first_codebook * m->codebooks->shape.keys;
 }
 
-/* The counts of a class, of the pairs whose values this rank holds. */
+/* Returns the counts of a class for the key-value pairs whose values this rank holds. */
 static inline uint32_t *dkvb__class_counts_of(const dkvb_model *m, size_t label)
 {
     return m->mapping ? m->counts + label * dkvb__pair_count(m) + dkvb__first_pair(m)
@@ -190,52 +203,53 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
 
-/* Checks the training options of a caller. `o` holds the defaults. */
+/* Checks the training options of a caller and copies them over the defaults in `o`. */
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
-/* Extends the fingerprint `trained` by one more training with these options on rows; rows without a label do not count.
- * Ids (of the options; NULL: row numbers) stand in for an order, except where rows are trained on in the order given.
- */
+/* Extends the fingerprint `trained` by one more training on rows with these options; rows without a label do not count.
+ * The ids in the options (NULL: row numbers) make the fingerprint independent of the order of rows, except if rows are
+ * trained on in the order given. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
-/* dkvb_model_train() on the model's own values, so that there is only one copy of them, in float32. The model cannot
- * answer meanwhile, and a training that fails leaves a model without values that were learned: all are 0 then. */
+/* Does the work of dkvb_model_train() on the model's own values, so that there is only one copy of the values, in
+ * float32. The model cannot answer during the training, and a training that fails sets all values to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
-/* Returns DKVB_ESTATE if the values are being trained in place. */
+/* Returns DKVB_ESTATE if a training in place is using the model's values. */
 dkvb_status dkvb__model_need_values(const dkvb_model *model);
 
-/* Frees the values, and erases them unless all are still zero. */
+/* Frees the values of a model, and erases them unless all of them are still zero. */
 void dkvb__values_free(dkvb_model *model);
 
-/* Makes all values 0, after work in place that cannot be finished. */
+/* Sets all values of a model to 0, after work in place that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
-/* Frees the state of a training; without a training it does nothing. A training in place that has not ended loses the
- * values. */
+/* Frees the state of a training; without a training the call does nothing. If a training in place has not ended, the
+ * values are lost. */
 void dkvb__training_free(dkvb_model *model);
 
-/* Frees the contents of a journal entry. The rest of the journal is in unlearn/, but the model frees it. */
+/* Frees the contents of a journal entry. Other functions of the journal are in unlearn/, but the model frees the
+ * entries. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
 /* Functions of the journal that training calls, although the journal lies in the layer above (unlearn/relearn.c). Code
- * that trains values on a copy of the model must pass the model itself. */
+ * that trains values on a copy of a model must pass the original model. */
 
-/* Returns DKVB_ESTATE if a row has a class that a forgetting in force is about. The labels are checked already.
- * scratch: [L]. */
+/* Returns DKVB_ESTATE if a row has a class that a forgetting in force names. The caller has checked the labels.
+ * `scratch` is [L]. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
-/* Notes the classes of rows that were trained on; taught: [L], 1 for each such class. */
+/* Marks the classes of rows that were trained on; `taught` is [L], with 1 for each such class. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries for the end of forgettings, made before the values are put in place, since making them may fail, and
- * appended afterwards. Entries come first for forgettings whose classes were taught, then for forgettings of exactly
- * the rows that came back. taught: [L], or NULL; back: ids, [n]. `made` is NULL if no entry is to be written. Each
- * relearning must be appended or dropped. */
+/* Journal entries for the end of forgettings. They are made before new values are put in place, since making entries
+ * may fail, and are appended afterwards. First come entries for forgettings whose classes were taught (`taught`, [L],
+ * or NULL), then entries for forgettings of exactly the rows that came back (`back`, [n] ids). `made` is NULL if no
+ * entry is to be written. Each relearning must be appended or dropped. */
 struct dkvb__relearning {
-    struct dkvb__record *made; /* [count] */
+    struct dkvb__record *made; /* journal entries to append, [count] */
     size_t count;
 };
 dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,

@@ -9,10 +9,10 @@
 #include "base/status.h"
 
 enum {
-    ODD_SHARE = 20,       /* one key row in so many may be odd at each end, and is left out of the limits */
+    ODD_SHARE = 20,       /* one in ODD_SHARE key rows may be unusual at each end, and is left out of the limits */
     ROOM = 4,             /* factor by which a row's length may exceed the usual lengths */
-    CUT_SHARE = 5,        /* limit of the share of a row's numbers at an end of the scale; usual rows stay below */
-    END = 2 * DKVB__STEPS /* the end of the scale, times 2 as rows are kept times -2 */
+    CUT_SHARE = 5,        /* one in CUT_SHARE numbers of a row may be at an end of the scale; usual rows stay below */
+    END = 2 * DKVB__STEPS /* an end of the scale, times 2, as tiles store numbers times -2 */
 };
 
 double dkvb__row_length(const float *x, size_t width)
@@ -34,7 +34,7 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the lengths of %zu rows", n);
     for (size_t r = 0; r < n; r++) {
         memcpy(&order[r].key, &lengths[r],
-               sizeof lengths[r]); /* the bits of doubles that are not negative sort as the doubles do */
+               sizeof lengths[r]); /* the bits of nonnegative doubles sort as the doubles do */
         order[r].index = r;
     }
     dkvb__sort_keyed(order, order + n, n);
@@ -51,7 +51,8 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads)
     enum { BYTES = DKVB__LANES * 4, MOST = 255 };
 
     for (size_t first = 0, end; first < quads; first = end) {
-        uint8_t count[BYTES] = {0}; /* the counts fit one vector and do not overflow */
+        /* counts of saturated numbers per row of a tile; uint8_t counts fit one vector and do not overflow */
+        uint8_t count[BYTES] = {0};
 
         end = quads - first < MOST ? quads : first + MOST;
         for (size_t q = first; q < end; q++)

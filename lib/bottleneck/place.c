@@ -1,17 +1,17 @@
 /*
  * Key placement by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv
- * 1711.00937, appendix A.1) and in the bottleneck's papers. Of the rows of a batch, n_j with the sum s_j are nearest to
- * key j:
+ * 1711.00937, appendix A.1) and in the bottleneck's papers. For each key j, n_j rows of a batch, whose sum is s_j, are
+ * nearest to the key:
  *
  *     N_j   <- decay N_j + (1 - decay) n_j
  *     m_j   <- decay m_j + (1 - decay) s_j
  *     key_j <- m_j / N_j
  *
- * m_j is always N_j key_j, so only N ("use") is kept, and the last line becomes
+ * As m_j is always N_j key_j, only N ("use") is stored, and the last line becomes
  *
  *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j.
  *
- * Rows are the bytes that a search sees, so sums of rows are exact. Keys are floats in steps of the scale while they
+ * Rows are the same bytes as in a search, so sums of rows are exact. Keys are floats in steps of the scale while they
  * move; they are rounded whenever rows are assigned to the nearest key. A key that hardly any row uses is placed again,
  * on a row of the batch.
  */
@@ -22,7 +22,7 @@
 
 enum {
     TILE = DKVB__LANES,
-    PULSE_ROWS = 1024 /* rows between two reports: some hundredths of a second with the most keys */
+    PULSE_ROWS = 1024 /* number of rows between two progress reports: some hundredths of a second with the most keys */
 };
 
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
@@ -51,13 +51,14 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
     return p->order && p->scratch && p->keys && p->norms && p->tile && p->scores && p->sum && p->count;
 }
 
-/* The first quad of a row among tiles. The row's next quads follow at the distance of a tile's quad. */
+/* Returns the first quad (four dimensions) of a row in its tile. The row's further quads follow at the distance of a
+ * tile's quad. */
 static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, size_t r)
 {
     return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;
 }
 
-/* Reads row r, in steps. */
+/* Reads row r of the tiles, in quantisation steps. */
 static void read_row(const struct dkvb__placer *p, const int8_t *rows, size_t r, float *to)
 {
     const int8_t *row = row_at(p, rows, r);
@@ -75,7 +76,7 @@ void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, 
     }
 }
 
-/* Reports progress, and returns whether to continue. */
+/* Reports progress of the key placement, and returns false if the caller asks to stop. */
 static bool goes_on(const struct dkvb__placer *p)
 {
     if (atomic_load_explicit(p->stop, memory_order_relaxed))
@@ -85,7 +86,7 @@ static bool goes_on(const struct dkvb__placer *p)
     return !atomic_load_explicit(p->stop, memory_order_relaxed);
 }
 
-/* Assigns each row of the batch to its nearest key; the function counts and sums the rows of each key. */
+/* Assigns each row of a batch to its nearest key, and counts and sums the rows of each key. */
 static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
 {
     size_t quads = dkvb__quads(p->shape->key_dim), dim = p->shape->key_dim;
@@ -164,7 +165,7 @@ void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, flo
     dkvb__place_sample(p, rows, key, use, rng);
     for (uint32_t pass = 0; pass < p->options->passes; pass++) {
         dkvb__rng_choose(rng, p->n, p->n, p->order, p->scratch);
-        /* A short batch at the end of a pass would pull the averages down, so its rows wait for another pass. */
+        /* A short batch at the end of a pass would pull the moving averages down, so its rows wait for another pass. */
         for (size_t first = 0; first + p->batch <= p->n; first += p->batch)
             dkvb__ema_step(p, rows, p->order + first, p->batch, p->options->decay, key, use, rng);
     }

@@ -11,12 +11,12 @@
 
 enum {
     TILE = DKVB__LANES,
-    CHUNK = 64,                /* number of rows in one task of a scan */
-    CHECKED_ROWS = 4096,       /* number of rows that are read to be checked at a time */
-    PREPARED_BYTES = 32 << 20, /* limit of the prepared rows in memory, bytes */
+    CHUNK = 64,                /* number of rows in one task of a check for finite numbers */
+    CHECKED_ROWS = 4096,       /* number of rows that are read and checked at a time */
+    PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows in memory */
 };
 
-/* Lowers *lowest to `row`; several workers may do so at once. */
+/* Lowers *lowest to `row` if it is larger; several workers may do so at the same time. */
 static void lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);
@@ -141,7 +141,7 @@ void dkvb__projector_free(struct dkvb__projector *p)
     p->lengths = NULL;
 }
 
-/* The sums of a product with the whitening matrix start from zeros. */
+/* The start values of a product with the whitening matrix are zeros. */
 static const float zeros[DKVB__MAX_WHITENED];
 
 struct preparation {
@@ -149,7 +149,8 @@ struct preparation {
     const float *x;
     const size_t *pick;
     size_t n;
-    atomic_size_t not_finite, too_large; /* lowest row of each kind */
+    /* lowest rows with a number that is not finite, and with one that is too large */
+    atomic_size_t not_finite, too_large;
 };
 
 static const float *row_of(const struct preparation *j, size_t r)
@@ -157,8 +158,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Computes y = W (x - center) for a tile's rows, float[rows][m] at `y`. The other half of the scratch holds x - center.
- */
+/* Computes y = W (x - center) for the rows of a tile, float[rows][m] at `y`. The other half of the scratch memory holds
+ * x - center. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -186,7 +187,8 @@ static float *center_tile(const struct preparation *j, size_t first, size_t rows
     return y + TILE * m;
 }
 
-/* Squares are summed in double precision in ascending order. The outputs of a transform are at most |y| sqrt(size). */
+/* Scales a row. Squares are summed in double precision in ascending order. The outputs of a transform are at most |y|
+ * sqrt(size). */
 static bool scale_row(const dkvb_codebooks *cb, float *y)
 {
     double sum = 0.0, length;
@@ -226,7 +228,7 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
     memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
 }
 
-/* Number of a row in messages. */
+/* Returns the number of a row in error messages. */
 static size_t number_of(const struct preparation *j, size_t r, size_t first_row)
 {
     return j->p->numbers ? j->p->numbers[r] : first_row + (j->pick ? j->pick[r] : r);
@@ -251,13 +253,15 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* Takes the numbers of codebook c in one tile to `q`, float[d][16]. `h` holds the outputs of round *done. */
+/* Copies the projected numbers of codebook c for one tile to `q`, float[d][16]. `h` holds the outputs of round
+ * *done. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    int shift = __builtin_ctzll(size); /* size is a power of two; a division would take longer than the rest */
+    /* size is a power of two; a division would take longer than all other work here */
+    int shift = __builtin_ctzll(size);
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
         size_t round = order[i] >> shift;
@@ -283,7 +287,7 @@ struct projection {
     size_t n;
 };
 
-/* Counts the numbers outside the scale, for the rows from `first` on. */
+/* Counts each row's projected numbers outside the scale, for the rows from `first` on. */
 static void count_saturated(const struct projection *j, const float *q, float scale, size_t first)
 {
     const float most = (float)DKVB__STEPS + 0.5f;
@@ -339,21 +343,21 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
     uint32_t bin = 0, bits;
     float size;
 
-    /* If nearly all numbers are 0, the quantile is found among the others. */
+    /* If nearly all numbers are 0, the quantile is taken among the numbers other than 0. */
     while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
         bin++;
     if (bin == 0)
         return 1.0f;
     bits = (bin + 1) << 19;
     memcpy(&size, &bits, sizeof size);
-    size = isfinite(size) ? size : FLT_MAX; /* the keys of a caller may be this large, and no scale may be 0 */
+    size = isfinite(size) ? size : FLT_MAX; /* a caller's keys may be as large as FLT_MAX, and no scale may be 0 */
     return size > 1e-30f ? 36.0f / size : 36.0f / 1e-30f;
 }
 
 struct scaling {
     const struct dkvb__projector *p;
     float *scales;
-    struct dkvb__sizes *sizes; /* [threads][codebooks of a unit] */
+    struct dkvb__sizes *sizes; /* distributions of sizes, [threads][codebooks of a unit] */
     size_t unit, n;
 };
 
@@ -364,7 +368,7 @@ static void scale_unit(void *context, size_t unit, unsigned worker)
     struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
     float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
     size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
-    size_t whole = j->n / TILE; /* rows past the last whole tile are few; they count only if there is no whole tile */
+    size_t whole = j->n / TILE; /* the few rows after the last whole tile count only if there is no whole tile */
 
     memset(sizes, 0, j->unit * sizeof *sizes);
     for (size_t tile = 0; tile < (whole ? whole : 1); tile++) {
@@ -392,16 +396,16 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* Copies bytes from tiles to int8_t[n][C][d]. */
+/* State of copying projected rows from tiles to int8_t[n][C][d]. */
 struct copying {
     const struct dkvb__projector *p;
-    const int8_t *tiles; /* [C][capacity / 16][quads][16][4], each number times -2 */
+    const int8_t *tiles; /* projected rows in tiles, [C][capacity / 16][quads][16][4], each number times -2 */
     int8_t *rows;
     size_t n;
 };
 
-/* Copies some codebooks at a time, so that a row's part fills whole lines of the cache. Bytes s = -2 r become r four at
- * a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
+/* Copies a tile for some codebooks at a time, so that the copied part of a row fills whole cache lines. Bytes s = -2 r
+ * become r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)
 {
     enum { CODEBOOKS = 8 };

@@ -1,5 +1,5 @@
-/* Rows that are named by strings. A row's id is then a hash of its name and of a salt that its codeset keeps. The rest
- * of the library uses the id only. */
+/* Rows of a codeset may be named by strings. The id of such a row is a hash of its name and of a salt that its codeset
+ * keeps. The rest of the library uses the id only. */
 #include "bottleneck/row_names.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Types of kept features, and the choice of one (include/dkvb/codeset.h). */
+/* Number types of stored features, and the choice of a type (include/dkvb/codeset.h). */
 #include "bottleneck/row_types.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
 
         n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
         dkvb__widen(part, (const char *)from + i * size, dtype, n);
-        for (size_t j = 0; j < n; j++) /* no early exit, so that many numbers are checked in one step */
+        for (size_t j = 0; j < n; j++) /* the loop has no early exit, so that many numbers are checked in one step */
             bad += (size_t)!isfinite(part[j]);
         for (size_t j = 0; bad && j < n; j++)
             if (!isfinite(part[j]))
@@ -47,7 +47,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
     return count;
 }
 
-/* The bits of a float. Bits are compared, so that -0 and 0 differ. */
+/* Returns the bits of a float. Comparing bits distinguishes -0 from 0. */
 static uint32_t bits_of(float x)
 {
     uint32_t bits;
@@ -62,7 +62,7 @@ uint32_t dkvb__narrowest(const float *x, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         if (bits_of(dkvb__half_to_float(dkvb__float_to_half(x[i]))) != bits_of(x[i]))
-            return DKVB_DTYPE_F32; /* numbers that float16 cannot hold are no bytes either */
+            return DKVB_DTYPE_F32; /* numbers that float16 cannot hold are no bytes either, so float32 remains */
         bytes = bytes && x[i] >= 0.0f && x[i] <= 255.0f && bits_of((float)(uint8_t)x[i]) == bits_of(x[i]);
     }
     return bytes ? DKVB_DTYPE_U8 : DKVB_DTYPE_F16;

@@ -4,16 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Types in which a codeset can keep features: DKVB_DTYPE_U8 (0 to 255), _F16, _F32 and _F64. */
+/* Number types in which a codeset can store features: DKVB_DTYPE_U8 (integers 0 to 255), _F16, _F32 and _F64. */
 
-/* Bytes of a number; 0 if features cannot be kept in this type. */
+/* Returns the bytes of a number of this type; 0 if features cannot be stored in this type. */
 size_t dkvb__row_type_size(uint32_t dtype);
 
-/* Index of the first number that is not finite as float32; `count` if all are finite. */
+/* Returns the index of the first number that is not finite as float32; `count` if all numbers are finite. */
 size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count);
 
-/* The smallest of the types _U8, _F16 and _F32 that holds all of these finite numbers exactly. dkvb__narrow()
- * converts the numbers to that type. */
+/* Returns the smallest of the types DKVB_DTYPE_U8, _F16 and _F32 that holds all of these finite numbers exactly.
+ * dkvb__narrow() converts the numbers to that type. */
 uint32_t dkvb__narrowest(const float *x, size_t count);
 void dkvb__narrow(void *to, uint32_t dtype, const float *from, size_t count);
 

@@ -15,7 +15,8 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
     bool reads = !dkvb__rows_in_place(from) && from->width > 0;
-    bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 are hardly ever cut */
+    /* rows scaled to length 1 are hardly ever cut at an end of the scale */
+    bool counts_cut = run->outside && !cb->normalize;
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
     if (rc)
@@ -71,19 +72,20 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* A search of some rows. A task is one codebook and a part of the rows; the part is all rows if there are enough
- * codebooks. */
+/* A search of some rows. A task is one codebook and a part of the rows; with enough codebooks, the part is all rows. */
 struct job {
     struct dkvb__search *s;
-    const float *projected; /* [n][C][d], not rounded yet; or NULL: the search's own rows */
-    const uint64_t *hits;   /* bits [C][n]: only these (codebook, row) pairs are searched, in a refresh; or NULL: all */
+    /* projected rows that are not rounded yet, [n][C][d]; NULL: the search projects rows itself */
+    const float *projected;
+    /* bits of the (codebook, row) pairs to search in a refresh, [C][n]; NULL: all pairs are searched */
+    const uint64_t *hits;
     size_t n;
     size_t parts;
-    uint16_t *codes; /* [n][C][k] */
-    int32_t *dist;   /* [n][C][k] or NULL */
+    uint16_t *codes; /* codes of the rows, [n][C][k] */
+    int32_t *dist;   /* distances of the nearest keys, [n][C][k], or NULL */
 };
 
-/* Returns the norms of a codebook's keys: the codebook's own array, or a copy in which masked keys are dead. */
+/* Returns the squared norms of a codebook's keys: the codebook's own array, or a copy in which masked keys are dead. */
 static const int32_t *live_norms(const struct dkvb__search *s, size_t c, int32_t *scratch)
 {
     const int32_t *norms = dkvb__codebook_norms(s->cb, c);
@@ -102,7 +104,7 @@ static const int32_t *live_norms(const struct dkvb__search *s, size_t c, int32_t
     return scratch;
 }
 
-/* Writes the rows of the part that this task has to search to `chosen`, and returns their number. */
+/* Writes to `chosen` the rows of the part that this task has to search, and returns their number. */
 static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t *chosen)
 {
     size_t tiles = (job->n + TILE - 1) / TILE, size = (tiles + job->parts - 1) / job->parts * TILE, count = 0;
@@ -114,8 +116,8 @@ static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t
     return count;
 }
 
-/* Returns up to 16 rows of codebook c as a tile: in place if the rows lie side by side, else copied to the worker's
- * memory. */
+/* Returns up to 16 rows, projected for codebook c, as a tile: in place if the rows are neighbours, otherwise copied to
+ * the worker's memory. */
 static const int8_t *tile_of(const struct job *job, size_t c, const uint32_t *chosen, size_t count, unsigned worker)
 {
     const struct dkvb__search *s = job->s;
@@ -176,7 +178,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     }
 }
 
-enum { ENOUGH_TASKS = 64 }; /* enough for the threads to share evenly */
+enum { ENOUGH_TASKS = 64 }; /* number of tasks that lets threads share the work evenly */
 
 static void run_job(struct job *job)
 {
@@ -187,7 +189,7 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
-/* The rows of a tile in which numbers at an end of the scale are counted, and where the counts go. */
+/* Counting the numbers at an end of the scale in the rows of a tile: the tile, and where the counts go. */
 struct cutting {
     const struct dkvb__search *s;
     uint32_t *cut;
@@ -206,7 +208,7 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Reads `n` rows, prepares them, and projects them into the search's own memory. */
+/* Reads `n` rows, prepares them, and projects them into the memory of the search. */
 static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
 {
     const float *x;
@@ -222,8 +224,8 @@ static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
     return DKVB_OK;
 }
 
-/* Counts the rows outside the scale among `n` rows, of which this rank projected those from `first` to `end`, and tells
- * the caller. */
+/* Counts the rows outside the scale among `n` rows and adds them to the caller's counts; this rank projected the rows
+ * from `first` to below `end`. */
 static dkvb_status count_outside(struct dkvb__search *s, size_t first, size_t end, size_t n)
 {
     const dkvb_ranks *ranks = &s->cb->ranks;
@@ -329,7 +331,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     return rc;
 }
 
-/* Sets a bit for each (codebook, row) whose code names a masked or purged key, and returns the number of bits. */
+/* Sets a bit for each (codebook, row) pair whose code names a masked or purged key, and returns the number of bits. */
 static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t n, uint64_t *hits)
 {
     size_t codebooks = model->codebooks->shape.codebooks, k = model->top_k;
@@ -350,8 +352,8 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
-/* Searches the codes of `n` <= capacity rows that name a masked or purged key, each rank its share of the rows. *count:
- * the number of these (codebook, row) pairs. */
+/* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank for its part of the
+ * rows. *count becomes the number of (codebook, row) pairs that were searched. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -372,8 +374,8 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. Taking more rows
- * at a time needs fewer loads of the keys. */
+/* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. A larger number
+ * of rows at a time loads the keys less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -389,7 +391,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    run.outside = NULL; /* few of the rows are searched, and they were counted before */
+    run.outside = NULL; /* a refresh searches few of the rows, and these were counted before */
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;

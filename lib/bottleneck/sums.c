@@ -1,7 +1,7 @@
 /*
- * The sum of the values that a code selects, which is nearly all the work of decoding. The rows of values lie anywhere
- * in an array that is far larger than the caches. The addresses of the rows are therefore computed and prefetched some
- * way ahead; the kernels then add the rows, whatever their type.
+ * Sums the values that a code selects, which is nearly all the work of decoding. The selected rows of values lie
+ * anywhere in an array that is far larger than the caches. The addresses of the rows are therefore computed and
+ * prefetched some way ahead; the kernels then add the rows, for every type of values.
  */
 #include "bottleneck/sums.h"
 
@@ -12,15 +12,15 @@
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
 
-enum { AHEAD = 64 }; /* number of rows that are looked up before they are added */
+enum { AHEAD = 64 }; /* number of rows of values that are looked up before they are added */
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {
     return model->classes == 1 || !dkvb__values_zero(dkvb__values_of(model, pair), model->values_dtype, model->classes);
 }
 
-/* Tells whether anything was learned behind the pairs of a code whose values this rank holds. The question only arises
- * if all sums are 0, which is rare unless all values are 0. */
+/* Finds out whether any pair of a code, among the pairs whose values this rank holds, has learned values. The answer is
+ * needed only if all sums are 0, which is rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     for (size_t i = model->first_codebook * model->top_k; i < model->end_codebook * model->top_k; i++)
@@ -58,7 +58,7 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
     }
 }
 
-/* Computes logits from sums. The result is false if all sums are 0. */
+/* Computes the logits of a row from sums of values. The result is false if all sums are 0. */
 static bool divide(const dkvb_model *model, const double *sums, float *logits)
 {
     double size = (double)dkvb__code_size(model);
@@ -122,8 +122,9 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 }
 
 /*
- * Sums over ranks. Each rank sums its own groups for all rows of a block. Then the ranks exchange: each gets the sums
- * of all groups for its own share of the rows, and adds them in the order of groups, as one process would.
+ * Values are summed over ranks in two steps. Each rank sums its own groups of codebooks for all rows of a block. Then
+ * the ranks exchange sums: each gets the sums of all groups for its own part of the rows, and adds them in the order of
+ * groups, as one process would.
  */
 
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)

@@ -3,14 +3,14 @@
 
 #include "dkvb/values.h"
 
-/* Training options as the bytes that files hold (docs/format.md, "Sessions"). */
+/* Training options as the bytes that codes files hold (docs/format.md, "Sessions"). */
 
 enum { DKVB__TRAINING_SIZE = 64 };
 
-/* Writes all options but `report`, `user` and `ids`. */
+/* Writes all training options except `report`, `user` and `ids` as bytes. */
 void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE]);
 
-/* Reads options from bytes. DKVB_EINVAL says that no call of this library would have written these bytes. */
+/* Reads training options from bytes. DKVB_EINVAL says that no call of this library would have written these bytes. */
 dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE]);
 
 #endif

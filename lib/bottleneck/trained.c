@@ -1,7 +1,7 @@
 /*
- * The fingerprint of all trainings of a model. The fingerprint is a chain, so that every training changes it. Each link
- * is a sum of row hashes, so that the order of the rows does not matter. A codeset can compute the fingerprint again,
- * and so tell whether it belongs to a model.
+ * Computes the fingerprint of all trainings of a model. The fingerprint is a chain of hashes, so that every training
+ * changes it. Each link is a sum of row hashes, so that the order of the rows does not matter. The fingerprint can be
+ * computed again from a codeset, which shows whether the codeset belongs to a model.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Number of tasks that add the hashes of rows. Sums do not depend on the order in which rows are handed over. */
+/* Number of tasks that add the hashes of rows. The sums of hashes do not depend on the order of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {
@@ -17,7 +17,7 @@ struct row_hashes {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n, code_size;
-    uint64_t next; /* number of the next labelled row, where rows are trained on in the order given */
+    uint64_t next; /* number of the next labelled row, if rows are trained on in the order given */
     uint64_t sum[SHARES][2];
 };
 

@@ -13,7 +13,7 @@ const char *dkvb__value_type_name(uint32_t dtype)
     return dtype == DKVB_DTYPE_F16 ? "float16" : dtype == DKVB_DTYPE_BF16 ? "bfloat16" : "float32";
 }
 
-/* True if a half is finite; infinity and NaN have all exponent bits set. */
+/* True if a float16 or bfloat16 is finite; infinity and NaN have all exponent bits set. */
 static bool half_finite(uint16_t half, uint32_t dtype)
 {
     uint16_t exponent = dtype == DKVB_DTYPE_F16 ? 0x7C00 : 0x7F80;
@@ -21,7 +21,7 @@ static bool half_finite(uint16_t half, uint32_t dtype)
     return (half & exponent) != exponent;
 }
 
-/* The least magnitude, as the bits of a float, that becomes infinite when it is rounded to a type. */
+/* Returns the least magnitude, as the bits of a float, that becomes infinite when it is rounded to a type. */
 static uint32_t first_infinite(uint32_t dtype)
 {
     return dtype == DKVB_DTYPE_F16 ? 0x477FF000u : dtype == DKVB_DTYPE_BF16 ? 0x7F7F8000u : 0x7F800000u;
@@ -32,7 +32,7 @@ size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t c
     uint32_t limit = first_infinite(dtype), any = 0;
     uint16_t *half = to;
 
-    for (size_t i = 0; i < count; i++) /* no early exit, so that many values are checked in one step */
+    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many values are checked in one step */
         any |= (dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit;
     for (size_t i = 0; any && i < count; i++)
         if ((dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit)

@@ -1,11 +1,11 @@
 /*
- * Training of values by stochastic gradient descent on stored codes.
+ * Trains values by stochastic gradient descent on stored codes.
  *
- * Row by row, a batch would move the values through the caches twice: once to find the errors, once to add them. The
- * work is therefore divided by groups of codebooks (sums.h). A task takes one group. In each codebook of its group, a
- * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
- * codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups and
- * computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
+ * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
+ * to add them. Therefore the work is divided by groups of codebooks (sums.h). A task takes one group. In each codebook
+ * of its group, a task adds the errors of the previous batch, then sums the values that the present batch selects,
+ * while that codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups
+ * and computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -29,18 +29,22 @@
 #include "kernels/kernels.h"
 
 enum {
-    ROWS = 16,         /* number of rows in one task that computes errors */
-    AHEAD = 16,        /* number of pairs that are prefetched ahead */
-    CODES_AHEAD = 8,   /* number of rows whose codes are prefetched ahead */
-    NARROW = 16,       /* longest row of values, in floats, that is summed in registers */
-    RANKS = 16,        /* number of longer rows that one call of the kernels adds */
-    RECORD = 3,        /* floats that travel with the errors of a row: its loss, a double, and whether it was right */
-    COLUMN_EXTRA = 32, /* codes between two columns, so that columns do not compete for the same cache lines */
-    TOLD = 32,         /* batches after which ranks tell each other that a caller has cancelled */
+    ROWS = 16,       /* number of rows in one task that computes errors */
+    AHEAD = 16,      /* number of key-value pairs that are prefetched ahead */
+    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead */
+    NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
+    RANKS = 16,      /* number of longer rows that one call of the kernels adds */
+    /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
+     * right */
+    RECORD = 3,
+    /* number of unused codes between two columns, so that columns do not compete for the same cache lines */
+    COLUMN_EXTRA = 32,
+    TOLD = 32, /* number of batches after which ranks tell each other that a caller has cancelled */
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats that are added at once. The addition is elementwise, so its bits are the same as one by one. */
+/* Four floats that are added at once. The addition is elementwise, so its results equal those of single floats bit for
+ * bit. */
 typedef float four __attribute__((vector_size(16)));
 
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
@@ -71,8 +75,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* The learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the first and the last
- * are exact. */
+/* Returns the learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the rates of
+ * the first and of the last epoch are exact. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -86,9 +90,8 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* Makes the private copy of one codebook's values. Threads share this work because the system spends most of it on
- * finding memory, page by page. Cleared pages are written before they are read, as the system would otherwise find each
- * page twice. */
+/* Copies one codebook's values into the memory of a training. Threads share this work because most of its time goes
+ * into page faults. Cleared pages are written before they are read, as each page would otherwise fault twice. */
 static void copy_values(void *context, size_t own, unsigned worker)
 {
     const dkvb_model *model = context;
@@ -104,8 +107,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Takes the model's block, which has room, as the values of the training. Rows become longer, so the last moves first.
- */
+/* Uses the model's block of values, which has room for float32, as the values of the training. Rows become longer, so
+ * the last row is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -124,7 +127,7 @@ static void widen_in_place(dkvb_model *model)
     }
 }
 
-/* Rounds the values of a training to the model's type where they are, and makes them the model's. */
+/* Rounds the values of a training to the model's type in place, and makes them the model's values. */
 static void narrow_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -134,7 +137,7 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* Nothing of the float32 rows stays behind the shorter ones, where no purge would find it. */
+    /* No float32 values may stay in memory after the shorter rows, where no purge would find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -148,8 +151,8 @@ static dkvb_status hash_values(void *context, const void *values, size_t size)
     return DKVB_OK;
 }
 
-/* Begins the chain of fingerprints with that of the model's values. Values that a caller put in place are hashed as
- * they are. */
+/* Begins the chain of fingerprints with the fingerprint of the model's trainings. Values that a caller set directly are
+ * hashed as they are. */
 static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -168,7 +171,7 @@ static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
     dkvb__fingerprint_begin(&state);
     rc = dkvb__values_to_first(model, hash_values, &state);
     dkvb__fingerprint_end(&state, trained);
-    dkvb__erase(&state, sizeof state); /* the state keeps the last bytes that were added */
+    dkvb__erase(&state, sizeof state); /* the hash state holds the last bytes that were added */
     return rc ? rc : dkvb__ranks_broadcast(ranks, trained, 16);
 }
 
@@ -233,7 +236,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         return dkvb__fail(DKVB_EINVAL, "training in steps has no class weights, which need the labels of all rows: "
                                        "train on all rows in one call, or leave class_weight 0");
     }
-    /* The number of epochs and the order of rows are up to the caller. */
+    /* In training step by step, the caller decides the number of epochs and the order of rows. */
     model->training->options.epochs = 0;
     model->training->options.no_shuffle = 1;
     return DKVB_OK;
@@ -246,10 +249,10 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* State of the end of a training: where it found a value that is too large, if it did. */
+/* State of ending a training, with the place of a value that is too large, if there is one. */
 struct ending {
     dkvb_model *model;
-    _Atomic size_t bad; /* index of the first value that its type cannot hold */
+    _Atomic size_t bad; /* index of the first value that the model's type cannot hold */
     bool write;
 };
 
@@ -276,8 +279,8 @@ static void narrow_codebook(void *context, size_t own, unsigned worker)
     }
 }
 
-/* Replaces the old values by the new ones, rounded to the model's type. All values are checked before any is replaced.
- */
+/* Replaces the old values of a model by the new ones, rounded to the model's type. All values are checked before any is
+ * replaced. */
 static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
@@ -327,29 +330,31 @@ dkvb_status dkvb_model_train_end(dkvb_model *model, int keep)
     return rc ? rc : end(model, &run);
 }
 
-/* One pass over rows, batch by batch. `S` is the stride of values. */
+/* One pass of training over rows, batch by batch. `S` is the stride of values. */
 struct pass {
     dkvb_model *model;
     struct dkvb__training *training;
     const struct dkvb__run *run;
     const uint16_t *codes;
     const int32_t *labels;
-    const double *weights;       /* [L], or NULL: all 1 */
-    double rate;                 /* learning rate of this pass */
-    const size_t *order;         /* the rows to visit, in this order */
-    size_t batch;                /* limit of the rows in a batch; memory is allocated for no more rows than there are */
-    size_t first, rows;          /* the present batch starts at order[first] */
-    size_t rows_before;          /* number of rows of the previous batch, whose errors are still to be added */
-    uint16_t *columns[2];        /* [C][column], codes of the present and of the previous batch, codebook by codebook */
-    size_t column;               /* codes from one column to the next: batch * k, and a few more */
-    float *sums;                 /* [own groups][batch][S], sums of the present batch */
-    struct dkvb__summing shared; /* sums that are exchanged with other ranks; unused if there are none */
-    float *records;              /* [batch][L + RECORD], errors of all ranks as they travel; NULL without ranks */
-    float *error;                /* [batch][S], to be added to values */
-    float *logits;               /* [threads][L] */
-    double *exps;                /* [threads][L] */
-    double *loss;                /* [batch] */
-    uint8_t *right;              /* [batch] */
+    const double *weights; /* weights of the classes, [L], or NULL: all weights are 1 */
+    double rate;           /* learning rate of this pass */
+    const size_t *order;   /* the rows to visit, in their order */
+    /* largest number of rows in a batch; memory is allocated for no more rows than there are */
+    size_t batch;
+    size_t first, rows;          /* the present batch has `rows` rows, beginning with order[first] */
+    size_t rows_before;          /* number of rows in the previous batch, whose errors are still to be added */
+    uint16_t *columns[2];        /* codes of the present and of the previous batch, codebook by codebook, [C][column] */
+    size_t column;               /* number of codes from one column to the next: batch * k, and a few unused ones */
+    float *sums;                 /* sums of values over the present batch, [own groups][batch][S] */
+    struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
+    /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
+    float *records;
+    float *error;   /* errors that will be added to values, [batch][S] */
+    float *logits;  /* scratch space for logits, [threads][L] */
+    double *exps;   /* scratch space for exponentials, [threads][L] */
+    double *loss;   /* losses of the rows of the batch, [batch] */
+    uint8_t *right; /* marks of rows with the right answer, [batch] */
 };
 
 /* Copies the codes of the present batch into the columns of the codebooks c .. end-1. */
@@ -370,15 +375,15 @@ static void turn_codes(const struct pass *p, size_t c, size_t end)
     }
 }
 
-/* Prefetches the pair that comes AHEAD places after place `at` in a column. */
+/* Prefetches the values of the pair that comes AHEAD places after place `at` in a column of codes. */
 static inline void look_ahead(const float *values, const uint16_t *column, size_t at, size_t count, size_t stride)
 {
     if (at + AHEAD < count && column[at + AHEAD] != DKVB_CODE_NONE)
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. values: [K][4 fours]. The
- * function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. `values` is [K][4 fours].
+ * The function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -401,8 +406,8 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined like
- * sum_narrow(). */
+/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined in
+ * the same way as sum_narrow(). */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -421,7 +426,8 @@ static inline void add_narrow(float *values, const float *error, const uint16_t 
     }
 }
 
-/* The same two functions for long rows, with kernels that add several rows in one pass over the sums. */
+/* These functions do the work of sum_narrow() and add_narrow() for long rows of values, with kernels that add several
+ * rows in one pass over the sums. */
 static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();
@@ -454,7 +460,7 @@ static void add_wide(float *values, const float *error, const uint16_t *column, 
     }
 }
 
-/* Handles one codebook: adds the errors of the previous batch, then sums the values of the present batch. */
+/* Processes one codebook: adds the errors of the previous batch, then sums the values for the present batch. */
 static inline void move_codebook(const struct pass *p, size_t c, float *sums, size_t stride)
 {
     const uint16_t *now = p->columns[0] + c * p->column, *before = p->columns[1] + c * p->column;
@@ -504,7 +510,7 @@ static void move_group(void *context, size_t own, unsigned worker)
 
 /*
  * Computes error = rate weight (target - softmax(logits)) with target = (1 - smoothing) onehot(label) + smoothing / L,
- * and the row's loss, which is the cross-entropy of its label alone. The logits are those that decoding would give.
+ * and the row's loss, which is the cross-entropy of its label alone. The logits equal those of decoding.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -540,14 +546,14 @@ static void find_errors(void *context, size_t task, unsigned worker)
             exps[l] = dkvb__exp((double)logits[l] - (double)logits[best]);
             total += exps[l];
         }
-        p->right[i] = best == label && (!zero || classes == 1); /* a row of zero logits abstains */
+        p->right[i] = best == label && (!zero || classes == 1); /* a row whose logits are all zero abstains */
         p->loss[i] = (double)logits[best] - (double)logits[label] + dkvb__log(total);
         for (size_t l = 0; l < classes; l++)
             error[l] = (float)(rate * ((l == label ? on : off) - exps[l] / total));
     }
 }
 
-/* Gives the errors of this rank's rows to all ranks, and takes theirs. */
+/* Sends the errors of this rank's rows to all ranks, and receives the errors of theirs. */
 static dkvb_status share_errors(struct pass *p)
 {
     const dkvb_ranks *ranks = &p->model->codebooks->ranks;
@@ -572,7 +578,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch. The errors of a batch are added with the next batch; the last call has `rows` 0. */
+/* Trains on one batch of rows. The errors of a batch are added together with the next batch; the last call has `rows`
+ * 0. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -607,7 +614,7 @@ static void pass_free(struct pass *p)
     dkvb__free(mem, p->right);
 }
 
-/* Allocates a pass over n rows. */
+/* Allocates the memory of a training pass over n rows. */
 static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
                             const int32_t *labels, size_t n)
 {
@@ -631,7 +638,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    p->error = dkvb__alloc0(mem, batch, row); /* the padding stays 0 */
+    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the errors stays 0 */
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
@@ -646,7 +653,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Visits order[0 .. n-1] once. Reports continue from `done` rows of `total`. */
+/* Visits the rows order[0 .. n-1] once. Progress reports continue from `done` rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -654,8 +661,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    dkvb_status rc = DKVB_OK,
-                told = DKVB_OK; /* told: the caller's answer to the last report, which others learn late */
+    dkvb_status rc = DKVB_OK, told = DKVB_OK; /* told: the caller's answer to progress, which other ranks get late */
 
     p->order = order;
     for (p->first = 0; !rc && p->first < n; p->first += p->rows) {
@@ -669,7 +675,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    (void)train_batch(p, 0); /* adds the errors of the last batch; nothing travels, so it cannot fail */
+    (void)train_batch(p, 0); /* adds the errors of the last batch; ranks exchange nothing, so the call cannot fail */
     report->struct_size = sizeof *report;
     report->rows = n;
     report->loss = n ? loss / (double)n : 0.0;
@@ -684,7 +690,7 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
     return DKVB_OK;
 }
 
-/* Checks the labels. The rows that are not ignored go to `order`, their number to *count. */
+/* Checks the labels. The numbers of labelled rows go to `order`; *count becomes how many there are. */
 static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;
@@ -698,9 +704,9 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
     return DKVB_OK;
 }
 
-/* Memory for sorting rows in the order of an epoch. */
+/* Memory for shuffling rows into the order of an epoch. */
 struct shuffle {
-    size_t *rows, *order; /* [n] */
+    size_t *rows, *order; /* numbers of the rows, unshuffled and shuffled, [n] */
     struct dkvb__keyed *keyed, *scratch;
 };
 
@@ -712,7 +718,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* The caller frees what was made, also after a failure. */
+/* Allocates the memory of a shuffle. The caller frees it, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -724,8 +730,8 @@ static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
 }
 
-/* Shuffles the rows of an epoch. Each row's place depends on its own id only, so that the other rows keep their order
- * if some are missing. */
+/* Shuffles the rows of an epoch. The sort key of a row depends on the row's id only, so that all other rows keep their
+ * order if some rows are missing. */
 static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *o, uint32_t epoch)
 {
     for (size_t i = 0; i < n; i++) {
@@ -739,7 +745,8 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
         s->order[i] = s->keyed[i].index;
 }
 
-/* Weighs classes by weights[l] = n / (present n_l), so that classes count alike and the mean weight of a row is 1. */
+/* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
+ * row is 1. `present` is the number of classes that have rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;
@@ -847,7 +854,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* a step is short, and must not be cancelled half way */
+    run.progress = NULL; /* a training step is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
@@ -865,7 +872,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed has taught no class */
+    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed has trained no class */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return dkvb__model_agree(model, tell(&model->training->options, &report));

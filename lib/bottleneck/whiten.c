@@ -1,15 +1,16 @@
 /*
- * Half whitening: rows are multiplied by W = S^(-1/4), where S is the covariance of the key rows with a floor under its
+ * Half whitening multiplies rows by W = S^(-1/4), where S is the covariance of the key rows with a floor under its
  * eigenvalues. Each principal axis is divided by the square root of its standard deviation, which brings axes half way
  * towards equal weight.
  *
- * The root comes from Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo and Higham
- * 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S / c:
+ * The matrix root is computed by Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo
+ * and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S /
+ * c:
  *
  *     T = (5 I - M) / 4,   X <- X T,   M <- T^4 M
  *
- * until M is the identity; then W = X c^(-1/4). All products are those of the kernels, which keep one order of every
- * sum, so W has the same bits on every processor. The bits are the same however far W is from the exact root.
+ * until M is the identity; then W = X c^(-1/4). All products are computed by the kernels, which keep one order in every
+ * sum, so W is equal bit for bit on every processor, however far W is from the exact root.
  */
 #include <math.h>
 #include <string.h>
@@ -20,27 +21,28 @@
 #include "kernels/matrix.h"
 
 enum {
-    CHUNK = 1024,       /* number of rows whose products are added at a time */
-    PART_ROWS = 1024,   /* rows of a product between two reports */
-    MOST_STEPS = 60,    /* small eigenvalues grow by 2.4 a step, so 25 steps are usual */
-    ROWS_A_COLUMN = 16, /* number of rows used for each column, and */
-    LEAST_ROWS = 16384  /* the least number of rows, if there are so many */
+    CHUNK = 1024,     /* number of rows whose products are added at a time */
+    PART_ROWS = 1024, /* number of rows of a product between two progress reports */
+    /* largest number of iteration steps; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
+    MOST_STEPS = 60,
+    ROWS_A_COLUMN = 16, /* number of key rows that are used for each column */
+    LEAST_ROWS = 16384  /* least number of key rows that are used, if there are so many */
 };
 
-/* Eigenvalues are raised by this share of their mean. Otherwise axes along which rows hardly differ, or that stay empty
- * because there are fewer rows than columns, would be blown up. */
+/* Eigenvalues are raised by this fraction of their mean. Otherwise axes along which rows hardly differ, or along which
+ * too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
     size_t m;
-    struct dkvb__matrix packed; /* the right factor of a product */
+    struct dkvb__matrix packed; /* the right factor of a matrix product, packed */
     float *x, *t, *power, *spare;
-    uint64_t step; /* step of the iteration, for reports */
+    uint64_t step; /* step of Newton's iteration, for progress reports */
     const struct dkvb__run *run;
 };
 
-/* Computes out = a b, all float[m][m]. Rows are taken in parts, which changes no sum: a product of 4,096 columns takes
- * seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[m][m]. Rows are computed in parts, which changes no sum: a product
+ * of 4,096 columns takes seconds, and the caller may want to cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -66,7 +68,7 @@ static void swap(float **a, float **b)
     *b = was;
 }
 
-/* The largest difference between a matrix and the identity. */
+/* Returns the largest difference between the elements of a matrix and of the identity. */
 static double distance_from_identity(const float *a, size_t m)
 {
     double most = 0.0;
@@ -80,7 +82,7 @@ static double distance_from_identity(const float *a, size_t m)
     return most;
 }
 
-/* Computes w->x = s^(-1/4); s is overwritten. */
+/* Computes the inverse fourth root w->x = s^(-1/4); s is overwritten. */
 static dkvb_status inverse_fourth_root(struct root *w, float *s)
 {
     size_t m = w->m, count = m * m;
@@ -89,7 +91,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
-    norm = sqrt(norm); /* the Frobenius norm: no eigenvalue is larger */
+    norm = sqrt(norm); /* no eigenvalue is larger than the Frobenius norm */
     for (size_t i = 0; i < count; i++)
         s[i] = (float)((double)s[i] / norm);
     memset(w->x, 0, count * sizeof *w->x);
@@ -118,7 +120,8 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
     return DKVB_OK;
 }
 
-/* Adds y y^T for `rows` rows y to s, as the product s = s + a b: `a`, float[m][CHUNK], holds the rows as columns. */
+/* Adds y y^T to the matrix s for `rows` rows y, as the product s = s + a b: `a`, float[m][CHUNK], holds the rows as
+ * columns. */
 static void add_products(struct root *w, struct dkvb__matrix *rows_matrix, float **s, const float *y, float *a,
                          size_t rows)
 {
@@ -167,7 +170,7 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const st
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "features: the numbers are too large to be whitened");
-    for (size_t i = 0; !rc && i < m; i++) /* rows that are all equal have nothing to whiten */
+    for (size_t i = 0; !rc && i < m; i++) /* if all rows are equal, there is nothing to whiten */
         (*s)[i * m + i] += trace > 1e-30 ? (float)(eigenvalue_floor * trace / (double)m) : 1.0f;
     return rc;
 }
@@ -191,7 +194,7 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *fro
         rc = covariance(&w, cb, from, pick, n, &s);
     if (!rc)
         rc = inverse_fourth_root(&w, s);
-    for (size_t i = 0; !rc && i < m; i++) /* rounding left the matrix not quite symmetric */
+    for (size_t i = 0; !rc && i < m; i++) /* rounding errors left the matrix not quite symmetric */
         for (size_t j = 0; j < m; j++)
             cb->whitening[dkvb__panel_offset(i, j, m)] = 0.5f * (w.x[i * m + j] + w.x[j * m + i]);
     if (!rc && !dkvb__all_finite(cb->whitening, dkvb__whitening_count(&cb->shape)))

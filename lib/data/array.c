@@ -14,7 +14,8 @@
 #include "data/npz.h"
 #include "data/stored.h"
 
-/* Marks an array that lies in a mapping, which is the allocator's `user`. Never called: dkvb_array_free() knows it. */
+/* Marks an array that lies in a mapping; the allocator's `user` is the mapping. Nobody calls this function:
+ * dkvb_array_free() recognises its address. */
 static void release_mapped(void *user, void *ptr)
 {
     (void)user;
@@ -38,7 +39,7 @@ void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n)
         to[i] = dkvb__float_to_half(from[i]);
 }
 
-/* Put new elements in the place of the old ones. */
+/* Replaces the elements of an array by new ones, and frees the old ones. */
 static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
 {
     dkvb__free(&s->array.allocator, s->array.data);
@@ -46,7 +47,7 @@ static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
     s->array.dtype = dtype;
 }
 
-/* to[i] = from[i * stride] for i < n. The copy is inlined with a constant size. */
+/* Sets to[i] = from[i * stride] for i < n. The copy is inlined with a constant element size. */
 static inline void gather_of(unsigned char *to, const unsigned char *from, size_t n, size_t stride, size_t size)
 {
     for (size_t i = 0; i < n; i++)
@@ -70,7 +71,7 @@ static void gather(unsigned char *to, const unsigned char *from, size_t n, size_
     }
 }
 
-/* `from` has the first index varying fastest, `to` the last; neither is empty. */
+/* Copies elements from Fortran order, `from`, to C order, `to`; neither array is empty. */
 static void reorder(unsigned char *to, const unsigned char *from, const dkvb_array *a)
 {
     size_t size = dkvb__dtype_size(a->dtype);
@@ -82,7 +83,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* the next index, like an odometer */
+        for (size_t d = last; d-- > 0;) { /* moves on to the next index, like an odometer */
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;
@@ -92,7 +93,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
     }
 }
 
-/* Both orders are the same bytes if at most one dimension is longer than 1. */
+/* Both orders of the elements are the same bytes if at most one dimension is longer than 1. */
 bool dkvb__order_matters(const dkvb_array *a)
 {
     uint32_t longer = 0;
@@ -146,19 +147,19 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
     return dkvb__fail_foreign_file(file, DKVB__USE_ARRAY);
 }
 
-/* Alignment of data in bytes; NumPy pads its headers to it. */
+/* Alignment of the elements in bytes; NumPy pads its headers to this alignment. */
 enum { ALIGNMENT = 64 };
 
-/* Whether an array can be used in place, in its file. */
+/* Which kind of array may be used in place, without a copy of the file. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* A bool or a byte may still have to change. */
+/* True if elements of this type can be used without conversion. A bool or a byte may have to be converted. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Use an array in C order where it lies in the file. One that cannot be used so is left alone. */
+/* Uses an array in C order in its mapped file. An array that cannot be used in place is left alone. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -197,7 +198,7 @@ static dkvb_status read_stored(struct dkvb__stored *s, const struct dkvb__source
     return rc;
 }
 
-/* Hand the array over if all went well, an empty one if not. */
+/* Gives the array to the caller after a success, or an empty array after a failure. */
 static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status rc)
 {
     size_t struct_size = out->struct_size;
@@ -209,7 +210,7 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
     return rc;
 }
 
-/* Reads an array of an open source, as `how` says. */
+/* Reads an array from an open source in the way that `how` says. */
 typedef dkvb_status (*read_fn)(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 
 static dkvb_status read_path(dkvb_array *out, const char *path, const dkvb_allocator *allocator, read_fn read,
@@ -228,8 +229,8 @@ static dkvb_status read_path(dkvb_array *out, const char *path, const dkvb_alloc
     return rc;
 }
 
-/* As float32, in the order in which the elements are. A float64 that is too large becomes infinite (IEC 60559), which
- * check_finite() finds. */
+/* Converts the elements to float32 and keeps their order. A float64 that is too large becomes infinite (IEC 60559),
+ * which check_finite() then finds. */
 static dkvb_status to_float(struct dkvb__stored *s)
 {
     size_t count = dkvb__elements(&s->array);
@@ -248,8 +249,8 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* float32 in C order. The reordering is done on whichever type is smaller, so that no more than the array as it was
- * read and as it is wanted is in memory at once. */
+/* Converts the elements to float32 in C order. The elements are reordered in whichever type is smaller, so that memory
+ * holds at most the array as it was read and the converted array. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);
@@ -279,7 +280,7 @@ dkvb_status dkvb__features_check(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* [rows][columns]: everything behind the first dimension is a column. */
+/* Gives an array the shape [rows][columns]: all dimensions after the first become columns. */
 void dkvb__features_flatten(dkvb_array *a)
 {
     uint64_t columns = 1;
@@ -351,7 +352,7 @@ static dkvb_status check_labels(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Element i of an integer array; what only a uint64 can hold is cut off at the largest int64. */
+/* Returns element i of an integer array; uint64 values that are too large become the largest int64. */
 static int64_t integer_at(uint32_t dtype, const void *data, size_t i)
 {
     switch (dtype) {
@@ -386,7 +387,7 @@ static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
                       s->path, row, label, INT32_MAX);
 }
 
-/* Labels have one column, so Fortran order is C order. */
+/* Converts the elements to labels. Labels have one column, so Fortran order and C order are equal. */
 static dkvb_status to_labels(struct dkvb__stored *s)
 {
     size_t count = dkvb__elements(&s->array);

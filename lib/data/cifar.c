@@ -1,5 +1,6 @@
-/* CIFAR-10 and CIFAR-100, binary version. A record has a label (in CIFAR-100 two, the coarse one first) and 32 x 32
- * pixels: first all red ones, then the green and the blue. https://www.cs.toronto.edu/~kriz/cifar.html */
+/* Reads CIFAR-10 and CIFAR-100 in their binary version. A record of the file has a label (in CIFAR-100 two, the coarse
+ * label first) and 32 x 32 pixels: first the red values of all pixels, then the green and the blue values.
+ * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum {
     PIXELS = 3 * PLANE,
     RECORD10 = 1 + PIXELS,
     RECORD100 = 2 + PIXELS,
-    MAX_FILES = 64, /* limit of the files, which are kept open */
+    MAX_FILES = 64, /* largest number of files, all of which are kept open */
     MAX_NAME = 64,
     MAX_CLASSES = 100,
     MAX_NAMES_FILE = 65536
@@ -28,24 +29,24 @@ enum {
 struct part {
     struct dkvb__file file;
     char *path;
-    uint64_t first, end; /* range of its pictures */
+    uint64_t first, end; /* range of the numbers of the file's pictures */
 };
 
 struct cifar {
     struct part parts[MAX_FILES];
     size_t files;
     size_t record;
-    uint8_t *labels; /* uint8[pictures] */
+    uint8_t *labels; /* labels of the pictures, uint8[pictures] */
     char *names;     /* names of all classes */
     const char *name[MAX_CLASSES];
 };
 
-/* The CIFAR files in a folder. */
+/* The CIFAR files that were found in a folder. */
 struct listing {
-    char training[MAX_FILES][MAX_NAME]; /* files data_batch_*.bin, in byte order */
+    char training[MAX_FILES][MAX_NAME]; /* names of the files data_batch_*.bin, in byte order */
     size_t batches;
-    bool train;       /* train.bin is there */
-    const char *test; /* a file of test pictures; NULL if there is none */
+    bool train;       /* true if the folder has the file train.bin */
+    const char *test; /* name of the file of test pictures; NULL if there is none */
 };
 
 static bool is_batch(const char *name)
@@ -53,14 +54,14 @@ static bool is_batch(const char *name)
     return strncmp(name, "data_batch_", 11) == 0 && dkvb__ends_in(name, ".bin") && strlen(name) < MAX_NAME;
 }
 
-/* Inserts a name in byte order. */
+/* Inserts the name of a file into the list in byte order. */
 static void add_batch(struct listing *l, const char *name)
 {
     size_t at = l->batches++;
 
     for (; at > 0 && strcmp(l->training[at - 1], name) > 0; at--)
         memcpy(l->training[at], l->training[at - 1], MAX_NAME);
-    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that it fits */
+    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that the name fits */
 }
 
 static dkvb_status list(struct listing *l, const char *path)
@@ -87,7 +88,7 @@ static dkvb_status list(struct listing *l, const char *path)
     return rc;
 }
 
-/* Joins the path of a file beside another file, or in a folder. */
+/* Joins the path of a file that is beside another file, or in a folder. */
 static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder, const char *name)
 {
     size_t length = is_folder ? strlen(path) : (size_t)(dkvb__base_name(path) - path);
@@ -99,7 +100,7 @@ static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder,
     return DKVB_OK;
 }
 
-/* True if a file exists. A missing file is no error, and leaves no message. */
+/* True if a file exists. A missing file is no error, and leaves no error message. */
 static bool exists(const char *path)
 {
     struct stat st;
@@ -125,7 +126,8 @@ static dkvb_status sniff_folder(uint32_t *format, const char *path)
     return DKVB_OK;
 }
 
-/* Decides for a size that suits both kinds: the names of classes beside the file tell, in *ten. */
+/* Decides between CIFAR-10 and CIFAR-100 for a file size that both can have, by the file of class names beside the
+ * file: *ten becomes true for CIFAR-10. */
 static dkvb_status ask_names(bool *ten, const char *path, uint64_t size)
 {
     char full[PATH_MAX];
@@ -227,7 +229,7 @@ static const char *cifar_class_name(const struct dkvb_imageset *set, uint32_t in
     return c->name[index];
 }
 
-/* Adds one more file with all its pictures. */
+/* Adds one more file with all its pictures to the set. */
 static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const char *path)
 {
     struct part *p = &c->parts[c->files];
@@ -250,7 +252,7 @@ static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const ch
     return DKVB_OK;
 }
 
-/* Adds the file, or the files of the folder with training pictures. */
+/* Adds a file of pictures to the set, or all files of training pictures in a folder. */
 static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *is_folder)
 {
     bool hundred = set->info.format == DKVB_IMAGES_CIFAR100;
@@ -275,7 +277,7 @@ static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *i
     return rc;
 }
 
-/* Reads the labels of one file; `offset` is their place in a record. */
+/* Reads the labels of one file; `offset` is the place of the label in a record. */
 static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t offset, uint32_t classes)
 {
     dkvb_status rc = DKVB_OK;
@@ -289,7 +291,8 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cuts c->names into lines. Empty lines, as at the end of batches.meta.txt, are left out. */
+/* Cuts the text c->names into lines, one class name each. Empty lines, as at the end of batches.meta.txt, are left
+ * out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;

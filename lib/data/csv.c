@@ -7,7 +7,7 @@
 
 enum { BUFFER = 1 << 20, END = -1, FAILED = -2 };
 
-/* The next byte, which is not taken; END or FAILED. */
+/* Returns the next byte of the table without taking it; END or FAILED. */
 static inline int peek(struct dkvb__csv *c)
 {
     size_t size;
@@ -30,7 +30,7 @@ static dkvb_status fail(const struct dkvb__csv *c, uint64_t line, const char *wh
     return dkvb__fail(DKVB_EFORMAT, "%.300s: line %llu: %s", c->file->path, (unsigned long long)line, what);
 }
 
-/* Take the end of a line: LF, CRLF or CR. */
+/* Takes the end of a line of the table: LF, CRLF or CR. */
 static void take_line_end(struct dkvb__csv *c)
 {
     bool cr = c->buffer[c->at] == '\r';
@@ -67,7 +67,7 @@ static dkvb_status append(struct dkvb__csv *c, int byte)
     return DKVB_OK;
 }
 
-/* A field in quotes, where a doubled quote is one. */
+/* Takes a field in quotes; a doubled quote in such a field stands for one quote. */
 static dkvb_status take_quoted(struct dkvb__csv *c)
 {
     dkvb_status rc = DKVB_OK;
@@ -89,7 +89,7 @@ static dkvb_status take_quoted(struct dkvb__csv *c)
         c->line += byte == '\n';
         rc = append(c, byte);
     }
-    if (c->separator && c->separator != ' ') /* a space that separates is passed over by end_field() */
+    if (c->separator && c->separator != ' ') /* end_field() skips spaces that separate fields */
         skip_blanks(c);
     byte = peek(c);
     if (!rc && byte >= 0 && !ends_line(byte) && byte != c->separator)
@@ -113,13 +113,13 @@ static dkvb_status take_plain(struct dkvb__csv *c)
     return rc;
 }
 
-/* Pass over what ends the field: a separator, the end of the line or of the file. */
+/* Skips the end of a field: a separator, the end of the line or of the file. */
 static void end_field(struct dkvb__csv *c)
 {
     int byte = peek(c);
 
     if (byte == ' ' && c->separator == ' ') {
-        skip_blanks(c); /* spaces at the end of a line separate nothing */
+        skip_blanks(c); /* spaces at the end of a line separate no fields */
         byte = peek(c);
         c->last = byte < 0 || ends_line(byte);
     } else {
@@ -137,7 +137,7 @@ dkvb_status dkvb__csv_next(struct dkvb__csv *c, bool *more)
     int byte;
     dkvb_status rc;
 
-    while (!c->inside && c->separator) { /* empty lines, and blanks in front of a record */
+    while (!c->inside && c->separator) { /* skips empty lines, and blanks before a record */
         byte = peek(c);
         if (ends_line(byte))
             take_line_end(c);

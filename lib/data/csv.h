@@ -1,4 +1,5 @@
-/* Text tables (RFC 4180): fields one after the other, so that memory does not depend on the size of the file. */
+/* A reader of text tables (RFC 4180) gives one field after the other, so that memory does not depend on the size of the
+ * file. */
 #ifndef DKVB_DATA_CSV_H
 #define DKVB_DATA_CSV_H
 
@@ -8,36 +9,39 @@
 
 #include "base/file.h"
 
-enum { DKVB__CSV_FIELD = 65535 }; /* most bytes of a field */
+enum { DKVB__CSV_FIELD = 65535 }; /* largest number of bytes in a field */
 
 struct dkvb__csv {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
     unsigned char *buffer; /* bytes of the file up to `offset` */
     size_t at, filled;
-    uint64_t offset, start; /* of the file; `start` is behind a byte order mark */
-    char separator;         /* ',', ';', a tab or a space; 0: a record is a line, and empty lines are records */
-    bool inside;            /* a record is begun */
-    uint64_t line;          /* where reading is, from 1 */
+    /* offsets in the file: of the next bytes to read, and of the first record, behind a byte order mark */
+    uint64_t offset, start;
+    /* character between fields: ',', ';', a tab or a space; 0: each line, even an empty one, is a record of one
+     * field */
+    char separator;
+    bool inside;   /* true after the first field of a record until the record ends */
+    uint64_t line; /* number of the line that is being read, from 1 */
     /* The field that was read last: */
-    char *field; /* ends with a zero */
+    char *field; /* text of the field, ending with a NUL */
     size_t size;
     uint64_t field_line;
-    bool last; /* of its record */
+    bool last; /* true if the field is the last field of its record */
 };
 
-/* Begin at the first record. `lines`: fields are whole lines; otherwise the first line tells what stands between
- * fields: a tab, else a semicolon, else a comma, else spaces. */
+/* Opens a text table at its first record. With `lines`, each field is a whole line; otherwise the first line decides
+ * which character separates fields: a tab, else a semicolon, else a comma, else spaces. */
 dkvb_status dkvb__csv_open(struct dkvb__csv *csv, const struct dkvb__file *file, bool lines, const dkvb_allocator *mem);
 
-/* Go back to the first record. */
+/* Goes back to the first record of the table. */
 void dkvb__csv_rewind(struct dkvb__csv *csv);
 
-/* Read the next field. *more is false at the end of the file. Spaces around fields without quotes are no part of them,
- * and empty lines are passed over. */
+/* Reads the next field. *more is false at the end of the file. Spaces around fields without quotes are dropped, and
+ * empty lines are skipped. */
 dkvb_status dkvb__csv_next(struct dkvb__csv *csv, bool *more);
 
-/* Release what dkvb__csv_open() took. Bytes of the file are erased. */
+/* Releases the memory of dkvb__csv_open(), and erases the bytes of the file in it. */
 void dkvb__csv_close(struct dkvb__csv *csv);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Decimal digits and exponent of a text: value = ±digits * 10^exponent, exactly if `whole`. */
+/* Decimal digits and exponent of a number in a text: value = ±digits * 10^exponent, exactly if `whole`. */
 struct decimal {
     uint64_t digits;
     int exponent;
@@ -16,7 +16,8 @@ struct decimal {
 
 enum { MOST_DIGITS = 19, MOST_EXPONENT = 100000 };
 
-/* False unless the text is [+-]digits[.digits][e[+-]digits] with a digit in front of the exponent. */
+/* Splits a text into sign, digits and exponent. The result is false unless the text is [+-]digits[.digits][e[+-]digits]
+ * with a digit before the exponent. */
 static bool scan(const char *text, struct decimal *d)
 {
     int kept = 0, seen = 0, written = 0, sign = 1;
@@ -55,7 +56,8 @@ static bool scan(const char *text, struct decimal *d)
     return *text == '\0';
 }
 
-/* The C library rounds correctly, and reads a point only in the C locale. */
+/* Converts the text by strtof() of the C library, which rounds correctly but accepts a decimal point only in the C
+ * locale. */
 static float by_library(const char *text)
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before;
@@ -70,8 +72,8 @@ static float by_library(const char *text)
     return value;
 }
 
-/* The double nearest to the number by one rounding, as both factors are exact (W. D. Clinger, 1990). False if they are
- * not. */
+/* Computes the double nearest to the number by one rounding, if both factors are exact (W. D. Clinger, 1990). The
+ * result is false if a factor is not exact. */
 static bool quickly(const struct decimal *d, double *value)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -83,8 +85,9 @@ static bool quickly(const struct decimal *d, double *value)
     return true;
 }
 
-/* A double that lies in the middle between two floats may have got there by rounding: it must not be rounded again.
- * The 29 bits that a float lacks are 1 and zeros there. Subnormal floats lack more. */
+/* True if rounding the double to a float gives the float nearest to the number. A double in the middle between two
+ * floats may be there by rounding, and must not be rounded again: the 29 bits that a float lacks are then 1 and zeros.
+ * Subnormal floats lack more bits. */
 static bool rounds_once(double value)
 {
     uint64_t bits;
@@ -116,7 +119,7 @@ bool dkvb__is_decimal(const char *text)
     return scan(text, &d);
 }
 
-/* Digits alone, which may be one more than a struct decimal holds. */
+/* Reads a text of digits only, which may have one digit more than a struct decimal holds. */
 static bool plain_digits(const char *text, uint64_t *value)
 {
     const char *at = text;

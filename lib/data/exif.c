@@ -1,6 +1,6 @@
-/* The orientation that a camera recorded in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment, a PNG's
- * eXIf chunk or a WebP's EXIF chunk. Nothing else of the data is read, and damaged data count as no record. EXIF 2.32,
- * JEITA CP-3451; PNG, third edition, 11.3.4.8; RFC 9649, 2.7.1.5 */
+/* Finds the orientation that a camera recorded in EXIF data. EXIF data are a TIFF directory inside a JPEG's APP1
+ * segment, a PNG's eXIf chunk or a WebP's EXIF chunk. Nothing else of the EXIF data is read, and damaged EXIF data
+ * count as missing. References: EXIF 2.32, JEITA CP-3451; PNG, third edition, 11.3.4.8; RFC 9649, 2.7.1.5 */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -19,7 +19,7 @@ static uint32_t number(const uint8_t *at, size_t size, bool big_endian)
     return value;
 }
 
-/* Returns the orientation of a TIFF directory, 1 to 8; 0 if it has none. */
+/* Returns the orientation in a TIFF directory, 1 to 8; 0 if the directory has none. */
 static uint32_t in_tiff(const uint8_t *tiff, size_t size)
 {
     bool big_endian = size >= 2 && tiff[0] == 'M';
@@ -41,7 +41,8 @@ static uint32_t in_tiff(const uint8_t *tiff, size_t size)
     return 0;
 }
 
-/* Searches the segments of a JPEG, which come before its scans: FF, a code, a length that includes itself. */
+/* Searches EXIF data in the segments before the scans of a JPEG. A segment is FF, a code, a length that includes
+ * itself, and data. */
 static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
 {
     size_t at = 2;
@@ -50,7 +51,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
         size_t length = number(bytes + at + 2, 2, true);
         const uint8_t *data = bytes + at + 4;
 
-        if (bytes[at + 1] == 0xFF) { /* a fill byte */
+        if (bytes[at + 1] == 0xFF) { /* skips a fill byte */
             at++;
             continue;
         }
@@ -63,7 +64,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Searches the chunks of a PNG: length, name, data, checksum. */
+/* Searches EXIF data in the chunks of a PNG: length, name, data, checksum. */
 static uint32_t in_png(const uint8_t *bytes, size_t size)
 {
     size_t at = 8;
@@ -80,8 +81,8 @@ static uint32_t in_png(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Searches the chunks of a WebP, after the 12 bytes of its RIFF header: name, length, data, and one more byte if the
- * length is odd. Some programs write the marker of JPEG before the directory. */
+/* Searches EXIF data in the chunks of a WebP, after the 12 bytes of its RIFF header: name, length, data, and one more
+ * byte if the length is odd. Some programs write JPEG's EXIF marker before the TIFF directory. */
 static uint32_t in_webp(const uint8_t *bytes, size_t size)
 {
     size_t at = 12;
@@ -111,7 +112,7 @@ uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in)
     return in->size >= 8 && in->bytes[0] == 0x89 ? in_png(in->bytes, in->size) : 0;
 }
 
-/* Place of the upright picture's pixel x, y in the stored picture, whose sizes are w and h. */
+/* Returns the index, in the stored picture of w x h pixels, of pixel x, y of the upright picture. */
 static size_t source_of(uint32_t orientation, size_t x, size_t y, size_t w, size_t h)
 {
     switch (orientation) {

@@ -1,5 +1,5 @@
-/* A folder of pictures with one folder for each class. All names lie in one block, so that a million names need little
- * memory. */
+/* Reads a folder of pictures with one subfolder for each class. All file names lie in one block of memory, so that a
+ * million names need little memory. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,39 +12,39 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Limit of the folders. Links that lead from each folder to each other would be followed in every order. */
+/* Limit of the number of folders. Without it, links between many folders would be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
-/* An array that grows. */
+/* An array that grows as elements are added. */
 struct pile {
     char *data;
     size_t size, capacity;
 };
 
 struct entry {
-    size_t path; /* offset in `names`: path below the root; of a class its name */
+    size_t path; /* offset in `names`: path of a picture below the root, or name of a class */
     int32_t label;
-    uint32_t number; /* number of a class, in the order of finding */
+    uint32_t number; /* number of the class in the order of finding */
 };
 
 struct folder {
-    struct dkvb__endings endings; /* the ending of most files first, once the walk has ended */
-    bool cifar_python;            /* the root has files of CIFAR's Python version */
-    bool nested, flat;            /* a class has pictures in folders of its own; a class has pictures itself */
+    struct dkvb__endings endings; /* counts of left-out files by ending, sorted by count once the walk has ended */
+    bool cifar_python;            /* true if the root folder has files of CIFAR's Python version */
+    bool nested, flat;            /* nested: a class has subfolders with pictures; flat: a class has pictures itself */
     struct pile names;
-    struct pile pictures; /* struct entry, sorted */
-    struct pile classes;  /* struct entry, sorted */
+    struct pile pictures; /* the pictures as struct entry, sorted */
+    struct pile classes;  /* the classes as struct entry, sorted */
 };
 
-/* A folder that leads to the present one. */
+/* A folder on the path that leads to the present folder. */
 struct level {
     dev_t device;
     ino_t inode;
 };
 
-/* A folder that still has to be read. */
+/* A folder that the walk still has to read. */
 struct task {
-    size_t path; /* offset in `paths` */
+    size_t path; /* offset of the folder's path in `paths` */
     uint32_t depth;
     int32_t label;
 };
@@ -52,14 +52,14 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    struct pile paths, tasks; /* both are stacks: the folder that was found last is read first */
-    struct pile levels;       /* struct level[depth]: the folders that lead to the present one */
+    struct pile paths, tasks; /* stacks of paths and tasks: the folder that was found last is read first */
+    struct pile levels;       /* the folders that lead to the present folder, struct level[depth] */
     size_t folders;
     char path[PATH_MAX]; /* path of the present folder */
-    size_t root;         /* bytes of the path that are the root's, with its slash */
+    size_t root;         /* number of bytes of the root's path, with its slash */
 };
 
-/* Makes room for `size` more bytes, which count as used. NULL: memory ran out. */
+/* Makes room for `size` more bytes in an array; the bytes count as used. The result is NULL if memory ran out. */
 static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
 {
     size_t capacity = p->capacity > 0 ? p->capacity : 4096;
@@ -111,10 +111,11 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
     return (const struct entry *)(const void *)entries->data + index;
 }
 
-/* Joins root/path, unless the result is too long for any file. */
+/* Joins root and path, unless the result is longer than any allowed path. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/"; /* "" is no folder, and not "/" */
+    /* an empty root is no folder, and must not become "/" */
+    const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 
     if (length < 0 || length >= PATH_MAX)
@@ -165,7 +166,7 @@ static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t inde
     return dkvb__endings_get(&((const struct folder *)set->state)->endings, index, count);
 }
 
-/* Appends a name below the present folder to a pile: "<folder>/<name>". SIZE_MAX: memory ran out. */
+/* Appends "<folder>/<name>" for a name in the present folder to an array. The result is SIZE_MAX if memory ran out. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
 {
     const char *folder = w->path + w->root;
@@ -231,7 +232,7 @@ const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uin
     return e->of[index].text;
 }
 
-/* Counts a file that is left out, by the ending of its name. */
+/* Counts a left-out file by the ending of its name. */
 static void leave_out(struct walk *w, const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -251,8 +252,8 @@ static void leave_out(struct walk *w, const char *name)
     dkvb__endings_add(&w->folder->endings, text, 1);
 }
 
-/* Classifies one name. Entries other than folders are classified by their names, even if they cannot be examined;
- * reading them reports the error. */
+/* Classifies one name in a folder. Entries other than folders are classified by their names, even if they cannot be
+ * examined; reading them reports the error. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;
@@ -270,7 +271,8 @@ static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t de
     return DKVB_OK;
 }
 
-/* True for hidden files, and for the folders that macOS' archiver and Synology's indexer leave beside the originals. */
+/* True for hidden files, and for folders that macOS' archiver and Synology's indexer leave beside the original
+ * files. */
 static bool is_left_behind(const char *name)
 {
     return name[0] == '.' || strcmp(name, "__MACOSX") == 0 || strcmp(name, "@eaDir") == 0;
@@ -290,8 +292,8 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Enters a folder. *leads_back tells that the path leads through this folder already. Otherwise the folder is stored as
- * the one of its depth; stacks are read from the top, so the folders stored before it lead to it. */
+/* Enters a folder. *leads_back tells that the path leads through this folder already. Otherwise the folder is stored at
+ * its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;
@@ -309,7 +311,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* Reads the folder whose path is set. Folders in the root are classes. */
+/* Reads the folder whose path is set. Subfolders of the root are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;
@@ -373,7 +375,7 @@ static void merge(struct entry *to, const struct entry *a, size_t n, const struc
             *to++ = *b++, m--;
 }
 
-/* Sorts by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and cannot be given `names`. */
+/* Sorts entries by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and cannot be given `names`. */
 static dkvb_status sort(struct pile *entries, const struct walk *w)
 {
     size_t n = count_of(entries);
@@ -398,7 +400,7 @@ static dkvb_status sort(struct pile *entries, const struct walk *w)
     return DKVB_OK;
 }
 
-/* Sorts classes by name, pictures by class and path. */
+/* Sorts classes by name, and pictures by class and path. */
 static dkvb_status put_in_order(struct walk *w)
 {
     struct folder *f = w->folder;
@@ -429,7 +431,7 @@ void dkvb__endings_sort(struct dkvb__endings *e)
         }
 }
 
-/* True for names of the parts of a data set, which are hardly classes. */
+/* True for folder names such as "train", which are parts of a data set and hardly classes. */
 static bool is_part(const char *name)
 {
     static const char *const parts[] = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"};
@@ -440,7 +442,7 @@ static bool is_part(const char *name)
     return false;
 }
 
-/* Returns how the classes look wrong: DKVB_NESTED_…. */
+/* Finds out whether the folders of classes look wrong; the result is DKVB_NESTED_…. */
 static uint32_t find_nesting(const struct folder *f)
 {
     size_t classes = count_of(&f->classes), parts = 0;

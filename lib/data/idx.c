@@ -1,6 +1,6 @@
-/* IDX, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as big-endian u32, and
- * the elements, big-endian. http://yann.lecun.com/exdb/mnist/ described it. Files are usually packed by gzip (RFC
- * 1952). */
+/* Reads IDX files, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as
+ * big-endian u32, and the elements, big-endian. The format was described at http://yann.lecun.com/exdb/mnist/. IDX
+ * files are usually packed by gzip (RFC 1952). */
 #include "data/idx.h"
 
 #include <string.h>
@@ -15,13 +15,13 @@ enum { CHUNK = 65536, MAX_STEP = 1 << 30 };
 
 static const unsigned char gzip_magic[2] = {0x1F, 0x8B};
 
-/* The bytes of an IDX file from front to back, unpacked if necessary. */
+/* A stream of the bytes of an IDX file, unpacked if necessary. */
 struct source {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
-    uint64_t offset; /* offset of the next byte of the file */
+    uint64_t offset; /* offset of the next byte in the file */
     bool packed;
-    bool between; /* a gzip member has ended: another one may follow, or the file may end */
+    bool between; /* true after the end of a gzip member: another member may follow, or the file may end */
     z_stream z;
     unsigned char *input; /* buffer of CHUNK bytes of the packed file */
 };
@@ -62,7 +62,7 @@ static dkvb_status source_open(struct source *src, const struct dkvb__file *file
     src->z.zalloc = zlib_alloc;
     src->z.zfree = zlib_release;
     src->z.opaque = mem;
-    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* accepts any window, and gzip only */
+    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* accepts any window size, and gzip only */
     if (src->packed)
         return DKVB_OK;
     source_close(src);
@@ -93,7 +93,7 @@ static dkvb_status unpack_step(struct source *src)
         return DKVB_OK;
     if (result == Z_MEM_ERROR)
         return out_of_memory(src);
-    if (result == Z_BUF_ERROR) /* inflate() needs more input, and there is none */
+    if (result == Z_BUF_ERROR) /* inflate() needs more input, but the file has ended */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: gzip data is cut off: ends at byte %llu, more is wanted",
                           src->file->path, (unsigned long long)src->file->size);
     return dkvb__fail(DKVB_ECHECKSUM, "%.300s: gzip data is damaged before byte %llu: %s", src->file->path,
@@ -101,7 +101,7 @@ static dkvb_status unpack_step(struct source *src)
                       src->z.msg ? src->z.msg : "cannot be unpacked");
 }
 
-/* Unpacks at most MAX_STEP bytes; *got is less than `size` only at the end of the data. */
+/* Unpacks at most MAX_STEP bytes; *got is less than `size` only at the end of the unpacked data. */
 static dkvb_status unpack(struct source *src, void *to, size_t size, size_t *got)
 {
     dkvb_status rc = DKVB_OK;
@@ -123,7 +123,7 @@ static dkvb_status unpack(struct source *src, void *to, size_t size, size_t *got
     return rc;
 }
 
-/* Takes exactly `size` bytes of the header, at `offset` of the unpacked file. */
+/* Takes exactly `size` bytes of the IDX header, at `offset` of the unpacked file. */
 static dkvb_status take(struct source *src, uint64_t offset, void *to, size_t size)
 {
     size_t got;
@@ -138,7 +138,7 @@ static dkvb_status take(struct source *src, uint64_t offset, void *to, size_t si
     return rc;
 }
 
-/* Returns the type of a code; 0 if the library does not know it. */
+/* Returns the number type of an IDX type code; 0 if the library does not know the code. */
 static uint32_t dtype_of(unsigned char code)
 {
     switch (code) {
@@ -159,8 +159,8 @@ static uint32_t dtype_of(unsigned char code)
     }
 }
 
-/* Fails for a header that is not of IDX: `b` has its first 4 bytes, which were taken already. gzip may hold any file,
- * so more of it is unpacked, which may tell the kind of file for the message. */
+/* Fails for a file that is not IDX: `b` has its first 4 bytes, which were taken already. A gzip file may hold any file,
+ * so more bytes are unpacked to find the kind of file for the message. */
 static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
 {
     unsigned char start[DKVB__SIGNATURE_SIZE];
@@ -170,7 +170,7 @@ static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
     memcpy(start, b, 4);
     if (src->packed) {
         if (unpack(src, start + 4, sizeof start - 4, &more))
-            more = 0; /* damaged after the first bytes, which then have to be enough */
+            more = 0; /* the file is damaged after the first bytes, which then have to be enough */
         if (!dkvb__idx_sniff(start, 4))
             kind = dkvb__signature_kind(start, 4 + more);
     }
@@ -207,7 +207,7 @@ static dkvb_status read_header(struct dkvb__stored *s, struct source *src, uint6
     return DKVB_OK;
 }
 
-/* Makes room for `capacity` bytes, of which the first `have` are kept. */
+/* Makes room for `capacity` bytes of elements; the first `have` bytes are kept. */
 static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
 {
     unsigned char *data = dkvb__alloc(&s->array.allocator, capacity, 1);
@@ -221,8 +221,8 @@ static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
     return DKVB_OK;
 }
 
-/* Returns how much memory to allocate for the size that the header promises: four times the packed file at first, which
- * holds real data in one go, then twice the bytes that have arrived. */
+/* Returns how much memory to allocate for the size that the header promises: at first four times the packed file, which
+ * is enough for most real files, then twice the bytes that have arrived. */
 static size_t next_capacity(const struct source *src, size_t have, size_t want)
 {
     uint64_t size = src->file->size > CHUNK ? src->file->size : CHUNK;
@@ -255,7 +255,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        rc = unpack(src, &extra, 1, &got); /* reads on to the CRC */
+        rc = unpack(src, &extra, 1, &got); /* reads to the end, where inflate() checks the CRC */
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,
                         "%.300s: unpacks to more than the %zu bytes of elements that type and shape promise", s->path,
@@ -266,7 +266,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
 bool dkvb__idx_sniff(const unsigned char *start, size_t size)
 {
     if (size >= 3 && start[0] == 0 && start[1] == 0)
-        return start[2] >= 0x08 && start[2] <= 0x0E; /* several kinds of pictures begin with two zeros as well */
+        return start[2] >= 0x08 && start[2] <= 0x0E; /* several kinds of pictures begin with two zero bytes as well */
     return size >= 2 && start[0] == gzip_magic[0] && start[1] == gzip_magic[1];
 }
 

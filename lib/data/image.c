@@ -7,15 +7,17 @@
 #include "base/signature.h"
 #include "base/status.h"
 
-/* The largest picture has three times 2^28 bytes; its file does not need more. */
+/* The largest picture has three times 2^28 bytes; picture files need not be larger. */
 enum { MAX_PIXELS = DKVB_IMAGE_MAX_SIDE * 4096, MAX_FILE = 1 << 30 };
 
 static const struct codec {
     uint32_t bit;
     const char *name;
     size_t magic_size;
-    const char *magic; /* a '.' stands for any byte, as a RIFF header has the size of the file there */
-    dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in); /* NULL: this build does not have it */
+    /* first bytes of the file; a '.' stands for any byte, as a RIFF header has the size of the file there */
+    const char *magic;
+    /* decoder of the file; NULL: this build has no decoder for this kind */
+    dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in);
 } codecs[] = {
 #ifdef DKVB_HAVE_PNG
     {DKVB_CODEC_PNG, "PNG", 8, "\x89PNG\r\n\x1A\n", dkvb__png_decode},
@@ -114,7 +116,7 @@ dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
     return rc;
 }
 
-/* Finds the codec that reads a file with this beginning, in *out. `whole`: bytes of the file. */
+/* Finds the codec that reads a file with these first bytes. `whole` is the size of the file in bytes. */
 static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, uint64_t whole,
                               const char *name)
 {
@@ -130,7 +132,7 @@ static dkvb_status find_codec(const struct codec **out, const uint8_t *start, si
     return DKVB_OK;
 }
 
-/* Decodes the pixels as they are stored, and reads the orientation of the camera. */
+/* Decodes the pixels as they are stored in the file, and reads the orientation that the camera noted. */
 static dkvb_status decode(dkvb_image *out, const struct codec *codec, const struct dkvb__encoded *in)
 {
     dkvb_status rc = codec->decode(out, in);

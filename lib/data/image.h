@@ -11,52 +11,55 @@
 struct dkvb__encoded {
     const uint8_t *bytes;
     size_t size;
-    const char *name; /* name for messages */
+    const char *name; /* name of the picture for messages */
 };
 
 /* True if a file that starts with these bytes claims to be a picture of a kind that this build reads. */
 bool dkvb__image_sniff(const uint8_t *start, size_t size);
 
-/* Number of bytes at the start of a file that sniffing needs. */
+/* Number of bytes at the start of a picture file that dkvb__image_sniff() needs. */
 enum { DKVB__IMAGE_SNIFF = 12 };
 
-/* Returns DKVB_EFORMAT unless a picture may have this size. */
+/* Returns DKVB_EFORMAT unless width and height are allowed for a picture. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
 
-/* Allocates pixels for a picture of a checked size, from out->allocator; DKVB_ENOMEM. */
+/* Allocates the pixels of a picture from out->allocator. Width and height must have been checked. May return
+ * DKVB_ENOMEM. */
 dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
 
-/* Returns DKVB_EINVAL if `out` cannot be filled. After a success, out is empty and has its allocator. */
+/* Returns DKVB_EINVAL if `out` cannot be filled. After a success, `out` is an empty picture and has its allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
 /* Ends a call that fills in a picture: after a failure the picture is empty. */
 dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
 
-/* Returns the orientation in the EXIF data of a picture file, 1 to 8; 0 if there is none. */
+/* Returns the orientation in the EXIF data of a picture file, 1 to 8; 0 if the file has no EXIF orientation. */
 uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in);
 
-/* Copies a picture, turned as its orientation says. */
+/* Copies a picture and turns the copy as the picture's orientation says. */
 dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb_allocator *allocator);
 
-/* Turns a picture that was read as its `orientation` says, which then becomes 1. The result is that of PIL's
- * `ImageOps.exif_transpose`, except that XMP data are not read. `DKVB_EINVAL`; `DKVB_ENOMEM`, after which the picture
- * is as before. */
+/* Turns a picture as its `orientation` says; the orientation then becomes 1. The result is that of PIL's
+ * `ImageOps.exif_transpose`, except that XMP data are not read. Failures are `DKVB_EINVAL`, and `DKVB_ENOMEM`, after
+ * which the picture is unchanged. */
 dkvb_status dkvb__image_turn_upright(dkvb_image *image);
 
-/* Resizes to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each. All levels equal those of PIL's `Image.resize`, and the
- * channels stay. `out` must not be `in`. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
+/* Resizes a picture to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each. All pixel values equal those of PIL's
+ * `Image.resize`, and the number of channels stays. `out` must not be `in`. Failures are `DKVB_EINVAL` and
+ * `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
                                const dkvb_allocator *allocator);
 
-/* Makes the picture that a network sees, in RGB. The picture is resized so that its shorter side is `shorter` (the
- * longer one in proportion, rounded down as torchvision does), and its middle `crop` x `crop` is cut out, `crop` <=
- * `shorter`. Steps and rounding are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result
- * has 3 channels, also for grey pictures. Only pixels that the square needs are computed, so a picture of a single row
- * takes little memory. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
+/* Makes the RGB picture that a network takes as its input. The picture is resized so that its shorter side is `shorter`
+ * (the longer one in proportion, rounded down as torchvision does), and its middle `crop` x `crop` is cut out, `crop`
+ * <= `shorter`. The steps and the rounding equal those of CLIP's and torchvision's Resize and CenterCrop on PIL images.
+ * The fitted picture has 3 channels even if the original is grey. Only pixels that the square needs are computed, so a
+ * picture of a single row takes little memory. Failures are `DKVB_EINVAL` and `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 
-/* Decoders, with one file for each library. Pixels go to `out`, which has its allocator, also after a failure. */
+/* Decoders of picture files, one source file for each decoding library. Pixels go to `out`, which keeps its allocator
+ * even after a failure. */
 dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in);

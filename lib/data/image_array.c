@@ -1,4 +1,4 @@
-/* Pictures in one array: IDX or .npy of uint8. */
+/* A set of pictures in one array: IDX or .npy of uint8. */
 #include "dkvb/data.h"
 
 #include <string.h>
@@ -34,8 +34,8 @@ static size_t array_name(const struct dkvb_imageset *set, uint64_t index, char *
     return dkvb__numbered_name(name, size, set->path, index);
 }
 
-/* One colour picture, whose lines would be taken for grey pictures 3 or 4 wide: hardly anybody has such. Square ones
- * and small ones may be those. */
+/* True if the array looks like one colour picture, whose rows would be taken for grey pictures of width 3 or 4. Hardly
+ * anybody has such grey pictures. Square and small arrays may be sets of grey pictures. */
 static bool is_one_picture(const dkvb_array *a)
 {
     uint64_t last = a->ndim == 3 ? a->shape[2] : 0, least = last == 3 ? 4 : 8;
@@ -43,7 +43,8 @@ static bool is_one_picture(const dkvb_array *a)
     return (last == 3 || last == 4) && a->shape[0] >= least && a->shape[1] >= least;
 }
 
-/* [n][h][w], [n][h][w][1 or 3], or [n][w], whose pictures are one row high. */
+/* Takes the sizes of the pictures from the array's shape: [n][h][w], [n][h][w][1 or 3], or [n][w] for pictures one row
+ * high. */
 static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
 {
     uint64_t channels = a->ndim == 4 ? a->shape[3] : 1;

@@ -1,5 +1,5 @@
 /* A set of several sources: picture files, picture files in memory, folders and other sets, in the order given. A plain
- * file needs no set of its own, so that a list of a million files needs little memory. */
+ * picture file needs no set of its own, so that a list of a million files needs little memory. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,19 +12,22 @@
 
 /* One source: a set of pictures or, if `set` is NULL, a plain picture file. */
 struct part {
-    uint64_t first; /* its first picture, in the numbers of the whole */
+    uint64_t first; /* number of the source's first picture in the whole list */
     char *path;
-    const uint8_t *bytes; /* contents of a plain file, owned by the caller; NULL: it is read from `path` */
-    size_t size;          /* bytes of those contents */
+    /* contents of a plain picture file, owned by the caller; NULL: the file is read from `path` */
+    const uint8_t *bytes;
+    size_t size; /* number of bytes of the contents */
     struct dkvb_imageset *set;
-    bool is_folder; /* `path` is a folder: names of pictures begin with it */
-    int32_t *as;    /* int32[classes of the set]: its classes, as the whole numbers them. NULL: the same numbers */
+    bool is_folder; /* true if `path` is a folder, with whose path the names of its pictures begin */
+    /* number in the whole list of each class of the source, [classes of the set]; NULL: the numbers are equal */
+    int32_t *as;
 };
 
 struct list {
-    struct part *parts; /* [count] */
+    struct part *parts; /* the sources of the list, [count] */
     size_t count;
-    const char **names; /* [classes], owned by the parts' sets. NULL: the names of `same_as` */
+    /* names of the classes, [classes], owned by the sets of the parts; NULL: the names of `same_as` */
+    const char **names;
     const struct dkvb_imageset *same_as;
     struct dkvb__endings endings;
 };
@@ -45,7 +48,8 @@ static void list_close(void *state, const dkvb_allocator *mem)
     dkvb__free(mem, l);
 }
 
-/* The part that a picture lies in: the last that begins at it or before. Each part has a picture at least. */
+/* Returns the source of a picture: the last source that begins at the picture's number or before. Each source has at
+ * least one picture. */
 static const struct part *part_of(const struct dkvb_imageset *set, uint64_t index)
 {
     const struct list *l = set->state;
@@ -71,8 +75,8 @@ static dkvb_status list_read(const struct dkvb_imageset *set, uint64_t index, dk
                   : dkvb_image_read(out, p->path, p->bytes, p->size, allocator);
 }
 
-/* Returns the name of a picture. A plain file is named by its path. In a folder, the name follows the path of the
- * folder. */
+/* Returns the name of a picture of the list. A plain file has its path as the name; in a folder, the name follows the
+ * path of the folder. */
 static size_t list_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
 {
     const struct part *p = part_of(set, index);
@@ -118,7 +122,7 @@ static const char *list_ignored(const struct dkvb_imageset *set, uint32_t index,
     return dkvb__endings_get(&((const struct list *)set->state)->endings, index, count);
 }
 
-/* Bytes in memory have no time of change, as files on disk have, so their contents are added. */
+/* Adds the contents of pictures in memory to the checksum, as they have no time of change like files on disk. */
 static void list_add(const struct dkvb_imageset *set, uint64_t *sum)
 {
     const struct list *l = set->state;
@@ -133,7 +137,8 @@ static dkvb_status no_memory(const struct dkvb_imageset *set)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a list of pictures", set->path);
 }
 
-/* Adds a part to the properties of the whole. Width, height and channels stay 0 unless all parts have the same. */
+/* Adds the properties of a source to those of the whole list. Width, height and channels stay 0 unless equal in all
+ * sources. */
 static void add_info(struct dkvb_imageset *set, struct part *p)
 {
     dkvb_imageset_info *whole = &set->info, one = {.pictures = 1};
@@ -158,15 +163,15 @@ static void add_info(struct dkvb_imageset *set, struct part *p)
         dkvb__endings_add(&l->endings, text, count);
 }
 
-/* Opens one source. A path that leads to no set counts as a picture, as a file name in a folder does, and reading it
- * reports the error. So one bad file of many can be left out. */
+/* Opens one source of the list. A path that leads to no set counts as a picture file, and reading the picture reports
+ * the error, so that one bad file of many can be left out. */
 static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dkvb_imageset_options *opts)
 {
     dkvb_imageset_options o = *opts;
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the list turns the pictures */
+    o.upright = 0; /* the list, not its parts, turns pictures upright */
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -191,7 +196,7 @@ static const char *class_name(const struct part *p, uint32_t index)
     return dkvb_imageset_class_name(p->set, index);
 }
 
-/* True if two sets have the same classes in the same order. Sets without names must have as many classes. */
+/* True if two sets have the same classes in the same order. Sets without class names must have equally many classes. */
 static bool same_classes(const struct part *a, const struct part *b)
 {
     if (a->set->info.classes != b->set->info.classes)
@@ -205,7 +210,7 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts names[n] bottom up by runs of 1, 2, 4, …; qsort() may take memory. The result lies in `names`. */
+/* Sorts names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names are in `names`. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
@@ -234,7 +239,8 @@ static int32_t find_name(const char *const *names, uint32_t count, const char *n
     return (int32_t)low;
 }
 
-/* Classes of one name are one class; the whole has them in byte order. */
+/* Joins the classes of all sets: classes with the same name become one class. The list has its classes in byte
+ * order. */
 static dkvb_status join_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -283,7 +289,7 @@ static dkvb_status join_classes(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
-/* Classes keep their numbers where all sets that have classes have the same ones. */
+/* Numbers the classes of the list. Classes keep their numbers if all sets that have classes have the same classes. */
 static dkvb_status number_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -326,7 +332,7 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            l->count++; /* counted first, so that closing frees this part too */
+            l->count++; /* the part is counted before it is complete, so that closing the list frees it too */
             return rc;
         }
     }

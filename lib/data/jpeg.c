@@ -1,7 +1,7 @@
-/* JPEG through libjpeg's classic interface, with the settings that PIL leaves at their defaults (the slow integer DCT,
- * fancy upsampling), so that pixels are equal to PIL's. */
+/* Reads JPEG files through libjpeg's classic interface, with the settings that PIL leaves at their defaults (the slow
+ * integer DCT, fancy upsampling), so that pixels are equal to PIL's pixels. */
 #include <setjmp.h>
-#include <stdio.h> /* jpeglib.h needs it first */
+#include <stdio.h> /* jpeglib.h needs stdio.h before it */
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -11,8 +11,9 @@
 #include "data/image.h"
 
 enum {
-    MAX_SCANS = 100,      /* a progressive file has about ten scans; each takes the time of a whole picture */
-    MAX_MEMORY = 1 << 30, /* limit of the coefficients, which progressive files need all at once */
+    /* most scans of a file; progressive files have about ten, and each takes the time of a whole picture */
+    MAX_SCANS = 100,
+    MAX_MEMORY = 1 << 30, /* most bytes of coefficients, which a progressive file needs all at once */
     BLOCK = 8
 };
 
@@ -24,7 +25,7 @@ struct decoder {
     jmp_buf failed;
     const struct dkvb__encoded *in;
     dkvb_image *out;
-    const char *fault; /* a fault that libjpeg has no message for */
+    const char *fault; /* a fault of the file that libjpeg has no message for */
 };
 
 static void on_error(j_common_ptr jpeg)
@@ -40,7 +41,7 @@ static void give_up(struct decoder *d, const char *fault)
     longjmp(d->failed, 1);
 }
 
-/* Continues after warnings, as PIL does: some bytes make no sense, but the picture can still be decoded. */
+/* Continues after warnings of libjpeg, as PIL does: some bytes make no sense, but the picture can still be decoded. */
 static void on_message(j_common_ptr jpeg, int level)
 {
     (void)jpeg;
@@ -57,7 +58,7 @@ static void nothing_to_do(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-/* Handles the end of the data, as the whole file was there from the beginning. */
+/* Fails at the end of the data, as the whole file was in memory from the beginning. */
 static boolean on_end(j_decompress_ptr jpeg)
 {
     give_up(jpeg->client_data, "is cut short");
@@ -82,8 +83,8 @@ static void on_progress(j_common_ptr jpeg)
         give_up(d, "has more than 100 scans");
 }
 
-/* Checks the size that the header promises before memory is allocated for it. With Huffman codes, a block has at least
- * one bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
+/* Checks the size in the JPEG header before memory is allocated for it. With Huffman codes, a block has at least one
+ * bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = d->jpeg.image_width, height = d->jpeg.image_height;
@@ -168,7 +169,7 @@ static dkvb_status failure(struct decoder *d)
     return dkvb__fail(DKVB_EFORMAT, "%.300s: JPEG is damaged: %.150s", d->in->name, message);
 }
 
-/* No variable of this function changes after setjmp(). */
+/* Runs the decoder. No variable of this function may change after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(d->failed) != 0)

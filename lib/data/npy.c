@@ -1,10 +1,10 @@
-/* NumPy's .npy: "\x93NUMPY", two version bytes, the length of the header (u16 in version 1.0, u32 in 2.0 and 3.0), the
- * header, and the elements up to the end of the file. The header is a Python dict literal:
+/* Reads and writes NumPy's .npy format: "\x93NUMPY", two version bytes, the length of the header (u16 in version 1.0,
+ * u32 in 2.0 and 3.0), the header, and the elements up to the end of the file. The header is a Python dict literal:
  *
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }
  *
- * NumPy pads it with spaces and a newline, and leaves the order of the keys to the writer. The parser takes what a
- * plain array needs and refuses the rest of Python.
+ * NumPy pads the header with spaces and a newline, and leaves the order of the keys to the writer. The parser accepts
+ * headers of plain arrays and refuses all other Python.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 #include "data/npy.h"
 
@@ -15,12 +15,13 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* A plain array's header has less than 300 bytes. Version 1.0 cannot have more than this, the others need no more. */
+/* Largest header in bytes. A plain array's header has less than 300 bytes. Version 1.0 cannot have more than 65,535
+ * bytes, and other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
 static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
-/* Without the byte order in front. The first code of a type is the one that is written. */
+/* NumPy's codes of types without the byte order. The first code of each type is used in writing. */
 static const struct type {
     const char *code;
     uint32_t dtype;
@@ -32,20 +33,20 @@ static const struct type {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
-/* The header while it is read. */
+/* State of parsing a header. */
 struct parser {
     const char *path;
     const char *text;
     size_t size, at;
-    uint64_t start; /* offset of the text in the file, for messages */
+    uint64_t start; /* offset of the header's text in the file, for messages */
 };
 
-/* Reads from a header what it says beside type and shape. */
+/* Information from a header besides type and shape. */
 struct layout {
     bool big_endian, boolean, fortran;
-    bool takes_texts; /* set by the caller: elements may be texts */
-    char text;        /* 'U': UTF-32, 'S': bytes; 0 for numbers */
-    size_t width;     /* characters of a text */
+    bool takes_texts; /* true if elements may be texts, which the caller decides */
+    char text;        /* kind of texts: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
+    size_t width;     /* number of characters of a text */
 };
 
 struct slice {
@@ -76,7 +77,7 @@ static void skip_space(struct parser *p)
         p->at++;
 }
 
-/* True if `c` comes next, which is not taken. */
+/* True if `c` is the next character of the header, which is not taken. */
 static bool next_is(struct parser *p, char c)
 {
     skip_space(p);
@@ -93,7 +94,7 @@ static dkvb_status expect(struct parser *p, char c)
     return DKVB_OK;
 }
 
-/* A string of printable characters without escapes, so that it can stand in a message. */
+/* Takes a quoted string of printable characters without escapes, so that the string can be shown in a message. */
 static dkvb_status take_string(struct parser *p, struct slice *string, const char *what)
 {
     int quote, c;
@@ -136,7 +137,7 @@ static dkvb_status take_bool(struct parser *p, bool *value)
     return unexpected(p, "True or False");
 }
 
-/* A dimension; Python 2 wrote some with an L behind. */
+/* Takes a dimension of the shape; Python 2 wrote some dimensions with an L at the end. */
 static dkvb_status take_number(struct parser *p, uint64_t *value)
 {
     uint64_t v = 0;
@@ -161,7 +162,7 @@ static dkvb_status take_number(struct parser *p, uint64_t *value)
     return DKVB_OK;
 }
 
-/* A tuple: (), (3,), (3, 4), (3, 4,); but (3) is a number in Python. */
+/* Takes a tuple as Python writes it: (), (3,), (3, 4), (3, 4,); but (3) is a number in Python. */
 static dkvb_status take_shape(struct parser *p, dkvb_array *a)
 {
     bool comma = true;
@@ -187,8 +188,8 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
-/* Which types a use takes is known to whoever asked for the array, so only what the elements are is said here, and the
- * way on that holds for every use. */
+/* Fails for an unsupported type. The message says what the elements are and what helps in every case, as only the
+ * caller knows which types it accepts. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
     static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "
@@ -250,7 +251,7 @@ static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *lay
 static const char *const keys[] = {"descr", "fortran_order", "shape"};
 enum { KEY_TYPE, KEY_ORDER, KEY_SHAPE, KEYS };
 
-/* One "key: value"; each key once. */
+/* Takes one "key: value" of the header; each key may come once. */
 static dkvb_status take_entry(struct parser *p, dkvb_array *a, struct layout *layout, bool seen[KEYS])
 {
     struct slice key;
@@ -298,7 +299,7 @@ static dkvb_status parse(struct parser *p, dkvb_array *a, struct layout *layout)
     return DKVB_OK;
 }
 
-/* Where the header's text begins and how long it is. */
+/* Finds the offset and the size of the header's text. */
 static dkvb_status read_preamble(const struct dkvb__file *file, uint64_t *start, size_t *size)
 {
     unsigned char b[12];
@@ -396,7 +397,8 @@ dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file
     return layout.boolean ? check_booleans(s, offset) : DKVB_OK;
 }
 
-/* A text of UTF-32 as UTF-8, ended by a zero; false if a number is no character. Zeros at the end are padding. */
+/* Converts a text from UTF-32 to UTF-8 with a NUL at the end; the result is false if a number is no character. Zeros at
+ * the end of the text are padding. */
 static bool to_utf8(char *to, const unsigned char *from, size_t width, bool big_endian)
 {
     size_t n = width;
@@ -513,7 +515,7 @@ dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *
     return rc;
 }
 
-/* The header is that of version 1.0, padded to a multiple of 64 bytes as NumPy does. */
+/* Writes a header of version 1.0, padded to a multiple of 64 bytes as NumPy does. */
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape)
 {
     size_t capacity = DKVB__NPY_HEADER, size = 10, padded;
@@ -571,7 +573,7 @@ static dkvb_status check_write(size_t *bytes, const char *path, uint32_t dtype, 
     return DKVB_OK;
 }
 
-/* float16 of n float32, a block at a time. */
+/* Rounds n numbers from float32 to float16 and writes them, a block at a time. */
 static dkvb_status put_halves(struct dkvb__writer *w, const float *from, size_t n)
 {
     enum { BLOCK = 2048 };

@@ -6,44 +6,46 @@
 
 #include "data/stored.h"
 
-/* True if a file that starts with these bytes claims to be NumPy's. */
+/* True if a file that starts with these bytes claims to be a NumPy .npy file. */
 bool dkvb__npy_sniff(const unsigned char *start, size_t size);
 
-/* How the elements lie in the file. */
+/* The place and form of the elements in a .npy file. */
 struct dkvb__npy_place {
-    uint64_t offset; /* byte at which they begin */
+    uint64_t offset; /* offset of the first element in the file */
     bool big_endian;
-    bool boolean; /* bytes that must be 0 or 1 */
+    bool boolean; /* true if the elements are booleans: bytes that must be 0 or 1 */
 };
 
-/* Reads type, shape and order from the header alone, and how the elements lie in the file. The file has exactly the
- * bytes that they need. */
+/* Reads type, shape and order of a .npy file from the header alone, and finds where its elements are. The size of the
+ * file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
-/* Takes the text of a row, which ends with a zero and stays the caller's. */
+/* A callback that takes the text of a row. The text ends with a NUL and belongs to the caller. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);
 
-/* Give the texts of an array of NumPy's types U and S, row by row, to `take`; NULL only counts the rows. Texts of type
- * S may be of any encoding. *texts is false, and nothing is given, if the elements are numbers. */
+/* Gives the texts of an array of NumPy's types U and S, row by row, to `take`; with `take` NULL the rows are only
+ * counted. Texts of type S may have any encoding. If the elements are numbers, *texts is false and `take` is not
+ * called. */
 dkvb_status dkvb__npy_texts(size_t *rows, bool *texts, const struct dkvb__file *file, const dkvb_allocator *mem,
                             dkvb__npy_text_fn take, void *context);
 
 dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file);
 
-/* The beginning of an array that arrives as bytes. */
+/* The beginning of a .npy array whose bytes are still arriving. */
 struct dkvb__npy_start {
-    size_t needed;    /* bytes that must have arrived before type and shape are known; the elements begin there */
-    dkvb_array array; /* type and shape, without elements */
+    /* number of bytes that must have arrived before type and shape are known; the elements begin at this offset */
+    size_t needed;
+    dkvb_array array; /* type and shape of the array, without elements */
     bool big_endian, boolean, fortran;
 };
 
-/* Reads type and shape from the first `size` bytes of an array. While *needed is greater than `size`, nothing else of
- * the result is set. `name` begins messages. DKVB_EFORMAT, DKVB_ENOMEM. */
+/* Reads type and shape from the first `size` bytes of a .npy array. As long as *needed is greater than `size`, no other
+ * member of the result is set. `name` begins messages. Failures are DKVB_EFORMAT and DKVB_ENOMEM. */
 dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
                             const dkvb_allocator *mem);
 
-/* Writes preamble and header of an array, and returns their size. `descr` is NumPy's word for the type, at most 16
- * bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8 dimensions. */
+/* Writes preamble and header of a .npy array to `to`, and returns their size. `descr` is NumPy's name of the element
+ * type, at most 16 bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8 dimensions. */
 enum { DKVB__NPY_HEADER = 384 };
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
 

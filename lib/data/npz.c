@@ -1,6 +1,7 @@
-/* What numpy.savez() and numpy.savez_compressed() write: the parts of zip that are read here are the end record, also
- * of ZIP64, the central directory, and members that are stored or deflated. Sizes are those of the central directory,
- * since local headers may leave them open. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT */
+/* Reads .npz files, which numpy.savez() and numpy.savez_compressed() write. Of the zip format, the reader knows the end
+ * record, also of ZIP64, the central directory, and members that are stored or deflated. Sizes are taken from the
+ * central directory, since local headers may leave them open.
+ * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT */
 #include "data/npz.h"
 
 #include <stdint.h>
@@ -15,13 +16,13 @@
 
 enum {
     END_SIZE = 22,
-    END_SEARCH = END_SIZE + 65535, /* a comment may follow the end record */
+    END_SEARCH = END_SIZE + 65535, /* bytes to search for the end record, which a comment may follow */
     END64_SIZE = 56,
     LOCATOR_SIZE = 20,
     ENTRY_SIZE = 46,
     LOCAL_SIZE = 30,
     MOST_DIRECTORY = 16 * 1024 * 1024,
-    MOST_RATIO = 1032 /* deflate turns one byte into at most so many: a larger promised size is false */
+    MOST_RATIO = 1032 /* deflate turns one byte into at most 1032 bytes: a larger promised size is false */
 };
 
 struct directory {
@@ -31,14 +32,14 @@ struct directory {
 };
 
 struct entry {
-    const char *name; /* not ended by a zero */
+    const char *name; /* name of the member, without a NUL at the end */
     size_t name_size;
     uint64_t packed, size, offset;
     uint32_t crc;
     unsigned flags, method;
 };
 
-/* Whether these first bytes are those of a zip file whose first member is a .npy file. */
+/* True if these first bytes are those of a zip file whose first member is a .npy file. */
 static bool is_archive(const unsigned char *start, size_t size)
 {
     size_t length = size > LOCAL_SIZE ? dkvb__read16(start + 26) : 0;
@@ -53,7 +54,7 @@ static dkvb_status damaged(const struct dkvb__file *file, const char *what)
     return dkvb__fail(DKVB_EFORMAT, "%.300s: zip file is damaged or cut off: %s", file->path, what);
 }
 
-/* The central directory, into memory. */
+/* Reads the central directory of the zip file into memory. */
 static dkvb_status read_directory(struct directory *d, const dkvb_allocator *mem)
 {
     const struct dkvb__file *file = d->file;
@@ -106,7 +107,8 @@ static dkvb_status read_directory(struct directory *d, const dkvb_allocator *mem
     return dkvb__file_read(file, offset, d->bytes, d->size);
 }
 
-/* A size or an offset that needs 64 bits stands in an extra field, in the order in which the short ones are full. */
+/* Takes a size or an offset of 64 bits from the extra field of an entry. The extra field has the long values of those
+ * fields whose short values are full, in their order. */
 static bool take_long(uint64_t *value, const unsigned char *extra, size_t size, size_t *used)
 {
     if (*value != UINT32_MAX)
@@ -125,7 +127,7 @@ static bool take_long(uint64_t *value, const unsigned char *extra, size_t size, 
     return false;
 }
 
-/* The entry at `at`, which moves behind it. */
+/* Takes the entry of the central directory at *at, and moves *at behind the entry. */
 static dkvb_status take_entry(const struct directory *d, size_t *at, struct entry *e)
 {
     const unsigned char *b = d->bytes + *at;
@@ -159,7 +161,7 @@ static bool is_array(const struct entry *e)
     return e->name_size > 4 && memcmp(e->name + e->name_size - 4, ".npy", 4) == 0;
 }
 
-/* Find the array, and how many there are; `list` gets their names, cut short where there are many. */
+/* Finds an array in the archive, and counts the arrays; `list` gets their names, cut short if there are many. */
 static dkvb_status find(const struct directory *d, const char *name, struct entry *found, size_t *matches,
                         char list[200])
 {
@@ -200,7 +202,7 @@ static void zlib_release(void *mem, void *ptr)
     dkvb__free(mem, ptr);
 }
 
-/* Unpack `e` from `offset` on into `to`, of exactly e->size bytes. */
+/* Unpacks the member `e`, whose data begin at `offset`, into `to`, exactly e->size bytes. */
 static dkvb_status unpack(const struct dkvb__file *file, const struct entry *e, uint64_t offset, unsigned char *to,
                           const dkvb_allocator *mem)
 {
@@ -292,7 +294,8 @@ static dkvb_status read_member(void **data, size_t *size, const struct dkvb__fil
     return rc;
 }
 
-/* The bytes of one member, to be freed. `name` is without ".npy"; NULL means the only one. */
+/* Reads one member of the archive into new memory, which the caller frees. `name` is without ".npy"; NULL means the
+ * only array. */
 static dkvb_status open_member(void **data, size_t *size, const struct dkvb__file *file, const char *name,
                                const dkvb_allocator *mem)
 {

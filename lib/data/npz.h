@@ -1,4 +1,5 @@
-/* NumPy archives (.npz): zip files whose members are .npy files. A path names an array behind a colon: "rows.npz:x". */
+/* NumPy archives (.npz) are zip files whose members are .npy files. A path names an array of an archive after a colon:
+ * "rows.npz:x". */
 #ifndef DKVB_DATA_NPZ_H
 #define DKVB_DATA_NPZ_H
 
@@ -8,18 +9,19 @@
 /* A file that is open for reading, or one array of an archive in memory. */
 struct dkvb__source {
     struct dkvb__file file;
-    void *member; /* NULL unless the array is one of an archive */
+    void *member; /* memory of the array if it comes from an archive; otherwise NULL */
     dkvb_allocator mem;
 };
 
-/* Where the name of an array begins in a path such as "rows.npz:x"; NULL for a path that is a file's or names none. */
+/* Returns the name of the array within a path such as "rows.npz:x"; NULL if the path names an existing file or no
+ * array. */
 const char *dkvb__array_name(const char *path);
 
-/* Open the file of a path, or the array of an archive that the path names; an archive with one array needs no name.
- * DKVB_ENOTFOUND lists the arrays that are there. */
+/* Opens the file of a path, or the array of an archive that the path names; the name may be left out if the archive has
+ * only one array. The message of DKVB_ENOTFOUND lists the arrays of the archive. */
 dkvb_status dkvb__source_open(struct dkvb__source *source, const char *path, const dkvb_allocator *mem);
 
-/* Close what dkvb__source_open() opened. */
+/* Closes a source that dkvb__source_open() opened. */
 void dkvb__source_close(struct dkvb__source *source);
 
 #endif

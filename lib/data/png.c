@@ -1,5 +1,5 @@
-/* PNG through libpng, which only this file uses. Colours are those of PIL's convert("RGB"): tRNS is dropped, gamma and
- * profiles are ignored, and 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
+/* Reads PNG files through libpng, which only this file uses. Colours equal those of PIL's convert("RGB"): tRNS is
+ * dropped, gamma and profiles are ignored, and 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #include "data/image.h"
 
 enum {
-    MAX_RATIO = 1032,    /* the most that deflate reaches: 258 bytes from 2 bits */
-    MAX_CHUNK = 1 << 26, /* limit in bytes; skipped previews and layers of editors can be large */
+    MAX_RATIO = 1032,    /* largest ratio that deflate reaches: 258 bytes from 2 bits */
+    MAX_CHUNK = 1 << 26, /* largest chunk in bytes; skipped previews and layers of editors can be large */
     PALETTE = 256
 };
 
@@ -20,9 +20,9 @@ struct decoder {
     png_structp png;
     png_infop info;
     const struct dkvb__encoded *in;
-    size_t at; /* place in in->bytes */
+    size_t at; /* offset of the next byte in in->bytes */
     dkvb_image *out;
-    bool no_memory; /* the allocator had no memory */
+    bool no_memory; /* true if the allocator had no memory */
     char message[100];
 };
 
@@ -71,7 +71,7 @@ static dkvb_status no_memory(const struct decoder *d)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for reading PNG", d->in->name);
 }
 
-/* Checks the size that the header promises before memory is allocated for it. */
+/* Checks the size in the PNG header before memory is allocated for it. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = png_get_image_width(d->png, d->info), height = png_get_image_height(d->png, d->info);
@@ -93,8 +93,8 @@ static void set_limits(struct decoder *d)
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-/* Asks for one byte a sample, without alpha. Palettes are looked up later. Returns the number of passes over all rows.
- */
+/* Asks libpng for one byte a sample, without alpha. Colours of palettes are looked up later. The result is the number
+ * of passes over all rows. */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);
@@ -108,14 +108,14 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Replaces indices by colours. Rows of indices lie in the last third of their place, so that colours can be written
- * from the first pixel on. */
+/* Replaces palette indices by colours. The indices of a row lie in the last third of the row's memory, so that colours
+ * can be written from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];
     size_t width = out->width;
 
-    for (int i = 0; i < PALETTE; i++) /* black where a palette ends early, as in PIL from 10.1 on */
+    for (int i = 0; i < PALETTE; i++) /* indices past the end of a short palette become black, as in PIL from 10.1 on */
         table[i] = i < count ? colours[i] : (png_color){0, 0, 0};
     for (size_t y = 0; y < out->height; y++) {
         uint8_t *row = out->pixels + y * width * 3;
@@ -130,7 +130,7 @@ static void look_up(dkvb_image *out, png_const_colorp colours, int count)
     }
 }
 
-/* Reads all rows `passes` times. libpng gives `samples` for each pixel: 1 for indices, which become 3. */
+/* Reads all rows `passes` times. libpng gives `samples` bytes for each pixel: 1 for palette indices, which become 3. */
 static void read_rows(const struct decoder *d, int passes, uint32_t samples)
 {
     size_t width = d->out->width, row = width * d->out->channels;
@@ -167,7 +167,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* No variable of this function changes after setjmp(). */
+/* Runs the decoder. No variable of this function may change after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(png_jmpbuf(d->png)) != 0)

@@ -1,29 +1,30 @@
-/* Resizing as Pillow does it for 8-bit pictures, equal in every level. Weights are computed in double precision and
- * rounded to 22 bits after the point. Rows are resized first, then columns, with rounding to 8 bits between. All sums
- * are of integers, so the result is the same on every machine. Cubic: R. Keys, Cubic convolution interpolation, 1981,
- * with a = -1/2. */
+/* Resizes 8-bit pictures as Pillow does, with equal pixel values. Weights are computed in double precision and rounded
+ * to 22 bits after the point. Rows are resized first, then columns, with rounding to 8 bits in between. All sums are of
+ * integers, so the result is the same on every machine. The cubic filter is that of R. Keys, Cubic convolution
+ * interpolation, 1981, with a = -1/2. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "data/image.h"
 
-/* Weights sum to 2^BITS. The sum of their magnitudes is less than twice that, and 255 times it fits an int32. */
+/* The weights of a pixel sum to 2^BITS. The sum of their magnitudes is less than twice 2^BITS, and 255 times that sum
+ * fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
-/* One axis of the result: `size` pixels, of which `count` from `first` on are computed. The pixels left out may be more
- * than memory holds. */
+/* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. The
+ * pixels left out may be more than memory holds. */
 struct axis {
     uint64_t size;
     uint64_t first;
     uint32_t count;
 };
 
-/* Weights of the input pixels of each result: weight[i][t] * in[start[i] + t] is summed for t < taps[i]. */
+/* Weights of the input pixels for each output pixel: weight[i][t] * in[start[i] + t] is summed for t < taps[i]. */
 struct weights {
     uint32_t *start;
     uint32_t *taps;
-    int32_t *weight; /* int32[count][most] */
+    int32_t *weight; /* weights of the output pixels, int32[count][most] */
     size_t most;
 };
 
@@ -43,7 +44,7 @@ static double bicubic(double x)
     return x < 2.0 ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
-/* Half the width of a filter, in pixels of the coarser picture. */
+/* Returns half the width of a filter, in pixels of the coarser picture. */
 static double support_of(uint32_t filter)
 {
     return filter == DKVB_FILTER_BICUBIC ? 2.0 : 1.0;
@@ -56,14 +57,14 @@ static void weights_free(struct weights *w, const dkvb_allocator *mem)
     dkvb__free(mem, w->weight);
 }
 
-/* Rounds weights half away from zero; exact[t] sum to 1. */
+/* Rounds the weights exact[t], whose sum is 1, to integers, half away from zero. */
 static void round_weights(int32_t *to, const double *exact, size_t n)
 {
     for (size_t t = 0; t < n; t++)
         to[t] = (int32_t)(exact[t] * (1 << BITS) + (exact[t] < 0.0 ? -0.5 : 0.5));
 }
 
-/* Computes the weights of pixel i of the axis. `exact` has room for w->most. */
+/* Computes the weights of output pixel i of the axis. `exact` has room for w->most weights. */
 static void weigh_pixel(struct weights *w, uint32_t i, const struct axis *axis, uint32_t in, uint32_t filter,
                         double *exact)
 {
@@ -112,7 +113,7 @@ static uint8_t to_level(int32_t sum)
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* Resizes one row. The function is inlined with a constant number of channels. */
+/* Resizes one row of pixels. The function is inlined with a constant number of channels. */
 static inline void row_of(uint8_t *to, const uint8_t *from, const struct weights *w, uint32_t count, uint32_t channels)
 {
     for (uint32_t i = 0; i < count; i++, to += channels) {
@@ -128,7 +129,7 @@ static inline void row_of(uint8_t *to, const uint8_t *from, const struct weights
     }
 }
 
-/* Resizes rows of `width` pixels to uint8[rows][count][channels]. */
+/* Resizes rows of `width` pixels to rows of `count` pixels, uint8[rows][count][channels]. */
 static void along_rows(uint8_t *to, const uint8_t *from, size_t rows, size_t width, const struct weights *w,
                        uint32_t count, uint32_t channels)
 {
@@ -139,7 +140,7 @@ static void along_rows(uint8_t *to, const uint8_t *from, size_t rows, size_t wid
             row_of(to, from, w, count, 3);
 }
 
-/* Computes to[x] = sum over t of weight[t] * from[t][x]. */
+/* Computes one row of the result: to[x] = sum over t of weight[t] * from[t][x]. */
 static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weight, uint32_t taps, size_t n)
 {
     int32_t sum[STRIP];
@@ -163,7 +164,7 @@ static void along_columns(uint8_t *to, const uint8_t *from, size_t stride, uint3
                         w->taps[i], stride - x < STRIP ? stride - x : STRIP);
 }
 
-/* Copies the rows `above` to `below` of a picture, cut to the needed columns. */
+/* Copies the rows from `above` to below `below` of a picture, cut to the needed columns. */
 static void cut(uint8_t *to, const dkvb_image *in, const struct axis *across, uint32_t above, uint32_t below)
 {
     size_t width = (size_t)across->count * in->channels;
@@ -172,7 +173,7 @@ static void cut(uint8_t *to, const dkvb_image *in, const struct axis *across, ui
         memcpy(to, in->pixels + ((size_t)y * in->width + across->first) * in->channels, width);
 }
 
-/* Makes the rows `above` to `below` as wide as the result. */
+/* Resizes the rows from `above` to below `below` to the width of the result. */
 static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axis *across, uint32_t above,
                              uint32_t below, uint32_t filter, const dkvb_allocator *mem)
 {
@@ -192,7 +193,7 @@ static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axi
     return DKVB_OK;
 }
 
-/* Runs both passes on the rows that the second one needs. */
+/* Resizes the rows that the columns need, then the columns. */
 static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const struct axis *across,
                                const struct axis *down, const struct weights *w, uint32_t filter)
 {
@@ -210,7 +211,7 @@ static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const stru
     return rc;
 }
 
-/* Computes a part of the picture in another size, in `out`, which is empty and has its allocator. */
+/* Computes a part of the picture in another size into `out`, which is empty and has its allocator. */
 static dkvb_status resample(dkvb_image *out, const dkvb_image *in, const struct axis *across, const struct axis *down,
                             uint32_t filter)
 {
@@ -266,9 +267,10 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
     return dkvb__image_end(out, rc);
 }
 
-/* Computes one side of a picture whose shorter side becomes `shorter`, and the middle of that side. torchvision's
- * Resize takes int(shorter * long / short) in double precision. That is the quotient rounded down: it is less than
- * 2^32, and at least 2^-16 below the next integer. CenterCrop takes round((side - crop) / 2.0), ties to even. */
+/* Computes the new length of one side of a picture whose shorter side becomes `shorter`, and the middle part of that
+ * side. torchvision's Resize takes int(shorter * long / short) in double precision. This equals the quotient rounded
+ * down, as the quotient is less than 2^32, and is at least 2^-16 below the next integer. CenterCrop takes round((side -
+ * crop) / 2.0), ties to even. */
 static struct axis fit_axis(uint32_t side, uint32_t shortest, uint32_t shorter, uint32_t crop)
 {
     struct axis axis = {.size = (uint64_t)shorter * side / shortest, .count = crop};
@@ -278,7 +280,7 @@ static struct axis fit_axis(uint32_t side, uint32_t shortest, uint32_t shorter, 
     return axis;
 }
 
-/* Converts grey to red, green and blue. */
+/* Converts a grey picture to red, green and blue. */
 static dkvb_status to_rgb(dkvb_image *image)
 {
     dkvb_image grey = *image;

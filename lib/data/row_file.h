@@ -4,21 +4,21 @@
 #include "base/file.h"
 #include "dkvb/rows.h"
 
-/* Features that stay in their .npy file and are read block by block, as any number type that features may have. Several
- * threads may read at once. */
+/* Features that stay in their .npy file and are read block by block, in any number type that features may have. Several
+ * threads may read features of one file at the same time. */
 struct dkvb__row_file {
     dkvb_allocator mem;
-    char *path; /* copy, for messages */
+    char *path; /* copy of the file's path, for messages */
     struct dkvb__file file;
-    uint64_t offset; /* of the elements in the file */
+    uint64_t offset; /* offset of the first element in the file */
     size_t rows, columns;
     uint32_t dtype;
     bool swapped, boolean;
     dkvb_row_source source;
 };
 
-/* Opens features in blocks. *out is NULL, without a failure, if the file cannot be read so: it is no .npy file, or its
- * order is not that of rows. All numbers are read once and checked. */
+/* Opens a .npy file of features for reading in blocks. *out is NULL, without a failure, if the file is no .npy file, or
+ * if its elements are not stored row by row. All numbers are read once and checked. */
 dkvb_status dkvb__row_file_open(struct dkvb__row_file **out, const char *path, const dkvb_allocator *mem);
 void dkvb__row_file_free(struct dkvb__row_file *f);
 

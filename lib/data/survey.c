@@ -1,6 +1,6 @@
 /* Checks of rows and labels before a training: classes without rows, rows without a class, values that dwarf all
- * others. Numbering from 1, labels -1 and +1, gaps, and 255 for "none" are habits of other programs that would train
- * classes without rows. One huge number moves the centre so far that all rows look alike. */
+ * others. Other programs number classes from 1, use labels -1 and +1, leave gaps, or write 255 for "none", all of which
+ * would train classes without rows. One huge number moves the centre of the rows so far that all rows look alike. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +42,8 @@ static void list_empty(dkvb_labels_info *info, const uint64_t *seen, uint32_t fi
     }
 }
 
-/* True if the largest label is far above the others, which have no gap: it then is a mark for "none", such as 255. */
+/* True if the largest label is far above the other labels, which have no gap: the largest label then means "none", such
+ * as 255. */
 static bool marks_none(const dkvb_labels_info *info, const uint64_t *seen)
 {
     uint32_t others = info->classes - info->empty - 1;
@@ -120,9 +121,9 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
     return rc;
 }
 
-/* Bins by the exponent of float32: a value in bin e is from 2^(e - 127) to twice that; bin 0 has zeros and values next
- * to them. */
-enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: numbers that are read at a time */
+/* Bins of values by the exponent of float32: bin e has values from 2^(e - 127) to below twice that; bin 0 has zeros and
+ * subnormal values. A part is the numbers that are read at a time. */
+enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: number of values that are read at a time */
 
 static uint32_t exponent_of(float x)
 {
@@ -132,8 +133,8 @@ static uint32_t exponent_of(float x)
     return bits >> 23 & 0xFF;
 }
 
-/* Returns the lowest bin of values that are at least 2^GAP times as large as all values below, and at most a tenth of
- * all values that are not 0; BINS if there are none. */
+/* Returns the lowest bin of outliers: values that are at least 2^GAP times as large as all values below, and at most a
+ * tenth of all values other than 0. The result is BINS if there are no outliers. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;
@@ -155,10 +156,10 @@ static uint32_t first_outlying(const uint64_t count[BINS])
     return BINS;
 }
 
-/* Rows that are looked at part by part. */
+/* State of a survey of rows, which are read part by part. */
 struct survey {
     struct dkvb__rows rows;
-    float *part; /* [most][dim], rows that do not lie in memory */
+    float *part; /* buffer for rows that do not lie in memory, [most][dim] */
     size_t most;
 };
 

@@ -1,5 +1,5 @@
-/* Tables of every kind of file. This file turns texts and arrays into labels and ids of rows; table_text.c takes the
- * texts out of CSV files. */
+/* Tables of every kind of file. This file turns texts and arrays into labels and ids of rows; table_text.c reads the
+ * texts in CSV files. */
 #include "data/table.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
-enum { IN_BLOCKS = 2 }; /* the largest `in_place` of the options */
+enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` */
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
@@ -42,7 +42,8 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* An id that is written as a number; false for any other text. "007" is a name: as a number it would lose its zeros. */
+/* Reads an id that is written as a number; false for any other text. "007" is a name: as a number it would lose its
+ * zeros. */
 static bool id_number(const char *text, uint64_t *id)
 {
     bool negative;
@@ -50,7 +51,8 @@ static bool id_number(const char *text, uint64_t *id)
     return dkvb__whole_number(text, id, &negative) && !negative && (text[0] != '0' || text[1] < '0' || text[1] > '9');
 }
 
-/* A label that is written as a number; false for any other text. An empty text is -1, no label. */
+/* Reads a label that is written as a number; false for any other text. An empty text is the label -1, which means no
+ * label. */
 static bool label_number(const char *text, int32_t *label)
 {
     uint64_t size = 1;
@@ -62,7 +64,7 @@ static bool label_number(const char *text, int32_t *label)
     return true;
 }
 
-/* Sort indices by the bytes of their texts: heap sort, in place. */
+/* Sorts the indices of texts by the bytes of the texts: heap sort, in place. */
 static void sort_by_text(uint32_t *order, size_t n, const struct dkvb__texts *texts)
 {
     for (size_t begin = n / 2, end = n; end > 1;) {
@@ -95,7 +97,7 @@ static dkvb_status no_memory(const char *path, size_t count)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
 }
 
-/* Names that labels have already come first and keep their numbers. */
+/* Takes the names of labels that the options give. They come first and keep their numbers. */
 static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;
@@ -107,7 +109,7 @@ static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 
         if (name && *name)
             rc = dkvb__texts_intern(&t->label_names, name, &index, &added);
-        if (!rc && !added) { /* nothing is found by this text, which holds a place */
+        if (!rc && !added) { /* a missing or repeated name gets a placeholder that no text equals */
             char place[32] = "\1";
 
             for (size_t n = i, at = 1; at < 1 + 16; at++, n >>= 4)
@@ -138,8 +140,8 @@ static bool all_decimals(const struct dkvb__texts *texts)
     return true;
 }
 
-/* Numbers of the different texts in *labels: of a known name its place, of numbers that number, of new names the places
- * behind, in the order of their bytes. */
+/* Gives each different text a label in *labels: the place of a known name, the number that the text is, or for new
+ * names the next free places, in the order of their bytes. */
 static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order, const struct dkvb__texts *texts,
                                 size_t known)
 {
@@ -237,7 +239,7 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
         numbers = id_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
     if (rc || numbers)
-        return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem); /* "2" and "2.0" are one id */
+        return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem); /* "2" and "2.0" are the same id */
     dkvb_array_free(&t->ids);
     for (size_t i = 0; !rc && i < r->rows; i++) {
         const char *text = dkvb__text(&r->texts, i);
@@ -253,11 +255,11 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     return rc;
 }
 
-/* Collects texts of a .npy file. */
+/* The texts of a .npy file, as they are collected. */
 struct collected {
     struct dkvb__rows_of_text rows;
     const char *path;
-    bool once; /* a text that comes twice is refused */
+    bool once; /* true if a text that appears twice is refused */
 };
 
 static dkvb_status collect(void *context, size_t row, const char *text)
@@ -273,7 +275,7 @@ static dkvb_status collect(void *context, size_t row, const char *text)
     return rc;
 }
 
-/* Labels or ids of an array: of numbers by the readers of numbers, of texts here. */
+/* Reads the labels or ids of an array. dkvb__labels_of() and dkvb__ids_of() read numbers; this function reads texts. */
 static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o,
                                const unsigned char *start, size_t size)
 {
@@ -357,7 +359,7 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Pointers to texts. A text that only holds a place is "". */
+/* Makes an array of pointers to texts. A text that is only a placeholder becomes "". */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

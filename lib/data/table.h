@@ -1,4 +1,4 @@
-/* A table, and the parts of it that readers of texts and of arrays fill in. */
+/* A table of features, labels and ids; the readers of text files and of array files fill in its parts. */
 #ifndef DKVB_DATA_TABLE_H
 #define DKVB_DATA_TABLE_H
 
@@ -13,31 +13,32 @@
 #include "dkvb/data.h"
 #include "dkvb/table.h"
 
-/* Texts of rows, such as labels: different ones once, and for each row which it has. */
+/* Texts of rows, such as labels: each different text is stored once, and each row has the index of its text. */
 struct dkvb__rows_of_text {
     struct dkvb__texts texts;
-    uint32_t *index; /* [rows], or NULL */
+    uint32_t *index; /* index of each row's text, [rows], or NULL */
     size_t rows;
 };
 
 struct dkvb_table {
     dkvb_allocator mem;
-    dkvb_array x;                    /* features */
-    struct dkvb__row_file *file;     /* features that stay in their file; or NULL */
-    dkvb_array y;                    /* labels, int32 */
-    dkvb_array ids;                  /* uint64 */
-    struct dkvb__texts column_names; /* in the order of the features; of none, or of all */
+    dkvb_array x;                /* features of the rows */
+    struct dkvb__row_file *file; /* features that stay in their file and are read block by block; or NULL */
+    dkvb_array y;                /* labels of the rows, int32 */
+    dkvb_array ids;              /* ids of the rows, uint64 */
+    /* names of the columns, in the order of the features; either all columns have names or none has */
+    struct dkvb__texts column_names;
     struct dkvb__texts label_names;
-    struct dkvb__texts id_names; /* in the order of the rows */
+    struct dkvb__texts id_names; /* ids of the rows that are strings, in the order of the rows */
     uint64_t *groups;
-    const char **column_list, **label_list, **id_list; /* texts as pointers */
+    const char **column_list, **label_list, **id_list; /* names of columns, labels and ids as arrays of strings */
     dkvb_table_info info;
 };
 
-/* Memory for the texts of `rows` rows. DKVB_ENOMEM. */
+/* Allocates memory for the texts of `rows` rows. May return DKVB_ENOMEM. */
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem);
 
-/* The text of the next row. *index is that of the text. */
+/* Adds the text of the next row. *index becomes the index of the text. */
 dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *text, uint32_t *index, bool *added);
 
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
@@ -47,14 +48,14 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 
-/* Memory for the ids of rows, as numbers. DKVB_ENOMEM. */
+/* Allocates memory for the ids of rows that are numbers. May return DKVB_ENOMEM. */
 dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path);
 
-/* Turns the text of each row, which no other row has, into its id: a number if all texts are whole numbers, otherwise a
- * name. */
+/* Turns the text of each row, which must differ from row to row, into the row's id: a number if all texts are whole
+ * numbers, otherwise a name. */
 dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text *r, const char *path);
 
-/* Read a text table into `t`. */
+/* Reads a text table from a file into `t`. */
 dkvb_status dkvb__table_read_text(dkvb_table *t, const struct dkvb__file *file, const dkvb_table_options *o,
                                   const struct dkvb__run *run);
 

@@ -1,5 +1,5 @@
-/* Text tables. A text is read twice: first its records are counted, so that its features need memory once, then they
- * are taken. Bytes of it are in memory a block at a time. */
+/* Reads text tables. A table is read twice: first its records are counted, so that memory for its features is allocated
+ * once, then the features are read. Only a block of the text is in memory at a time. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "data/decimal.h"
 #include "data/table.h"
 
-/* Columns that an option may name, besides features. */
+/* Columns besides features that an option may name. */
 enum { LABEL, ID, GROUP, NAMED };
 
 enum { NOT_USED = -1, REPORT_EVERY = 4096 };
@@ -22,16 +22,16 @@ struct reader {
     const struct dkvb__run *run;
     struct dkvb__csv csv;
     struct dkvb__texts first, second; /* fields of the first two records */
-    size_t fields;                    /* of every record */
+    size_t fields;                    /* number of fields of every record */
     uint64_t first_line;
     bool header;
-    int64_t *place; /* [fields] column of x, or NOT_USED */
+    int64_t *place; /* column of the features for each field, [fields], or NOT_USED */
     int64_t named[NAMED];
-    char *kept[NAMED]; /* this record's fields of those columns */
+    char *kept[NAMED]; /* texts of the named columns in the present record */
     struct dkvb__rows_of_text texts[NAMED];
-    bool words;   /* a line of a list, apart from the first, is no number */
-    bool numbers; /* ids are the numbers of rows, since a group is wanted and no column has ids */
-    size_t rows;  /* counted */
+    bool words;   /* true if a line of a list, apart from the first, is no number */
+    bool numbers; /* true if the numbers of rows are ids, because groups are asked for and no column has ids */
+    size_t rows;  /* number of rows, once counted */
 };
 
 static const char *path_of(const struct reader *r)
@@ -39,7 +39,7 @@ static const char *path_of(const struct reader *r)
     return r->csv.file->path;
 }
 
-/* A text for a message: short, and without what a terminal may take for a command. */
+/* Makes a text safe for a message: short, and without control characters that a terminal could take for a command. */
 static const char *show(char shown[48], const char *text)
 {
     size_t n = 0;
@@ -48,12 +48,12 @@ static const char *show(char shown[48], const char *text)
     for (; n < 40 && text[n]; n++)
         shown[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F || (!valid && (text[n] & 0x80)) ? '?' : text[n];
     while (valid && text[n] && n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--; /* a character is shown whole or not at all */
+        n--; /* a character is shown as a whole or left out */
     memcpy(shown + n, text[n] ? "..." : "", text[n] ? 4 : 1);
     return shown;
 }
 
-/* Fields of one record; their number is 0 at the end of the file. */
+/* Reads the fields of one record; their number is 0 at the end of the file. */
 static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uint64_t *line)
 {
     bool more = true, begun = false;
@@ -71,8 +71,8 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* Whether the numbers of the first record count from 0, as pandas calls columns without a name: at least to 2, or
- * behind an empty field, above which pandas writes the numbers of rows. */
+/* True if the numbers of the first record count from 0, as pandas names columns without names: at least to 2, or after
+ * an empty field, above which pandas writes the numbers of rows. */
 static bool counts(const struct dkvb__texts *fields)
 {
     size_t numbers = 0;
@@ -98,9 +98,9 @@ static bool holds_text(const struct dkvb__texts *fields, const char *text)
     return false;
 }
 
-/* Names stand above numbers: a column whose first field is no number and whose second is one, a first record without
- * any number, or one that only counts (of two numbers alone, 0 and 1 may well be a row). A name that an option gives
- * settles it. */
+/* True if the first record is a header: a column has no number in the first record and a number in the second, or the
+ * first record has no number at all, or it only counts (but two numbers 0 and 1 may be a row). A column name that an
+ * option gives decides. */
 static bool first_is_header(const struct reader *r)
 {
     const struct dkvb__texts *a = &r->first, *b = &r->second;
@@ -122,7 +122,7 @@ static bool first_is_header(const struct reader *r)
     return numbers == 0 || changes > 0 || counts(a);
 }
 
-/* A column by its name in the header, else by its number from 1, also as "#1"; NOT_USED if there is none. */
+/* Finds a column by its name in the header, or by its number from 1, also written "#1"; NOT_USED if there is none. */
 static int64_t find_column(const struct reader *r, const char *name)
 {
     uint64_t number = 0;
@@ -141,7 +141,7 @@ static int64_t find_column(const struct reader *r, const char *name)
     return number >= 1 && number <= r->fields ? (int64_t)number - 1 : NOT_USED;
 }
 
-/* The first names of a table, for a message. */
+/* Lists the first column names of a table for a message. */
 static const char *list_columns(const struct reader *r, char list[160])
 {
     size_t length = 0;
@@ -216,12 +216,12 @@ static bool has_other_use(const struct reader *r, size_t field)
     for (size_t i = 0; i < NAMED; i++)
         if (r->named[i] == (int64_t)field)
             return true;
-    /* pandas writes the numbers of rows into a first column without a name */
+    /* True for pandas' column of row numbers, which is the first and has no name */
     return field == 0 && r->header && r->fields > 1 && !*dkvb__text(&r->first, 0);
 }
 
-/* The name of a feature: that of the header, or its number where some columns of a text without names are no features
- * and order alone does not tell. */
+/* Adds the name of a feature: the name in the header or, if columns of a table without header are left out, the number
+ * of the column, as the order alone would not tell it. */
 static dkvb_status add_column_name(struct reader *r, size_t field)
 {
     char number[24];
@@ -230,7 +230,7 @@ static dkvb_status add_column_name(struct reader *r, size_t field)
     return dkvb__texts_add(&r->t->column_names, r->header ? dkvb__text(&r->first, field) : number);
 }
 
-/* Which columns are features, and where in a row. */
+/* Decides which columns are features, and their places in a row. */
 static dkvb_status place_features(struct reader *r, size_t *columns)
 {
     const dkvb_table_options *o = r->o;
@@ -286,7 +286,7 @@ static dkvb_status fail_number(const struct reader *r, size_t field)
                       *name ? "')" : "", show(shown, text), way);
 }
 
-/* One field of a record that is taken (`x`: its row) or only counted (NULL). */
+/* Takes one field of a record into the row `x`, or only counts it if `x` is NULL. */
 static dkvb_status take_field(struct reader *r, size_t field, float *x)
 {
     if (x && r->place[field] != NOT_USED && !dkvb__decimal(r->csv.field, &x[r->place[field]]))
@@ -299,7 +299,7 @@ static dkvb_status take_field(struct reader *r, size_t field, float *x)
     return DKVB_OK;
 }
 
-/* The next record, all of its fields. */
+/* Takes the next record with all its fields. */
 static dkvb_status take_record(struct reader *r, float *x, bool *more)
 {
     uint64_t line = 0;
@@ -325,7 +325,7 @@ static dkvb_status take_record(struct reader *r, float *x, bool *more)
                       path_of(r), (unsigned long long)line, field, (unsigned long long)r->first_line, r->fields);
 }
 
-/* Labels, ids and groups of a record that is kept. */
+/* Stores label, id and group of a record that is kept. */
 static dkvb_status keep_texts(struct reader *r, uint64_t line)
 {
     for (size_t i = 0; i < NAMED; i++) {
@@ -352,8 +352,8 @@ static bool is_kept(const struct reader *r)
     return !r->o->group || strcmp(r->kept[GROUP], r->o->group) == 0;
 }
 
-/* Reads all records from the first on: counts them, or takes them into `x`, which has room for one row more. Empty
- * lines at the end of a text whose records are lines are no records. */
+/* Reads all records from the first one on: counts them, or takes their features into `x`, which has room for one more
+ * row. Empty lines at the end of a table of one-line records are no records. */
 static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
 {
     size_t rows = 0, records = 0, empty = 0;
@@ -389,7 +389,7 @@ static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
     return rc;
 }
 
-/* Groups as numbers that are the same in every file. */
+/* Turns the groups into numbers that are the same in every file. */
 static dkvb_status take_groups(struct reader *r)
 {
     const struct dkvb__rows_of_text *g = &r->texts[GROUP];
@@ -428,7 +428,7 @@ static dkvb_status fail_many(const struct reader *r)
                       r->fields, what);
 }
 
-/* A text whose columns are told apart must say which one is meant. */
+/* Refuses a table of several columns if the options do not say which column is meant. */
 static dkvb_status check_number_of_columns(const struct reader *r)
 {
     if (r->o->what == DKVB_TABLE_ROWS || r->named[LABEL] != NOT_USED || r->named[ID] != NOT_USED || r->numbers ||
@@ -437,7 +437,7 @@ static dkvb_status check_number_of_columns(const struct reader *r)
     return fail_many(r);
 }
 
-/* What the first lines say: whether they hold names, and which column is what. */
+/* Looks at the first lines: decides whether they hold column names, and what each column is. */
 static dkvb_status look(struct reader *r, size_t *columns)
 {
     uint64_t line;
@@ -462,7 +462,7 @@ static dkvb_status look(struct reader *r, size_t *columns)
         return rc;
     if (r->o->what == DKVB_TABLE_ROWS)
         return place_features(r, columns);
-    /* a text of one column has that one */
+    /* the only column of a table is the label */
     if (r->named[LABEL] == NOT_USED && r->o->what == DKVB_TABLE_LABELS)
         r->named[LABEL] = 0;
     if (r->named[ID] == NOT_USED && r->o->what == DKVB_TABLE_IDS && !r->numbers)
@@ -470,14 +470,14 @@ static dkvb_status look(struct reader *r, size_t *columns)
     return DKVB_OK;
 }
 
-/* Count the rows, get memory for them, and take them. */
+/* Counts the rows, allocates memory for their features, and reads them. */
 static dkvb_status take_rows(struct reader *r, size_t columns)
 {
     dkvb_array *x = &r->t->x;
     size_t elements;
     dkvb_status rc = pass_over(r, NULL, columns);
 
-    if (!rc && r->header && r->words && r->csv.separator == '\0') { /* a first line that is a name like all others */
+    if (!rc && r->header && r->words && r->csv.separator == '\0') { /* the first line is a name like all other lines */
         r->header = false;
         rc = pass_over(r, NULL, columns);
     }
@@ -510,8 +510,8 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     return rc;
 }
 
-/* A text of labels or ids has one a line. A name may hold a comma, but two lines of as many fields, some of them
- * numbers, are those of a table. */
+/* Checks a file of labels or ids with one entry a line. A name may contain a comma, but two lines with equally many
+ * fields, some of them numbers, belong to a table. */
 static dkvb_status check_is_list(struct reader *r)
 {
     uint64_t line;

@@ -8,8 +8,8 @@
 #include "base/status.h"
 #include "base/unicode.h"
 
-/* A block of at least `need` elements of `size` bytes, of which `used` are kept. Blocks double, so that appending takes
- * linear time; the old block is overwritten. */
+/* Returns a block of at least `need` elements of `size` bytes, of which the first `used` are kept. Blocks double in
+ * size, so that appending takes linear time; the old block is erased. */
 static dkvb_status grow(const dkvb_allocator *mem, void **block, size_t *room, size_t used, size_t need, size_t size)
 {
     size_t more = *room ? *room : 64;
@@ -72,7 +72,7 @@ static size_t *slot_of(const struct dkvb__texts *t, const char *text)
     return &t->slots[i];
 }
 
-/* Twice as many slots as texts at least, so that a search is short. */
+/* Makes room for one more text, with at least twice as many slots as texts, so that searches are short. */
 static dkvb_status make_room(struct dkvb__texts *t)
 {
     size_t more = t->slot_count ? t->slot_count * 2 : 64;

@@ -1,4 +1,4 @@
-/* Many short texts in one block of memory, found again by a hash. */
+/* Many short texts in one block of memory, with a hash table to find a text again. */
 #ifndef DKVB_DATA_TEXTS_H
 #define DKVB_DATA_TEXTS_H
 
@@ -10,22 +10,23 @@
 
 struct dkvb__texts {
     const dkvb_allocator *mem;
-    bool names; /* compared as names of classes are: texts are valid UTF-8 then */
+    bool names; /* true if texts are compared as class names are (base/unicode.h); texts are valid UTF-8 then */
     char *bytes;
-    size_t size, room; /* of bytes */
-    size_t *at;        /* [count] offsets in bytes */
+    size_t size, room; /* used and allocated bytes of `bytes` */
+    size_t *at;        /* offsets of the texts in `bytes`, [count] */
     size_t count, most;
-    size_t *slots; /* [slot_count] index + 1, or 0; open addressing */
+    size_t *slots; /* hash table with open addressing, [slot_count]; a slot is the index of a text + 1, or 0 */
     size_t slot_count;
 };
 
-/* Append a text without looking whether it is there. DKVB_ENOMEM. */
+/* Appends a text, even if the same text is there already. May return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_add(struct dkvb__texts *t, const char *text);
 
-/* The index of a text, which is appended if it is not there. Not to be mixed with dkvb__texts_add(). DKVB_ENOMEM. */
+/* Finds the index of a text, and appends the text if it is missing. Must not be mixed with dkvb__texts_add(). May
+ * return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_intern(struct dkvb__texts *t, const char *text, size_t *index, bool *added);
 
-/* The index of an interned text, or `count`. */
+/* Returns the index of an interned text, or `count` if the text is missing. */
 size_t dkvb__texts_find(const struct dkvb__texts *t, const char *text);
 
 static inline const char *dkvb__text(const struct dkvb__texts *t, size_t i)
@@ -33,7 +34,7 @@ static inline const char *dkvb__text(const struct dkvb__texts *t, size_t i)
     return t->bytes + t->at[i];
 }
 
-/* Overwrites the texts, since they may be names of rows. */
+/* Erases and frees all texts, since they may be names of rows. */
 void dkvb__texts_free(struct dkvb__texts *t);
 
 #endif

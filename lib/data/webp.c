@@ -1,20 +1,20 @@
-/* WebP through libwebp, which only this file uses, with the settings that PIL leaves at their defaults, so that pixels
- * are equal to PIL's. Transparency is dropped, as it is for PNG. RFC 9649 */
+/* Reads WebP files through libwebp, which only this file uses, with the settings that PIL leaves at their defaults, so
+ * that pixels are equal to PIL's pixels. Transparency is dropped, as in PNG files. The format is RFC 9649. */
 #include <webp/decode.h>
 
 #include "base/status.h"
 #include "data/image.h"
 
 enum {
-    LOSSY = 1, /* WebPBitstreamFeatures.format; 2: lossless */
+    LOSSY = 1, /* value of WebPBitstreamFeatures.format for lossy pictures; 2 is lossless */
     BLOCK = 16,
-    FREE_PIXELS = 1 << 24,     /* a lossless picture up to this size may come from any number of bytes */
-    PIXELS_OF_A_BYTE = 1 << 12 /* limit for a larger lossless picture */
+    FREE_PIXELS = 1 << 24,     /* number of pixels up to which a lossless picture may come from any number of bytes */
+    PIXELS_OF_A_BYTE = 1 << 12 /* most pixels for each byte of a larger lossless picture */
 };
 
-/* Checks the size that the header promises before memory is allocated for it. A block of a lossy picture has at least
- * three bits, of which one is required here. A lossless picture of one colour has no bits for its pixels at all, and
- * libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
+/* Checks the size in the WebP header before memory is allocated for it. A block of a lossy picture has at least three
+ * bits, of which one is required here. A lossless picture of one colour has no bits for its pixels at all, and libwebp
+ * allocates four bytes for each pixel, so a very large picture must have some bytes. */
 static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstreamFeatures *features)
 {
     uint32_t width = (uint32_t)features->width, height = (uint32_t)features->height;
@@ -38,7 +38,7 @@ static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstr
     return DKVB_OK;
 }
 
-/* Fails with the message for a status of libwebp. */
+/* Fails with the error message for a status of libwebp. */
 static dkvb_status failure(const struct dkvb__encoded *in, VP8StatusCode status)
 {
     switch (status) {
@@ -54,8 +54,8 @@ static dkvb_status failure(const struct dkvb__encoded *in, VP8StatusCode status)
     }
 }
 
-/* libwebp allocates its own memory by malloc(): it accepts no other allocator. Pixels are written to their final place.
- */
+/* Decodes a picture. libwebp allocates its own memory by malloc(): it accepts no other allocator. Pixels are written
+ * directly to the result. */
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in)
 {
     WebPDecoderConfig config;

@@ -1,7 +1,7 @@
 /*
- * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929). Patches
- * become tokens, and a class token goes before them. Blocks of attention and of a perceptron add to the tokens. The
- * class token at the end, normalised and projected, is the embedding. docs/encoder.md describes each step.
+ * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929). Patches of
+ * the picture become tokens, after a class token. Blocks of attention and of a perceptron add to the tokens. After the
+ * last block, the class token, normalised and projected, is the embedding. docs/encoder.md describes each step.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,27 +13,28 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the network together. The widest layer of these tokens fits its share of memory,
- * and the tokens keep all threads busy. */
+/* Number of tokens that pass through the network together. The widest layer of so many tokens needs moderate memory,
+ * and they keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {
     struct dkvb__clip_weights w;
-    float level[3][256]; /* prepared values of a colour */
-    float *zeros; /* zeros that chains of attention start from: as many as tokens, or a head's width, in panels */
+    float level[3][256]; /* prepared colour values by channel and pixel value */
+    /* start values of products in attention, all zeros: as many as tokens, or as a head's width, in panels */
+    float *zeros;
 };
 
-/* One pass: some pictures, and memory for their layers. */
+/* One pass of some pictures through the network, with memory for its layers. */
 struct pass {
     const struct clip *clip;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* NULL, or a trace; with a trace there is one picture */
+    const struct dkvb__trace *trace; /* trace callback, or NULL; with a trace, a pass has one picture */
     const struct dkvb__view *pictures;
-    size_t n, tokens; /* numbers of pictures, and of the tokens of all pictures */
-    float *x, *next;  /* [tokens][width] */
-    float *y;         /* [tokens][width], normalised tokens, or the output of the heads */
-    float *wide;      /* [tokens], rows of the widest layer */
-    float *attention; /* [threads], each of attention_room() */
+    size_t n, tokens; /* number of pictures, and number of tokens of all pictures */
+    float *x, *next;  /* tokens before and after a step, [tokens][width] */
+    float *y;         /* normalised tokens, or the output of the attention heads, [tokens][width] */
+    float *wide;      /* rows of the widest layer, [tokens] */
+    float *attention; /* scratch space of the threads for attention, [threads], attention_room() floats each */
 };
 
 static size_t in_panels(size_t columns)
@@ -46,7 +47,8 @@ static size_t head_width(const struct dkvb__clip_shape *s)
     return s->width / s->heads;
 }
 
-/* Number of floats that a worker needs: keys and values of a head as matrices, and its scores. */
+/* Returns the number of floats that a worker needs for attention: keys and values of a head as matrices, and its
+ * scores. */
 static size_t attention_room(const struct dkvb__clip_shape *s)
 {
     size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
@@ -109,7 +111,8 @@ static dkvb_status open_clip(void **state, dkvb_encoder_info *info, char *identi
     return DKVB_OK;
 }
 
-/* Cuts one row of patches. Each patch has the order of the convolution's weights: colour, line, column. */
+/* Cuts one row of patches out of a picture. Each patch has the order of the convolution's weights: colour, line,
+ * column. */
 static void cut_patches(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -177,7 +180,7 @@ static void normalize(const struct pass *p, float *out, const float *x, size_t r
     dkvb__parallel(p->run, (rows + NORM_ROWS - 1) / NORM_ROWS, norm_rows, &n);
 }
 
-/* Computes out[tokens][out_stride] = rows of a times a matrix of one head. */
+/* Multiplies rows of a by a matrix of one attention head; the result is out[tokens][out_stride]. */
 static void multiply_head(const struct pass *p, float *out, size_t out_stride, const float *a, size_t a_stride,
                           size_t depth, const float *panels, size_t columns)
 {
@@ -194,13 +197,13 @@ static void multiply_head(const struct pass *p, float *out, size_t out_stride, c
     dkvb__kernels()->multiply(&product);
 }
 
-/* Index of element (k, c) of a matrix in panels. */
+/* Returns the index of element (k, c) of a matrix in panels. */
 static inline size_t panel_index(size_t depth, size_t k, size_t c)
 {
     return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
 }
 
-/* Computes one head of one picture: softmax(queries keys' / sqrt(width of a head)) values. */
+/* Computes one attention head for one picture: softmax(queries keys' / sqrt(width of a head)) values. */
 static void attend(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -225,7 +228,7 @@ static void attend(void *context, size_t task, unsigned worker)
                   head);
 }
 
-/* Computes x = x + rows of a times m. */
+/* Adds a product to the tokens: x = x + rows of a times m. */
 static void add_product(struct pass *p, const struct dkvb__matrix *m, const float *a)
 {
     struct dkvb__product product = dkvb__matrix_product(m);
@@ -269,7 +272,7 @@ static dkvb_status run_block(struct pass *p, uint32_t index)
     return dkvb__trace_show(p->trace, name, p->tokens, s->width, p->x);
 }
 
-/* Projects the class tokens; the other tokens are not needed any more. */
+/* Projects the class tokens to embeddings; the other tokens are not needed any more. */
 static dkvb_status project(struct pass *p, float *out)
 {
     const struct dkvb__clip_weights *w = &p->clip->w;
@@ -307,7 +310,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : project(p, out);
 }
 
-/* Allocates one block of memory for passes of `most` pictures. */
+/* Allocates one block of memory for passes of `most` pictures through the network. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     const struct dkvb__clip_shape *s = &p->clip->w.shape;
@@ -317,7 +320,8 @@ static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
     float *room;
 
     wide = tokens * (wide > patch ? wide : patch);
-    room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room); /* lanes past the last token stay zeros */
+    /* padding lanes after the last token stay zeros */
+    room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room);
     if (!room)
         return NULL;
     p->x = room;

@@ -1,4 +1,5 @@
-/* Weights of CLIP's vision transformer, in both layouts that are in use. docs/encoder.md lists the tensors. */
+/* Reads weights of CLIP's vision transformer in the layouts of Hugging Face and of OpenAI. docs/encoder.md lists the
+ * tensors. */
 #include "encoder/clip_weights.h"
 
 #include <stdio.h>
@@ -8,9 +9,9 @@
 #include "base/status.h"
 #include "encoder/weights.h"
 
-/* Names of the tensors in each layout. In both, matrices are [outputs][inputs], except the projection of OpenAI. */
+/* Names of the tensors in each layout. In both layouts, matrices are [outputs][inputs], except OpenAI's projection. */
 static const struct names {
-    const char *start; /* start of all names except that of the projection */
+    const char *start; /* start of all names except the name of the projection */
     const char *class_token, *patch, *positions, *pre, *post, *projection;
     const char *block, *norm1, *norm2, *out, *fc1, *fc2;
     bool projection_outputs_first;
@@ -31,10 +32,10 @@ struct reader {
     const struct names *names;
     const struct dkvb__clip_shape *shape;
     const dkvb_allocator *mem;
-    float *room; /* memory for the largest tensor */
+    float *room; /* memory for the elements of the largest tensor */
 };
 
-/* Reads a vector, float[n], into memory of its own. */
+/* Reads a vector, float[n], into new memory. */
 static dkvb_status read_vector(const struct reader *r, float **out, size_t n, const char *name)
 {
     uint64_t shape[1] = {n};
@@ -56,7 +57,7 @@ static dkvb_status read_norm(const struct reader *r, struct dkvb__norm *norm, co
     return rc ? rc : read_vector(r, &norm->shift, r->shape->width, full);
 }
 
-/* Reads `count` columns of a matrix, from column `first` on; their tensors are `weight` and `bias`. */
+/* Reads `count` columns of a matrix, from column `first` on, out of the tensors `weight` and `bias`. */
 static dkvb_status read_columns(const struct reader *r, struct dkvb__matrix *m, size_t first, size_t count,
                                 const char *weight, const char *bias)
 {
@@ -80,8 +81,8 @@ static dkvb_status read_linear(const struct reader *r, struct dkvb__matrix *m, s
     return rc ? rc : read_columns(r, m, 0, columns, weight, bias);
 }
 
-/* Reads queries, keys and values: three matrices in the layout of Hugging Face, one matrix of three parts in that of
- * OpenAI. */
+/* Reads the matrix for queries, keys and values: three tensors in the layout of Hugging Face, one tensor in the layout
+ * of OpenAI. */
 static dkvb_status read_qkv(const struct reader *r, struct dkvb__matrix *m, const char *block)
 {
     static const char *const parts[] = {"q", "k", "v"};
@@ -158,8 +159,8 @@ static dkvb_status read_ends(const struct reader *r, struct dkvb__clip_weights *
     return rc;
 }
 
-/* Number of elements of the largest matrix. The product cannot overflow, as the shape was checked against tensors that
- * lie in a file. */
+/* Returns the number of elements of the largest matrix. The product cannot overflow, as the shape was checked against
+ * the tensors of the file. */
 static size_t largest_matrix(const struct dkvb__clip_shape *s)
 {
     size_t width = s->width, most = 3 * width * width;

@@ -9,33 +9,35 @@ struct dkvb__norm {
     float *scale, *shift;
 };
 
-/* One block: x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
+/* Weights of one transformer block: x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
 struct dkvb__clip_block {
     struct dkvb__norm norm1, norm2;
-    struct dkvb__matrix qkv; /* queries, keys, values side by side: width -> 3 width */
+    struct dkvb__matrix qkv; /* matrix for queries, keys and values side by side: width -> 3 width */
     struct dkvb__matrix out, fc1, fc2;
 };
 
 struct dkvb__clip_weights {
     struct dkvb__clip_shape shape;
-    struct dkvb__matrix patch; /* [3][patch][patch] -> width */
-    float *class_token;        /* float[width] */
-    float *positions;          /* float[1 + patches][width] */
+    struct dkvb__matrix patch; /* matrix from the pixels of a patch to its embedding: [3][patch][patch] -> width */
+    float *class_token;        /* embedding of the class token, float[width] */
+    float *positions;          /* position embeddings, float[1 + patches][width] */
     struct dkvb__norm pre, post;
-    struct dkvb__clip_block *blocks; /* [shape.layers] */
-    struct dkvb__matrix projection;  /* width -> dim */
+    struct dkvb__clip_block *blocks; /* the transformer blocks, [shape.layers] */
+    struct dkvb__matrix projection;  /* matrix from the class token to the output embedding: width -> dim */
 };
 
-/* Reads weights from a file in either layout. */
+/* Reads the weights of a CLIP encoder from a file in either layout (Hugging Face or OpenAI). */
 dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_encoder_options *opts,
                                     const dkvb_allocator *mem);
-void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem); /* also after reading in part */
+/* frees weights, even if reading them failed halfway */
+void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem);
 
-/* A hash that is equal for equal weights in either layout, and differs otherwise: 32 hexadecimal digits and a 0. */
+/* Writes a hash that is equal for equal weights in either layout, and differs otherwise, as 32 hexadecimal digits and a
+ * NUL. */
 dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dkvb__clip_weights *w,
                                         const dkvb_allocator *mem);
 
-/* Number of patches of a picture; the second function adds the class token. */
+/* Returns the number of patches of a picture; dkvb__clip_tokens() adds the class token. */
 static inline size_t dkvb__clip_patches(const struct dkvb__clip_shape *s)
 {
     size_t side = s->image_size / s->patch;

@@ -1,7 +1,7 @@
-/* The encoder `descriptor`: it describes a picture by its gradients and colours on a grid. The descriptor is fixed, so
- * that pictures can be encoded without weights.
+/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. It has only constants, so that
+ * pictures can be encoded without weights.
  *
- * A row has five parts, each times a constant, of a picture of 32 x 32 pixels:
+ * The row of features of a picture of 32 x 32 pixels has five parts, each multiplied by a constant:
  *
  *     gradients   8 x 8 cells x 8 directions   in which directions brightness rises, and how much beside its neighbours
  *     layout      4 x 4 cells x 8 directions   the same in cells of twice the side
@@ -9,16 +9,17 @@
  *     colours     4 x 4 cells x 2              mean colour, opponent axes
  *     brightness  8 x 8 cells                  mean of red, green and blue
  *
- * Gradients are histograms as in N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", CVPR
- * 2005: central differences in the channel where they are largest, a pixel's vote shared bilinearly by the cells around
- * it. Each cell is normalised by the four blocks of 2 x 2 cells that it belongs to, and the four results, clipped, are
- * averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively trained part-based models", TPAMI
- * 2010, here with directions that distinguish light-to-dark from dark-to-light. The final square root turns distances
- * between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman, "Three things everyone should know to
- * improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K. van de Sande et al., "Evaluating color
- * descriptors for object and scene recognition", TPAMI 2010.
+ * The histograms of gradients follow N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection",
+ * CVPR 2005: central differences in the channel where they are largest, with the vote of a pixel divided bilinearly
+ * among the cells around it. Each cell is normalised by the four blocks of 2 x 2 cells that it belongs to, and the four
+ * results, clipped, are averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively trained
+ * part-based models", TPAMI 2010, but with directions that distinguish light-to-dark from dark-to-light. The final
+ * square root turns distances between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman, "Three
+ * things everyone should know to improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K. van de
+ * Sande et al., "Evaluating color descriptors for object and scene recognition", TPAMI 2010.
  *
- * The arithmetic is + - * / and sqrtf on floats in the order written, so a row has the same bits on every machine. */
+ * The arithmetic is + - * / and sqrtf on floats in the order written, so a row is equal bit for bit on every machine.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,10 @@
 enum {
     SIDE = 32,
     DIRECTIONS = 8,
-    FINE = 8,   /* cells on a side */
-    COARSE = 4, /* likewise */
+    FINE = 8,   /* number of fine cells on a side of the picture */
+    COARSE = 4, /* number of coarse cells on a side of the picture */
 
-    GRADIENTS_AT = 0, /* first column of each part */
+    GRADIENTS_AT = 0, /* first column of each part of a row */
     LAYOUT_AT = GRADIENTS_AT + FINE * FINE * DIRECTIONS,
     HUES_AT = LAYOUT_AT + COARSE * COARSE * DIRECTIONS,
     COLOURS_AT = HUES_AT + COARSE * COARSE * DIRECTIONS,
@@ -39,35 +40,39 @@ enum {
     DIM = BRIGHTNESS_AT + FINE * FINE
 };
 
-/* The weight of each part in a distance, chosen on training rows (docs/encoder.md). */
+/* Weight of each part of a row in a distance, chosen on training rows (docs/encoder.md). */
 static const float gradients_weight = 1.0f, layout_weight = 2.0f, hues_weight = 2.0f, colours_weight = 4.0f,
                    brightness_weight = 0.5f;
 
-static const float level = 255.0f; /* the range of a colour; differences are divided by it */
+static const float level = 255.0f; /* range of a colour value; differences of colours are divided by it */
 static const float root_of_3 = 1.73205081f;
 
-/* Energy that is added to each block, so that noise in flat places is not blown up: about (7 levels of 255)^2. */
+/* Energy that is added to each block of cells, so that noise in flat areas is not amplified: about (7 levels of
+ * 255)^2. */
 static const float noise = 7e-4f;
 
-static const float clip = 0.2f; /* largest share of a direction in its block; Dalal and Triggs, Felzenszwalb et al. */
+/* largest fraction of one direction in its block; Dalal and Triggs, Felzenszwalb et al. */
+static const float clip = 0.2f;
 
-/* Unit vectors an eighth of a turn apart: to the right, down right (y grows downwards), down, ... */
-#define COSINE 0.707106781f /* cosine of the angle between neighbours */
+/* Unit vectors in the eight directions: to the right, down right (y grows downwards), down, ... */
+#define COSINE 0.707106781f /* cosine of the angle between neighbouring directions */
 static const float unit_x[DIRECTIONS] = {1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE, 0.0f, COSINE};
 static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE};
 
-/* Votes of pixels for directions, by cells. An extra cell beyond each edge takes the share that falls outside the
- * picture. */
+/* Votes of pixels for directions, by cells of the grid. An extra cell beyond each edge takes the votes that fall
+ * outside the picture. */
 struct histogram {
     uint32_t cells; /* number of cells on a side: FINE or COARSE */
     uint32_t
-        two[SIDE];     /* the cells two[p] and two[p] + 1 share pixel p of a row or column; cell 0 is beyond the edge */
-    float share[SIDE]; /* share of the second cell; the first has the rest */
-    float votes[FINE + 2][FINE + 2][DIRECTIONS]; /* [y][x], mean over the pixels of a cell */
+        /* first of the two cells that divide the votes of pixel p of a row or column; cell 0 is beyond the edge */
+        two[SIDE];
+    float share[SIDE]; /* fraction of pixel p's votes for the second cell; the first cell has the rest */
+    /* votes for each direction, [y][x], as a mean over the pixels of a cell */
+    float votes[FINE + 2][FINE + 2][DIRECTIONS];
 };
 
-/* Computes how cells share pixels: in proportion to the nearness of their middles. The middle of the cell beyond the
- * edge lies half a cell before the first pixel's edge. */
+/* Computes how cells divide the votes of pixels: in proportion to the nearness of the centres. The centre of the cell
+ * beyond the edge lies half a cell before the edge of the first pixel. */
 static void histogram_clear(struct histogram *h, uint32_t cells)
 {
     uint32_t size = SIDE / cells;
@@ -75,7 +80,8 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
     h->cells = cells;
     memset(h->votes, 0, sizeof h->votes);
     for (uint32_t p = 0; p < SIDE; p++) {
-        uint32_t twice = 2 * p + 1 + size; /* twice the distance from that middle to the pixel's */
+        /* twice the distance from the centre of that cell to the centre of pixel p */
+        uint32_t twice = 2 * p + 1 + size;
 
         h->two[p] = twice / (2 * size);
         h->share[p] = (float)(twice % (2 * size)) / (float)(2 * size);
@@ -84,7 +90,7 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
 
 static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const float votes[restrict DIRECTIONS])
 {
-    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* pixels in a cell, a power of two */
+    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* number of pixels in a cell, a power of two */
 
     for (uint32_t j = 0; j < 2; j++)
         for (uint32_t i = 0; i < 2; i++) {
@@ -97,7 +103,7 @@ static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const flo
 }
 
 /* Adds the vote of the vector (x, y) for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). The
- * vote is the vector's length if it points along u, and falls to 0 at the neighbouring directions. */
+ * vote equals the vector's length if the vector points along u, and falls to 0 at the neighbouring directions. */
 static void vote(float votes[DIRECTIONS], float x, float y)
 {
     float least = sqrtf(x * x + y * y) * COSINE;
@@ -109,7 +115,7 @@ static void vote(float votes[DIRECTIONS], float x, float y)
     }
 }
 
-/* Returns the nearest pixel of the picture; the edges repeat outwards. */
+/* Returns the nearest pixel of the picture; pixels beyond an edge equal those at the edge. */
 static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 {
     x = x < 0 ? 0 : x < SIDE ? x : SIDE - 1;
@@ -117,8 +123,9 @@ static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
     return v->pixels + ((size_t)y * SIDE + (size_t)x) * v->channels;
 }
 
-/* Adds the votes of a pixel's gradient: the difference of its neighbours on both sides, in the channel where it is
- * largest. Of equal channels the first is used, so a grey picture equals one with three equal channels. */
+/* Adds the votes of a pixel's gradient: the difference of the two neighbours, in the channel where the difference is
+ * largest. Of equal channels the first is used, so a grey picture gives the same row as a picture with three equal
+ * channels. */
 static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
 {
     const uint8_t *left = pixel(v, x - 1, y), *right = pixel(v, x + 1, y);
@@ -137,8 +144,8 @@ static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, flo
     vote(votes, (float)best_x / level, (float)best_y / level);
 }
 
-/* A colour in whole levels: its brightness r + g + b, and its distance from grey along two axes, r - g and r + g - 2b.
- */
+/* A colour in whole numbers: its brightness r + g + b, and its distance from grey along two axes, r - g and r + g -
+ * 2b. */
 struct colour {
     int32_t brightness, red_green, yellow_blue;
 };
@@ -151,7 +158,7 @@ static struct colour colour_at(const struct dkvb__view *v, int32_t x, int32_t y)
     return (struct colour){r + g + b, r - g, r + g - 2 * b};
 }
 
-/* Adds up the colours of a square. */
+/* Adds up the colours of the pixels in a square. */
 static struct colour colour_sum(const struct dkvb__view *v, int32_t left, int32_t top, int32_t size)
 {
     struct colour sum = {0, 0, 0};
@@ -183,7 +190,7 @@ static void hue_votes(const struct dkvb__view *v, int32_t x, int32_t y, float vo
     vote(votes, axes[0], axes[1]);
 }
 
-/* The sum of the squares of cell (x, y). Cells beyond the edges count as equal to those at the edges. */
+/* Returns the sum of the squared votes of cell (x, y). Cells beyond an edge count as equal to cells at the edge. */
 static float energy(const struct histogram *h, uint32_t x, uint32_t y)
 {
     const float *votes;
@@ -198,10 +205,10 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
 }
 
 /* Writes to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the four blocks b of 2 x 2
- * cells that (x, y) belongs to). to: float[cells][cells][DIRECTIONS]. */
+ * cells that (x, y) belongs to). `to` is float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
-    float length[FINE + 1][FINE + 1]; /* [y][x], length of the block whose upper left cell is (x, y) */
+    float length[FINE + 1][FINE + 1]; /* length of the votes of the block whose upper left cell is (x, y), [y][x] */
 
     for (uint32_t y = 0; y <= h->cells; y++)
         for (uint32_t x = 0; x <= h->cells; x++)
@@ -221,7 +228,7 @@ static void write_normalised(const struct histogram *h, float weight, float *to)
             }
 }
 
-/* Writes to[y][x][k] = weight sqrt(votes[y][x][k]). */
+/* Writes the square roots of the votes: to[y][x][k] = weight sqrt(votes[y][x][k]). */
 static void write_plain(const struct histogram *h, float weight, float *to)
 {
     for (uint32_t y = 1; y <= h->cells; y++)
@@ -277,12 +284,12 @@ static dkvb_status open_descriptor(void **state, dkvb_encoder_info *info, char *
 {
     (void)o;
     (void)mem;
-    *state = NULL; /* the encoder has constants only */
+    *state = NULL; /* this encoder has constants only, and needs no state */
     info->dim = DIM;
     info->shorter = SIDE;
     info->crop = SIDE;
     info->filter = DKVB_FILTER_BICUBIC;
-    snprintf(identity, size, "1"); /* the version; it changes whenever a bit of any row does */
+    snprintf(identity, size, "1"); /* version of the encoder, which changes whenever a bit of any row changes */
     return DKVB_OK;
 }
 
@@ -302,7 +309,7 @@ static void describe(void *context, size_t task, unsigned worker)
     write_brightness(&p->views[task], row + BRIGHTNESS_AT);
 }
 
-/* Shows each part of a row to a trace, one cell a row. */
+/* Shows each part of a row of features to a trace, one cell at a time. */
 static dkvb_status show_parts(const struct dkvb__trace *trace, const float *row)
 {
     static const struct part {

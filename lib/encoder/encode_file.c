@@ -1,8 +1,8 @@
-/* Encodes a set of pictures into a file of rows. A partial file lets the same call continue after an interrupt
+/* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
  * (partial.h).
  *
  * The work goes in rounds. In a round each rank encodes the next few pictures of its own, and rank 0, which alone has
- * the files, takes the rows of all ranks in the order of the pictures. Without ranks this process is rank 0 of one. */
+ * the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,11 +17,11 @@
 #include "encoder/encoder.h"
 #include "encoder/partial.h"
 
-/* Number of pictures that a rank encodes together. A round of such chunks is the most work that an interrupt can lose.
- * ROOM: bytes of rows of other ranks that rank 0 takes at a time. */
+/* Number of pictures that a rank encodes together. An interrupt can lose the work of one round at most. ROOM is the
+ * number of bytes of other ranks' rows that rank 0 takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
-/* Marks of pictures in a round. */
+/* Marks of the pictures in a round. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
 struct work {
@@ -32,16 +32,19 @@ struct work {
     dkvb_ranks ranks;
     struct dkvb__partial partial;
     dkvb_encode_report report;
-    size_t chunk;              /* pictures of a rank in a round, at most CHUNK */
-    size_t taken;              /* number of ranks that rank 0 takes rows of at a time */
-    float *x;                  /* [chunk][dim], own rows */
-    float *others;             /* [taken][chunk][dim], rows of other ranks; NULL on other ranks than 0 */
-    uint8_t *marks;            /* [count][chunk], UNREADABLE, … for the pictures of a round */
-    char (*messages)[MESSAGE]; /* [chunk], why own pictures cannot be read */
-    char (*told)[MESSAGE];     /* [count][chunk], the same of all ranks, on rank 0; NULL: nobody asks for them */
-    size_t own;                /* number in the set of the first own picture of the round */
-    size_t first[DKVB_RANKS_COUNT + 1]; /* first picture of each rank within the round; the last element is the end */
-    uint64_t turned; /* pictures whose orientation is not upright that this process had read of the set before */
+    size_t chunk;              /* number of pictures that a rank encodes in a round, at most CHUNK */
+    size_t taken;              /* number of ranks whose rows rank 0 takes at a time */
+    float *x;                  /* rows of this rank's pictures, [chunk][dim] */
+    float *others;             /* rows of other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
+    uint8_t *marks;            /* marks of the pictures of a round, [count][chunk]: UNREADABLE, … */
+    char (*messages)[MESSAGE]; /* messages about unreadable pictures of this rank, [chunk] */
+    /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL: nobody asks for them */
+    char (*told)[MESSAGE];
+    size_t own; /* number in the set of this rank's first picture in the round */
+    /* first picture of each rank within the round; the last element is the end of the round */
+    size_t first[DKVB_RANKS_COUNT + 1];
+    /* number of pictures with an orientation other than upright that this process had read before the call */
+    uint64_t turned;
     bool interrupted;
 };
 
@@ -50,8 +53,8 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
 }
 
-/* Continues earlier work. Pictures that an earlier call could not read stay left out; if no picture may be left out,
- * there must be none of them. */
+/* Continues the work of an earlier call. Pictures that the earlier call could not read stay left out; if no picture may
+ * be left out, such pictures are an error. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
@@ -77,7 +80,7 @@ static dkvb_status take_up(struct work *w)
     return DKVB_OK;
 }
 
-/* Allocates the buffers of a round. Rank 0 needs those for the rows and messages of others, too. */
+/* Allocates the buffers of a round. Rank 0 also needs buffers for the rows and messages of other ranks. */
 static dkvb_status make_room(struct work *w, const char *path)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
@@ -103,7 +106,7 @@ static dkvb_status make_room(struct work *w, const char *path)
                : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for rows", path);
 }
 
-/* Opens the part file on rank 0, and tells all ranks how far it is. */
+/* Opens the part file on rank 0, and tells all ranks how many pictures it has. */
 static dkvb_status begin(struct work *w, const char *path)
 {
     struct dkvb__partial_key key = {.encoder = w->encoder->info.identity,
@@ -123,7 +126,7 @@ static dkvb_status begin(struct work *w, const char *path)
     return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
 }
 
-/* Notes why an own picture cannot be read. Rank 0 tells the caller. */
+/* Notes why a picture of this rank cannot be read. Rank 0 tells the caller. */
 static int note(void *user, uint64_t index, const char *message)
 {
     struct work *w = user;
@@ -132,7 +135,7 @@ static int note(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Encodes the own pictures of a round, and marks them. */
+/* Encodes this rank's pictures of a round, and marks them as readable or not. */
 static dkvb_status encode_own(struct work *w, uint64_t round)
 {
     size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
@@ -149,7 +152,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    for (size_t i = 0; i < n; i++) /* a failure that is not the picture's, such as missing memory */
+    for (size_t i = 0; i < n; i++) /* handles a failure that is not the picture's fault, such as missing memory */
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
     return rc;
@@ -193,7 +196,8 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the rows of all ranks to the part file on rank 0, in the order of the pictures. The other ranks count along. */
+/* Adds the rows of all ranks to the part file on rank 0, in the order of the pictures. The other ranks keep the same
+ * counts. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
@@ -219,7 +223,7 @@ static dkvb_status add_rows(struct work *w)
     return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
 }
 
-/* Encodes the next pictures, at most a chunk on each rank. */
+/* Encodes the next pictures of the set, at most a chunk on each rank. */
 static dkvb_status encode_round(struct work *w)
 {
     uint64_t round = w->partial.done, rest = w->report.pictures - round;
@@ -298,7 +302,7 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks encode the same pictures in the same way. `rc`: the result of this rank so far. */
+/* Checks that all ranks encode the same pictures in the same way. `rc` is the status of this rank so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {
@@ -317,8 +321,8 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(&w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Counts the pictures whose orientation is not upright that other ranks have read, as this process would have read
- * them. */
+/* Adds up the pictures with an orientation other than upright that all ranks have read, as if this process had read all
+ * pictures. */
 static dkvb_status count_turned(const struct work *w)
 {
     uint64_t own = dkvb__imageset_turned(w->set) - w->turned, all = own;
@@ -329,7 +333,7 @@ static dkvb_status count_turned(const struct work *w)
     return rc;
 }
 
-/* Ends the work on all ranks with the same result and the same counts. */
+/* Ends the encoding on all ranks with the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
@@ -341,7 +345,7 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     dkvb__free(mem, w->messages);
     dkvb__free(mem, w->told);
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    if (rc != DKVB_EIO) /* else ranks may be out of reach, and the reason must not be lost */
+    if (rc != DKVB_EIO) /* after an I/O error ranks may be out of reach, and the reason must not be lost */
         (void)dkvb__ranks_broadcast(&w->ranks, &w->report.kept, sizeof w->report.kept);
     return rc;
 }
@@ -371,7 +375,8 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
         return rc;
     w.partial.mem = &encoder->mem;
     rc = begin(&w, path);
-    told = publish(&w, report); /* before the first progress report, so that the caller knows where work continues */
+    /* called before the first progress report, so that the caller knows where the work continues */
+    told = publish(&w, report);
     if (!rc)
         rc = told ? told : encode_rest(&w);
     if (!rc)

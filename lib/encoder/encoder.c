@@ -1,4 +1,5 @@
-/* Encoders of all kinds: opening them, fitting pictures, batches. Each network has a file of its own. */
+/* Opens encoders of all kinds, fits pictures to them, and encodes batches. Each kind of network has a file of its
+ * own. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "encoder/encoder.h"
 
 static const struct kind {
-    const struct dkvb__network *network; /* NULL: this build does not have it */
+    const struct dkvb__network *network; /* functions of the network; NULL: this build does not have it */
     bool weights;
 } kinds[] = {
     [DKVB_ENCODER_PIXELS] = {&dkvb__pixels, false},
@@ -49,8 +50,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Sets the size of the pictures of the encoder `pixels`, which must all be of one size. Without a stated size, the
- * first picture's is used. */
+/* Sets the picture size of the encoder `pixels`, whose pictures must all have the same size. If the options state no
+ * size, the size of the first picture is used. */
 static dkvb_status take_size(dkvb_encoder_options *o)
 {
     const dkvb_imageset_info *info = &o->set->info;
@@ -72,7 +73,7 @@ static dkvb_status take_size(dkvb_encoder_options *o)
     return rc;
 }
 
-/* Writes the identity: "kind", or "kind:" and what the network adds. */
+/* Writes the identity of an encoder: "kind", or "kind:" and the text that the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
@@ -142,13 +143,13 @@ dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info
     return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
 }
 
-/* Returns picture i of an array. The size of its elements depends on the version of the caller's header. */
+/* Returns picture i of an array. The size of the array's elements depends on the version of the caller's header. */
 static const dkvb_image *image_at(const dkvb_image *images, size_t i)
 {
     return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
 }
 
-/* Source of the pictures of a call: an array of pictures, or a set. */
+/* The pictures of a call: an array of pictures, or a set. */
 struct source {
     const dkvb_image *images;
     const dkvb_imageset *set;
@@ -159,15 +160,16 @@ struct source {
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
-    size_t begin, n; /* its range among the call's pictures */
+    size_t begin, n; /* range of the batch's pictures among the pictures of the call */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
-    bool unread[DKVB__ENCODER_BATCH];   /* the picture could not be read, and its status is the reason */
-    bool borrowed[DKVB__ENCODER_BATCH]; /* the pixels of `fitted` belong to the caller */
+    bool unread[DKVB__ENCODER_BATCH];   /* true if the picture could not be read; its status is the reason */
+    bool borrowed[DKVB__ENCODER_BATCH]; /* true if the pixels of `fitted` belong to the caller */
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* Makes the picture that the network takes. The result has pixels of its own, or takes over those of `image`. */
+/* Makes the picture that the network takes as input. The result has pixels of its own, or takes over the pixels of
+ * `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -195,7 +197,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     dkvb_image image = DKVB_IMAGE_INIT;
     dkvb_status rc;
 
-    if (b->from.images) { /* the caller's pixels, which must not be released, unless they are a turned copy */
+    if (b->from.images) { /* the caller's pixels must not be freed, unless they are a copy that was turned upright */
         const dkvb_image *given = image_at(b->from.images, b->begin + i);
 
         b->borrowed[i] = !b->encoder->info.upright || given->orientation <= 1;
@@ -230,11 +232,12 @@ static void prepare_one(void *context, size_t task, unsigned worker)
     b->fitted[task] = (dkvb_image)DKVB_IMAGE_INIT;
     b->unread[task] = b->borrowed[task] = false;
     b->status[task] = read_and_fit(b, task);
-    if (b->status[task]) /* a message is stored for the thread of the error, which need not be the caller's */
+    /* an error message is stored for the thread that failed, which need not be the caller's thread */
+    if (b->status[task])
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
 }
 
-/* Releases pictures, but not pixels that belong to the caller. */
+/* Frees the pictures of a batch, but not pixels that belong to the caller. */
 static void release_fitted(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -255,7 +258,7 @@ static dkvb_status judge(const struct batch *b, size_t i, const dkvb_encode_opti
     return DKVB_OK;
 }
 
-/* Moves rows to their places, from the last one on, since only readable pictures have been encoded. */
+/* Moves rows of features to their places, from the last row on, since only readable pictures have been encoded. */
 static void spread_rows(const struct batch *b, float *x, size_t readable)
 {
     size_t dim = b->encoder->info.dim;
@@ -267,7 +270,7 @@ static void spread_rows(const struct batch *b, float *x, size_t readable)
             memcpy(x + i * dim, x + readable * dim, dim * sizeof *x);
 }
 
-/* Checks that rows are finite, as finite weights can still give sums that are not. */
+/* Checks that rows of features are finite, as finite weights can still give sums that are not. */
 static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows)
 {
     size_t dim = b->encoder->info.dim;
@@ -328,7 +331,7 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture. `size`: struct_size of every picture of the call. */
+/* Checks a picture of the caller. `size` is the struct_size of every picture of the call. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)
@@ -383,6 +386,6 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        r.threads = 1; /* this copies memory, and more threads are no faster */
+        r.threads = 1; /* this step only copies memory, and more threads are no faster */
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

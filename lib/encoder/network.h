@@ -8,13 +8,13 @@
 #include "base/status.h"
 #include "dkvb/encoder.h"
 
-/* A callback that sees the intermediate results of a network, one picture at a time; NULL for none. */
+/* A callback that gets the intermediate results of a network, one picture at a time; NULL for no callback. */
 struct dkvb__trace {
     dkvb_trace_fn show;
     void *user;
 };
 
-/* Shows a result to the trace. DKVB_ECANCELLED says that the callback asks to stop. */
+/* Passes an intermediate result to the trace callback. DKVB_ECANCELLED says that the callback asks to stop. */
 static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, const char *name, size_t rows,
                                            size_t columns, const float *values)
 {
@@ -23,32 +23,33 @@ static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, cons
     return DKVB_OK;
 }
 
-/* A picture as a network takes it: uint8[height][width][channels], fitted as the encoder's info says. */
+/* A picture as a network takes it: uint8[height][width][channels], resized and cropped as the encoder's info says. */
 struct dkvb__view {
     const uint8_t *pixels;
     uint32_t width, height, channels;
 };
 
-/* The functions of a kind of encoder. A row must depend neither on the other pictures nor on the threads. */
+/* The functions of one kind of encoder. The row of a picture must depend neither on other pictures nor on the number of
+ * threads. */
 struct dkvb__network {
-    /* Opens the network. The function fills in the members of `info` after kind, and the identity without the kind's
-     * name ("" if the name is enough): a version, and a checksum of the weights as they are used. After a failure
-     * *state is NULL. */
+    /* Opens the network. The function fills in all members of `info` after `kind`. It also writes the identity of the
+     * encoder without the name of its kind: a version, and a checksum of the weights as they are used, or "" if the
+     * name is enough. After a failure *state is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
-    /* Encodes n pictures, at most DKVB__ENCODER_BATCH. x: float[n][dim]. */
+    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. `x` is float[n][dim]. */
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
-    void (*close)(void *state, const dkvb_allocator *mem); /* NULL does nothing */
+    void (*close)(void *state, const dkvb_allocator *mem); /* frees the state of the network; NULL does nothing */
 
     /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. NULL: the
      * network takes any picture. */
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 
-/* Limit of the pictures that are encoded together. */
+/* Largest number of pictures that are encoded together. */
 enum { DKVB__ENCODER_BATCH = 32 };
 
 extern const struct dkvb__network dkvb__pixels;

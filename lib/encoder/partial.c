@@ -14,9 +14,9 @@
 #include "data/stored.h"
 #include "dkvb/encoder.h"
 
-static const double WORTH_KEEPING = 5.0; /* seconds of work that are worth keeping after a failure */
+static const double WORTH_KEEPING = 5.0; /* seconds of work that are worth keeping in a file after a failure */
 
-/* The header as it lies in the file. Every machine that the library runs on is little-endian. */
+/* The header of a part file as bytes. Every machine that the library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, dtype, columns, reserved;
@@ -54,8 +54,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a file without rows. After a failure the file has nothing to continue with, and the file is removed, unless it
- * still has the rows of an earlier call. */
+/* Writes a part file without rows. After a failure the file holds no work, and is removed unless it still has the rows
+ * of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
@@ -94,7 +94,8 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* Keeps the marks that hold for a file of this size, and removes the others, so that no later row counts as marked. */
+/* Keeps the marks that are valid for a file of this size, and removes the others, so that no later row counts as
+ * marked. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     uint64_t rows = size > p->rows_at ? (size - p->rows_at) / p->row_size : 0, at = 0;
@@ -135,12 +136,12 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of rows on their way, but stands in their place: move it",
                           p->path);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
-        return begin(p); /* cut before the first row, or of a version that cannot be continued */
+        return begin(p); /* the file was cut before the first row, or has a version that cannot be continued */
     rc = check_key(p, &h);
     return rc ? rc : go_on(p);
 }
 
-/* Makes the state of a file of which nothing is known yet. */
+/* Prepares the state of a part file before the file is read. */
 static dkvb_status prepare(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                            const dkvb_allocator *mem)
 {
@@ -174,7 +175,7 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
     rc = dkvb__partfile_open(p->path, "rows", &p->fd, &p->created);
     if (!rc)
         rc = begin_or_go_on(p, restart);
-    if (rc && p->fd >= 0) { /* the file may belong to somebody else, and so is not removed */
+    if (rc && p->fd >= 0) { /* the file may belong to somebody else, so it is not removed */
         close(p->fd);
         p->fd = -1;
     }
@@ -202,7 +203,7 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
     return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done);
 }
 
-/* Syncs rows first, then the marks that stand for them. */
+/* Syncs rows to disk first, and then the marks that say that these rows are complete. */
 static dkvb_status mark(struct dkvb__partial *p)
 {
     dkvb_status rc = dkvb__partfile_sync(p->fd, p->path);
@@ -216,7 +217,7 @@ static dkvb_status mark(struct dkvb__partial *p)
     return rc;
 }
 
-/* Adds n rows without a gap, at most as many as there is room for. */
+/* Adds n neighbouring rows, at most as many as the buffer for conversion holds. */
 static dkvb_status add_run(struct dkvb__partial *p, const float *x, size_t n)
 {
     dkvb_status rc;
@@ -258,8 +259,8 @@ dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)
     return DKVB_OK;
 }
 
-/* True if the file is worth keeping. Interrupted calls are usually repeated; failed calls may be, if they had worked
- * for long. */
+/* True if the part file is worth keeping. Interrupted calls are usually repeated; failed calls may be, if they had
+ * worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);
@@ -273,7 +274,7 @@ dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool inte
     if (p->map)
         munmap(p->map, p->map_size);
     if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
-        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking may replace the message */
+        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking rows may replace the error message */
         if (!mark(p))
             *kept = p->done;
         dkvb__fail(rc, "%s", message);

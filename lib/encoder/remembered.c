@@ -1,4 +1,5 @@
-/* The encoder that a model remembers: its kind, and how the opened encoder differs from it. */
+/* Compares an encoder with the encoder that a model remembers: the kind, the weights, and the preparation of
+ * pictures. */
 #include <string.h>
 
 #include "base/status.h"
@@ -13,7 +14,7 @@ static bool is_upright(const char *identity)
     return length > end && strcmp(identity + length - end, upright) == 0;
 }
 
-/* Returns the kind of encoder that an identity begins with; 0 if this library does not know it. */
+/* Returns the kind of encoder at the start of an identity; 0 if this library does not know the kind. */
 static uint32_t kind_of(const char *identity)
 {
     size_t length = strcspn(identity, ":+");
@@ -49,7 +50,7 @@ dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o)
     return DKVB_OK;
 }
 
-/* True if the remembered weights are these, but with the other activation. The activation is often a guess. */
+/* True if the encoder has the remembered weights, but another activation, which is often a guess. */
 static bool differs_by_activation(const dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     dkvb_encoder_options other = *o;

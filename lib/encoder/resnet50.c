@@ -1,5 +1,5 @@
-/* ResNet-50 (He et al., arXiv 1512.03385) as torchvision has it, where the middle convolution of a block takes the step
- * ("v1.5"), up to the global average pool:
+/* Runs ResNet-50 (He et al., arXiv 1512.03385) as torchvision has it, where the middle convolution of a block has the
+ * stride ("v1.5"), up to the global average pool:
  *
  *     x = relu(bn1(conv1(x))), largest of 3 x 3 at every second pixel           64 maps of 56 x 56
  *     3, 4, 6 and 3 blocks: y = relu(bn1(conv1(x))) 1 x 1, y = relu(bn2(conv2(y))) 3 x 3,
@@ -10,8 +10,8 @@
  * folded into the convolutions when the weights are read.
  * https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py
  *
- * Between layers, a picture is float[pixels][channels]. A trace sees these arrays under the names "conv1" (with its
- * norm and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
+ * Between layers, a picture is float[pixels][channels]. A trace gets the arrays under the names "conv1" (with its norm
+ * and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
  *
  * Networks that are narrower throughout are accepted too: `width`, the channels of conv1, is 64 in all known networks.
  */
@@ -29,12 +29,12 @@
 enum {
     SIDE = 224,
     MAX_WIDTH = 64,
-    EXPANSION = 4, /* channels that leave a block, for each channel inside */
+    EXPANSION = 4, /* number of channels that leave a block, for each channel inside */
     LAYERS = 4,
     BLOCKS = 16,
     CONVOLUTIONS = 1 + 3 * BLOCKS + LAYERS,
-    PASS_PICTURES = 8, /* pictures that pass through together, in 100 MiB */
-    TILE_ROWS = 96,    /* limit of the pixels whose neighbourhoods are gathered together */
+    PASS_PICTURES = 8, /* number of pictures that pass through the network together, in 100 MiB */
+    TILE_ROWS = 96,    /* largest number of pixels whose neighbourhoods are gathered together */
     TILES_A_THREAD = 4
 };
 
@@ -47,16 +47,17 @@ static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 /* eps of torch.nn.BatchNorm2d */
 static const double norm_epsilon = 1e-5;
 
-/* A convolution over kernel x kernel pixels around every `step`th one, with zeros beyond the edge, and the norm after
- * it. */
+/* A convolution over kernel x kernel pixels around every `step`th pixel, with zeros beyond the edge, and the batch norm
+ * after it. */
 struct convolution {
-    struct dkvb__matrix matrix; /* [kernel][kernel][in] -> out */
+    struct dkvb__matrix matrix; /* weights of the convolution, [kernel][kernel][in] -> out */
     size_t in, out, kernel, step;
 };
 
 struct block {
-    struct convolution conv[3], downsample; /* downsample.out: 0 if the block has none */
-    uint32_t layer, index;                  /* "layer1.0" is layer 1, index 0 */
+    /* the three convolutions of a block, and the one of its shortcut; downsample.out is 0 if the block has none */
+    struct convolution conv[3], downsample;
+    uint32_t layer, index; /* place of the block: "layer1.0" is layer 1, index 0 */
 };
 
 struct resnet {
@@ -66,12 +67,12 @@ struct resnet {
     float level[3][256];
 };
 
-/* State of reading weights. */
+/* State of reading the weights of the network. */
 struct reader {
     const struct dkvb__safetensors *file;
     const dkvb_allocator *mem;
-    float *weights, *ordered; /* memory for the largest convolution, in the order of the file and in that of use */
-    float *norm[4];           /* memory for a norm's numbers */
+    float *weights, *ordered; /* memory for the largest convolution, in the order of the file and in the order of use */
+    float *norm[4];           /* memory for the four vectors of a batch norm */
 };
 
 enum { NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
@@ -97,8 +98,8 @@ static dkvb_status read_norm(const struct reader *r, const char *name, size_t ch
     return DKVB_OK;
 }
 
-/* Folds a norm into a convolution: bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance +
- * epsilon). The factor `by` goes into the weights, which PyTorch has as [out][in][line][column]. */
+/* Folds a batch norm into a convolution: bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance +
+ * epsilon). The factor `by` goes into the weights, which PyTorch stores as [out][in][line][column]. */
 static dkvb_status fold(const struct reader *r, struct convolution *c, const char *name)
 {
     size_t pixels = c->kernel * c->kernel, depth = pixels * c->in;
@@ -124,7 +125,7 @@ static dkvb_status fold(const struct reader *r, struct convolution *c, const cha
     return DKVB_OK;
 }
 
-/* Reads a convolution, whose sizes are set, and the norm after it. */
+/* Reads a convolution, whose sizes are set, and the batch norm after it. */
 static dkvb_status read_convolution(const struct reader *r, struct convolution *c, const char *name, const char *norm)
 {
     uint64_t shape[4] = {c->out, c->in, c->kernel, c->kernel};
@@ -157,7 +158,7 @@ static dkvb_status read_block(const struct reader *r, struct block *b)
     return read_convolution(r, &b->downsample, name, norm);
 }
 
-/* Sets the sizes of all convolutions. */
+/* Sets the sizes of all convolutions of the network. */
 static void plan(struct resnet *net, size_t width)
 {
     struct block *b = net->blocks;
@@ -201,7 +202,8 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     for (size_t i = 0; i < BLOCKS && !rc; i++)
         rc = read_block(r, &net->blocks[i]);
     dkvb__free(r->mem, room);
-    return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked"); /* ResNet-101 begins so */
+    /* a file of ResNet-101 has all tensors of ResNet-50, and more */
+    return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked");
 }
 
 static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
@@ -209,7 +211,7 @@ static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
     const struct dkvb__tensor *t;
     dkvb_status rc;
 
-    /* The name "conv1.weight" ends the names of many tensors; the name below ends that of the first block only. */
+    /* Many tensor names end in "conv1.weight", but only one ends in "layer1.0.conv1.weight". */
     if (!dkvb__safetensors_find_prefix(file, "layer1.0.conv1.weight", &rc))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: has no tensor layer1.0.conv1.weight, with no prefix either: not torchvision's "
@@ -313,20 +315,20 @@ static dkvb_status open_resnet(void **state, dkvb_encoder_info *info, char *iden
     return DKVB_OK;
 }
 
-/* One pass: some pictures, and memory for their layers. */
+/* One pass of some pictures through the network, with memory for its layers. */
 struct pass {
     const struct resnet *net;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* NULL, or a trace; with a trace there is one picture */
+    const struct dkvb__trace *trace; /* trace callback, or NULL; with a trace, a pass has one picture */
     const struct dkvb__view *pictures;
     size_t n;
-    size_t side, channels;   /* side and channels of x */
-    float *x, *next, *added; /* [n][side][side][channels], large enough for any layer */
-    float *inside[2];        /* the same inside a block, half as large */
-    float *gathered;         /* [threads][TILE_ROWS], neighbourhoods of the deepest convolution */
+    size_t side, channels;   /* side and number of channels of the pictures in x */
+    float *x, *next, *added; /* pictures between layers, [n][side][side][channels], large enough for any layer */
+    float *inside[2];        /* pictures inside a block, half as large */
+    float *gathered;         /* neighbourhoods of the deepest convolution, [threads][TILE_ROWS] */
 };
 
-/* Number of floats of a picture between layers. The most are after conv1, or after a block of layer1. */
+/* Returns the largest number of floats of a picture between layers: after conv1, or after a block of layer1. */
 static size_t most_floats(const struct resnet *net)
 {
     return net->width * (SIDE / 2) * (SIDE / 2);
@@ -350,27 +352,28 @@ static void normalize_picture(void *context, size_t task, unsigned worker)
         x[i] = p->net->level[i % 3][pixels[i]];
 }
 
-/* A convolution that is run tile by tile. Rows are the pixels of all pictures. */
+/* A convolution that is computed tile by tile. Rows of a tile are pixels of all pictures. */
 struct tiles {
     const struct convolution *conv;
-    const float *in; /* [n][side][side][conv->in] */
+    const float *in; /* input of the convolution, [n][side][side][conv->in] */
     size_t side, out_side, rows, tile;
     float *gathered;
     struct dkvb__product product;
 };
 
-/* Gathers the neighbourhood of one pixel: float[kernel][kernel][in]. */
+/* Gathers the neighbourhood of one pixel of the input: float[kernel][kernel][in]. */
 static void gather(float *to, const struct tiles *t, size_t row)
 {
     const struct convolution *c = t->conv;
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
     size_t before =
-        across < pad ? pad - across : 0; /* columns beyond the left edge, and columns up to the right edge */
+        /* number of columns beyond the left edge, and number of columns up to the right edge */
+        across < pad ? pad - across : 0;
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        size_t y = down + i - pad; /* wraps around to a huge number above the upper edge */
+        size_t y = down + i - pad; /* a line above the upper edge wraps around to a huge number */
 
         if (y >= t->side) {
             memset(to, 0, c->kernel * c->in * sizeof *to);
@@ -399,7 +402,7 @@ static void convolve_tile(void *context, size_t task, unsigned worker)
     dkvb__kernels()->multiply(&p);
 }
 
-/* Number of rows of a tile: as many as fit, unless some threads would get none. */
+/* Returns the number of rows of a tile: as many as fit, but so few that all threads get tiles. */
 static size_t tile_rows(size_t rows, unsigned threads)
 {
     size_t fair = rows / ((size_t)threads * TILES_A_THREAD) + 1;
@@ -407,7 +410,7 @@ static size_t tile_rows(size_t rows, unsigned threads)
     return fair < TILE_ROWS ? fair : TILE_ROWS;
 }
 
-/* Computes out = activation(conv(in) + add); `side` is that of `in`. */
+/* Computes out = activation(conv(in) + add); `side` is the side of the pictures in `in`. */
 static void convolve(const struct pass *p, const struct convolution *c, float *out, const float *in, size_t side,
                      const float *add, uint32_t activation)
 {
@@ -418,7 +421,7 @@ static void convolve(const struct pass *p, const struct convolution *c, float *o
     t.product.add = add;
     t.product.activation = activation;
     t.rows = p->n * t.out_side * t.out_side;
-    if (c->kernel == 1 && c->step == 1) { /* the pixels are the rows, and nothing has to be gathered */
+    if (c->kernel == 1 && c->step == 1) { /* the pixels are the rows of the product, and nothing has to be gathered */
         t.product.a = in;
         t.product.rows = t.rows;
         dkvb__multiply(&t.product, p->run);
@@ -436,8 +439,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: the largest of 3 x 3 around every second pixel. All numbers are 0 or more, so zeros
- * beyond the edge change nothing. */
+/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers are 0 or more, so
+ * zeros beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -500,7 +503,7 @@ static dkvb_status run_block(struct pass *p, const struct block *b)
     return show(p, name);
 }
 
-/* Computes out[n][channels], the means over all pixels, summed in the order of the pixels. */
+/* Computes the means over all pixels, out[n][channels], summed in the order of the pixels. */
 static dkvb_status pool(const struct pass *p, float *out)
 {
     size_t pixels = p->side * p->side;
@@ -525,7 +528,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : pool(p, out);
 }
 
-/* Allocates one block of memory for passes of `most` pictures. */
+/* Allocates one block of memory for passes of `most` pictures through the network. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     size_t whole = most * most_floats(p->net), picture = most * SIDE * SIDE * 3;

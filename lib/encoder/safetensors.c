@@ -24,7 +24,7 @@
 #include "data/stored.h"
 #include "base/json.h"
 
-/* Largest header, which is also the limit of the reference implementation. */
+/* Largest size of a header in bytes, which is also the limit of the reference implementation. */
 enum { MAX_HEADER = 100000000 };
 
 static const struct type {
@@ -42,13 +42,13 @@ struct dkvb__safetensors {
     dkvb_allocator mem;
     char *path;
     struct dkvb__mapping *mapping;
-    const unsigned char *elements; /* place of the elements in the mapping */
+    const unsigned char *elements; /* first of the elements in the mapping of the file */
     size_t size;                   /* bytes of all elements */
-    char *names;                   /* names of all tensors, one behind the other */
-    const char *prefix;            /* prefix of the names that are asked for; prefix_size bytes in `names` */
+    char *names;                   /* names of all tensors, one after another */
+    const char *prefix;            /* prefix of the tensor names that callers ask for; prefix_size bytes in `names` */
     size_t prefix_size;
     struct dkvb__tensor *tensors;
-    struct dkvb__keyed *index; /* tensors, sorted by the checksum of their names */
+    struct dkvb__keyed *index; /* tensors, sorted by the checksums of their names */
     size_t count;
 };
 
@@ -71,7 +71,7 @@ static dkvb_status take_type(const struct dkvb__safetensors *f, struct dkvb__ten
     return DKVB_OK;
 }
 
-/* Reads the integers of a list, none of them negative, at most `max` of them. */
+/* Reads a list of at most `max` nonnegative integers. */
 static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct dkvb__tensor *t, const char *key,
                                 const json_t *list, size_t max, uint64_t *to)
 {
@@ -95,7 +95,8 @@ static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct 
     return DKVB_OK;
 }
 
-/* Reads the place of the elements. The place must lie inside the file, with as many bytes as type and shape require. */
+/* Reads the place of a tensor's elements. The place must lie inside the file and have as many bytes as type and shape
+ * require. */
 static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__tensor *t, const json_t *list)
 {
     uint64_t at[2];
@@ -112,7 +113,7 @@ static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__te
                           dkvb__show(t->name).text, (unsigned long long)at[0], (unsigned long long)at[1], f->size);
     t->data = f->elements + at[0];
     t->bytes = at[1] - at[0];
-    if (t->dtype == 0) /* the size of this type is unknown, and the tensor is not read */
+    if (t->dtype == 0) /* the library does not know the size of this type, and does not read the tensor */
         return DKVB_OK;
     if (!dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: the product of the %u dimensions does not fit in memory",
@@ -143,7 +144,7 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
     return take_place(f, t, json_object_get(entry, "data_offsets"));
 }
 
-/* Checks "__metadata__", which is not a tensor. The entry holds texts about the file, which are not used. */
+/* Checks "__metadata__", which is not a tensor but an object of texts about the file. The texts are not used. */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;
@@ -163,7 +164,7 @@ static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *hea
     return DKVB_OK;
 }
 
-/* Allocates memory for the tensors that the header names. */
+/* Allocates memory for the tensors in the header. */
 static dkvb_status allocate(struct dkvb__safetensors *f, json_t *header)
 {
     size_t bytes = 0;
@@ -203,8 +204,8 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-/* Checks the places: in their order, each tensor begins where the one before ends. Of tensors that begin at the same
- * place, empty ones come first. */
+/* Checks the places of the tensors: in ascending order, each tensor begins where the previous one ends. Of tensors that
+ * begin at the same place, empty tensors come first. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
 {
     size_t end = 0;
@@ -355,7 +356,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* names without a prefix take precedence */
+        if (before == 0) { /* tensor names without a prefix take precedence */
             *rc = DKVB_OK;
             break;
         }
@@ -363,7 +364,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
     return found != NULL;
 }
 
-/* True if the file has other tensors of the network; the missing ones may then be in another file. */
+/* True if the file has other tensors of the network; then the missing tensors may be in another file. */
 static bool has_others(const struct dkvb__safetensors *file, const char *name)
 {
     size_t start = strcspn(name, ".");
@@ -421,7 +422,7 @@ const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors
     return NULL;
 }
 
-/* The text of a shape: "2 x 3", or "no dimensions". */
+/* The text of a tensor's shape: "2 x 3", or "no dimensions". */
 struct shape_text {
     char text[8 * 24];
 };
@@ -437,7 +438,7 @@ static struct shape_text show_shape(uint32_t ndim, const uint64_t *shape)
     return shown;
 }
 
-/* Converts n elements to x. Elements in the file may have any alignment. */
+/* Converts n elements of a tensor to float32, x. Elements in the file may have any alignment. */
 static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)

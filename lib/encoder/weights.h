@@ -7,7 +7,7 @@
 
 #include "base/checksum.h"
 
-/* Functions that networks with weights share. */
+/* Functions that all networks with weights use. */
 
 /* Fills a table of prepared colour values: level[c][v] = (v / 255 - mean[c]) / deviation[c], in float32 as
  * torchvision's ToTensor and Normalize compute it. */
@@ -18,7 +18,7 @@ static inline void dkvb__levels(float level[3][256], const float mean[3], const 
             level[c][v] = ((float)v / 255.0f - mean[c]) / deviation[c];
 }
 
-/* Writes the fingerprint of weights as text: 32 hexadecimal digits and a 0, cut to `size`. */
+/* Writes the fingerprint of weights as text: 32 hexadecimal digits and a NUL, cut to `size`. */
 static inline void dkvb__weights_identity(char *text, size_t size, const struct dkvb__piece *pieces, size_t count)
 {
     uint8_t id[16];

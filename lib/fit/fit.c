@@ -9,7 +9,7 @@
 #include "bottleneck/keyinit.h"
 #include "dkvb/search.h"
 
-/* State of a fit. */
+/* State of a fit from rows to a model. */
 struct fit {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -18,7 +18,7 @@ struct fit {
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_codeset *set;
-    uint16_t *codes; /* [n][C][k] */
+    uint16_t *codes; /* codes of the rows, [n][C][k] */
 };
 
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)
@@ -88,7 +88,8 @@ void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const
         r->unlearnable += f->class_rows[l] == 0;
 }
 
-/* Checks the memory for values before the keys are placed, as a single wrong label can ask for more than there is. */
+/* Checks that memory for the values suffices before keys are placed, as a single wrong label can ask for more than
+ * there is. */
 static dkvb_status check_room(const struct fit *t)
 {
     uint32_t ranks = t->f.uncounted.ranks ? t->f.uncounted.ranks->count : 1;
@@ -102,13 +103,13 @@ static dkvb_status check_room(const struct fit *t)
     return DKVB_OK;
 }
 
-/* True if keys are placed on other rows than those that are learned from. */
+/* True if the keys are placed on other rows than the training rows. */
 static bool has_key_rows(const struct fit *t)
 {
     return t->o.key_rows || t->o.key_source;
 }
 
-/* Fills in open settings, and refuses what cannot work before any long work. */
+/* Fills in open settings of the fit, and refuses impossible ones before any long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = has_key_rows(t) ? t->o.key_row_count : t->f.rows.n;
@@ -125,9 +126,9 @@ static dkvb_status settle(struct fit *t)
         t->s.keyinit.keys = s->keys;
         t->s.keyinit.key_dim = s->key_dim;
     }
-    /* The keys are at most as many as the rows that they are placed on can fill, and as the labelled rows can teach. */
+    /* There are at most as many keys as the key rows can fill, and as the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    t->s.train = open; /* the choice depends only on the rows that are learned from */
+    t->s.train = open; /* the choice of training settings depends only on the rows to learn from */
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
@@ -156,7 +157,7 @@ static dkvb_status place_keys(struct fit *t)
     return rc ? rc : dkvb__codebooks_fit(&t->cb, &from, &t->s.keyinit, t->f.run);
 }
 
-/* Measures the temperature if nothing stays held out: it comes from values that are thrown away. */
+/* Measures the temperature of a fit after which no row stays held out, on values that are thrown away. */
 static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
@@ -165,7 +166,7 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 
     quiet.report = NULL;
     if (!rc)
-        t->f.in_place = true; /* a model that is thrown away afterwards may as well be lost */
+        t->f.in_place = true; /* this model is thrown away afterwards, so a failure may destroy its values */
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes, t->f.taught, &quiet, &model);
     t->f.in_place = t->o.in_place;
@@ -216,7 +217,8 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit; /* NULL if these rows had no part in them */
+    /* NULL if the keys were not placed on these rows */
+    o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;
     source.n = r->n;
@@ -243,7 +245,8 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* The temperature is fitted just as after taking rows out: the same rows in the same order give the same bits. */
+    /* The temperature is fitted in the same way as after rows were removed: the same rows in the same order give the
+     * same temperature bit for bit. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
         return rc;
@@ -316,7 +319,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        t.f.ranks = t.o.codebooks->ranks; /* the model will be theirs */
+        t.f.ranks = t.o.codebooks->ranks; /* the ranks of the codebooks will share the model */
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {
         dkvb__fitting_free(&t.f);

@@ -8,58 +8,61 @@
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__MOST_COMPARED = 2048 /* limits of columns, with and without whitening */ };
+enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which whitened and plain rows are compared */ };
 
-/* Rows that are held out together. */
+/* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    double place;    /* 0 to below 1, by the number of the group */
-    size_t first, n; /* its rows are group_rows[first] and on */
+    double place;    /* place of the group, 0 to below 1, which the number of the group gives */
+    size_t first, n; /* rows of the group: `n` elements of group_rows, beginning with group_rows[first] */
 };
 
-/* Rows to learn from, which are checked, and the choice of held-out rows. */
+/* Checked rows to learn from, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    const dkvb_run_options *run; /* run options of everything except the search that counts rows outside the scale */
-    const dkvb_run_options *counting; /* run options of that search, as the caller gave them */
+    const dkvb_run_options *run; /* run options of all steps except the search that counts rows outside the scale */
+    /* run options of the search that counts rows outside the scale, as the caller gave them */
+    const dkvb_run_options *counting;
     dkvb_run_options uncounted;
-    dkvb_ranks ranks;              /* ranks that make the call together: those of the run options, or of the model */
+    /* ranks that make the call together: the ranks of the run options, or of the model */
+    dkvb_ranks ranks;
     dkvb_fit_rows rows;            /* the caller's rows, with `classes` filled in */
-    struct dkvb__rows from;        /* their features, unless codes are given */
+    struct dkvb__rows from;        /* features of the rows, unless codes are given */
     size_t labelled;               /* number of rows with a label */
-    size_t largest_row;            /* the first row with the largest label */
-    uint64_t *class_rows;          /* [classes], number of rows with this label */
-    uint8_t *held;                 /* [n], 1 = not trained on */
-    int32_t *taught;               /* [n], labels, -1 where a row is held out */
+    size_t largest_row;            /* index of the first row with the largest label */
+    uint64_t *class_rows;          /* number of rows with each label, [classes] */
+    uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is not trained on */
+    int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
     size_t held_count;             /* number of held-out rows with a label */
-    uint64_t *named_ids;           /* [n], `rows.ids` if rows have names; else NULL */
+    uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
 
-    /* Groups of which one at least has two rows; else group_count is 0. */
-    struct dkvb__row_group *groups; /* [group_count], by place */
+    /* Groups of rows, if at least one group has two rows; otherwise group_count is 0. */
+    struct dkvb__row_group *groups; /* groups of rows, by ascending place, [group_count] */
     size_t group_count;
-    size_t *group_rows;   /* [n], rows by group */
-    uint64_t *class_held; /* [classes], rows with this label that are held out */
-    uint64_t *in_group;   /* [classes], scratch, zeros */
-    bool in_place;        /* models are trained in place */
-    bool keeps_share;     /* about the wanted share of each class is held out, even where groups are large */
+    size_t *group_rows;   /* row numbers, sorted by group, [n] */
+    uint64_t *class_held; /* number of held-out rows with each label, [classes] */
+    uint64_t *in_group;   /* scratch space that is all zeros between calls, [classes] */
+    bool in_place;        /* true if models are trained in place */
+    bool keeps_share;     /* true if about the wanted fraction of each class is held out, even if groups are large */
 };
 
-/* Checks rows and labels, and holds no row out. This step is one rank's own: the caller ends it by
- * dkvb__fitting_agree(). Rows with names get ids, by this salt, [DKVB__NAME_SALT], or if it is
- * NULL by one computed from the rows. DKVB_EINVAL. */
+/* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
+ * dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt that is computed from the
+ * rows if `salt` is NULL. May return DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
-/* Ends a step that can fail on some ranks only, dkvb__fitting_new() too. */
+/* Ends a step that can fail on some ranks only, such as dkvb__fitting_new(): all ranks get the same status. */
 static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkvb_status rc)
 {
     return dkvb__ranks_agree(&f->ranks, rc);
 }
 
-/* Holds out the rows whose place between 0 and 1, by id, is from `from` to below `to`, and no others. Classes with
- * fewer than four rows lose none, and no class loses all. Rows of a group have the place of the group's number. */
+/* Holds out exactly the rows whose place, a number between 0 and 1 that the id gives, is from `from` to below `to`.
+ * Classes with fewer than four rows lose no row, and no class loses all rows. Rows of a group have the place of the
+ * group. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -67,62 +70,64 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
     return f->rows.ids ? f->rows.ids[row] : row;
 }
 
-/* Measurements on held-out rows. */
+/* Measurements of a model on held-out rows. */
 struct dkvb__measured {
-    double temperature, power, accuracy, loss, calibration_error; /* loss and error at that temperature */
+    /* temperature and its power, accuracy, and loss and calibration error at that temperature */
+    double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
 
-/* Fits a temperature to the held-out rows' codes and measures with it, on the rows that dkvb__temperature_rows()
- * leaves. If no row is held out, rows is 0 and the temperature 1. */
+/* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
+ * dkvb__temperature_rows() leaves. If no row is held out, rows is 0 and the temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
-/* Searches the codes of all rows, [n][C][top_k], under a mask (NULL: none); the caller frees them. run: f->run or
- * f->counting. */
+/* Searches the codes of all rows, [n][C][top_k], under a mask (NULL: no mask); the caller frees the codes. `run` is
+ * f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
-/* Creates a model of these codebooks that learned `labels`, [n], with values of type `dtype`, or of the usual type if
- * that is 0. */
+/* Creates a model of these codebooks and trains it on `labels`, [n], with values of type `dtype`, or of the default
+ * type if `dtype` is 0. */
 dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* Reads and writes the settings of a caller (NULL: the defaults), as far as the caller knows them. take() fills in all
- * of `s`; give() writes nothing that take() would refuse. */
+/* Read and write the settings of a caller (NULL: the defaults), as far as the caller's struct_size reaches. take()
+ * fills in all of `s`; give() writes no settings that take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
-/* Fills in settings that are 0. */
+/* Replaces settings that are 0 by settings that suit the rows. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
-/* Places keys on the rows, searches all rows, trains values on those that are not held out, and measures on the others.
- * Keys and values are thrown away. */
+/* Places keys on the rows, searches the codes of all rows, trains values on the rows that are not held out, and
+ * measures on the held-out rows. Keys and values are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
-/* Decides whether rows will be half whitened, by trying both on held-out rows: `measured`, plain and whitened. Rows
- * that stay held out for good are not used. If rows are too few or too wide, nothing is measured (`compared` is false).
- */
+/* Decides whether rows will be half whitened, by a trial of plain and of whitened rows on held-out rows; both results
+ * are in `measured`. Rows that stay held out after the fit are not used. If rows are too few or too wide, no trial is
+ * made (`compared` is false). */
 dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the options of a caller. Settings that the caller left open are 0 in `s`. */
+/* Checks the fit options of a caller. Settings that the caller left open are 0 in `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Reports the beginning of a stage; DKVB_ECANCELLED, also if another rank is cancelled. */
+/* Reports the beginning of a stage of a fit to the callback. DKVB_ECANCELLED says that the callback of this or of
+ * another rank asks to stop. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. `told` must outlive the training. */
+ * own callback. The struct must outlive the training. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;
 };
 dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train);
 
-/* Fills in the members of a report that follow from the rows and their settings. */
+/* Fills in the members of a fit report that follow from the rows and their settings. */
 void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb);
 

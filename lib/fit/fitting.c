@@ -1,4 +1,4 @@
-/* Rows to learn from: the library checks them, holds some out, trains on the rest and measures. */
+/* Prepares rows to learn from: checks them, holds some out, trains on the others and measures. */
 #include "fit/fit.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* least size of a class of which rows may be held out */ };
+enum { LEAST_CLASS = 4 /* least number of rows of a class of which rows may be held out */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -42,7 +42,7 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids from names. All later steps use the ids. */
+/* Computes ids of rows from their names. All later steps use the ids. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -67,8 +67,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts the rows by group, and the groups by place. If each row has a group of its own, no groups are kept: the number
- * of the group then takes the place of an id. */
+/* Sorts the rows by group, and the groups by place. If each row has a group of its own, no groups are stored: the
+ * number of the group then replaces the row's id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -84,7 +84,7 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* The order is by place, and by number if places are equal, so that the order of the rows decides nothing. */
+    /* Groups are sorted by place, and by number if places are equal, so that the order of the rows has no influence. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -185,8 +185,9 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Holds out a whole group, unless that takes too much of a class. `most`: the largest share of a class that may be held
- * out. `least`: a class is short if a smaller share is held out. With `for_short` the group must help a short class. */
+/* Holds out a whole group of rows, unless a class would lose too much. `most` is the largest fraction of a class that
+ * may be held out. A class is short if a smaller fraction than `least` is held out. With `for_short`, the group must
+ * help a short class. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -206,7 +207,7 @@ static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g,
         all = f->class_rows[l] + f->class_held[l];
         held = f->class_held[l] + f->in_group[l];
         allowed = allowed && f->class_rows[l] - f->in_group[l] >= LEAST_CLASS - 1 && (double)held <= most * (double)all;
-        /* A class of which less than one row is wanted is never short. */
+        /* A class of which less than one row should be held out is never short. */
         helps = helps || ((double)f->class_held[l] < least * (double)all && 2.0 * least * (double)all >= 1.0);
     }
     allowed = allowed && (helps || !for_short);
@@ -272,8 +273,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
         f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
-/* Collects the codes and labels of labelled held-out rows: all of them, or those that a temperature is fitted on. `*n`
- * is their number. */
+/* Collects the codes and labels of labelled held-out rows: of all such rows, or of the rows that a temperature is
+ * fitted on. *n becomes their number. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -298,7 +299,7 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Computes the mean cross-entropy at the temperature in nats, the share of right answers, and the calibration error. */
+/* Computes the mean cross-entropy at the temperature in nats, the accuracy, and the calibration error. */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

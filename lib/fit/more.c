@@ -11,8 +11,8 @@
 #include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
-/* State of further training. `after` is a copy that replaces the model at the end, when nothing can fail any more; in
- * place it is the model itself. */
+/* State of training a model with more rows. `after` is a copy that replaces the model at the end, when nothing can fail
+ * any more; with training in place `after` is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -20,20 +20,20 @@ struct more {
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
-    uint64_t *ids;         /* [n], new ids for rows without ids that join a codeset */
-    uint16_t *searched;    /* [n][C][k], codes of rows that came without codes */
-    const uint16_t *codes; /* the codes, from the caller or searched */
-    uint64_t *taught;      /* [n], ids of the rows that take part in the session */
-    uint8_t *gone;         /* [rows of the larger part, with the new rows], scratch */
-    bool joined;           /* the rows are in the codeset already */
-    uint64_t *back;        /* [back_count], ids that were removed from the codeset and come back; or NULL */
+    uint64_t *ids;         /* new ids for rows without ids that join a codeset, [n] */
+    uint16_t *searched;    /* codes of rows that came without codes, [n][C][k] */
+    const uint16_t *codes; /* codes of the rows, from the caller or from a search */
+    uint64_t *taught;      /* ids of the rows that take part in the session, [n] */
+    uint8_t *gone;         /* scratch space for marks of rows, [rows of the larger part, with the new rows] */
+    bool joined;           /* true if the rows are in the codeset already */
+    uint64_t *back;        /* ids that were removed from the codeset and come back, [back_count]; or NULL */
     size_t back_count;
-    struct dkvb__removed before; /* the codeset's list of removed rows before some came back */
-    uint8_t *classes_taught;     /* [L], 1 for classes of the new rows, if these may be relearned */
+    struct dkvb__removed before; /* the codeset's list of removed rows before some rows came back */
+    uint8_t *classes_taught;     /* marks of the classes of the new rows, [L], if these classes may be relearned */
 };
 
-/* Checks that the codeset explains the model: its sessions must give the model's values from nothing, now and
- * afterwards. */
+/* Checks that the codeset explains the model: training its sessions from nothing must give the model's values, before
+ * and after this training. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -56,8 +56,8 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Gives ids to the rows. Rows without ids are numbered from the largest id on; given ids must be new. The rows of one
- * codeset all have names or all have numbers, as a number could equal the hash of a name. */
+/* Gives ids to the new rows. Rows without ids are numbered from the largest id on; given ids must be new. The rows of a
+ * codeset must all have names or all have numbers, as a number could equal the hash of a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -81,7 +81,7 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* becomes 0 past the largest 64-bit number */
+            first = rows->ids[rows->n - 1] + 1; /* the id becomes 0 after the largest 64-bit number */
     }
     if (t->f.rows.ids)
         return DKVB_OK;
@@ -90,7 +90,7 @@ static dkvb_status name_rows(struct more *t)
     t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
     if (!t->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) { /* numbers of removed rows are not given again */
+    for (size_t i = 0; i < n; i++) { /* ids of removed rows are not used again */
         while (dkvb__removed_has(&t->set->removed, first + i))
             first++;
         t->ids[i] = first + i;
@@ -104,7 +104,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks for forgotten rows and classes. The copy that is trained has no journal, so the model itself is asked. */
+/* Checks that no new row or its class was forgotten. The copy that is trained has no journal, so the original model is
+ * checked. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -169,7 +170,7 @@ static dkvb_status find_codes(struct more *t)
     return rc;
 }
 
-/* Trains a copy of the model; in place, also the copy has only one copy of its values. */
+/* Trains a copy of the model; with training in place, the copy has only one array of values. */
 static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
                               bool in_place, dkvb_model **out)
 {
@@ -183,7 +184,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the model itself. */
+/* Trains the model itself, without a copy. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;
@@ -193,7 +194,7 @@ static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkv
     return dkvb__model_train_in_place(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* True if the rows have fewer than half of the classes; they would then say little about answers for the others. */
+/* True if the rows have fewer than half of the classes; then they say little about answers for the other classes. */
 static bool few_classes(const struct more *t, uint8_t *seen)
 {
     uint32_t count = 0;
@@ -207,7 +208,7 @@ static bool few_classes(const struct more *t, uint8_t *seen)
     return count < t->f.rows.classes / 2 + t->f.rows.classes % 2;
 }
 
-/* Measures a temperature without a codeset, on a copy that is trained without the held-out rows. */
+/* Measures a temperature without a codeset, on a copy of the model that is trained without the held-out rows. */
 static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
@@ -235,7 +236,7 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     return rc;
 }
 
-/* Takes removed ids back into the codeset, if relearning is asked for. */
+/* Takes removed rows back into the codeset, if the options ask for relearning. */
 static dkvb_status readmit(struct more *t)
 {
     dkvb_status rc;
@@ -282,8 +283,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including those of earlier trainings; 1 if they are too few, as exact
- * forgetting does. */
+/* Fits a temperature on all held-out rows, including those of earlier trainings. The temperature is 1 if there are too
+ * few rows, as in exact forgetting. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -295,7 +296,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records the session. */
+/* Records the session of training in the codeset. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -306,10 +307,10 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes that are made when the training is over. All ranks prepare all of them before any is made. */
+/* The changes that are made when the training is over. All ranks prepare all changes before any change is made. */
 struct ending {
     struct dkvb__relearning over;
-    uint32_t *counts; /* new counts of the model, if it has none and gets some */
+    uint32_t *counts; /* new selection counts of the model, if it had none and gets some */
 };
 
 static dkvb_status prepare_end(struct more *t, struct ending *e)
@@ -383,7 +384,7 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* the rows of the other classes are not known */
+    if (!t->set) /* without a codeset, the rows of the other classes are not known */
         t->report.unlearnable = 0;
     return DKVB_OK;
 }
@@ -417,7 +418,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    if (rc && t.before.hash) { /* removes the rows again that came back */
+    if (rc && t.before.hash) { /* removes again the rows that came back */
         struct dkvb__removed fewer = codeset->removed;
 
         codeset->removed = t.before;

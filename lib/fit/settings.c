@@ -1,4 +1,4 @@
-/* Settings that suit the data. docs/method.md has the measurements behind every number here. */
+/* Chooses settings that suit the data. docs/method.md has the measurements behind every number of this file. */
 #include <math.h>
 #include <stdbool.h>
 
@@ -8,14 +8,15 @@
 #include "fit/fit.h"
 
 enum {
-    TOP_K = 8,              /* number of keys that are selected, */
-    KEYS_A_TOP = 8,         /* keys in a codebook for each selected one: with fewer, codes no longer tell rows apart */
-    VALUE_BYTES = 80 << 20, /* bytes of all values, above which there are fewer keys, */
-    LEAST_KEYS = 256        /* but not fewer than these */
+    TOP_K = 8, /* number of keys that a row selects in a codebook, */
+    /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
+    KEYS_A_TOP = 8,
+    VALUE_BYTES = 80 << 20, /* number of bytes of all values above which there are fewer keys, */
+    LEAST_KEYS = 256        /* but at least this number of keys */
 };
 
-/* The learning rate of the first epoch. Classes share a row's step, so more classes need a larger one: 3 for 10
- * classes, 6 for 40, 8 from 71 on. */
+/* The learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a larger
+ * rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -52,11 +53,11 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     bool keys_open = keyinit->keys == 0;
 
     classes = classes > 0 ? classes : 1;
-    if (columns == 1) /* scaled to length 1, a single column would only keep its sign */
+    if (columns == 1) /* if rows were scaled to length 1, a single column would keep its sign only */
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model, and fewer keys cost the least accuracy. Keys come in whole
-     * words. */
+    /* With many classes, values make up most of a model, and fewer keys cost the least accuracy. The number of keys is
+     * a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 
@@ -67,7 +68,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
         s->top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
                    : keyinit->keys < KEYS_A_TOP       ? 1
                                                       : keyinit->keys / KEYS_A_TOP;
-    /* With few rows there are few steps, so there are more epochs and smaller batches. */
+    /* With few rows there are few training steps, so there are more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
     if (train->batch == 0)
@@ -80,7 +81,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     }
 }
 
-/* Applies everything that the paper states; the rest stays. */
+/* Applies all settings that the paper states; other settings stay. */
 static void apply_paper(dkvb_settings *s)
 {
     s->keyinit.method = DKVB_KEYINIT_EMA;
@@ -96,12 +97,13 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    s->train.rate_last = 0.0; /* constant, even if a caller then sets another rate or more epochs */
+    s->train.rate_last = 0.0; /* the rate is constant, even if a caller sets another rate or more epochs */
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;
 }
 
-/* Number of bytes of a model file with all sections, except names, journal and counts, which are small at first. */
+/* Returns the number of bytes of a model file with all sections, except names, journal and counts, which are small at
+ * first. */
 static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
     uint64_t pairs = (uint64_t)s->codebooks * s->keys;
@@ -110,7 +112,7 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool w
            s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
-/* Reduces keys and codebooks, where they were open, so that a file takes at most `bytes`. */
+/* Reduces the open numbers of keys and codebooks so that a model file takes at most `bytes`. */
 static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t columns, uint32_t classes, uint64_t bytes)
 {
     uint64_t whitening = (uint64_t)columns * columns * sizeof(float);
@@ -136,7 +138,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving ends well below the limit. The rest is given to whole words of keys, then to groups of codebooks. */
+    /* Halving ends well below the limit. The remaining bytes are given to more words of 64 keys, then to more groups of
+     * codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

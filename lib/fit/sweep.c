@@ -1,4 +1,5 @@
-/* A sweep: every class, method, budget, seed and shape of a grid, measured cell by cell (include/dkvb/sweep.h). */
+/* A sweep measures forgetting for every class, method, budget, seed and shape of a grid, cell by cell
+ * (include/dkvb/sweep.h). */
 #include "fit/sweep.h"
 
 #include <string.h>
@@ -16,15 +17,16 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* progress within a cell */ };
+enum { THOUSANDTHS = 1000 /* units of progress within a cell */ };
 
-/* The model that is measured: the given one, or one that was trained for a shape. */
+/* The model whose forgetting is measured: the given model, or one that was trained for a shape. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_codeset_rows held; /* held-out rows to measure on, with deep codes by the model's keys */
-    uint16_t *searched;     /* those codes, if they are not the codeset's; else NULL */
-    uint64_t shape;         /* index of the shape that the model was trained for */
+    dkvb_codeset_rows held; /* held-out rows to measure on, with codes of more keys than the model uses */
+    /* codes of the held-out rows for this model, if they are not the codeset's; otherwise NULL */
+    uint16_t *searched;
+    uint64_t shape; /* index of the shape that the model was trained for */
     bool anew;
 };
 
@@ -32,16 +34,16 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for a run of cells. */
-    uint32_t *rank;             /* [C][K] */
-    size_t ranked;              /* number of pairs that `rank` has room for */
-    uint8_t *marks, *rows;      /* [L]; [rows of the training part] */
-    uint64_t *budgets;          /* [budgets of a run], like */
-    uint64_t *exhausted;        /* this one, */
-    dkvb_class_effect *effects; /* and [budgets of a run][L] */
+    /* Scratch memory for a run of cells: */
+    uint32_t *rank;             /* ranks of all key-value pairs, [C][K] */
+    size_t ranked;              /* number of pairs for which `rank` has room */
+    uint8_t *marks, *rows;      /* marks of classes, [L], and of rows, [rows of the training part] */
+    uint64_t *budgets;          /* budgets of the cells of a run, ascending */
+    uint64_t *exhausted;        /* number of rows without a live key for each budget of a run */
+    dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][L] */
     struct dkvb__sweep_part part;
-    uint64_t at;      /* number of finished cells, for progress, */
-    uint64_t reached; /* which never goes back: thousandths of a cell that were reported */
+    uint64_t at;      /* number of finished cells, for progress reports */
+    uint64_t reached; /* progress that was reported, in thousandths of a cell; it never goes back */
 };
 
 static dkvb_status scratch_new(struct sweep *s)
@@ -62,15 +64,15 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* Progress of a call within that of the sweep: `done` of `total` stands for that share of `part` cells. */
+/* A range of the sweep's progress for one call: `done` of `total` in the call stands for that fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
-    uint64_t before, part, all; /* in thousandths of a cell */
+    uint64_t before, part, all; /* progress of the sweep in thousandths of a cell */
     uint64_t *reached;
 };
 
-/* Reports progress. A call has several stages, each of which begins at 0, so only progress beyond the earlier one
- * counts. */
+/* Reports progress of a call within a sweep. A call has several stages, each of which begins at 0, so only progress
+ * beyond the largest earlier value counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -81,7 +83,7 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a call that is a share of the cells from s->at on. */
+/* Returns run options for a call that makes up a fraction `share` of the work on `cells` cells, from cell s->at on. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -106,8 +108,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Copies the features of a part, float[n][m], in the order of its rows: the codeset's own, or those of the options by
- * id. */
+/* Copies the features of a part, float[n][m], in the order of its rows: the codeset's own features, or those of the
+ * options by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];
@@ -125,7 +127,7 @@ static dkvb_status gather_features(const struct sweep *s, uint32_t part, float *
     return DKVB_OK;
 }
 
-/* Searches deep codes of the measured rows, by the keys of the subject. */
+/* Searches the measured rows on the keys of the measured model, for codes of more keys than the model uses. */
 static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
 {
     struct subject *t = &s->subject;
@@ -160,7 +162,7 @@ static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
     return rc;
 }
 
-/* Trains a model of the shape of a cell, on the training part alone. */
+/* Trains a model with the shape of a cell on the training part only. */
 static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *training = &s->g.set->part[DKVB_PART_TRAINING];
@@ -203,7 +205,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     return rc;
 }
 
-/* Makes the model of a cell the subject. */
+/* Makes the model that a cell is measured on, unless it is there already. */
 static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
 {
     struct subject *t = &s->subject;
@@ -235,7 +237,7 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* Computes the figures of a cell from what each class loses. */
+/* Computes the results of a cell from the effects on each class. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;
@@ -264,15 +266,15 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the pairs that each budget of a run takes: cells[i].pairs. */
+/* Counts the key-value pairs that each budget of a run masks: cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        cells[i].pairs = 0; /* may be set already, if a call was interrupted within this run */
+        cells[i].pairs = 0; /* the count may be set already, if an earlier call was interrupted within this run */
     for (size_t p = 0; p < pairs; p++) {
-        size_t low = 0, high = n; /* the first budget that takes the pair */
+        size_t low = 0, high = n; /* search for the first budget that masks the pair */
 
         if (s->rank[p] == DKVB__RANK_NEVER)
             continue;
@@ -310,7 +312,7 @@ static dkvb_status measure_suppress(struct sweep *s, dkvb_sweep_cell *cells, siz
     }
     for (size_t i = 0; i < training->n; i++)
         s->rows[i] = training->labels[i] < 0 ? DKVB_KEEP : s->marks[training->labels[i]];
-    for (size_t i = 0; i < n; i++) /* `every` has no budget: it takes all pairs with a rank */
+    for (size_t i = 0; i < n; i++) /* the method `every` has no budget: it masks all pairs with a rank */
         s->budgets[i] = cells[i].budget ? cells[i].budget : DKVB__RANK_NEVER - 1;
     if (!rc)
         rc = dkvb__unlearn_rank(s->rank, t->model, &q, run);
@@ -352,7 +354,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     return rc;
 }
 
-/* Measures a run of cells. */
+/* Measures a run of cells, which differ in their budget only. */
 static dkvb_status measure(struct sweep *s, size_t first, size_t end)
 {
     dkvb_sweep_cell *cells = s->g.cells + first;
@@ -377,7 +379,7 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells that are not known yet, one after the other. */
+/* Measures all cells that are not known yet, run by run. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

@@ -17,10 +17,10 @@
 #include "unlearn/plan.h"
 
 enum {
-    MOST_STEPS = 10000,     /* number of default budgets */
-    MOST_CELLS = 100000000, /* limit of the cells of a grid */
-    SMALLEST_PART = 4096,   /* the first default budget is all pairs divided by this */
-    SUMS = 14               /* number of sums in a fingerprint: sum_inputs() */
+    MOST_STEPS = 10000,     /* largest number of default budgets */
+    MOST_CELLS = 100000000, /* largest number of cells of a grid */
+    SMALLEST_PART = 4096,   /* the first default budget is the number of all pairs divided by SMALLEST_PART */
+    SUMS = 14               /* number of checksums in a fingerprint: sum_inputs() */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -31,7 +31,7 @@ static dkvb_status out_of_memory(const struct dkvb__sweep_grid *g)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for a sweep of %zu cells", g->count);
 }
 
-/* Checks that no number occurs twice in a list. */
+/* Checks that no number appears twice in a list. */
 static dkvb_status check_once(const char *what, const uint64_t *list, size_t n)
 {
     for (size_t i = 1; i < n; i++)
@@ -116,7 +116,7 @@ static dkvb_status check_options(struct dkvb__sweep_grid *g)
     return rc ? rc : check_once("seed", o->seeds, o->seed_count);
 }
 
-/* Fills in g->swept, g->aside and g->class_rows. */
+/* Fills in the classes of the grid: g->swept, g->aside and g->class_rows. */
 static dkvb_status find_classes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *training = &g->set->part[DKVB_PART_TRAINING];
@@ -160,7 +160,7 @@ static dkvb_status find_classes(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Computes budgets in equal ratios from `first` to `last`, whole and rising; *count is their number. */
+/* Computes whole, rising budgets in equal ratios from `first` to `last`; *count becomes their number. */
 static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_t first, uint64_t last, size_t *count)
 {
     double low = dkvb__log((double)first), high = dkvb__log((double)last);
@@ -185,7 +185,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     uint64_t most = 0;
 
     *count = 1;
-    if (method == DKVB_METHOD_EVERY) /* takes all pairs, whatever the budget */
+    if (method == DKVB_METHOD_EVERY) /* the method `every` masks all pairs, whatever the budget */
         return &no_seed;
     *count = g->o.budget_count;
     if (g->o.budgets)
@@ -198,7 +198,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     return default_budgets(g, 1, most, count);
 }
 
-/* Returns DKVB_EINVAL unless a model of shape i, without zeros, can be trained. */
+/* Returns DKVB_EINVAL unless a model of shape i, whose sizes are not 0, can be trained. */
 static dkvb_status check_shape(const struct dkvb__sweep_grid *g, size_t i)
 {
     const dkvb_sweep_shape *shape = &g->shapes[i];
@@ -225,8 +225,8 @@ static uint64_t sizes_of(const dkvb_sweep_shape *shape)
     return (uint64_t)shape->codebooks << 48 | (uint64_t)shape->keys << 32 | shape->key_dim << 16 | shape->top_k;
 }
 
-/* Refuses equal shapes: a model that is measured twice would count as two, and narrow the interval. Sizes of shapes
- * were checked, so that each fits in 16 bits. */
+/* Refuses equal shapes: a model that is measured twice would count as two models, and make the interval too narrow. The
+ * sizes of shapes were checked, so each size fits in 16 bits. */
 static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
 {
     size_t n = g->o.shape_count;
@@ -249,7 +249,7 @@ static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Fills in g->shapes; a size of 0 is the model's own. */
+/* Fills in g->shapes; a size of 0 is replaced by the size of the model. */
 static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -272,7 +272,8 @@ static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
     return rc ? rc : check_shapes_differ(g);
 }
 
-/* Finds the features that models of shapes learn from: those of the options, g->places, or the codeset's own. */
+/* Finds the features on which models of other shapes are trained: those of the options, g->places, or the codeset's
+ * own. */
 static dkvb_status find_features(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *parts = g->set->part;
@@ -304,8 +305,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance what cells need later. Otherwise a cell could fail after others were measured, and repeating the
- * command would never end. */
+/* Checks in advance everything that cells need. Otherwise a cell could fail after others were measured, and repeating
+ * the command would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -321,7 +322,7 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell. Before there is room, cells are only counted. */
+/* Adds one cell to the grid. Before there is room, cells are only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -333,7 +334,7 @@ static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, ui
     g->count++;
 }
 
-/* Adds all cells of one class and strength on one model. */
+/* Adds all cells of one class and one strength on one model to the grid. */
 static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint64_t shape)
 {
     uint64_t pairs = (uint64_t)cell->codebooks * cell->keys;
@@ -359,7 +360,7 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells in their order. The function is called twice: to count the cells, and to describe them. */
+/* Adds all cells to the grid in their order. The function is called twice: to count the cells, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -416,12 +417,12 @@ size_t dkvb__sweep_grid_run_end(const struct dkvb__sweep_grid *g, size_t first)
     return end;
 }
 
-/* The placement of the codeset's keys and the training of its values. */
+/* The settings that made the codeset's keys and values: the placement of the keys, and the training sessions. */
 struct recipe {
     double decay, restart;
     uint64_t seed, own_keys, sessions;
     uint32_t method, passes, batch, rows_per_key, normalize, whiten;
-    uint32_t session[DKVB_CODESET_SESSIONS][2]; /* classes and type of values of each session */
+    uint32_t session[DKVB_CODESET_SESSIONS][2]; /* number of classes and type of values in each session */
     unsigned char training[DKVB_CODESET_SESSIONS][DKVB__TRAINING_SIZE];
 };
 
@@ -429,7 +430,7 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    memset(r, 0, sizeof *r); /* clears the padding too */
+    memset(r, 0, sizeof *r); /* clears the padding of the struct too */
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;
     if (set->own_keys) {
@@ -444,7 +445,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
     }
 }
 
-/* A checksum of the rows of a part: of their features if it keeps them, since their codes may not be searched yet. */
+/* Returns a checksum of the rows of a part: of their features if the part keeps them, since codes may not be searched
+ * yet. */
 static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
 {
     const struct dkvb__coderows *rows = &set->part[part];
@@ -454,7 +456,7 @@ static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
                : dkvb__checksum(rows->codes, rows->n * dkvb__coderows_code_size(set, rows) * sizeof *rows->codes);
 }
 
-/* Computes checksums of inputs that are too large, or too scattered, to be hashed in place. */
+/* Computes checksums of inputs of a sweep that are too large, or too scattered, to be hashed directly. */
 static dkvb_status sum_inputs(const struct dkvb__sweep_grid *g, uint64_t sums[SUMS])
 {
     const dkvb_model *m = g->model;

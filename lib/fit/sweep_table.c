@@ -1,5 +1,5 @@
-/* The table of a sweep: during the work, finished cells are in a part file; at the end, the whole table is written as
- * CSV. */
+/* Writes the table of a sweep: during the work, finished cells are in a part file; at the end, the whole table is
+ * written as CSV. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +15,17 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-static const char magic[] = "dkvb sweep "; /* followed by the version of these lines, and the fingerprint */
+/* first text of a part file, followed by the version of its lines, and the fingerprint */
+static const char magic[] = "dkvb sweep ";
 
 enum {
     VERSION = 1,
-    MEASURED = 15, /* numbers of a line: the index of a cell and its measurements */
-    LINE = 512,    /* limit of the bytes of a line: MEASURED numbers of 20 digits, and a checksum of 16 */
+    MEASURED = 15, /* number of integers in a line: the index of a cell and its measurements */
+    LINE = 512,    /* largest number of bytes of a line: MEASURED integers of 20 digits, and a checksum of 16 */
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
 
-/* Writes "dkvb sweep 1 <fingerprint>\n" and returns its length. */
+/* Writes the first line of a part file, "dkvb sweep 1 <fingerprint>", and returns its length. */
 static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
 {
     int length = snprintf(head, HEAD, "%s%d ", magic, VERSION);
@@ -35,7 +36,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes behind the last valid line. */
+/* Appends bytes after the last valid line of the part file. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -60,7 +61,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits and the blank after it. NULL if there is none, or if the number is too large. */
+/* Reads a number in digits and the blank after it. The result is NULL if there is none, or if the number is too
+ * large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -75,8 +77,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the figures of a cell from its line. The result is false, and nothing is read, unless these figures of this
- * cell would be written as exactly this line. */
+/* Reads the results of a cell from its line. The result is false, and nothing is read, unless the cell would be written
+ * as exactly this line. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -93,13 +95,14 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    if (make_line(again, &c) != length || memcmp(again, line, length) != 0) /* with index and checksum */
+    /* compares the whole line, with index and checksum */
+    if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
     return true;
 }
 
-/* Reads the lines of whole cells after the head, and cuts off what follows them. */
+/* Reads the complete lines of cells after the first line of a part file, and cuts off everything after them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -140,12 +143,14 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1; /* with its digit and blank */
+    /* the version's digit, and the blank after it, count */
+    size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    if (got < length && memcmp(found, head, got) == 0) /* empty, or cut within this sweep's first line */
+    /* the file is empty, or was cut within this sweep's first line */
+    if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of cells on their way, but stands in their place: move it",
@@ -208,7 +213,7 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table that is being built. A text cell takes up to 2 * 255 + 2 bytes, and there are two. */
+/* A line of the table that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two. */
 struct line {
     char text[2048];
     size_t size;
@@ -220,7 +225,7 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* Adds a text field, quoted if necessary (RFC 4180, but lines end in \n). NULL: an empty field. */
+/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in ). NULL becomes an empty field. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -246,7 +251,7 @@ static void put_count(struct line *line, uint64_t number)
     put_text(line, text);
 }
 
-/* Adds a number with six places after a '.', whatever the locale; NaN becomes an empty field. */
+/* Adds a number with six places after a '.', in every locale, to a line; NaN becomes an empty field. */
 static void put_real(struct line *line, double x)
 {
     char text[40];
@@ -262,7 +267,7 @@ static void put_real(struct line *line, double x)
     put_text(line, text);
 }
 
-/* Figures that have means and intervals. */
+/* Results of cells that have means and intervals. */
 enum { PAIRS, FORGET_BEFORE, FORGET_AFTER, RETAIN_BEFORE, RETAIN_AFTER, RETAIN_CHANGE, WORST_LOSS, EXHAUSTED, FIGURES };
 
 static double share(uint64_t part, uint64_t whole)
@@ -295,8 +300,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of one cell, with `kind` "cell", or of a group of cells. A line of a group leaves out what belongs to a
- * class or a seed. */
+/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group leaves out
+ * the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -335,8 +340,8 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* The 0.975 quantile of Student's t. Beyond 30 degrees of freedom it is the expansion of Fisher and Cornish in 1 / df
- * to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is below 2e-7 there. */
+/* The 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of Fisher
+ * and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -366,7 +371,7 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Sort keys of a cell, each of 64 bits: numbers that the cells of one group have in common, and last the class. */
+/* Sort keys of a cell, each of 64 bits: numbers that are equal for all cells of a group, and last the class. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
@@ -384,8 +389,8 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 }
 
 /* Sorts cells by group, within a group by class, and otherwise keeps their order. The sorts are stable, so the most
- * important key is sorted last. That takes O(cells), however many groups there are. order: [2 * cells], the second half
- * is scratch. */
+ * important key is sorted last. Sorting takes O(cells) time for any number of groups. `order` is [2 * cells], and its
+ * second half is scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -411,7 +416,7 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of figure f that a mean is taken over, one for each unit, and returns their number. A unit is a
+/* Computes the values of result f, one for each unit, for a mean over units, and returns their number. A unit is a
  * class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
@@ -452,12 +457,12 @@ static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, s
     return rc;
 }
 
-/* Writes the line of every group of cells, in the order of its first cell. */
+/* Writes the line of every group of cells, in the order of the groups' first cells. */
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* size of the group that begins with a cell, else 0 */
+    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* size of the group that begins with a cell, or 0 */
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);
     dkvb_status rc = DKVB_OK;

@@ -1,4 +1,4 @@
-/* Codes files, which hold a codeset (docs/format.md). */
+/* Reads and writes codes files, which hold a codeset (docs/format.md). */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,11 +13,11 @@
 #include "format/codesfile.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
-enum { UNPACKED = 1 << 20 }; /* bytes of packed codes that are read at a time */
+enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read at a time */
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections of a part. A file has either the codes or the features of a part. */
+/* Sections of a part of a codeset. A file has either the codes or the features of a part. */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -30,7 +30,7 @@ static void write_numbers(unsigned char *to, const uint32_t *numbers, size_t cou
         dkvb__write32(to + 4 * i, numbers[i]);
 }
 
-/* Number of bits of a packed code of a part; 0 if features are kept instead. */
+/* Returns the number of bits of a packed code of a part; 0 if the part keeps features instead of codes. */
 static unsigned bits_of(const dkvb_codeset *set, const struct dkvb__coderows *rows)
 {
     size_t count = rows->n * set->codebooks * rows->k;
@@ -65,13 +65,13 @@ static void write_sessions(const dkvb_codeset *set, unsigned char *to)
     }
 }
 
-/* Number of 64-bit words of the set of rows of one session. */
+/* Returns the number of 64-bit words of the set of rows of one session. */
 static size_t session_words(const dkvb_codeset *set)
 {
     return (set->part[DKVB_PART_TRAINING].n + 63) / 64;
 }
 
-/* Writes which rows took part in each session; to: uint64_t[sessions][words]. */
+/* Writes which rows took part in each session, as bits: `to` is uint64_t[sessions][words]. */
 static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -93,15 +93,15 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
-/* Codes of a part that are packed while they are written. */
+/* Codes of a part, which are packed while they are written. */
 struct packed {
     const struct dkvb__coderows *rows;
     struct dkvb__packing packing;
-    size_t size; /* bytes of a packed row */
+    size_t size; /* number of bytes of a packed row */
     const struct dkvb__run *run;
 };
 
-/* Memory of everything that is built for writing. */
+/* Memory of all sections that are built for writing. */
 struct image {
     unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
     uint64_t *session_rows;
@@ -118,7 +118,7 @@ static void add_part(struct image *f, const char *name, uint32_t dtype, const vo
     f->parts[f->count++] = dkvb__part_of(name, dtype, DKVB__SECTION_REQUIRED, data, size);
 }
 
-/* Packs the rows from the byte `offset` of their section on. */
+/* Packs the rows of a section, beginning at byte `offset` of the section. */
 static dkvb_status produce_codes(void *context, uint64_t offset, void *to, size_t size)
 {
     const struct packed *p = context;
@@ -128,7 +128,7 @@ static dkvb_status produce_codes(void *context, uint64_t offset, void *to, size_
     return DKVB_OK;
 }
 
-/* Adds the sections of a part: ids, labels, and codes or features. */
+/* Adds the sections of a part to a file: ids, labels, and codes or features. */
 static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits, const struct dkvb__run *run)
 {
     const struct dkvb__coderows *rows = &set->part[p];
@@ -148,7 +148,7 @@ static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsig
     f->parts[f->count - 1].unit = (size_t)size;
 }
 
-/* Adds the salt and the hashes of removed rows, if there are any. */
+/* Adds the salt and the hashes of removed rows to a file, if any row was removed. */
 static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
 {
     const struct dkvb__removed *removed = &set->removed;
@@ -165,8 +165,8 @@ static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
     return DKVB_OK;
 }
 
-/* Adds the names of rows if rows are named by strings: the salt, and the strings, if they are kept, each with its
- * terminating zero. */
+/* Adds the names of rows to a file if rows are named by strings: the salt and, if they are kept, the strings, each with
+ * its terminating NUL. */
 static dkvb_status add_names(struct image *f, const dkvb_codeset *set)
 {
     size_t size = 0;
@@ -237,7 +237,7 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
-/* Reports a message of the library about the contents as a fault of the file. */
+/* Turns an error message about the contents of a codeset into one about the file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
     char said[200];
@@ -257,7 +257,7 @@ static dkvb_status read_small(const struct dkvb__container *c, const char *name,
     return rc ? rc : dkvb__section_read(c, s, to);
 }
 
-/* Numbers of the section `shape` that depend on each other. */
+/* Numbers of the section `shape`, which depend on each other. */
 struct shape {
     uint32_t top_k, depth, flags, sessions, bits[DKVB__PARTS], columns[DKVB__PARTS];
     struct dkvb__shape codes;
@@ -358,7 +358,7 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
-/* Reads packed codes and unpacks them, some rows at a time, so that the packed ones need no memory beside the others.
+/* Reads packed codes and unpacks them, some rows at a time, so that the packed codes of a section need little memory.
  * The checksum is checked before: damage is told from codes that cannot be. Unpacked codes take at most 16 times the
  * memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
@@ -505,7 +505,7 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
     return rc;
 }
 
-/* Reads the salt of names, and whether names are kept. That must be known before room for rows is made. */
+/* Reads the salt of the rows' names, and whether names are kept, which must be known before room for rows is made. */
 static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
 {
     set->names.salted = dkvb__container_find(c, "name_salt") != NULL;
@@ -515,7 +515,7 @@ static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
     return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
 }
 
-/* Reads the hashes of removed rows, ascending. The section is there if there are any. */
+/* Reads the hashes of removed rows, ascending. The section exists only if rows were removed. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "removed");
@@ -550,7 +550,7 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
-/* Copies the next name of the section, from `*at` on, into `*name`. */
+/* Copies the next name of a row from the section, at `*at`, into `*name`. */
 static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
                              char **name, uint64_t id)
 {
@@ -567,8 +567,8 @@ static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset
     return *name ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of rows");
 }
 
-/* Reads the names, if they are kept: those of the training part, then those of the held-out part, each by ascending id.
- */
+/* Reads the names of rows, if they are kept: first those of the training part, then those of the held-out part, each by
+ * ascending id. */
 static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "names");
@@ -595,7 +595,7 @@ static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set
     return rc;
 }
 
-/* Checks that no row is in both parts. */
+/* Checks that no row is in both the training part and the held-out part. */
 static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
 {
     const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];

@@ -11,11 +11,11 @@
 #include "dkvb/data.h"
 
 enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
-enum { PIECE = 1 << 20 }; /* bytes that are made, summed and written at a time; they stay in a core's cache */
+enum { PIECE = 1 << 20 }; /* number of bytes that are made, summed and written at a time; they fit in a core's cache */
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
 
-/* The first eight bytes are made like those of PNG: they show damage by a transfer in text mode. */
+/* The first eight bytes of a libdkvb file, designed like those of PNG: they show damage by a transfer in text mode. */
 static const unsigned char magic[8] = {'D', 'K', 'V', 'B', '\r', '\n', 0x1A, '\n'};
 
 static const char *const kinds[] = {"an unknown file", "a model", "a mask", "a file of codes", "a plan"};
@@ -33,7 +33,7 @@ static bool all_zero(const unsigned char *bytes, size_t size)
     return true;
 }
 
-/* The checksum of header and table, with the checksum's own field taken as zero. */
+/* Returns the checksum of header and section table, with the checksum's own field taken as zero. */
 static uint64_t head_checksum(unsigned char *head, size_t size)
 {
     uint64_t kept = dkvb__read64(head + AT_CHECKSUM), sum;
@@ -44,7 +44,7 @@ static uint64_t head_checksum(unsigned char *head, size_t size)
     return sum;
 }
 
-/* Checks the first 64 bytes, as far as they can be checked alone. */
+/* Checks the first 64 bytes of a file, as far as they can be checked without the section table. */
 static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
 {
     const char *path = c->file.path;
@@ -78,7 +78,7 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one line of the table. The section must start where the section before allows it. */
+/* Reads one entry of the section table. The section must start directly after the section before, with alignment. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -108,7 +108,7 @@ static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsign
     return DKVB_OK;
 }
 
-/* Checks that the bytes between `from` and `to` of the file are zero; they are fewer than ALIGNMENT. */
+/* Checks that the bytes of the file between `from` and `to`, fewer than ALIGNMENT, are zero. */
 static dkvb_status check_padding(const struct dkvb__container *c, uint64_t from, uint64_t to)
 {
     unsigned char bytes[ALIGNMENT];
@@ -279,7 +279,7 @@ dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct d
     if (!rc && dkvb__checksum_end(&sum) != s->checksum)
         rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", c->file.path, s->name);
     dkvb__free_erased(c->mem, piece);
-    dkvb__erase(&sum, sizeof sum); /* the state keeps the last bytes that were added */
+    dkvb__erase(&sum, sizeof sum); /* the checksum's state holds the last bytes that were added */
     return rc;
 }
 
@@ -299,13 +299,13 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
     return rc;
 }
 
-/* Destination of the bytes of a file while it is written: the writer of a path, or memory. */
+/* Destination of the bytes of a file that is being written: the writer of a path, or memory. */
 struct sink {
-    struct dkvb__writer writer; /* used if `memory` is NULL */
+    struct dkvb__writer writer; /* writer of the path, used if `memory` is NULL */
     unsigned char *memory;
-    uint64_t at; /* number of bytes put so far */
+    uint64_t at; /* number of bytes written so far */
     struct dkvb__checksum_state sum;
-    unsigned char *piece; /* bytes that a part produces on their way to a file; NULL if no part produces any */
+    unsigned char *piece; /* bytes of a section on their way to a file; NULL if no section is made by a function */
 };
 
 static dkvb_status put(struct sink *sink, const void *data, size_t size)
@@ -320,7 +320,7 @@ static dkvb_status put(struct sink *sink, const void *data, size_t size)
     return rc;
 }
 
-/* Number of bytes of a part that are made or copied at a time: whole units, at least one. */
+/* Returns the number of bytes of a section that are made or copied at a time: whole units, at least one. */
 static uint64_t piece_size(const struct dkvb__part *part)
 {
     uint64_t unit = part->produce ? part->unit : 1, size = unit < PIECE ? PIECE / unit * unit : unit;
@@ -328,7 +328,7 @@ static uint64_t piece_size(const struct dkvb__part *part)
     return size < part->size ? size : part->size;
 }
 
-/* Writes the bytes of a part, and returns their checksum. Bytes that go to memory are produced in place. */
+/* Writes the bytes of a section, and computes their checksum. Bytes that go to memory are made in place. */
 static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
 {
     uint64_t step = piece_size(part);
@@ -351,7 +351,7 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
             break;
         dkvb__checksum_add(&sink->sum, from, size);
         if (part->produce && sink->memory)
-            sink->at += size; /* the bytes are in place */
+            sink->at += size; /* the bytes are in memory already */
         else
             rc = put(sink, from, size);
     }
@@ -359,7 +359,7 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
     return rc;
 }
 
-/* Fills in header and table of a file that holds these parts, except the checksums. */
+/* Fills in header and section table of a file with these sections, except the checksums. */
 static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__part *parts, size_t count)
 {
     uint64_t end = HEADER_SIZE + count * ENTRY_SIZE;
@@ -382,8 +382,8 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes a whole file. The checksums in the head are known only after the last section, so the head is written twice:
- * first as room, and at the end over that room. */
+/* Writes a whole file. The checksums in header and table are known only after the last section, so both are written
+ * twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
@@ -408,7 +408,8 @@ static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct
     return DKVB_OK;
 }
 
-/* Memory that writing to a path needs for produced parts; 0 if all parts lie in memory. */
+/* Returns the number of bytes that writing to a path needs for sections that a function makes; 0 if all sections lie in
+ * memory. */
 static size_t piece_room(const struct dkvb__part *parts, size_t count)
 {
     uint64_t most = 0;
@@ -440,7 +441,7 @@ static dkvb_status write_to_path(struct sink *sink, const char *path, unsigned c
     return rc;
 }
 
-/* Writes the bytes of a file to memory, which the caller frees. Nothing stays allocated after a failure. */
+/* Writes a file to new memory, which the caller frees. Nothing stays allocated after a failure. */
 static dkvb_status write_to_memory(struct sink *sink, struct dkvb__output *to, unsigned char *head,
                                    const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {
@@ -472,7 +473,7 @@ dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const 
         rc = to->path ? write_to_path(&sink, to->path, head, parts, count, mem)
                       : write_to_memory(&sink, to, head, parts, count, mem);
     }
-    dkvb__erase(&sink.sum, sizeof sink.sum); /* the state keeps the last bytes that were added */
+    dkvb__erase(&sink.sum, sizeof sink.sum); /* the checksum's state holds the last bytes that were added */
     dkvb__free(mem, head);
     return rc;
 }

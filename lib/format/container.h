@@ -5,11 +5,11 @@
 
 #include "base/file.h"
 
-/* The layout that all files of the library share: header, section table, sections (docs/format.md). */
+/* The layout that all files of libdkvb share: header, section table, sections (docs/format.md). */
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-enum { DKVB__DTYPE_BYTES = 0 }; /* any other type is a DKVB_DTYPE_… */
+enum { DKVB__DTYPE_BYTES = 0 }; /* type of a section of plain bytes; every other section has a type DKVB_DTYPE_… */
 
 struct dkvb__section {
     char name[17];
@@ -25,26 +25,26 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Opens a file of this kind. Header and table are checked completely, and every byte of padding must be zero. */
+/* Opens a libdkvb file of this kind. Header and section table are checked completely, and every byte of padding must be
+ * zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* Opens a container from an open file, or from memory. The container closes the file, also after a failure. */
+/* Opens a container from an open file, or from memory. The container closes the file, even after a failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
 
-/* Finds a section by name; NULL if the file has none of that name. */
+/* Finds a section by name; NULL if the file has no section of that name. */
 const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c, const char *name);
 
-/* Returns DKVB_EFORMAT if the file needs a section that is not among these names, as a file newer than the library
- * does. */
+/* Returns DKVB_EFORMAT if the file needs a section that is not among these names, as a file of a newer library may. */
 dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const char *const *names, size_t count);
 
-/* Finds a section that must be there with this type, and with this size unless `size` is UINT64_MAX. */
+/* Finds a section that must be in the file with this type, and with this size unless `size` is UINT64_MAX. */
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);
 
-/* Reads a section into `to`, which has room for it, and checks its checksum. */
+/* Reads a section into `to`, which has room for the section, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
 /* Reads a section piece by piece, and checks its checksum. */
@@ -53,37 +53,38 @@ dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct d
 /* Reads a section into new memory, which the caller frees, and checks its checksum. */
 dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out);
 
-/* Checks the checksum of a section that lies in memory. */
+/* Compares a section that lies in memory with its checksum. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
-/* Makes the `size` bytes of a section that begin at `offset`. The writer asks for every byte once, in ascending order,
- * in pieces that are whole units (the last piece of a section too). A failure ends the writing; no file appears. */
+/* A callback that makes `size` bytes of a section, beginning at `offset`. The writer asks for every byte once, in
+ * ascending order, in pieces of whole units (even the last piece of a section). A failure ends the writing, and no file
+ * appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
-/* A section to be written. Its bytes lie in memory, or a function makes them piece by piece, so that no second copy of
- * large arrays is needed. */
+/* A section to be written. The bytes of a section lie in memory, or a function makes them piece by piece, so that no
+ * second copy of large arrays is needed. */
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
-    const void *data; /* ignored if there is `produce` */
+    const void *data; /* bytes of the section; ignored if there is `produce` */
     uint64_t size;
-    dkvb__produce_fn produce; /* NULL: the bytes are those at `data` */
-    void *context;            /* passed to `produce` */
-    size_t unit;              /* bytes of a unit, for example of a row; `size` is a multiple of it */
+    dkvb__produce_fn produce; /* function that makes the bytes of the section; NULL: the bytes are at `data` */
+    void *context;            /* argument of `produce` */
+    size_t unit;              /* number of bytes in a unit, for example a row; `size` is a multiple of it */
 };
 
-/* A section whose bytes lie in memory. */
+/* Returns a section whose bytes lie in memory. */
 static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, uint32_t flags, const void *data,
                                               uint64_t size)
 {
     return (struct dkvb__part){.name = name, .dtype = dtype, .flags = flags, .data = data, .size = size};
 }
 
-/* Destination of a file: a path, to which it is written atomically, or new memory, which the caller frees (a file
- * within a section). */
+/* Destination of a file: a path, to which the file is written atomically, or new memory, which the caller frees (for a
+ * file within a section). */
 struct dkvb__output {
-    const char *path;      /* path of the file; NULL: into memory */
-    unsigned char *memory; /* [size] */
+    const char *path;      /* path of the file; NULL: the file is written to memory */
+    unsigned char *memory; /* the file in memory, [size]; the caller frees it */
     size_t size;
 };
 

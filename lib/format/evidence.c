@@ -1,5 +1,5 @@
-/* The section "evidence" of model files: a record for each journal entry, in order. The section is optional; entries
- * without a record are chained as they are. */
+/* Reads and writes the section "evidence" of model files: a record for each journal entry, in order. The section is
+ * optional; entries without a record are chained without evidence. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -25,7 +25,7 @@ static bool is_zero(const uint8_t bytes[32])
     return memcmp(bytes, zeros, sizeof zeros) == 0;
 }
 
-/* Checks the evidence of an entry against the journal. */
+/* Compares the evidence of a journal entry with the entry itself. */
 static const char *evidence_fault(const struct dkvb__record *r, const unsigned char *b)
 {
     uint32_t flags = dkvb__read32(b);
@@ -91,7 +91,7 @@ size_t dkvb__evidence_size(const struct dkvb__journal *j)
     return 8 + j->count * RECORD_SIZE;
 }
 
-/* Writes one record, and returns the place of the next one. */
+/* Writes one record of evidence, and returns the place of the next record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     dkvb__write32(to, (r->salted ? HAS_SALT : 0u) | (r->commits_to_rows ? HAS_ROWS : 0u) |

@@ -1,4 +1,4 @@
-/* Mask files have two sections: "shape" (codebooks, keys, birth id) and "mask". */
+/* Reads and writes mask files, which have two sections: "shape" (codebooks, keys, birth id) and "mask". */
 #include <string.h>
 
 #include "base/alloc.h"

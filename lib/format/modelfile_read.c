@@ -17,13 +17,13 @@
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
-/* State of reading a model. Sizes come from the section "shape", and are checked before anything relies on them. */
+/* State of reading a model file. Sizes come from the section "shape", and are checked before they are used. */
 struct reading {
     struct dkvb__container file;
-    struct dkvb__mapping *mapping; /* the mapped file; NULL: arrays are copied */
+    struct dkvb__mapping *mapping; /* mapping of the file; NULL: arrays are copied */
     const dkvb_allocator *mem;
-    const dkvb_ranks *ranks; /* the ranks that share the model */
-    bool inspect;            /* only facts are read, no keys and no values */
+    const dkvb_ranks *ranks; /* ranks (processes) that share the model */
+    bool inspect;            /* true if only facts about the file are read, no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -31,8 +31,9 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    uint64_t *valued; /* [C][W], pairs whose values the file holds; NULL: it holds those of all pairs */
-    size_t stored;    /* number of these pairs */
+    /* bits of the pairs whose values the file holds, [C][W]; NULL: the file holds the values of all pairs */
+    uint64_t *valued;
+    size_t stored; /* number of pairs whose values the file holds */
 };
 
 static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
@@ -83,8 +84,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes an array section. The size is checked; then the array is mapped in place, or read into `*array`, which is
- * allocated already. */
+/* Takes the array of a section. Its size is checked; then the array is mapped in place, or read into `*array`, which
+ * the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -107,7 +108,7 @@ static dkvb_status take_floats(const struct reading *r, const char *name, size_t
     return rc;
 }
 
-/* Reads the type in which values are stored. */
+/* Reads the number type in which the file stores values. */
 static dkvb_status read_values_type(struct reading *r)
 {
     const struct dkvb__section *s = dkvb__container_find(&r->file, "values");
@@ -115,7 +116,7 @@ static dkvb_status read_values_type(struct reading *r)
     if (s && dkvb__value_size(s->dtype) == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
                           r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
-    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* a missing section is found when the sizes are checked */
+    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* a missing section is found when sizes are checked */
     return DKVB_OK;
 }
 
@@ -124,8 +125,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Reads which rows of values the file holds, and checks their number. The sizes of other sets of pairs have been
- * checked. */
+/* Reads which rows of values the file holds, and checks their number. The sizes of all sets of pairs were checked
+ * before. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -157,8 +158,8 @@ static dkvb_status read_valued(struct reading *r)
     return dkvb__container_need(&r->file, "values", r->values_dtype, (uint64_t)r->stored * row_bytes(r), &s);
 }
 
-/* Checks the sizes of all arrays before memory is allocated, so that a small file cannot make the library reserve much.
- */
+/* Checks the sizes of all arrays before memory is allocated, so that a small file cannot make the library allocate
+ * much. */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
@@ -189,7 +190,7 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-/* Reads the usual lengths of rows, if the codebooks remember any. */
+/* Reads the usual lengths of rows, if the codebooks in the file have them. */
 static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
 {
     float lengths[2];
@@ -263,8 +264,8 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     return DKVB_OK;
 }
 
-/* Refuses a file that holds all rows although leaving some out would have made it smaller, as no writer makes such a
- * file. */
+/* Refuses a file that holds all rows of values although leaving zero rows out would have made it smaller: no writer
+ * makes such a file. */
 static dkvb_status check_all_stored(const dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), stored;
@@ -282,8 +283,8 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return rc;
 }
 
-/* Reads the values that this rank holds. The whole section is read, some rows at a time, since its checksum covers all
- * of it. */
+/* Reads the values that this rank holds. The whole section is read, some rows at a time, since its checksum covers the
+ * whole section. */
 static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     enum { PIECE = 4 << 20 };
@@ -320,7 +321,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values. Values are used in place if the file holds all of them; else they are spread out in memory. */
+/* Reads the values of a model. They are used in place if the file holds all rows; otherwise they are spread out in
+ * memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -410,7 +412,7 @@ static dkvb_status bad_record(const struct reading *r, size_t index, const char 
     return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", r->file.file.path, index + 1, why);
 }
 
-/* Reads the list of pairs, which must ascend and exist. */
+/* Reads the list of pairs of a journal entry. The pairs must ascend and exist. */
 static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes, struct dkvb__record *record,
                              size_t index)
 {
@@ -431,7 +433,7 @@ static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes
     return DKVB_OK;
 }
 
-/* Checks an entry of the journal against the entries before it. */
+/* Checks a journal entry against the entries before it. */
 static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -485,7 +487,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Checks that exactly the forgettings whose pairs are masked keep their lists. */
+/* Checks that exactly the forgettings whose pairs are masked have lists of pairs. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {
@@ -523,7 +525,7 @@ static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader by
 
 typedef dkvb_status (*parse_fn)(const struct reading *, struct dkvb__reader, dkvb_model *);
 
-/* Reads a section of bytes and passes it to its parser. */
+/* Reads a section of bytes and passes it to the section's parser. */
 static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_model *m, parse_fn parse)
 {
     const struct dkvb__section *s;
@@ -551,7 +553,7 @@ static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader b
     return dkvb__evidence_read(m, bytes);
 }
 
-/* The name of the encoder: the whole section is its text. */
+/* Reads the name of the encoder: the whole section is the text of the name. */
 static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     if (bytes.left < 1 || bytes.left > DKVB__MAX_ENCODER)
@@ -560,16 +562,16 @@ static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader by
     return take_text(r, &bytes, bytes.left, "encoder", &m->encoder);
 }
 
-/* Reads a name for each column, each with its length before it. */
+/* Reads the names of the columns, each with its length before it. */
 static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    if (bytes.left / 3 < count) /* before memory for pointers is asked for */
+    if (bytes.left / 3 < count) /* checked before memory for pointers is allocated */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
-    /* Two bytes of length become one byte that ends the text. */
+    /* In memory, each name has a NUL at its end instead of two bytes of length. */
     m->columns = dkvb__column_names_alloc(count, bytes.left - count, r->mem);
     if (!m->columns)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
@@ -582,7 +584,7 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
         if (!text)
             return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu has no proper length",
                               r->file.file.path, i);
-        if (memchr(text, 0, size)) /* else the text in memory would end before the text in the file */
+        if (memchr(text, 0, size)) /* a NUL within a name would end the text in memory too early */
             return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu holds a zero byte",
                               r->file.file.path, i);
         m->columns[i] = memcpy(to, text, size);
@@ -595,7 +597,7 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     return dkvb__column_names_check((const char *const *)m->columns, count, DKVB_EFORMAT, where, r->mem);
 }
 
-/* Reads the counts of the pairs that this rank holds, class by class. */
+/* Reads the selection counts of the pairs that this rank holds, class by class. */
 static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), own = dkvb__own_pairs(m);
@@ -622,7 +624,7 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the counts of the classes, if the file has them. Any number is allowed there. */
+/* Reads the selection counts of the classes, if the file has them. The file may have any number as a count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -632,7 +634,8 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 
     if (!dkvb__container_find(&r->file, "counts"))
         return DKVB_OK;
-    rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s); /* checked before memory is allocated */
+    /* the size is checked before memory is allocated */
+    rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s);
     if (rc)
         return rc;
     if (!r->mapping && r->ranks->count > 1)
@@ -649,7 +652,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-/* Reads optional sections that this library does not know, without looking into them. */
+/* Reads optional sections that this library does not know, without a look at their contents. */
 static dkvb_status read_extras(const struct reading *r, dkvb_model *m)
 {
     m->extras = dkvb__alloc0(r->mem, r->file.count, sizeof *m->extras);
@@ -695,7 +698,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
-    dkvb_codebooks_free(cb); /* the model is an owner now */
+    dkvb_codebooks_free(cb); /* the model is an owner of the codebooks now */
     if (rc)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
@@ -758,7 +761,7 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Checks one key. The numbers of a key are 1 to 127, and 64 past its last dimension; purged keys and places past the
+/* Checks the bytes of one key. They are 1 to 127, and 64 after the last dimension; purged keys and places after the
  * last key are 0. */
 static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
 {
@@ -774,7 +777,8 @@ static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead
     return true;
 }
 
-/* Checks that every float is finite, every key in range, and purged keys and values are zero. */
+/* Checks that every float of a model is finite, that every key is in range, and that purged keys and values are
+ * zero. */
 static dkvb_status check_contents(const dkvb_model *m)
 {
     const dkvb_codebooks *cb = m->codebooks;
@@ -893,8 +897,8 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checks header, table and checksums of a mapped file, in the bytes that the model uses. The name may belong to another
- * file by now. */
+/* Checks header, table and checksums of a mapped file, in the bytes that the model uses. By now, the file's name may
+ * belong to another file. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

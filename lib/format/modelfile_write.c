@@ -89,7 +89,7 @@ static size_t journal_size(const struct dkvb__journal *j)
     return size;
 }
 
-/* Writes one record, and returns the place of the next one. */
+/* Writes one journal record, and returns the place of the next record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     size_t method = strlen(r->method), reason = strlen(r->reason);
@@ -119,7 +119,8 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { VALUES = 8, KNOWN_PARTS, OPTIONAL_PARTS = 8 }; /* VALUES: the place of the values among the known parts */
+/* VALUES is the index of the section of values among the known sections */
+enum { VALUES = 8, KNOWN_PARTS, OPTIONAL_PARTS = 8 };
 
 dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
 {

@@ -1,9 +1,10 @@
 /*
- * Plan files: a plan as it was made, to be applied later (docs/format.md).
+ * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
- * The section "plan" is one stream of numbers and arrays. The same lines of code measure, write and read it, so that
- * the three cannot differ. A plan of the strength exact holds whole files within sections: "values" is the model with
- * the new values. With new keys, "keys" is the model that replaces the old one, and "codes" is its codeset.
+ * The section "plan" is one stream of numbers and arrays. The same functions measure, write and read the stream, so
+ * that the three cannot differ. A plan of the strength exact holds whole files within sections: "values" is the model
+ * with the new values. If the plan has new keys, "keys" is the model that replaces the old one, and "codes" is the
+ * codeset of the new model.
  */
 #include <string.h>
 
@@ -18,14 +19,14 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The stream. The first failure stays in `rc`, and nothing is read after it. */
+/* The stream of a plan's numbers and arrays. The first failure stays in `rc`, and nothing is read after a failure. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
     const char *path;
-    size_t size;              /* number of bytes measured or written so far */
-    unsigned char *to;        /* for the direction WRITE */
-    struct dkvb__reader from; /* for the direction READ */
+    size_t size;              /* number of bytes of the stream that were measured or written so far */
+    unsigned char *to;        /* memory for the stream in the direction WRITE */
+    struct dkvb__reader from; /* the stream in the direction READ */
     dkvb_status rc;
 };
 
@@ -81,7 +82,7 @@ static void pass_count(struct stream *s, size_t *value)
     *value = (size_t)number;
 }
 
-/* Passes a share of rows, 0 to 1. */
+/* Measures, writes or reads a fraction of rows, 0 to 1. */
 static void pass_share(struct stream *s, double *value)
 {
     pass(s, value, sizeof *value);
@@ -89,7 +90,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Passes an array that is there, with elements of `size` bytes. Reading allocates it, never larger than the file. */
+/* Measures, writes or reads an array with elements of `size` bytes. Reading allocates the array, never larger than the
+ * file. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -104,7 +106,7 @@ static void *pass_array(struct stream *s, void *array, size_t count, size_t size
     return array;
 }
 
-/* Passes an array that may be NULL. */
+/* Measures, writes or reads an array that may be NULL. */
 static void *pass_optional(struct stream *s, void *array, size_t count, size_t size)
 {
     bool there = array != NULL;
@@ -128,7 +130,7 @@ static void *pass_marks(struct stream *s, uint8_t *marks, uint32_t classes)
     return marks;
 }
 
-/* Passes the counts of effects; shares and intervals follow from them. */
+/* Measures, writes or reads the counts of effects; fractions and intervals follow from the counts. */
 static void pass_effects(struct stream *s, dkvb_plan *plan)
 {
     if (s->way == READ && !s->rc && plan->classes > s->from.left / (5 * sizeof(uint64_t)))
@@ -185,7 +187,7 @@ static dkvb_mask *pass_mask(struct stream *s, dkvb_mask *mask)
     return mask;
 }
 
-/* Passes a text of at most `most` bytes; NULL stays NULL. */
+/* Measures, writes or reads a text of at most `most` bytes; NULL stays NULL. */
 static char *pass_text(struct stream *s, char *text, size_t most)
 {
     size_t size = text ? strlen(text) + 1 : 0;
@@ -280,7 +282,7 @@ static void pass_again(struct stream *s, dkvb_plan *plan)
     }
 }
 
-/* Passes all of a plan except its parts and the results of exact. */
+/* Measures, writes or reads a plan, except its parts and the results of strength exact. */
 static void pass_plan(struct stream *s, dkvb_plan *plan)
 {
     dkvb_forget_request *q = &plan->request;
@@ -321,7 +323,8 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* Checks everything that dkvb_forget_apply() relies on. `of`: the plan that this one is a part of, or NULL. */
+/* Checks everything in a plan that dkvb_forget_apply() relies on. `of` is the plan that `plan` is a part of, or
+ * NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
@@ -344,7 +347,8 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t))) /* a part is larger */
+    /* a part takes more bytes than this */
+    if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t)))
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
         plan->parts = dkvb__alloc0(s->mem, count, sizeof *plan->parts);
@@ -370,7 +374,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
         fail(s, "the number of requests forgotten already is wrong");
 }
 
-/* Memory of the files within sections, if the plan has them. */
+/* Memory of the model and codes files within the sections of a plan file, if the plan has them. */
 struct images {
     struct dkvb__output values, keys, codes;
 };
@@ -380,7 +384,7 @@ static void free_image(struct dkvb__output *image, const dkvb_allocator *mem)
     dkvb__free_erased(mem, image->memory);
 }
 
-/* Writes the values alone: names and journal are those of the model, and the mask in force follows from the journal. */
+/* Writes the values of a model without names and journal, as the plan's own model has these. */
 static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 {
     struct dkvb_model bare = *plan->after;
@@ -394,7 +398,7 @@ static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 
 dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
 {
-    dkvb_plan copy = *plan; /* a copy, as the same lines also read and so are not const */
+    dkvb_plan copy = *plan; /* the shared functions also read, so they need a plan that is not const */
     struct stream s = {.way = MEASURE, .mem = &plan->mem, .path = path};
     struct images images = {0};
     struct dkvb__part parts[4];
@@ -438,7 +442,7 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
     free_image(&images.codes, images.codes.memory ? &plan->placed_set->mem : s.mem);
-    dkvb__erase(&copy, sizeof copy); /* erased, as the copy holds the salt */
+    dkvb__erase(&copy, sizeof copy); /* the copy holds the salt */
     return rc;
 }
 
@@ -463,7 +467,7 @@ static dkvb_status read_stream(const struct dkvb__container *c, dkvb_plan *plan)
     return s.rc;
 }
 
-/* Reads the bytes of a file within a section, which the caller frees; NULL if there is no such section. */
+/* Reads the bytes of a file within a section, which the caller frees; NULL if the section does not exist. */
 static dkvb_status read_image(const struct dkvb__container *c, const char *name, void **data, struct dkvb__file *file)
 {
     const struct dkvb__section *section = dkvb__container_find(c, name);
@@ -502,7 +506,7 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* Checks that a plan of the strength exact has all its parts. */
+/* Checks that a plan of the strength exact has all files that it needs. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

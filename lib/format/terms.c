@@ -1,5 +1,5 @@
-/* The section "terms" of model files: what was asked for, within which limits, and what was measured, for each journal
- * entry that records it. */
+/* Reads and writes the section "terms" of model files: for each journal entry that has terms, the request, its limits,
+ * and what was measured. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,9 +9,9 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-enum { NUMBER_SIZE = 8 }; /* size of the entry's number, which precedes its terms */
+enum { NUMBER_SIZE = 8 }; /* number of bytes of an entry's number, which precedes the entry's terms */
 
-/* Reads the record of one entry. The entry's number must be above `last`, and becomes the new `last`. */
+/* Reads the terms of one journal entry. The entry's number must be above `last`, and becomes the new `last`. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);
@@ -52,7 +52,7 @@ dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes)
     while (!rc && bytes.left > 0)
         rc = read_record(m, &bytes, &last);
     for (size_t i = 0; !rc && i < m->journal.count; i++)
-        dkvb__evidence_chain(m, i); /* without evidence in the file, the chain is computed from the entries */
+        dkvb__evidence_chain(m, i); /* if the file has no evidence, the chain of hashes is computed from the entries */
     return rc;
 }
 

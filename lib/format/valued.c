@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-enum { SHARE = 16 }; /* the share of rows that must be saved, and the share that stays */
+/* one in SHARE rows must be saved for leaving rows out, and at least one in SHARE is always stored */
+enum { SHARE = 16 };
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
 {
@@ -19,7 +20,8 @@ size_t dkvb__valued_least(size_t pairs)
     return (pairs + SHARE - 1) / SHARE;
 }
 
-/* Rows are compared as bytes, so that a row with a -0 stays, and a model comes back as it was. */
+/* True if all bytes of a row of values are 0. Rows are compared as bytes, so that a row with a -0 is stored, and a
+ * model is loaded exactly as it was saved. */
 static bool is_blank(const char *row, size_t size)
 {
     return row[0] == 0 && memcmp(row, row + 1, size - 1) == 0;
@@ -83,8 +85,8 @@ size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, si
     const char *from = values + (pairs - stored) * row;
     bool left_out = false, least = stored == dkvb__valued_least(pairs);
 
-    /* Moving in place overwrites no row too early: the places from a pair on are at least as many as the rows still to
-     * come. */
+    /* Moving rows in place overwrites no row too early: from each pair on, there are at least as many places as rows
+     * still to move. */
     for (size_t pair = 0; pair < pairs; pair++) {
         char *to = values + pair * row;
 

@@ -4,35 +4,38 @@
 #include "bottleneck/model.h"
 
 /*
- * The choice of the rows of values that a model file holds (docs/format.md, *Rows of values that are left out*). A row
- * whose bytes are all 0 is left out: its key was never trained on, or was purged. Rows are only left out if that makes
- * the section a sixteenth smaller, and saves more than the set of the other rows takes. A sixteenth of the rows is
- * always stored, the lowest of the zero rows included, so that a small file cannot make a reader reserve much.
+ * Functions that choose the rows of values which a model file holds (docs/format.md, *Rows of values that are left
+ * out*). A row of values whose bytes are all 0 is left out: its key was never trained on, or was purged. Zero rows are
+ * left out only if the section becomes at least a sixteenth smaller, and if they take more bytes than the set that
+ * names the stored rows. A sixteenth of the rows is always stored (if necessary by storing the first zero rows), so
+ * that a small file cannot make a reader reserve much.
  */
 
-/* True if a file with `stored` rows of `row` bytes leaves rows out. */
+/* True if a model file leaves zero rows out when `stored` rows of `row` bytes remain. */
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 
-/* The least number of rows that a file may hold. */
+/* Returns the least number of rows of values that a model file may hold. */
 size_t dkvb__valued_least(size_t pairs);
 
-/* Chooses the pairs whose rows go into the file of a model, uint64_t[C][W] at `bits`. *count: their number, which is
- * that of all pairs if nothing is left out. Ranks that share the model call this together; it cannot fail otherwise. */
+/* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[C][W]. *count
+ * becomes the number of chosen pairs, which is that of all pairs if no row is left out. Ranks that share the model must
+ * make this call together; only an error between ranks makes it fail. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
-/* A walk over the rows of chosen pairs, in ascending order. */
+/* A walk over the rows of values of chosen pairs, in ascending order. */
 struct dkvb__valued_rows {
     const dkvb_model *model;
-    const uint64_t *bits; /* uint64_t[C][W], as dkvb__valued_choose() made them */
-    size_t pair;          /* the pair from which the next row is searched; 0 at the beginning */
+    const uint64_t *bits; /* bits of the chosen pairs, [C][W], from dkvb__valued_choose() */
+    size_t pair;          /* the pair at which the search for the next row begins; 0 at first */
 };
 
-/* Copies the next rows of a walk, `size` bytes, which are whole rows. The function has the type dkvb__produce_fn; it
- * relies on being asked in ascending order. */
+/* Copies the next rows of a walk, `size` bytes, which must be whole rows. The function has the type dkvb__produce_fn
+ * and requires that offsets ascend. */
 dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size);
 
-/* Spreads rows in place: `values` has room for all rows, and its last ones are the rows of these pairs. The result is
- * the pair of the first row that should have been left out, or the number of pairs if there is none. */
+/* Moves rows of values to their places in the array. `values` has room for all rows, and its last rows are the stored
+ * rows of the pairs in `bits`; all other rows become 0. The result is the pair of the first row that should have been
+ * left out, or the number of pairs if there is no such row. */
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values);
 
 #endif

@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows to rank 0. Each rank packs those of its own pairs, which lie side by side in the piece.
- */
+/* Moves the next `count` rows of values to rank 0. Each rank packs the rows of its own pairs, which lie side by side in
+ * the piece. */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;
@@ -48,7 +48,7 @@ static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *t
     return rc;
 }
 
-/* Moves the counts of the next class to rank 0. */
+/* Moves the selection counts of the next class to rank 0. */
 static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
 {
     const dkvb_model *m = w->model;
@@ -65,10 +65,10 @@ static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
     return rc;
 }
 
-/* What rank 0 asks the others for. */
+/* A request of rank 0 to the other ranks. */
 struct wanted {
-    uint64_t rows;   /* rows of values, */
-    uint64_t counts; /* or 1: the counts of a class; zeros: nothing more */
+    uint64_t rows;   /* number of rows of values that rank 0 asks for */
+    uint64_t counts; /* 1 if rank 0 asks for the counts of a class; both numbers are zero if it asks for nothing more */
 };
 
 static dkvb_status ask(const struct dkvb__values_ranks *w, struct wanted *wanted)

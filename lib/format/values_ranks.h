@@ -4,27 +4,30 @@
 #include "bottleneck/model.h"
 
 /*
- * The sections "values" and "counts" of a model that ranks share. Rank 0 writes the file, and asks for rows of values
- * and counts of classes piece by piece; the other ranks serve it until it has all, or gives up.
+ * State of writing the sections "values" and "counts" of a model that several processes (ranks) share. Rank 0 writes
+ * the file, and asks for rows of values and counts of classes piece by piece; the other ranks answer until rank 0 has
+ * all, or gives up.
  */
 struct dkvb__values_ranks {
     const dkvb_model *model;
-    const uint64_t *bits; /* [C][W], pairs whose rows the file holds; NULL: all */
+    const uint64_t *bits; /* bits of the pairs whose rows of values the file holds, [C][W]; NULL: all pairs */
     size_t pair;          /* the first pair whose values were not asked for yet */
     size_t label;         /* the first class whose counts were not asked for yet */
-    char *piece;          /* own rows of the present piece */
-    size_t room;          /* bytes of `piece` */
-    bool broken;          /* a piece failed, on all ranks */
+    char *piece;          /* the rows of the present piece that this rank holds */
+    size_t room;          /* number of bytes allocated at `piece` */
+    bool broken;          /* true if a piece failed, which all ranks know */
 };
 
-/* Make rows of values, and counts, for the writer (dkvb__produce_fn, context: struct dkvb__values_ranks). On rank 0. */
+/* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as
+ * context). Only rank 0 calls these. */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
-/* Tells the other ranks that no more is wanted, unless a piece failed: then they know. On rank 0. */
+/* Tells the other ranks that rank 0 asks for no more pieces, unless a piece failed, which the others know. Only rank 0
+ * calls this. */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers rank 0 until it ends. On the other ranks. */
+/* Answers the requests of rank 0 until rank 0 ends. All ranks except rank 0 call this. */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

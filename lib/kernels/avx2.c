@@ -1,4 +1,4 @@
-/* Kernels for AVX2 and FMA. Two vectors are one block of 16 keys. Each lane computes the same numbers as scalar.c. */
+/* Kernels for AVX2 and FMA. Two vectors hold one block of 16 keys. Each lane computes the same numbers as scalar.c. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"
@@ -6,7 +6,7 @@
 
 static bool supported(void)
 {
-    __builtin_cpu_init(); /* every processor with AVX2 also converts float16 (F16C); clang 14 has no name for asking */
+    __builtin_cpu_init(); /* every processor with AVX2 also converts float16 (F16C), for which clang 14 has no check */
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
            __builtin_cpu_supports("popcnt");
 }
@@ -31,7 +31,7 @@ static inline lanes lanes_min(lanes a, lanes b)
     return (lanes){_mm256_min_epi32(a.low, b.low), _mm256_min_epi32(a.high, b.high)};
 }
 
-/* The loads are made one by one, as gather instructions are slow on many of these processors. */
+/* Loads eight numbers one by one, as gather instructions are slow on many processors with AVX2. */
 static inline lanes lanes_gather(const int32_t *p, const int32_t *i)
 {
     return (lanes){_mm256_setr_epi32(p[i[0]], p[i[1]], p[i[2]], p[i[3]], p[i[4]], p[i[5]], p[i[6]], p[i[7]]),
@@ -51,8 +51,8 @@ static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
                    _mm256_sub_epi32(count.high, _mm256_cmpgt_epi32(v.high, all))};
 }
 
-/* Packing works on halves of vectors and leaves groups of four keys out of order; one permutation restores the order.
- */
+/* Returns a bit for each of 32 scores that is above x. Packing works on halves of vectors and leaves groups of four
+ * keys out of order; one permutation restores the order. */
 static inline uint32_t half_word_above(const int32_t *p, __m256i x)
 {
     __m256i a = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)p), x);
@@ -86,31 +86,32 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 }
 
 /*
- * Sums of products in 16 bits. vpmaddubsw adds two products u s in 16 bits, which they cannot overflow (kernels.h).
- * Adding such sums takes one instruction in 16 bits and two in 32 bits. Runs of quads are therefore added in 16 bits,
- * and the sums of runs in 32 bits.
+ * Products of bytes are summed in 16 bits where possible. vpmaddubsw adds two products u s in 16 bits, without overflow
+ * (kernels.h). Adding more takes one instruction in 16 bits, but two in 32 bits. Therefore the sums of a run of quads
+ * are added in 16 bits, and the sums of runs in 32 bits.
  *
  * The 16-bit sum of a run begins at -64 sum s, modulo 2^16. Adding u s = k s + 64 s may wrap around on the way; the end
- * result is congruent to sum k s modulo 2^16. Since |k| <= 63, |sum k s| <= 63 sum |s|. Where that is below 2^15, the
- * 16 bits, read with a sign, are sum k s itself, whatever the key. A run therefore ends before sum |s| of any row would
- * exceed MOST_IN_RUN = 520 in either half of its quads (vpmaddubsw keeps the halves apart). A quad adds at most 2 * 126
- * to a half, so every run but the last has at least two quads; usual rows have runs of eight.
+ * result is congruent to sum k s modulo 2^16. Since |k| <= 63, |sum k s| <= 63 sum |s|. If this bound is below 2^15,
+ * the 16 bits, read as a signed number, are exactly sum k s for every key. A run therefore ends before sum |s| of any
+ * row would exceed MOST_IN_RUN = 520 in either half of its quads (vpmaddubsw keeps the halves apart). A quad adds at
+ * most 2 * 126 to a half, so every run but the last has at least two quads; usual rows have runs of eight.
  */
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
 struct runs {
-    size_t count, end[MOST_RUNS];               /* quads */
-    int32_t start[MOST_RUNS][DKVB__SCORE_ROWS]; /* -64 sum s of each row and each half: two numbers of 16 bits */
+    size_t count, end[MOST_RUNS]; /* number of runs, and the quad at which each run ends */
+    /* start value -64 sum s of each row and each half: two numbers of 16 bits */
+    int32_t start[MOST_RUNS][DKVB__SCORE_ROWS];
 };
 
-/* Ends the present run before quad number `quads`. `sum` holds sum s of each row and half. */
+/* Ends the present run before quad number `quads`. `sum` holds sum s of each row and each half of its quads. */
 static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
     _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
     runs->end[runs->count++] = quads;
 }
 
-/* Finds the runs of DKVB__SCORE_ROWS rows (`all`), or of one row. */
+/* Divides the quads into runs, for DKVB__SCORE_ROWS rows (`all`) or for one row. */
 static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool all)
 {
     const __m128i ones = _mm_set1_epi8(1), most = _mm_set1_epi16(MOST_IN_RUN);
@@ -132,8 +133,8 @@ static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool 
     end_run(runs, quads, sum);
 }
 
-/* Scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is inlined, so that
- * all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is
+ * inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms,
                                                              const struct runs *runs, size_t rows)
@@ -187,9 +188,10 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, &runs, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* defines nearest() by the functions above */
+#include "kernels/nearest.h" /* defines nearest() by the functions of this file */
 
-enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 12 sums, 2 columns and a row's number in 16 registers */
+/* 12 sums, 2 columns and a number of a row fit in 16 registers */
+enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
 typedef __m256 dense_vector;
 
 static inline dense_vector dense_load(const float *p)
@@ -212,7 +214,7 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm256_fmadd_ps(a, b, c);
 }
 
-#include "kernels/dense.h" /* defines multiply() by the functions above, and layer_norm() and softmax() */
+#include "kernels/dense.h" /* defines multiply(), layer_norm() and softmax() by the functions of this file */
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {
     "avx2", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_avx2};

@@ -1,4 +1,4 @@
-/* Kernels for AVX-512 with byte products (VNNI). One vector is one block of 16 keys. Each lane computes the same
+/* Kernels for AVX-512 with byte products (VNNI). One vector holds one block of 16 keys. Each lane computes the same
  * numbers as scalar.c. */
 #include <immintrin.h>
 
@@ -65,8 +65,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return _cvtmask64_u64(_mm512_kunpackd(high, low));
 }
 
-/* Scores of a tile of `rows` rows and four blocks of keys. `rows` is a constant where the function is inlined, so that
- * all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and four blocks of keys. `rows` is a constant where the function is
+ * inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
@@ -115,13 +115,13 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* defines nearest() by the functions above */
+#include "kernels/nearest.h" /* defines nearest() by the functions of this file */
 
 enum {
     DENSE_LANES = 16,
     DENSE_ROWS = 12,
     DENSE_PANELS = 2
-}; /* 24 sums, 2 columns and 1 number of a row: 27 of 32 registers */
+}; /* 24 sums, 2 columns and 1 number of a row use 27 of 32 registers */
 typedef __m512 dense_vector;
 
 static inline dense_vector dense_load(const float *p)
@@ -144,7 +144,7 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm512_fmadd_ps(a, b, c);
 }
 
-#include "kernels/dense.h" /* defines multiply() by the functions above, and layer_norm() and softmax() */
+#include "kernels/dense.h" /* defines multiply(), layer_norm() and softmax() by the functions of this file */
 
 const struct dkvb__kernels dkvb__kernels_avx512 = {
     "avx512", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_avx2};

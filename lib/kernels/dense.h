@@ -1,6 +1,6 @@
 /*
- * Dense arithmetic of networks that the vector kernels share: matrix products, and the steps between them. A kernel
- * file defines the following names before it includes this header:
+ * Dense arithmetic of neural networks that the vector kernels share: matrix products, and the steps between the
+ * products. A kernel file defines the following names before it includes this header:
  */
 /* clang-format off */
 /*
@@ -18,18 +18,18 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* Sizes of a stretch of the depth, and of a group of panels. All panels of a group are multiplied by one stretch before
- * the next stretch begins. A tile's rows take 12 to 24 KiB and stay in the first cache; the stretch of the panels takes
- * 256 KiB and stays in the second. Between two stretches the sums lie in `out`, where they are as exact as in a
- * register. */
+/* Sizes of a stretch of the depth (the inner dimension of a product), and of a group of panels. All panels of a group
+ * are multiplied by one stretch before the next stretch begins. A tile's rows take 12 to 24 KiB and stay in the L1
+ * cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches the sums lie in
+ * `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows, cut to a stretch of the depth. The copies lie side by side at a distance that the compiler
- * knows. */
+/* Copies of some rows of the left matrix, cut to a stretch of the depth. The copied rows lie side by side at a distance
+ * that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
-    size_t first, count; /* rows past `count` are zeros, and their results are dropped */
-    size_t from, to;     /* range of the depth */
+    size_t first, count; /* first row and number of rows; rows past `count` are zeros, and their results are dropped */
+    size_t from, to;     /* range of the depth that the rows are cut to */
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
@@ -42,13 +42,14 @@ static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p,
         memset(t->a[t->count], 0, (DENSE_ROWS - t->count) * sizeof t->a[0]);
 }
 
-/* Number of columns of the matrix that the panel at `column` holds. */
+/* Returns the number of columns of the matrix in the panel that begins at `column`. */
 static inline size_t dense_width(const struct dkvb__product *p, size_t column)
 {
     return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
 }
 
-/* Loads the first sums of one row and panel: the start of the chains, or the sums that the last stretch stored. */
+/* Loads the first sums of one row and panel: the start values of the chains, or the sums that the last stretch
+ * stored. */
 static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
                                                               const struct dense_rows *t, size_t r, size_t column)
 {
@@ -93,8 +94,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* Multiplies one tile. `rows` and `panels` are constants where the function is inlined, so that all sums stay in
- * registers. */
+/* Multiplies one tile of rows by some panels. `rows` and `panels` are constants where the function is inlined, so that
+ * all sums stay in registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {
@@ -135,7 +136,7 @@ static __attribute__((noinline)) void dense_whole(const struct dkvb__product *p,
     dense_tile(p, t, panel, DENSE_ROWS, DENSE_PANELS);
 }
 
-/* Multiplies the last rows or the last panel: one panel, and half as many rows where half a tile holds them. */
+/* Multiplies the remaining rows, or the last panel: one panel at a time, with a half tile of rows if the rows fit. */
 static __attribute__((noinline)) void dense_half(const struct dkvb__product *p, const struct dense_rows *t,
                                                  size_t panel)
 {

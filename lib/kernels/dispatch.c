@@ -30,7 +30,7 @@ static const struct dkvb__kernels *pick(void)
     return &dkvb__kernels_scalar;
 }
 
-/* The choice of a table needs no lock: two threads that make it at the same time choose the same table. */
+/* The choice of a kernel table needs no lock: two threads that choose at the same time choose the same table. */
 const struct dkvb__kernels *dkvb__kernels(void)
 {
     static const struct dkvb__kernels *_Atomic picked;

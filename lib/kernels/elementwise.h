@@ -1,6 +1,6 @@
 /*
- * The steps between the matrix products of a network, as plain loops that every compiler turns into vectors. Each
- * kernel file compiles the loops for its instruction set, and the bits do not depend on the length of the vectors.
+ * The steps between the matrix products of a neural network, as plain loops that every compiler vectorizes. Each kernel
+ * file compiles the loops for its instruction set, and the results are equal bit for bit for any length of the vectors.
  * Fused multiply-adds are written out; sums run in 16 lanes, which are added up in one order.
  */
 #ifndef DKVB_KERNELS_ELEMENTWISE_H
@@ -11,7 +11,7 @@
 
 #include "kernels/kernels.h"
 
-/* The power 2^n for a whole number n of [-126, 127], made from the bits of a float. */
+/* Returns 2^n for a whole number n from -126 to 127, made from the bits of a float. */
 static inline float power_of_two(float n)
 {
     int32_t bits = ((int32_t)n + 127) << 23;
@@ -21,13 +21,14 @@ static inline float power_of_two(float n)
     return x;
 }
 
-/* The exponential is e^x = 2^n e^r with |r| <= log(2) / 2. The constant log(2) is split in two parts, and eight terms
- * of the series give e^r, with a relative error of about 1e-7. Results below the smallest normal number, or above the
- * largest, become that number. */
+/* Computes the exponential as e^x = 2^n e^r with |r| <= log(2) / 2. The constant log(2) is split in two parts, and
+ * eight terms of the series give e^r, with a relative error of about 1e-7. Results below the smallest normal number, or
+ * above the largest, become the smallest or the largest normal number. */
 static inline float exp_of(float x)
 {
-    float above = x > -87.0f ? x : -87.0f, bounded = above < 88.0f ? above : 88.0f; /* NaN also becomes -87 */
-    float n = (bounded * 1.44269504f + 12582912.0f) - 12582912.0f;                  /* adding 1.5 * 2^23 rounds */
+    float above = x > -87.0f ? x : -87.0f, bounded = above < 88.0f ? above : 88.0f; /* bounds x; NaN also becomes -87 */
+    /* rounds to an integer by adding 1.5 * 2^23 */
+    float n = (bounded * 1.44269504f + 12582912.0f) - 12582912.0f;
     float r = fmaf(n, 1.90465421e-9f, fmaf(n, -0.693147182f, bounded));
     float e = fmaf(1.0f / 5040.0f, r, 1.0f / 720.0f);
 
@@ -39,18 +40,19 @@ static inline float exp_of(float x)
     return fmaf(e, r, 1.0f) * power_of_two(n);
 }
 
-/* The quick GELU, x * sigmoid(1.702 x), as CLIP uses it (Hendrycks and Gimpel, arXiv 1606.08415). */
+/* Computes the quick GELU, x * sigmoid(1.702 x), as CLIP uses it (Hendrycks and Gimpel, arXiv 1606.08415). */
 static inline float quick_gelu_of(float x)
 {
     return x / (1.0f + exp_of(-1.702f * x));
 }
 
-/* The GELU, x * Phi(x), of the same paper. Abramowitz and Stegun 7.1.26 gives erf, with an error of at most 1.5e-7. */
+/* Computes the GELU, x * Phi(x) (Hendrycks and Gimpel, arXiv 1606.08415). Abramowitz and Stegun 7.1.26 gives erf, with
+ * an error of at most 1.5e-7. */
 static inline float gelu_of(float x)
 {
     float z = fabsf(x) * 0.707106781f, t = 1.0f / fmaf(0.3275911f, z, 1.0f);
     float p = fmaf(1.061405429f, t, -1.453152027f);
-    float half_tail; /* (1 - erf z) / 2 */
+    float half_tail; /* half of the tail of erf: (1 - erf z) / 2 */
 
     p = fmaf(p, t, 1.421413741f);
     p = fmaf(p, t, -0.284496736f);
@@ -59,7 +61,7 @@ static inline float gelu_of(float x)
     return x * (x < 0.0f ? half_tail : 1.0f - half_tail);
 }
 
-/* Applies an activation to one row of a panel, 16 floats. */
+/* Applies an activation function to one row of a panel, 16 floats. */
 static inline void activate_panel(float *x, uint32_t activation)
 {
     switch (activation) {
@@ -105,7 +107,7 @@ static inline float sum_of(const float *x, size_t n)
     return sum_of_lanes(part);
 }
 
-/* The sum of (x - mean)^2 over n numbers. */
+/* Returns the sum of (x - mean)^2 over n numbers. */
 static inline float squares_of(const float *x, size_t n, float mean)
 {
     float part[SUM_LANES] = {0.0f};

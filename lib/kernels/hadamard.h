@@ -1,6 +1,7 @@
 /*
- * Projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors. Each
- * kernel file compiles the loops for its instruction set, and the bits do not depend on the length of the vectors.
+ * The projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler vectorizes. Each
+ * kernel file compiles the loops for its instruction set, and the results are equal bit for bit for any length of the
+ * vectors.
  */
 #ifndef DKVB_KERNELS_HADAMARD_H
 #define DKVB_KERNELS_HADAMARD_H
@@ -9,7 +10,8 @@
 
 #include "kernels/kernels.h"
 
-/* One stage of the transform, over rows of the array that lie `step` apart: (a, b) becomes (a + b, a - b). */
+/* Computes one stage of the Walsh-Hadamard transform, over rows of the array that lie `step` apart: (a, b) becomes (a +
+ * b, a - b). */
 static inline void hadamard_stage(float *restrict a, float *restrict b, size_t step)
 {
 #pragma omp simd
@@ -21,7 +23,8 @@ static inline void hadamard_stage(float *restrict a, float *restrict b, size_t s
     }
 }
 
-/* Two stages of the transform in one sweep. Each sum is the same as if the stages came one after the other. */
+/* Computes two stages of the Walsh-Hadamard transform in one pass. Each sum is the same as if the stages came one after
+ * the other. */
 static inline void hadamard_stages(float *restrict a, float *restrict b, float *restrict c, float *restrict d,
                                    size_t step)
 {
@@ -55,8 +58,8 @@ static void hadamard(float *h, const float *x, const float *signs, size_t size)
         hadamard_stage(h, h + step * DKVB__LANES, step);
 }
 
-/* The byte that a quad stores for a row's number r: -2 r. Adding half a step and 64 makes truncation round, halves up.
- */
+/* Returns the byte -2 r that a tile stores for a projected number r. Adding half a step and 64 makes truncation round
+ * to the nearest, halves up. */
 static inline uint32_t round_one(float x, float scale)
 {
     float r = x * scale;

@@ -6,19 +6,19 @@
 #include <stdint.h>
 
 /*
- * Keys and projected rows are whole numbers of -63 to 63, so distances are whole numbers too, and the same on every
- * processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each number
- * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, and 64 in keys, where 64 stands
- * for 0.
+ * Keys and projected rows consist of whole numbers from -63 to 63, so distances are whole numbers too, and the same on
+ * every processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each
+ * number plus 64. Four blocks make a word of 64 keys. Padding dimensions are 0 in rows, and 64, which stands for 0, in
+ * keys.
  *
- * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
- * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs numbers within these
- * limits.
+ * The range -63 to 63 is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products
+ * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs numbers within
+ * these limits.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
-/* Norm of a key that no search finds: a masked key, a purged key, or a place past the last key. This norm is larger
- * than any score of a key of 4,096 dimensions, by more than scores can differ. */
+/* The squared norm of a key that no search finds: a masked key, a purged key, or a place past the last key. DKVB__DEAD
+ * is larger than any score of a key of 4,096 dimensions, by more than any two scores differ. */
 enum { DKVB__DEAD = 1 << 30, DKVB__ALIVE = 1 << 29 };
 
 static inline size_t dkvb__quads(size_t dim)
@@ -26,7 +26,7 @@ static inline size_t dkvb__quads(size_t dim)
     return (dim + 3) / 4;
 }
 
-/* Sets of keys are bits in 64-bit words. */
+/* Returns the number of 64-bit words of a set of keys, which has one bit for each key. */
 static inline size_t dkvb__key_words(size_t keys)
 {
     return (keys + 63) / 64;
@@ -37,13 +37,14 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
     return words[i / 64] >> (i % 64) & 1;
 }
 
-/* Offset of dimension `i` of key `j` among the bytes of a codebook. */
+/* Returns the offset of dimension `i` of key `j` among the bytes of a codebook. */
 static inline size_t dkvb__key_offset(size_t j, size_t i, size_t dim)
 {
     return ((j / DKVB__LANES * dkvb__quads(dim) + i / 4) * DKVB__LANES + j % DKVB__LANES) * 4 + i % 4;
 }
 
-/* Offset of dimension `i` of row `r` in a tile of 16 rows, int8_t[quads][16][4]; each number is stored times -2. */
+/* Returns the offset of dimension `i` of row `r` in a tile of 16 rows, int8_t[quads][16][4]; a tile stores each number
+ * times -2. */
 static inline size_t dkvb__row_offset(size_t r, size_t i)
 {
     return (i / 4 * DKVB__LANES + r) * 4 + i % 4;
@@ -51,19 +52,21 @@ static inline size_t dkvb__row_offset(size_t r, size_t i)
 
 /* Arguments and results of a search: the nearest keys of a tile of rows in one codebook. */
 struct dkvb__lookup {
-    int32_t *dist;        /* [n][k], squared distances, ascending; INT32_MAX where no key is left */
-    uint16_t *index;      /* [n][k], numbers of the keys, equal distances by number; 0xFFFF where no key is left */
-    const int8_t *rows;   /* [quads][16][4] */
-    size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold anything */
-    const uint8_t *keys;  /* [words * 4][quads][16][4] */
-    const int32_t *norms; /* [words * 64], sum of squares of each key, or DKVB__DEAD */
+    /* squared distances of the nearest keys, [n][k], ascending; INT32_MAX if fewer than k keys are alive */
+    int32_t *dist;
+    /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF if fewer than k keys are alive */
+    uint16_t *index;
+    const int8_t *rows;   /* projected rows, [quads][16][4] */
+    size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold any bytes */
+    const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
+    const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD */
     size_t words, quads, k;
-    int32_t *scores; /* scratch, [DKVB__SCORE_ROWS][words * 64] */
+    int32_t *scores; /* scratch space for scores, [DKVB__SCORE_ROWS][words * 64] */
 };
 enum { DKVB__SCORE_ROWS = 4 };
 
-/* The right-hand matrix of a product lies in panels of 16 columns, each stored column by column:
- * float[panels][depth][16]. Lanes past the last column are zeros. */
+/* The right-hand matrix of a product lies in panels of 16 columns: float[panels][depth][16]. Padding columns of the
+ * last panel are zeros. */
 enum { DKVB__PANEL = 16 };
 
 static inline size_t dkvb__panels(size_t columns)
@@ -71,28 +74,29 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* The last step of a product, applied to each element. The GELUs have the values of DKVB_ACTIVATION_…. */
+/* Activation functions, which the last step of a product applies to each element. The GELUs have the values of
+ * DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* A matrix product, out[r][c] = activation(add[r][c] + sum). The sum is a chain of fused multiply-adds, s =
+/* A matrix product, out[r][c] = activation(add[r][c] + sum). Each sum is a chain of fused multiply-adds, s =
  * fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
 struct dkvb__product {
-    float *out;          /* [rows][out_stride] */
-    size_t out_stride;   /* floats from row to row of `out` and of `add` */
-    const float *a;      /* [rows][a_stride] */
-    size_t a_stride;     /* floats from row to row of `a`, at least depth */
-    size_t rows, depth;  /* depth: at least 1 */
-    const float *panels; /* the matrix b in panels */
+    float *out;          /* result of the product, [rows][out_stride] */
+    size_t out_stride;   /* number of floats from one row to the next in `out` and in `add` */
+    const float *a;      /* left matrix of the product, [rows][a_stride] */
+    size_t a_stride;     /* number of floats from one row to the next in `a`, at least `depth` */
+    size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
+    const float *panels; /* right matrix b of the product, in panels */
     size_t columns;
-    const float *start; /* float[panels * 16] */
-    const float *add;   /* added to each element; NULL: nothing is added. Must not be `out` */
+    const float *start; /* start values of the sums, [panels * 16] */
+    const float *add;   /* matrix that is added to the product, like `out`; NULL: nothing is added; must not be `out` */
     uint32_t activation;
 };
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* One table of kernels for each instruction set. The table `scalar` defines the results, and all others give the same
- * bits. Kernels allocate nothing and cannot fail. */
+/* A table of kernels; each instruction set has one. The table `scalar` defines the results, and all other tables give
+ * results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
@@ -101,33 +105,34 @@ struct dkvb__kernels {
     void (*nearest)(const struct dkvb__lookup *lookup);
 
     /* Computes the Walsh-Hadamard transform h of signs[i] x[i] for 16 rows side by side. h and x are float[size][16],
-     * signs is float[size], and `size` is a power of two. The stages add and subtract neighbours at distance 1, 2, 4, …
-     */
+     * signs is float[size], and `size` is a power of two. The stages of the transform add and subtract neighbours at
+     * distance 1, 2, 4, … */
     void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
-    /* Rounds float[dim][16] to the bytes of a tile, -2 r each. r is x * scale, rounded to the nearest (halves up) and
-     * cut to -63 .. 63. */
+    /* Rounds projected numbers, float[dim][16], to the bytes of a tile. Each byte is -2 r, where r is x * scale,
+     * rounded to the nearest (halves up) and cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
-    /* The kernels of networks have their formulas in elementwise.h. */
+    /* The kernels of neural networks; elementwise.h has their formulas. */
     void (*multiply)(const struct dkvb__product *product);
 
     /* Normalises rows: out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], with the mean and
-     * the variance of the row. */
+     * the variance of row r. */
     void (*layer_norm)(float *out, const float *x, size_t rows, size_t width, const float *scale, const float *shift,
                        float epsilon);
 
-    /* Replaces the first `width` numbers of each row of x[rows][stride] by exp(scale x) / sum; scale > 0. */
+    /* Replaces the first `width` numbers of each row of x[rows][stride] by the softmax exp(scale x) / sum; scale >
+     * 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 
-    /* Adds rows: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. sums: float[classes]; each
-     * row: [classes] of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16, finite. The caller prefetches rows of up to
-     * DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer rows. */
+    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. `sums` is
+     * float[classes]; each row has `classes` finite values of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16. The
+     * caller prefetches rows of up to DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer rows. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* Functions that tables use as add_values(). The plain one is that of `scalar`; the others call it where the classes do
- * not fill a vector. */
+/* Functions for the member add_values of kernel tables. The table `scalar` has the plain one; the others call the plain
+ * one if a row of values does not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
@@ -142,14 +147,14 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */
+/* All kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of them. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
-/* Returns the table in use (see dkvb_runtime_kernels()). */
+/* Returns the kernel table in use (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* The k nearest keys of one row, as found so far. The k keys form a heap with the farthest key on top until they are
- * sorted. Unused places hold INT32_MAX and 0xFFFF. */
+/* Functions for the k nearest keys of one row that were found so far. The k keys form a heap with the farthest key on
+ * top until they are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
@@ -158,7 +163,7 @@ static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Puts key j in the place of the farthest key, and lets it sink below keys that are farther. */
+/* Replaces the farthest key of the heap by key j, and lets key j sink below keys that are farther. */
 static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int32_t d, uint16_t j)
 {
     size_t i = 0;
@@ -177,14 +182,15 @@ static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int3
     index[i] = j;
 }
 
-/* Puts key j into the heap if it is nearer than the farthest key. Keys must arrive in ascending order. */
+/* Puts key j into the heap of nearest keys if key j is nearer than the farthest key. Keys must arrive in ascending
+ * order. */
 static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     if (d < dist[0])
         dkvb__top_sink(dist, index, k, d, (uint16_t)j);
 }
 
-/* Sorts the heap: distances ascending, equal distances by key. */
+/* Sorts the heap of nearest keys: distances ascending, equal distances by key. */
 static inline void dkvb__top_sort(int32_t *dist, uint16_t *index, size_t k)
 {
     while (k-- > 1) {

@@ -51,12 +51,12 @@ struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m)
 }
 
 /* Numbers of rows and panels of a piece of work. A piece has enough rows that a panel in the cache is used often (with
- * 96 rows, products took a tenth longer). There are enough pieces that no thread waits long for another. */
+ * 96 rows, products took a tenth longer). The pieces are so many that no thread waits long for another. */
 enum { PIECE_ROWS = 276, PIECE_PANELS = 8, PIECES_A_THREAD = 8 };
 
 struct pieces {
     const struct dkvb__product *whole;
-    size_t rows, panels; /* of a piece */
+    size_t rows, panels; /* numbers of rows and panels in a piece */
     size_t across;       /* number of pieces side by side */
 };
 
@@ -87,7 +87,7 @@ void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run 
 
     if (product->rows == 0)
         return;
-    if (down * (panels / PIECE_PANELS) < wanted) { /* with few rows, pieces become narrower */
+    if (down * (panels / PIECE_PANELS) < wanted) { /* if there are few rows, pieces become narrower */
         size_t across = (wanted + down - 1) / down;
 
         pieces.panels = panels > across ? panels / across : 1;

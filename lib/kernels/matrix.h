@@ -10,31 +10,35 @@
 #include "dkvb/status.h"
 #include "kernels/kernels.h"
 
-/* The right-hand matrix of products, packed once: float[depth][columns] in panels, and the starts of the chains. */
+/* The right-hand matrix of matrix products, packed once: float[depth][columns] in panels, and the start values of the
+ * sums. */
 struct dkvb__matrix {
     size_t depth, columns;
     float *panels;
-    float *start; /* zeros if there is no bias */
+    float *start; /* start values of the sums (the bias of a layer), zeros if there is no bias */
 };
 
-/* Offset of element [row][column] among panels of this depth. */
+/* Returns the offset of element [row][column] among the floats of panels of this depth. */
 static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
 {
     return (column / DKVB__PANEL * depth + row) * DKVB__PANEL + column % DKVB__PANEL;
 }
 
-/* Allocates a matrix whose start is zeros. dkvb__matrix_set() fills in the elements. */
+/* Allocates a matrix whose start values are zeros. dkvb__matrix_set() fills in the elements. */
 dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t columns, const dkvb_allocator *mem);
-void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem); /* a zeroed struct does nothing */
+/* frees a matrix; a zeroed struct is allowed */
+void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
 
-/* Fills `count` columns of the matrix, from column `first` on. `w` is float[columns][depth] if `outputs_first`, as
- * PyTorch keeps a linear layer, else float[depth][columns]. */
+/* Fills `count` columns of the matrix, from column `first` on. `w` is float[columns][depth] if `outputs_first`, as in a
+ * linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* Returns a product with this matrix. The caller fills in `rows`, `a`, `out`, `add` and the activation. */
+/* Returns a matrix product with this right-hand matrix. The caller fills in `rows`, `a`, `out`, `add` and the
+ * activation. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 
-/* Computes a product on all threads of the run. The bits do not depend on how the work is divided. */
+/* Computes a matrix product on all threads of the run. The result is the same bit for bit, however the work is
+ * divided. */
 void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run *run);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The search of the vector kernels: first the scores of all keys, then a ranking of the few keys that can be among the
- * k nearest. A kernel file defines the following names before it includes this header, which then defines nearest():
+ * The vector kernels search the nearest keys in two steps: first the scores of all keys, then a ranking of the few keys
+ * that can be among the k nearest. A kernel file defines the following names before it includes this header, which then
+ * defines nearest():
  */
 /* clang-format off */
 /*
@@ -23,13 +24,13 @@
 #include "kernels/kernels.h"
 
 /*
- * A score is the squared distance minus a number that is the same for all keys of a row. With a row r, a key k, and the
- * stored bytes s = -2 r and u = k + 64:
+ * The score of a key is the squared distance between row and key, minus a number that is the same for all keys of a
+ * row. With a row r, a key k, and the stored bytes s = -2 r and u = k + 64:
  *
  *     |r - k|^2 = |k|^2 + sum k s + |r|^2,   sum k s = sum u s - 64 sum s,   |r|^2 = sum s^2 / 4
  *
  * A score therefore starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0).
- * All sums are exact: at 4,096 dimensions they stay below 2^27.
+ * All sums of a score are exact: at 4,096 dimensions they stay below 2^27.
  */
 static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {
@@ -49,8 +50,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* The sum of two numbers, modulo 2^32. Sums can wrap around if an unverified mapped file holds bytes that no key has.
- */
+/* Returns the sum of two numbers, modulo 2^32. Sums can wrap around if an unverified mapped file holds bytes that no
+ * valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -69,10 +70,10 @@ static inline int32_t lanes_least(lanes v)
 
 /*
  * Returns a bound that at least k scores do not exceed. The bound is found from the least scores of 16 `vectors` groups
- * of keys: among the first 16 of these, the least one that k - 1 others are below. With at least twice k groups, only a
- * few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound. `vectors` is a
- * constant where the function is inlined, so that all groups stay in registers. No branch depends on a score, as the
- * processor could not predict it.
+ * of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at least twice k
+ * groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound.
+ * `vectors` is a constant where the function is inlined, so that all groups stay in registers. No branch depends on a
+ * score, as the processor could not predict such a branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -114,10 +115,9 @@ static int32_t least_of(const int32_t *scores, size_t count)
     return lanes_least(low);
 }
 
-/* Returns the k-th least score itself, by halving the range that scores of living keys can span, 63,504 a quad. Where
- * fewer than k keys are alive, the result is a bound on all living keys. The search takes some 20 passes, whatever k
- * is.
- */
+/* Returns the k-th least score itself, by bisection of the range that scores of live keys can span, 63,504 per quad. If
+ * fewer than k keys are alive, the result is a bound on the scores of all live keys. The bisection takes some 20 passes
+ * for every k. */
 static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
 {
     int32_t below = add(least_of(scores, count), -1);
@@ -132,12 +132,13 @@ static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t q
     return below < DKVB__ALIVE - 1 ? below + 1 : DKVB__ALIVE - 1;
 }
 
-/* Limit of the keys that are ranked by counting. The buffer also has room for one more word of 64 keys, and for two
- * vectors of padding. */
+/* The largest number of keys that are ranked by counting. The buffer of keys also has room for one more word of 64
+ * keys, and for two vectors of padding. */
 enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
 
-/* Collects the keys whose scores do not exceed the bound, until there are too many. The first four keys of a word are
- * stored without counting them first, since the processor could not predict the branch; more than four are rare. */
+/* Collects the keys whose scores do not exceed the bound, until there are too many. The first four matches in a word
+ * of 64 keys are stored without a branch on their number, which the processor could not predict; more than four are
+ * rare. */
 static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t bound)
 {
     size_t found = 0;
@@ -159,10 +160,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Ranks the candidates. One number stands for each: the distance of its score below the bound in the upper half, and
- * the key in the lower half, so that no two are equal. The rank of a candidate is the count of the candidates that come
- * before it. Copies of the first candidate fill up the last vectors; they are not counted, and fall into its place. The
- * result is false, and nothing is done, if a score is too far below the bound for half a number.
+ * Ranks the collected candidate keys. One number stands for each candidate: the distance of its score below the bound
+ * in the upper half, and the key in the lower half, so that no two numbers are equal. The rank of a candidate is the
+ * count of the candidates that come before it. Copies of the first candidate pad the last vectors; the copies are not
+ * counted, and get the rank of the first candidate. If a score is too far below the bound for the upper half of a
+ * number, the result is false and nothing is done.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)
@@ -211,7 +213,8 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
 
     if (found > CANDIDATES) {
-        bound = kth_score(scores, count, k, quads); /* many keys are equally far, many are dead, or k is large */
+        /* bisection helps if many keys are equally far, many are dead, or k is large */
+        bound = kth_score(scores, count, k, quads);
         found = collect(key, scores, count, bound);
     }
     if (found <= CANDIDATES && rank_candidates(dist, index, k, scores, key, found, bound, constant))
@@ -223,7 +226,7 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     dkvb__top_sort(dist, index, k);
 }
 
-/* Finds the first key with the least score. */
+/* Finds the first key with the least score, for searches of the single nearest key. */
 static void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, size_t count, int32_t constant)
 {
     int32_t least = least_of(scores, count);

@@ -1,4 +1,4 @@
-/* Kernels for NEON as every aarch64 processor has it. Products of bytes are made in 16 bits and added up in pairs. */
+/* Kernels for NEON on any aarch64 processor. Products of bytes are computed in 16 bits and added up in pairs. */
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"

@@ -4,8 +4,8 @@
  *
  *     add_products(sum, key, row)   sum[i] + key[4 i .. 4 i + 3] . row[the same], for i of 0 to 3
  *
- * Four vectors are one block of 16 keys. Each lane computes the same numbers as scalar.c. The numbers of keys are 1 to
- * 127, so NEON's signed products are right for them too.
+ * Four vectors hold one block of 16 keys. Each lane computes the same numbers as scalar.c. The numbers of keys are 1 to
+ * 127, so NEON's signed products are exact for keys.
  */
 #ifndef DKVB_KERNELS_NEON_H
 #define DKVB_KERNELS_NEON_H
@@ -81,8 +81,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return bits;
 }
 
-/* Scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is inlined, so that
- * all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is
+ * inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
@@ -131,9 +131,10 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* defines nearest() by the functions above */
+#include "kernels/nearest.h" /* defines nearest() by the functions of this file */
 
-enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 24 sums, 4 columns and a row's number in 32 registers */
+/* 24 sums, 4 columns and a number of a row fit in 32 registers */
+enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 };
 typedef float32x4_t dense_vector;
 
 static inline dense_vector dense_load(const float *p)
@@ -156,6 +157,6 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return vfmaq_f32(c, a, b);
 }
 
-#include "kernels/dense.h" /* defines multiply() by the functions above, and layer_norm() and softmax() */
+#include "kernels/dense.h" /* defines multiply(), layer_norm() and softmax() by the functions of this file */
 
 #endif

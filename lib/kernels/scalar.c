@@ -1,5 +1,5 @@
-/* The definition of every kernel, in plain C: all other kernels give the same bits. The functions fma() and fmaf()
- * round exactly on every system. */
+/* The definition of every kernel, in plain C: the results of all other kernels are equal bit for bit. The functions
+ * fma() and fmaf() round exactly on every system. */
 #include <math.h>
 
 #include "kernels/elementwise.h"
@@ -11,7 +11,7 @@ static bool supported(void)
     return true;
 }
 
-/* The reference search. A dead key is never found, whatever its bytes are. */
+/* The reference implementation of the search for nearest keys. A dead key is never found, whatever its bytes are. */
 static void nearest(const struct dkvb__lookup *l)
 {
     for (size_t r = 0; r < l->n; r++) {

@@ -6,9 +6,9 @@
  *     values_load_f16(p), values_load_bf16(p) VALUES_LANES of these, widened exactly
  *     values_add(a, b)
  *
- * A lane is a class, so the order of each class's sum is that of scalar.c. If the number of classes is not a multiple
- * of a vector, the last vector overlaps the one before. The common lanes are then added twice, from the same start to
- * the same end, and nothing past the end of a row is read.
+ * A vector lane holds a class, so each class's values are added in the same order as in scalar.c. If the number of
+ * classes is not a multiple of a vector, the last vector overlaps the one before. The common lanes are then added
+ * twice, from the same start to the same end, and nothing past the end of a row is read.
  */
 #include <stdbool.h>
 
@@ -25,8 +25,8 @@ static inline values_vector values_widen(const void *row, size_t l, uint32_t dty
 
 enum { VALUES_BLOCK = 4 };
 
-/* Sums of rows of one type. Long rows are taken DKVB__SWEEP at a time, which is as many streams as the processor
- * prefetches, in blocks of one or two cache lines. Meanwhile the same block of the next rows is fetched. */
+/* Sums rows of values of one type. Long rows are added DKVB__SWEEP at a time, which is as many streams as the processor
+ * prefetches, in blocks of one or two cache lines. Meanwhile the same block of the next rows is prefetched. */
 static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
     size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;
@@ -63,7 +63,7 @@ static inline void add_values_of(float *sums, const void *const *rows, size_t co
     }
 }
 
-/* Sums of rows of at least VALUES_LANES classes. */
+/* Sums rows of values of at least VALUES_LANES classes. */
 static void add_values(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
     switch (dtype) {

@@ -1,5 +1,5 @@
-/* Sums of values for the tables `avx2` and `avx512`. The sums wait for memory, so wider vectors would not be faster.
- * Every processor with AVX2 also converts float16 (F16C). */
+/* The kernel add_values() for the tables `avx2` and `avx512`. Its sums wait for memory, so wider vectors would not be
+ * faster. Every processor with AVX2 also converts float16 (F16C). */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
@@ -34,7 +34,7 @@ static inline values_vector values_add(values_vector a, values_vector b)
     return _mm256_add_ps(a, b);
 }
 
-#include "kernels/values.h" /* add_values() */
+#include "kernels/values.h" /* defines add_values() */
 
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {

@@ -1,4 +1,4 @@
-/* Sums of values for the table `scalar`. This file defines the results of add_values(). */
+/* The kernel add_values() for the table `scalar`, which defines the results of all other tables. */
 #include "base/half.h"
 #include "dkvb/data.h"
 #include "kernels/kernels.h"
@@ -12,7 +12,8 @@ static inline float value_at(const void *row, size_t l, uint32_t dtype)
     return ((const float *)row)[l];
 }
 
-/* The function is inlined with a constant type, so that compilers make vectors of the classes. */
+/* Adds rows of values of one type. The function is inlined with a constant type, so that compilers vectorize over the
+ * classes. */
 static inline void add_values_of(float *restrict sums, const void *const *rows, size_t count, size_t classes,
                                  uint32_t dtype)
 {

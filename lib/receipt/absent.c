@@ -1,4 +1,4 @@
-/* Receipts in a build without jansson: both calls say so. */
+/* Receipts in a build without jansson: both public functions fail and say so. */
 #include "base/status.h"
 #include "dkvb/receipt.h"
 

@@ -1,5 +1,5 @@
-/* A model with an exact forgetting in force is trained again from its codes, and its file is made again in memory.
- * Every section must have the bytes that the file has. */
+/* Trains a model with an exact forgetting in force again from its codes, and makes the model's file again in memory.
+ * Every section of the new file must equal the section of the model's file. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -24,7 +24,7 @@ static bool exact_in_force(const dkvb_model *m)
     return exact;
 }
 
-/* The file of the model, in new memory at `made`, with values that were trained again. */
+/* Makes the file of the model, with values that were trained again, in new memory at `made`. */
 static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -46,7 +46,7 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     return rc;
 }
 
-/* A section of the new file, and whether the file of the model has the same bytes in it. */
+/* Adds a section of the new file to the list, with the answer whether the file of the model has the same bytes. */
 static dkvb_status add_section(json_t *list, bool *all, const struct dkvb__output *made, const struct dkvb__section *s,
                                const struct dkvb__container *was, struct dkvb__receipt *r)
 {

@@ -1,5 +1,5 @@
-/* Effects that the journal recorded, measured again: the mask of a forgetting is taken away and put back in a view of
- * the model. What cannot be measured again says why. */
+/* Measures the effects that the journal recorded again: in a view of the model, the mask of a forgetting is removed and
+ * set again. For effects that cannot be measured again, the receipt says why. */
 #include "receipt/effects.h"
 
 #include <string.h>
@@ -16,14 +16,14 @@
 #include "unlearn/journal.h"
 #include "unlearn/replay.h"
 
-/* One entry that is looked at, with memory for the effects of all classes. */
+/* One journal entry whose effects are measured again, with memory for the effects of all classes. */
 struct entry {
     struct dkvb__receipt *r;
-    size_t index;                      /* of the journal */
-    uint64_t id;                       /* index + 1 */
-    bool exact;                        /* a replay: the values before it are not in the model */
-    bool paired;                       /* a replay, and the model before it was given */
-    dkvb_class_effect *recorded, *now; /* [classes] */
+    size_t index;                      /* index of the entry in the journal */
+    uint64_t id;                       /* number of the entry: index + 1 */
+    bool exact;                        /* true for a replay: the values before a replay are not in the model */
+    bool paired;                       /* true for a replay if the model before it was given */
+    dkvb_class_effect *recorded, *now; /* effects that the journal recorded, and effects measured now, [classes] */
 };
 
 json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e)
@@ -34,8 +34,8 @@ json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e)
                      e->loss, "low", e->low, "high", e->high);
 }
 
-/* Forgettings directly after a forgetting that were planned with it, because earlier classes came back. Returns the
- * index behind the last one. */
+/* Returns the index after the group of an entry: the forgettings directly after it that were planned with it, because
+ * classes forgotten earlier came back. */
 static size_t group_end(const struct entry *e)
 {
     const dkvb_model *m = e->r->model;
@@ -50,7 +50,7 @@ static size_t group_end(const struct entry *e)
     return end;
 }
 
-/* A reason why the state of the model at this entry is gone, or NULL. */
+/* Returns the reason why the model's state at this entry is lost, or NULL. */
 static const char *state_gone(const struct entry *e)
 {
     const struct dkvb__journal *j = &e->r->model->journal;
@@ -75,12 +75,13 @@ static const char *state_gone(const struct entry *e)
     return NULL;
 }
 
-/* Effects of a masking: the model under the mask before it, and with the pairs of its group too. */
+/* Measures the effects of a masking entry: the model under the mask before the entry, and with the pairs of the entry's
+ * group masked too. */
 static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *held)
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    struct dkvb_model view = *m; /* everything but the mask is shared with the model */
+    struct dkvb_model view = *m; /* shares everything except the mask with the model */
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
 
@@ -101,8 +102,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
     return rc;
 }
 
-/* Whether the codes account for every training of the model in one session. The values are then older than every entry,
- * so that figures that differ are wrong. */
+/* Finds out whether the codes explain the model by one session of training. Then the values are older than every entry,
+ * so that recorded effects that differ are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;
@@ -114,7 +115,7 @@ static dkvb_status one_training(const struct entry *e, bool *known)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED ? rc : DKVB_OK;
 }
 
-/* Compare what was recorded with what was measured now. *why is NULL if the two can be compared. */
+/* Compares recorded effects with effects measured now. *why becomes NULL if both can be compared. */
 static dkvb_status compare(struct entry *e, bool *same, const char **why)
 {
     uint32_t compared = 0;
@@ -130,7 +131,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
                 *why = "the codes hold out other rows than those that were measured then";
                 return DKVB_OK;
             }
-            continue; /* the rows of a class that was forgotten are gone from the codes */
+            continue; /* the rows of a class that was forgotten are not in the codes any more */
         }
         compared += was->rows > 0;
         *same &= was->right_after == is->right_after;
@@ -147,7 +148,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
     return rc;
 }
 
-/* Effects of an entry on the held-out rows, measured in the way that its kind allows. */
+/* Measures the effects of an entry on the held-out rows, in the way that the kind of the entry allows. */
 static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
 {
     const struct dkvb__receipt *r = e->r;
@@ -157,14 +158,15 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
         return dkvb__effect_compare(r->before, r->model, held, e->now, r->run);
     if (!e->exact)
         return measure_masking(e, held);
-    /* Only accuracies after an exact forgetting are left: those of the present model. */
+    /* After an exact forgetting only the accuracies of the present model can be measured. */
     rc = dkvb_effect_measure(r->model, NULL, NULL, held, e->now, NULL, r->run);
     for (uint32_t l = 0; !rc && l < r->model->classes; l++)
         e->now[l].right_after = e->now[l].right_before;
     return rc;
 }
 
-/* What was measured: effects, or accuracies after. Rows of classes that cannot be compared are left out. */
+/* Lists the measured effects, or the measured accuracies after a forgetting. Classes whose rows cannot be compared are
+ * left out. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {
@@ -211,8 +213,8 @@ static dkvb_status describe(json_t *list, struct entry *e, const char *why)
     return rc;
 }
 
-/* A reason why the present model and the one before differ in more than this exact entry, or NULL. `head`: number of
- * the entry that was the newest in the model before. */
+/* Returns the reason why the present model and the model before differ in more than this exact entry, or NULL. `head`
+ * is the number of the entry that was the newest in the model before. */
 static const char *not_from_before(const struct entry *e, uint64_t head)
 {
     const dkvb_model *before = e->r->before, *model = e->r->model;
@@ -229,7 +231,7 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Both statements: with `paired` exact entries only, from the model before. */
+/* Makes both statements about effects; with `paired`, for exact entries only, from the model before. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;
@@ -245,7 +247,7 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            head = 0; /* new keys made a new journal, or the statement about the model before differs */
+            head = 0; /* new keys began a new journal, or the statement about the model before differs */
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

@@ -30,7 +30,7 @@ dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, cons
     return DKVB_OK;
 }
 
-/* Base64 of RFC 4648 with padding, as a string in new memory; NULL without memory. */
+/* Encodes bytes in base64 (RFC 4648) with padding, as a string in new memory; NULL if memory ran out. */
 static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem)
 {
     char *text = dkvb__alloc(mem, size / 3 * 4 + 5, 1), *to = text;
@@ -50,8 +50,8 @@ static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem
     return text;
 }
 
-/* The bytes of a text in base64, in new memory; DKVB_EFORMAT, with `complaint`, if it is not base64. Bits that belong
- * to no byte must be zero: encoding the result again gives the text, so a text has one form only. */
+/* Decodes a text in base64 into new memory; DKVB_EFORMAT, with `complaint`, if the text is not base64. Unused bits must
+ * be zero: encoding the result again gives the same text, so bytes have one text only. */
 static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const char *path, const char *complaint,
                           const dkvb_allocator *mem)
 {
@@ -92,7 +92,7 @@ static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const c
                    : dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
 }
 
-/* Message that DSSE signs: its pre-authentication encoding of type and statement. */
+/* Makes the message that DSSE signs: the pre-authentication encoding of type and statement. */
 static uint8_t *encode_for_signing(const char *statement, size_t size, size_t *length, const dkvb_allocator *mem)
 {
     char head[96];
@@ -107,7 +107,7 @@ static uint8_t *encode_for_signing(const char *statement, size_t size, size_t *l
     return message;
 }
 
-/* The id of a key: SHA-256 of its 32 bytes, in hexadecimal. */
+/* Computes the id of a public key: SHA-256 of the key's 32 bytes, in hexadecimal. */
 static void key_id(char text[65], const uint8_t *key)
 {
     const struct dkvb__piece piece = {key, KEY_SIZE};

@@ -5,19 +5,19 @@
 
 #include "dkvb/receipt.h"
 
-/* The two forms of a receipt: the bytes of a statement, or a DSSE v1 envelope around them
+/* A receipt has one of two forms: the bytes of a statement, or a DSSE v1 envelope around a statement
  * (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). */
 
-/* Bytes of a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15
- * digits, a newline at the end. The bytes are in new memory. */
+/* Writes a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15 digits,
+ * a newline at the end. The bytes are in new memory. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
-/* An envelope around a statement, signed by the key of the options. */
+/* Makes an envelope around a statement, signed with the key of the options. */
 dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size, const dkvb_receipt_options *o,
                                 const dkvb_allocator *mem);
 
-/* Take the statement out of an envelope, in new memory, and check the signature: *outcome is DKVB_RECEIPT_…, *sentence
- * says why. DKVB_EFORMAT unless every field is there and in its one form. */
+/* Takes the statement out of an envelope, in new memory, and checks the signature: *outcome becomes DKVB_RECEIPT_…, and
+ * *sentence gives the reason. Returns DKVB_EFORMAT unless the envelope has every field in its one allowed form. */
 dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *envelope, const char *path,
                                 const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
                                 const char **sentence);

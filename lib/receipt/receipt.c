@@ -1,4 +1,4 @@
-/* Writes receipts, and bills of materials beside them (include/dkvb/receipt.h). */
+/* Writes receipts, and bills of materials (CycloneDX) beside them (include/dkvb/receipt.h). */
 #include "dkvb/receipt.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Add a statement to the predicate. A statement about a file also becomes a subject. */
+/* Adds a statement to the predicate. A statement about a file also becomes a subject of the receipt. */
 static bool add(json_t *predicate, json_t *subjects, size_t s, json_t *made, const struct dkvb__receipt *r)
 {
     const char *path = dkvb__statement_file(s, &r->o);
@@ -57,7 +57,7 @@ static dkvb_status make_statement(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Accuracies of classes in the form of CycloneDX, where numbers are strings. */
+/* Returns the accuracies of classes in the form of CycloneDX, where numbers are strings. */
 static json_t *metrics(const json_t *predicate)
 {
     json_t *list = json_array();
@@ -82,7 +82,7 @@ static json_t *metrics(const json_t *predicate)
     return list;
 }
 
-/* A component of a file of data: its name and digest. */
+/* Returns a CycloneDX component for a file of data, with its name and digest. */
 static json_t *data_component(const char *ref, const char *path, const json_t *file)
 {
     return json_pack("{s:s, s:s, s:s, s:[{s:s, s:O}], s:[{s:s}]}", "type", "data", "bom-ref", ref, "name",
@@ -90,7 +90,8 @@ static json_t *data_component(const char *ref, const char *path, const json_t *f
                      "type", "dataset");
 }
 
-/* The model, with its accuracies and its promise. The codes, which it was trained on, are a component of data. */
+/* Makes the bill of materials: the model with its accuracies and the promise of its forgettings. The codes, on which
+ * the model was trained, are a component of data. */
 static dkvb_status make_bom(json_t **out, const json_t *statement, const struct dkvb__receipt *r)
 {
     const json_t *predicate = json_object_get(statement, "predicate"), *codes = json_object_get(predicate, "codes");
@@ -119,7 +120,7 @@ static dkvb_status make_bom(json_t **out, const json_t *statement, const struct 
     return dkvb__json_made(*out);
 }
 
-/* Write a file whole to disk, not yet under its name. */
+/* Writes a whole file to disk, but not yet under its final name. */
 static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_t *value, const dkvb_allocator *mem)
 {
     char *text = NULL;
@@ -141,8 +142,8 @@ static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_
     return rc;
 }
 
-/* Write the receipt, and the bill of materials unless that is NULL. Both are written before the first gets its name; if
- * the receipt does not get its name, the bill is removed again. */
+/* Writes the receipt, and the bill of materials unless it is NULL. Both are on disk before the first gets its final
+ * name; if renaming the receipt fails, the bill is removed again. */
 static dkvb_status write_files(const char *path, const json_t *receipt, const json_t *bom, struct dkvb__receipt *r)
 {
     struct dkvb__writer first, second;

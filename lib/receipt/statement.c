@@ -1,4 +1,5 @@
-/* Statements of a receipt: one function makes each from the files alone, so a check compares like with like. */
+/* Makes the statements of a receipt. One function makes each statement from the files only, both for writing and for
+ * checking, so a check compares like with like. */
 #include "receipt/statement.h"
 
 #include <math.h>
@@ -31,7 +32,7 @@ const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size)
     return text;
 }
 
-/* A count as a number. Counts above INT64_MAX become a string, since jansson has no room for them. */
+/* Returns a count as a JSON number. Counts above INT64_MAX become a string, since jansson cannot hold them. */
 static json_t *count(uint64_t n)
 {
     char text[24];
@@ -152,7 +153,8 @@ dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, 
     return rc ? rc : s->make(out, r);
 }
 
-/* A file: its digest, and the digest of each section, so that a check can name the section that was changed. */
+/* Describes a file by its digest, and by the digest of each section, so that a check can name the section that was
+ * changed. */
 static dkvb_status describe_file(json_t **out, const char *path, uint32_t kind, const dkvb_allocator *mem)
 {
     struct dkvb__container c;
@@ -193,7 +195,8 @@ static dkvb_status codes_file(json_t **out, struct dkvb__receipt *r)
     return describe_file(out, r->o.codes, DKVB__KIND_CODES, &r->mem);
 }
 
-/* The model before: its digest, its head, and the entry of the new journal that has this head. */
+/* Describes the model before: its digest, the last hash of its journal, and the entry of the new journal that has this
+ * hash. */
 static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
 {
     uint8_t head[32];
@@ -295,7 +298,7 @@ static dkvb_status shape(json_t **out, struct dkvb__receipt *r)
     return dkvb__json_made(*out);
 }
 
-/* The strengths of all requests in force, and what they promise in words. */
+/* Makes the statement of the strengths of all requests in force, and of their promise in words. */
 static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
 {
     bool exact = false, suppress = false;
@@ -321,7 +324,7 @@ static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
     return dkvb__json_made(*out);
 }
 
-/* Wilson's 95 % interval of the share right / n. */
+/* Computes Wilson's 95 % interval of the proportion right / n. */
 static void wilson(double right, double n, double *low, double *high)
 {
     const double z2 = 1.959963984540054 * 1.959963984540054;
@@ -332,7 +335,7 @@ static void wilson(double right, double n, double *low, double *high)
     *high = fmin(1.0, centre + half);
 }
 
-/* Accuracy of each class on held-out rows, under the mask in force. */
+/* Makes the statement of the accuracy of each class on held-out rows, under the mask in force. */
 static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -363,7 +366,8 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Figures of an audit as the tool printed them. The seconds are left out, so that a second run gives the same value. */
+/* Makes the statement of the results of an audit as the tool printed them. Times are left out, so that a second run
+ * gives the same value. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

@@ -10,71 +10,74 @@
 #include "dkvb/receipt.h"
 
 #define DKVB__STATEMENT_TYPE "https://in-toto.io/Statement/v1"
-/* A package URL of the project, whose subpath names the predicate and its version: docs/receipt.md explains it. */
+/* The predicate type of receipts: a package URL of this project whose subpath names the predicate and its version
+ * (docs/receipt.md). */
 #define DKVB__PREDICATE_TYPE "pkg:generic/libdkvb#receipt/v1"
 
-/* Most bytes of a receipt. A check reads no larger file, so that no file can take all memory; no larger one is written.
- */
+/* Largest number of bytes of a receipt. Larger receipts are neither written nor read, so that no file can take all
+ * memory. */
 enum { DKVB__RECEIPT_MOST = 64 << 20 };
 
-/* A receipt that is being written or checked. Models and codes are opened when the first statement needs them, and are
- * NULL until then. */
+/* A receipt that is being written or checked. The models and the codes are opened when the first statement needs them,
+ * and are NULL until then. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
     const dkvb_run_options *run;
     dkvb_model *model, *before;
     dkvb_codeset *codes;
-    bool searched; /* whether the training part of the codes was searched too; the held-out part always is */
+    bool searched; /* true if the codes of the training part were searched too; the held-out part is always searched */
 };
 
-/* Files that a statement of the predicate is made from. */
+/* Files from which a statement of the receipt's predicate is made. */
 enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUDIT = 8 };
 
-/* A statement of the predicate: its key in JSON, the files that it needs, its subject in words, and the function that
- * makes its value. Writing and checking call the same function. */
+/* A statement of the receipt's predicate: its key in JSON, the files that it needs, its subject in words, and the
+ * function that makes its value. Writing and checking a receipt call the same function. */
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    const char *words, *done; /* "the journal", "read again, with the same result" */
+    const char *words, *done; /* subject and outcome for messages: "the journal", "read again, with the same result" */
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
 
 enum { DKVB__STATEMENTS = 11 };
 extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 
-/* Bytes in hexadecimal; returns `text`. At most 32 bytes. */
+/* Writes at most 32 bytes in hexadecimal to `text` and returns `text`. */
 const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
-/* SHA-256 of `size` bytes of a file from `offset` on, in hexadecimal. Size UINT64_MAX means all bytes. */
+/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. A size of UINT64_MAX means all
+ * bytes. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
-/* Options checked, with defaults. A failure leaves nothing to close. */
+/* Checks the options of a receipt and fills in defaults. After a failure there is nothing to close. */
 dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
 
-/* Path of the file that a statement describes, the model or the codes; or NULL. */
+/* Returns the path of the file that a statement describes, the model or the codes; NULL for other statements. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Files that must be given for a statement: bits DKVB__OF_…. The description of a file needs the file, but does not
- * open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns which files must be given for a statement: bits DKVB__OF_…. The description of a file needs the file, but
+ * does not open it as a model or a codeset, so that a damaged file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Add a text of the options to an object. DKVB_EINVAL if it is not UTF-8. */
+/* Adds a text of the options to a JSON object. Returns DKVB_EINVAL if the text is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
-/* Files that the options name: a bit DKVB__OF_… for each. */
+/* Returns which files the options name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Search the training part of the codes, once. Most statements need the held-out part alone, which is a tenth. */
+/* Searches the codes of the training part, once per receipt. Most statements need only the held-out part, a tenth of
+ * the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
-/* Make the value of one statement, and open the files that it needs. */
+/* Makes the value of one statement, and opens the files that the statement needs. */
 dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r);
 
 void dkvb__receipt_close(struct dkvb__receipt *r);
 
-/* DKVB_ENOMEM if `value` is NULL: jansson returns NULL where memory fails. */
+/* Returns DKVB_ENOMEM if `value` is NULL, as jansson returns NULL if memory runs out. */
 dkvb_status dkvb__json_made(const json_t *value);
 
 #endif

@@ -1,4 +1,5 @@
-/* Checks receipts against the files (include/dkvb/receipt.h): each statement is made again and compared. */
+/* Checks receipts against the files (include/dkvb/receipt.h): each statement is made again from the files and
+ * compared. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 #include "receipt/envelope.h"
 #include "receipt/statement.h"
 
-/* State of one check. */
+/* State of checking a receipt. */
 struct check {
     struct dkvb__receipt r;
     uint64_t differ;
@@ -27,7 +28,8 @@ static void tell(struct check *c, uint32_t outcome, const char *about, const cha
         c->stopped = c->r.o.tell(outcome, about, sentence, c->r.o.user) != 0;
 }
 
-/* Append to `path`, which has room for 200 bytes, where two values first differ: ".entries[2].pairs". */
+/* Appends to `path`, which has room for 200 bytes, the place at which two JSON values first differ:
+ * ".entries[2].pairs". */
 static void find_difference(char *path, const json_t *a, const json_t *b)
 {
     size_t used = strlen(path);
@@ -52,7 +54,7 @@ static void find_difference(char *path, const json_t *a, const json_t *b)
         }
 }
 
-/* Replace a value by the one that a reader of its text has: numbers have 15 digits there. */
+/* Replaces a JSON value by the value that a reader of its text gets, whose numbers have 15 digits. */
 static dkvb_status through_text(json_t **value, const dkvb_allocator *mem)
 {
     char *text = NULL;
@@ -73,14 +75,14 @@ static dkvb_status through_text(json_t **value, const dkvb_allocator *mem)
     return rc;
 }
 
-/* Whether a failure says nothing about the receipt, and so ends the check. */
+/* True if a failure says nothing about the receipt, so that the check must end. */
 static bool ends_check(dkvb_status rc)
 {
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
 }
 
-/* Compare the digest of a file with the one that the receipt states. Where it differs, name the sections that differ,
- * found at the places that the receipt states. */
+/* Compares the digest of a file with the digest in the receipt. If they differ, the result names the sections that
+ * differ, at the offsets that the receipt states. */
 static dkvb_status tell_file(struct check *c, const char *about, const char *path, const json_t *stated)
 {
     char text[65], sentence[500];
@@ -134,7 +136,8 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* One sentence for each entry whose effects were to be measured again. `from`: words for the way, or "". */
+/* Writes one sentence for each entry whose effects were to be measured again. `from` has words for the way of
+ * measuring, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
     char sentence[400];
@@ -161,7 +164,8 @@ static void tell_effects(struct check *c, const char *about, const char *from, c
     }
 }
 
-/* Each section that training again gave other bytes, or one sentence that all are equal. The keys stay as they are. */
+/* Names each section that has other bytes after training again, or says in one sentence that all are equal. The keys
+ * are not made again. */
 static void tell_trained(struct check *c, const char *about, const json_t *made)
 {
     char sentence[300];
@@ -190,7 +194,7 @@ static void tell_trained(struct check *c, const char *about, const json_t *made)
          "the keys: not checked, since these files do not show which rows the keys were placed on");
 }
 
-/* Tell of a statement that was made again with the value that the receipt has. */
+/* Reports a statement that was made again with the same value as in the receipt. */
 static void tell_equal(struct check *c, size_t s, const json_t *made)
 {
     const struct dkvb__statement *of = &dkvb__statements[s];
@@ -202,7 +206,7 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
         tell_effects(c, of->key, ", from the model before", made);
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
-    } else if (!dkvb__statement_file(s, &c->r.o)) { /* tell_file() has told of a file */
+    } else if (!dkvb__statement_file(s, &c->r.o)) { /* tell_file() has reported on statements about files */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);
     }
@@ -248,7 +252,7 @@ static dkvb_status check_statement(struct check *c, size_t s, const json_t *stat
     return DKVB_OK;
 }
 
-/* Whether a subject is this file: a name, its digest, and nothing else. */
+/* True if a subject of the receipt describes this file: a name, the file's digest, and nothing else. */
 static bool is_subject(const json_t *subject, const json_t *file)
 {
     const char *name, *digest, *stated = json_string_value(json_object_get(file, "sha256"));
@@ -258,7 +262,8 @@ static bool is_subject(const json_t *subject, const json_t *file)
            strcmp(digest, stated) == 0;
 }
 
-/* The subjects must be the files of the predicate, or a tool that looks at subjects alone would trust another file. */
+/* Checks that the subjects of the receipt are the files of the predicate, as a tool that looks at subjects only would
+ * trust another file. */
 static void check_subjects(struct check *c, const json_t *statement)
 {
     const json_t *subjects = json_object_get(statement, "subject"),
@@ -272,7 +277,8 @@ static void check_subjects(struct check *c, const json_t *statement)
               : "the subjects are not the files that the predicate describes");
 }
 
-/* Fields that this version of the predicate does not have differ: nobody checks them, and a reader may believe them. */
+/* Fields that this version of the predicate does not have count as different: nobody checks such fields, and a reader
+ * may believe them. */
 static void check_fields(struct check *c, const json_t *predicate)
 {
     char sentence[200];
@@ -316,7 +322,7 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parse a text that must be in the one form of receipts. Any other form is refused, so that no byte can be changed. */
+/* Parses a text that must have the one form of receipts. Any other form is refused, so that no byte can be changed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;
@@ -380,7 +386,7 @@ static dkvb_status open_receipt(struct check *c, json_t **statement, const char 
     dkvb__mapping_free(mapping);
     if (!rc && json_object_get(outer, "payload")) {
         rc = dkvb__envelope_open(&text, &size, outer, path, &c->r.o, &c->r.mem, &outcome, &sentence);
-        if (!rc) { /* a wrong signature is told before whatever the change did to the statement */
+        if (!rc) { /* a wrong signature is reported before the effects of the change on the statement */
             tell(c, outcome, "signature", sentence);
             rc = parse(statement, text, size, path, &c->r.mem);
         }

@@ -1,5 +1,5 @@
-/* Compares heads with a model: heads are fitted on all rows and on the kept rows, and measured on the same test rows.
- */
+/* Compares reference heads with a model: heads are fitted on all rows and on the kept rows, and measured on the same
+ * test rows. */
 #include "reference/head.h"
 
 #include <inttypes.h>
@@ -14,22 +14,22 @@
 enum { LINES = 5 };
 
 struct report {
-    dkvb_reference_report open; /* the part that callers see is first */
+    dkvb_reference_report open; /* the public part of the report comes first */
     dkvb_reference_line line[LINES];
-    uint8_t *forgotten; /* [classes] */
+    uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
     dkvb_allocator mem;
 };
 
-/* State of a comparison. */
+/* State of comparing reference heads with a model. */
 struct comparison {
     dkvb_reference_rows rows, test;
     dkvb_reference_options opts;
     struct report *report;
-    int32_t *kept;                       /* [rows.n], labels, -1 for forgotten rows */
-    int32_t *gone;                       /* [rows.n], labels of forgotten rows, -1 for the others */
-    int32_t *answer;                     /* [test.n] */
-    double *margin;                      /* [test.n] */
-    struct dkvb__keyed *order, *scratch; /* [test.n] */
+    int32_t *kept;                       /* labels of the kept rows, [rows.n], -1 for forgotten rows */
+    int32_t *gone;                       /* labels of the forgotten rows, [rows.n], -1 for kept rows */
+    int32_t *answer;                     /* predicted classes of the test rows, [test.n] */
+    double *margin;                      /* margins of the test rows, [test.n] */
+    struct dkvb__keyed *order, *scratch; /* order of the test rows by margin, [test.n] */
     struct dkvb__work work;
 };
 
@@ -85,7 +85,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Refuses the same requests as dkvb_audit_run(): a row that is named twice, or that no head has, is a mistake. */
+/* Marks the forgotten rows. Requests are refused as in dkvb_audit_run(): a row that is named twice, or that no head
+ * has, is a mistake. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -118,7 +119,7 @@ static void mark_classes(struct comparison *c, const uint8_t *classes)
             c->gone[i] = c->rows.labels[i];
 }
 
-/* Writes the forgotten rows to `gone`, and their classes to the report. */
+/* Writes the labels of the forgotten rows to `gone`, and their classes to the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
     const int32_t *labels = c->rows.labels;
@@ -152,7 +153,8 @@ static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
     return DKVB_OK;
 }
 
-/* The chance that the margin of a test row of forgotten classes is above another's, ties half (Mann-Whitney). */
+/* Returns the chance that the margin of a test row of the forgotten classes is above that of another test row, with
+ * ties counted half (Mann-Whitney). */
 static double area(struct comparison *c)
 {
     const struct report *r = c->report;
@@ -161,7 +163,7 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            if (!isfinite(c->margin[i])) /* infinite if one side has no class that can be answered */
+            if (!isfinite(c->margin[i])) /* a margin is infinite if no class on one side can be predicted */
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
         }
@@ -184,7 +186,7 @@ static double share(uint64_t right, uint64_t rows)
     return rows > 0 ? (double)right / (double)rows : (double)NAN;
 }
 
-/* Adds a line with the accuracy of answers to the test rows. */
+/* Adds a line with the accuracy of predictions for the test rows to the report. */
 static dkvb_reference_line *add_line(struct comparison *c, const char *head, const char *rows, const int32_t *answers)
 {
     struct report *r = c->report;
@@ -220,8 +222,9 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Fits a head without the forgotten rows. For ridge the forgotten rows are taken out of the sums, if the sums have
- * enough digits; otherwise, and for logistic, the kept rows are fitted from the start. */
+/* Fits a head without the forgotten rows. For ridge regression the forgotten rows are removed from the sums, if the
+ * sums have enough digits; otherwise, and for logistic regression, the head is fitted to the kept rows from the
+ * start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;
@@ -261,7 +264,7 @@ static dkvb_status compare_head(struct comparison *c, uint32_t kind)
     return rc;
 }
 
-/* The kept rows must have two classes; otherwise no head of kept rows is fitted. */
+/* Checks that the kept rows have two classes; otherwise no head of kept rows is fitted. */
 static dkvb_status check_kept(const struct comparison *c)
 {
     int32_t first = -1;

@@ -1,4 +1,4 @@
-/* Heads: checking arguments, choosing the penalty, fitting rows, taking rows out, answering. */
+/* Linear heads: checks arguments, chooses the penalty, fits rows, removes rows, and predicts. */
 #include "reference/head.h"
 
 #include <inttypes.h>
@@ -11,13 +11,13 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-/* Penalties from strong to weak, in steps of the root of ten. */
+/* Penalties to choose from, from strong to weak, in steps of the root of ten. */
 static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one row in this many is held out */
+    HELD_OUT = 10 /* one in HELD_OUT rows is held out */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -78,7 +78,7 @@ dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_refe
     return check_numbers(full->x, full->n, full->dim, what);
 }
 
-/* Checks that there are at least two classes; otherwise there is nothing to distinguish. */
+/* Checks that there are at least two classes; with one class there is nothing to distinguish. */
 static dkvb_status check_classes(const struct dkvb__sums *s)
 {
     uint32_t found = 0;
@@ -91,11 +91,11 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
     return DKVB_OK;
 }
 
-/* State of a fit. */
+/* State of fitting a head. */
 struct fitting {
     const dkvb_reference_rows *rows;
-    const int32_t *labels; /* [n], labels of all rows to fit */
-    int32_t *part;         /* [n], labels of the rows that are not held out, else -1 */
+    const int32_t *labels; /* labels of all rows to fit, [n] */
+    int32_t *part;         /* labels of the rows that are not held out, [n], otherwise -1 */
     dkvb_reference_options opts;
     dkvb_reference *head;
     struct dkvb__work *work;
@@ -103,12 +103,12 @@ struct fitting {
     uint64_t held; /* number of held-out rows; 0: the penalty is not chosen on rows */
 };
 
-/* Memory for rows as doubles, and for their scores, a block at a time. */
+/* Memory for a block of rows as doubles, and for the rows' scores. */
 struct scoring {
     const dkvb_reference *head;
-    size_t room;    /* number of rows of a block */
-    double *x;      /* [room][dim] */
-    double *scores; /* [room][classes] */
+    size_t room;    /* number of rows in a block */
+    double *x;      /* features of the rows of a block, [room][dim] */
+    double *scores; /* scores of the rows of a block, [room][classes] */
 };
 
 static dkvb_status scoring_begin(struct scoring *s, const dkvb_reference *head)
@@ -139,7 +139,7 @@ static void scoring_row(const struct scoring *s, size_t at, const float *x)
     memcpy(s->scores + at * s->head->info.classes, s->head->bias, s->head->info.classes * sizeof *s->scores);
 }
 
-/* Computes scores = x weight' + bias for `n` rows of the block. */
+/* Computes the scores x weight' + bias for `n` rows of a block. */
 static void scoring_block(const struct scoring *s, size_t n)
 {
     int dim = (int)s->head->info.dim, classes = (int)s->head->info.classes;
@@ -158,7 +158,7 @@ static int32_t answer(const double *scores, uint32_t classes)
     return (int32_t)best;
 }
 
-/* Counts the held-out rows that the head answers rightly. */
+/* Counts the held-out rows that the head predicts correctly. */
 static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
 {
     uint32_t classes = f->head->info.classes;
@@ -184,7 +184,7 @@ static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
     return rc;
 }
 
-/* Holds rows out. Whether a row is held out does not depend on the other rows. */
+/* Holds rows out. Whether a row is held out does not depend on other rows. */
 static void hold_out(struct fitting *f)
 {
     uint64_t left = 0;
@@ -201,7 +201,7 @@ static void hold_out(struct fitting *f)
         f->held = 0;
 }
 
-/* Fits the head at one penalty, from the rows of `labels`. */
+/* Fits the head with one penalty to the rows of `labels`. */
 static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, double from, double to)
 {
     dkvb_reference *h = f->head;
@@ -215,9 +215,9 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
     return rc;
 }
 
-/* Chooses the penalty with the most right answers on the held-out rows; of equal ones the strongest. The penalties go
- * from strong to weak, and each fit starts where the one before ended. The list ends early at a penalty that is worse
- * than the best and does not follow it directly. */
+/* Chooses the penalty with the most right answers on the held-out rows; of equally good penalties the strongest.
+ * Penalties go from strong to weak, and each fit starts where the fit before ended. The search ends early at a penalty
+ * that is worse than the best penalty and does not follow it directly. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -266,7 +266,7 @@ static dkvb_status new_head(struct fitting *f, uint32_t kind)
     return h->weight && h->bias ? DKVB_OK : no_memory(rows);
 }
 
-/* Fills in the properties of a solved head. */
+/* Fills in the properties of a head from the sums of its rows. */
 static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
 {
     h->info.rows = s->rows;
@@ -276,8 +276,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Fits a ridge head. The sums of the rows that are not held out choose the penalty; the sums of all rows are then
- * solved with it. */
+/* Fits a head by ridge regression. The sums of the rows that are not held out choose the penalty; the sums of all rows
+ * are then solved with this penalty. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -290,7 +290,7 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From here on `part` has the labels of the rows that were held out. */
+    /* From this line on, `part` has the labels of the rows that were held out. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)
@@ -338,7 +338,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* a logistic head does not need the sums any more */
+    dkvb__sums_free(s); /* a head of logistic regression does not need the sums any more */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }
@@ -402,7 +402,7 @@ dkvb_status dkvb_reference_fit(dkvb_reference **out, const dkvb_reference_rows *
     return rc;
 }
 
-/* Checks that the rows can all be in the sums, and computes what would be left. */
+/* Checks that all rows to remove can be in the sums, and computes what would be left. */
 static dkvb_status check_removal(const struct dkvb__sums *s, const dkvb_reference_rows *rows, uint64_t *left)
 {
     uint32_t classes = 0;
@@ -435,7 +435,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* weight is scratch, two vectors long */
+    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* `weight` serves as scratch space of two vectors */
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
                                        "that is left of these: fit the head again without them");
@@ -444,7 +444,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        if (sums.count[l] == 0) /* removes rounding errors of a class without a row */
+        if (sums.count[l] == 0) /* removes the rounding errors of a class that lost all its rows */
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)
         rc = dkvb__ridge_solve(&sums, h->info.penalty, weight, weight + weights);
@@ -498,7 +498,7 @@ dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_row
     return rc;
 }
 
-/* The largest score of marked classes minus the largest of the others. */
+/* Returns the largest score of the marked classes minus the largest score of the other classes. */
 static double margin_of(const double *scores, const uint8_t *side, uint32_t classes)
 {
     double most[2] = {(double)-INFINITY, (double)-INFINITY};

@@ -1,14 +1,14 @@
 /*
- * Multinomial logistic regression: the weights W and intercepts b with the smallest
+ * Multinomial logistic regression finds the weights W and intercepts b with the smallest
  *
  *     mean over rows of (log sum_l exp s_l - s_y) + penalty / 2 |W|^2,    s = W z + b,  z = (x - mean) / scale,
  *
- * found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows
- * double. If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z
- * z'] + penalty. The search starts from the inverse of that, with the mean of p (1 - p) over rows and classes in place
- * of q (1 - q), and computes it anew as answers get surer. Böhning 1992 (Annals of the Institute of Statistical
- * Mathematics 44) shows that a bound of this form holds everywhere. The choice changes how many steps are taken, not
- * where they end.
+ * by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows double.
+ * If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z z'] +
+ * penalty. The search starts from the inverse of this matrix, with the mean of p (1 - p) over rows and classes in place
+ * of q (1 - q), and computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the
+ * Institute of Statistical Mathematics 44) shows that a bound of this form holds everywhere. The choice of the matrix
+ * changes the number of steps, not the result.
  */
 #include "reference/head.h"
 
@@ -21,25 +21,25 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10,              /* number of remembered steps */
-    HALVINGS = 30,           /* limit of halvings of a step that does not go down */
-    BLOCK_ELEMENTS = 1 << 23 /* limit of the scores and rows in memory at once */
+    PAIRS = 10,              /* number of steps that L-BFGS remembers */
+    HALVINGS = 30,           /* largest number of halvings of a step that does not lower the loss */
+    BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores in memory at once */
 };
 
-/* State of the search; all vectors are double[size] in the fit's `memory`. */
+/* State of the L-BFGS search; all vectors are double[size] in the fit's `memory`. */
 struct search {
     struct dkvb__logistic *fit;
     const struct dkvb__work *work;
-    double done; /* share of the present part of the work that is done */
+    double done; /* finished fraction of the present part of the work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    double *step[PAIRS], *change[PAIRS]; /* steps of the point, and the changes of the gradient along them */
-    double product[PAIRS];               /* step * change, for each pair */
+    double *step[PAIRS], *change[PAIRS]; /* steps of the point, and changes of the gradient along the steps */
+    double product[PAIRS];               /* inner product of each step and its change */
     uint32_t pairs, oldest;
-    double *factor;                   /* [dim][dim], see dkvb__sums_factor() */
-    double factor_curvature;          /* the curvature that the factor was made for */
-    double loss, curvature;           /* at the point: loss with the penalty; mean of p (1 - p) */
-    double next_loss, next_curvature; /* the same at `next` */
+    double *factor;                   /* Cholesky factor, [dim][dim], see dkvb__sums_factor() */
+    double factor_curvature;          /* the curvature with which the factor was computed */
+    double loss, curvature;           /* loss with the penalty, and mean of p (1 - p), at the present point */
+    double next_loss, next_curvature; /* loss and mean of p (1 - p) at `next` */
 };
 
 static size_t block_rows(const struct dkvb__logistic *fit)
@@ -77,7 +77,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The block holds the arrays of struct pass. */
+    /* The block has room for the arrays of struct pass. */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -99,7 +99,8 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Turns the scores of a row into p - y. Adds the row's loss, and p (1 - p) of all columns. */
+/* Turns the scores of a row into p - y. The row's loss is added to *loss, and p (1 - p) of all columns to
+ * *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -118,19 +119,19 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
     *curvature += 1.0 - (double)squares;
 }
 
-/* One pass over all rows at one point: loss, gradient, curvature. The struct is on the stack, its arrays are in
+/* One pass over all rows at one point, for loss, gradient and curvature. The struct is on the stack, its arrays are in
  * fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
     double *gradient;
     double loss, curvature;
-    float *z;      /* [block][dim] rows, centred and scaled */
-    float *scores; /* [block][columns] */
-    float *weight; /* [columns][dim], weights of the point */
-    float *part;   /* [columns][dim], the share of one block in the gradient */
-    float *mean;   /* [dim] */
-    float inverse; /* 1 / scale */
+    float *z;      /* centred and scaled rows, [block][dim] */
+    float *scores; /* scores of the rows, [block][columns] */
+    float *weight; /* weights of the point, [columns][dim] */
+    float *part;   /* part of the gradient from one block of rows, [columns][dim] */
+    float *mean;   /* mean of the rows, [dim] */
+    float inverse; /* factor that scales the rows, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
 
@@ -188,7 +189,7 @@ static void pass_block(struct pass *p, int used)
         p->gradient[i] += (double)p->part[i];
 }
 
-/* Computes loss and gradient at a point, both with the penalty, and the mean of p (1 - p). */
+/* Computes loss and gradient at a point, both with the penalty, and the mean of p (1 - p) over rows and classes. */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -219,7 +220,7 @@ static dkvb_status evaluate(struct search *s, const double *point, double *gradi
     return DKVB_OK;
 }
 
-/* Computes v = H v, where H is the inverse of the second derivatives that the search starts from. */
+/* Computes v = H v, where H is the inverse of the second derivatives with which the search starts. */
 static void precondition(const struct search *s, double *v)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -230,7 +231,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the curvature anew if the answers have become so much surer that the old one is far off. */
+/* Computes the Cholesky factor again if predictions have become so much more certain that the old curvature is far
+ * off. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -240,7 +242,7 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* If rounding leaves no factor, the search takes plain steps, which need more iterations. */
+    /* If rounding errors leave no Cholesky factor, the search takes plain steps, which need more iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
@@ -253,7 +255,7 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    for (uint32_t k = 0; k < s->pairs; k++) { /* the latest pair first */
+    for (uint32_t k = 0; k < s->pairs; k++) { /* loop over the remembered steps, the latest first */
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
         weight[at] = dot(s->step[at], v, n) / s->product[at];
@@ -280,8 +282,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves along the direction until the loss is smaller. *less is false if it never is, as near the end, where rounding
- * dominates. */
+/* Moves along the direction until the loss is smaller. *less is false if the loss never gets smaller, as near the end,
+ * where rounding errors dominate. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -296,7 +298,7 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses are means of floats, in which a part in ten million is noise. */
+        /* Losses are means of floats, whose rounding errors are about one in ten million. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;
@@ -305,8 +307,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* If no step length lowers the loss, the stored pairs may mislead the search, so the search is tried once more without
- * them. */
+/* Finds a step that lowers the loss. If no step length does, the remembered steps may mislead the search, so the search
+ * is tried once more without them. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;
@@ -320,12 +322,13 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* Makes the step just found the latest pair, and its end the point. A step along which the gradient did not grow gives
- * no pair: the loss is convex, so only rounding explains that, and such a pair could turn directions upwards. */
+/* Remembers the step just found with its change of the gradient, and moves the point to its end. A step along which the
+ * gradient did not grow is not remembered: the loss is convex, so only rounding errors explain such a step, and it
+ * could turn directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* replaces the oldest pair once there are PAIRS of them */
+    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* replaces the oldest step once PAIRS steps are remembered */
     double product = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -394,7 +397,7 @@ dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, doubl
             continue;
         take_step(&s);
         fit->iterations++;
-        /* The number of iterations is unknown, so each takes a thirtieth of the remaining progress. */
+        /* The number of iterations is unknown, so each iteration counts as a thirtieth of the remaining progress. */
         s.done += (to - s.done) / 30;
     }
     return rc;

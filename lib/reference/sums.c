@@ -1,9 +1,10 @@
 /*
- * Sums that a ridge is solved from. With z = (x - mean) / scale and y the targets (1 for the row's class, else 0), the
- * weights with the smallest  mean |y - W z - b|^2 + penalty |W|^2  are  W = E[(y - p) z'] (E[z z'] + penalty)^-1, b =
- * p, where p are the shares of the classes (Hoerl and Kennard 1970, Technometrics 12; the intercept by centring). All
- * three means come from sums over rows, so a row is taken out by subtracting what it added. The sums are of rows minus
- * a shift near their mean, since rounding would destroy the covariance of rows far from 0.
+ * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
+ * else 0), the weights with the smallest  mean |y - W z - b|^2 + penalty |W|^2  are  W = E[(y - p) z'] (E[z z'] +
+ * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
+ * intercept by centring). All three means come from sums over rows, so a row is removed by subtracting what it added. A
+ * shift near the mean is subtracted from rows before they are summed, since rounding would destroy the covariance of
+ * rows far from 0.
  */
 #include "reference/head.h"
 
@@ -16,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* The share of the sum of squares that must be left, so that sums of doubles keep about nine digits. */
+/* Smallest fraction of the sum of squares that must be left, so that sums of doubles keep about nine digits. */
 static const double LEAST_LEFT = 1e-6;
 
 static dkvb_status no_memory(const struct dkvb__sums *s)
@@ -57,7 +58,7 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return DKVB_OK;
 }
 
-/* Computes z, double[dim] = x - shift, and adds it to the sums by class. */
+/* Computes z, double[dim] = x - shift, and adds z to the sums of the row's class. */
 static void add_row(struct dkvb__sums *s, const float *x, int32_t label, double sign, double *z)
 {
     double *cross = s->cross + (size_t)label * s->dim;
@@ -91,7 +92,7 @@ dkvb_status dkvb__sums_add(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return rc;
 }
 
-/* Sums of squares are subtracted, so the remainder carries the rounding errors of the larger sums before. */
+/* Removing rows subtracts sums of squares, so the remainder has the rounding errors of the larger sums before. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *s, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total)
 {
@@ -135,7 +136,7 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees the sums. The sums are erased first, so that no freed block holds sums of forgotten rows. */
+/* Frees sums of rows. They are erased first, so that no freed block holds sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);
@@ -162,7 +163,7 @@ bool dkvb__sums_factor(const struct dkvb__sums *s, double curvature, double pena
 {
     double n = (double)s->rows, scale = dkvb__sums_scale(s), part = curvature / (n * scale * scale);
     blasint dim = (blasint)s->dim, info = 0;
-    char triangle = 'U'; /* LAPACK counts by columns, so its upper triangle is the lower one here */
+    char triangle = 'U'; /* LAPACK counts by columns, so LAPACK's upper triangle is the lower triangle of our rows */
 
     for (uint32_t i = 0; i < s->dim; i++)
         for (uint32_t j = 0; j <= i; j++)
@@ -176,7 +177,7 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* Two calls of dtrsm multiply the rows of b by the inverse of L', then by that of L. */
+    /* Two calls of dtrsm multiply the rows of b by the inverse of L', then by the inverse of L. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

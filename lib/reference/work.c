@@ -1,4 +1,4 @@
-/* The beginning and the end of every call of this library. */
+/* The beginning and the end of every public call of the reference library. */
 #include "reference/head.h"
 
 #include <pthread.h>
@@ -9,13 +9,13 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* steps of progress in a part */ };
+enum { STEPS = 1000 /* number of progress steps in a part */ };
 
 /* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order. The
  * first call saves the old number, and the last call restores it. */
 static struct {
     pthread_mutex_t lock;
-    unsigned calls; /* number of calls that have set the number and not ended */
+    unsigned calls; /* number of calls that have set the number of threads and not ended */
     int before;
 } threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
 

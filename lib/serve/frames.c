@@ -1,5 +1,6 @@
-/* Rows as `.npy` files, one behind the other. Such a stream cannot be entered in the middle: a header that is not
- * understood ends it. A frame whose header is understood has a known length, so it can be refused and passed over. */
+/* Rows arrive as a stream of frames, `.npy` files one after another. Reading cannot start in the middle of a stream: a
+ * header that is not understood ends the stream. A frame whose header is understood has a known length, so the frame
+ * can be refused and skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static bool is_feature(uint32_t dtype)
     return dtype == DKVB_DTYPE_U8 || dtype == DKVB_DTYPE_F16 || dtype == DKVB_DTYPE_F32 || dtype == DKVB_DTYPE_F64;
 }
 
-/* Writes why a frame is refused, or an empty text. `name` is that of the frame. */
+/* Writes to `why` the reason why a frame is refused, or an empty text. `name` is the name of the frame. */
 static void check(const dkvb_service *s, const struct dkvb__npy_start *start, uint64_t bytes, const char *name,
                   char *why, size_t room)
 {
@@ -35,7 +36,7 @@ static void check(const dkvb_service *s, const struct dkvb__npy_start *start, ui
                  (unsigned long long)s->most_bytes);
 }
 
-/* Brings elements in whose file the first index varies fastest into the order in which the last one does. */
+/* Reorders elements from Fortran order to C order. */
 static void transpose(float *to, const float *from, const dkvb_array *a, size_t count)
 {
     size_t stride[DKVB_ARRAY_MAX_NDIM] = {1};
@@ -51,7 +52,8 @@ static void transpose(float *to, const float *from, const dkvb_array *a, size_t 
     }
 }
 
-/* Turns elements, which may lie at any address, into rows of floats. `why` is empty, or says which number is none. */
+/* Converts the elements of a frame, at any alignment, into rows of floats. `why` becomes empty, or names a number that
+ * is not finite. */
 static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start, const char *elements, size_t rows,
                            const char *name, char *why, size_t room)
 {
@@ -85,7 +87,7 @@ static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start,
     return DKVB_OK;
 }
 
-/* Takes the frame that begins at `at`. *taken is false if it has not arrived as a whole. */
+/* Takes the frame that begins at `at`. *taken is false if the frame has not arrived completely. */
 static dkvb_status take_frame(dkvb_service *s, bool *taken)
 {
     const unsigned char *bytes = (const unsigned char *)s->in.bytes + s->at;
@@ -157,7 +159,7 @@ dkvb_status dkvb__frames_take(dkvb_service *s)
     while (!rc && taken && !s->broken && s->rows < s->most_rows) {
         size_t available = s->in.size - s->at, step = s->skip < available ? (size_t)s->skip : available;
 
-        s->at += step; /* elements of the last frame: they are rows by now, or are passed over */
+        s->at += step; /* the elements of the last frame are rows by now, or are skipped */
         s->skip -= step;
         if (s->at < s->in.size)
             rc = take_frame(s, &taken);

@@ -1,6 +1,7 @@
-/* Rows as lines of CSV. A line is a row, also where a quote is open at its end, so a damaged line costs no other line
- * its answer. The rules for columns and their names are those of tables (data/table_text.c), except that the first line
- * has to be understood by itself: its answer may be awaited before a second line is sent. */
+/* Rows arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged line costs no
+ * other line its answer. The rules for columns and their names are those of tables (data/table_text.c), except that
+ * the first line has to be understood without the second: a client may wait for the first answer before it sends a
+ * second line. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 enum { MESSAGE = 512 };
 
-/* A text for a message: short, without control characters. */
+/* Makes a text safe for a message: short, and without control characters. */
 static const char *show(char shown[48], const char *text)
 {
     size_t n = 0;
@@ -23,7 +24,7 @@ static const char *show(char shown[48], const char *text)
     return shown;
 }
 
-/* The separator of the first line: a tab, else a semicolon, else a comma, else spaces. */
+/* Finds the separator of fields in the first line: a tab, else a semicolon, else a comma, else spaces. */
 static char find_separator(const char *line, size_t size)
 {
     bool quoted = false, tab = false, semicolon = false, comma = false, space = false;
@@ -43,7 +44,7 @@ static bool is_blank(char separator, char byte)
     return byte == ' ' || (byte == '\t' && separator != '\t');
 }
 
-/* Notes where a field begins in `field`. */
+/* Notes the offset at which a field begins in `field`. */
 static dkvb_status note_field(dkvb_service *s, size_t fields)
 {
     struct dkvb__lines *l = &s->lines;
@@ -64,7 +65,7 @@ static dkvb_status note_field(dkvb_service *s, size_t fields)
     return DKVB_OK;
 }
 
-/* Takes a line apart into `field` and `at`. `why` stays empty, or says what is wrong with a quote. */
+/* Splits a line into fields, in `field` and `at`. `why` stays empty, or gives the fault of a quote. */
 static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t *fields, const char **why)
 {
     struct dkvb__lines *l = &s->lines;
@@ -74,7 +75,7 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
 
     *fields = 0;
     l->field.size = 0;
-    rc = dkvb__text_room(s, &l->field, size + 1); /* fields with their zeros are no longer than the line and its end */
+    rc = dkvb__text_room(s, &l->field, size + 1); /* fields with their NULs are no longer than the line with its end */
     while (!rc && more) {
         char *to;
 
@@ -106,7 +107,7 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
         l->field.size = (size_t)(to - l->field.bytes);
         more = at < end;
         at += more;
-        if (l->separator == ' ') { /* several spaces separate once, and spaces at the end not at all */
+        if (l->separator == ' ') { /* several spaces separate fields once, and spaces at the end do not separate */
             while (at < end && *at == ' ')
                 at++;
             more = at < end;
@@ -120,8 +121,8 @@ static const char *field(const dkvb_service *s, size_t i)
     return s->lines.field.bytes + s->lines.at[i];
 }
 
-/* Looks for a column by its name, or by its number from 1, also as "#1". *found is `fields` if there is none; false if
- * two columns have the name. */
+/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes `fields` if there is none; the
+ * result is false if two columns have the name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -142,7 +143,7 @@ static bool find_column(const dkvb_service *s, const char *name, size_t fields, 
     return true;
 }
 
-/* A first line is a header if no field is a number, or if all columns of the model are named in it. */
+/* True if the first line is a header: no field is a number, or the line names all columns of the model. */
 static bool is_header(const dkvb_service *s, size_t fields)
 {
     size_t numbers = 0, found;
@@ -161,7 +162,8 @@ static bool is_header(const dkvb_service *s, size_t fields)
     return s->names != NULL;
 }
 
-/* Finds the features of the model by the first line. `why` stays empty, or says what is missing. */
+/* Finds the model's features among the columns of the first line. `why` stays empty, or says which column is
+ * missing. */
 static void place_features(dkvb_service *s, size_t fields, bool header, char *why)
 {
     struct dkvb__lines *l = &s->lines;
@@ -187,8 +189,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                          header ? "" : ": the first line holds no names");
             continue;
         }
-        /* Without names, features are the columns in their order. pandas writes the numbers of rows into a first column
-         * without a name. */
+        /* Without names, features are the columns in their order. pandas writes row numbers into a first column without
+         * a name, which is skipped. */
         if (next == 0 && header && fields > 1 && !*field(s, 0))
             next++;
         if (s->id_column && next == l->id)
@@ -204,7 +206,7 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                  (unsigned long long)l->line, fields, s->columns, s->id_column ? " and one of ids" : "");
 }
 
-/* Understands the first line. *header is true if it holds names. */
+/* Understands the first line: separator and columns. *header becomes true if the line holds names. */
 static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *header)
 {
     struct dkvb__lines *l = &s->lines;
@@ -236,7 +238,7 @@ static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *he
     return DKVB_OK;
 }
 
-/* Reads the numbers of a line into `x`. `why` stays empty, or says why the line is no row. */
+/* Reads the numbers of a line into `x`. `why` stays empty, or says why the line is no row of features. */
 static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, float *x, char *why)
 {
     const struct dkvb__lines *l = &s->lines;
@@ -262,7 +264,7 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of a line with text. Nothing has changed if memory runs out. */
+/* Makes an item of a line with text. If memory runs out, nothing has changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;
@@ -298,7 +300,8 @@ static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
     return DKVB_OK;
 }
 
-/* Finds the next line: `size` bytes from `at` on, and `step` bytes with its end. False if it has not arrived. */
+/* Finds the next line of the input: `size` bytes after `at`, and `step` bytes with the line's end. The result is false
+ * if the line has not arrived completely. */
 static bool next_line(dkvb_service *s, size_t *size, size_t *step)
 {
     struct dkvb__lines *l = &s->lines;
@@ -341,7 +344,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         line = s->in.bytes + s->at;
         if (!found && !longer && !l->dropping)
             break;
-        if (l->dropping) { /* the answer was given when the line became too long */
+        if (l->dropping) { /* the line was answered when it became too long */
             s->at += found ? step : s->in.size - s->at;
             l->scanned = 0;
             l->dropping = !found;
@@ -353,7 +356,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
-            if (!l->known) { /* nothing says which columns the next line has */
+            if (!l->known) { /* no header or row says which columns the next line has */
                 dkvb__break(s, DKVB_EFORMAT, why);
                 break;
             }
@@ -362,7 +365,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
             l->dropping = !rc && !found;
             step = found ? step : s->in.size - s->at;
         } else {
-            if (l->line == 1 && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark is no text */
+            if (l->line == 1 && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) { /* skips a byte order mark */
                 line += 3;
                 size -= 3;
             }
@@ -370,7 +373,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
                 rc = take_line(s, line, size);
         }
         if (rc) {
-            l->line--; /* the call may be repeated */
+            l->line--; /* the call may be repeated with the same line */
         } else {
             s->at += step;
             l->scanned = 0;
@@ -379,7 +382,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
     return rc;
 }
 
-/* Appends a cell. Quotes surround a cell that holds the separator, a quote or a line break. */
+/* Appends a field to the answer. Quotes surround a field that holds the separator, a quote or a line break. */
 static dkvb_status put_cell(dkvb_service *s, const char *text, size_t size)
 {
     bool quoted = memchr(text, s->lines.separator, size) || memchr(text, '"', size) || memchr(text, '\r', size);
@@ -406,7 +409,7 @@ static dkvb_status put_separator(dkvb_service *s)
     return dkvb__text_add(s, &s->out, &s->lines.separator, 1);
 }
 
-/* The class in words: its name, else its number. */
+/* Appends a class to the answer: its name, or its number if it has no name. */
 static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t label)
 {
     const char *name = dkvb_model_class_name(model, (uint32_t)label);
@@ -416,8 +419,8 @@ static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t l
     return put_text(s, name ? name : number);
 }
 
-/* A float with as many digits as give the same float back. A host may have called setlocale(), so its decimal sign is
- * made a point. */
+/* Appends a float with as many digits as reading back the same float needs. A program may have called setlocale(), so
+ * the decimal sign is replaced by a point. */
 static dkvb_status put_float(dkvb_service *s, float value)
 {
     char text[32];

@@ -1,12 +1,12 @@
 /*
- * A model file that is followed through its replacements.
+ * A live model follows a model file whenever the file is replaced.
  *
- * Models lie in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the slot that is
- * current and looks whether the slot is current still; otherwise the user takes 1 off again and starts over. Whoever
- * replaces a model makes another slot current first and then sets RETIRED in the old one. So a user either was counted
- * before RETIRED was set, and the model waits for its end, or sees that another slot is current. The one who brings the
- * word to RETIRED without users frees the model. Slots are used again, and are themselves freed only with the handle,
- * so a count can never be added to freed memory.
+ * Models lie in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the word of the
+ * current slot and checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A
+ * thread that replaces a model first makes another slot current, and then sets RETIRED in the old slot. So a user
+ * either was counted before RETIRED was set, and the model stays until the user ends, or sees that another slot is
+ * current. The thread that brings the word to RETIRED without users frees the model. Slots are used again, and are
+ * themselves freed only with the handle, so a count can never be added to freed memory.
  */
 #include "dkvb/live.h"
 
@@ -20,25 +20,25 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { MOST_TRIES = 1000 }; /* replacements in a row that may come while a file is being opened */
+enum { MOST_TRIES = 1000 }; /* largest number of replacements in a row that may come while a file is being opened */
 
-static const uint64_t RETIRED = UINT64_C(1) << 63; /* another slot is current */
-static const uint64_t FREEING = UINT64_C(1) << 62; /* one thread frees the model */
+static const uint64_t RETIRED = UINT64_C(1) << 63; /* flag of a slot: another slot is current */
+static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot: one thread is freeing the model */
 
-/* Identity of a file. The model that is in use maps its file, so no other file can have its inode meanwhile. Size and
- * times tell of a file that was written to in its place. */
+/* Identity of a file. The model in use maps its file, so no other file can get the same inode number. Size and times
+ * show that a file was overwritten in place. */
 struct identity {
     dev_t device;
     ino_t inode;
     off_t size;
-    struct timespec changed, noted; /* st_mtim, st_ctim */
+    struct timespec changed, noted; /* times of the last change of contents and of inode: st_mtim, st_ctim */
 };
 
 struct slot {
     struct slot *next;
-    _Atomic(dkvb_model *) model; /* NULL: free to be used */
-    _Atomic uint64_t word;       /* number of users, RETIRED, FREEING */
-    struct identity file;        /* constant while the slot is current */
+    _Atomic(dkvb_model *) model; /* model of the slot; NULL: the slot is free */
+    _Atomic uint64_t word;       /* number of users, with the flags RETIRED and FREEING */
+    struct identity file;        /* identity of the model's file, constant while the slot is current */
 };
 
 struct dkvb_live {
@@ -46,9 +46,9 @@ struct dkvb_live {
     char *path;
     bool verify;
     _Atomic(struct slot *) current;
-    _Atomic(struct slot *) slots; /* all of them; new slots come first */
+    _Atomic(struct slot *) slots; /* list of all slots; new slots come first */
     _Atomic uint64_t taken;
-    pthread_mutex_t replacing; /* held only while a file is opened that has replaced another */
+    pthread_mutex_t replacing; /* mutex that is held only while a replaced file is being opened */
 };
 
 static dkvb_status look(const char *path, struct identity *file)
@@ -73,7 +73,7 @@ static bool same_file(const struct identity *a, const struct identity *b)
            same_time(a->noted, b->noted);
 }
 
-/* Frees the model of a retired slot, if nobody uses it and no other thread does so. */
+/* Frees the model of a retired slot if it has no user and no other thread is freeing it. */
 static void empty(struct slot *slot)
 {
     uint64_t word = RETIRED;
@@ -82,7 +82,7 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    atomic_fetch_and(&slot->word, ~(RETIRED | FREEING)); /* from here on the slot may be used again */
+    atomic_fetch_and(&slot->word, ~(RETIRED | FREEING)); /* from this line on another thread may use the slot again */
 }
 
 static void leave(struct slot *slot)
@@ -103,7 +103,7 @@ static struct slot *hold(dkvb_live *live)
     }
 }
 
-/* Returns a slot without a model, which nobody but the caller will fill; NULL: out of memory. */
+/* Returns a slot without a model, which only the caller will fill; NULL: memory ran out. */
 static struct slot *free_slot(dkvb_live *live)
 {
     struct slot *slot = atomic_load(&live->slots);
@@ -121,8 +121,8 @@ static struct slot *free_slot(dkvb_live *live)
     return slot;
 }
 
-/* Opens the file that has the path. `file` is the identity of exactly the bytes that were opened: a replacement in the
- * middle starts the opening again. */
+/* Opens the file at the path. `file` becomes the identity of exactly the bytes that were opened: a replacement in the
+ * middle restarts the opening. */
 static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -159,7 +159,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Returns DKVB_EMISMATCH unless rows of the old model are rows of the new model. */
+/* Returns DKVB_EMISMATCH unless the new model accepts the same rows as the old model. */
 static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkvb_model *new)
 {
     dkvb_model_info a = DKVB_MODEL_INFO_INIT, b = DKVB_MODEL_INFO_INIT;
@@ -191,12 +191,12 @@ static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkv
                               "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
                               path, i, other ? other : "", name ? name : "");
         if (!name)
-            break; /* either all columns have names, or none has one */
+            break; /* either all columns have names, or none has */
     }
     return DKVB_OK;
 }
 
-/* Opens the file if it is another than the one in use, and puts it in its place. The mutex is held. */
+/* Opens the model file if it was replaced, and makes the new model current. The caller holds the mutex. */
 static dkvb_status take_up(dkvb_live *live)
 {
     struct slot *old = atomic_load(&live->current), *slot;
@@ -204,7 +204,7 @@ static dkvb_status take_up(dkvb_live *live)
     dkvb_model *model;
     dkvb_status rc = look(live->path, &file);
 
-    if (rc || same_file(&file, &old->file)) /* another thread was faster */
+    if (rc || same_file(&file, &old->file)) /* another thread has opened the file already */
         return rc;
     rc = open_file(live, &model, &file);
     if (!rc)
@@ -287,7 +287,8 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    dkvb_status rc = look(live->path, &file); /* behind hold(), so that a file that came before this call is seen */
+    /* called after hold(), so that a replacement before this call is noticed */
+    dkvb_status rc = look(live->path, &file);
 
     *model = NULL;
     if (!rc && !same_file(&file, &slot->file)) {

@@ -1,4 +1,4 @@
-/* A conversation with one client: bytes become a batch of rows, the rows of the batch are answered by one model, and
+/* A service answers one client: its bytes become a batch of rows, the rows of the batch are answered by one model, and
  * the answers become bytes. frames.c and lines.c know the two forms of bytes; service.c knows the model. */
 #ifndef DKVB_SERVE_SERVICE_H
 #define DKVB_SERVE_SERVICE_H
@@ -10,7 +10,7 @@
 #include "data/npy.h"
 #include "dkvb/live.h"
 
-/* Bytes that grow. */
+/* An array of bytes that grows. */
 struct dkvb__text {
     char *bytes;
     size_t size, room;
@@ -18,88 +18,90 @@ struct dkvb__text {
 
 enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 
-/* One frame or line of a batch, in the order of arrival. Each has one frame or line as its answer. */
+/* One frame or line of a batch, in the order of arrival. Each item is answered by one frame or line. */
 struct dkvb__item {
     uint32_t kind;
-    bool vector;         /* the frame has one dimension, and so has no dimension of rows in its answer */
-    size_t first, rows;  /* its rows of the batch, `rows` 0 for other kinds */
-    uint64_t number;     /* number of the line's row, from 0; of the frame, from 1 */
-    size_t text, length; /* in `texts`: the error message, or what the row is called; length 0: nothing */
+    bool vector;        /* true if the frame has one dimension, so that its answer has no dimension of rows */
+    size_t first, rows; /* rows of the item in the batch; `rows` is 0 for items that are not rows */
+    /* number of the item: for a line the number of its row, from 0; for a frame its number, from 1 */
+    uint64_t number;
+    size_t text, length; /* place in `texts` of the error message or of the row's id; length 0: no text */
 };
 
-/* Form of the lines, which the first line tells. */
+/* Format of the lines of a client, which the first line determines. */
 struct dkvb__lines {
     bool known;
     char separator;
-    size_t fields;           /* of every line */
-    size_t *field_of;        /* [columns], the field that holds a feature */
-    size_t id;               /* field that holds what the row is called; `fields` without one */
-    uint64_t line, row;      /* numbers of the last line, from 1, and of the next row, from 0 */
-    size_t scanned;          /* bytes of an unfinished line without a line end */
-    bool dropping;           /* the line was refused for its length, and its rest is passed over */
-    struct dkvb__text field; /* the fields of a line, each ended by a zero */
-    size_t *at;              /* [at_room], where each field begins */
+    size_t fields;           /* number of fields in every line */
+    size_t *field_of;        /* index of the field that holds each feature, [columns] */
+    size_t id;               /* index of the field that holds the row's id; `fields` if no field does */
+    uint64_t line, row;      /* number of the last line, from 1, and of the next row, from 0 */
+    size_t scanned;          /* bytes of an unfinished line that are known to hold no line end */
+    bool dropping;           /* true if a line was refused for its length and the rest of the line is being skipped */
+    struct dkvb__text field; /* fields of a line, each ending with a NUL */
+    size_t *at;              /* offset at which each field begins, [at_room] */
     size_t at_room;
 };
 
 struct dkvb_service {
     dkvb_allocator mem;
     dkvb_live *live;
-    uint32_t top, scores, most_rows; /* `top` is 1 at least */
-    bool many;                       /* the caller chose `top`, so answers have a dimension of that length */
+    uint32_t top, scores, most_rows; /* `top`: number of answers per row, at least 1 */
+    /* true if the caller chose `top`, so that answers have a dimension of that length */
+    bool many;
     uint64_t most_bytes;
     char *id_column, *name;
     uint32_t columns;
-    char **names; /* [columns], or NULL: columns have no names */
+    char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* Input. */
+    /* Input from the client: */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
-    size_t at;      /* bytes before this one became items */
+    size_t at;      /* number of input bytes that became items already */
     uint64_t frame; /* number of the last frame, from 1 */
-    uint64_t skip;  /* bytes of a refused frame that are passed over */
+    uint64_t skip;  /* number of bytes of a refused frame that are still to be skipped */
     struct dkvb__lines lines;
-    dkvb_status broken; /* DKVB_OK, or why the input cannot be understood any further */
+    dkvb_status broken; /* DKVB_OK, or the reason why no more input can be understood */
     char why[512];
 
-    /* The batch, from the first item that is made until its answers are handed over. */
+    /* The batch of items, from the first item that is made until the answers are handed over: */
     struct dkvb__item *items;
     size_t item_count, item_room;
     struct dkvb__text texts;
-    float *x; /* [row_room][columns] */
+    float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* Its answers. */
-    int32_t *labels;      /* [rows][top] */
-    float *probabilities; /* [rows][top], of lines */
-    float *logits;        /* [rows][classes] with scores, else [a block of rows][classes] */
+    /* Answers to the rows of the batch: */
+    int32_t *labels;      /* predicted classes, [rows][top] */
+    float *probabilities; /* probabilities of the predicted classes, [rows][top], if the input is lines */
+    float *logits;        /* logits, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
     struct dkvb__text out;
 };
 
 /* Makes items of the bytes that have arrived, until the batch is full. A failure with DKVB_ENOMEM may be repeated.
- * Damage is noted in `broken`. */
+ * Damaged input is noted in `broken`. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer of an item to `out`. `model` has the names of classes. DKVB_ENOMEM. */
+/* Appends the answer of an item to `out`. `model` gives the names of classes. May return DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);
 
-/* Makes room for `more` bytes behind the text. */
+/* Makes room for `more` bytes after the text. */
 dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t more);
 
-/* Appends bytes. */
+/* Appends bytes to a text. */
 dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void *bytes, size_t size);
 
-/* Makes room for `rows` rows more, and for an item. Until then nothing has changed. */
+/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch is unchanged. */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
-/* Appends an item whose answer is an error message. */
+/* Appends an item to the batch whose answer is an error message. */
 dkvb_status dkvb__item_error(dkvb_service *s, uint64_t number, const char *message);
 
-/* Notes why the input cannot be understood any further. */
+/* Notes the reason why no more input can be understood. */
 void dkvb__break(dkvb_service *s, dkvb_status rc, const char *message);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Unlearning via activations (arXiv 2311.15268, section 4.1): the method counts how often the forget set selects each
- * pair, and masks the pairs selected most.
+ * key-value pair, and masks the pairs selected most.
  */
 #include "unlearn/choose.h"
 

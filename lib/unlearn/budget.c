@@ -1,15 +1,16 @@
 /*
- * The search for the budget of a forgetting. As the budget grows, a row keeps its answer until one of its selected keys
- * is taken. Each row is followed from one such change to the next, and only the places where its answer turns right or
- * wrong are kept. Sorted by budget, these turns give the accuracy at every budget.
+ * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
+ * of its selected keys is masked. Each row is followed from one such change to the next, and only the budgets at which
+ * its answer turns right or wrong are stored. Sorted by budget, these turns give the accuracy at every budget.
  *
- * Ranks that share the model know all codes, and so which pairs come and go at which budget, but only the values of
- * their own pairs. For some rows at a time they send what a row needs to the rank that the row belongs to: sums of
- * groups at the beginning, then the values of the pairs that come and go, in the order of budgets.
+ * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the values
+ * of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows the row:
+ * sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the order
+ * of budgets.
  *
- * The rows to be forgotten are few, and alone they tell which budget is the first to reach the target. Rows of kept
- * classes are many, and are decoded at that budget only; they are followed too if the budget costs them more than
- * allowed.
+ * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
+ * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their rows
+ * are followed too.
  */
 #include <string.h>
 
@@ -25,29 +26,32 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* Number of rounds of the search. Each round follows rows further than the one before, by a factor of 2^FURTHER. */
+/* Number of rounds of the search. Each round follows rows further than the round before, by a factor of 2^FURTHER. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
-enum { BLOCK_BYTES = 32 << 20 }; /* limit of what a rank sends at a time, if a row alone does not exceed it */
+/* largest number of bytes that a rank sends at a time, unless a single row needs more */
+enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers: the key is the budget, the index tells the row and whether its answer is right from there on. */
+/* Turns of answers. The key of a turn is the budget; the index is the row, and whether its answer is right from that
+ * budget on. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
 };
 
-/* Memory of one thread that follows rows. */
+/* Memory of a thread that follows rows. */
 struct follower {
-    struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair * 2 + 1 where a pair is added */
+    /* changes of the row's pairs, [2 C depth]; key = budget, index = pair * 2 + 1 if a pair is added */
+    struct dkvb__keyed *changes, *scratch;
     size_t changed;
-    size_t learned;        /* number of selected pairs behind which something was learned; at 0 the row abstains */
-    uint16_t *selected;    /* [top_k], keys of one codebook, as the budget grows */
-    uint16_t *code;        /* [C][top_k], the keys selected before anything is taken */
-    double *sums;          /* [L] */
-    float *value, *logits; /* [L], scratch */
-    size_t *from;          /* [ranks], where the next bytes of each rank lie for the present row */
+    size_t learned;        /* number of selected pairs with learned values; at 0 the row abstains */
+    uint16_t *selected;    /* selected keys of one codebook, [top_k], as the budget grows */
+    uint16_t *code;        /* keys that are selected before any pair is masked, [C][top_k] */
+    double *sums;          /* sums of the selected values, [L] */
+    float *value, *logits; /* scratch space for values and logits, [L] */
+    size_t *from;          /* for each rank the place of its next bytes for the present row, [ranks] */
     struct turns turns;
-    bool full; /* a row had more turns than there was room for; it is followed again, with more room */
+    bool full; /* true if a row had more turns than fit; the row is followed again with more room */
 };
 
 struct following {
@@ -55,22 +59,23 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
-    uint64_t limit;             /* the largest budget that rows are followed to */
-    bool kept;                  /* rows of kept classes are followed too */
-    struct follower *followers; /* [threads], one follower each */
-    uint8_t *learned;           /* [C][K], 1 if the values of a pair are not all 0. Rows select millions of pairs, and
-                                   looking up the values of each would wait for memory; a byte for each stays in the
-                                   cache */
-    uint8_t *right;             /* [n], whether the answer is right at budget 0 */
-    size_t *open, open_count;   /* [n], the rows that were not followed to the limit yet */
-    uint8_t *followed;          /* [n] */
+    uint64_t limit;             /* largest budget to which rows are followed */
+    bool kept;                  /* true if rows of kept classes are followed too */
+    struct follower *followers; /* followers of the threads, [threads] */
+    /* marks of pairs whose values are not all 0, [C][K]. Rows select millions of pairs, and looking up the values of
+     * each would wait for memory; one byte per pair stays in the cache */
+    uint8_t *learned;
+    uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
+    size_t *open, open_count; /* rows that were not followed to the limit yet, [n] */
+    uint8_t *followed;        /* marks of followed rows, [n] */
 
-    /* Some of the open rows over ranks: open[first] to open[first + block - 1]. */
+    /* A block of open rows that ranks exchange: open[first] to open[first + block - 1]. */
     size_t first, block;
-    uint64_t *needs; /* [open rows of a part][ranks], bytes that each rank sends for a row */
-    char *own;       /* what this rank sends, rows ascending */
-    char *all;       /* what the ranks sent for this rank's rows: ranks ascending, rows ascending */
-    size_t *starts;  /* [block], where the bytes of a row begin in `own`; then [ranks][own rows] in `all` */
+    uint64_t *needs; /* number of bytes that each rank sends for a row, [open rows of a part][ranks] */
+    char *own;       /* bytes that this rank sends, rows ascending */
+    char *all;       /* bytes that this rank received for its rows: ranks ascending, rows ascending */
+    /* for each row the place of its bytes in `own`, [block]; later [ranks][own rows], places in `all` */
+    size_t *starts;
 };
 
 static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
@@ -78,7 +83,7 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* The rank that holds the values of a group of codebooks. */
+/* Returns the rank that holds the values of a group of codebooks. */
 static uint32_t owner_of(const struct following *f, size_t group)
 {
     return dkvb__ranks_owner(&f->model->codebooks->ranks, dkvb__groups(f->model), group);
@@ -89,7 +94,7 @@ static size_t group_of(const struct following *f, size_t pair)
     return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
 }
 
-/* The values of a pair: this rank's own, or those that another rank sent next. */
+/* Returns the values of a pair: this rank's own values, or the next values that another rank has sent. */
 static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
 {
     uint32_t owner;
@@ -101,7 +106,7 @@ static const char *values_of(const struct following *f, struct follower *w, size
     return f->all + w->from[owner] - size;
 }
 
-/* Adds a pair (sign 1.0) or takes it out (-1.0): sums += sign * its value. */
+/* Adds the values of a pair to the sums (sign 1.0), or subtracts them (-1.0). */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
@@ -115,8 +120,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* True if the answer is right: the label's logit is the largest, and no lower class has the same. Logits are rounded as
- * in decoding. */
+/* True if the answer is right: the label's logit is the largest, and no lower class has an equal logit. Logits are
+ * rounded as in decoding. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -136,8 +141,8 @@ static void note_change(struct follower *w, uint64_t budget, size_t pair, bool c
     w->changes[w->changed++] = (struct dkvb__keyed){budget, 2 * pair + comes};
 }
 
-/* Returns the next key of a codebook that is alive and not taken by `budget`; DKVB_CODE_NONE if the code has no more.
- */
+/* Returns the next key of a row's code in a codebook that is alive and not masked by `budget`; DKVB_CODE_NONE if the
+ * code has no more keys. */
 static uint16_t next_key(const struct following *f, size_t c, const uint16_t *deep, uint32_t *next, uint64_t budget)
 {
     while (*next < f->held.k) {
@@ -158,8 +163,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
     return lowest;
 }
 
-/* Finds the keys of one codebook that are selected before anything is taken, and the changes as the budget grows to the
- * limit. Wherever a selected key is taken, the next key is added. */
+/* Finds the keys of one codebook that a row selects before any pair is masked, and the changes as the budget grows to
+ * the limit. Where a selected key is masked, the next key of the code is added. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -186,7 +191,7 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the selected keys and the changes of a row, in the codebooks from `first` to below `end`. */
+/* Finds the selected keys of a row and their changes, in the codebooks from `first` to below `end`. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -196,7 +201,7 @@ static void follow_codes(const struct following *f, struct follower *w, size_t r
         follow_codebook(f, w, c, deep + c * f->held.k);
 }
 
-/* Computes the sums of a row before anything is taken. */
+/* Computes the sums of a row's values before any pair is masked. */
 static void begin_sums(const struct following *f, struct follower *w)
 {
     size_t classes = f->model->classes, groups = dkvb__groups(f->model);
@@ -216,8 +221,8 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds where the answer to one row turns. A worker never allocates memory. If the turns of a row do not fit, the
- * worker drops them, and leaves this row and all later rows open for the next pass. */
+/* Finds the budgets at which the answer to one row turns. A worker never allocates memory. If the turns of a row do not
+ * fit, the worker drops them, and leaves this row and all later rows open for the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -273,7 +278,7 @@ static void find_needs(void *context, size_t task, unsigned worker)
             needs[owner_of(f, group_of(f, w->changes[i].index / 2))] += size;
 }
 
-/* Packs what this rank sends for a row of the block. */
+/* Packs the bytes that this rank sends for a row of the block. */
 static void pack_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -298,7 +303,7 @@ static void pack_row(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Follows a row of the block that belongs to this rank, by what all ranks sent. */
+/* Follows a row of the block that belongs to this rank, with the bytes that all ranks have sent. */
 static void follow_own_row(void *context, size_t task, unsigned worker)
 {
     struct following *f = context;
@@ -351,8 +356,8 @@ static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *ru
     return rc;
 }
 
-/* Settles how many of the open rows make the next block: as many as no rank sends more than BLOCK_BYTES for, and at
- * least one. */
+/* Decides how many open rows make the next block: so many that no rank sends more than BLOCK_BYTES, and at least
+ * one. */
 static size_t next_block(const struct following *f)
 {
     uint32_t ranks = f->model->codebooks->ranks.count;
@@ -368,7 +373,7 @@ static size_t next_block(const struct following *f)
     return rows;
 }
 
-/* Tells all ranks which rows of the block were followed, and whether they are right at budget 0. */
+/* Tells all ranks which rows of the block were followed, and whether their answers are right at budget 0. */
 static dkvb_status share_found(struct following *f)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -426,8 +431,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of every worker that ran full. The thread that called the library enlarges the memory.
- */
+/* Enlarges the memory for turns of every worker whose memory was full. The calling thread does this, not the
+ * workers. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -452,7 +457,7 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Rows of one kind: the number of right answers now, and of all rows. */
+/* Rows of one kind, forgotten or kept: the number of right answers at the present budget, and of all rows. */
 struct group {
     uint64_t rows, right;
 };
@@ -462,8 +467,8 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* The amount by which both limits are exceeded, added up. The excess is computed in rows first, as what is allowed is
- * often a whole number of rows. */
+/* Returns the sum of the amounts by which both limits are exceeded. Excesses are computed in rows first, as the allowed
+ * number is often a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -481,7 +486,7 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Goes through the sorted turns, and stops at the first budget that keeps both limits. */
+/* Walks through the sorted turns, and stops at the first budget that keeps both limits. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -519,7 +524,7 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of all threads, and of all ranks, in one array, sorted. */
+/* Collects the turns of all threads, and of all ranks, in one sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -633,10 +638,10 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Adds room to the budget that was found, which is where the last of n held-out rows turns. If the share of rows that
- * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
- * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. `most` is the
- * budget that takes all pairs.
+ * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that turn
+ * later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of 1,000
+ * rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. `most` is the
+ * budget that masks all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -647,7 +652,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* Lists the rows that are not followed yet. */
+/* Lists the rows whose answers were not followed to the limit yet. */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -662,7 +667,7 @@ static bool is_followed(const struct following *f, uint8_t mark)
     return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
 }
 
-/* Follows rows to f->limit, and looks for the first budget that keeps both limits. */
+/* Follows rows to the budget f->limit, and searches the first budget that keeps both limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -690,7 +695,7 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* The budget at which all pairs that any budget chooses are taken. */
+/* Returns the budget at which all pairs are masked that any budget masks. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -702,7 +707,7 @@ static uint64_t largest_rank(const struct following *f)
     return most;
 }
 
-/* Measures what the found budget costs the kept classes, whose rows were not followed. */
+/* Measures the losses of the kept classes, whose rows were not followed, at the found budget. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {
@@ -749,7 +754,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
     /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. Rows are therefore followed a little way first, and further if that was not enough. */
+     * for each change. Rows are therefore followed to a small budget first, and further if it does not suffice. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 
@@ -761,7 +766,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* the losses of kept classes decide */
+            f.kept = true; /* the losses of kept classes decide the budget */
         else
             round++;
     }

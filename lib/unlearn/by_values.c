@@ -1,9 +1,9 @@
 /*
- * Unlearning a class with no data at all. The logits of a row are sums of values. A pair speaks for the class if its
- * value v for the class is positive, and for this class rather than others if v is a large part of the whole value
- * vector. Pairs with v > 0 are taken by v^2 / |v|, largest first. Other orders were tried (the lead over the next
- * class, v alone, its share after a softmax, its cosine); this one needs the fewest pairs (docs/unlearning.md). Classes
- * that were forgotten before do not count in |v|, as the pairs that serve them may go.
+ * Unlearning a class without any data. The logits of a row are sums of values. A key-value pair supports the class if
+ * its value v for the class is positive, and supports this class more than others if v is a large part of the whole
+ * value vector. Pairs with v > 0 are masked by v^2 / |v|, largest first. Other orders were tried (the lead over the
+ * next class, v alone, v's share after a softmax, its cosine); v^2 / |v| needs the fewest pairs (docs/unlearning.md).
+ * Classes that were forgotten before do not count in |v|, as pairs that support these classes may be masked too.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -11,8 +11,8 @@
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* The score v^4 / |v|^2, which sorts like v^2 / |v| but needs no root. The class to be forgotten with the largest score
- * counts. */
+/* Returns the score of a pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root: the largest over the classes
+ * to be forgotten. */
 static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
     double squares = 0.0, best = 0.0;
@@ -29,8 +29,8 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 
 struct scoring {
     const struct dkvb__choice *choice;
-    uint64_t *scores; /* [C][K] */
-    float *value;     /* [threads][L] */
+    uint64_t *scores; /* scores of the pairs, [C][K] */
+    float *value;     /* scratch space for values, [threads][L] */
 };
 
 static void score_codebook(void *context, size_t own, unsigned worker)

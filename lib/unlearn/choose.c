@@ -1,4 +1,5 @@
-/* The choice of pairs. The method of a request gives every pair a score; the scores give a mask, or a ranking. */
+/* Chooses key-value pairs to mask. The method of a request gives every pair a score; the scores give a mask, or a
+ * ranking. */
 #include "unlearn/choose.h"
 
 #include "base/alloc.h"
@@ -74,7 +75,7 @@ static dkvb_status take_choice(struct dkvb__choice *choice, struct dkvb__run *ru
     return check_classes(model, q);
 }
 
-/* Computes the scores of all pairs; the caller frees them. */
+/* Computes the scores of all key-value pairs; the caller frees the array. */
 static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **scores)
 {
     const dkvb_model *m = choice->model;
@@ -92,8 +93,8 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* For the method `examples`: the least score of a pair that a budget of rows takes. The row drawn first gave the
- * highest score. */
+/* Returns, for the method `examples`, the least score of a pair that a budget of rows masks. The row that was drawn
+ * first gave the highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;
@@ -127,7 +128,7 @@ dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model, const 
     return DKVB_OK;
 }
 
-/* Computes the rank of each pair: its place among the scores, largest first, equal scores by pair. */
+/* Computes the rank of each key-value pair: its place among the scores, largest first, equal scores by pair number. */
 static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores, uint32_t *rank)
 {
     size_t pairs = dkvb__pair_count(model), count = 0;

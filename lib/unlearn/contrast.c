@@ -1,7 +1,7 @@
 /*
- * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a pair, its score is f^2 / (f + r):
- * the number of forget rows that it serves, times their share among all rows that select it. This spares pairs that
- * mostly serve other rows; counting activations alone does not.
+ * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is
+ * f^2 / (f + r): the number of forget rows that select the pair, times their fraction among all rows that select it.
+ * This score spares pairs that mostly serve other rows, unlike counts of activations.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -16,7 +16,7 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 
     if (!kept)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    rc = dkvb__model_agree(choice->model, rc); /* counts of the model are shared by ranks */
+    rc = dkvb__model_agree(choice->model, rc); /* ranks share the counts of the model */
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_FORGET, scores);
     if (!rc)

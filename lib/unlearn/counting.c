@@ -11,18 +11,19 @@
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 
-enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows, as the counts of 16 codebooks fit the cache */
+enum { CODEBOOKS = 16 }; /* number of codebooks counted in one pass over the rows, as their counts fit the cache */
 
 struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
-    const uint8_t *marks; /* the rows' marks; or NULL */
+    const uint8_t *marks; /* marks of the rows; or NULL */
     uint8_t mark;
     uint64_t *counts;
 };
 
-/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
+/* Counts the selections in some codebooks. Each task has codebooks of its own, so that no two tasks write the same
+ * count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -56,10 +57,11 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* [L][own codebooks][K] */
+    uint32_t *counts; /* selection counts of the classes, [L][own codebooks][K] */
 };
 
-/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
+/* Counts the selections of each class in some codebooks. Each task has codebooks of its own, so that no two tasks write
+ * the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

@@ -3,17 +3,18 @@
 
 #include "bottleneck/model.h"
 
-/* A draft of a model shares everything with the model except the mask and the journal, of which it has copies.
- * Forgettings are written into the draft one after the other; the model then takes all of them or none. Several entries
- * are thus written as one, although each of them may run out of memory. The model must not change meanwhile. */
+/* A draft of a model shares everything with the model except the mask and the journal, which are copies. Forgettings
+ * are written into the draft one after the other; the model then takes all of them or none. Several journal entries are
+ * thus written together or not at all, although each may run out of memory. The model must not change while a draft
+ * exists. */
 
-/* Creates a draft. The caller must release it with dkvb__draft_free(), also after a failure. */
+/* Creates a draft of a model. The caller must release the draft with dkvb__draft_free(), even after a failure. */
 dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model);
 
-/* Moves the mask and the journal of the draft to the model, and releases the draft. It cannot fail. */
+/* Moves the mask and the journal of a draft to the model, and releases the draft. The move cannot fail. */
 void dkvb__draft_adopt(struct dkvb_model *draft, dkvb_model *model);
 
-/* Releases a draft. For a draft that was adopted, or is all zeros, it does nothing. */
+/* Releases a draft. If the draft was adopted, or is all zeros, the call does nothing. */
 void dkvb__draft_free(struct dkvb_model *draft);
 
 #endif

@@ -1,4 +1,5 @@
-/* Effects of masks on held-out rows, computed from their deep codes (include/dkvb/effect.h). */
+/* Measures effects of masks on held-out rows, from codes with more keys than a model selects
+ * (include/dkvb/effect.h). */
 #include "unlearn/effect.h"
 
 #include <math.h>
@@ -32,13 +33,13 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 
-/* Selection of codes under a mask: the first live keys of each deep code. */
+/* Selection of keys under a mask: the first live keys of each row's stored code. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* masked in addition to the mask in force; or NULL */
+    const dkvb_mask *mask; /* mask in addition to the mask in force; or NULL */
     const dkvb_codeset_rows *held;
-    const size_t *rows;         /* [n], the rows of `held` that are measured; NULL: all */
-    uint16_t *codes;            /* [n][C][top_k] */
+    const size_t *rows;         /* the rows of `held` that are measured, [n]; NULL: all rows */
+    uint16_t *codes;            /* selected keys, [n][C][top_k] */
     _Atomic uint64_t exhausted; /* number of (row, codebook) pairs with too few live keys */
 };
 
@@ -47,7 +48,8 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first live keys of one codebook. The result is false if there are fewer than the model selects. */
+/* Selects the first live keys of one codebook. The result is false if there are fewer live keys than the model
+ * selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -74,13 +76,14 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* One side of a comparison: a model, and the pairs masked in addition to its mask in force. */
+/* One side of a comparison: a model, and the pairs that are masked in addition to the model's mask in force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
 };
 
-/* Computes answers[i], the label that one side gives to row rows[i], or to row i. codes: scratch, [n][C][top_k]. */
+/* Computes answers[i], the class that one side predicts for row rows[i], or for row i. `codes`, [n][C][top_k], is
+ * scratch space. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -97,8 +100,8 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes loss = (lost - gained) / rows. The interval of a loss is computed with half a row added to each of the four
- * cells. */
+/* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval, half a row is added to
+ * each of the four cells of the table. */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -122,7 +125,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* Counts the answers by class. labels: of all held-out rows; before, after: answers to the n rows that are measured. */
+/* Counts the answers by class. `labels` has the labels of all held-out rows; `before` and `after` are the answers to
+ * the n measured rows. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -170,7 +174,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    if (!rc && before->model == after->model && before->mask == after->mask) /* both sides are equal */
+    /* both sides of the comparison are equal */
+    if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
         rc = answer(after, &held, rows, n, codes, answers + n, &out, opts);
@@ -226,12 +231,12 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* Number of additions that decoding the sample once may take: about half a second for two cores. */
+/* Number of additions that decoding a sample of rows once may take: about half a second for two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024,   /* least number of rows */
-    SAMPLE_STREAM = 0x5A17 /* stream of the draw by id, which differs from those of training and of holding out */
+    LEAST_SAMPLE = 1024,   /* least number of rows in a sample */
+    SAMPLE_STREAM = 0x5A17 /* random stream of the draw by id, other than those of training and of holding out */
 };
 
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,

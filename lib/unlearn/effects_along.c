@@ -1,12 +1,12 @@
 /*
- * Effects of nested masks. The pairs of a larger budget include those of a smaller one, so the code of a row changes
- * only where one of its selected keys is taken. Values are summed again only in the groups of codebooks where that
- * happened. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if it were
- * decoded under each mask alone.
+ * Measures the effects of nested masks. The masked pairs of a larger budget include those of a smaller budget, so the
+ * code of a row changes only where one of its selected keys is masked. Values are summed again only in the groups of
+ * codebooks with a change. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as
+ * if it were decoded under each mask alone.
  *
- * Ranks that share the model follow the rows of a block twice. First each rank sums its own groups, wherever they
- * change, in the order in which they change. The sums of a row go to the rank that the row belongs to. This rank then
- * follows the row once more, and takes the sums of all groups instead of adding values.
+ * Ranks that share the model follow the rows of a block twice. First each rank sums its own groups of codebooks,
+ * whenever they change. The sums of a row go to the rank that owns the row. That rank then follows the row once more,
+ * with the sums of all groups instead of adding values.
  */
 #include <string.h>
 
@@ -18,32 +18,33 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* rows in one task */
+    CHUNK = 16, /* number of rows in one task */
     BLOCK_BYTES =
-        32 << 20 /* limit of the sums of a rank's groups in a block of rows, if a row alone does not exceed it */
+        32 << 20 /* largest number of bytes of a rank's group sums in a block of rows, unless a single row needs more */
 };
 
-/* Counts of one class at one budget. */
+/* Counts of the answers to one class at one budget. */
 struct counts {
     uint64_t lost, gained;
 };
 
-/* Memory of one worker: the row that it follows, and its counts. */
+/* Memory of one worker: the row that it follows, and the counts of the rows that it followed. */
 struct walker {
-    uint16_t *code;      /* [C][top_k], keys selected under the mask of the present budget */
-    uint16_t *filled;    /* [C], number of keys of the code; fewer than top_k if the deep code has no more */
-    uint32_t *next;      /* [C], the first key of the deep code that was not looked at yet */
-    uint32_t *low;       /* [C], the lowest rank of the selected keys: the budget that takes one of them */
-    uint32_t *group_low; /* [groups], the lowest `low` of the group's codebooks */
-    float *groups;       /* [groups][L], sums of values */
-    double *sums;        /* [L] */
-    float *logits;       /* [L] */
-    uint64_t short_of;   /* number of codebooks in which this row has fewer than top_k keys */
+    uint16_t *code; /* keys selected under the mask of the present budget, [C][top_k] */
+    /* number of selected keys in each codebook, [C]; fewer than top_k if the row's code has no more */
+    uint16_t *filled;
+    uint32_t *next;      /* the first key of the row's code that was not examined yet, [C] */
+    uint32_t *low;       /* lowest rank of the selected keys, [C]: the budget that masks one of them */
+    uint32_t *group_low; /* lowest `low` of the codebooks of each group, [groups] */
+    float *groups;       /* sums of values for each group of codebooks, [groups][L] */
+    double *sums;        /* sums of all groups, [L] */
+    float *logits;       /* logits of the row, [L] */
+    uint64_t short_of;   /* number of codebooks in which the row has fewer than top_k keys */
     struct counts *counts;
-    uint64_t *right; /* [L], right answers at budget 0 */
+    uint64_t *right; /* right answers at budget 0, [L] */
     uint64_t *exhausted;
-    float *to;    /* where the next sum goes, while own groups are summed for a block */
-    size_t *from; /* [ranks], where the next sum of each rank lies, while a block is judged */
+    float *to;    /* place for the next sum, while own groups are summed for a block */
+    size_t *from; /* place of the next sum of each rank, [ranks], while the answers of a block are judged */
 };
 
 struct walk {
@@ -52,22 +53,22 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* [threads] */
+    struct walker *walkers; /* walkers of the threads, [threads] */
 
-    /* A block of rows over ranks; `block` is 0 where this rank has the values of all groups. */
-    const uint8_t *learned; /* [C][K], pairs of all ranks behind which something was learned; or NULL */
-    bool sums_own;          /* the rows are followed to sum this rank's groups; else they are judged */
+    /* State of a block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
+    const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [C][K]; or NULL */
+    bool sums_own;          /* true while rows are followed to sum this rank's groups, false while answers are judged */
     size_t first, block;    /* the rows first to first + block - 1 of `held` */
-    size_t slot;            /* limit of the sums of a row, of this rank's groups */
-    float *own;             /* [block][slot][L], and packed before they travel */
-    uint32_t *made;         /* [block], number of sums of a row */
-    uint32_t *came;         /* [ranks][rows of this rank], number of sums of a row that came from each rank */
-    float *all;             /* those sums: ranks ascending, rows ascending, in the order in which they were made */
-    size_t *starts;         /* [ranks][rows of this rank], where the sums of a row begin in `all`, in sums */
+    size_t slot;            /* largest number of sums of a row, over this rank's groups */
+    float *own;             /* sums of this rank's groups, [block][slot][L], packed before they are sent */
+    uint32_t *made;         /* number of sums of each row, [block] */
+    uint32_t *came;         /* number of sums of a row that each rank sent, [ranks][rows of this rank] */
+    float *all;             /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */
+    size_t *starts;         /* place of a row's first sum in `all`, counted in sums, [ranks][rows of this rank] */
 };
 
-/* Keeps the keys of a codebook that live at `budget`, and fills the free places with the next live keys of the deep
- * code. The order stays that of the deep code, nearest first. */
+/* Keeps the keys of a codebook that are alive at `budget`, and fills the free places with the next live keys of the
+ * row's code. The order stays that of the code, nearest first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -92,7 +93,7 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* Sums the values that the row selects in a group, or takes the sum that another rank made. */
+/* Sums the values that a row selects in a group of codebooks, or takes the sum that another rank has sent. */
 static void put_sum(const struct walk *s, struct walker *w, size_t group)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -111,7 +112,7 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Refreshes all codebooks of a group that lose a key at `budget`, and the group's sum. */
+/* Refreshes all codebooks of a group that lose a key at `budget`, and the group's sum of values. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -127,7 +128,7 @@ static void refresh_group(const struct walk *s, struct walker *w, size_t group, 
     put_sum(s, w, group);
 }
 
-/* True if the answer is `label`: it has the largest logit, and no lower class has the same. */
+/* True if the answer is `label`: the label has the largest logit, and no lower class has an equal logit. */
 static bool is_right(const struct walk *s, struct walker *w, int32_t label)
 {
     size_t groups = dkvb__groups(s->model), classes = s->model->classes;
@@ -137,26 +138,26 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
-        return false; /* in that case the row abstains */
+        return false; /* if no selected pair has learned values, the row abstains */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
     return true;
 }
 
-/* The budget number `b`, as a rank can be compared with it. */
+/* Returns budget number `b` in a form that can be compared with ranks of pairs. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
 }
 
-/* Makes the codes and the sums of a row before anything is masked, in the groups from `first` to below `end`. */
+/* Computes the codes and the sums of a row before any pair is masked, in the groups from `first` to below `end`. */
 static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t first, size_t end)
 {
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* At the start every codebook is empty and due at budget 0, since no pair has a rank below 1. */
+    /* At the start every codebook is empty and due for a refresh at budget 0, since no pair has a rank below 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -164,7 +165,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Refreshes the groups from `first` to below `end` that lose a key at `budget`. The result is false if none does. */
+/* Refreshes the groups from `first` to below `end` that lose a key at `budget`. The result is false if no group
+ * does. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -178,7 +180,7 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row and sums this rank's groups, each time they change. */
+/* Follows a row over all budgets and sums this rank's groups each time they change. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -229,7 +231,7 @@ static void walk_chunk(void *context, size_t task, unsigned worker)
             walk_row(s, &s->walkers[worker], row);
 }
 
-/* Judges a row of this rank, by the sums that all ranks made. */
+/* Counts the right answers to a row of this rank over all budgets, from the sums that all ranks have sent. */
 static void judge_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -280,7 +282,7 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up what the ranks counted, each on its own rows, and puts it at the first worker. */
+/* Adds up the counts of all ranks, each of which counted its own rows. The first worker gets the sums. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -306,7 +308,7 @@ static dkvb_status sum_counts(const struct walk *s, unsigned threads)
     return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
 }
 
-/* Follows all rows with the ranks that share the model, block by block. */
+/* Follows all rows over all budgets with the ranks that share the model, block by block. */
 static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &s->model->mem;
@@ -409,7 +411,7 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of all workers. The counts are whole numbers, so the order does not matter. */
+/* Adds up the counts of all workers. The counts are integers, so their order does not matter. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

@@ -1,6 +1,6 @@
 /*
- * Evidence of journal entries: the commitments of an entry, and the chain of entries. docs/format.md describes every
- * byte that is hashed, so that anyone can hash it again.
+ * Evidence of journal entries: hashes that commit to rows and pairs, and the chain of hashes over the entries.
+ * docs/format.md describes every byte that is hashed, so that anyone can compute the hashes again.
  */
 #include "unlearn/evidence.h"
 
@@ -36,7 +36,7 @@ static bool ascends(const uint64_t *ids, size_t n)
     return true;
 }
 
-/* Copies ids into new memory and sorts them. The result is NULL if memory runs out. */
+/* Copies ids into new memory and sorts the copy. The result is NULL if memory runs out. */
 static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator *mem)
 {
     struct dkvb__keyed *items = dkvb__alloc(mem, n, sizeof *items), *scratch = dkvb__alloc(mem, n, sizeof *scratch);
@@ -57,7 +57,7 @@ static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator
     return sorted;
 }
 
-/* Commits to rows, in any order. DKVB_EINVAL says that a row is named twice. */
+/* Computes the hash that commits to rows, in any order. DKVB_EINVAL says that a row is named twice. */
 static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], const uint64_t *rows, size_t n,
                                   const dkvb_allocator *mem)
 {
@@ -94,8 +94,8 @@ static dkvb_status check_options(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Sets the salt of a record that will commit to something: the given salt, or a random one, which is that of rank 0 if
- * ranks share the model. */
+/* Sets the salt of a record that will commit to rows or pairs: the given salt, or a random one. If ranks share the
+ * model, all use the random salt of rank 0. */
 static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given, const dkvb_ranks *ranks)
 {
     dkvb_status rc;
@@ -130,7 +130,8 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record)
     record->commits_to_pairs = true;
 }
 
-enum { HASHED_SIZE = 136 }; /* size of the fixed part that a head hashes; docs/format.md, *The chain* */
+/* bytes of the fixed part of an entry that its chain hash covers; docs/format.md, *The chain* */
+enum { HASHED_SIZE = 136 };
 
 static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t *to)
 {
@@ -151,7 +152,7 @@ static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t 
     memcpy(to + 104, r->pairs_hash, 32);
 }
 
-/* Computes the head of a journal without entries. */
+/* Computes the chain hash with which a journal without entries begins. */
 static void first_head(uint8_t head[32], const dkvb_model *model)
 {
     const struct dkvb__piece pieces[] = {{"dkvb journal", 12}, {model->codebooks->birth, 16}};
@@ -159,7 +160,7 @@ static void first_head(uint8_t head[32], const dkvb_model *model)
     dkvb__sha256(head, pieces, sizeof pieces / sizeof *pieces);
 }
 
-/* Computes the head of the entry at `index` from the head of the entry before it. */
+/* Computes the chain hash of the entry at `index` from the hash of the entry before. */
 static void head_of(uint8_t head[32], const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];
@@ -193,7 +194,7 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     }
 }
 
-/* Names the fault in the evidence of one entry, if the head before it is right; NULL if there is no fault. */
+/* Names the fault in the evidence of one entry, supposing that the hash before is right; NULL if there is no fault. */
 static const char *fault(const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];

@@ -1,5 +1,5 @@
-/* Unlearning via examples (arXiv 2311.15268, section 4.2): the method masks every pair that some examples of the forget
- * set select. */
+/* Unlearning via examples (arXiv 2311.15268, section 4.2): the method masks every key-value pair that some examples of
+ * the forget set select. */
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/status.h"
@@ -7,7 +7,7 @@
 #include "dkvb/search.h"
 #include "unlearn/choose.h"
 
-/* Lists the rows that the request forgets, in the order in which they are drawn; the caller frees the list. */
+/* Lists the rows that a request forgets, in the order in which the method draws them; the caller frees the list. */
 static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, size_t *count)
 {
     const dkvb_request *q = &choice->request;
@@ -30,8 +30,8 @@ static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, 
     return DKVB_OK;
 }
 
-/* Scores pairs: if the row drawn at place i is the first to select a pair, the pair's score is n - i, so earlier rows
- * give higher scores. */
+/* Scores key-value pairs: if the row drawn at place i is the first to select a pair, the pair's score is n - i, so rows
+ * that are drawn earlier give higher scores. */
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 {
     const dkvb_model *m = choice->model;

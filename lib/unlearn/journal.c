@@ -1,6 +1,6 @@
 /*
  * The journal only grows: undoing and relearning add entries of their own. The mask in force is the union of the
- * forgettings that were neither undone nor purged, so requests may come in any order. A forgetting that relearning
+ * forgettings that were neither undone nor purged, so requests may be undone in any order. A forgetting that relearning
  * ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
@@ -16,7 +16,7 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-/* The time of an entry: the present, or SOURCE_DATE_EPOCH. */
+/* Returns the time of a new entry: the present time, or SOURCE_DATE_EPOCH. */
 static int64_t now(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
@@ -30,7 +30,7 @@ static int64_t now(void)
             return fixed;
     }
     fixed = (long long)time(NULL);
-    return fixed > 0 ? fixed : 0; /* a clock before 1970 must not lead to a file that cannot be read */
+    return fixed > 0 ? fixed : 0; /* a clock before 1970 must not lead to a file that no reader accepts */
 }
 
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more)
@@ -69,7 +69,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's stack */
+    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's copy */
     return j->count;
 }
 
@@ -79,7 +79,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Lists the pairs of the mask, ascending. The result is NULL if memory runs out. */
+/* Lists the pairs of a mask, ascending. The result is NULL if memory runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -138,7 +138,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     return rc;
 }
 
-/* Gives a record the pairs of a mask, and commits to them. */
+/* Gives a journal record the pairs of a mask, and the hash that commits to them. */
 static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
 {
     record->pairs = dkvb__mask_count(mask);
@@ -166,7 +166,7 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* Nothing can fail from here on. The record gets all its numbers first, as the chain hashes them. */
+    /* From this line on nothing can fail. The record gets all its numbers first, as the chain hash covers them. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -177,8 +177,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the record that an undo may take back, or fails with the reason. The pairs of the record must be masked by its
- * own list. */
+/* Finds the record of a masking that an undo may take back, or fails with the reason. The record must still have its
+ * list of masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -226,7 +226,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    record = &model->journal.records[entry - 1]; /* the preparation may have moved the records */
+    record = &model->journal.records[entry - 1]; /* preparing the entry may have moved the records */
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);
     undo.ends = entry;

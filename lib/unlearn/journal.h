@@ -6,8 +6,8 @@
 
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
-/* True for a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves such an entry in
- * force for good. */
+/* True for an entry of a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves such an
+ * entry in force for ever. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)
@@ -15,8 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* True if the pairs of the entry at `index` are masked: it was neither undone nor purged. The pairs also stay masked
- * when relearning ends the forgetting. */
+/* True if the pairs of the entry at `index` are masked: the entry was neither undone nor purged. The pairs stay masked
+ * even after relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];
@@ -25,25 +25,26 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
            (r->kind == DKVB_JOURNAL_FORGET && r->state == DKVB_JOURNAL_RELEARNED && index >= j->settled);
 }
 
-/* Makes room for `more` records, so that adding them cannot fail. */
+/* Makes room in the journal for `more` records, so that adding them cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* Creates an entry in two steps. The first step is everything that may fail: it reads the options (NULL: the kind's own
- * word as method, and nothing else), makes a record of this kind with the present time, salt and commitment to rows,
- * and reserves room for it. The model must be mutable. The caller then fills in numbers, target and list, and appends
- * the record, or gives up with dkvb__record_clear(). */
+/* Creates a journal entry in two steps. The first step does everything that may fail: it reads the options (NULL: the
+ * method is the name of the kind, and nothing else is set), makes a record of this kind with the present time, a salt
+ * and a commitment to rows, and reserves room for the record. The model must be mutable. The caller then fills in
+ * numbers, target and list, and appends the record, or gives up with dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
 
-/* Appends a record, chains it to the entry before, and updates the state of earlier entries. An undo ends the entry
- * that has its list; a relearning ends one in force. The journal takes over what the record points to, and the caller's
- * copy is erased. Room must be reserved. The result is the record's number. */
+/* Appends a record to the journal, chains it to the entry before, and updates the state of earlier entries. An undo
+ * ends the entry that has the same list; a relearning ends an entry in force. The journal becomes the owner of the
+ * record's memory, and the caller's copy is erased. Room must be reserved. The result is the number of the entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
-/* Adds the pairs of a record's list to a mask. */
+/* Adds the key-value pairs of a record's list to a mask. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);
 
-/* Returns DKVB_EFORMAT unless the mask in force is the union of the records' lists, and their evidence is right. */
+/* Returns DKVB_EFORMAT unless the mask in force is the union of the records' lists, and the evidence of all records is
+ * right. */
 dkvb_status dkvb__journal_check(const dkvb_model *model);
 
 #endif

@@ -1,5 +1,5 @@
-/* Plans: finding the rows of a request, measuring what forgetting them would do, and applying it (include/dkvb/plan.h).
- */
+/* Plans of forgetting: finding the rows of a request, measuring the effects of forgetting them, and applying a plan
+ * (include/dkvb/plan.h). */
 #include "unlearn/plan.h"
 
 #include <stdio.h>
@@ -49,7 +49,7 @@ static dkvb_status check_members(const dkvb_forget_request *q)
     return DKVB_OK;
 }
 
-/* Refuses a request that contradicts itself, whatever the model is. */
+/* Refuses a request that contradicts itself for every model. */
 static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
 {
     bool exact = q->strength == DKVB_STRENGTH_EXACT;
@@ -99,7 +99,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* Computes plan->marks from the request. */
+/* Computes the marks of classes, plan->marks, from the request. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -167,7 +167,7 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows of a codeset that a request names. */
+/* Finds the rows of a codeset that a request of forgetting names. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -181,7 +181,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* several requests use ids as well */
+    if (plan->marks && !plan->ids) { /* plans of several requests use ids as well */
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -196,7 +196,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows that a request names if there are only codes: all rows, or the rows of the classes. */
+/* Finds the rows that a request names if there are codes without a codeset: all rows, or the rows of the classes. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -237,8 +237,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
     return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
-/* Searches the held-out rows that have a label in p->sampled, if the codeset keeps the features of all. Deep searches
- * are slow, so only these rows are searched. */
+/* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
+ * held-out rows. Searches for many keys are slow, so only these rows are searched. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -275,9 +275,9 @@ static dkvb_status search_sample(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the rows to measure on: all held-out rows of the classes asked for or forgotten before, and as many of the
- * others as reasonable time allows; without classes, all of them. If values are trained again, every row is searched,
- * since the temperature depends on all rows. */
+/* Chooses the rows to measure effects on: all held-out rows of the classes asked for or forgotten before, and as many
+ * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If values are
+ * trained again, every row is searched, since the temperature depends on all rows. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -313,9 +313,9 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the best method for the data at hand. For whole classes that is the method `values`, as the values tell whom
- * a pair serves: it takes the fewest pairs and costs other classes least (docs/unlearning.md). Single rows need a
- * method that looks at the pairs they select. */
+/* Chooses the best method for the data at hand. For whole classes the best is the method `values`, as values show which
+ * classes a pair supports: it masks the fewest pairs and costs other classes least (docs/unlearning.md). Single rows
+ * need a method that uses the pairs that the rows select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)
@@ -342,7 +342,7 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a mask that changes nothing, as it forgets nobody. If the mask has pairs all the same, force records the
+/* Refuses a mask that changes no answer, as nothing would be forgotten. If such a mask has pairs, force records the
  * request: another request may be undone, and these pairs then stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
@@ -435,7 +435,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies everything of the request that is needed after the call. */
+/* Copies all parts of the request that the plan needs after the call. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -482,7 +482,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    dkvb__erase(&state, sizeof state); /* the state keeps the last bytes that were added */
+    dkvb__erase(&state, sizeof state); /* the checksum's state holds the last bytes that were added */
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
 
@@ -491,7 +491,7 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        return !plan->unknown; /* what the plan would do is not known yet */
+        return !plan->unknown; /* the effects of the plan are not known yet */
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
 
@@ -519,8 +519,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Classes forgotten before are set aside only now, as a given number of pairs is chosen as if nothing had been
-     * forgotten before. */
+    /* Classes forgotten before are set aside only after pairs were chosen, as a given number of pairs is chosen as if
+     * nothing had been forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     rc = dkvb__model_agree(p->model, rc);
@@ -559,7 +559,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* the caller's memory is not read after this call */
+    q->classes = NULL; /* the plan does not read the caller's memory after this call */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -698,7 +698,7 @@ dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, ui
     return rc;
 }
 
-/* Checks that the model is still the one that the plan was made for. */
+/* Checks that the model is still the model that the plan was made for. */
 static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint8_t head[32];
@@ -727,7 +727,7 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes all entries of the plan, or none. */
+/* Writes all journal entries of the plan, or none. */
 static dkvb_status apply_suppress(const dkvb_plan *plan, dkvb_model *model, uint64_t *entry)
 {
     struct dkvb_model draft = {0};
@@ -802,5 +802,5 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* erased, as the plan holds the salt */
+    dkvb__free_erased(&mem, plan); /* the plan holds the salt */
 }

@@ -8,174 +8,182 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-/* A request of an earlier entry that has to be forgotten once more. */
+/* A request of an earlier journal entry that has to be forgotten once more. */
 struct dkvb__again {
-    uint64_t entry;   /* number of the entry; 0: the request that is being planned */
-    uint8_t *classes; /* [L], DKVB_FORGET … */
+    uint64_t entry;   /* number of the journal entry; 0: the request that is being planned */
+    uint8_t *classes; /* marks of the classes, [L], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* [id_count], ids of the rows of these classes */
+    uint64_t *ids; /* ids of the rows of these classes, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
 };
 
-enum { DKVB__MAX_REFUSAL = 700 }; /* size with the terminating NUL */
+enum { DKVB__MAX_REFUSAL = 700 }; /* bytes of the text of a refusal, with the terminating NUL */
 
-/* A plan. A plan of several requests has one plan for each of them as its parts, in their order. */
+/* A plan of one or several requests. A plan of several requests has a plan for each request as its parts, in order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
     char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
-    /* Identity of the model that the plan was made for, and the ranks that share it. */
+    /* Identity of the model that the plan was made for, and the ranks that share the model: */
     dkvb_ranks ranks;
     uint32_t classes;
     uint8_t head[32];
-    uint64_t entries; /* number of journal entries */
-    uint64_t values;  /* checksum of the values */
+    uint64_t entries; /* number of entries in the journal of the model */
+    uint64_t values;  /* checksum of the values of the model */
     uint32_t values_dtype;
     bool counted;
 
-    /* The request: its numbers, and copies of the arrays that it points to. */
+    /* The request with copies of the arrays that it points to: */
     dkvb_forget_request request;
-    uint8_t *marks; /* [L], or NULL */
-    uint64_t *ids;  /* [id_count] */
+    uint8_t *marks; /* marks of the classes that the request names, [L], or NULL */
+    uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
     size_t id_count;
     char *reason;
     bool salted;
     uint8_t salt[32];
 
-    dkvb_class_effect *effects; /* [L] */
-    bool measured;              /* `effects` are filled in */
-    dkvb_mask *mask;            /* for the strength suppress */
-    bool unknown;               /* no held-out row was there to find a budget on */
-    uint64_t budget;            /* the budget that chose the mask, for the journal */
-    struct dkvb__again *again;  /* [info.again] */
+    dkvb_class_effect *effects; /* effects of the plan on each class, [L] */
+    bool measured;              /* true if `effects` was measured */
+    dkvb_mask *mask;            /* pairs that the plan masks, for the strength suppress */
+    bool unknown;               /* true if there was no held-out row to find a budget with */
+    uint64_t budget;            /* the budget that determined the mask, for the journal */
+    struct dkvb__again *again;  /* earlier requests that the plan forgets once more, [info.again] */
 
-    /* Members for the strength exact. */
+    /* Members of a plan with the strength exact: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
-    uint64_t *lifted;    /* [info.lifted], numbers of entries */
-    dkvb_model *after;   /* the model with the new values, on the old keys or on those of `placed`; NULL once applied */
+    uint64_t *lifted;    /* numbers of the journal entries whose masks the plan removes, [info.lifted] */
+    /* model with the new values, on the old keys or on the keys of `placed`; NULL once the plan was applied */
+    dkvb_model *after;
     double temperature, power;
-    dkvb_model *placed;       /* the model on new keys, which replaces the old one; NULL if keys stay */
-    dkvb_codeset *placed_set; /* its codeset; alone if only the codeset is left to be written */
+    dkvb_model *placed; /* model on new keys, which replaces the old model; NULL if the keys stay */
+    /* codeset of the model on new keys; without `placed` if only the codeset is left to be written */
+    dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
     size_t part_count;
-    dkvb_plan_request *requests; /* [part_count], descriptions of the parts for dkvb_plan_info */
+    dkvb_plan_request *requests; /* descriptions of the parts for dkvb_plan_info, [part_count] */
 
-    /* Members of a part only. */
-    uint64_t line, entry; /* line of the text; number of the journal entry */
-    bool already;         /* that earlier entry has forgotten the request already */
-    char *names;          /* [id_count] strings one behind the other, if the request names rows by name; else NULL */
+    /* Members of a part of a plan of several requests: */
+    uint64_t line, entry; /* line of the request in its text; number of its journal entry */
+    bool already;         /* true if journal entry `entry` forgot the same request before */
+    /* names of the rows, [id_count] strings one after another, if the request names rows by name; otherwise NULL */
+    char *names;
 };
 
-/* State while a plan is made. */
+/* State of making a plan. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model; /* the caller's model */
-    struct dkvb_model
-        view; /* that model with everything shared but the mask, in which all that was planned so far is in force */
-    dkvb_codeset *set; /* the codeset; or NULL */
+    dkvb_model *model; /* the model of the caller */
+    /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
+    struct dkvb_model view;
+    dkvb_codeset *set; /* codeset of the model; or NULL */
     const dkvb_run_options *run;
-    dkvb_codeset_rows held; /* labels: -1 for rows that are not measured; n = 0 without held-out rows */
-    int32_t *sampled;       /* [held.n], the labels of `held` */
-    uint64_t *sampled_ids;  /* [held.n], and codes: used if the codeset keeps features of more rows than are measured */
+    /* held-out rows to measure on; label -1 if a row is not measured; n = 0 without held-out rows */
+    dkvb_codeset_rows held;
+    int32_t *sampled; /* labels of the held-out rows, [held.n] */
+    /* ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
+     * measured */
+    uint64_t *sampled_ids;
     uint16_t *searched;
-    const uint16_t *codes; /* [n][C][k], codes of the rows that pairs are chosen by; NULL: not available */
-    const int32_t *labels; /* [n], or NULL */
+    const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][C][k]; NULL: not available */
+    const int32_t *labels; /* labels of the rows by which pairs are chosen, [n], or NULL */
     size_t n;
-    uint8_t *rows; /* [n], DKVB_FORGET …; NULL: all rows are to be forgotten */
-    const uint8_t
-        *asked; /* [L], for several requests: 1 for classes that one of them may cost without limit; else NULL */
+    uint8_t *rows; /* marks of these rows, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
+    /* with several requests: marks of classes that one request may harm without limit, [L]; otherwise NULL */
+    const uint8_t *asked;
 };
 
-/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan, with a sentence. The first reason stays, unless force
- * would pass over it and then cannot do the rest. `label`: the class that the plan would hurt. */
+/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A plan keeps its
+ * first reason, unless force overrides that reason and then finds the request impossible. `label` is the class that the
+ * plan would harm. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Refuses the plan if a class that nobody asked for loses too much by plan->effects. */
+/* Refuses the plan if, by plan->effects, a class that no request asked for loses too much accuracy. */
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
 
-/* Refuses a request by rows if a class loses by it, and would lose too much by it together with all requests in force
- * that name no class. */
+/* Refuses a request by rows if a class loses accuracy by it, and would lose too much together with all requests in
+ * force that name no class. */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p);
 
-/* Refuses the plan if rows of other classes, among the ids to be forgotten, would cost their class. */
+/* Refuses the plan if the ids to be forgotten include rows of other classes whose loss would harm their class. */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 
-/* Refuses the plan if there are too few held-out rows to tell when the classes asked for are forgotten. */
+/* Refuses the plan if there are too few held-out rows to decide whether the requested classes are forgotten. */
 dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 
-/* Functions of plan_budget.c. dkvb__plan_pairs() computes the pairs of the request, by the budget given or found, in
- * plan->mask, and what each class loses. */
+/* Functions of plan_budget.c. dkvb__plan_pairs() computes the key-value pairs of the request, by the given budget or by
+ * one that is searched, in plan->mask, and the loss of each class. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
-/* Finds the smallest budget that brings classes (DKVB_FORGET) down to a target under the mask of the view. If one was
- * found, `pairs` are its pairs, with room. effects: [L], what each class would lose, or NULL. */
+/* Finds the smallest budget that brings the accuracy of the classes marked DKVB_FORGET down to a target under the mask
+ * of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget if one was found. `effects`,
+ * [L] or NULL, becomes the loss of each class. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
-/* Functions of plan_again.c. These set classes aside: classes that forgettings in force asked for, other than those
- * marked, become DKVB_ASIDE. */
+/* Functions of plan_again.c. These functions set classes aside: unmarked classes that forgettings in force asked for
+ * get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* marks: [L] */
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` is [L] */
 
-/* Forgets again what earlier requests with a target forgot. A forgotten class can come back when later requests weaken
- * its competitors. The function repeats this until all requests keep their targets or nothing helps. plan->effects
- * become those of all masks together. */
+/* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
+ * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
+ * plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Functions of plan_exact.c. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
-/* True if a model has become the one that the plan makes of it, so that only the codeset may be left to be done. */
+/* True if a model is already the result of the plan, so that only the codeset may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of the strength exact. `done`: the model was changed before, and only the codeset has to be changed.
- */
+/* Applies a plan of the strength exact. `done` says that the model was changed before, and only the codeset has to be
+ * changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* Functions of plan_requests.c. dkvb__plan_requests() plans several requests: dkvb_forget_plan() with `requests`. */
+/* Functions of plan_requests.c. dkvb__plan_requests() plans several requests for dkvb_forget_plan(). */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
-/* Fills in the parts of a plan as dkvb_plan_info shows them. */
+/* Fills in the descriptions of the parts of a plan for dkvb_plan_info. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
-/* True if every request of a plan of several was forgotten before. */
+/* True if every request of a plan of several requests was forgotten before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
-/* Functions of plan.c. dkvb__plan_new() creates a plan that knows only its model and its request. dkvb__plan_one()
- * plans a single request. dkvb__plan_finish() releases the memory of planning. */
+/* Functions of plan.c. dkvb__plan_new() creates a plan with its model and its request only. dkvb__plan_one() plans a
+ * single request. dkvb__plan_finish() releases the memory of planning. */
 dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q);
 dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                            const dkvb_run_options *run);
 void dkvb__plan_finish(struct dkvb__planning *p);
 
-/* Finds the rows of a codeset that a request names: p->rows, and their ids if classes are asked for. */
+/* Finds the rows of a codeset that a request names: p->rows, and the ids of these rows if the request names classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
-/* Chooses the held-out rows to measure on: p->held. */
+/* Chooses the held-out rows to measure the effects of a plan on: p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
-/* True if force can carry out a refused plan. Force accepts harm to other classes and too little knowledge; it cannot
- * do what is impossible. */
+/* True if force can carry out a refused plan. Force accepts harm to other classes and effects that were not measured,
+ * but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the facts about a request for the journal. The request is one of the parts of `plan`, or the plan itself. */
+/* Returns the details of a request for the journal. The request is one of the parts of `plan`, or the plan itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
-/* Derives a salt of its own for each further entry, so that no two commitments can be compared. */
+/* Derives a salt of its own for each further entry, so that no two commitments can be compared with each other. */
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
-/* Writes the entries of a plan of one request with the strength suppress. *entry becomes the number of the request's
- * own entry. */
+/* Writes the journal entries of a plan of one request with the strength suppress. *entry becomes the number of the
+ * request's own entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
-/* Makes sure that the codes of a part are there: they are searched now if the part was loaded as features. */
+/* Makes sure that a part of the codeset has its codes: they are searched now if the part was loaded as features. */
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part);
 
 /* Lists the ids of all rows of a codeset whose classes are marked DKVB_FORGET, in new memory. */

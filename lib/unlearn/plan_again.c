@@ -1,16 +1,16 @@
-/* Forgets earlier requests again if they come back, and measures all masks together. */
+/* Forgets earlier requests again if their classes come back, and measures the effects of all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* One earlier request that has a target. */
+/* One earlier request that has a target accuracy. */
 struct group {
-    uint64_t entry; /* number of the entry; 0: the request being planned */
+    uint64_t entry; /* number of the request's journal entry; 0: the request being planned */
     uint8_t *classes;
     double target;
-    bool hopeless; /* no mask within the limits helps */
+    bool hopeless; /* true if no mask within the limits reaches the target */
 };
 
 struct groups {
@@ -18,7 +18,7 @@ struct groups {
     size_t count;
 };
 
-enum { ROUNDS = 5 }; /* limit of the rounds; each round weakens the others a little less */
+enum { ROUNDS = 5 }; /* largest number of rounds; each round weakens other classes a little less */
 
 /* True for a forgetting in force that asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
@@ -74,7 +74,8 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests of the journal, and the planned request itself, which the others may bring back. */
+/* Collects the requests in the journal that have a target, and the planned request itself, which could come back
+ * too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -87,14 +88,14 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Entries that repeat an earlier forgetting are left out, as the earlier entry asks for the same. */
+        /* Entries that repeat an earlier forgetting are left out, as the earlier entry has the same request. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }
     return rc ? rc : add_group(g, p, 0, p->plan->request.target);
 }
 
-/* True if the rows of a group, taken together, are answered more accurately than the group's target allows. */
+/* True if the accuracy of a model on the rows of a group's classes is higher than the group's target allows. */
 static bool came_back(const struct dkvb__planning *p, const struct group *group, const dkvb_class_effect *now)
 {
     dkvb_class_effect sum = {0};
@@ -105,7 +106,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets a group once more, if that keeps the limits. */
+/* Forgets the classes of a group once more, if that keeps the limits. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -156,14 +157,14 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                if (!rc && !g->all[i].hopeless) /* the new mask may be enough for the next groups too */
+                if (!rc && !g->all[i].hopeless) /* the new mask may be sufficient for the next groups too */
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
     }
     return rc;
 }
 
-/* Measures all masks together against the model as it is. */
+/* Measures the effects of all masks together in comparison with the present model. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

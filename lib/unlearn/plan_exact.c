@@ -1,10 +1,10 @@
 /*
- * The strength exact: the values are trained again from a codeset without the rows. If the keys were placed on those
- * rows too, the keys can be placed again without them, and every row is searched again.
+ * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If the keys
+ * were placed on these rows too, the keys can be placed again without them, and every row is searched again.
  *
- * Model and codeset are two files, and the model is saved first. A codeset that still has the rows afterwards is
- * recognised by the journal, which commits to the rows, and by the fingerprint of the training. The same request then
- * only finishes the codeset.
+ * Model and codeset are two files, and the model is saved first. A codeset that still has the rows after the model was
+ * saved is recognised by the journal, which commits to the rows, and by the fingerprint of the training. Repeating the
+ * request then only changes the codeset.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if an entry is about exactly the rows of the request, or of one of several requests. */
+/* True if a journal entry is about exactly the rows of the request, or of one of several requests. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -27,8 +27,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Takes back earlier maskings of these very rows, which would only be a trace of them. mask: the mask that stays in
- * force. */
+/* Removes earlier maskings of exactly the same rows, which would only be a trace of these rows. `mask` is the mask that
+ * stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -50,7 +50,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has a replay of exactly these rows with this handling of the keys. */
+/* True if the journal has a replay without exactly these rows, with this handling of the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -64,7 +64,7 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that a model is without the rows already. The values are not looked at. */
+/* True if the journal says that the model was already trained without the rows. The values are not examined. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -84,8 +84,7 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model)
            was_done(plan, model);
 }
 
-/* Computes a fingerprint of a codeset: which rows it has, with which classes and sessions, and which rows were removed
- * from it. */
+/* Computes a fingerprint of a codeset from its rows, their classes and sessions, and the removed rows. */
 static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{set->birth, sizeof set->birth}};
@@ -102,8 +101,8 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature again, since it depends on the held-out rows, some of which may go. Rows that go have no label
- * meanwhile, if the codeset still has them. */
+/* Fits the temperature again, since it depends on the held-out rows, some of which may be removed. If the codeset still
+ * has removed rows, they have no label during the fit. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -136,7 +135,7 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model once without some rows. Model and codeset belong together. */
+/* Trains the values of a model once without some rows. The model must belong to the codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -151,7 +150,7 @@ static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb
     return fit_temperature(p->plan, set);
 }
 
-/* Trains the values once without the rows, on the keys as they are. */
+/* Trains the values once without the rows to be forgotten, on the present keys. */
 static dkvb_status replay(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -173,14 +172,14 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The training rows that are left, in the order of the features. */
+/* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
-    struct dkvb__rows rows; /* the features */
-    size_t *index;          /* [n], numbers of the rows among the features */
+    struct dkvb__rows rows; /* features of the remaining rows */
+    size_t *index;          /* numbers of the remaining rows among all rows with features, [n] */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    const char **names; /* names, if the codeset keeps them; they point into it */
+    const char **names; /* names of the rows, if the codeset keeps names; the pointers point into the codeset */
     size_t n;
 };
 
@@ -193,7 +192,7 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns how the request names the rows of its features. */
+/* Returns the form in which the request names the rows of its features: ids, names or numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -262,8 +261,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Checks that the features belong to the codes: they must equal the numbers that the part keeps, or give the same codes
- * in a search of the old keys. */
+/* Checks that the features belong to the codes: they must equal the features in the codeset, or give the same codes in
+ * a search on the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)
@@ -308,7 +307,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies the list of removed ids into the new codeset, with the ids that go now. */
+/* Copies the list of removed ids into the new codeset, and adds the ids that are removed now. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -326,7 +325,7 @@ static dkvb_status remember_removed(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Builds a codeset of the rows that are left, on the keys of a model, with the sessions of the old codeset. */
+/* Builds a codeset of the remaining rows, on the keys of a model, with the sessions of the old codeset. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
 {
@@ -339,9 +338,9 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file without features must not get any now */
+    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file without features must not get features now */
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the new codeset replaces the old one */
+    o.allocator = &p->set->mem; /* the new codeset replaces the old codeset */
     source.x = plan->request.features;
     source.source = plan->request.feature_source;
     source.n = left->n;
@@ -363,7 +362,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     return dkvb__model_agree(model, rc);
 }
 
-/* Builds a model on new keys that is like the old one except for its values, which are still to be trained. */
+/* Builds a model on new keys that is like the old model except for its values, which must still be trained. */
 static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
 {
     const dkvb_model *old = p->model;
@@ -375,7 +374,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;
-    run.ranks = &old->codebooks->ranks; /* the new model is shared as the old one is */
+    run.ranks = &old->codebooks->ranks; /* the same ranks share the new model */
     if (!rc)
         rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, &run);
     if (!rc)
@@ -392,13 +391,13 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* counts of no row yet, so that the replay counts */
+    if (!rc && old->counts) /* the counts are zero, so that the replay counts */
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
 
-/* Measures what each class loses by new keys and values, on the held-out rows that are left. The rows that go are meant
- * to be lost. */
+/* Measures the loss of each class by new keys and values, on the held-out rows that remain. The removed rows are meant
+ * to lose accuracy. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -439,7 +438,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     return dkvb__guard_effects(p);
 }
 
-/* Finishes a request whose model has new keys already, while the codeset still has the old ones. */
+/* Finishes a request whose model already has new keys, while the codeset still has the old keys. */
 static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
 {
     dkvb_status rc;
@@ -515,15 +514,16 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked) /* several look at each */
+    /* several requests check each request separately */
+    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked)
         rc = dkvb__guard_mixture(p);
     if (!rc)
         rc = keys == DKVB_KEYS_PLACED ? place_again(p) : replay(p);
     return rc;
 }
 
-/* Checks that the codeset is the one that the plan was made with. If model and codeset are both without the rows
- * already, nothing is left to do. */
+/* Checks that the codeset is the codeset that the plan was made with. If both model and codeset are already without the
+ * rows, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -541,7 +541,7 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the new values fit the model that they are for. For a plan made in this process this cannot fail; a plan
+/* Checks that the plan's new values fit the model that they are for. A plan made in this process always passes; a plan
  * from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
@@ -559,7 +559,8 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes the journal entries: earlier maskings of the same rows are taken back, and each request gets an entry. */
+/* Writes the journal entries of an exact plan: earlier maskings of the same rows are undone, and each request gets an
+ * entry. */
 static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
     dkvb_status rc = DKVB_OK;
@@ -577,7 +578,7 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            terms.effects = NULL; /* the effects of all requests together, written once */
+            terms.effects = NULL; /* the effects of all requests together are written once */
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
             return rc;
@@ -620,7 +621,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* Nothing can fail from here on. */
+    /* From this line on nothing can fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

@@ -8,9 +8,9 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Limits for rows of another class among those to be forgotten. Such rows matter if they are this many, make up this
- * share of the request, and would certainly cost their class anything. The limits were chosen on requests with rows
- * slipped in and on honest requests (docs/unlearning.md). */
+/* Limits for rows of another class among the rows to be forgotten. Such rows matter if there are at least this many, if
+ * they make up at least this fraction of the request, and if forgetting them would certainly cost their class accuracy.
+ * The limits were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -19,8 +19,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* Force passes over a lack of rows to measure on, and may then find that the request is impossible; the new reason
-     * replaces the old one. */
+    /* Force overrides the refusal for too few rows to measure on, and the request may then turn out to be impossible;
+     * the new reason replaces the old one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -30,7 +30,7 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     va_end(arguments);
 }
 
-/* Writes "3 cat", or "3" for a class without a name. */
+/* Writes the number and the name of a class, "3 cat", or "3" for a class without a name. */
 static const char *class_text(const dkvb_model *model, uint32_t label, char *text, size_t size)
 {
     const char *name = dkvb_model_class_name(model, label);
@@ -39,7 +39,7 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns the other way to reach the goal, for the end of a refusal, if there is one. */
+/* Returns advice on another way to reach the goal, for the end of a refusal, if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -59,7 +59,7 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts the rows to be forgotten of each class, [L]. Held-out rows taught nothing and are not counted. */
+/* Counts the rows to be forgotten of each class, [L]. Held-out rows trained no values and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -79,8 +79,9 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Marks the classes whose losses count with DKVB_KEEP. A class that is asked for is meant to lose (without classes,
- * that is the class of most rows), and classes named by requests in force are forgotten already. marks: [L]. */
+/* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose (if it names
+ * no class, the class with most of its rows), and classes named by requests in force are forgotten already. `marks` is
+ * [L]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -99,7 +100,7 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-static const double all_losses = -2.0; /* no class gains more than 1 */
+static const double all_losses = -2.0; /* a lower limit for any loss, as no class gains more than 1 */
 
 /* Finds the class with the largest loss among the classes marked DKVB_KEEP that certainly lose more than a limit; L if
  * there is none. */
@@ -135,8 +136,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two held-out rows of each class prove nothing for the class, but all rows together may: if the classes
-     * together lose more than the limit, one of them does. */
+    /* One or two held-out rows per class prove nothing about a class, but the rows of all classes together may: if the
+     * classes together lose more than the limit, at least one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
                           "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f "
@@ -148,7 +149,7 @@ end:
     return rc;
 }
 
-/* Refuses with "class 3 cat would lose …", for a class that many requests together cost too much. */
+/* Refuses the plan with "class 3 cat would lose …", for a class that many requests together cost too much. */
 static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
@@ -164,8 +165,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds the masks that count in no sum: those of requests that name classes or were forced, since somebody answers for
- * them. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. These masks count in no sum of losses,
+ * since the user has accepted their losses. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -180,9 +181,9 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* Adds the masks that do not count in the sum of one class: those of requests that cost the class more than their
- * limit. These requests were mostly for rows of that class, or they would have been refused. scratch: [L]; *any tells
- * whether there are some. */
+/* Adds to `mask` the pairs masked by requests that cost one class more than their limit, which do not count in the sum
+ * of that class's losses. Such requests were mostly for rows of that class, or they would have been refused. `scratch`
+ * is [L]; *any becomes true if there are such requests. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -204,7 +205,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures what the masks in force and the plan's mask cost beyond `without`: sum, [L]. */
+/* Measures what the masks in force and the plan's mask cost each class in comparison with the mask `without`; `sum` is
+ * [L]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -215,7 +217,8 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the same for one class, if requests were allowed to cost it more: sum[label]. scratch: [L]. */
+/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost this
+ * class more. `scratch` is [L]. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -234,21 +237,21 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards the sum of many requests by rows. Each may keep its limits and all together may still cost a class more than
- * one of them may. The rows come from many persons, none of whom answers for the sum, so the values under all masks are
- * compared with the values under the masks that count in no sum. A mask in force that names no class counts like the
- * mask of a request for rows. Purged pairs count on neither side: their values are gone, and what they cost is in the
- * journal only.
+ * Guards against the sum of many requests by rows. Each request may keep its limits, and still all together may cost a
+ * class more than one request may. The rows come from many persons, none of whom is responsible for the sum, so the
+ * accuracy under all masks is compared with the accuracy under the masks that count in no sum. A mask in force that
+ * names no class counts like the mask of a request for rows. Purged pairs count on neither side: their values are
+ * erased, and only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* [2][L], the second half is scratch */
+    dkvb_class_effect *sum; /* effects on the classes, [2][L]; the second half is scratch space */
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* [L] */
+    bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [L] */
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
@@ -261,7 +264,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (!(plan->effects[l].loss > 0.0)) /* this request does not cost the class anything */
+        if (!(plan->effects[l].loss > 0.0)) /* this request does not cost the class any accuracy */
             marks[l] = DKVB_ASIDE;
     if (!rc)
         rc = dkvb_mask_new(&without, p->model->codebooks);
@@ -289,7 +292,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: the rows of one class (label), or all of them (-1). */
+/* Collects every pair that the rows to be forgotten select: the rows of one class (`label`), or all rows (-1). */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -318,8 +321,8 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 
 /*
  * Measures what the rows of other classes in the request would cost their classes, beyond the cost of the rows of the
- * main class, if every pair that a row selects were masked. Rows that were slipped in to hurt a class show here,
- * whatever the method.
+ * main class, if every pair that a row selects were masked. Slipped-in rows that would harm a class show in this
+ * measure, whatever the method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {

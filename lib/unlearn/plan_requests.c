@@ -1,10 +1,10 @@
 /*
- * Several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
+ * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * suppress: a part of the plan is the plan of one request, made on a draft of the model that already has the requests
- * before it. Budgets, classes set aside and classes that come back are therefore found as if the requests came one by
- * one, and each entry can be undone by itself. exact: the parts only tell which rows are meant; the values are trained
- * once, without all of these rows.
+ * With the strength suppress, each part of the plan is the plan of one request, made on a draft of the model in which
+ * the requests before are applied. Budgets, classes set aside and classes that come back are therefore found as if the
+ * requests came one by one, and each entry can be undone separately. With the strength exact, the parts only say which
+ * rows are meant; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,17 +16,17 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* State of reading the text of requests. */
+/* State of reading the text of several requests. */
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* the codeset; or NULL */
+    const dkvb_codeset *set; /* codeset of the model; or NULL */
     char *text;              /* a copy of the text, cut into lines and words */
-    size_t room;             /* room in plan->parts */
-    uint64_t *named_by;      /* [L], number of the line that asked for a class; 0: none did */
+    size_t room;             /* number of parts for which plan->parts has room */
+    uint64_t *named_by;      /* for each class the number of the line that asked for it, [L]; 0: none did */
 };
 
-/* Reports an error about one line: the line's number, then the library's message. */
+/* Fails with an error message about one line: the line's number, then the library's message. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -42,7 +42,7 @@ static char *skip_blanks(char *at)
     return at + strspn(at, " ");
 }
 
-/* Cuts blanks off the end of a text. */
+/* Removes blanks from the end of a text. */
 static void trim(char *text)
 {
     size_t length = strlen(text);
@@ -70,8 +70,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
     return rc;
 }
 
-/* Reads a list of classes. A name may hold a comma, so the whole list is looked up as a name first. A text that is both
- * a name and a list of classes is refused. */
+/* Reads a list of classes. A class name may contain a comma, so the whole list is looked up as one name first. A text
+ * that is both a name and a list of classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -104,7 +104,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one id, up to a comma or the end. The result is NULL unless they are a number of 64 bits. */
+/* Reads the digits of one id, up to a comma or the end. The result is NULL unless the digits are a number of at most 64
+ * bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -150,8 +151,8 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* Reads a list of rows. A name may hold a comma, so the whole list is a name if a row has that name. Whether the codes
- * have the other rows is checked later, once it is known what was forgotten already. */
+/* Reads a list of rows. A row's name may contain a comma, so the whole list is a name if a row has that name. Whether
+ * the codeset has the rows is checked later, when forgotten requests are known. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -180,13 +181,13 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        memmove(to, at, strlen(at) + 1); /* closes the gap; to <= at */
+        memmove(to, at, strlen(at) + 1); /* closes the gap in the text; to <= at */
         to += strlen(to) + 1;
     }
     return DKVB_OK;
 }
 
-/* Describes a row of a part as the text of requests does: by its name in quotes, or by its id. */
+/* Describes a row of a part as the text of requests does: by the row's name in quotes, or by its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -225,14 +226,15 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        memcpy((*part)->salt, q->salt, sizeof(*part)->salt); /* one request gives the same bytes either way */
+        /* a single request gives the same bytes in both forms of a plan */
+        memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
     plan->parts[plan->part_count++] = *part;
     return DKVB_OK;
 }
 
-/* Reads one line, without its end. */
+/* Reads one line of the text of requests, without its end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -267,7 +269,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* Checks that no id is named twice, in one line or in two. */
+/* Checks that no id is named twice, in one request or in two. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -302,7 +304,7 @@ static dkvb_status check_ids(const dkvb_plan *plan)
     return rc;
 }
 
-/* Reads the text of requests into plan->parts, one part a line. */
+/* Reads the text of requests into plan->parts, one part per line. */
 static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkvb_codeset *set, const char *text)
 {
     struct reading r = {.plan = plan, .model = model, .set = set};
@@ -347,7 +349,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if an entry in force asked for all classes, or for exactly the rows, of a request. scratch: [L]. */
+/* True if a journal entry in force asked for all classes, or for exactly the rows, of a request. `scratch` is [L]. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -360,12 +362,12 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing the model's training with the codeset as it is now. */
+/* Result of comparing the model's training with the present codeset. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
-/* Tells whether the rows of a request were removed from the codeset, and the model was trained on the codeset as it is
- * now. After a purge no commitment can be checked, and removed rows alone prove nothing, since the model may be an
- * older one. `fit` is computed for the first request that needs it, since that reads every code. */
+/* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
+ * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
+ * an older one. `fit` is computed for the first request that needs it, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -386,8 +388,8 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests that the model has forgotten already. If rows are to be deleted and the codeset still has them,
- * the request is not finished: the model was saved, but the codeset could not be. */
+/* Finds the requests that the model has forgotten already. If rows must be deleted and the codeset still has them, the
+ * request is not finished: the model was saved, but saving the codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -425,7 +427,7 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Adds the numbers of a part to those of the plan. */
+/* Adds the numbers of a part to the numbers of the whole plan. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -447,7 +449,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects the classes that the requests name in plan->marks, if any request names one. */
+/* Collects in plan->marks the classes that the requests name, if any request names a class. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -466,8 +468,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Finds the classes whose losses are not limited: classes that are named, and for named rows the class of most of them.
- */
+/* Finds the classes whose losses are not limited: classes that a request names, and for a request by rows the class of
+ * most of its rows. */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;
@@ -502,7 +504,7 @@ static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
     return DKVB_OK;
 }
 
-/* Applies the limits to all requests together. */
+/* Applies the limits on losses to all requests together. */
 static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 {
     dkvb_plan *plan = p->plan;
@@ -521,7 +523,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures what all parts do together, on the draft that has all of them. */
+/* Measures the effects of all parts together, on the draft that has all of them. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -548,7 +550,7 @@ static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_
     return rc;
 }
 
-/* Checks that the codes still have every row that is asked for. */
+/* Checks that the codeset still has every row that a request asks for. */
 static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     char what[CALLED];
@@ -560,7 +562,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans a part on the draft, and writes it there. */
+/* Plans a part on the draft, and writes its journal entries to the draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
     dkvb_forget_request q = p->plan->request;
@@ -575,7 +577,7 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* its message gives names */
+    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* the message of check_rows() has the names of rows */
     if (rc)
         return rc;
     rc = dkvb__plan_one(&made, draft, p->set, &q, p->run);
@@ -612,7 +614,7 @@ static dkvb_status suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects the rows of each request, all of which the codeset must have, and the rows of all requests in plan->ids,
+/* Collects the rows of each request, all of which must be in the codeset, and in plan->ids the rows of all requests,
  * each once. */
 static dkvb_status unite_ids(struct dkvb__planning *p)
 {
@@ -772,7 +774,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    for (size_t i = 0; i < plan->part_count; i++) { /* a part's pointers are those of the whole request */
+    for (size_t i = 0; i < plan->part_count; i++) { /* a part has the same pointers as the whole request */
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 
         dkvb__plan_finish(&of_part);

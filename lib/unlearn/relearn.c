@@ -15,8 +15,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
             taught[labels[r]] = 1;
 }
 
-/* Refuses the training. The message gives the first row of a class that came back, the class, the entry, and the ways
- * on. */
+/* Refuses a training on forgotten classes. The message names the first row of a forgotten class, the class, the journal
+ * entry, and possible next steps. */
 static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
 {
     const struct dkvb__record *record = &model->journal.records[index];
@@ -42,13 +42,13 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            memset(scratch, 0, model->classes); /* the caller's list must not tell that these were taught */
+            memset(scratch, 0, model->classes); /* the caller's marks must not say that these classes were taught */
             return refuse(model, labels, label, i);
         }
     return DKVB_OK;
 }
 
-/* Makes a record that ends the entry at `index`. This is the part that may fail. */
+/* Makes a journal record that ends the entry at `index`. Making the record may fail, appending it cannot. */
 static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
 {
     dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
@@ -58,7 +58,8 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
     return rc;
 }
 
-/* Makes such a record for those classes of the entry that were taught. marks: [L], scratch. */
+/* Makes a record that ends the entry at `index` for those classes of the entry that were taught. `marks`, [L], is
+ * scratch space. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)
 {
@@ -75,7 +76,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* Finds the entries of the journal that end, and why: what: [entries], zeros at first. *count is their number. */
+/* Finds the journal entries that end, and why: `what` is [entries], zeros at first. *count becomes their number. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {
@@ -115,7 +116,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
-    rc = dkvb__model_agree(model, rc); /* what follows is made by all ranks together */
+    rc = dkvb__model_agree(model, rc); /* all ranks together make the records */
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
             if (what[i] != by)
@@ -135,7 +136,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* the journal owns them now */
+    r->count = 0; /* the journal owns the records now */
     dkvb__relearn_drop(model, r);
 }
 

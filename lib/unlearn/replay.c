@@ -1,4 +1,4 @@
-/* Replay trains the values again as if some rows had never been there (include/dkvb/replay.h). */
+/* A replay trains the values of a model again as if some rows had never existed (include/dkvb/replay.h). */
 #include "unlearn/replay.h"
 
 #include <string.h>
@@ -14,12 +14,12 @@
 /* Memory of a replay while it runs. */
 struct work {
     const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* rows of the training part */
+    const struct dkvb__coderows *rows; /* rows of the training part of the codeset */
     const dkvb_allocator *mem;
     struct dkvb__run run;
-    uint8_t *gone;        /* [n], 1 for rows to be left out */
-    int32_t *labels;      /* [n], labels of one session: -1 if a row takes no part in it */
-    uint16_t *live_codes; /* codes without purged pairs; NULL if no pairs are purged */
+    uint8_t *gone;        /* marks of rows to be left out, [n] */
+    int32_t *labels;      /* labels of one session, [n]: -1 if a row takes no part in the session */
+    uint16_t *live_codes; /* codes of the rows without purged pairs; NULL if no pairs are purged */
     uint8_t trained[16];  /* fingerprint that the new model will have */
 };
 
@@ -64,7 +64,7 @@ static bool any_purged(const dkvb_codebooks *cb)
     return false;
 }
 
-/* Copies the codes and replaces purged pairs in them by DKVB_CODE_NONE. */
+/* Copies the codes of the rows and replaces purged pairs by DKVB_CODE_NONE. */
 static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
 {
     size_t k = w->rows->k, size = cb->shape.codebooks * k, words = dkvb__word_count(&cb->shape) / cb->shape.codebooks;
@@ -83,7 +83,8 @@ static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
     return DKVB_OK;
 }
 
-/* Number of rows that the model has seen in training, counting each epoch, if it was trained as the sessions say. */
+/* Returns the number of rows that the model has seen in training, counting each epoch, if it was trained by the
+ * recorded sessions. */
 static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 {
     uint64_t rows = 0;
@@ -101,8 +102,8 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 
 /*
  * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A model
- * that was already trained without the rows is accepted: its codeset still has them if it could not be written after
- * the model.
+ * that was already trained without the rows to be left out is accepted: its codeset still has these rows if writing the
+ * codeset failed after the model was saved.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
 {
@@ -133,7 +134,7 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
                       model->trained[3]);
 }
 
-/* Runs every step that may fail, except the training. */
+/* Runs every step of a replay that may fail, except the training. */
 static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
@@ -156,8 +157,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* Trains one session after the other, as dkvb_model_train() did. Between sessions, values are rounded and classes are
- * added as in the first training. */
+/* Trains one session after another, as dkvb_model_train() did originally. Between sessions, values are rounded and
+ * classes are added as in the original training. */
 static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -177,7 +178,7 @@ static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place,
     return rc;
 }
 
-/* Counts the pairs that the rows of all sessions select, by class. */
+/* Counts the key-value pairs that the rows of all sessions select, by class. */
 static dkvb_status count(const struct work *w, dkvb_model *after)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -214,7 +215,7 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, bool in_place, c
         rc = count(w, r->after);
     if (rc)
         return rc;
-    /* The fingerprint is that of the rows, since purged pairs were not in the codes of this training. */
+    /* The fingerprint is computed from the original codes, since this training used codes without purged pairs. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
     r->after->power = model->power;
@@ -229,7 +230,7 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks everything that can be checked before the training. The caller calls work_free(), also after a failure. */
+/* Checks all conditions of a replay before the training. The caller calls work_free(), even after a failure. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -307,7 +308,7 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    after->temperature = model->temperature; /* the caller may have set both since */
+    after->temperature = model->temperature; /* the caller may have set temperature and power since then */
     after->power = model->power;
     dkvb__model_become(model, after);
 }
@@ -330,7 +331,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* Nothing can fail from here on. */
+    /* From this line on nothing can fail. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
@@ -354,7 +355,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    dkvb_status rc = dkvb__model_need_mutable(model); /* checked before the training rather than after it */
+    dkvb_status rc = dkvb__model_need_mutable(model); /* checked before the training, which takes long */
 
     if (!rc)
         rc = dkvb__replay_new(&r, model, set, without, n, false, run);

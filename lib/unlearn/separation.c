@@ -1,5 +1,6 @@
 /*
- * Separation of classes: how far apart the codes of classes lie, from counts of the pairs that their rows select.
+ * Measures how far apart the codes of classes lie, from counts of the key-value pairs that the rows of each class
+ * select.
  *
  * Sources: P. Jaccard, The distribution of the flora in the alpine zone, New Phytologist 11 (1912); M. Ruzicka,
  * Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13 (1958); P. J. Rousseeuw,
@@ -16,10 +17,10 @@
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16,  /* number counted in one sweep over the rows, as for activations */
-    BLOCK = 1024,    /* number of pairs whose owners are looked for at once */
-    CHUNK = 64,      /* rows in one task */
-    MAX_SIZE = 65535 /* limit of codebooks and keys: codes are 16 bits wide, and 65535 stands for none */
+    CODEBOOKS = 16,  /* number of codebooks counted in one pass over the rows */
+    BLOCK = 1024,    /* number of pairs whose selecting classes are counted at once */
+    CHUNK = 64,      /* number of rows in one task */
+    MAX_SIZE = 65535 /* largest number of codebooks and of keys: codes are 16 bits wide, and 65535 means none */
 };
 
 static size_t code_size(const dkvb_separation_rows *in)
@@ -84,8 +85,8 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the counts, and sums of products of counts, have room for. The counts of a class in a codebook
- * add up to k times its rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integers of counts, and of sums of products of counts, can hold. The counts of a class in
+ * a codebook add up to k times its rows, so products of two such sums stay below 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -102,7 +103,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts of some codebooks belong to one task, so that no two tasks write the same count. */
+/* Counts the selections in some codebooks. Each task has codebooks of its own, so that no two tasks write the same
+ * count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -143,12 +145,12 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
     return rc;
 }
 
-/* Counts owners of the pairs `first` to `first + size`, for all classes. The result is the number of these pairs that
- * are selected. */
+/* Counts, for all classes, the pairs from `first` to below `first + size` that a class selects, and selects alone. The
+ * result is the number of these pairs that any class selects. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    uint32_t owners[BLOCK] = {0}; /* number of classes that select the pair */
+    uint32_t owners[BLOCK] = {0}; /* number of classes that select each pair */
     size_t any = 0;
 
     for (size_t l = 0; l < in->classes; l++)
@@ -183,12 +185,12 @@ struct comparing {
     const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* [L][L] */
+    double *jaccard, *weighted; /* overlaps of classes, [L][L] */
 };
 
-/* Compares two classes. The shares count_a / rows_a and count_b / rows_b are compared as count_a rows_b and count_b
- * rows_a. These are whole numbers, exact in any order, and their common factor rows_a rows_b cancels in the quotient.
- */
+/* Computes the overlaps of two classes. The frequencies count_a / rows_a and count_b / rows_b are compared as count_a
+ * rows_b and count_b rows_a. Both products are integers, whose sums are exact in any order, and the common factor
+ * rows_a rows_b cancels in the quotient. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;
@@ -216,7 +218,7 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
-/* Compares one class with itself and the classes after it. */
+/* Computes the overlaps of one class with itself and with the classes after it. */
 static void compare_class(void *context, size_t task, unsigned worker)
 {
     const struct comparing *s = context;
@@ -241,7 +243,7 @@ struct measuring {
     double *each;
 };
 
-/* Counts how many selections of all rows of a class are among those of this code. *selections is the number of
+/* Counts the selections of all rows of a class that are also selections of this code. *selections becomes the number of
  * selections of the code itself. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
@@ -259,13 +261,14 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
 }
 
 /*
- * The mean distance of a row to `rows` rows. With [j selects p] = 0 or 1, and p over the pairs that the row selects:
+ * Returns the mean distance of a row to `rows` rows. With [j selects p] = 0 or 1, and p over the pairs that the row
+ * selects:
  *
  *     (1/rows) sum_j (1 - |common with j| / (C k)) = 1 - sum_j sum_p [j selects p] / (C k rows)
  *                                                  = 1 - sum_p counts[p] / (C k rows)
  *
- * because the sums may be exchanged. In its own class the row leaves itself out: the row subtracts one from the number
- * of rows, and one from each counts[p] that it selects.
+ * because the sums may be exchanged. In its own class the row must not count itself: one is subtracted from the number
+ * of rows, and from each counts[p] that the row selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
@@ -312,9 +315,10 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
 
 /* The result of dkvb_separation_measure(), with the memory that its members point to. */
 struct separation {
-    dkvb_separation found; /* the first member: a pointer to it is a pointer to the whole */
+    /* the public result, as the first member: a pointer to it is a pointer to the whole struct */
+    dkvb_separation found;
     dkvb_allocator mem;
-    size_t pairs; /* C K */
+    size_t pairs; /* number of key-value pairs, C K */
     uint64_t *rows, *selected, *exclusive;
     int32_t *nearest;
     double *overlap, *silhouettes, *jaccard, *weighted, *row_silhouettes;
@@ -349,7 +353,7 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds the other class with the largest weighted overlap, the lowest class in a tie. */
+/* Finds the other class with the largest weighted overlap with a class, the lowest class in a tie. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;
@@ -363,7 +367,7 @@ static void find_nearest(struct separation *s, size_t classes, size_t label)
         }
 }
 
-/* Computes means from the silhouettes of rows, added in the order of the rows. */
+/* Computes means from the silhouettes of rows, which are added in the order of the rows. */
 static void sum_up(struct separation *s, const dkvb_separation_rows *in)
 {
     dkvb_separation *found = &s->found;
@@ -442,6 +446,6 @@ void dkvb_separation_free(dkvb_separation *separation)
     dkvb__free(&mem, s->jaccard);
     dkvb__free(&mem, s->weighted);
     dkvb__free(&mem, s->row_silhouettes);
-    dkvb__free_erased(&mem, s->counts); /* erased, as a count of 1 is a single row */
+    dkvb__free_erased(&mem, s->counts); /* a count of 1 is a single row, so the counts must be erased */
     dkvb__free(&mem, s);
 }

@@ -1,4 +1,4 @@
-/* Terms of journal entries: conversion from options to bytes, and from bytes to structs. */
+/* Terms of journal entries: converts terms from options to bytes, and from bytes to structs. */
 #include "unlearn/terms.h"
 
 #include <math.h>
@@ -22,8 +22,8 @@ enum {
     AT_AFTER = 48,
     AT_CLASS_COUNT = 80,
     AT_EFFECT_COUNT = 84,
-    CLASS_SIZE = 4,  /* u32 label */
-    EFFECT_SIZE = 44 /* u32 label, u64 rows, right before, right after, lost, gained */
+    CLASS_SIZE = 4,  /* bytes of a class: u32 label */
+    EFFECT_SIZE = 44 /* bytes of an effect: u32 label, u64 rows, right before, right after, lost, gained */
 };
 enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
 
@@ -45,8 +45,8 @@ static const unsigned char *effect_at(const unsigned char *terms, uint32_t i)
     return class_at(terms, dkvb__read32(terms + AT_CLASS_COUNT)) + (size_t)i * EFFECT_SIZE;
 }
 
-/* Checks that counts of paired answers are possible: a row that was right before is still right or lost, and a row that
- * is right now was right before or is gained. */
+/* True if counts of paired answers are possible: a row that was right before is still right or lost, and a row that is
+ * right after was right before or is gained. */
 static bool effect_can_be(const dkvb_class_effect *e)
 {
     return e->right_before <= e->rows && e->lost <= e->right_before && e->gained <= e->rows - e->right_before &&
@@ -97,7 +97,7 @@ static dkvb_status check_numbers(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Checks the entry that is repeated: a forgetting can only be repeated while it is in force. */
+/* Checks the journal entry whose forgetting is repeated: a forgetting can be repeated only while it is in force. */
 static dkvb_status check_again(const dkvb_model *model, uint64_t again)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -114,7 +114,7 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
     return DKVB_OK;
 }
 
-/* Counts the classes that were asked for, and those with an effect, among the model's `classes`. */
+/* Counts the classes that the options ask for, and those with an effect, among the model's `classes`. */
 static dkvb_status count_classes(const dkvb_model *model, const dkvb_forget_options *o, uint32_t *asked,
                                  uint32_t *measured)
 {
@@ -185,7 +185,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* Reads a share as it is written: 0 to 1, and 0 without a sign. */
+/* True if the bytes are a fraction as it is written: 0 to 1, and 0 without a sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -193,7 +193,7 @@ static bool reads_share(const unsigned char *at)
     return is_share(x) && !signbit(x);
 }
 
-/* Checks that labels ascend and are of the model; `step` bytes lie between them. */
+/* True if labels ascend and are classes of the model; a label begins every `step` bytes. */
 static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
 {
     for (uint32_t i = 0; i < count; i++, at += step)

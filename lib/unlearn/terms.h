@@ -4,26 +4,28 @@
 #include "bottleneck/model.h"
 #include "dkvb/unlearn.h"
 
-/* Terms of a journal entry: who was meant, within which limits, and what was measured. A record holds the terms as the
- * bytes of its file, which its head hashes (docs/format.md, *terms*), so that only one form has to be checked. */
+/* Terms of a journal entry: the classes or rows that were meant, the limits, and what was measured. A record holds the
+ * terms as the bytes of the model file, which the hash of the entry covers (docs/format.md, *terms*), so that only one
+ * form has to be checked. */
 
-enum { DKVB__TERMS_SIZE = 88 }; /* size of the fixed part; classes and effects follow */
+enum { DKVB__TERMS_SIZE = 88 }; /* bytes of the fixed part of terms; classes and effects follow */
 
-/* Gives a record that will be appended the terms of some options, which are checked; no terms if the options have none.
- */
+/* Sets the terms of a record that will be appended, from options, which are checked; the record gets no terms if the
+ * options have none. */
 dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *model, const dkvb_forget_options *o);
 
-/* Size of terms, computed from the counts in their fixed part at `fixed`. */
+/* Returns the number of bytes of terms, computed from the counts in their fixed part at `fixed`. */
 size_t dkvb__terms_size(const unsigned char *fixed);
 
-/* Returns the fault in the terms of the entry at `index`, or NULL. The record has its bytes, of the right size. */
+/* Returns the fault in the terms of the entry at `index`, or NULL. The record must have its terms, of the right
+ * size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class that a record asked for among the classes marked with 1; marks: [L]. The result is false if no marked
- * class was asked for. */
+/* Finds a class that a record asked for among the classes marked with 1; `marks` is [L]. The result is false if the
+ * record asked for no marked class. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
-/* Fills in the members of a public entry that are about terms. */
+/* Fills in the members of a public journal entry that are about terms. */
 void dkvb__terms_tell(const struct dkvb__record *record, dkvb_journal_entry *entry);
 
 #endif
