@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -293,6 +296,9 @@ static void *watch(void *user)
     bool judged = false, just_judged, cancelled;
     int32_t code;
 
+#ifdef __linux__
+    prctl(PR_SET_NAME, "dkvb-watch"); /* as debuggers and top show the thread */
+#endif
     for (;;) {
         dkvb__mpi_sleep(TURN);
         now = dkvb__mpi_clock();

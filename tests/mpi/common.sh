@@ -23,7 +23,7 @@ trap 'rm -rf "$TMPDIR"' EXIT
 mpi_run() {
     count=$1
     shift
-    timeout 120 mpirun -n "$count" "$mpi" "$@"
+    timeout 600 mpirun -n "$count" "$mpi" "$@"
 }
 
 # mpi_check RANKS COMMAND...: the command must succeed.
@@ -37,7 +37,7 @@ mpi_refused() {
     code=$1 text=$2
     shift 2
     got=0
-    timeout 120 mpirun "$@" >run.out 2>run.err || got=$?
+    timeout 600 mpirun "$@" >run.out 2>run.err || got=$?
     [ "$got" -eq "$code" ] || fail "exit code $got instead of $code: $*: $(cat run.err)"
     [ "$(grep -c '^dkvb-mpi: ' run.err)" -eq 1 ] || fail "not one line of dkvb-mpi: $*: $(cat run.err)"
     grep '^dkvb-mpi: ' run.err | grep -qF -- "$text" || fail "no '$text' in: $(cat run.err)"

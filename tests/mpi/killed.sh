@@ -1,6 +1,6 @@
 #!/bin/sh
-# A rank is killed, at random moments: the job ends within 30 s, a line names rank and host, and the model is the old or
-# the new file. KILLS: number of times, 10 if not set.
+# A rank is killed, at random moments: the job ends, a line names rank and host, and the model is the old or the new
+# file. KILLS: number of times, 10 if not set. WITHIN: seconds that a job may take to end.
 # shellcheck disable=SC2086 # options are several words
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/job.sh"
@@ -9,7 +9,7 @@
 kills=${KILLS:-10}
 for kill in $(seq "$kills"); do
     cp old.dkvb m.dkvb
-    start 3 $make_model --epochs 100 -o m.dkvb
+    begin 3 $make_model --epochs 100 -o m.dkvb
     sleep "$("$python" -c 'import random; print(random.random() * 1.5)')"
     victim=$((kill % 3))
     if kill -KILL "$(cat pid.$victim)" 2>/dev/null; then

@@ -50,7 +50,7 @@ mkdir 0 1
 cp -r pictures 0/
 mv others 1/pictures
 got=0
-timeout 120 mpirun -n 2 sh -c 'cd $OMPI_COMM_WORLD_RANK && exec "$0" encode --input pictures --skip-unreadable -o ../x.out' \
+timeout 600 mpirun -n 2 sh -c 'cd $OMPI_COMM_WORLD_RANK && exec "$0" encode --input pictures --skip-unreadable -o ../x.out' \
     "$mpi" >run.out 2>run.err || got=$?
 [ "$got" -ne 0 ] || fail "ranks encoded different pictures"
 grep -q '^dkvb-mpi: rank 1.*the pictures.*differ from those of rank 0' run.err || fail "no word of it: $(cat run.err)"
@@ -67,7 +67,7 @@ check "$dkvb" encode --input many.npy -o one.npy >/dev/null
 # kill_one RANKS RANK: ends one rank of an encoding as soon as some rows are safe.
 kill_one() {
     rm -f x.npy x.npy.part pid.*
-    timeout 120 mpirun -n "$1" sh -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK && exec "$@"' sh "$mpi" encode --input many.npy \
+    timeout 600 mpirun -n "$1" sh -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK && exec "$@"' sh "$mpi" encode --input many.npy \
         -o x.npy >run.out 2>run.err &
     job=$!
     tries=0
