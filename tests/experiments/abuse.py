@@ -88,8 +88,9 @@ def refusals(reasons):
 def poisoned(options, trained, judges):
     table = evidence.Table("abuse-poison", ["request", "rows of B", "refused", "A loses", "B loses, without guard", "at most",
                                             "B loses, with guard", "others lose, without guard"],
-                           f"Units: {options.seeds} seeds × {len(options.pairs)} pairs of classes. Half of the training rows of A, and so many "
-                           f"of B that they are the share named; {BUDGET:,} pairs for `suppress`. At most: of any unit.")
+                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. A "
+                           "request has half of the training rows of A, and rows of B in the given fraction; "
+                           f"`suppress` masks {BUDGET:,} pairs. *At most* is the largest loss.")
     for name, how in ways().items():
         for share in SHARES if name == "suppress, contrast" else (0.10, 0.50):
             a_loses, b_loses, guarded, others, refused = [], [], [], [], []
@@ -113,9 +114,11 @@ def confused(options, data, clean, judges, where):
     """Rows of two classes taught under each other's label, then forgotten as rows."""
     table = evidence.Table("abuse-confusion", ["model", "confused", "above never mislabelled", "accuracy of both classes",
                                                "refused"],
-                           f"Units: {options.seeds} seeds × {len(options.pairs)} pairs. Confused: the share of test rows of either class that is "
-                           "answered with the other. A quarter of the rows of each class had the other's label. All mislabelled rows "
-                           "of all pairs are one request. `exact` has the bytes of a model trained without them on the same keys.")
+                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. "
+                           "*Confused* is the fraction of test rows of either class that is answered with the other "
+                           "class. A quarter of the rows of each class had the other's label. All mislabelled rows of "
+                           "all pairs are one request. `exact` has the bytes of a model trained without these rows on "
+                           "the same keys.")
     tried = {"exact": EXACT, **{f"suppress, contrast, {n:,} pairs": suppress("contrast", n) for n in (BUDGET // 10, BUDGET, 3 * BUDGET)},
              f"suppress, activations, {BUDGET:,} pairs": suppress("activations", BUDGET)}
     found = {name: [] for name in ("never mislabelled", "before", *tried)}
@@ -156,9 +159,10 @@ def crafted(options, data, trained, judges, where):
     count = 100 if options.quick else 500
     table = evidence.Table("abuse-crafted", ["rows", "request", "refused", "B loses, without guard", "at most", "B loses, with guard",
                                              "A loses"],
-                           f"Units: {options.seeds} seeds × {len(options.pairs)} pairs. {count} rows taught as A: honest ones; rows of B under the "
-                           "label A; rows of A moved by the difference of the two means. B loses against the model before the request, "
-                           f"which was taught these rows; {BUDGET:,} pairs.")
+                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. {count} "
+                           "rows are taught as A: honest rows, rows of B under the label A, or rows of A moved by the "
+                           "difference of the two class means. The loss of B is against the model before the request, "
+                           f"which was taught these rows; a request masks {BUDGET:,} pairs.")
     for craft in ("honest", "of B, labelled A", "A moved to B"):
         units = {name: [] for name in ways()}
         for seed in range(options.seeds):
@@ -214,8 +218,9 @@ def many(options, trained, judges):
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
     table = evidence.Table("abuse-many", ["rows of each request", "guard", "refused", "for the sum only", "first refused", "all classes lose, mean",
                                           "largest loss of a class", "A loses", "B loses"],
-                           f"{requests} requests of {size} rows, `suppress`, contrast, {budget:,} pairs each, one after another; "
-                           f"`exact`: all rows of all requests. Units: {options.sequences} seeds. A is 0 and B is 1.")
+                           f"The table is for {requests} requests of {size} rows, one after another, by `suppress`, "
+                           f"contrast, {budget:,} pairs each; `exact` forgets all rows of all requests. Means are "
+                           f"over {options.sequences} seed(s). A is class 0 and B is class 1.")
     a, b = PAIRS[0]
     for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}

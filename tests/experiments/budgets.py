@@ -50,10 +50,11 @@ def measure(options):
     columns = [f"{method}: {what}" for method in METHODS
                for what in ("forget accuracy", "others, change", "loss of the worst other class")]
     table = Table("budgets", ["data", "pairs masked", *columns], digits=3,
-                  note="Units are classes and seeds; test rows. No limit or guard plays a part. A method takes no pair "
-                       "without a score, so the last budgets of `values` are alike. Codes are 32 keys deep: where a mask takes "
-                       "all of them in a codebook, the codebook says nothing of the row, which the last budgets of "
-                       "`activations` do in most codebooks, while a search would find a farther key.")
+                  note="Means are over classes and seeds, on test rows. No limit or guard of a plan applies. A method "
+                       "takes no pair without a score, so the last budgets of `values` have equal results. Codes are "
+                       "32 keys deep: if a mask takes all stored keys of a row in a codebook, the codebook adds "
+                       "nothing to the logits of the row, although a search would find a farther key. The last "
+                       "budgets of `activations` take all stored keys in most codebooks.")
     for name in SETS:
         if not options.quick or name == "cifar10":
             one_set(options, name, table)

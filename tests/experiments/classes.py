@@ -97,10 +97,11 @@ def forget_all(options, data, work):
 def measure(options):
     alone = Table("classes", ["data", "pairs: least, median, most", "forget accuracy", "others, change",
                               "largest loss of one other class", "refused"],
-                  note="Units are classes and seeds; test rows. Refused requests are counted and not measured.")
+                  note="Means are over classes and seeds, on test rows. Refused requests are counted but not measured.")
     halves = Table("halves", ["data", "half that goes", "others: suppress", "exact", "columns dropped",
                               "suppress less exact", "forget accuracy, suppress"],
-                   note="Units are seeds, one where classes are many; test rows. Requests of this table are forced where the guard refuses.")
+                   note="Means are over seeds (one seed for many classes), on test rows. Requests of this table that "
+                        "the guard refuses are forced.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if options.quick and name != "clinc150":

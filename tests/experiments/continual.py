@@ -138,8 +138,9 @@ def learning(options):
                     lost = np.mean(found[where, "joint"]) - np.mean(found[where, way])
                     table.bar(f"cifar10, keys on {where}, {way}: accuracy below joint", float(lost), "<=", 0.01)
     table.bar("all stored codes, from zero: sections of model files unlike joint training", unlike, "<=", 0)
-    table.note = (f"Means over {seeds} seeds; test rows of all classes after the last split. clinc150 goes on from all "
-                  f"stored codes after every {EVERY['clinc150']} splits, and the split alone after the others.")
+    table.note = (f"Means are over {seeds} seeds, on test rows of all classes after the last split. For clinc150, "
+                  f"*going on* trains on all stored codes after every {EVERY['clinc150']} splits, and on the split "
+                  "alone after the other splits.")
     return table
 
 
@@ -286,9 +287,9 @@ def forgetting(options):
         stays, gone, dead = zip(*units)
         table.add(name, evidence.mean(stays), "–" if name == LIVES[0][0] else evidence.paired(best, stays),
                   evidence.mean(gone), evidence.mean(dead))
-    table.note = (f"Means over {options.seeds} seeds, after the last of 5 splits of cifar10, of which each lost its "
-                  "first class before the next came; test rows. Every split is learned with all rows so far of the "
-                  "classes that stay.")
+    table.note = (f"Means are over {options.seeds} seeds, on test rows, after the last of 5 splits of cifar10, each "
+                  "of which lost its first class before the next split. Every split is learned together with all "
+                  "earlier rows of the classes that stay.")
     return table
 
 

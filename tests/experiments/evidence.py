@@ -344,7 +344,7 @@ def main(words, measure, *, seeds=3, options=()):
     command = shlex.join([str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *given, "--write"])
     outside = 0
     for table in measure(chosen):
-        told = f"`{command}`: {processor_time() / 60:.1f} minutes of processor time, {cpu()}."
+        told = f"The command `{command}` took {processor_time() / 60:.1f} minutes of processor time on {cpu()}."
         print("\n" + table.markdown(told) + "\n", flush=True)
         if chosen.write:
             write(table, told)

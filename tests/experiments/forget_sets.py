@@ -294,8 +294,8 @@ def exact_table(exacts, options):
               0)
     table.bar("forgettings after which a section of the model file differs from never trained",
               sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
-    table.note = (f"Figures of exact; those of never trained are the same. Means over units: classes, draws, seeds "
-                  f"({options.seeds}).")
+    table.note = ("The figures are those of exact; *never trained* has the same figures. Means are over classes, "
+                  f"draws and {options.seeds} seed(s).")
     return table
 
 
@@ -312,7 +312,7 @@ def suppress_table(suppresses, options):
         for i, model in enumerate(("before", "suppress", "retrained")):
             table.add(name, how, evidence.mean(found.pairs), model,
                       *(evidence.mean(column) for column in figures[:, i].T), evidence.mean(gaps[:, i]), refused)
-    table.note = f"Means over units: classes, draws, seeds ({options.seeds}), of requests that were done or forced."
+    table.note = f"Means are over classes, draws and {options.seeds} seed(s), of requests that were done or forced."
     return table
 
 
@@ -353,10 +353,11 @@ def klom_table(options):
     for figure, found in gaps.items():
         table.bar(f"{figure}: exact above its floor (by construction), low end of the 95 % interval over the sets",
                   evidence.mean(found).low, "<=", 0)
-    table.note = (f"Mean KL divergence of margins of {models} models that forgot from {models} that never saw the rows; "
-                  "the two are trained by the same call, so exact is at its floor by construction, "
-                  f"which is that of {models} more of the latter. The first {limit:,} rows of cifar10, other seeds "
-                  "for each set; test rows are those of classes without a forgotten row, or all where there are none.")
+    table.note = (f"The figures are mean KL divergences between margins of {models} models that forgot and of "
+                  f"{models} models that never saw the rows; both are trained by the same call, so exact is at its "
+                  f"floor by construction. The floor is the divergence of {models} further models that never saw the "
+                  f"rows. Models learn the first {limit:,} rows of cifar10, with other seeds for each set. Test rows "
+                  "are those of classes without a forgotten row, or all test rows if there are no such classes.")
     return table
 
 

@@ -170,9 +170,10 @@ def measure(options):
                         same = np.array_equal(model.values, trained.never_taught(gone))
     score = max(SCORES, key=lambda name: np.mean([found[name] for found in chosen]))
     tests = len(task.data.test_y) // task.data.classes
-    whole.note = (f"Units: {options.seeds} seeds × {n} intents ({tests} test sentences each); `exact` one by one and {n} in turn of seed 0 only. "
-                  f"Score: {score}, chosen on training rows. The values of `exact` are "
-                  f"{'bit for bit those' if same else '**not** those'} of a training without the rows (all {n}, seed 0).")
+    whole.note = (f"Means are over {options.seeds} seeds × {n} intents ({tests} test sentences each); `exact` one by "
+                  f"one and {n} in turn were measured with seed 0 only. The out-of-scope score is the {score}, chosen "
+                  f"on training rows. The values of `exact` are {'bit for bit those' if same else '**not** those'} of "
+                  f"a training without the rows (all {n}, seed 0).")
     for (strength, how), found in units.items():
         after, before = [f[0] for f in found], [f[1] for f in found]
         change = [a["others"] - b["others"] for a, b in zip(after, before)]
@@ -198,7 +199,8 @@ def measure(options):
     every = evidence.Table("language-scores", ["score", "chosen by, training rows", "others, before", "out of scope, before",
                                                f"suppress, all {n}", f"exact, all {n}", "forgotten as out of scope, suppress",
                                                "exact", "suppress, one by one", "exact, one by one"])
-    every.note = "AUROC. Others: accuracy on test rows of all intents. The two references are trained again without the intents."
+    every.note = ("The table has AUROCs; *others* is the accuracy on test rows of all intents. The two references are "
+                  "trained again without the intents.")
     for name in SCORES:
         pick = lambda key, what: evidence.mean([f[0][what][name] for f in units[key]])
         every.add(name, evidence.mean([found[name] for found in chosen]),

@@ -119,17 +119,20 @@ class Heads:
 
 def measure(options):
     fits = Table("linear-head", ["data", "way", "penalty", "test accuracy", "seconds", "seconds without the choice"], digits=3,
-                 note=f"{options.seeds} seeds of ours, of which a tenth of the rows is held out to forget by; heads are fitted on all "
-                      "rows and have one value. Seconds of ours are of keys, search and values together.")
+                 note=f"Figures of ours (libdkvb) are means over {options.seeds} seeds, with a tenth of the rows held "
+                      "out for later forgetting; heads are fitted on all rows and have one value. Seconds of ours are "
+                      "for keys, search and values together.")
     forgets = Table("linear-head-forgotten", ["data", "way", "others before", "others", "others less logistic's", "class",
                                               "seconds"], digits=3,
-                    note=f"Units are classes, {CLASSES} evenly spread, one at a time, ours as the mean over seeds. *Others* and *class* "
-                         "are test accuracies of the other classes and of the forgotten one. Seconds: *suppress* plans and "
-                         "applies, *exact* trains values again, both from codes; ridge takes the rows out, logistic is fitted "
-                         "anew with the penalty of all rows.")
+                    note=f"Means are over {CLASSES} evenly spread classes, forgotten one at a time; figures of ours "
+                         "are also means over seeds. *Others* and *class* are test accuracies of the other classes "
+                         "and of the forgotten class. The seconds are those of planning and applying *suppress*, of "
+                         "training values again for *exact* (both from codes), of taking the rows out of ridge, and "
+                         "of fitting logistic again with the penalty of all rows.")
     probes = Table("linear-head-probe", ["data", "head of all rows", "AUC of the class", "class"], digits=3,
-                   note="The same classes. AUC is of the test rows of the class against all others, by the score of the class "
-                        "less the largest other. Nothing done to a model changes it.")
+                   note="Means are over the classes of the table before. The AUC compares test rows of the class with "
+                        "all others, by the score of the class less the largest other score. Forgetting in a model "
+                        "does not change this AUC.")
     with tempfile.TemporaryDirectory() as work:
         for name in ["clinc150"] if options.quick else options.sets.split(","):
             title, data = SETS[name], load(options, name)

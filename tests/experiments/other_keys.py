@@ -109,9 +109,9 @@ def measure(options):
     if all(len(column(where, "others")) == len(column(SAME, "others")) for where in found):
         for name, what in (("forgotten", "Forgotten class"), ("others", "Others, change")):
             against = evidence.paired(column(OTHER, name), column(SAME, name))
-            table.note += f"{what}, the other half against the same rows: {against.text(4)}. "
-    table.note += (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} "
-                   "rows to learn from. Exact forgets one class for each seed.")
+            table.note += f"{what}: keys on the other half differ from keys on the same rows by {against.text(4)}. "
+    table.note += (f"Means are over {options.seeds} seeds and {len(classes)} evenly spread classes of cifar10, with "
+                   f"{len(half.y):,} rows to learn from. `exact` forgets one class for each seed.")
     yield table
 
 

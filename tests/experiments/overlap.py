@@ -39,10 +39,11 @@ def couples(data, fit, most):
 
 def measure(options):
     table = Table("overlap", ["data", "overlap", "couples", "change of the other class", "least, most"],
-                  note="Units are couples of classes, of all seeds together; test rows. Requests are forced where the guard refuses.")
+                  note="Means are over pairs of classes, of all seeds together, on test rows. Requests that the guard "
+                       "refuses are forced.")
     told = Table("foretold", ["data", "overlap and change", "overlap and size of the change",
                               "overlap with the nearest class and pairs"], digits=2,
-                 note="Coefficients of correlation (Pearson), one for each seed. Units are seeds.")
+                 note="The table has Pearson's correlation coefficients, as means over seeds.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if name not in (("clinc150",) if options.quick else ("cifar10", "fashion", "clinc150")):

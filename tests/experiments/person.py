@@ -189,7 +189,8 @@ def one_in_turn(options):
                 gap = np.mean([u[probe] for u in units[subject]]) - np.mean([u[probe] for u in units[retrained]])
                 worst["probe"] = max(worst["probe"], float(gap))
         told = ridge(faces.x[faces.known], faces.test_x) == faces.test_y
-        table.note += f"{name}: ridge regression on the features alone recognises {told.mean():.3f} of the pictures. "
+        table.note += (f"On the rows *{name}*, ridge regression on the features alone recognises {told.mean():.3f} of "
+                       "the pictures. ")
     if refused:
         table.note += f"{refused} requests to suppress were refused and had to be forced. "
     table.bar("pictures answered with a person who was forgotten, most of 3, suppress, purged and exact",
@@ -197,8 +198,9 @@ def one_in_turn(options):
     table.bar("pictures of the others lost of 117, largest mean of suppress, purged and exact", worst["lost"], "<=", 1)
     table.bar("exact: probes recognise more than after retraining, largest difference", worst["probe"], "<=", 0)
     table.bar("exact: sections of the model file unlike retrained", worst["sections"], "<=", 0)
-    table.note += (f"Means over {len(people)} people, {options.seeds} seeds. The attacker of the two columns has one "
-                   "picture of each of the 40 people: logits by ridge regression, codes by the nearest neighbour.")
+    table.note += (f"Means are over {len(people)} people and {options.seeds} seed(s). The attacker of the two columns "
+                   "*… one picture of each tell* has one picture of each of the 40 people, and uses ridge regression "
+                   "on logits or the nearest neighbour on codes.")
     return table
 
 
@@ -229,9 +231,10 @@ def in_a_row(options):
             table.add(name, str(count), *(evidence.mean(column) for column in zip(*units[count])))
         most = max([most] + [unit[6] for count in counts for unit in units[count]])
     table.bar("exact: pictures answered with one who is gone, most", most, "<=", 0)
-    table.note = (f"Means over {seeds} seeds; people are every second of the 40. Answered: test pictures, of all who "
-                  "are gone, that get the right name. Others lost: share of the test pictures of those who stay. "
-                  "Requests that were refused were forced.")
+    table.note = (f"Means are over {seeds} seeds; every second of the 40 people is forgotten. *Answered* is the "
+                  "fraction of test pictures of the forgotten people that get the right name. *Others lost* is the "
+                  "fraction of test pictures of the other people that lost the right name. Refused requests were "
+                  "forced.")
     return table
 
 

@@ -97,8 +97,8 @@ def of_classes(options):
 
 def tables_of_classes(options):
     pictures, units, refused, n = of_classes(options)
-    told = (f"Units: {options.seeds} seeds × {n} classes; fitted without: {options.fitted} seeds × {n} classes. "
-            f"`suppress` refused {refused} of {len(units['suppress'])} requests, which were forced.")
+    told = (f"Means are over {options.seeds} seeds × {n} classes; for *fitted without* over {options.fitted} seed(s) "
+            f"× {n} classes. `suppress` refused {refused} of {len(units['suppress'])} requests, which were forced.")
     table = evidence.Table("shift", ["corruption", "others, before", "suppress", "exact", "fitted without", "suppress less before",
                                      "return, before", "suppress", "at most", "exact", "fitted without"], told)
     worst = {"exact": -1.0, "suppress": -1.0}
@@ -118,7 +118,8 @@ def tables_of_classes(options):
     yield table
 
     table = evidence.Table("shift-calibration", ["strength", *WAYS, "suppress less before", "exact less before"],
-                           "Expected calibration error of the rows of the other classes, 15 bins, all kinds of a strength together. " + told)
+                           "The table has the expected calibration error (15 bins) on rows of the other classes, all "
+                           "kinds of a strength together. " + told)
     for strength in (0, *STRENGTHS):
         found = {way: [calibration_error(*(np.concatenate([unit[place][what] for place in pictures.places if place[1] == strength])
                                            for what in ("sure", "right"))) for unit in units[way]] for way in WAYS}
@@ -153,7 +154,8 @@ def table_of_sentences(options):
     table = evidence.Table("shift-out-of-scope", ["model", "answered with a forgotten intent", "probability of those answers",
                                                   "probability of all forgotten intents, mean", "of one, at most", "abstained",
                                                   "largest probability, mean"],
-                           f"Units: {options.seeds} seeds, {len(oos)} out-of-scope rows each, {len(gone)} intents forgotten together.")
+                           f"Means are over {options.seeds} seeds, with {len(oos)} out-of-scope rows each and "
+                           f"{len(gone)} intents forgotten together.")
     for way, found in units.items():
         table.add(way, *(evidence.mean([unit[what] for unit in found]) for what in ("answered", "sure", "given")),
                   max(unit["most"] for unit in found), *(evidence.mean([unit[what] for unit in found]) for what in ("abstained", "any")))

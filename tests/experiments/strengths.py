@@ -55,8 +55,9 @@ def attacked(options, work):
     """PrivLeak of three attacks, the average gap, answers and recovery; units are classes and seeds."""
     table = Table("strengths", ["data", "values", *(f"PrivLeak, {a[11:]}" for a in ATTACKS),
                                 *(s.replace("_", " ") for s in SHOWN)], digits=3,
-                  note=f"Units are classes and seeds; {options.shadows} shadow and 2 reference models an audit. PrivLeak is "
-                       "(AUC − AUC retrained) / AUC retrained; all others are as they are called in docs/audit.md.")
+                  note=f"Means are over classes and seeds, with {options.shadows} shadow and 2 reference models per "
+                       "audit. PrivLeak is (AUC − AUC retrained) / AUC retrained; docs/audit.md defines the other "
+                       "figures under the same names.")
     for name in ["clinc150"] if options.quick else options.sets.split(","):
         title = SETS[name]
         data, units = evidence.load_few(options, name), {way: [] for way in WAYS}
@@ -84,11 +85,12 @@ def diverging(options, work):
     """KLoM of one class: mean and 95th percentile of the rows, unlearned against retrained models."""
     name = "clinc150" if options.quick else "cifar10"
     table = Table("klom", ["values", *(part for g in GROUPS for part in (f"{g[5:]}, mean", "95 % below")), "verdicts"],
-                  digits=3, note=f"{SETS[name]}, the first of evenly spread classes, {options.klom} models of each ensemble. "
-                                 "Intervals are about the rows of one audit, at most 1,000 of each group. *Replay* is the "
-                                 "noise floor: retrained against retrained. Verdicts are of the paired difference to it, "
-                                 "group by group. `exact` is a replay: it gives what "
-                                 "training without the rows gives, so its figure is the floor by construction.")
+                  digits=3, note=f"The table is for {SETS[name]}, the first of evenly spread classes, and "
+                                 f"{options.klom} models per ensemble. Intervals are over the rows of one audit, at "
+                                 "most 1,000 of each group. *Replay* is the noise floor: retrained against retrained "
+                                 "models. Verdicts judge the paired difference to the noise floor in each group. "
+                                 "`exact` is a replay: it gives the values of training without the rows, so its KLoM "
+                                 "is at the noise floor by construction.")
     data = evidence.load_few(options, name)
     trained = Trained(work, data, 0)
     label = evidence.spread(data.classes, 1)[0]

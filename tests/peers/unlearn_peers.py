@@ -451,17 +451,19 @@ def tables(run):
     name = "peers-cifar10"
     table = evidence.Table(name, ["head", "way", "units", "forget", "retain", "membership", "less retrained", "KLoM",
                                   "ms", "forward, G", "backward, G", "with encoder, G", "kept rows read"], digits=3,
-                           note=f"CIFAR-10; units: classes {classes} × {options.seeds} seeds, {options.threads} "
-                                f"threads. KLoM: N = {run.heads}, the first class, settings of the first seed. "
-                                f"Times, multiply-adds and rows are medians over units. Search of the held-out rows of "
-                                f"the bottleneck, where codes are not stored: {statistics.median(run.search):.2g} s.")
+                           note=f"Means are over classes {classes} of CIFAR-10 × {options.seeds} seeds, with "
+                                f"{options.threads} threads. KLoM has N = {run.heads}, for the first class and the "
+                                "settings of the first seed. Times, multiply-adds and rows are medians. If codes are "
+                                "not stored, searching the held-out rows of the bottleneck takes "
+                                f"{statistics.median(run.search):.2g} s more.")
     for head, way in sorted(run.results, key=lambda key: (*HEADS, "bottleneck").index(key[0])):
         add_row(table, run, head, way)
     yield table
     against = evidence.Table(f"{name}-scrub", ["libdkvb", "SCRUB on", "units", "forget", "retain",
                                                "distance of membership to retrained", "time", "multiply-adds",
                                                "with encoder"], digits=4,
-                             note="Differences are libdkvb's less SCRUB's, unit by unit; costs are ratios of medians.")
+                             note="Differences are libdkvb's figure less SCRUB's, for each class and seed; costs are "
+                                  "ratios of medians.")
     for head in HEADS:
         compare(against, run, head)
     read = max(one.retained for way in (OURS, GIVEN) for one in run.results["bottleneck", way] if one)
