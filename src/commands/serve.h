@@ -1,4 +1,4 @@
-/* predict --serve: a worker that answers rows as they arrive. */
+/* `dkvb predict --serve`: a process that answers rows as they arrive. */
 #ifndef DKVB_TOOL_SERVE_H
 #define DKVB_TOOL_SERVE_H
 
