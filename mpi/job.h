@@ -31,7 +31,7 @@ struct dkvb__mpi_rank {
     char text[DKVB__MPI_TEXT];
 };
 
-/* A message of the watch. All messages have the same size. */
+/* A message of the watch. All messages of the watch have the same size. */
 struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;

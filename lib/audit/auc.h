@@ -54,8 +54,8 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 /*
  * The mean of the differences a[i] - b[i] over all rows i. For answers of 0 and 1 the interval is that of Agresti and
  * Min 2005 (Statistics in Medicine 24). The interval of Agresti and Min is Wald's interval for matched pairs after half
- * a row was added to each cell of McNemar's table, so that a few rows without a difference do not claim that there is
- * none:
+ * a row was added to each cell of McNemar's table, so that a few rows without a difference do not give an interval of
+ * width 0:
  *
  *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
  */

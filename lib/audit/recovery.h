@@ -50,7 +50,7 @@ struct dkvb__grouping {
 
 /* Computes prototypes: the rows of each class, in random order, are dealt out to its groups in turn, and the mean of
  * each group is a prototype. `means` is float[classes * groups][dim]; `mean_labels` is int32_t[classes * groups], the
- * ascending classes of the means; *count becomes the number of means. All outputs are undefined after a failure. */
+ * ascending classes of the means; *count becomes the number of means. The outputs are undefined after a failure. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

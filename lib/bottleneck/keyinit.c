@@ -94,7 +94,7 @@ struct placement {
     const struct dkvb__rows *from;
     size_t *pick; /* numbers of the used rows among the rows of `from`, [n]; NULL: the first n rows */
     size_t n;     /* number of used rows */
-    float *block; /* buffer for rows of a source, [projector.capacity][m]; NULL if all rows lie in memory */
+    float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads, [threads] */
     int8_t *rows;                 /* projected rows as bytes, [codebooks of a group][tiles][quads][16][4] */
@@ -102,7 +102,7 @@ struct placement {
     size_t group;                 /* number of units of codebooks in a group */
     size_t first;                 /* index of the first codebook of the present group */
     struct range own;             /* the codebooks in which this rank places keys */
-    /* keys being placed, [own codebooks][K][d], and numbers of rows that use them, [own codebooks][K] */
+    /* keys being placed, [own codebooks][keys][key_dim], and numbers of rows that use them, [own codebooks][keys] */
     float *growing, *use;
     bool step;            /* true if all rows form one step of keys that grow */
     atomic_size_t placed; /* number of finished codebooks in the present group */
@@ -284,7 +284,7 @@ struct centering {
     const float *x;     /* features of the present block of rows */
     const size_t *pick; /* places of the rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
-    double *sum; /* sum of the rows, [m] */
+    double *sum; /* sum of the rows, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)

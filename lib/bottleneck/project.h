@@ -21,8 +21,8 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are processed at a time, 
 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row is prepared: centred,
- * whitened and scaled. Then the bytes of one unit of codebooks after another are taken from the random transforms that
- * the codebooks of a unit share.
+ * whitened and scaled. After the preparation, the bytes of one unit of codebooks after another are taken from the
+ * random transforms that the codebooks of a unit share.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;

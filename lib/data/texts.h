@@ -22,8 +22,8 @@ struct dkvb__texts {
 /* Appends a text, even if the same text is there already. May return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_add(struct dkvb__texts *t, const char *text);
 
-/* Finds the index of a text, and appends the text if it is missing. Must not be mixed with dkvb__texts_add(). May
- * return DKVB_ENOMEM. */
+/* Finds the index of a text, and appends the text if it is missing. dkvb__texts_intern() and dkvb__texts_add() must not
+ * be used for the same texts. May return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_intern(struct dkvb__texts *t, const char *text, size_t *index, bool *added);
 
 /* Returns the index of an interned text, or `count` if the text is missing. */

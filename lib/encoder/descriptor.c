@@ -1,5 +1,5 @@
-/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. It has only constants, so that
- * pictures can be encoded without weights.
+/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. The descriptor has only
+ * constants, so that pictures can be encoded without weights.
  *
  * The row of features of a picture of 32 x 32 pixels has five parts, each multiplied by a constant:
  *

@@ -439,8 +439,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers are 0 or more, so
- * zeros beyond the edge change nothing. */
+/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers before pooling are
+ * 0 or more, so zeros beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

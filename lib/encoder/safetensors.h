@@ -30,8 +30,8 @@ dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *p
 void dkvb__safetensors_close(struct dkvb__safetensors *file); /* closes the file; NULL does nothing */
 
 /* Finds the prefix of the network's tensor names in a checkpoint: the text before `name`, such as "", "model." or
- * "module.". All later calls take names without the prefix. The result is false if no tensor has the name. If several
- * tensors have the name, *rc is DKVB_EFORMAT. */
+ * "module.". Later calls take tensor names without the prefix. The result is false if no tensor has the name. If
+ * several tensors have the name, *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT for a missing tensor. The error message says which kind of network the other tensors suggest. */

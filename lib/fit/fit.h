@@ -82,8 +82,8 @@ struct dkvb__measured {
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
-/* Searches the codes of all rows, [n][C][top_k], under a mask (NULL: no mask); the caller frees the codes. `run` is
- * f->run or f->counting. */
+/* Searches the codes of all rows, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees the codes.
+ * `run` is f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 

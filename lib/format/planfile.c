@@ -2,9 +2,9 @@
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
  * The section "plan" is one stream of numbers and arrays. The same functions measure, write and read the stream, so
- * that the three cannot differ. A plan of the strength exact holds whole files within sections: "values" is the model
- * with the new values. If the plan has new keys, "keys" is the model that replaces the old one, and "codes" is the
- * codeset of the new model.
+ * that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files within sections:
+ * "values" is the model with the new values. If the plan has new keys, "keys" is the model that replaces the old one,
+ * and "codes" is the codeset of the new model.
  */
 #include <string.h>
 

@@ -132,7 +132,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
 
 /* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
  * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest score
- * of the other classes; it is infinite if one of both groups has no class with rows. Each array may be NULL. */
+ * of the other classes; it is infinite if one of both groups has no class with rows. Each of the three arrays may be
+ * NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

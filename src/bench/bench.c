@@ -30,12 +30,12 @@ struct bench {
     uint64_t random; /* state of the random number generator */
     dkvb_array keys_file;
     struct features rows_file;
-    const float *keys, *rows; /* random keys, [C][K][d], and rows, [n][input_dim] */
-    int8_t *projected;        /* search: projected rows, [n][C][d] */
+    const float *keys, *rows; /* random keys, [codebooks][keys][key_dim], and rows, [n][input_dim] */
+    int8_t *projected;        /* search: projected rows, [n][codebooks][key_dim] */
     dkvb_codebooks *codebooks;
     dkvb_model *model;
-    uint16_t *codes;       /* codes of the rows, [n][C][k] */
-    uint16_t *other_codes; /* forget: codes after the mask was set, [n][C][k] */
+    uint16_t *codes;       /* codes of the rows, [n][codebooks][k] */
+    uint16_t *other_codes; /* forget: codes after the mask was set, [n][codebooks][k] */
     int32_t *labels;       /* labels of the rows, [n] */
     uint64_t entry;        /* forget: the journal entry that will be undone, or 0 */
     uint64_t masked, hit;  /* forget: number of masked pairs, and of (row, codebook) pairs that are searched again */
@@ -168,7 +168,7 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* These functions return medians over the repeats: of the time of a series, and of the ratio of the times of two
+/* Return medians over the repeats: seconds_of() of the time of a series, ratio_of() of the ratio of the times of two
  * series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
@@ -336,8 +336,8 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of the part `forget`. First all rows are searched without the mask, which gives the stored codes. Then pairs
- * are counted, chosen and masked. Finally the codes that name masked pairs are searched again. */
+/* Series of the part `forget`. First all rows are searched without the mask, which gives the stored codes. In the
+ * second step, pairs are counted, chosen and masked. Finally the codes that name masked pairs are searched again. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)

@@ -35,7 +35,7 @@ struct forget {
     dkvb_model_info info;
     dkvb_codeset *codeset; /* contents of --codes, if it is a codes file */
     dkvb_mask *mask;       /* mask of --mask */
-    uint8_t *classes;      /* marks of the classes of --class, [L] */
+    uint8_t *classes;      /* marks of the classes of --class, [classes] */
     struct features x, key_x;
     struct pictures pictures; /* the pictures that were encoded into the rows */
     struct codes npy;

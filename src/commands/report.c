@@ -54,10 +54,10 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* The Python program that makes the page. It removes the current folder from the module path, as a file there with the
- * name of a module would be run. It appends the folder in which the package was installed, for prefixes where Python
- * does not look. A missing package gives a message of one sentence; any other module that cannot be loaded gives
- * Python's own message. */
+/* The Python program that makes the page. The Python program removes the current folder from the module path, as a file
+ * there with the name of a module would be run. The Python program appends the folder in which the package was
+ * installed, for prefixes where Python does not look. A missing package gives a message of one sentence; any other
+ * module that cannot be loaded gives Python's own message. */
 static const char program[] =
     "import sys\n"
     "if sys.path[:1] == ['']: del sys.path[0]\n"

@@ -65,9 +65,9 @@ static double percentile(const struct server *s, double share)
     return 0;
 }
 
-/* Opens a file that has replaced the model, while no rows wait for an answer. So an idle process does not keep the old
- * file's bytes on the disk, which a purge may have meant to remove. A file that cannot be used is reported when the
- * next rows come. */
+/* Opens a file that has replaced the model, while no rows wait for an answer. In this way an idle process does not keep
+ * the old file's bytes on the disk, which a purge may have meant to remove. A file that cannot be used is reported when
+ * the next rows come. */
 static void look_for_model(struct server *s)
 {
     const dkvb_model *model;

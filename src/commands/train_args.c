@@ -279,7 +279,7 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks and locks the files. Only a model whose training continues may be its own output. */
+/* Checks and locks the files of the command. Only a model whose training continues may be its own output. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},

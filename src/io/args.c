@@ -122,7 +122,7 @@ static bool parse_choice(const struct args_option *option, const char *text, uin
     return false;
 }
 
-/* The words of the only list option that a command may have. They are in use until the process ends, and are never
+/* The words of the only list option that a command may have. The words are in use until the process ends, and are never
  * freed. */
 static struct {
     const char **word;

@@ -54,7 +54,7 @@ struct args_option {
     {0}
 /* clang-format on */
 
-/* Arguments that every command has. This is the first member of every command's struct. */
+/* Arguments that every command has. struct args is the first member of every command's struct. */
 struct args {
     const char *operand[ARGS_MAX_OPERANDS]; /* the operands; NULL for operands that were not given */
     uint64_t given;                         /* bit i is 1 if option i was given */
@@ -81,8 +81,8 @@ void args_help_by(args_help_fn *print);
 /* Writes the default of an option for help, " (default 16)", or an empty text if help shows none. */
 void args_default(const struct args_option *option, const void *values, char *text, size_t size);
 
-/* Reads the command line into `values`, the command's struct. The result is true if the command has to run. Otherwise
- * *code is the exit code, after help or an error message was printed. */
+/* Reads the command line into `values`, the command's struct. The result is true if the command has to run. If the
+ * result is false, help or an error message was printed, and *code is the exit code. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
 /* True if the option of this name was on the command line. `values` is the command's struct. */

@@ -1,4 +1,4 @@
-/* Writes one JSON value to stdout, piece by piece. All keys are constants of the tool and need no escaping; inside an
+/* Writes one JSON value to stdout, piece by piece. JSON keys are constants of the tool and need no escaping; inside an
  * array the key is NULL. */
 #ifndef DKVB_TOOL_JSON_H
 #define DKVB_TOOL_JSON_H

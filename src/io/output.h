@@ -26,7 +26,7 @@ bool output_begin(struct output *file, const char *path, int *code);
  * note on stderr, as the administrator of a service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* Each of these functions writes between output_begin() and output_end(). */
+/* The functions for writing files. Each is called between output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -94,8 +94,8 @@ const char *hex_text(const uint8_t *bytes, size_t size, char *text);
  * case. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
-/* These functions write JSON fields for the shape of a model, for the preparation of rows before a search, and for the
- * logits after it. */
+/* Writes JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after
+ * it. */
 void output_shape(const dkvb_model_info *info, bool whitened);
 
 #endif

@@ -64,10 +64,10 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option gives pictures: `option`, or --images-from. Otherwise the result is EXIT_USAGE. */
+/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both give pictures. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. Otherwise the result is EXIT_USAGE. */
+/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if not. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.
@@ -145,7 +145,7 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
 int pictures_class_names(const struct pictures *p, struct names *out);
 
 /* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model to
- * be trained. Otherwise the set's classes are matched by name to the classes of the model at `path`, if both have
+ * be trained. With a model, the set's classes are matched by name to the classes of the model at `path`, if both have
  * names. `names` are then the names of the model, followed by new classes; if `names` is NULL, every class of the set
  * must be a class of the model. *as, which the caller frees, is the model's label for each class of the set. A set
  * without classes is refused. */

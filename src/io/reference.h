@@ -1,5 +1,5 @@
-/* Compares linear heads with a model, by libdkvb-reference. That library is loaded only if a command asks for it, so
- * that the tool itself needs no BLAS. */
+/* Compares linear heads with a model, by libdkvb-reference. libdkvb-reference is loaded only if a command asks for it,
+ * so that the tool itself needs no BLAS. */
 #ifndef DKVB_TOOL_REFERENCE_H
 #define DKVB_TOOL_REFERENCE_H
 
@@ -27,8 +27,8 @@ struct reference_rows {
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *rows, uint32_t threads);
 void reference_free(dkvb_reference_report *report);
 
-/* These functions write the comparison: the first as the JSON member "reference", which is null if the report is NULL,
- * the second as a table. */
+/* reference_json() writes the comparison as the JSON member "reference", which is null if the report is NULL;
+ * reference_print() prints it as a table. */
 void reference_json(const dkvb_reference_report *report);
 void reference_print(const dkvb_reference_report *report);
 

@@ -14,8 +14,8 @@ const char *temp_path(const char *name);
 unsigned char *read_file(const char *path, size_t *size);
 void write_file(const char *path, const void *data, size_t size);
 
-/* Helpers for files of the library's own layout, in memory. They correct checksums after a change, so that later checks
- * are reached; find the entry of a section in the table; and give the offset and the size of a section. */
+/* Helpers for files of the library's own layout, in memory. The helpers correct checksums after a change, so that later
+ * checks are reached; find the entry of a section in the table; and give the offset and the size of a section. */
 void seal_file(unsigned char *data);
 unsigned char *file_table_line(unsigned char *data, const char *name);
 unsigned char *file_section(unsigned char *data, const char *name, size_t *size);
