@@ -15,7 +15,7 @@
 
 enum { DKVB__MPI_TEXT = 1024, DKVB__MPI_HOST = 256 };
 
-/* Stages of a rank, in order. */
+/* Stages of a rank of an MPI job, in order. */
 enum dkvb__mpi_stage {
     DKVB__MPI_WORKING,
     DKVB__MPI_ENDED,   /* dkvb_mpi_end() was called; `code` and `text` are the result */
@@ -61,7 +61,7 @@ struct dkvb__mpi_watch {
     double beat;                  /* time of the next sign of life */
     /* names of the ranks that are silent now: one text is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index of the text to read */
+    atomic_uint reads; /* index of the text in `silent` to read */
 };
 
 struct dkvb_mpi {

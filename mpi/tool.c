@@ -48,7 +48,7 @@ static struct {
     dkvb_mpi *job;
     uint32_t rank, count;
     bool shared, stats, broadcast_inputs;
-    char kept[1024]; /* error line of a failure */
+    char kept[1024]; /* error line of a failure, printed when ranks end */
     char folder[64]; /* folder with the names of copied inputs; "": no input was copied */
     char **copies;   /* names of the copies in the folder, [copy_count] */
     size_t copy_count;
@@ -208,7 +208,7 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* the result is the same on all ranks, */
+    if (rc)                                       /* the failure is the same on all ranks, */
         return tool_fail("%s", dkvb_mpi_error()); /* and rank 0 prints the message */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;

@@ -108,7 +108,7 @@ double dkvb__hold_out_place(uint64_t id)
 {
     /* Seed that decides which rows are held out. The seed of the held-out rows differs from all other seeds, so that
      * they are independent of the order of training. */
-    static const uint64_t seed = 0x68656C64206F7574; /* "held out" */
+    static const uint64_t seed = 0x68656C64206F7574; /* these bytes spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
 }
@@ -854,7 +854,7 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
 {
     /* Seed for drawing the rows of a temperature fit. The seed of this draw differs from all other seeds, so that the
      * draw is independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
+    static const uint64_t seed = 0x74656D7065726174; /* these bytes spell "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

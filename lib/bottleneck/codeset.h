@@ -143,19 +143,18 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
                                    const dkvb_allocator *mem);
 
 /* Copies the sessions of `from`, and its list of removed ids, into a codeset without sessions. The codeset `set` holds
- * the same rows as `from`, or some of them, searched on other keys. Returns DKVB_EMISMATCH unless both have the same
- * number of codebooks and keys and the same top_k, and every row of the training part of `set` is, by id, in the
- * training part of `from` with the same label. Returns DKVB_ESTATE as dkvb_codeset_record() does. After a failure `set`
- * has no sessions. */
+ * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both have
+ * the same number of codebooks and keys and the same top_k, and every row of the training part of `set` is, by id, in
+ * the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record() does. After a
+ * failure `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its
  * code, as a model of these codebooks does. Training and exact forgetting both call this function, so that both find
  * the same temperature. If there are more than 4,194,304 logits and 1,024 rows, rows are drawn by their ids until there
  * are enough. If fewer than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power
- * 0. *rows becomes the number of rows used, 0 if there were too few; `rows` may be NULL. Failures are DKVB_EMISMATCH,
- * and DKVB_ESTATE if the codes of the rows were not searched yet.
- */
+ * 0. *rows becomes the number of rows used, 0 if there were too few; `rows` may be NULL. The possible failures are
+ * DKVB_EMISMATCH, and DKVB_ESTATE if the codes of the rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 

@@ -9,7 +9,7 @@
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
 
-enum { CHUNK = 32 }; /* number of rows in one task */
+enum { CHUNK = 32 }; /* number of rows that one parallel task decodes */
 
 static int32_t argmax(const float *logits, size_t classes)
 {

@@ -10,7 +10,7 @@ enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the scales are computed */
-    CENTER_COLUMNS = 64,     /* number of columns in one task */
+    CENTER_COLUMNS = 64,     /* number of columns that one parallel task sums */
     CENTER_ROWS = 16384      /* number of rows between two progress reports */
 };
 
@@ -93,7 +93,7 @@ struct placement {
     struct dkvb__run run;
     const struct dkvb__rows *from;
     size_t *pick; /* numbers of the used rows among the rows of `from`, [n]; NULL: the first n rows */
-    size_t n;     /* number of used rows */
+    size_t n;     /* number of rows that are used for placing keys */
     float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads, [threads] */
@@ -106,7 +106,7 @@ struct placement {
     float *growing, *use;
     bool step;            /* true if all rows form one step of keys that grow */
     atomic_size_t placed; /* number of finished codebooks in the present group */
-    atomic_bool stop;     /* set if the caller wants to cancel */
+    atomic_bool stop;     /* set if the caller asks to cancel the key placement */
 };
 
 static void placement_end(struct placement *w)
@@ -284,7 +284,7 @@ struct centering {
     const float *x;     /* features of the present block of rows */
     const size_t *pick; /* places of the rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
-    double *sum; /* sum of the rows, [input_dim] */
+    double *sum; /* sum of the rows for their mean, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)

@@ -197,7 +197,7 @@ static bool scale_row(const dkvb_codebooks *cb, float *y)
         sum += (double)y[i] * (double)y[i];
     if (!isfinite(sum) || (!cb->normalize && sum * (double)cb->round_size > 1e74))
         return false;
-    length = cb->normalize && sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
+    length = cb->normalize && sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros is not scaled, and stays zeros */
     for (size_t i = 0; cb->normalize && i < cb->shape.input_dim; i++)
         y[i] = (float)((double)y[i] / length);
     return true;

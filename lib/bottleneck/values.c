@@ -339,7 +339,7 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* weights of the classes, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of this pass */
-    const size_t *order;   /* the rows to visit, in their order */
+    const size_t *order;   /* numbers of the rows to train on, in their order */
     /* largest number of rows in a batch; memory is allocated for no more rows than there are */
     size_t batch;
     size_t first, rows; /* the present batch has `rows` rows, beginning with order[first] */
@@ -639,7 +639,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the errors stays 0 */
+    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the rows of errors stays 0 */
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
@@ -824,7 +824,7 @@ static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    dkvb__training_free(model); /* does nothing after a success */
+    dkvb__training_free(model); /* after a success the training is freed already, and this does nothing */
     return rc;
 }
 

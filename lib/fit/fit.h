@@ -48,7 +48,7 @@ struct dkvb__fitting {
 
 /* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
  * dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt that is computed from the
- * rows if `salt` is NULL. May return DKVB_EINVAL. */
+ * rows if `salt` is NULL. The call may return DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 

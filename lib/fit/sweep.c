@@ -17,7 +17,7 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* units of progress within a cell */ };
+enum { THOUSANDTHS = 1000 /* number of units of progress within a cell */ };
 
 /* The model whose forgetting is measured: the given model, or one that was trained for a shape. */
 struct subject {

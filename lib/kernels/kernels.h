@@ -56,7 +56,7 @@ struct dkvb__lookup {
     int32_t *dist;
     /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF if fewer than k keys are alive */
     uint16_t *index;
-    const int8_t *rows;   /* projected rows, [quads][16][4] */
+    const int8_t *rows;   /* projected rows of the tile, [quads][16][4] */
     size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold any bytes */
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
     const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD */

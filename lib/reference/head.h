@@ -81,8 +81,8 @@ struct dkvb_reference {
     struct dkvb__sums sums; /* sums of the training rows, for a head of ridge regression */
 };
 
-/* Computes weights and intercepts of ridge regression from the sums with this penalty. Returns DKVB_EINVAL if the sums
- * cannot be solved. */
+/* Computes weights and intercepts of ridge regression from the sums with this penalty. The call returns DKVB_EINVAL if
+ * the sums cannot be solved. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
 /* State of a multinomial logistic regression. The next fit begins at the point that the last fit reached. */

@@ -61,7 +61,7 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* largest budget to which rows are followed */
     bool kept;                  /* true if rows of kept classes are followed too */
-    struct follower *followers; /* followers of the threads, [threads] */
+    struct follower *followers; /* a follower for each thread, [threads] */
     /* marks of pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up the
      * values of each would wait for memory; one byte per pair stays in the cache */
     uint8_t *learned;

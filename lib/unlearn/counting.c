@@ -17,7 +17,7 @@ struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
-    const uint8_t *marks; /* marks of the rows; or NULL */
+    const uint8_t *marks; /* marks of the rows to count; or NULL */
     uint8_t mark;
     uint64_t *counts;
 };

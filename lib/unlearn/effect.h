@@ -21,8 +21,8 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *run);
 
 /* Compares two models of the same codebooks as dkvb_effect_measure() does, each under its own mask in force: for
- * example, the models before and after a replay. Returns DKVB_EMISMATCH unless both models have the same number of
- * classes and the same top_k. */
+ * example, the models before and after a replay. The call returns DKVB_EMISMATCH unless both models have the same
+ * number of classes and the same top_k. */
 dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
                                  dkvb_class_effect *effects, const dkvb_run_options *run);
 
@@ -60,7 +60,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * along the budgets, and only the sums that changed are computed again.
  *
  * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). `budgets` is [count], ascending. `effects` is
- * [count][classes]. `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. Progress counts rows.
+ * [count][classes]. `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The progress callback counts
+ * rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

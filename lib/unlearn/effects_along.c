@@ -18,7 +18,7 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* number of rows in one task */
+    CHUNK = 16, /* number of rows that one parallel task follows */
     BLOCK_BYTES =
         32 << 20 /* largest number of bytes of a rank's group sums in a block of rows, unless a single row needs more */
 };
@@ -37,8 +37,8 @@ struct walker {
     uint32_t *low;       /* lowest rank of the selected keys, [codebooks]: the budget that masks one of them */
     uint32_t *group_low; /* lowest `low` of the codebooks of each group, [groups] */
     float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of all groups, [classes] */
-    float *logits;       /* logits of the row, [classes] */
+    double *sums;        /* sums of values over all groups of codebooks, [classes] */
+    float *logits;       /* logits of the row that is followed, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row has fewer than top_k keys */
     struct counts *counts;
     uint64_t *right; /* right answers at budget 0, [classes] */
@@ -53,7 +53,7 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* walkers of the threads, [threads] */
+    struct walker *walkers; /* a walker for each thread, [threads] */
 
     /* State of a block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
     const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [codebooks][keys]; or NULL */

@@ -74,10 +74,10 @@ struct dkvb_plan {
     char *names;
 };
 
-/* State of making a plan. */
+/* State of making a plan of forgetting. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model; /* the model of the caller */
+    dkvb_model *model; /* the caller's model, for which the plan is made */
     /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
     struct dkvb_model view;
     dkvb_codeset *set; /* codeset of the model; or NULL */
@@ -129,14 +129,14 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
 /* Functions of plan_again.c. dkvb__plan_set_aside() and dkvb__set_aside() set classes aside: unmarked classes that
  * forgettings in force asked for get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` is [classes] */
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` has one mark per class */
 
 /* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
  * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
  * plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Functions of plan_exact.c. */
+/* Functions of plan_exact.c, which plans requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
 /* True if a model is already the result of the plan, so that only the codeset may have to be changed. */

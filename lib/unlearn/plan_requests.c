@@ -20,7 +20,7 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* codeset of the model; or NULL */
+    const dkvb_codeset *set; /* codeset in which rows are looked up; or NULL */
     char *text;              /* a copy of the text, cut into lines and words */
     size_t room;             /* number of parts for which plan->parts has room */
     uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */

@@ -19,7 +19,7 @@
 enum {
     CODEBOOKS = 16,  /* number of codebooks counted in one pass over the rows */
     BLOCK = 1024,    /* number of pairs whose selecting classes are counted at once */
-    CHUNK = 64,      /* number of rows in one task */
+    CHUNK = 64,      /* number of rows that one parallel task measures */
     MAX_SIZE = 65535 /* largest number of codebooks and of keys: codes are 16 bits wide, and 65535 means none */
 };
 

@@ -17,12 +17,13 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 
-/* Computes how much the pairs of classes overlap: `jaccard` and `weighted`, double[classes][classes]. Progress counts
- * the classes, in a total of the classes and the groups of rows for the silhouettes. */
+/* Computes how much the pairs of classes overlap: `jaccard` and `weighted`, double[classes][classes]. The progress
+ * callback counts the classes, in a total of the classes and the groups of rows for the silhouettes. */
 dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                      double *jaccard, double *weighted, const struct dkvb__run *run);
 
-/* Computes the silhouette of each row: `each`, double[n]. Progress continues after the classes. */
+/* Computes the silhouette of each row: `each`, double[n]. The progress callback continues to count after the
+ * classes. */
 dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                          double *each, const struct dkvb__run *run);
 

@@ -156,7 +156,8 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    request->classes = (const uint8_t *)a->classes; /* `true` equals DKVB_FORGET */
+    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    request->classes = (const uint8_t *)a->classes;
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
     rows->x = a->x.x, rows->labels = a->y.y, rows->n = a->x.rows;

@@ -28,7 +28,7 @@ struct change {
 
 static const struct args_option options[] = {
     {"drop-name", ARGS_FLAG, AT(drop_name),
-     .help = "also take away the names of classes that are forgotten"}, /* options of purge */
+     .help = "also take away the names of classes that are forgotten"}, /* --drop-name is an option of purge only */
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},

@@ -151,7 +151,8 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    request.classes = (const uint8_t *)e->forgotten; /* `true` equals DKVB_FORGET */
+    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    request.classes = (const uint8_t *)e->forgotten;
     return reference_compare(&e->reference, &rows, e->args.threads);
 }
 

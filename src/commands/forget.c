@@ -624,7 +624,7 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    f->args.args.operand[0] = model ? model : plan; /* path that messages name */
+    f->args.args.operand[0] = model ? model : plan; /* path of the file that messages name */
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;

@@ -34,7 +34,7 @@ struct forget {
     dkvb_model *model;
     dkvb_model_info info;
     dkvb_codeset *codeset; /* contents of --codes, if it is a codes file */
-    dkvb_mask *mask;       /* mask of --mask */
+    dkvb_mask *mask;       /* mask that was read from the file of --mask */
     uint8_t *classes;      /* marks of the classes of --class, [classes] */
     struct features x, key_x;
     struct pictures pictures; /* the pictures that were encoded into the rows */
@@ -43,7 +43,7 @@ struct forget {
     struct ids rows, key_ids;
     uint16_t *searched;
     uint8_t salt[32];
-    char *text; /* text of --requests */
+    char *text; /* text of requests that was read from the file of --requests */
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;

@@ -61,7 +61,7 @@ struct predict {
     struct ids ids;           /* ids of the rows of a file */
     uint32_t top;
     char delimiter;       /* delimiter of a text table; 0: the output is an array, or is printed */
-    size_t most;          /* number of rows in a block */
+    size_t most;          /* number of rows that are predicted at a time */
     int32_t *labels;      /* predicted classes, [n][top], in a text table [most][top]; NULL with --scores */
     int32_t *block;       /* first predictions for a block of rows */
     float *probabilities; /* probabilities of `labels`, if they are printed; otherwise NULL */

@@ -52,11 +52,11 @@ struct separation {
     struct separation_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;   /* rows of --features */
+    struct features x;   /* rows that were read from the file of --features */
     uint16_t *searched;  /* codes that were searched for these rows */
-    struct codes stored; /* codes of --codes, as an array */
+    struct codes stored; /* codes that were read from the file of --codes, if it is an array */
     bool kept;           /* true if --codes is a codes file */
-    dkvb_codeset *set;   /* contents of the codes file */
+    dkvb_codeset *set;   /* contents of the codes file, if --codes is one */
     struct labels y;
     dkvb_separation *found;
 };

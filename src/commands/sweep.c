@@ -289,7 +289,7 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    o->classes = (const uint8_t *)s->classes; /* `true` equals DKVB_FORGET */
+    o->classes = (const uint8_t *)s->classes; /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
     o->features = s->x.x;
     o->feature_rows = s->x.rows;
     o->feature_columns = s->x.columns;

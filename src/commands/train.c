@@ -25,16 +25,16 @@ struct train {
     struct pictures pictures;                 /* the pictures whose rows are trained on, until they are encoded */
     char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* identity of the encoder that made the rows; "" if it is not known */
     struct left_out left;                     /* counts of files that the picture set left out */
-    dkvb_labels_info seen;                    /* facts about the labels */
-    dkvb_labels_info measured;                /* facts about the labels of held-out rows */
-    dkvb_features_info values;                /* facts about the features */
+    dkvb_labels_info seen;                    /* counts and range of the training labels */
+    dkvb_labels_info measured;                /* counts and range of the labels of held-out rows */
+    dkvb_features_info values;                /* range and other facts about the features of the rows */
     struct codes given;                       /* codes that were given in place of rows */
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
     struct names names;
     uint32_t classes;
-    dkvb_codebooks *codebooks; /* codebooks of --init-from */
+    dkvb_codebooks *codebooks; /* codebooks of the model that --init-from names */
     dkvb_model *model;
     dkvb_model_info info;
     dkvb_fit_report fitted;
@@ -410,7 +410,7 @@ static int make_model_of_codes(struct train *t)
 
     if (t->args.settings.top_k)
         o.top_k = t->args.settings.top_k;
-    /* otherwise the shape is refused */
+    /* other shapes of codes are refused */
     else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX)
         o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)

@@ -57,7 +57,7 @@ struct args_option {
 /* Arguments that every command has. struct args is the first member of every command's struct. */
 struct args {
     const char *operand[ARGS_MAX_OPERANDS]; /* the operands; NULL for operands that were not given */
-    uint64_t given;                         /* bit i is 1 if option i was given */
+    uint64_t given;                         /* bit i is 1 if the command line has option i */
 };
 
 struct args_command {

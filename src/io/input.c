@@ -309,7 +309,8 @@ int input_mask(dkvb_mask **out, const char *path)
     return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
-/* Marks the classes of a comma-separated list. Returns DKVB_OK, or the status of looking up the first unknown class. */
+/* Marks the classes of a comma-separated list. The call returns DKVB_OK, or the status of looking up the first unknown
+ * class. */
 static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
 {
     char word[256];

@@ -95,7 +95,7 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
 int input_labels_for(struct labels *out, const char *path, const struct features *x, const struct table_use *use);
 void input_labels_free(struct labels *labels);
 
-/* Computes the largest label. */
+/* Computes the largest label and the row that has it. */
 void input_labels_range(struct labels *labels);
 
 /* Ids of rows, which may be numbers or strings. */

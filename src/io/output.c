@@ -48,7 +48,7 @@ int output_end(const struct output *file, dkvb_status status)
     progress_add_file(file->began);
     status = ranks_settle(status);
     if (!ranks_lead())
-        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 prints the reason */
+        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 prints the reason of a failure */
     if (status != DKVB_OK)
         return tool_check(status);
     output_wrote(file->path);

@@ -14,7 +14,7 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { BAR_WIDTH = 40, LINE_EACH = 60 /* seconds */ };
+enum { BAR_WIDTH = 40, LINE_EACH = 60 /* LINE_EACH is in seconds */ };
 
 static const double FIRST_DRAW = 0.5; /* seconds of work before a bar is drawn, so that short work shows none */
 static const double REDRAW = 0.1;
