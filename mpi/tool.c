@@ -208,8 +208,8 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* the failure is the same on all ranks, */
-        return tool_fail("%s", dkvb_mpi_error()); /* and rank 0 prints the message */
+    if (rc)                                       /* the failure is the same on all ranks */
+        return tool_fail("%s", dkvb_mpi_error()); /* rank 0 prints the error message of all ranks */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
 }

@@ -30,11 +30,11 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
 
 /*
  * PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has
- * the scores of the retrained model. A value above 0 means that more is remembered than after training again. MUSE uses
- * the AUC of non-members, so its sign is opposite and its denominator is 1 - AUC of b; PrivLeak here and in MUSE
- * differ. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta method, with DeLong's variance of
- * (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give PrivLeak 0 and the interval [0, 0]; if
- * the AUC of `b` is 0, all numbers of the estimate are NaN.
+ * the scores of the retrained model. A PrivLeak above 0 means that the model remembers more than the retrained model.
+ * MUSE uses the AUC of non-members, so its sign is opposite and its denominator is 1 - AUC of b; PrivLeak here and in
+ * MUSE differ. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta method, with DeLong's
+ * variance of (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give PrivLeak 0 and the interval
+ * [0, 0]; if the AUC of `b` is 0, all numbers of the estimate are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);

@@ -8,7 +8,7 @@
 /*
  * Finds the constant that, added to the logits of the target classes, makes the mean of two accuracies largest: the
  * accuracy on rows of the target classes, and the accuracy on all other rows. The search is exact, as it walks the gaps
- * at which an answer changes. Of equally good constants the search takes the lowest.
+ * at which an answer changes. Among equally good constants the search takes the lowest.
  *
  * Rows with label -1 are left out; some of the other rows must belong to target classes and some must not. `target` is
  * uint8_t[classes], where 1 means that the constant is added; some classes must be 1 and some 0. *constant becomes the

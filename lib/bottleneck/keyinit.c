@@ -479,8 +479,8 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     *cb->options = o;
     cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of the allocator */
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch, */
-    cb->options->rows_per_key = 0; /* and all rows of the step are used */
+    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch */
+    cb->options->rows_per_key = 0; /* a step uses all of its rows */
     *out = cb;
     return DKVB_OK;
 }

@@ -353,7 +353,7 @@ struct pass {
     float *records;
     float *error;   /* errors that will be added to values, [batch][S] */
     float *logits;  /* scratch space for logits, [threads][classes] */
-    double *exps;   /* scratch space for exponentials, [threads][classes] */
+    double *exps;   /* scratch space for the exponentials of a softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the batch, [batch] */
     uint8_t *right; /* marks of rows with the right answer, [batch] */
 };

@@ -56,8 +56,8 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* the pictures that were encoded into the rows, */
-    struct names names;       /* and the names of these pictures */
+    struct pictures pictures; /* the pictures that were encoded into the rows */
+    struct names names;       /* names of the pictures that were encoded */
     struct ids ids;           /* ids of the rows of a file */
     uint32_t top;
     char delimiter;       /* delimiter of a text table; 0: the output is an array, or is printed */

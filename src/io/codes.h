@@ -40,12 +40,12 @@ int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
 /* Returns the counter of rows outside the scale for the run options of a search of these rows; NULL if the rows were
- * counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports them at
- * its end. */
+ * counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports rows
+ * outside the scale at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
-/* Notes that rows of this file were searched. outside_tell() reports them if any is outside the scale. `path` must
- * outlive the call of outside_tell(). */
+/* Notes that rows of this file were searched. outside_tell() reports the file if any of its rows is outside the scale.
+ * `path` must outlive the call of outside_tell(). */
 void outside_note(const char *path, const dkvb_outside *found);
 
 /* Prints a line on stderr for each file with rows outside the scale: their number, and in which way the first one is

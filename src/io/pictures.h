@@ -67,7 +67,8 @@ extern const char *const pictures_options[];
 /* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both give pictures. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if not. */
+/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if an option is missing or
+ * has no effect. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.

@@ -104,8 +104,8 @@ void progress_catch_signals(void)
 
     catch_signal(SIGINT, raise_flag);
     catch_signal(SIGTERM, raise_flag);
-    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and the failure is reported, */
-    catch_signal(SIGXFSZ, SIG_IGN); /* and so does writing to a file that must not grow */
+    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and the failure is reported */
+    catch_signal(SIGXFSZ, SIG_IGN); /* writing to a file that must not grow fails, and is reported too */
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool ends = true;
 
