@@ -1,4 +1,4 @@
-/* The three functions of a group of ranks, on MPI. */
+/* The three functions of a group of ranks, implemented on MPI. */
 #include "job.h"
 
 #include <limits.h>
@@ -10,8 +10,8 @@
 #include "dkvb/version.h"
 
 enum {
-    SPIN = 2000,     /* looks at a request before the thread sleeps: a fraction of a millisecond */
-    SHORT_SLEEP = 20 /* microseconds between later looks */
+    SPIN = 2000,     /* number of tests of a request before the thread sleeps: a fraction of a millisecond */
+    SHORT_SLEEP = 20 /* microseconds between later tests of a request */
 };
 
 double dkvb__mpi_clock(void)
@@ -29,7 +29,8 @@ void dkvb__mpi_sleep(long microseconds)
     nanosleep(&pause, NULL);
 }
 
-/* Waits for a request. MPI's own wait takes a whole core, which the threads of other ranks on this host may need. */
+/* Waits for an MPI request. MPI's own wait takes a whole core, which the threads of other ranks on this host may
+ * need. */
 static int wait_for(dkvb_mpi *job, int started, MPI_Request *request)
 {
     int done = 0, code = started;
@@ -44,8 +45,8 @@ static int wait_for(dkvb_mpi *job, int started, MPI_Request *request)
     return code == MPI_SUCCESS ? 0 : code;
 }
 
-/* Turns sizes into the counts and places that MPI takes. The result is their sum in bytes; SIZE_MAX if MPI cannot count
- * so many. */
+/* Turns sizes into the counts and offsets that MPI takes. The result is the sum of the sizes in bytes; SIZE_MAX if the
+ * bytes are more than MPI can count. */
 static size_t lay_out(const size_t *sizes, uint32_t ranks, int *counts, int *places)
 {
     size_t at = 0;
@@ -123,12 +124,13 @@ static dkvb_status failed(const char *function, int code)
     return dkvb__fail(DKVB_EIO, "%s: %s", function, text);
 }
 
-/* Agrees on a status, since a rank that went on alone would wait for the others for ever. */
+/* Makes ranks agree on a status, since a rank that went on alone would wait for the others for ever. */
 static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;
 
-    code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm); /* a whole number: no order of additions */
+    /* the maximum of integers does not depend on the order of the ranks */
+    code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm);
     if (mine)
         return mine;
     if (code != MPI_SUCCESS)
@@ -158,7 +160,7 @@ dkvb_status dkvb_mpi_compare(dkvb_mpi *job, const char *name, const char *text)
     return rc;
 }
 
-/* Learns the names of all hosts, and compares what the processes are. */
+/* Exchanges the host names of all ranks, and checks that the processes are of the same kind. */
 static dkvb_status meet(dkvb_mpi *job)
 {
     char host[MPI_MAX_PROCESSOR_NAME + 1] = "", mine[DKVB__MPI_HOST] = "", build[128];
@@ -223,7 +225,7 @@ dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communicator, const dkvb_mpi_op
         job->hosts = dkvb__alloc0(&mem, (size_t)count, sizeof *job->hosts);
         job->counts = dkvb__alloc0(&mem, (size_t)count, 4 * sizeof *job->counts);
     }
-    if (count > DKVB_RANKS_COUNT) /* the same on all ranks */
+    if (count > DKVB_RANKS_COUNT) /* the count is the same on all ranks */
         rc =
             dkvb__fail(DKVB_EINVAL, "the communicator has %d ranks, at most %d are supported", count, DKVB_RANKS_COUNT);
     else if (!job || !job->hosts || !job->counts)

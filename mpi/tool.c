@@ -19,7 +19,10 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { DIGESTED = 1 << 20, PIECE = 16 << 20 /* bytes: of a file that is compared; of a broadcast */ };
+enum {
+    DIGESTED = 1 << 20,
+    PIECE = 16 << 20 /* numbers of bytes: of a file that is compared between ranks, and of one broadcast */
+};
 
 const char ranks_program[] = "dkvb-mpi";
 const char ranks_usage[] =
@@ -30,7 +33,7 @@ const char ranks_usage[] =
     "  --broadcast-inputs  rank 0 reads the files; ranks that do not have them get copies in memory\n"
     "  --stats             print what the busiest rank has sent and received\n";
 
-/* How a command runs on several ranks. A command that is not listed runs on rank 0 alone. */
+/* The way in which a command runs on several ranks. A command that is not listed runs on rank 0 only. */
 enum way { SHARED = 1, REFUSED };
 static const struct {
     const char *name;
@@ -45,13 +48,13 @@ static struct {
     dkvb_mpi *job;
     uint32_t rank, count;
     bool shared, stats, broadcast_inputs;
-    char kept[1024]; /* line of a failure */
-    char folder[64]; /* folder with names of copies of inputs; "": none */
-    char **copies;   /* names in it, [copy_count] */
+    char kept[1024]; /* error line of a failure, printed when ranks end */
+    char folder[64]; /* folder with the names of copied inputs; "": no input was copied */
+    char **copies;   /* names of the copies in the folder, [copy_count] */
     size_t copy_count;
 } mpi = {.count = 1};
 
-/* The ranks have ended their work, with this code. Read by signal handlers. */
+/* True once the ranks have ended their work, with the exit code code_of_all. Signal handlers read it. */
 static atomic_bool over;
 static int code_of_all;
 
@@ -90,13 +93,13 @@ int ranks_settle(int result)
     const dkvb_ranks *group = ranks_group();
     int32_t whole = result;
 
-    /* A rank that cannot reach the others fails on, with a message: the watch tells whom it has lost. */
+    /* if a rank cannot reach the others, the command fails with a message: the watch reports the lost rank */
     if (group && group->broadcast(group->user, &whole, sizeof whole) != 0)
         return result ? result : tool_fail("rank %u of %u cannot reach the others", mpi.rank, mpi.count);
     return whole;
 }
 
-/* Async-signal-safe. */
+/* Writes a text to stderr. The function is async-signal-safe. */
 static void write_text(const char *text)
 {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
@@ -116,7 +119,7 @@ bool ranks_end_by_signal(int number)
         return false;
     if (atomic_load(&over)) {
         dkvb_file_remove_temporaries();
-        _exit(code_of_all); /* mpirun ends the others as soon as one has ended with a failure */
+        _exit(code_of_all); /* mpirun ends all other ranks as soon as one rank has ended with a failure */
     }
     if (mpi.job)
         silent = dkvb_mpi_silent(mpi.job);
@@ -129,13 +132,14 @@ bool ranks_end_by_signal(int number)
     return true;
 }
 
-/* Removes what a rank that is ended by the watch would leave behind. */
+/* Removes temporary files that a rank would leave behind when the watch ends it. */
 static void leave(void *user)
 {
     (void)user;
     dkvb_file_remove_temporaries();
     code_of_all = EXIT_FAILURE;
-    atomic_store(&over, true); /* the line was printed: the signal by which mpirun ends this rank needs no other */
+    /* the error line was printed: no message is needed for the signal by which mpirun ends this rank */
+    atomic_store(&over, true);
 }
 
 static bool switch_given(const char *name)
@@ -145,7 +149,8 @@ static bool switch_given(const char *name)
     return value && *value && strcmp(value, "0") != 0;
 }
 
-/* Takes an option in front of the command. The result is the number of its words; 0: the word is another. */
+/* Takes an option of dkvb-mpi itself, before the command. The result is the number of words that the option takes; 0:
+ * the word is no such option. */
 static int take_option(int words, char **word, const char **silence)
 {
     static const char option[] = "--silence=";
@@ -164,7 +169,7 @@ static int take_option(int words, char **word, const char **silence)
     return 1;
 }
 
-/* Stops the output of the other ranks: rank 0 prints. */
+/* Switches off the output of ranks other than rank 0, which prints for all. */
 static int be_silent(void)
 {
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -186,7 +191,8 @@ int ranks_begin(int *argc, char **argv)
     mpi.stats = switch_given("DKVB_MPI_STATS");
     mpi.broadcast_inputs = switch_given("DKVB_MPI_BROADCAST_INPUTS");
     while (*argc > 1 && (taken = take_option(*argc - 1, argv + 1, &silence)) > 0) {
-        memmove(argv + 1, argv + 1 + taken, (size_t)(*argc - taken) * sizeof *argv); /* with the NULL at the end */
+        /* moves the remaining words with the NULL at the end */
+        memmove(argv + 1, argv + 1 + taken, (size_t)(*argc - taken) * sizeof *argv);
         *argc -= taken;
     }
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level) != MPI_SUCCESS)
@@ -202,13 +208,13 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* the same on all ranks, */
-        return tool_fail("%s", dkvb_mpi_error()); /* printed by rank 0 */
+    if (rc)                                       /* the failure is the same on all ranks */
+        return tool_fail("%s", dkvb_mpi_error()); /* rank 0 prints the error message of all ranks */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
 }
 
-/* Compares a text over the ranks. The result is 0, or an exit code on all ranks. */
+/* Compares a text between the ranks. The result is 0, or the same exit code on all ranks. */
 static int compare(const char *name, const char *text)
 {
     dkvb_status rc = dkvb_mpi_compare(mpi.job, name, text);
@@ -226,7 +232,7 @@ static int compare_words(int argc, char **argv)
         sum = XXH3_64bits_withSeed(argv[i], strlen(argv[i]) + 1, sum);
     for (int i = 0; i < argc && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? " " : "", argv[i]);
-    /* The sum stands first, since a long command line is cut. */
+    /* The checksum comes first, since a long command line is cut. */
     memmove(text + 17, text, sizeof text - 18);
     text[sizeof text - 1] = '\0';
     snprintf(text, 17, "%016" PRIx64, (uint64_t)sum);
@@ -234,8 +240,8 @@ static int compare_words(int argc, char **argv)
     return compare("the command line", text);
 }
 
-/* The part of a word that may be the name of an input: the word itself, or what follows "--option=". NULL: the word is
- * an option, or names an output. Rank 0 alone needs outputs. */
+/* Returns the part of a word that may name an input: the word itself, or the text after "--option=". NULL: the word is
+ * an option, or names an output, which only rank 0 needs. */
 static const char *input_of(char **argv, int i)
 {
     const char *before = i > 0 ? argv[i - 1] : "", *word = argv[i], *value = strchr(word, '=');
@@ -253,7 +259,7 @@ static const char *input_of(char **argv, int i)
     return value + 1;
 }
 
-/* Says what a path leads to: the size of a file and a checksum of its first MiB. */
+/* Describes the file at a path by its size and a checksum of its first MiB. */
 static void describe(const char *path, char text[128])
 {
     unsigned char *bytes;
@@ -283,7 +289,7 @@ static void describe(const char *path, char text[128])
     free(bytes);
 }
 
-/* Compares the inputs: all at once first, one by one for a message. */
+/* Compares the inputs between ranks: first all together; after a difference one by one, to name the input. */
 static int compare_inputs(int argc, char **argv)
 {
     XXH64_hash_t sum = 0;
@@ -317,8 +323,8 @@ static int compare_inputs(int argc, char **argv)
     return tool_fail("the inputs of the ranks differed, and no longer do: a file was changed meanwhile");
 }
 
-/* Makes an empty copy of an input in memory, with a name that ends like the input's, since the name tells the format.
- * The result is a descriptor and the name; -1: failed, with errno. */
+/* Makes an empty file in memory for a copy of an input. The name of the copy ends like the input's name, which tells
+ * the format. The result is a file descriptor and the name; -1 after a failure, with errno. */
 static int make_copy(const char *path, char **name)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -369,7 +375,8 @@ static void remove_copies(void)
     mpi.folder[0] = '\0';
 }
 
-/* Sends the bytes of a file of rank 0 to all ranks. `to` is the copy of this rank; -1: this rank has the file. */
+/* Sends the bytes of a file of rank 0 to all ranks. `to` is the file of this rank's copy; -1: this rank has the
+ * input. */
 static int send_file(const char *path, int to)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);
@@ -387,7 +394,7 @@ static int send_file(const char *path, int to)
         head.size = st.st_size;
     if (!piece)
         code = tool_fail("%s: out of memory for a piece of its copy", path);
-    /* A rank that fails here ends the job by the watch, and the others need not know. */
+    /* If a rank fails at this point, the watch ends the job, and the other ranks need not know. */
     if (!code && group->broadcast(group->user, &head, sizeof head) != 0)
         code = tool_fail("%s: cannot be sent to the other ranks", path);
     if (!code && head.error)
@@ -408,7 +415,7 @@ static int send_file(const char *path, int to)
     return code;
 }
 
-/* Gives the inputs of rank 0 to ranks that do not have them. */
+/* Gives copies of the inputs of rank 0 to ranks that do not have them. */
 static int broadcast_inputs(int argc, char **argv)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);
@@ -440,7 +447,7 @@ static int broadcast_inputs(int argc, char **argv)
         if (!here) {
             size_t before = (size_t)(path - argv[i]), size = before + strlen(name) + 1;
 
-            word = malloc(size); /* lives as long as argv */
+            word = malloc(size); /* the word is used as long as argv */
             if (!word)
                 return tool_fail("%s: out of memory for the name of its copy", path);
             snprintf(word, size, "%.*s%s", (int)before, argv[i], name);
@@ -483,7 +490,7 @@ int ranks_command(const char *name, int argc, char **argv, bool *runs)
     return compare_inputs(argc, argv);
 }
 
-/* Adds the host to a failure that the library reports as that of a rank: "rank 2: ..." becomes "rank 2 on b: ...". */
+/* Adds the host to a failure that the library reports for a rank: "rank 2: ..." becomes "rank 2 on b: ...". */
 static void name_host(void)
 {
     static const char mark[] = "rank ";
@@ -510,7 +517,7 @@ static void print_traffic(const char *name, const dkvb_mpi_traffic *t, const cha
             t->received, after);
 }
 
-/* Prints what the rank has moved that moved the most. */
+/* Prints how much the rank has sent and received that moved the most bytes. */
 static void print_stats(void)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);

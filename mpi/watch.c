@@ -1,6 +1,6 @@
-/* The watch: each rank sends a sign of life each second, by a thread of its own, so that no computing counts as
- * silence. Rank 0 hears all others, and they hear rank 0. The same messages carry how ranks ended, and rank 0 decides
- * from them which one line is printed. */
+/* The watch sends a sign of life from each rank each second, by a separate thread, so that a computing rank does not
+ * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The same messages carry the results of
+ * ranks, from which rank 0 decides the one line to print. */
 #include "job.h"
 
 #include <stdarg.h>
@@ -15,15 +15,19 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-static const double BEAT = 1.0;         /* seconds between signs of life */
-static const double GRACE = 2.0;        /* seconds in which other ranks may fail alike before the first is named */
-static const double NEAR = 3.0;         /* a rank that is silent for almost as long as the first lost one is lost too */
-static const double LATE = 2.5;         /* a sign of life that is late, though the rank does not count as lost yet */
-static const double STARVED = 1.0;      /* a pause of this thread that says nothing about the others */
-static const double LAST_SECONDS = 5.0; /* MPI_Abort() has this long */
-enum { TURN = 10000 /* microseconds between looks */ };
+static const double BEAT = 1.0; /* seconds between signs of life */
+/* seconds in which further ranks may fail in the same way before the first failed rank is named */
+static const double GRACE = 2.0;
+/* seconds: ranks that are silent for almost as long as the first lost rank are lost too */
+static const double NEAR = 3.0;
+/* seconds after which a sign of life is late, though the rank does not count as lost yet */
+static const double LATE = 2.5;
+/* seconds of a pause of the watch thread after which the silence of other ranks means nothing */
+static const double STARVED = 1.0;
+static const double LAST_SECONDS = 5.0; /* seconds for which MPI_Abort() may run */
+enum { TURN = 10000 /* microseconds between checks for messages */ };
 
-/* Text of a line that is put together piece by piece. */
+/* A line of text that is put together piece by piece. */
 struct line {
     char text[2 * DKVB__MPI_TEXT];
     size_t length;
@@ -54,7 +58,7 @@ static void print(struct line *line)
     (void)ignored;
 }
 
-/* Ends the process if MPI_Abort() does not: its messages may wait for a host that is cut off. */
+/* Ends the process if MPI_Abort() does not: messages of MPI_Abort() may wait for a host that is cut off. */
 static void *last_resort(void *code)
 {
     dkvb__mpi_sleep(999999);
@@ -77,14 +81,14 @@ static void leave(dkvb_mpi *job, int code)
     _exit(kept);
 }
 
-/* True if this rank listens to `rank`. */
+/* True if this rank listens to the messages of `rank`. */
 static bool hears(const dkvb_mpi *job, uint32_t rank)
 {
     return rank != job->ranks.rank && (job->ranks.rank == 0 || rank == 0);
 }
 
-/* Seconds after which a silent rank counts as lost. Rank 1 speaks for the others if rank 0 is lost; each later rank
- * gives those before it time to do so. */
+/* Returns the seconds after which a silent rank counts as lost. If rank 0 is lost, rank 1 speaks for the others; each
+ * later rank waits longer, so that the ranks before it can speak. */
 static double patience(const dkvb_mpi *job)
 {
     uint32_t rank = job->ranks.rank;
@@ -92,7 +96,7 @@ static double patience(const dkvb_mpi *job)
     return job->options.silence + (rank < 2 ? 0.0 : rank < 5 ? (rank - 1) * 2.0 : 8.0);
 }
 
-/* True if a rank that may still send was not heard of for this time. */
+/* True if a rank that may still send messages was silent for this time. */
 static bool is_silent(const dkvb_mpi *job, uint32_t rank, double now, double limit)
 {
     const struct dkvb__mpi_rank *r = &job->watch.ranks[rank];
@@ -100,7 +104,7 @@ static bool is_silent(const dkvb_mpi *job, uint32_t rank, double now, double lim
     return hears(job, rank) && r->stage != DKVB__MPI_LEAVING && now - r->heard > limit;
 }
 
-/* Lists the silent ranks, at most four by name. The result is their number. */
+/* Adds the silent ranks to a line, at most four by name. The result is the number of silent ranks. */
 static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, double limit)
 {
     uint32_t found = 0;
@@ -113,7 +117,7 @@ static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, d
     return found;
 }
 
-/* Keeps the names of silent ranks for dkvb_mpi_silent(). */
+/* Stores the names of silent ranks for dkvb_mpi_silent(). */
 static void note_silent(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -144,7 +148,7 @@ static void check_silence(dkvb_mpi *job, double now)
     leave(job, EXIT_FAILURE);
 }
 
-/* Receives all messages that are there. */
+/* Receives all messages that have arrived. */
 static void listen(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -172,7 +176,7 @@ static void listen(dkvb_mpi *job, double now)
     }
 }
 
-/* Sends how this rank stands to a rank, unless the message before is still on its way. The result is true if the
+/* Sends the state of this rank to a rank, unless the message before is still being sent. The result is true if the
  * message was sent. */
 static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note)
 {
@@ -187,7 +191,7 @@ static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note
     return MPI_Isend(&w->sent[rank], sizeof *note, MPI_BYTE, (int)rank, 0, w->comm, &w->requests[rank]) == MPI_SUCCESS;
 }
 
-/* Adds the message of a rank, after its name unless the message begins with it. */
+/* Adds the message of a rank to a line, after the rank's name unless the message begins with the name. */
 static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
 {
     const char *text = job->watch.ranks[rank].text;
@@ -201,12 +205,12 @@ static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
     add(line, "%s", text);
 }
 
-/* Rank 0 reads from the ranks that ended which line is to be printed. The result is true once no rank works on; a rank
- * that failed while others work on ends the job. */
+/* Decides on rank 0, from the results of the ranks, which line is printed. The result is true once no rank works any
+ * more; a rank that failed while others work ends the job. */
 static bool decide(dkvb_mpi *job, double now, int32_t *code)
 {
     struct dkvb__mpi_watch *w = &job->watch;
-    static double failed_at; /* time when the first failure was seen; there is one watch in a process at a time */
+    static double failed_at; /* time at which the first failure was seen; a process has one watch at a time */
     uint32_t count = job->ranks.count, working = 0, failed = 0, speaks = UINT32_MAX, with_text = 0;
     bool alike = true, cut_off = false;
     struct line line = {.length = 0};
@@ -227,7 +231,7 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
         if (rank->text[0] == '\0')
             continue;
         with_text++;
-        /* A rank that lost the others knows less than a rank that has a failure of its own. */
+        /* A rank that lost the others knows less about the cause than a rank with a failure of its own. */
         if (speaks == UINT32_MAX || (w->ranks[speaks].cut_off && !rank->cut_off))
             speaks = r;
         alike = alike && strcmp(rank->text, w->ranks[speaks].text) == 0;
@@ -254,7 +258,7 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
     return true;
 }
 
-/* Sends a sign of life when its time has come, and news at once. */
+/* Sends a sign of life when its time has come, and news at once, to the ranks that listen to this rank. */
 static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, bool news)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -267,7 +271,8 @@ static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, 
             w->told_end[r] = note->stage == DKVB__MPI_LEAVING;
 }
 
-/* True when this rank has said its last, and every rank that it hears has too: no message is on its way then. */
+/* True when this rank has sent its last message, and so has every rank that it listens to: no message is on its way
+ * then. */
 static bool over(dkvb_mpi *job)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -303,7 +308,8 @@ static void *watch(void *user)
         dkvb__mpi_sleep(TURN);
         now = dkvb__mpi_clock();
         for (uint32_t r = 0; now - last > STARVED && r < job->ranks.count; r++)
-            w->ranks[r].heard = now; /* this process was stopped, or its host slept: the others may have been heard */
+            /* this process was stopped, or its host slept, so the silence of the others means nothing */
+            w->ranks[r].heard = now;
         last = now;
         pthread_mutex_lock(&w->lock);
         note = w->own;
@@ -354,7 +360,7 @@ dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job)
     w->told_end = dkvb__alloc0(&job->mem, count, sizeof *w->told_end);
     room = w->ranks && w->sent && w->requests && w->told_end;
     wanted = room ? wanted : -1;
-    /* The least of all ranks: they watch together or not at all. */
+    /* The least value of all ranks counts: either all ranks watch or none. */
     if (MPI_Allreduce(&wanted, &least, 1, MPI_INT, MPI_MIN, job->comm) != MPI_SUCCESS || least < 0 ||
         (least > 0 && MPI_Comm_dup(job->comm, &w->comm) != MPI_SUCCESS)) {
         dkvb__mpi_watch_stop(job);
@@ -373,7 +379,7 @@ dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job)
     w->running = pthread_create(&w->thread, NULL, watch, job) == 0;
     job->info.watched = w->running;
     least = w->running;
-    /* A rank without its thread would count as silent. */
+    /* A rank without a watch thread would count as silent. */
     MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_INT, MPI_MIN, job->comm);
     if (least)
         return DKVB_OK;

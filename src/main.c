@@ -1,5 +1,5 @@
-/* The program dkvb: the library's functions at a shell. Each command has a file of its own, and uses only the public
- * header. */
+/* The program dkvb offers the library's functions in a shell. Each command has a file of its own, and uses only the
+ * public header. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* reports the unknown command */
+    return run_command(argv[2], 0, NULL); /* an unknown command is reported by run_command() */
 }
 
 static int print_completion(int argc, char **argv)
@@ -116,17 +116,18 @@ static int help(int argc, char **argv)
     return run_command(argv[1], 2, words);
 }
 
-/* Opens streams that were closed for this process. Otherwise a file that it opens could become its stdout or stderr,
- * and text would end up in the file. The streams are read-only, so that writing still fails and is noticed. */
+/* Opens streams that were closed for this process. Otherwise a file that the process opens could become its stdout or
+ * stderr, and printed text would be written to the file. The streams are read-only, so that printing still fails and is
+ * noticed. */
 static void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0)
-            abort(); /* there is no stream to report to */
+            abort(); /* no stream is left to report the failure */
 }
 
-/* Checks DKVB_KERNELS. The library ignores a name that it does not know and takes the fastest kernels, but a person who
- * compares kernels must be told. */
+/* Checks the variable DKVB_KERNELS. The library ignores unknown names and uses the fastest kernels, but a user who
+ * compares kernels must get a message. */
 static void check_kernels(void)
 {
     const char *wanted = getenv("DKVB_KERNELS");

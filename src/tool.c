@@ -20,8 +20,8 @@ const struct tool_exit_code tool_exit_codes[] = {
     {0, NULL, NULL},
 };
 
-/* Prints a message, on rank 0 alone. The line of a failure may be the same on other ranks; then it is printed once, at
- * the end. File names may hold any character, but a message stays one line and cannot control the terminal. */
+/* Prints a message, on rank 0 only. Other ranks may fail with the same line, which is then printed once, at the end.
+ * File names may contain any character, but a message stays one line and cannot control the terminal. */
 static void say(bool failure, const char *format, va_list arguments)
 {
     char line[1024];
@@ -85,7 +85,7 @@ int tool_check(dkvb_status status)
     return tool_check_both("", "", status);
 }
 
-static size_t files; /* number of files that this command wrote */
+static size_t files; /* number of files that this command has written */
 static struct {
     uint64_t done, all;
     const char *deed, *things;
@@ -104,7 +104,7 @@ void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things
     kept.things = things;
 }
 
-/* Writes a number with groups of digits, such as "1,234", into `digits`. */
+/* Writes a number with a comma between groups of digits, such as "1,234", into `digits`. */
 static const char *grouped(uint64_t number, char digits[32])
 {
     char *at = digits + 31;

@@ -1,15 +1,15 @@
 /* Functions that every command uses: exit codes, the one line of a failure, and the commands themselves.
  *
- * A function here that returns int returns an exit code: 0, or the code that the tool must end with. The line on stderr
- * was written then, so callers only pass the code on. */
+ * A function of this header that returns int returns an exit code: 0, or the code with which the tool must end. If the
+ * code is not 0, the error line on stderr was written already, so callers only pass the code on. */
 #ifndef DKVB_TOOL_H
 #define DKVB_TOOL_H
 
 #include <dkvb/dkvb.h>
 
 enum {
-    EXIT_USAGE = 2,        /* in addition to EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
-    EXIT_INTERRUPTED = 130 /* 128 + SIGINT, the code that shells report */
+    EXIT_USAGE = 2,        /* exit code after wrong use, in addition to EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
+    EXIT_INTERRUPTED = 130 /* exit code after a signal: 128 + SIGINT, as shells report it */
 };
 
 /* A row of the table of exit codes, which help and man pages list. A NULL name ends the table. */
@@ -26,33 +26,34 @@ extern const struct tool_exit_code tool_exit_codes[];
 #define TOOL_PRINTF(text, first)
 #endif
 
-/* Prints "dkvb: <message>" on stderr, in one line whatever the text holds. Returns EXIT_FAILURE. With ranks the line is
- * printed once for all of them, when the command ends. */
+/* Prints "dkvb: <message>" on stderr, in one line for any text. Returns EXIT_FAILURE. With several ranks the line is
+ * printed once for all ranks, when the command ends. */
 int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
 
-/* Prints the same kind of line about something that does not end the command. */
+/* Prints a note "dkvb: <message>" on stderr about something that does not end the command. */
 void tool_note(const char *format, ...) TOOL_PRINTF(1, 2);
 
-/* Prints the same kind of line and returns EXIT_USAGE; the caller adds the usage. */
+/* Prints "dkvb: <message>" on stderr and returns EXIT_USAGE; the caller prints the usage line. */
 int tool_misused(const char *format, ...) TOOL_PRINTF(1, 2);
 
-/* Turns the result of a library call into an exit code. A failure is reported in the library's words. */
+/* Turns the result of a library call into an exit code. The message of a failure is the library's message. */
 int tool_check(dkvb_status status);
 
-/* Turns the result of a call about a file or option into an exit code: the message begins with its name. */
+/* Turns the result of a library call about a file or option into an exit code; the message begins with its name. */
 int tool_check_about(const char *name, dkvb_status status);
 
-/* Turns the result of a call into an exit code, for a call about two files that do not or may not belong together. */
+/* Turns the result of a library call into an exit code, for a call about two files that must or must not belong
+ * together. */
 int tool_check_both(const char *a, const char *b, dkvb_status status);
 
-/* Counts one more file that is on disk. */
+/* Counts one more written file for the message after an interrupt. */
 void tool_wrote_file(void);
 
-/* Notes that `done` of `all` things are kept for the same command, if it is repeated; 0: none. `deed` and `things` are
- * words for the message: "encoded", "pictures". */
+/* Notes for the message after an interrupt that `done` of `all` things are kept, so that repeating the command
+ * continues the work; 0: none. `deed` and `things` are words of the message: "encoded", "pictures". */
 void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
-/* Reports that a signal ended the work, and which part of it is on disk. Returns EXIT_INTERRUPTED. */
+/* Reports that a signal ended the work, and which part of the work is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
 
 typedef int tool_command(int argc, char **argv);

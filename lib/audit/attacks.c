@@ -563,8 +563,8 @@ static bool is_own(const struct dkvb__audit *a, uint32_t who)
     return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
 }
 
-/* Attacks the audited models that were dealt to this rank. All of them are compared with the retrained model, so a rank
- * with any of them trains the retrained model first. */
+/* Attacks the audited models that were dealt to this rank. All audited models are compared with the retrained model, so
+ * a rank with any audited model trains the retrained model first. */
 static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};

@@ -30,11 +30,11 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
 
 /*
  * PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has
- * the scores of the retrained model. A value above 0 means that more is remembered than after training again. MUSE uses
- * the AUC of non-members, so its sign is opposite and its denominator is 1 - AUC of b; PrivLeak here and in MUSE
- * differ. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta method, with DeLong's variance of
- * (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give PrivLeak 0 and the interval [0, 0]; if
- * the AUC of `b` is 0, all numbers of the estimate are NaN.
+ * the scores of the retrained model. A PrivLeak above 0 means that the model remembers more than the retrained model.
+ * MUSE uses the AUC of non-members, so its sign is opposite and its denominator is 1 - AUC of b; PrivLeak here and in
+ * MUSE differ. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta method, with DeLong's
+ * variance of (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give PrivLeak 0 and the interval
+ * [0, 0]; if the AUC of `b` is 0, all numbers of the estimate are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
@@ -54,8 +54,8 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 /*
  * The mean of the differences a[i] - b[i] over all rows i. For answers of 0 and 1 the interval is that of Agresti and
  * Min 2005 (Statistics in Medicine 24). The interval of Agresti and Min is Wald's interval for matched pairs after half
- * a row was added to each cell of McNemar's table, so that a few rows without a difference do not claim that there is
- * none:
+ * a row was added to each cell of McNemar's table, so that a few rows without a difference do not give an interval of
+ * width 0:
  *
  *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
  */

@@ -23,7 +23,7 @@ struct dkvb__fitting {
  * by Newton's method with halved steps. Each row's score is w.x under a fit that has not seen the row.
  *
  * `member` is uint8_t[n] with at least 2 members and 2 non-members, and each part gets its proportion of both; `scores`
- * is double[n], undefined after a failure. Progress counts the parts of the cross-validation.
+ * is double[n], undefined after a failure. The progress callback counts the parts of the cross-validation.
  */
 dkvb_status dkvb__audit_fitted_scores(const struct dkvb__answers *a, const uint8_t *member,
                                       const struct dkvb__fitting *how, double *scores, const dkvb_allocator *mem,

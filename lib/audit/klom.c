@@ -127,7 +127,8 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* the last row is scratch space */
+    /* the last row of the random orders is scratch space */
+    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals);
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
     dkvb_status rc = deals && n.scratch && n.gaps

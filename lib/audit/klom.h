@@ -33,12 +33,12 @@ struct dkvb__klom_pair {
 
 /*
  * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows
- * share the models, so an interval over rows alone would take the noise of a few models for a difference between
+ * share the same models, so an interval over rows alone would take the noise of a few models for a difference between
  * ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no difference (a
  * permutation test: Fisher 1935). half[g] becomes the half width of the noise in the mean of group g: 95 % of the
  * absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, sizes[g] rows
- * in each of `groups`. The results are equal bit for bit for any number of threads. Progress counts rows. Failures are
- * DKVB_ENOMEM and DKVB_ECANCELLED.
+ * in each of `groups`. The results are equal bit for bit for any number of threads. The progress callback counts rows.
+ * The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

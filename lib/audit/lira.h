@@ -40,8 +40,8 @@ struct dkvb__shadowing {
  *
  * `model` gives the number of codebooks and classes, top_k, the type of values and the allocator; its values and mask
  * are not used. `margins` is double[views_count][shadows][count], as from dkvb__audit_margins(), and undefined after a
- * failure. `inside` is uint8_t[shadows][count], with 1 where a shadow model has learned a target. Progress counts
- * shadow models.
+ * failure. `inside` is uint8_t[shadows][count], with 1 where a shadow model has learned a target. The progress callback
+ * counts shadow models.
  *
  * If `run` has ranks, the ranks deal out the shadow models: each rank trains its own on its copy of the codes, and gets
  * the margins of all. Progress of a rank then counts the shadow models that the rank trains.

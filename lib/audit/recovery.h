@@ -8,7 +8,7 @@
 /*
  * Finds the constant that, added to the logits of the target classes, makes the mean of two accuracies largest: the
  * accuracy on rows of the target classes, and the accuracy on all other rows. The search is exact, as it walks the gaps
- * at which an answer changes. Of equally good constants the search takes the lowest.
+ * at which an answer changes. Among equally good constants the search takes the lowest.
  *
  * Rows with label -1 are left out; some of the other rows must belong to target classes and some must not. `target` is
  * uint8_t[classes], where 1 means that the constant is added; some classes must be 1 and some 0. *constant becomes the
@@ -50,7 +50,7 @@ struct dkvb__grouping {
 
 /* Computes prototypes: the rows of each class, in random order, are dealt out to its groups in turn, and the mean of
  * each group is a prototype. `means` is float[classes * groups][dim]; `mean_labels` is int32_t[classes * groups], the
- * ascending classes of the means; *count becomes the number of means. All outputs are undefined after a failure. */
+ * ascending classes of the means; *count becomes the number of means. The outputs are undefined after a failure. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

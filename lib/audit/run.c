@@ -1,4 +1,4 @@
-/* The whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
+/* Runs a whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
  * estimates figures. Ranks deal out most of this work (shares.h); every part of the audit ends with the same status on
  * all ranks. */
 #include "audit/run.h"

@@ -93,7 +93,7 @@ struct dkvb__audit {
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Functions of rows.c: they find the forgotten rows of the request, the rows of the attacker, and the codes of all
+/* Functions of rows.c, which find the forgotten rows of the request, the rows of the attacker, and the codes of all
  * rows. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
@@ -107,8 +107,8 @@ struct dkvb__subject {
     uint32_t view;          /* index of the subject's view of the shadow models */
 };
 
-/* Functions of attacks.c: they train the shadow models, then attack each subject. The retrained model comes first,
- * since all other subjects are compared with it. Each rank attacks the subjects that were dealt to it. */
+/* Functions of attacks.c, which train the shadow models, then attack each audited model. The retrained model comes
+ * first, since all other models are compared with it. Each rank attacks the models that were dealt to it. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 

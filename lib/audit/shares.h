@@ -6,8 +6,8 @@
 /*
  * The parts of an audit that several processes (ranks) deal out among themselves. Every rank has the whole models and
  * all rows. Each rank searches the codes of some rows, trains some of the shadow models and of the models of KLoM, and
- * attacks some of the subjects. Each result is then passed to all ranks, so that all estimate the same figures. Without
- * ranks the functions of this header move no bytes.
+ * attacks some of the audited models. Each result of the work is then passed to all ranks, so that all ranks estimate
+ * the same figures. Without ranks the functions of this header move no bytes.
  */
 
 /* Checks before work starts that all ranks audit the same models and rows with the same options. `rc` is the status of

@@ -5,7 +5,7 @@
  * additions, multiplications, divisions and exact steps, so they give the same bits everywhere. The relative error of
  * both is about 1e-15. */
 
-/* Returns the exponential e^x for x up to 700; it is meant for x <= 0. The result is 0 for x below -708. */
+/* Returns the exponential e^x for x up to 700; the function is meant for x <= 0. The result is 0 for x below -708. */
 double dkvb__exp(double x);
 
 /* Returns the natural logarithm of a normal number x > 0. */

@@ -32,12 +32,12 @@ static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, 
     return r;
 }
 
-/* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. Otherwise the
- * result is the status of the first rank that failed, and dkvb_last_error() has that rank's message, which names the
- * rank unless all ranks failed alike.
+/* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. If any rank
+ * failed, the result is the status of the first rank that failed, and dkvb_last_error() has that rank's message, which
+ * names the rank unless all ranks failed alike.
  *
- * A rank that returns early leaves the others waiting in their next call for ever. So every step that can fail by
- * itself (memory, a file, a callback) ends with this call before ranks exchange anything else. */
+ * A rank that returns early leaves the others waiting in their next call for ever. Every step that can fail by itself
+ * (memory, a file, a callback) must therefore end with this call before ranks exchange anything else. */
 dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc);
 
 static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)

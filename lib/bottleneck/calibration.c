@@ -141,10 +141,10 @@ static double within(double x, double least, double most)
 }
 
 /*
- * The fit of temperature and power seeks the one place where both sums of excess confidence are 0. Both sums are the
- * slopes of a concave function of (at, power), since confidence falls as a row's temperature rises, and the logarithm
- * of the temperature is linear in both. Newton's method finds the fit in five to seven steps. The length of a step is
- * limited, and the limit is halved after a step that went too far.
+ * The fit of temperature and power seeks the one place where both sums of excess confidence are 0. The two sums of
+ * excess confidence are the slopes of a concave function of (at, power), since confidence falls as a row's temperature
+ * rises, and the logarithm of the temperature is linear in both. Newton's method finds the fit in five to seven steps.
+ * The length of a step is limited, and the limit is halved after a step that went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

@@ -29,7 +29,7 @@ struct dkvb__shape {
 size_t dkvb__key_bytes(const struct dkvb__shape *s);
 /* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
 size_t dkvb__norm_count(const struct dkvb__shape *s);
-/* number of 64-bit words in a set of key-value pairs, one bit each, [C][words] */
+/* number of 64-bit words in a set of key-value pairs, one bit each, [codebooks][words] */
 size_t dkvb__word_count(const struct dkvb__shape *s);
 /* number of floats of the whitening matrix, stored in panels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);
@@ -50,22 +50,23 @@ struct dkvb_codebooks {
     dkvb_ranks ranks; /* ranks (processes) that share these codebooks and their models; usually this process alone */
     /* The five arrays center, whitening, scales, keys and purged are owned by the codebooks, or all lie in
      * `mapping`. */
-    float *center;    /* mean of the key rows, [m] */
-    float *whitening; /* matrix of the half whitening, [panels][m][16], see kernels.h; NULL: rows are not whitened */
-    float *scales;    /* scales of the codebooks, [C]: quantisation steps for one unit of a projected row */
-    uint8_t *keys;    /* keys as bytes, [C][words * 4][quads][16][4], see kernels.h */
-    uint64_t *purged; /* bits of purged key-value pairs, [C][words] */
+    float *center; /* mean of the key rows, [input_dim] */
+    /* matrix of the half whitening, [panels][input_dim][16], see kernels.h; NULL: rows are not whitened */
+    float *whitening;
+    float *scales;    /* scales of the codebooks, [codebooks]: quantisation steps for one unit of a projected row */
+    uint8_t *keys;    /* keys as bytes, [codebooks][words * 4][quads][16][4], see kernels.h */
+    uint64_t *purged; /* bits of purged key-value pairs, [codebooks][words] */
     struct dkvb__mapping *mapping;
     /* Members that files do not store: */
-    /* squared norm of each key, [C][words * 64]; DKVB__DEAD if the key is purged or past the last key */
+    /* squared norm of each key, [codebooks][words * 64]; DKVB__DEAD if the key is purged or past the last key */
     int32_t *norms;
     /* The random projection, which the seed determines: */
     size_t rounds, round_size;
     float *signs;    /* random signs of the projection, [rounds][round_size], each 1 or -1 */
-    uint32_t *order; /* places of projected numbers, [C][d]: round * round_size + output */
+    uint32_t *order; /* places of projected numbers, [codebooks][key_dim]: round * round_size + output */
     /* State of codebooks that still grow; the pointers are NULL once the codebooks are frozen: */
-    float *growing; /* growing keys, [C][K][d], in quantisation steps, not rounded */
-    float *use;     /* moving average of the number of rows that chose each key, [C][K] */
+    float *growing; /* growing keys, [codebooks][keys][key_dim], in quantisation steps, not rounded */
+    float *use;     /* moving average of the number of rows that chose each key, [codebooks][keys] */
     uint64_t steps; /* number of batches of rows that the growing keys have seen */
     dkvb_keyinit_options *options;
 };
@@ -99,8 +100,8 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
     return cb->norms + c * dkvb__norm_count(&cb->shape);
 }
 
-/* Rounds keys, float[K][d] in quantisation steps, to the bytes and norms of one codebook. Bytes past the last dimension
- * are DKVB__KEY_ZERO. Keys past the last one are 0, and their norms are DKVB__DEAD. */
+/* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes past the last
+ * dimension are DKVB__KEY_ZERO. Keys past the last one are 0, and their norms are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the norms of codebooks whose keys and purged pairs were read from a file or copied. */

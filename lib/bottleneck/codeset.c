@@ -106,9 +106,9 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 double dkvb__hold_out_place(uint64_t id)
 {
-    /* Seed that decides which rows are held out. This seed differs from all other seeds, so that the held-out rows are
-     * independent of the order of training. */
-    static const uint64_t seed = 0x68656C64206F7574; /* "held out" */
+    /* Seed that decides which rows are held out. The seed of the held-out rows differs from all other seeds, so that
+     * they are independent of the order of training. */
+    static const uint64_t seed = 0x68656C64206F7574; /* these bytes spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
 }
@@ -670,8 +670,8 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows that took part in a new session of training. `bit` is the session's bit in a row's `sessions`. All ids
- * are looked up before any row is marked. */
+/* Marks the rows that took part in a new session of training. `bit` is the session's bit in a row's `sessions`. The ids
+ * of all rows are looked up before any row is marked. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -852,9 +852,9 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem)
 {
-    /* Seed for drawing the rows of a temperature fit. This seed differs from all other seeds, so that the draw is
-     * independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
+    /* Seed for drawing the rows of a temperature fit. The seed of this draw differs from all other seeds, so that the
+     * draw is independent of the order of training and of the held-out rows. */
+    static const uint64_t seed = 0x74656D7065726174; /* these bytes spell "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

@@ -28,7 +28,7 @@ struct dkvb__coderows {
     uint64_t *ids;      /* ids of the rows, ascending */
     int32_t *labels;    /* labels of the rows, [n], -1 (no label) or more */
     uint64_t *sessions; /* sessions of training that each row took part in, [n], bit s for session s */
-    /* codes of the rows, [n][C][k]; NULL: the codes were not searched yet, and `features` is there */
+    /* codes of the rows, [n][codebooks][k]; NULL: the codes were not searched yet, and `features` is there */
     uint16_t *codes;
     void *features; /* features of the rows, [n][columns] of `dtype`; NULL: features are not kept */
     uint32_t dtype, columns;
@@ -56,7 +56,8 @@ struct dkvb_codeset {
     struct dkvb__row_names names;
 };
 
-/* Creates an empty codeset for codebooks of this shape. Each part (training and held-out) has its own k. */
+/* Creates an empty codeset for codebooks of this shape. Each part of a codeset (training and held-out) has its own
+ * k. */
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
@@ -74,8 +75,9 @@ static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const str
  * share of held-out rows. */
 double dkvb__hold_out_place(uint64_t id);
 
-/* Orders rows that are to be added by ascending id (ids NULL: by number). Each id must be new to both parts and appear
- * once. The function also checks labels. `order` and `scratch` are [n]. The message of DKVB_EINVAL names the row. */
+/* Orders rows that are to be added by ascending id (ids NULL: by number). Each id must be new to both parts of the
+ * codeset and appear once. The function also checks labels. `order` and `scratch` are [n]. The message of DKVB_EINVAL
+ * names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
@@ -141,19 +143,18 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
                                    const dkvb_allocator *mem);
 
 /* Copies the sessions of `from`, and its list of removed ids, into a codeset without sessions. The codeset `set` holds
- * the same rows as `from`, or some of them, searched on other keys. Returns DKVB_EMISMATCH unless both have the same
- * number of codebooks and keys and the same top_k, and every row of the training part of `set` is, by id, in the
- * training part of `from` with the same label. Returns DKVB_ESTATE as dkvb_codeset_record() does. After a failure `set`
- * has no sessions. */
+ * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both have
+ * the same number of codebooks and keys and the same top_k, and every row of the training part of `set` is, by id, in
+ * the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record() does. After a
+ * failure `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its
  * code, as a model of these codebooks does. Training and exact forgetting both call this function, so that both find
  * the same temperature. If there are more than 4,194,304 logits and 1,024 rows, rows are drawn by their ids until there
  * are enough. If fewer than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power
- * 0. *rows becomes the number of rows used, 0 if there were too few; `rows` may be NULL. Failures are DKVB_EMISMATCH,
- * and DKVB_ESTATE if the codes of the rows were not searched yet.
- */
+ * 0. *rows becomes the number of rows used, 0 if there were too few; `rows` may be NULL. The possible failures are
+ * DKVB_EMISMATCH, and DKVB_ESTATE if the codes of the rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 

@@ -116,7 +116,7 @@ struct filling {
     dkvb_codeset *set;
     const dkvb_codebooks *cb;
     dkvb_codeset_source from;
-    struct dkvb__rows rows; /* features of the rows */
+    struct dkvb__rows rows; /* features of the rows to add */
     struct told told;
     struct dkvb__keyed *order; /* row numbers by ascending id, [n]; in this order, no row is moved twice */
     uint8_t *gone;             /* scratch space for marks of rows, [rows of the larger part, with the new rows] */

@@ -9,7 +9,7 @@
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
 
-enum { CHUNK = 32 }; /* number of rows in one task */
+enum { CHUNK = 32 }; /* number of rows that one parallel task decodes */
 
 static int32_t argmax(const float *logits, size_t classes)
 {
@@ -28,9 +28,9 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;                /* sums of values over codebooks, [threads][L] */
-    float *group;                /* sums of values in one group of codebooks, [threads][L] */
-    float *answer;               /* logits of a row if `logits` is NULL, [threads][L] */
+    double *sums;                /* sums of values over codebooks, [threads][classes] */
+    float *group;                /* sums of values in one group of codebooks, [threads][classes] */
+    float *answer;               /* logits of a row if `logits` is NULL, [threads][classes] */
     struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
     size_t most;                 /* largest number of rows that ranks decode at a time; 0 without ranks */
 };

@@ -80,7 +80,7 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
     uint64_t searched = 0, rows = 0;
     dkvb_run_options run = told->all, silent = told->all;
     int32_t *answers;
-    float *logits, *read = NULL; /* features of a block of rows that do not lie in memory, [most][m] */
+    float *logits, *read = NULL; /* features of a block of rows that do not lie in memory, [most][input_dim] */
     dkvb_status rc = DKVB_OK;
 
     most = most < MOST_ROWS ? most : MOST_ROWS;

@@ -10,7 +10,7 @@ enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the scales are computed */
-    CENTER_COLUMNS = 64,     /* number of columns in one task */
+    CENTER_COLUMNS = 64,     /* number of columns that one parallel task sums */
     CENTER_ROWS = 16384      /* number of rows between two progress reports */
 };
 
@@ -93,8 +93,8 @@ struct placement {
     struct dkvb__run run;
     const struct dkvb__rows *from;
     size_t *pick; /* numbers of the used rows among the rows of `from`, [n]; NULL: the first n rows */
-    size_t n;     /* number of used rows */
-    float *block; /* buffer for rows of a source, [projector.capacity][m]; NULL if all rows lie in memory */
+    size_t n;     /* number of rows that are used for placing keys */
+    float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads, [threads] */
     int8_t *rows;                 /* projected rows as bytes, [codebooks of a group][tiles][quads][16][4] */
@@ -102,11 +102,11 @@ struct placement {
     size_t group;                 /* number of units of codebooks in a group */
     size_t first;                 /* index of the first codebook of the present group */
     struct range own;             /* the codebooks in which this rank places keys */
-    /* keys being placed, [own codebooks][K][d], and numbers of rows that use them, [own codebooks][K] */
+    /* keys being placed, [own codebooks][keys][key_dim], and numbers of rows that use them, [own codebooks][keys] */
     float *growing, *use;
     bool step;            /* true if all rows form one step of keys that grow */
     atomic_size_t placed; /* number of finished codebooks in the present group */
-    atomic_bool stop;     /* set if the caller wants to cancel */
+    atomic_bool stop;     /* set if the caller asks to cancel the key placement */
 };
 
 static void placement_end(struct placement *w)
@@ -284,7 +284,7 @@ struct centering {
     const float *x;     /* features of the present block of rows */
     const size_t *pick; /* places of the rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
-    double *sum; /* sum of the rows, [m] */
+    double *sum; /* sum of the rows for their mean, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -479,8 +479,8 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     *cb->options = o;
     cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of the allocator */
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch, */
-    cb->options->rows_per_key = 0; /* and all rows of the step are used */
+    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch */
+    cb->options->rows_per_key = 0; /* a step uses all of its rows */
     *out = cb;
     return DKVB_OK;
 }

@@ -38,8 +38,8 @@ struct dkvb__placer {
     int32_t *norms;          /* squared norms of the keys that are being placed */
     int8_t *tile;            /* rows that are picked from several tiles, [quads][16][4] */
     int32_t *scores;         /* scratch memory of a search for the nearest key */
-    int64_t *sum;            /* sum of the rows that chose a key, times -2, [K][d] */
-    uint32_t *count;         /* number of rows that chose each key, [K] */
+    int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
+    uint32_t *count;         /* number of rows that chose each key, [keys] */
     size_t *order, *scratch; /* orders of the rows, [n] */
 
     /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */
@@ -57,7 +57,7 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
 /* Draws the first keys of a codebook from its rows without replacement. use[j] becomes the number of rows of a step
- * divided by the number of keys. `key` is float[K][d] in quantisation steps; `use` is float[K]. */
+ * divided by the number of keys. `key` is float[keys][key_dim] in quantisation steps; `use` is float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Makes one step of moving averages of the keys over the rows order[0 .. n-1]. The old averages keep the weight

@@ -633,8 +633,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of the first classes against the names of the classes from `count` on. Those names stay, so no
- * new name may equal one of them. */
+/* Checks the new names of the first classes against the names of the classes from `count` on. The names from `count` on
+ * stay, so no new name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)

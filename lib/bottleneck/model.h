@@ -52,7 +52,8 @@ struct dkvb__extra {
 /* State of a training of the values between its begin and its end (values.c). */
 struct dkvb__training {
     dkvb_train_options options;
-    /* float32 values in training, [own codebooks][K][stride], copied to the model in its own number type at the end */
+    /* float32 values in training, [own codebooks][keys][stride], copied to the model in its own number type at the
+     * end */
     float *values;
     /* floats of a row of values: the number of classes, rounded up to whole vectors; the padding is zeros */
     size_t stride;
@@ -62,8 +63,8 @@ struct dkvb__training {
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
-    float *row; /* scratch space of a training in place, [L] */
-    /* marks of the classes of the rows seen so far, [L], if `relearn` is set; otherwise scratch space */
+    float *row; /* scratch space of a training in place, [classes] */
+    /* marks of the classes of the rows seen so far, [classes], if `relearn` is set; otherwise scratch space */
     uint8_t *taught;
 };
 
@@ -74,16 +75,17 @@ struct dkvb_model {
     /* The groups of codebooks (sums.h) whose values this rank (process) holds, and the codebooks of these groups: all,
      * unless several ranks share the model. */
     size_t first_group, end_group, first_codebook, end_codebook;
-    void *values; /* values of the key-value pairs, [own codebooks][K][L] of values_dtype; owned, or in `mapping` */
+    /* values of the key-value pairs, [own codebooks][keys][classes] of values_dtype; owned, or in `mapping` */
+    void *values;
     bool values_mapped;
     /* true if `values` has room for the float32 rows of a training, which then needs no other memory for values */
     bool roomy;
     uint32_t values_dtype;
     bool blank; /* true if all values are 0 and no training ever changed them */
-    /* counts of how often rows of each class selected each pair, [L][own codebooks][K]; or [L][C][K] in `mapping`;
-     * NULL: counts are not kept */
+    /* counts of how often rows of each class selected each pair, [classes][own codebooks][keys]; or
+     * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
-    char **names;    /* names of the classes, [L], NULL = the class has no name */
+    char **names;    /* names of the classes, [classes], NULL = the class has no name */
     char *encoder;   /* name of the encoder that makes the rows of features; NULL: unknown */
     char **columns;  /* names of the columns of a row, [input_dim], in one block with their texts; NULL: no names */
     dkvb_mask *mask; /* the key-value pairs that are masked now, without purged pairs */
@@ -130,7 +132,7 @@ void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
 /* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
- * must make this call together, and all get the status of `take`. */
+ * must make this call together, and all ranks get the status of `take`. */
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
@@ -238,16 +240,16 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
  * that trains values on a copy of a model must pass the original model. */
 
 /* Returns DKVB_ESTATE if a row has a class that a forgetting in force names. The caller has checked the labels.
- * `scratch` is [L]. */
+ * `scratch` is [classes]. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
-/* Marks the classes of rows that were trained on; `taught` is [L], with 1 for each such class. */
+/* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each such class. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries for the end of forgettings. They are made before new values are put in place, since making entries
- * may fail, and are appended afterwards. First come entries for forgettings whose classes were taught (`taught`, [L],
- * or NULL), then entries for forgettings of exactly the rows that came back (`back`, [n] ids). `made` is NULL if no
- * entry is to be written. Each relearning must be appended or dropped. */
+/* Journal entries for the end of forgettings. The entries are made before new values are put in place, since making
+ * entries may fail, and are appended afterwards. First come entries for forgettings whose classes were taught
+ * (`taught`, [classes], or NULL), then entries for forgettings of exactly the rows that came back (`back`, [n] ids).
+ * `made` is NULL if no entry is to be written. Each struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries to append, [count] */
     size_t count;

@@ -15,7 +15,8 @@
  * result is finite. */
 double dkvb__row_length(const float *x, size_t width);
 
-/* Sets the limits on lengths of the codebooks from the lengths of `n` >= 1 key rows. May return DKVB_ENOMEM. */
+/* Sets the limits on lengths of the codebooks from the lengths of `n` >= 1 key rows. The call may return
+ * DKVB_ENOMEM. */
 dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n);
 
 /* Counts the numbers at an end of the scale in each row of a tile of one codebook, int8_t[quads][16][4], and adds them

@@ -158,8 +158,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Computes y = W (x - center) for the rows of a tile, float[rows][m] at `y`. The other half of the scratch memory holds
- * x - center. */
+/* Computes y = W (x - center) for the rows of a tile, float[rows][input_dim] at `y`. The other half of the scratch
+ * memory holds x - center. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -197,7 +197,7 @@ static bool scale_row(const dkvb_codebooks *cb, float *y)
         sum += (double)y[i] * (double)y[i];
     if (!isfinite(sum) || (!cb->normalize && sum * (double)cb->round_size > 1e74))
         return false;
-    length = cb->normalize && sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
+    length = cb->normalize && sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros is not scaled, and stays zeros */
     for (size_t i = 0; cb->normalize && i < cb->shape.input_dim; i++)
         y[i] = (float)((double)y[i] / length);
     return true;
@@ -253,7 +253,7 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* Copies the projected numbers of codebook c for one tile to `q`, float[d][16]. `h` holds the outputs of round
+/* Copies the projected numbers of codebook c for one tile to `q`, float[key_dim][16]. `h` holds the outputs of round
  * *done. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
@@ -396,10 +396,10 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* State of copying projected rows from tiles to int8_t[n][C][d]. */
+/* State of copying projected rows from tiles to int8_t[n][codebooks][key_dim]. */
 struct copying {
     const struct dkvb__projector *p;
-    const int8_t *tiles; /* projected rows in tiles, [C][capacity / 16][quads][16][4], each number times -2 */
+    const int8_t *tiles; /* projected rows in tiles, [codebooks][capacity / 16][quads][16][4], each number times -2 */
     int8_t *rows;
     size_t n;
 };

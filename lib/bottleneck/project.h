@@ -6,7 +6,7 @@
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
- * numbers in the message. Progress counts rows. The other failure is DKVB_ECANCELLED. */
+ * numbers in the message. The progress callback counts rows. The other failure is DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows as dkvb__check_finite() does, but rows that may lie in a source, which are read in blocks into memory of
@@ -21,14 +21,14 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are processed at a time, 
 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row is prepared: centred,
- * whitened and scaled. Then the bytes of one unit of codebooks after another are taken from the random transforms that
- * the codebooks of a unit share.
+ * whitened and scaled. After the preparation, the bytes of one unit of codebooks after another are taken from the
+ * random transforms that the codebooks of a unit share.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
     size_t capacity;       /* number of rows that the projector prepares at a time, a multiple of 16 */
-    size_t units;          /* number of units of all codebooks */
+    size_t units;          /* number of units into which the codebooks are divided */
     size_t unit_codebooks; /* number of codebooks in a unit; the last unit may have fewer */
     size_t tile_bytes;     /* bytes of a tile in one codebook: int8_t[quads][16][4] */
     float *prepared;       /* prepared rows, [capacity / 16][round_size][16] */
@@ -61,7 +61,7 @@ struct dkvb__projected {
 /* Computes the bytes of `n` prepared rows for all codebooks of some units. */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
-/* Sets the scales of all codebooks from `n` prepared rows. May return DKVB_ENOMEM. */
+/* Sets the scales of all codebooks from `n` prepared rows. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
 /* Computes the matrix of the half whitening, cb->whitening, from the centre and the picked rows (whiten.c). */

@@ -75,14 +75,14 @@ void dkvb__search_end(struct dkvb__search *s)
 /* A search of some rows. A task is one codebook and a part of the rows; with enough codebooks, the part is all rows. */
 struct job {
     struct dkvb__search *s;
-    /* projected rows that are not rounded yet, [n][C][d]; NULL: the search projects rows itself */
+    /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects rows itself */
     const float *projected;
-    /* bits of the (codebook, row) pairs to search in a refresh, [C][n]; NULL: all pairs are searched */
+    /* bits of the (codebook, row) pairs to search in a refresh, [codebooks][n]; NULL: all pairs are searched */
     const uint64_t *hits;
     size_t n;
     size_t parts;
-    uint16_t *codes; /* codes of the rows, [n][C][k] */
-    int32_t *dist;   /* distances of the nearest keys, [n][C][k], or NULL */
+    uint16_t *codes; /* codes of the rows, [n][codebooks][k] */
+    int32_t *dist;   /* distances of the nearest keys, [n][codebooks][k], or NULL */
 };
 
 /* Returns the squared norms of a codebook's keys: the codebook's own array, or a copy in which masked keys are dead. */

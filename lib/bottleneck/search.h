@@ -16,9 +16,10 @@ struct dkvb__search {
     /* largest number of rows in a call of dkvb__search_tile(), counted over all ranks together */
     size_t capacity;
     struct dkvb__rows from; /* the rows to search, in memory or in a source */
-    float *block;           /* buffer for rows of a source, [projector.capacity][m]; NULL if all rows lie in memory */
+    /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
+    float *block;
     struct dkvb__projector projector;
-    int8_t *rows;       /* projected rows as bytes, [C][projector.capacity / 16][quads][16][4] */
+    int8_t *rows;       /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
     dkvb_outside found; /* counts of rows outside the scale, if the run asks for them */
     /* lengths of the rows as handed over, [capacity]; NULL unless rows outside the scale are counted */
     double *lengths;
@@ -26,7 +27,7 @@ struct dkvb__search {
     uint32_t *cut;
     /* Memory that every worker thread has for itself: */
     int8_t *tile;     /* rows that do not lie side by side, [quads][16][4] */
-    float *q;         /* projected rows before rounding, [d][16] */
+    float *q;         /* projected rows before rounding, [key_dim][16] */
     int32_t *norms;   /* squared norms of the keys of a codebook, with masked keys dead */
     int32_t *scores;  /* scratch space of the search kernel */
     int32_t *dist;    /* distances of the nearest keys, [16][k] */

@@ -279,8 +279,8 @@ static void narrow_codebook(void *context, size_t own, unsigned worker)
     }
 }
 
-/* Replaces the old values of a model by the new ones, rounded to the model's type. All values are checked before any is
- * replaced. */
+/* Replaces the old values of a model by the new ones, rounded to the model's type. All values are checked before any
+ * value is replaced. */
 static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
@@ -337,22 +337,23 @@ struct pass {
     const struct dkvb__run *run;
     const uint16_t *codes;
     const int32_t *labels;
-    const double *weights; /* weights of the classes, [L], or NULL: all weights are 1 */
+    const double *weights; /* weights of the classes, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of this pass */
-    const size_t *order;   /* the rows to visit, in their order */
+    const size_t *order;   /* numbers of the rows to train on, in their order */
     /* largest number of rows in a batch; memory is allocated for no more rows than there are */
     size_t batch;
-    size_t first, rows;          /* the present batch has `rows` rows, beginning with order[first] */
-    size_t rows_before;          /* number of rows in the previous batch, whose errors are still to be added */
-    uint16_t *columns[2];        /* codes of the present and of the previous batch, codebook by codebook, [C][column] */
+    size_t first, rows; /* the present batch has `rows` rows, beginning with order[first] */
+    size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added */
+    /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
+    uint16_t *columns[2];
     size_t column;               /* number of codes from one column to the next: batch * k, and a few unused ones */
     float *sums;                 /* sums of values over the present batch, [own groups][batch][S] */
     struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors that will be added to values, [batch][S] */
-    float *logits;  /* scratch space for logits, [threads][L] */
-    double *exps;   /* scratch space for exponentials, [threads][L] */
+    float *logits;  /* scratch space for logits, [threads][classes] */
+    double *exps;   /* scratch space for the exponentials of a softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the batch, [batch] */
     uint8_t *right; /* marks of rows with the right answer, [batch] */
 };
@@ -382,8 +383,8 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. `values` is [K][4 fours].
- * The function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. `values` is [keys][4
+ * fours]. The function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -426,8 +427,8 @@ static inline void add_narrow(float *values, const float *error, const uint16_t 
     }
 }
 
-/* These functions do the work of sum_narrow() and add_narrow() for long rows of values, with kernels that add several
- * rows in one pass over the sums. */
+/* sum_wide() and add_wide() do the work of sum_narrow() and add_narrow() for long rows of values, with kernels that add
+ * several rows in one pass over the sums. */
 static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();
@@ -638,7 +639,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the errors stays 0 */
+    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the rows of errors stays 0 */
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
@@ -823,7 +824,7 @@ static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    dkvb__training_free(model); /* does nothing after a success */
+    dkvb__training_free(model); /* after a success the training is freed already, and this does nothing */
     return rc;
 }
 

@@ -29,8 +29,8 @@ enum {
     LEAST_ROWS = 16384  /* least number of key rows that are used, if there are so many */
 };
 
-/* Eigenvalues are raised by this fraction of their mean. Otherwise axes along which rows hardly differ, or along which
- * too few rows have no spread at all, would be magnified. */
+/* Eigenvalues are raised by this fraction of their mean. Without this floor, axes along which rows hardly differ, or
+ * along which too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -41,8 +41,8 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[m][m]. Rows are computed in parts, which changes no sum: a product
- * of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. Rows are computed in parts, which changes no
+ * sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -120,8 +120,8 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
     return DKVB_OK;
 }
 
-/* Adds y y^T to the matrix s for `rows` rows y, as the product s = s + a b: `a`, float[m][CHUNK], holds the rows as
- * columns. */
+/* Adds y y^T to the matrix s for `rows` rows y, as the product s = s + a b: `a`, float[input_dim][CHUNK], holds the
+ * rows as columns. */
 static void add_products(struct root *w, struct dkvb__matrix *rows_matrix, float **s, const float *y, float *a,
                          size_t rows)
 {

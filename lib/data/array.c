@@ -415,7 +415,7 @@ dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, 
     struct dkvb__stored s;
     dkvb_status rc = read_stored(&s, source, NOTHING);
 
-    (void)how; /* labels are always copied */
+    (void)how; /* labels are always copied, in every mode of reading */
     if (!rc)
         rc = check_labels(&s);
     if (!rc)

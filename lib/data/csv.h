@@ -14,7 +14,7 @@ enum { DKVB__CSV_FIELD = 65535 }; /* largest number of bytes in a field */
 struct dkvb__csv {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
-    unsigned char *buffer; /* bytes of the file up to `offset` */
+    unsigned char *buffer; /* buffer with the bytes of the file before `offset` */
     size_t at, filled;
     /* offsets in the file: of the next bytes to read, and of the first record, behind a byte order mark */
     uint64_t offset, start;

@@ -55,7 +55,7 @@ struct walk {
     struct pile paths, tasks; /* stacks of paths and tasks: the folder that was found last is read first */
     struct pile levels;       /* the folders that lead to the present folder, struct level[depth] */
     size_t folders;
-    char path[PATH_MAX]; /* path of the present folder */
+    char path[PATH_MAX]; /* path of the folder that is being read */
     size_t root;         /* number of bytes of the root's path, with its slash */
 };
 

@@ -48,8 +48,8 @@ static void list_close(void *state, const dkvb_allocator *mem)
     dkvb__free(mem, l);
 }
 
-/* Returns the source of a picture: the last source that begins at the picture's number or before. Each source has at
- * least one picture. */
+/* Returns the source of a picture: the last source that begins at the picture's number or before. Each source of a list
+ * has at least one picture. */
 static const struct part *part_of(const struct dkvb_imageset *set, uint64_t index)
 {
     const struct list *l = set->state;

@@ -33,7 +33,7 @@ static const struct type {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
-/* State of parsing a header. */
+/* State of parsing the header of a .npy file. */
 struct parser {
     const char *path;
     const char *text;
@@ -46,7 +46,7 @@ struct layout {
     bool big_endian, boolean, fortran;
     bool takes_texts; /* true if elements may be texts, which the caller decides */
     char text;        /* kind of texts: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
-    size_t width;     /* number of characters of a text */
+    size_t width;     /* number of characters in a text element */
 };
 
 struct slice {

@@ -40,7 +40,7 @@ struct dkvb__npy_start {
 };
 
 /* Reads type and shape from the first `size` bytes of a .npy array. As long as *needed is greater than `size`, no other
- * member of the result is set. `name` begins messages. Failures are DKVB_EFORMAT and DKVB_ENOMEM. */
+ * member of the result is set. `name` begins messages. The possible failures are DKVB_EFORMAT and DKVB_ENOMEM. */
 dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
                             const dkvb_allocator *mem);
 

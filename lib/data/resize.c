@@ -1,7 +1,7 @@
 /* Resizes 8-bit pictures as Pillow does, with equal pixel values. Weights are computed in double precision and rounded
- * to 22 bits after the point. Rows are resized first, then columns, with rounding to 8 bits in between. All sums are of
- * integers, so the result is the same on every machine. The cubic filter is that of R. Keys, Cubic convolution
- * interpolation, 1981, with a = -1/2. */
+ * to 22 bits after the point. Rows are resized first, then columns, with rounding to 8 bits in between. All sums of
+ * resizing are of integers, so the result is the same on every machine. The cubic filter is that of R. Keys, Cubic
+ * convolution interpolation, 1981, with a = -1/2. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -268,9 +268,9 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
 }
 
 /* Computes the new length of one side of a picture whose shorter side becomes `shorter`, and the middle part of that
- * side. torchvision's Resize takes int(shorter * long / short) in double precision. This equals the quotient rounded
- * down, as the quotient is less than 2^32, and is at least 2^-16 below the next integer. CenterCrop takes round((side -
- * crop) / 2.0), ties to even. */
+ * side. torchvision's Resize takes int(shorter * long / short) in double precision. The length equals the quotient
+ * rounded down, as the quotient is less than 2^32, and is at least 2^-16 below the next integer. CenterCrop takes
+ * round((side - crop) / 2.0), ties to even. */
 static struct axis fit_axis(uint32_t side, uint32_t shortest, uint32_t shorter, uint32_t crop)
 {
     struct axis axis = {.size = (uint64_t)shorter * side / shortest, .count = crop};

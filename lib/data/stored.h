@@ -46,7 +46,7 @@ dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, u
 /* Fails with DKVB_EFORMAT if two rows have the same id, which would make the two rows one, or with DKVB_ENOMEM. */
 dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, const dkvb_allocator *mem);
 
-struct dkvb__source; /* declared in npz.h */
+struct dkvb__source; /* struct dkvb__source is defined in npz.h */
 
 /* These functions do the work of the public readers of data.h for a source that is open already; `how` is
  * DKVB_READ_…. */

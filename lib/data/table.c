@@ -97,7 +97,7 @@ static dkvb_status no_memory(const char *path, size_t count)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
 }
 
-/* Takes the names of labels that the options give. They come first and keep their numbers. */
+/* Takes the names of labels that the options give. Names of the options come first and keep their numbers. */
 static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;
@@ -239,7 +239,8 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
         numbers = id_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
     if (rc || numbers)
-        return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem); /* "2" and "2.0" are the same id */
+        /* an id may appear twice, since "2" and "2.0" are the same id */
+        return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem);
     dkvb_array_free(&t->ids);
     for (size_t i = 0; !rc && i < r->rows; i++) {
         const char *text = dkvb__text(&r->texts, i);

@@ -35,7 +35,7 @@ struct dkvb_table {
     dkvb_table_info info;
 };
 
-/* Allocates memory for the texts of `rows` rows. May return DKVB_ENOMEM. */
+/* Allocates memory for the texts of `rows` rows. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem);
 
 /* Adds the text of the next row. *index becomes the index of the text. */
@@ -48,7 +48,7 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 
-/* Allocates memory for the ids of rows that are numbers. May return DKVB_ENOMEM. */
+/* Allocates memory for the ids of rows that are numbers. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path);
 
 /* Turns the text of each row, which must differ from row to row, into the row's id: a number if all texts are whole

@@ -22,7 +22,7 @@ struct reader {
     const struct dkvb__run *run;
     struct dkvb__csv csv;
     struct dkvb__texts first, second; /* fields of the first two records */
-    size_t fields;                    /* number of fields of every record */
+    size_t fields;                    /* number of fields in every record of the table */
     uint64_t first_line;
     bool header;
     int64_t *place; /* column of the features for each field, [fields], or NOT_USED */
@@ -31,7 +31,7 @@ struct reader {
     struct dkvb__rows_of_text texts[NAMED];
     bool words;   /* true if a line of a list, apart from the first, is no number */
     bool numbers; /* true if the numbers of rows are ids, because groups are asked for and no column has ids */
-    size_t rows;  /* number of rows, once counted */
+    size_t rows;  /* number of rows in the table, once they are counted */
 };
 
 static const char *path_of(const struct reader *r)

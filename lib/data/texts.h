@@ -19,11 +19,11 @@ struct dkvb__texts {
     size_t slot_count;
 };
 
-/* Appends a text, even if the same text is there already. May return DKVB_ENOMEM. */
+/* Appends a text, even if the same text is there already. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_add(struct dkvb__texts *t, const char *text);
 
-/* Finds the index of a text, and appends the text if it is missing. Must not be mixed with dkvb__texts_add(). May
- * return DKVB_ENOMEM. */
+/* Finds the index of a text, and appends the text if it is missing. dkvb__texts_intern() and dkvb__texts_add() must not
+ * be used for the same texts. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__texts_intern(struct dkvb__texts *t, const char *text, size_t *index, bool *added);
 
 /* Returns the index of an interned text, or `count` if the text is missing. */

@@ -21,7 +21,7 @@ struct dkvb__clip_shape {
     /* true if neither config.json nor the options gave activation and heads, which then are those of OpenAI's
      * weights */
     bool guessed;
-    float epsilon; /* epsilon of the layer norms */
+    float epsilon; /* epsilon that layer norms add to the variance */
 };
 
 /* Mean and standard deviation of each colour channel in CLIP's training pictures. */

@@ -277,7 +277,8 @@ dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dk
     add_piece(&p, w->positions, dkvb__clip_tokens(s) * s->width);
     add_norm(&p, &w->pre, s->width);
     add_norm(&p, &w->post, s->width);
-    add_piece(&p, w->projection.panels, dkvb__panels(s->dim) * DKVB__PANEL * s->width); /* the projection has no bias */
+    /* the projection has no bias to add to the hash */
+    add_piece(&p, w->projection.panels, dkvb__panels(s->dim) * DKVB__PANEL * s->width);
     for (uint32_t i = 0; i < s->layers; i++) {
         const struct dkvb__clip_block *b = &w->blocks[i];
 

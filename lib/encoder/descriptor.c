@@ -1,5 +1,5 @@
-/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. It has only constants, so that
- * pictures can be encoded without weights.
+/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. The descriptor has only
+ * constants, so that pictures can be encoded without weights.
  *
  * The row of features of a picture of 32 x 32 pixels has five parts, each multiplied by a constant:
  *
@@ -63,9 +63,8 @@ static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSI
  * outside the picture. */
 struct histogram {
     uint32_t cells; /* number of cells on a side: FINE or COARSE */
-    uint32_t
-        /* first of the two cells that divide the votes of pixel p of a row or column; cell 0 is beyond the edge */
-        two[SIDE];
+    /* first of the two cells that divide the votes of pixel p of a row or column; cell 0 is beyond the edge */
+    uint32_t two[SIDE];
     float share[SIDE]; /* fraction of pixel p's votes for the second cell; the first cell has the rest */
     /* votes for each direction, [y][x], as a mean over the pixels of a cell */
     float votes[FINE + 2][FINE + 2][DIRECTIONS];

@@ -251,7 +251,7 @@ static dkvb_status encode_round(struct work *w)
     }
     failed = rc;
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed); /* another rank was interrupted */
+    w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed); /* true if another rank was interrupted */
     if (!rc)
         rc = add_rows(w);
     for (size_t i = 0; i < n && !rc; i++)

@@ -32,8 +32,8 @@ struct dkvb__view {
 /* The functions of one kind of encoder. The row of a picture must depend neither on other pictures nor on the number of
  * threads. */
 struct dkvb__network {
-    /* Opens the network. The function fills in all members of `info` after `kind`. It also writes the identity of the
-     * encoder without the name of its kind: a version, and a checksum of the weights as they are used, or "" if the
+    /* Opens the network. The function fills in all members of `info` after `kind`. open() also writes the identity of
+     * the encoder without the name of its kind: a version, and a checksum of the weights as they are used, or "" if the
      * name is enough. After a failure *state is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);

@@ -55,8 +55,8 @@ enum { DKVB__PARTIAL_ROW = 1, DKVB__PARTIAL_UNREADABLE = 2 };
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, size_t room, const dkvb_allocator *mem);
 
-/* Prepares a copy of rank 0's part file state on another rank: marks and counts, but no file. All later calls then only
- * count. dkvb__partial_end() ends such a copy as it ends a file. */
+/* Prepares a copy of rank 0's part file state on another rank: marks and counts, but no file. All later calls with such
+ * a copy only count. dkvb__partial_end() ends such a copy as it ends a file. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 

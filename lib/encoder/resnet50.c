@@ -44,7 +44,7 @@ static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
 static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 
-/* eps of torch.nn.BatchNorm2d */
+/* Epsilon that PyTorch's torch.nn.BatchNorm2d adds to the variance. */
 static const double norm_epsilon = 1e-5;
 
 /* A convolution over kernel x kernel pixels around every `step`th pixel, with zeros beyond the edge, and the batch norm
@@ -439,8 +439,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers are 0 or more, so
- * zeros beyond the edge change nothing. */
+/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers before pooling are
+ * 0 or more, so zeros beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

@@ -43,7 +43,7 @@ struct dkvb__safetensors {
     char *path;
     struct dkvb__mapping *mapping;
     const unsigned char *elements; /* first of the elements in the mapping of the file */
-    size_t size;                   /* bytes of all elements */
+    size_t size;                   /* number of bytes of the elements of all tensors */
     char *names;                   /* names of all tensors, one after another */
     const char *prefix;            /* prefix of the tensor names that callers ask for; prefix_size bytes in `names` */
     size_t prefix_size;

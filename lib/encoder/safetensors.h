@@ -30,8 +30,8 @@ dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *p
 void dkvb__safetensors_close(struct dkvb__safetensors *file); /* closes the file; NULL does nothing */
 
 /* Finds the prefix of the network's tensor names in a checkpoint: the text before `name`, such as "", "model." or
- * "module.". All later calls take names without the prefix. The result is false if no tensor has the name. If several
- * tensors have the name, *rc is DKVB_EFORMAT. */
+ * "module.". Later calls take tensor names without the prefix. The result is false if no tensor has the name. If
+ * several tensors have the name, *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT for a missing tensor. The error message says which kind of network the other tensors suggest. */
@@ -40,9 +40,9 @@ dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, cons
 /* Finds a tensor by name; NULL if the file has no tensor of that name. */
 const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *name);
 
-/* Reads the elements of a tensor of exactly this shape as float32 in C order. Returns DKVB_EFORMAT if the tensor is
- * missing, has another shape or type, or has a number that is not finite; the error message gives the file, the tensor,
- * what was found and what was expected. */
+/* Reads the elements of a tensor of exactly this shape as float32 in C order. The call returns DKVB_EFORMAT if the
+ * tensor is missing, has another shape or type, or has a number that is not finite; the error message gives the file,
+ * the tensor, what was found and what was expected. */
 dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const char *name, uint32_t ndim,
                                    const uint64_t *shape, float *to);
 

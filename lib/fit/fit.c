@@ -18,7 +18,7 @@ struct fit {
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_codeset *set;
-    uint16_t *codes; /* codes of the rows, [n][C][k] */
+    uint16_t *codes; /* codes of the rows, [n][codebooks][k] */
 };
 
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)

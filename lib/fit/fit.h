@@ -48,7 +48,7 @@ struct dkvb__fitting {
 
 /* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
  * dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt that is computed from the
- * rows if `salt` is NULL. May return DKVB_EINVAL. */
+ * rows if `salt` is NULL. The call may return DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -82,8 +82,8 @@ struct dkvb__measured {
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
-/* Searches the codes of all rows, [n][C][top_k], under a mask (NULL: no mask); the caller frees the codes. `run` is
- * f->run or f->counting. */
+/* Searches the codes of all rows, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees the codes.
+ * `run` is f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 

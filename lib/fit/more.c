@@ -21,7 +21,7 @@ struct more {
     dkvb_model *model, *after;
     dkvb_codeset *set;
     uint64_t *ids;         /* new ids for rows without ids that join a codeset, [n] */
-    uint16_t *searched;    /* codes of rows that came without codes, [n][C][k] */
+    uint16_t *searched;    /* codes of rows that came without codes, [n][codebooks][k] */
     const uint16_t *codes; /* codes of the rows, from the caller or from a search */
     uint64_t *taught;      /* ids of the rows that take part in the session, [n] */
     uint8_t *gone;         /* scratch space for marks of rows, [rows of the larger part, with the new rows] */
@@ -29,7 +29,8 @@ struct more {
     uint64_t *back;        /* ids that were removed from the codeset and come back, [back_count]; or NULL */
     size_t back_count;
     struct dkvb__removed before; /* the codeset's list of removed rows before some rows came back */
-    uint8_t *classes_taught;     /* marks of the classes of the new rows, [L], if these classes may be relearned */
+    /* marks of the classes of the new rows, [classes], if these classes may be relearned */
+    uint8_t *classes_taught;
 };
 
 /* Checks that the codeset explains the model: training its sessions from nothing must give the model's values, before

@@ -8,11 +8,11 @@
 #include "fit/fit.h"
 
 enum {
-    TOP_K = 8, /* number of keys that a row selects in a codebook, */
+    TOP_K = 8, /* number of keys that a row selects in a codebook */
     /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
     KEYS_A_TOP = 8,
-    VALUE_BYTES = 80 << 20, /* number of bytes of all values above which there are fewer keys, */
-    LEAST_KEYS = 256        /* but at least this number of keys */
+    VALUE_BYTES = 80 << 20, /* number of bytes of all values above which the number of keys is reduced */
+    LEAST_KEYS = 256        /* smallest number of keys to which a model is reduced */
 };
 
 /* The learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a larger

@@ -17,7 +17,7 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* units of progress within a cell */ };
+enum { THOUSANDTHS = 1000 /* number of units of progress within a cell */ };
 
 /* The model whose forgetting is measured: the given model, or one that was trained for a shape. */
 struct subject {
@@ -35,12 +35,12 @@ struct sweep {
     const dkvb_run_options *run;
     struct subject subject;
     /* Scratch memory for a run of cells: */
-    uint32_t *rank;             /* ranks of all key-value pairs, [C][K] */
+    uint32_t *rank;             /* ranks of all key-value pairs, [codebooks][keys] */
     size_t ranked;              /* number of pairs for which `rank` has room */
-    uint8_t *marks, *rows;      /* marks of classes, [L], and of rows, [rows of the training part] */
+    uint8_t *marks, *rows;      /* marks of classes, [classes], and of rows, [rows of the training part] */
     uint64_t *budgets;          /* budgets of the cells of a run, ascending */
     uint64_t *exhausted;        /* number of rows without a live key for each budget of a run */
-    dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][L] */
+    dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
     uint64_t at;      /* number of finished cells, for progress reports */
     uint64_t reached; /* progress that was reported, in thousandths of a cell; it never goes back */
@@ -108,8 +108,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Copies the features of a part, float[n][m], in the order of its rows: the codeset's own features, or those of the
- * options by id. */
+/* Copies the features of a part, float[n][input_dim], in the order of its rows: the codeset's own features, or those of
+ * the options by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];

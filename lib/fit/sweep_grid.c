@@ -305,8 +305,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance everything that cells need. Otherwise a cell could fail after others were measured, and repeating
- * the command would fail in the same way. */
+/* Checks in advance everything that cells need. Without these checks a cell could fail after other cells were measured,
+ * and repeating the command would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;

@@ -10,10 +10,10 @@ struct dkvb__sweep_grid {
     dkvb_codeset *set;
     dkvb_sweep_options o; /* options of the sweep, with NULL lists replaced by their defaults */
     dkvb_allocator mem;
-    uint8_t *swept; /* marks of the classes of the grid, [L] */
-    /* marks of the classes, [L]: DKVB_ASIDE for classes that were forgotten earlier, otherwise DKVB_KEEP */
+    uint8_t *swept; /* marks of the classes of the grid, [classes] */
+    /* marks of the classes, [classes]: DKVB_ASIDE for classes that were forgotten earlier, otherwise DKVB_KEEP */
     uint8_t *aside;
-    uint64_t *class_rows;   /* number of rows of each class in the training part, [L] */
+    uint64_t *class_rows;   /* number of rows of each class in the training part, [classes] */
     const int32_t *labels;  /* labels of the measured rows, which are test rows or held-out rows, [n] */
     size_t n;               /* number of measured rows */
     uint64_t measured;      /* number of measured rows with a label */

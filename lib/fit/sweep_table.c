@@ -377,7 +377,7 @@ enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* each size fits in 16 bits */
+    case SIZES: /* each size of a model's shape fits in 16 bits */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;

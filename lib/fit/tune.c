@@ -1,4 +1,4 @@
-/* Tuning tries a fixed list of settings on held-out rows. The same number of trials gives the same winner on every
+/* Tuning tries a fixed list of settings on held-out rows. The same number of trials chooses the same settings on every
  * machine. */
 #include <time.h>
 

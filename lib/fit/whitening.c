@@ -77,7 +77,7 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
-/* Places keys and searches rows once, since neither step looks at labels. Then each fifth of the rows is predicted by
+/* Places keys and searches rows once, since neither step looks at labels. Each fifth of the rows is then predicted by
  * values that learned from the other rows, so all rows are measured: a single fifth is too noisy and would be wrong too
  * often. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)

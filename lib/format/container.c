@@ -303,7 +303,7 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 struct sink {
     struct dkvb__writer writer; /* writer of the path, used if `memory` is NULL */
     unsigned char *memory;
-    uint64_t at; /* number of bytes written so far */
+    uint64_t at; /* number of bytes of the file written so far */
     struct dkvb__checksum_state sum;
     unsigned char *piece; /* bytes of a section on their way to a file; NULL if no section is made by a function */
 };
@@ -351,7 +351,7 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
             break;
         dkvb__checksum_add(&sink->sum, from, size);
         if (part->produce && sink->memory)
-            sink->at += size; /* the bytes are in memory already */
+            sink->at += size; /* the bytes of the section are in the output's memory already */
         else
             rc = put(sink, from, size);
     }

@@ -69,7 +69,7 @@ struct dkvb__part {
     const void *data; /* bytes of the section; ignored if there is `produce` */
     uint64_t size;
     dkvb__produce_fn produce; /* function that makes the bytes of the section; NULL: the bytes are at `data` */
-    void *context;            /* argument of `produce` */
+    void *context;            /* context that the function `produce` gets as its argument */
     size_t unit;              /* number of bytes in a unit, for example a row; `size` is a multiple of it */
 };
 

@@ -31,7 +31,8 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    /* bits of the pairs whose values the file holds, [C][W]; NULL: the file holds the values of all pairs */
+    /* bits of the pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of all
+     * pairs */
     uint64_t *valued;
     size_t stored; /* number of pairs whose values the file holds */
 };
@@ -84,8 +85,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes the array of a section. Its size is checked; then the array is mapped in place, or read into `*array`, which
- * the caller has allocated. */
+/* Takes the array of a section. The size of the array is checked; then the array is mapped in place, or read into
+ * `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -321,8 +322,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values of a model. They are used in place if the file holds all rows; otherwise they are spread out in
- * memory. */
+/* Reads the values of a model. Values are used in place if the file holds all rows of values; otherwise rows are copied
+ * to their places in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -761,8 +762,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Checks the bytes of one key. They are 1 to 127, and 64 after the last dimension; purged keys and places after the
- * last key are 0. */
+/* Checks the bytes of one key. The bytes of a key are 1 to 127, and 64 after the last dimension; purged keys and places
+ * after the last key are 0. */
 static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
 {
     const uint8_t *keys = dkvb__codebook_keys(cb, c);

@@ -2,9 +2,9 @@
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
  * The section "plan" is one stream of numbers and arrays. The same functions measure, write and read the stream, so
- * that the three cannot differ. A plan of the strength exact holds whole files within sections: "values" is the model
- * with the new values. If the plan has new keys, "keys" is the model that replaces the old one, and "codes" is the
- * codeset of the new model.
+ * that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files within sections:
+ * "values" is the model with the new values. If the plan has new keys, "keys" is the model that replaces the old one,
+ * and "codes" is the codeset of the new model.
  */
 #include <string.h>
 
@@ -347,7 +347,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    /* a part takes more bytes than this */
+    /* a part of a plan takes more than 32 numbers of 64 bits */
     if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t)))
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
@@ -442,7 +442,7 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
     free_image(&images.codes, images.codes.memory ? &plan->placed_set->mem : s.mem);
-    dkvb__erase(&copy, sizeof copy); /* the copy holds the salt */
+    dkvb__erase(&copy, sizeof copy); /* the copy of the plan holds the salt */
     return rc;
 }
 

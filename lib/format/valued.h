@@ -17,15 +17,15 @@ bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 /* Returns the least number of rows of values that a model file may hold. */
 size_t dkvb__valued_least(size_t pairs);
 
-/* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[C][W]. *count
- * becomes the number of chosen pairs, which is that of all pairs if no row is left out. Ranks that share the model must
- * make this call together; only an error between ranks makes it fail. */
+/* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[codebooks][words].
+ * *count becomes the number of chosen pairs, which is that of all pairs if no row is left out. Ranks that share the
+ * model must make this call together; only an error between ranks makes it fail. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
 /* A walk over the rows of values of chosen pairs, in ascending order. */
 struct dkvb__valued_rows {
     const dkvb_model *model;
-    const uint64_t *bits; /* bits of the chosen pairs, [C][W], from dkvb__valued_choose() */
+    const uint64_t *bits; /* bits of the chosen pairs, [codebooks][words], from dkvb__valued_choose() */
     size_t pair;          /* the pair at which the search for the next row begins; 0 at first */
 };
 

@@ -10,24 +10,25 @@
  */
 struct dkvb__values_ranks {
     const dkvb_model *model;
-    const uint64_t *bits; /* bits of the pairs whose rows of values the file holds, [C][W]; NULL: all pairs */
-    size_t pair;          /* the first pair whose values were not asked for yet */
-    size_t label;         /* the first class whose counts were not asked for yet */
-    char *piece;          /* the rows of the present piece that this rank holds */
-    size_t room;          /* number of bytes allocated at `piece` */
-    bool broken;          /* true if a piece failed, which all ranks know */
+    /* bits of the pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
+    const uint64_t *bits;
+    size_t pair;  /* the first pair whose values were not asked for yet */
+    size_t label; /* the first class whose counts were not asked for yet */
+    char *piece;  /* the rows of the present piece that this rank holds */
+    size_t room;  /* number of bytes allocated at `piece` */
+    bool broken;  /* true if a piece failed, which all ranks know */
 };
 
 /* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as
- * context). Only rank 0 calls these. */
+ * context). Only rank 0 calls these two functions. */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
 /* Tells the other ranks that rank 0 asks for no more pieces, unless a piece failed, which the others know. Only rank 0
- * calls this. */
+ * calls this function. */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 until rank 0 ends. All ranks except rank 0 call this. */
+/* Answers the requests of rank 0 until rank 0 ends. All ranks except rank 0 call this function. */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

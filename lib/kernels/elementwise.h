@@ -26,7 +26,8 @@ static inline float power_of_two(float n)
  * above the largest, become the smallest or the largest normal number. */
 static inline float exp_of(float x)
 {
-    float above = x > -87.0f ? x : -87.0f, bounded = above < 88.0f ? above : 88.0f; /* bounds x; NaN also becomes -87 */
+    /* bounds x to [-87, 88]; NaN also becomes -87 */
+    float above = x > -87.0f ? x : -87.0f, bounded = above < 88.0f ? above : 88.0f;
     /* rounds to an integer by adding 1.5 * 2^23 */
     float n = (bounded * 1.44269504f + 12582912.0f) - 12582912.0f;
     float r = fmaf(n, 1.90465421e-9f, fmaf(n, -0.693147182f, bounded));

@@ -56,7 +56,7 @@ struct dkvb__lookup {
     int32_t *dist;
     /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF if fewer than k keys are alive */
     uint16_t *index;
-    const int8_t *rows;   /* projected rows, [quads][16][4] */
+    const int8_t *rows;   /* projected rows of the tile, [quads][16][4] */
     size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold any bytes */
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
     const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD */
@@ -78,8 +78,8 @@ static inline size_t dkvb__panels(size_t columns)
  * DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* A matrix product, out[r][c] = activation(add[r][c] + sum). Each sum is a chain of fused multiply-adds, s =
- * fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
+/* A matrix product, out[r][c] = activation(add[r][c] + sum). Each sum of a product is a chain of fused multiply-adds, s
+ * = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
 struct dkvb__product {
     float *out;          /* result of the product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in `out` and in `add` */
@@ -109,8 +109,8 @@ struct dkvb__kernels {
      * distance 1, 2, 4, … */
     void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
-    /* Rounds projected numbers, float[dim][16], to the bytes of a tile. Each byte is -2 r, where r is x * scale,
-     * rounded to the nearest (halves up) and cut to -63 .. 63. */
+    /* Rounds projected numbers, float[dim][16], to the bytes of a tile. Each byte of a tile is -2 r, where r is x *
+     * scale, rounded to the nearest (halves up) and cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
     /* The kernels of neural networks; elementwise.h has their formulas. */
@@ -147,7 +147,7 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* All kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of them. */
+/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of them. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
 /* Returns the kernel table in use (see dkvb_runtime_kernels()). */

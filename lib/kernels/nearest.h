@@ -30,7 +30,7 @@
  *     |r - k|^2 = |k|^2 + sum k s + |r|^2,   sum k s = sum u s - 64 sum s,   |r|^2 = sum s^2 / 4
  *
  * A score therefore starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0).
- * All sums of a score are exact: at 4,096 dimensions they stay below 2^27.
+ * All sums of a score are exact: sums of 4,096 dimensions stay below 2^27.
  */
 static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {

@@ -6,7 +6,7 @@
 
 static bool supported(void)
 {
-    enum { HAS_DOT_PRODUCT = 1 << 20 }; /* the bit HWCAP_ASIMDDP of Linux */
+    enum { HAS_DOT_PRODUCT = 1 << 20 }; /* the bit HWCAP_ASIMDDP with which Linux reports dot products of bytes */
 
     return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0;
 }

@@ -1,5 +1,5 @@
-/* The kernel add_values() for the tables `avx2` and `avx512`. Its sums wait for memory, so wider vectors would not be
- * faster. Every processor with AVX2 also converts float16 (F16C). */
+/* The kernel add_values() for the tables `avx2` and `avx512`. The sums of values wait for memory, so wider vectors
+ * would not be faster. Every processor with AVX2 also converts float16 (F16C). */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"

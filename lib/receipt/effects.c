@@ -102,8 +102,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
     return rc;
 }
 
-/* Finds out whether the codes explain the model by one session of training. Then the values are older than every entry,
- * so that recorded effects that differ are wrong. */
+/* Finds out whether the codes explain the model by one session of training. In that case the values are older than
+ * every journal entry, so that recorded effects that differ are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;

@@ -142,8 +142,8 @@ static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_
     return rc;
 }
 
-/* Writes the receipt, and the bill of materials unless it is NULL. Both are on disk before the first gets its final
- * name; if renaming the receipt fails, the bill is removed again. */
+/* Writes the receipt, and the bill of materials unless it is NULL. Both files are on disk before the first gets its
+ * final name; if renaming the receipt fails, the bill is removed again. */
 static dkvb_status write_files(const char *path, const json_t *receipt, const json_t *bom, struct dkvb__receipt *r)
 {
     struct dkvb__writer first, second;

@@ -62,7 +62,7 @@ const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
  * does not open it as a model or a codeset, so that a damaged file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the options to a JSON object. Returns DKVB_EINVAL if the text is not UTF-8. */
+/* Adds a text of the options to a JSON object. The call returns DKVB_EINVAL if the text is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* Returns which files the options name: a bit DKVB__OF_… for each. */

@@ -91,7 +91,7 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
     return DKVB_OK;
 }
 
-/* State of fitting a head. */
+/* State of fitting a linear head. */
 struct fitting {
     const dkvb_reference_rows *rows;
     const int32_t *labels; /* labels of all rows to fit, [n] */
@@ -106,7 +106,7 @@ struct fitting {
 /* Memory for a block of rows as doubles, and for the rows' scores. */
 struct scoring {
     const dkvb_reference *head;
-    size_t room;    /* number of rows in a block */
+    size_t room;    /* number of rows in a block to score */
     double *x;      /* features of the rows of a block, [room][dim] */
     double *scores; /* scores of the rows of a block, [room][classes] */
 };
@@ -317,7 +317,8 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30)) /* the results must fit in a float */
+    /* the weights of the head must fit in a float */
+    if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));
     if (!rc && f->held) {

@@ -81,8 +81,8 @@ struct dkvb_reference {
     struct dkvb__sums sums; /* sums of the training rows, for a head of ridge regression */
 };
 
-/* Computes weights and intercepts of ridge regression from the sums with this penalty. Returns DKVB_EINVAL if the sums
- * cannot be solved. */
+/* Computes weights and intercepts of ridge regression from the sums with this penalty. The call returns DKVB_EINVAL if
+ * the sums cannot be solved. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
 /* State of a multinomial logistic regression. The next fit begins at the point that the last fit reached. */
@@ -132,7 +132,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
 
 /* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
  * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest score
- * of the other classes; it is infinite if one of both groups has no class with rows. Each array may be NULL. */
+ * of the other classes; it is infinite if one of both groups has no class with rows. Each of the three arrays may be
+ * NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

@@ -2,9 +2,9 @@
  * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
  * else 0), the weights with the smallest  mean |y - W z - b|^2 + penalty |W|^2  are  W = E[(y - p) z'] (E[z z'] +
  * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
- * intercept by centring). All three means come from sums over rows, so a row is removed by subtracting what it added. A
- * shift near the mean is subtracted from rows before they are summed, since rounding would destroy the covariance of
- * rows far from 0.
+ * intercept by centring). The three means of the formula come from sums over rows, so a row is removed by subtracting
+ * what it added. A shift near the mean is subtracted from rows before they are summed, since rounding would destroy the
+ * covariance of rows far from 0.
  */
 #include "reference/head.h"
 
@@ -136,7 +136,7 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees sums of rows. They are erased first, so that no freed block holds sums of forgotten rows. */
+/* Frees sums of rows. The sums are erased first, so that no freed block holds sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);

@@ -1,10 +1,10 @@
 /*
  * A live model follows a model file whenever the file is replaced.
  *
- * Models lie in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the word of the
- * current slot and checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A
- * thread that replaces a model first makes another slot current, and then sets RETIRED in the old slot. So a user
- * either was counted before RETIRED was set, and the model stays until the user ends, or sees that another slot is
+ * Models are kept in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the word of
+ * the current slot and checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A
+ * thread that replaces a model first makes another slot current, and then sets RETIRED in the old slot. Every user of a
+ * slot either was counted before RETIRED was set, and the model stays until the user ends, or sees that another slot is
  * current. The thread that brings the word to RETIRED without users frees the model. Slots are used again, and are
  * themselves freed only with the handle, so a count can never be added to freed memory.
  */

@@ -292,7 +292,7 @@ static dkvb_status answer_range(dkvb_service *s, const dkvb_model *model, const 
 }
 
 /* Predicts each item separately, after a prediction of all rows failed: a row may hold numbers so large that their sums
- * overflow. Such an item becomes an error. */
+ * overflow. The item of such a row becomes an error. */
 static dkvb_status answer_singly(dkvb_service *s, const dkvb_model *model, const dkvb_model_info *info, size_t block,
                                  const dkvb_run_options *run)
 {

@@ -84,7 +84,7 @@ struct dkvb_service {
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer of an item to `out`. `model` gives the names of classes. May return DKVB_ENOMEM. */
+/* Appends the answer of an item to `out`. `model` gives the names of classes. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);
@@ -92,7 +92,7 @@ dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, c
 /* Makes room for `more` bytes after the text. */
 dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t more);
 
-/* Appends bytes to a text. */
+/* Appends bytes to the growing array `text`. */
 dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void *bytes, size_t size);
 
 /* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch is unchanged. */

@@ -46,9 +46,9 @@ struct follower {
     size_t changed;
     size_t learned;        /* number of selected pairs with learned values; at 0 the row abstains */
     uint16_t *selected;    /* selected keys of one codebook, [top_k], as the budget grows */
-    uint16_t *code;        /* keys that are selected before any pair is masked, [C][top_k] */
-    double *sums;          /* sums of the selected values, [L] */
-    float *value, *logits; /* scratch space for values and logits, [L] */
+    uint16_t *code;        /* keys that are selected before any pair is masked, [codebooks][top_k] */
+    double *sums;          /* sums of the selected values, [classes] */
+    float *value, *logits; /* scratch space for values and logits, [classes] */
     size_t *from;          /* for each rank the place of its next bytes for the present row, [ranks] */
     struct turns turns;
     bool full; /* true if a row had more turns than fit; the row is followed again with more room */
@@ -61,9 +61,9 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* largest budget to which rows are followed */
     bool kept;                  /* true if rows of kept classes are followed too */
-    struct follower *followers; /* followers of the threads, [threads] */
-    /* marks of pairs whose values are not all 0, [C][K]. Rows select millions of pairs, and looking up the values of
-     * each would wait for memory; one byte per pair stays in the cache */
+    struct follower *followers; /* a follower for each thread, [threads] */
+    /* marks of pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up the
+     * values of each would wait for memory; one byte per pair stays in the cache */
     uint8_t *learned;
     uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
     size_t *open, open_count; /* rows that were not followed to the limit yet, [n] */

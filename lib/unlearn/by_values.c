@@ -29,8 +29,8 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 
 struct scoring {
     const struct dkvb__choice *choice;
-    uint64_t *scores; /* scores of the pairs, [C][K] */
-    float *value;     /* scratch space for values, [threads][L] */
+    uint64_t *scores; /* scores of the pairs, [codebooks][keys] */
+    float *value;     /* scratch space for values, [threads][classes] */
 };
 
 static void score_codebook(void *context, size_t own, unsigned worker)

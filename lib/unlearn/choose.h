@@ -22,15 +22,15 @@ struct dkvb__choice {
 struct dkvb__method {
     /* true if the method needs neither codes nor counts */
     bool from_values;
-    /* computes the scores of all pairs, [C][K]; the caller has cleared the array */
+    /* computes the scores of all pairs, [codebooks][keys]; the caller has cleared the array */
     dkvb_status (*score)(const struct dkvb__choice *, uint64_t *scores);
 };
 
 extern const struct dkvb__method dkvb__by_activations, dkvb__by_contrast, dkvb__by_examples, dkvb__by_values,
     dkvb__by_every;
 
-/* Function of counting.c. dkvb__choice_count() adds to `counts`, [C][K], how often the rows or classes with this mark
- * select each pair. */
+/* Function of counting.c. dkvb__choice_count() adds to `counts`, [codebooks][keys], how often the rows or classes with
+ * this mark select each pair. */
 dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts);
 
 static inline uint64_t dkvb__score_of(double x)
@@ -45,7 +45,7 @@ static inline uint64_t dkvb__score_of(double x)
 #define DKVB__RANK_NEVER 0xFFFFFFFFu
 
 /* Computes the ranks of all key-value pairs: the smallest budget with which a pair is chosen. dkvb_unlearn_choose()
- * with budget B chooses exactly the pairs whose rank is at most B. `rank` is [C][K], with ranks from 1, or
+ * with budget B chooses exactly the pairs whose rank is at most B. `rank` is [codebooks][keys], with ranks from 1, or
  * DKVB__RANK_NEVER; it is undefined after a failure. */
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
@@ -53,8 +53,9 @@ dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dk
 /* Adds the key-value pairs whose rank is at most `budget` to the mask. */
 void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
-/* Function of select.c. dkvb__take_largest() adds the `pairs` key-value pairs with the largest scores, [C][K], to the
- * mask. Among equal scores the pairs with the lowest numbers come first; pairs with a score of 0 are never added. */
+/* Function of select.c. dkvb__take_largest() adds the `pairs` key-value pairs with the largest scores,
+ * [codebooks][keys], to the mask. Among equal scores the pairs with the lowest numbers come first; pairs with a score
+ * of 0 are never added. */
 void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs);
 
 /* Adds the key-value pairs with a score of at least `least` to the mask; `least` is 1 or more. */

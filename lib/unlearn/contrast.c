@@ -1,7 +1,7 @@
 /*
  * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is
  * f^2 / (f + r): the number of forget rows that select the pair, times their fraction among all rows that select it.
- * This score spares pairs that mostly serve other rows, unlike counts of activations.
+ * The score f^2 / (f + r) spares pairs that mostly serve other rows, unlike counts of activations.
  */
 #include "base/alloc.h"
 #include "base/status.h"

@@ -17,7 +17,7 @@ struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
-    const uint8_t *marks; /* marks of the rows; or NULL */
+    const uint8_t *marks; /* marks of the rows to count; or NULL */
     uint8_t mark;
     uint64_t *counts;
 };
@@ -57,7 +57,7 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* selection counts of the classes, [L][own codebooks][K] */
+    uint32_t *counts; /* selection counts of the classes, [classes][own codebooks][keys] */
 };
 
 /* Counts the selections of each class in some codebooks. Each task has codebooks of its own, so that no two tasks write

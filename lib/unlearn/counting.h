@@ -4,13 +4,13 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Adds to `counts`, [C][K], how often the rows marked with `mark` select each pair; with `marks` NULL, all rows. The
- * codes must have been checked. */
+/* Adds to `counts`, [codebooks][keys], how often the rows marked with `mark` select each pair; with `marks` NULL, all
+ * rows. The codes must have been checked. */
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
-/* Adds to `counts`, [L][own codebooks][K], how often the rows of each label select each pair; rows with a label below 0
- * are left out. Codes and labels must have been checked. */
+/* Adds to `counts`, [classes][own codebooks][keys], how often the rows of each label select each pair; rows with a
+ * label below 0 are left out. Codes and labels must have been checked. */
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);
 

@@ -39,7 +39,7 @@ struct selecting {
     const dkvb_mask *mask; /* mask in addition to the mask in force; or NULL */
     const dkvb_codeset_rows *held;
     const size_t *rows;         /* the rows of `held` that are measured, [n]; NULL: all rows */
-    uint16_t *codes;            /* selected keys, [n][C][top_k] */
+    uint16_t *codes;            /* selected keys, [n][codebooks][top_k] */
     _Atomic uint64_t exhausted; /* number of (row, codebook) pairs with too few live keys */
 };
 
@@ -82,8 +82,8 @@ struct side {
     const dkvb_mask *mask;
 };
 
-/* Computes answers[i], the class that one side predicts for row rows[i], or for row i. `codes`, [n][C][top_k], is
- * scratch space. */
+/* Computes answers[i], the class that one side predicts for row rows[i], or for row i. `codes`, [n][codebooks][top_k],
+ * is scratch space. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {

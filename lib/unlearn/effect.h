@@ -21,8 +21,8 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *run);
 
 /* Compares two models of the same codebooks as dkvb_effect_measure() does, each under its own mask in force: for
- * example, the models before and after a replay. Returns DKVB_EMISMATCH unless both models have the same number of
- * classes and the same top_k. */
+ * example, the models before and after a replay. The call returns DKVB_EMISMATCH unless both models have the same
+ * number of classes and the same top_k. */
 dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
                                  dkvb_class_effect *effects, const dkvb_run_options *run);
 
@@ -47,20 +47,21 @@ struct dkvb__budget_limits {
  * the budget with the least sum of both excesses (the smaller budget in a tie), and `met` is 0. DKVB_ENOTFOUND says
  * that no row of the classes to be forgotten is held out.
  *
- * `rank` is [C][K], from dkvb__unlearn_rank(). `classes` is [L], with DKVB_FORGET, DKVB_KEEP, or DKVB_ASIDE for classes
- * whose rows count neither as forgotten nor as kept.
+ * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). `classes` marks each class with DKVB_FORGET, DKVB_KEEP, or
+ * DKVB_ASIDE; the last is for classes whose rows count neither as forgotten nor as kept.
  */
 dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                               const uint8_t *classes, const struct dkvb__budget_limits *limits, dkvb_budget *found,
                               const dkvb_run_options *run);
 
 /*
- * Measures the effects of many masks at once. Each mask holds the key-value pairs whose rank is at most a budget; its
- * counts are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is followed along the
- * budgets, and only the sums that changed are computed again.
+ * Measures the effects of many masks at once. Each mask holds the key-value pairs whose rank is at most a budget; the
+ * counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is followed
+ * along the budgets, and only the sums that changed are computed again.
  *
- * `rank` is [C][K], from dkvb__unlearn_rank(). `budgets` is [count], ascending. `effects` is [count][L]. `exhausted` is
- * [count], counted as in dkvb_effect_measure(), or NULL. Progress counts rows.
+ * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). `budgets` is [count], ascending. `effects` is
+ * [count][classes]. `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The progress callback counts
+ * rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -5,8 +5,8 @@
  * if it were decoded under each mask alone.
  *
  * Ranks that share the model follow the rows of a block twice. First each rank sums its own groups of codebooks,
- * whenever they change. The sums of a row go to the rank that owns the row. That rank then follows the row once more,
- * with the sums of all groups instead of adding values.
+ * whenever they change. The sums of a row go to the rank that owns the row. The owner of the row then follows the row
+ * once more, with the sums of all groups instead of adding values.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* number of rows in one task */
+    CHUNK = 16, /* number of rows that one parallel task follows */
     BLOCK_BYTES =
         32 << 20 /* largest number of bytes of a rank's group sums in a block of rows, unless a single row needs more */
 };
@@ -30,18 +30,18 @@ struct counts {
 
 /* Memory of one worker: the row that it follows, and the counts of the rows that it followed. */
 struct walker {
-    uint16_t *code; /* keys selected under the mask of the present budget, [C][top_k] */
-    /* number of selected keys in each codebook, [C]; fewer than top_k if the row's code has no more */
+    uint16_t *code; /* keys selected under the mask of the present budget, [codebooks][top_k] */
+    /* number of selected keys in each codebook, [codebooks]; fewer than top_k if the row's code has no more */
     uint16_t *filled;
-    uint32_t *next;      /* the first key of the row's code that was not examined yet, [C] */
-    uint32_t *low;       /* lowest rank of the selected keys, [C]: the budget that masks one of them */
+    uint32_t *next;      /* the first key of the row's code that was not examined yet, [codebooks] */
+    uint32_t *low;       /* lowest rank of the selected keys, [codebooks]: the budget that masks one of them */
     uint32_t *group_low; /* lowest `low` of the codebooks of each group, [groups] */
-    float *groups;       /* sums of values for each group of codebooks, [groups][L] */
-    double *sums;        /* sums of all groups, [L] */
-    float *logits;       /* logits of the row, [L] */
+    float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
+    double *sums;        /* sums of values over all groups of codebooks, [classes] */
+    float *logits;       /* logits of the row that is followed, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row has fewer than top_k keys */
     struct counts *counts;
-    uint64_t *right; /* right answers at budget 0, [L] */
+    uint64_t *right; /* right answers at budget 0, [classes] */
     uint64_t *exhausted;
     float *to;    /* place for the next sum, while own groups are summed for a block */
     size_t *from; /* place of the next sum of each rank, [ranks], while the answers of a block are judged */
@@ -53,14 +53,14 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* walkers of the threads, [threads] */
+    struct walker *walkers; /* a walker for each thread, [threads] */
 
     /* State of a block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
-    const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [C][K]; or NULL */
+    const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [codebooks][keys]; or NULL */
     bool sums_own;          /* true while rows are followed to sum this rank's groups, false while answers are judged */
     size_t first, block;    /* the rows first to first + block - 1 of `held` */
     size_t slot;            /* largest number of sums of a row, over this rank's groups */
-    float *own;             /* sums of this rank's groups, [block][slot][L], packed before they are sent */
+    float *own;             /* sums of this rank's groups, [block][slot][classes], packed before they are sent */
     uint32_t *made;         /* number of sums of each row, [block] */
     uint32_t *came;         /* number of sums of a row that each rank sent, [ranks][rows of this rank] */
     float *all;             /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */

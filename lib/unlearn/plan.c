@@ -802,5 +802,5 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* the plan holds the salt */
+    dkvb__free_erased(&mem, plan); /* the plan must be erased, as it holds the salt of commitments */
 }

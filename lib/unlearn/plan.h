@@ -11,7 +11,7 @@
 /* A request of an earlier journal entry that has to be forgotten once more. */
 struct dkvb__again {
     uint64_t entry;   /* number of the journal entry; 0: the request that is being planned */
-    uint8_t *classes; /* marks of the classes, [L], such as DKVB_FORGET */
+    uint8_t *classes; /* marks of the classes, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
     uint64_t *ids; /* ids of the rows of these classes, [id_count] */
     size_t id_count;
@@ -39,14 +39,14 @@ struct dkvb_plan {
 
     /* The request with copies of the arrays that it points to: */
     dkvb_forget_request request;
-    uint8_t *marks; /* marks of the classes that the request names, [L], or NULL */
+    uint8_t *marks; /* marks of the classes that the request names, [classes], or NULL */
     uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
     size_t id_count;
     char *reason;
     bool salted;
     uint8_t salt[32];
 
-    dkvb_class_effect *effects; /* effects of the plan on each class, [L] */
+    dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
     bool measured;              /* true if `effects` was measured */
     dkvb_mask *mask;            /* pairs that the plan masks, for the strength suppress */
     bool unknown;               /* true if there was no held-out row to find a budget with */
@@ -74,10 +74,10 @@ struct dkvb_plan {
     char *names;
 };
 
-/* State of making a plan. */
+/* State of making a plan of forgetting. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model; /* the model of the caller */
+    dkvb_model *model; /* the caller's model, for which the plan is made */
     /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
     struct dkvb_model view;
     dkvb_codeset *set; /* codeset of the model; or NULL */
@@ -89,11 +89,11 @@ struct dkvb__planning {
      * measured */
     uint64_t *sampled_ids;
     uint16_t *searched;
-    const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][C][k]; NULL: not available */
+    const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][codebooks][k]; NULL: not available */
     const int32_t *labels; /* labels of the rows by which pairs are chosen, [n], or NULL */
     size_t n;
     uint8_t *rows; /* marks of these rows, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
-    /* with several requests: marks of classes that one request may harm without limit, [L]; otherwise NULL */
+    /* with several requests: marks of classes that one request may harm without limit, [classes]; otherwise NULL */
     const uint8_t *asked;
 };
 
@@ -122,21 +122,21 @@ dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget that brings the accuracy of the classes marked DKVB_FORGET down to a target under the mask
  * of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget if one was found. `effects`,
- * [L] or NULL, becomes the loss of each class. */
+ * [classes] or NULL, becomes the loss of each class. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
-/* Functions of plan_again.c. These functions set classes aside: unmarked classes that forgettings in force asked for
- * get the mark DKVB_ASIDE. */
+/* Functions of plan_again.c. dkvb__plan_set_aside() and dkvb__set_aside() set classes aside: unmarked classes that
+ * forgettings in force asked for get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` is [L] */
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` has one mark per class */
 
 /* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
  * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
  * plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Functions of plan_exact.c. */
+/* Functions of plan_exact.c, which plans requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
 /* True if a model is already the result of the plan, so that only the codeset may have to be changed. */

@@ -8,9 +8,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Limits for rows of another class among the rows to be forgotten. Such rows matter if there are at least this many, if
- * they make up at least this fraction of the request, and if forgetting them would certainly cost their class accuracy.
- * The limits were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
+/* Limits for rows of another class among the rows to be forgotten. Rows of another class matter if there are at least
+ * ROWS_THAT_MATTER, if they make up at least `share_that_matters` of the request, and if forgetting them would
+ * certainly cost their class accuracy. The limits were chosen on requests with slipped-in rows and on honest requests
+ * (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -59,7 +60,7 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts the rows to be forgotten of each class, [L]. Held-out rows trained no values and are not counted. */
+/* Counts the rows to be forgotten of each class, [classes]. Held-out rows trained no values and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -81,7 +82,7 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 
 /* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose (if it names
  * no class, the class with most of its rows), and classes named by requests in force are forgotten already. `marks` is
- * [L]. */
+ * [classes]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -165,8 +166,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. These masks count in no sum of losses,
- * since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of such requests count in no
+ * sum of losses, since the user has accepted their losses. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -182,8 +183,8 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 }
 
 /* Adds to `mask` the pairs masked by requests that cost one class more than their limit, which do not count in the sum
- * of that class's losses. Such requests were mostly for rows of that class, or they would have been refused. `scratch`
- * is [L]; *any becomes true if there are such requests. */
+ * of that class's losses. Requests that cost a class more were mostly for rows of that class, or they would have been
+ * refused. `scratch` is [classes]; *any becomes true if there are such requests. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -206,7 +207,7 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
 }
 
 /* Measures what the masks in force and the plan's mask cost each class in comparison with the mask `without`; `sum` is
- * [L]. */
+ * [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -218,7 +219,7 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
 }
 
 /* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost this
- * class more. `scratch` is [L]. */
+ * class more. `scratch` is [classes]. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -248,10 +249,10 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* effects on the classes, [2][L]; the second half is scratch space */
+    dkvb_class_effect *sum; /* effects on the classes, [2][classes]; the second half is scratch space */
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [L] */
+    bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [classes] */
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)

@@ -20,10 +20,10 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* codeset of the model; or NULL */
+    const dkvb_codeset *set; /* codeset in which rows are looked up; or NULL */
     char *text;              /* a copy of the text, cut into lines and words */
     size_t room;             /* number of parts for which plan->parts has room */
-    uint64_t *named_by;      /* for each class the number of the line that asked for it, [L]; 0: none did */
+    uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */
 };
 
 /* Fails with an error message about one line: the line's number, then the library's message. */
@@ -349,7 +349,8 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if a journal entry in force asked for all classes, or for exactly the rows, of a request. `scratch` is [L]. */
+/* True if a journal entry in force asked for all classes, or for exactly the rows, of a request. `scratch` is
+ * [classes]. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)

@@ -58,7 +58,7 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
     return rc;
 }
 
-/* Makes a record that ends the entry at `index` for those classes of the entry that were taught. `marks`, [L], is
+/* Makes a record that ends the entry at `index` for those classes of the entry that were taught. `marks`, [classes], is
  * scratch space. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)

@@ -19,7 +19,7 @@
 enum {
     CODEBOOKS = 16,  /* number of codebooks counted in one pass over the rows */
     BLOCK = 1024,    /* number of pairs whose selecting classes are counted at once */
-    CHUNK = 64,      /* number of rows in one task */
+    CHUNK = 64,      /* number of rows that one parallel task measures */
     MAX_SIZE = 65535 /* largest number of codebooks and of keys: codes are 16 bits wide, and 65535 means none */
 };
 
@@ -185,12 +185,12 @@ struct comparing {
     const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* overlaps of classes, [L][L] */
+    double *jaccard, *weighted; /* overlaps of classes, [classes][classes] */
 };
 
 /* Computes the overlaps of two classes. The frequencies count_a / rows_a and count_b / rows_b are compared as count_a
- * rows_b and count_b rows_a. Both products are integers, whose sums are exact in any order, and the common factor
- * rows_a rows_b cancels in the quotient. */
+ * rows_b and count_b rows_a. The products count_a rows_b and count_b rows_a are integers, whose sums are exact in any
+ * order, and the common factor rows_a rows_b cancels in the quotient. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;

@@ -6,22 +6,24 @@
 
 /* The steps of dkvb_separation_measure(). The caller has checked the rows and knows the number of classes. */
 
-/* Counts the rows of each class, `rows`, uint64_t[L], and how often they select each pair, `counts`, uint32_t[L][C][K].
- * DKVB_EINVAL says that a class gets more rows than the counts have room for; then nothing is added. */
+/* Counts the rows of each class, `rows`, uint64_t[classes], and how often they select each pair, `counts`,
+ * uint32_t[classes][codebooks][keys]. DKVB_EINVAL says that a class gets more rows than the counts have room for; then
+ * nothing is added. */
 dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *counts, uint64_t *rows,
                                    const struct dkvb__run *run);
 
-/* Counts the key-value pairs that each class selects, and selects alone: `selected` and `exclusive`, uint64_t[L], from
- * counts[L][C][K]. The result is the number of pairs that any class selects. */
+/* Counts the key-value pairs that each class selects, and selects alone: `selected` and `exclusive`, uint64_t[classes],
+ * from counts[classes][codebooks][keys]. The result is the number of pairs that any class selects. */
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 
-/* Computes how much the pairs of classes overlap: `jaccard` and `weighted`, double[L][L]. Progress counts the classes,
- * in a total of the classes and the groups of rows for the silhouettes. */
+/* Computes how much the pairs of classes overlap: `jaccard` and `weighted`, double[classes][classes]. The progress
+ * callback counts the classes, in a total of the classes and the groups of rows for the silhouettes. */
 dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                      double *jaccard, double *weighted, const struct dkvb__run *run);
 
-/* Computes the silhouette of each row: `each`, double[n]. Progress continues after the classes. */
+/* Computes the silhouette of each row: `each`, double[n]. The progress callback continues to count after the
+ * classes. */
 dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                          double *each, const struct dkvb__run *run);
 

@@ -22,7 +22,7 @@ enum {
     AT_AFTER = 48,
     AT_CLASS_COUNT = 80,
     AT_EFFECT_COUNT = 84,
-    CLASS_SIZE = 4,  /* bytes of a class: u32 label */
+    CLASS_SIZE = 4,  /* number of bytes that store a class: u32 label */
     EFFECT_SIZE = 44 /* bytes of an effect: u32 label, u64 rows, right before, right after, lost, gained */
 };
 enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
@@ -74,7 +74,7 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* the result is false for NaN */
+    return x >= 0.0 && x <= 1.0; /* for NaN the comparison is false */
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -282,7 +282,7 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* also computes loss and interval */
+        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* the sum also gets loss and interval */
     }
     return DKVB_OK;
 }

@@ -21,8 +21,8 @@ size_t dkvb__terms_size(const unsigned char *fixed);
  * size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class that a record asked for among the classes marked with 1; `marks` is [L]. The result is false if the
- * record asked for no marked class. */
+/* Finds a class that a record asked for among the classes marked with 1; `marks` is [classes]. The result is false if
+ * the record asked for no marked class. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
 /* Fills in the members of a public journal entry that are about terms. */

@@ -1,5 +1,5 @@
-/* dkvb bench measures how fast search, training and forgetting run on this machine, on random data or given arrays.
- * Figures are the median of repeats. */
+/* dkvb bench measures how fast search, training and forgetting run on this machine, on random data or given arrays. The
+ * printed figures are medians of repeats. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,41 +27,41 @@ enum { MOST_SERIES = 3, MOST_OWNED = 16 };
 struct bench {
     struct bench_args args;
     const struct work *work;
-    uint64_t random; /* state of the generator */
+    uint64_t random; /* state of the random number generator */
     dkvb_array keys_file;
     struct features rows_file;
-    const float *keys, *rows; /* [C][K][d]; [n][input_dim] */
-    int8_t *projected;        /* search: [n][C][d] */
+    const float *keys, *rows; /* random keys, [codebooks][keys][key_dim], and rows, [n][input_dim] */
+    int8_t *projected;        /* search: projected rows, [n][codebooks][key_dim] */
     dkvb_codebooks *codebooks;
     dkvb_model *model;
-    uint16_t *codes;       /* [n][C][k] */
-    uint16_t *other_codes; /* [n][C][k], forget: the codes after the mask */
-    int32_t *labels;       /* [n] */
+    uint16_t *codes;       /* codes of the rows, [n][codebooks][k] */
+    uint16_t *other_codes; /* forget: codes after the mask was set, [n][codebooks][k] */
+    int32_t *labels;       /* labels of the rows, [n] */
     uint64_t entry;        /* forget: the journal entry that will be undone, or 0 */
-    uint64_t masked, hit;  /* forget: pairs in the mask; (row, codebook) pairs searched again */
+    uint64_t masked, hit;  /* forget: number of masked pairs, and of (row, codebook) pairs that are searched again */
     void *owned[MOST_OWNED];
     size_t owned_count;
 
-    uint32_t repeat;            /* number of the repeat; 0: the first one, which does not count */
-    double *times[MOST_SERIES]; /* [repeats + 1], seconds */
-    double *call_times;         /* search: [repeats + 1][calls] */
-    double *sorted;             /* [repeats] */
-    double step_from, step_to;  /* range of the present step in the progress of the whole */
+    uint32_t repeat;            /* number of the repeat; 0: the first run, which does not count */
+    double *times[MOST_SERIES]; /* times of each series in seconds, [repeats + 1] */
+    double *call_times;         /* search: times of single calls, [repeats + 1][calls] */
+    double *sorted;             /* scratch space for sorting times, [repeats] */
+    double step_from, step_to;  /* range of the present step in the progress of the whole benchmark */
 };
 
-/* One part of the work. Each part measures one or more series of times in every repeat. */
+/* One part of the benchmark. Each part measures one or more series of times in every repeat. */
 struct work {
     const char *name;
     uint32_t series;
-    uint32_t told; /* the series that gives the rows a second */
+    uint32_t told; /* index of the series from which rows per second are computed */
     int (*prepare)(struct bench *b);
     int (*ready)(struct bench *b, uint32_t series); /* runs before the clock starts; or NULL */
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    void (*say)(struct bench *b);  /* prints the lines after the first two */
-    void (*json)(struct bench *b); /* prints the keys after those that all parts have */
+    void (*say)(struct bench *b);  /* prints the lines of this part after the two lines that all parts have */
+    void (*json)(struct bench *b); /* prints the JSON keys of this part after the keys that all parts have */
 };
 
-/* Allocates memory that lasts as long as the bench. */
+/* Allocates memory that is freed at the end of the benchmark. */
 static void *make(struct bench *b, const char *what, size_t size, uint64_t x, uint64_t y, uint64_t z)
 {
     void *memory = input_memory(what, size, (size_t)x, (size_t)y, (size_t)z);
@@ -69,8 +69,8 @@ static void *make(struct bench *b, const char *what, size_t size, uint64_t x, ui
     return b->owned[b->owned_count++] = memory;
 }
 
-/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The generator only makes data to time, never a result that
- * anyone keeps. */
+/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The generator makes only data for timing, never a
+ * result. */
 static uint64_t draw(struct bench *b)
 {
     uint64_t z = b->random += UINT64_C(0x9E3779B97F4A7C15);
@@ -80,7 +80,7 @@ static uint64_t draw(struct bench *b)
     return z ^ (z >> 31);
 }
 
-/* Draws numbers of N(0, 1), two from one draw (Box and Muller 1958). */
+/* Draws numbers with the standard normal distribution, two from one draw (Box and Muller 1958). */
 static const float *draw_gaussian(struct bench *b, const char *what, uint64_t x, uint64_t y, uint64_t z)
 {
     float *data = make(b, what, sizeof *data, x, y, z), radius = 0.0f, angle = 0.0f;
@@ -142,7 +142,7 @@ static int make_codebooks(struct bench *b)
     o.keys = a->keys;
     o.key_dim = a->key_dim;
     arrays.dim = a->input_dim;
-    arrays.keys = b->keys; /* the projected numbers of rows of length 1 have about the size of these */
+    arrays.keys = b->keys; /* projected numbers of rows of length 1 have about the same size as these keys */
     return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }
 
@@ -168,7 +168,8 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* Medians over the repeats: the time of a series, and the ratio of the times of two series. */
+/* Return medians over the repeats: seconds_of() of the time of a series, ratio_of() of the ratio of the times of two
+ * series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
     memcpy(b->sorted, b->times[series] + 1, b->args.repeats * sizeof *b->sorted);
@@ -197,8 +198,8 @@ static uint64_t value_bytes(const struct bench_args *a)
     return (uint64_t)a->codebooks * a->keys * a->classes * sizeof(float);
 }
 
-/* The work of a search in 10^9 operations, 2 C K d for each row: a product of bytes and its addition count as two
- * operations. */
+/* Returns the work of a search in 10^9 operations, 2 C K d for each row: a product of bytes and its addition count as
+ * two operations. */
 static double search_work(const struct bench_args *a)
 {
     return 2.0 * (double)key_bytes(a) * (double)a->rows / 1e9;
@@ -209,7 +210,7 @@ static void say_bytes(const struct bench_args *a)
     printf("bytes: keys %" PRIu64 ", codes %" PRIu64 "\n", key_bytes(a), code_bytes(a));
 }
 
-/* Series of `search`: search of rows, and the projection that is a part of it. */
+/* Series of the part `search`: the whole search of rows, and the projection within a search. */
 enum { SEARCH, PROJECT };
 
 static uint64_t batch_of(const struct bench_args *a)
@@ -290,7 +291,8 @@ static void search_json(struct bench *b)
     json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
-/* Trains one epoch on random codes, whose `top_k` keys differ as those of a search do, and on random labels. */
+/* Prepares the training of one epoch on random labels and random codes, whose `top_k` keys differ as those of a search
+ * do. */
 static int train_prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;
@@ -334,8 +336,8 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of `forget`. First all rows are searched without the mask, which gives the stored codes. Then pairs are
- * counted, chosen and masked. Last the codes that name masked pairs are searched again. */
+/* Series of the part `forget`. First all rows are searched without the mask, which gives the stored codes. In the
+ * second step, pairs are counted, chosen and masked. Finally the codes that name masked pairs are searched again. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)
@@ -506,7 +508,7 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* Runs all series, once and then `repeats` times. The first time does not count, as the system has to find memory
+/* Runs all series once, and then `repeats` times. The first run does not count, as the system has to provide memory
  * pages. */
 static int run_repeats(struct bench *b)
 {

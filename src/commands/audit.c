@@ -1,4 +1,4 @@
-/* dkvb audit measures what a model still knows of forgotten rows, and what it lost beside them. */
+/* dkvb audit measures how much a model still knows of forgotten rows, and how much accuracy it lost on other rows. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -98,8 +98,8 @@ struct audit {
     dkvb_codeset *set;
     struct features x, test_x;
     struct labels y, test_y;
-    bool *classes;  /* of --class */
-    struct ids ids; /* of --rows */
+    bool *classes;  /* marks of the classes of --class */
+    struct ids ids; /* ids of the rows of --rows */
     dkvb_audit_report *report;
     dkvb_reference_report *reference;
 };
@@ -131,17 +131,18 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
-/* Reads the codes. Only ids and labels are needed, except for KLoM, which plans requests anew from the codes. */
+/* Reads the codes file. Only ids and labels are needed, except for KLoM, which plans requests again from the codes. */
 static int read_codes(struct audit *a)
 {
-    const dkvb_model *model = a->before ? a->before : a->model; /* the model after a purge has fewer keys */
+    /* a purged model has fewer keys than the model before */
+    const dkvb_model *model = a->before ? a->before : a->model;
 
     if (a->args.models > 0)
         return codeset_read(&a->set, a->args.codes, model, a->args.threads);
     return codeset_load(&a->set, a->args.codes, model);
 }
 
-/* Reads everything that the command line names. */
+/* Reads all inputs that the command line names. */
 static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_rows *rows)
 {
     const struct audit_args *args = &a->args;
@@ -155,7 +156,8 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    request->classes = (const uint8_t *)a->classes; /* true equals DKVB_FORGET */
+    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    request->classes = (const uint8_t *)a->classes;
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
     rows->x = a->x.x, rows->labels = a->y.y, rows->n = a->x.rows;
@@ -182,8 +184,8 @@ static int tell_failure(const struct audit *a, dkvb_status status)
     return code ? code : tool_check(status);
 }
 
-/* Compares linear heads without the same rows: those of --rows, or all rows of the classes that the audit found to be
- * forgotten. */
+/* Compares the model with linear heads that are fitted without the forgotten rows: the rows of --rows, or all rows of
+ * the classes that the audit found to be forgotten. */
 static int compare(struct audit *a, dkvb_audit_request *request)
 {
     const struct reference_rows rows = {a->model, &a->x, &a->test_x, &a->y, &a->test_y, request};
@@ -297,7 +299,8 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     json_close('}');
 }
 
-/* Writes ".870" or "-.012": three places, without the leading zero. With `sign` there is always a sign. */
+/* Writes a number with three places and without the leading zero, such as ".870" or "-.012". With `sign`, positive
+ * numbers get a sign too. */
 static const char *short_number(double x, bool sign, char text[16])
 {
     char *zero;
@@ -318,7 +321,7 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
     printf("  %-24s", text);
 }
 
-/* Lines of a figure: the figure itself, three more for membership, two more for KLoM. */
+/* Output lines of a figure: one for the figure itself, three more for membership attacks, two more for KLoM. */
 enum { VALUE, PRIVLEAK, TPR_1, TPR_01, MEDIAN, P95, LINES };
 
 static bool has_line(const dkvb_audit_figure *f, int which)
@@ -335,7 +338,7 @@ static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
     return lines[which];
 }
 
-/* Prints a figure, or one of its further lines, for all subjects. */
+/* Prints a line of a figure for all audited models. */
 static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
 {
     static const char *const more[] = {[PRIVLEAK] = "PrivLeak",
@@ -368,7 +371,8 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     putchar('\n');
 }
 
-/* Figures in the order of the output. Each group has a heading with the question that its attacks answer. */
+/* The figures of the audit in the order of the output. Each group of figures has a heading with the question that its
+ * attacks answer. */
 static const struct {
     const char *heading; /* printed before the first figure of a group */
     uint32_t first, last;

@@ -1,4 +1,4 @@
-/* dkvb undo, purge and rename: a model is loaded, changed, and saved in its place or as another file. */
+/* dkvb undo, purge and rename load a model, change it, and save it in its place or as another file. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,24 +11,24 @@
 #include "io/progress.h"
 #include "tool.h"
 
-/* The request, and the changed model. */
+/* Arguments of the command, and the changed model. */
 struct change {
-    struct args args; /* operand 0 is the model */
+    struct args args; /* arguments; operand 0 is the model */
     const char *output;
     bool json, drop_name;
 
     dkvb_model *model;
     dkvb_model_info before, after;
-    uint64_t entry;   /* undo: the entry to take back; 0: the latest */
+    uint64_t entry;   /* undo: the journal entry to take back; 0: the latest entry */
     uint32_t label;   /* rename: number of the class */
-    uint32_t dropped; /* purge: number of classes that lost their name */
+    uint32_t dropped; /* purge: number of classes that lost their names */
 };
 
 #define AT(member) offsetof(struct change, member)
 
 static const struct args_option options[] = {
     {"drop-name", ARGS_FLAG, AT(drop_name),
-     .help = "also take away the names of classes that are forgotten"}, /* for purge */
+     .help = "also take away the names of classes that are forgotten"}, /* --drop-name is an option of purge only */
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -147,8 +147,8 @@ static void tell_rename(const struct change *c)
     puts(name ? "'" : "");
 }
 
-/* Loads the model, calls `make` for the change, saves the model, and calls `tell`, which prints members of the open
- * JSON object, or lines of text. */
+/* Loads the model, calls `make` to change it, saves the model, and calls `tell`, which prints members of the open JSON
+ * object, or lines of text. */
 static int change(const struct args_command *command, struct change *c, int (*make)(struct change *c),
                   void (*tell)(const struct change *c))
 {

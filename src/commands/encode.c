@@ -68,7 +68,7 @@ struct encode {
     struct pictures pictures;
     dkvb_run_options bar;
     dkvb_encode_report report;
-    bool told; /* the continued work was reported */
+    bool told; /* true if a message has said that earlier work is continued */
     struct labels y;
     struct left_out left;
     double began;
@@ -87,8 +87,8 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* Checks and locks the files. The part file, which keeps rows during the work, is one more output, but the command does
- * not wait for its lock. */
+/* Checks and locks the output files of the command. The part file, which keeps rows during the work, is one more
+ * output, but the command does not wait for its lock. */
 static int claim_paths(struct encode *e, const char *kept)
 {
     const struct encode_args *args = &e->args;
@@ -107,7 +107,7 @@ static int claim_paths(struct encode *e, const char *kept)
     return code ? code : paths_claim(&command, inputs, claimed);
 }
 
-/* Checks that everything the outputs need is there before the work. */
+/* Checks before the work that all inputs which the outputs need were given. */
 static int check_outputs(struct encode *e)
 {
     const struct encode_args *args = &e->args;
@@ -133,7 +133,7 @@ static int check_outputs(struct encode *e)
     return code;
 }
 
-/* Reports where the work continues, and moves the bar. */
+/* Reports the number of pictures from an earlier call, and moves the progress bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct encode *e = user;
@@ -166,7 +166,7 @@ static int write_rows(struct encode *e)
     rc = dkvb_encoder_encode_file(p->encoder, p->set, e->args.output, &o, &e->report, &run);
     tool_kept(e->report.kept, e->report.pictures, "encoded", "pictures");
     for (uint64_t i = 0; rc != DKVB_OK && p->unreadable == 0 && i < p->info.pictures; i++)
-        p->unreadable += !p->readable[i]; /* of several ranks, only the first was told of the picture */
+        p->unreadable += !p->readable[i]; /* with several ranks, only rank 0 was told of the unreadable picture */
     code = pictures_encoded(p, rc);
     if (code)
         return code;
@@ -189,7 +189,7 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
     return textfile_end(&text, code);
 }
 
-/* Writes the files. `kept`: the part file, which keeps rows during the work. */
+/* Writes the output files. `kept` is the path of the part file, which keeps rows during the work. */
 static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;
@@ -250,7 +250,7 @@ int cmd_encode(int argc, char **argv)
         return code;
     kept = paths_with(e.args.output, ".part");
     code = kept ? write_files(&e, kept) : EXIT_FAILURE;
-    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has reported that already */
+    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has reported the kept rows already */
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
                   e.report.kept, e.report.pictures);
     if (code == EXIT_SUCCESS)

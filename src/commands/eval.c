@@ -57,12 +57,12 @@ struct eval {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* pictures that x was made of */
+    struct pictures pictures; /* the pictures that were encoded into the rows */
     struct labels y;
-    struct codes codes; /* codes, if they were given */
-    bool *forgotten;    /* [classes], or NULL */
+    struct codes codes; /* codes of the rows, if a file has them */
+    bool *forgotten;    /* marks of the forgotten classes, [classes], or NULL */
     dkvb_evaluation found;
-    struct features train_x; /* training rows for --reference */
+    struct features train_x; /* training rows for linear heads (--reference) */
     struct labels train_y;
     dkvb_reference_report *reference;
 };
@@ -134,7 +134,8 @@ static int measure(struct eval *e)
     dkvb_run_options run = progress_start("predict", e->args.threads);
     dkvb_status rc;
 
-    run.outside = e->args.codes ? NULL : outside_count(&e->x); /* codes were counted when they were made */
+    /* rows outside the scale were counted when the codes were made */
+    run.outside = e->args.codes ? NULL : outside_count(&e->x);
     e->found.source = e->x.source;
     rc = dkvb_model_evaluate(e->model, e->x.x, e->codes.codes, e->y.y, e->x.rows, &e->found, &run);
     progress_stop();
@@ -150,11 +151,13 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    request.classes = (const uint8_t *)e->forgotten; /* true equals DKVB_FORGET */
+    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    request.classes = (const uint8_t *)e->forgotten;
     return reference_compare(&e->reference, &rows, e->args.threads);
 }
 
-/* Counts the rows of classes that are to be forgotten, or of the others, and how many of them are answered rightly. */
+/* Counts the rows of the classes to be forgotten, or of all other classes, and how many of these rows are answered
+ * correctly. */
 static uint64_t tally(const struct eval *e, bool forgotten, uint64_t *right)
 {
     uint64_t rows = 0;

@@ -1,4 +1,4 @@
-/* dkvb export writes a model as plain arrays, from which every answer can be computed elsewhere. */
+/* dkvb export writes a model as plain arrays, from which other programs can compute every answer. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,18 +42,18 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* One array of the export: its file, type and shape. */
+/* One array of the export: file, type and shape. */
 struct part {
     const char *name;
-    char *path; /* path of the file; owned */
-    void *data; /* ours */
+    char *path; /* path of the array's file; owned */
+    void *data; /* elements of the array; owned */
     uint32_t dtype, ndim;
     uint64_t shape[3];
 };
 
 enum { CENTER, SIGNS, ORDER, SCALES, KEYS, VALUES, MASK, WHITENING, PARTS };
 
-/* Fills all arrays except a whitening that the model does not have. */
+/* Fills the arrays of the export; the whitening is left out if the model has none. */
 static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitened)
 {
     dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
@@ -75,8 +75,8 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
     return EXIT_SUCCESS;
 }
 
-/* Removes an array that this model does not have, but that an export of another model left. Together with the others it
- * would be wrong. */
+/* Removes the file of an array that this model does not have, but that an export of another model left. The old array
+ * would not fit the new ones. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)
@@ -104,7 +104,7 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
 
 static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts, bool whitened)
 {
-    /* The model may lie in the folder, under the name of an array, so it counts as an input. */
+    /* The model may be a file in the folder with the name of an array, so the model counts as an input. */
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
     struct path outputs[PARTS + 1] = {{0}};
     int code;
@@ -115,8 +115,9 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
         outputs[i] = (struct path){"an output", parts[i].path};
     }
     if ((code = paths_check_in_folder(&command, args->dir, inputs, outputs)) ||
-        (code = tool_check(dkvb_model_verify(model))) || /* the arrays have no checksums to find damage by */
-        (code = copy_arrays(model, parts, whitened)) || (code = paths_make_folder(args->dir)))
+        /* arrays have no checksums by which a reader could find damage */
+        (code = tool_check(dkvb_model_verify(model))) || (code = copy_arrays(model, parts, whitened)) ||
+        (code = paths_make_folder(args->dir)))
         return code;
     for (const struct part *p = parts; p < parts + PARTS && code == EXIT_SUCCESS; p++)
         code = p->data ? output_npy(p->path, p->dtype, p->ndim, p->shape, p->data) : remove_part(p);

@@ -1,5 +1,5 @@
-/* dkvb forget and dkvb apply: they plan a forgetting, or read a saved plan, and show it or carry it out. The library
- * makes all decisions (include/dkvb/plan.h). */
+/* dkvb forget and dkvb apply plan a forgetting, or read a saved plan, and print or apply the plan. The library makes
+ * all decisions (include/dkvb/plan.h). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -229,7 +229,7 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "--strength exact, which masks nothing");
 }
 
-/* Checks the options of a plan that is written for later, which changes nothing now. */
+/* Checks the options for writing a plan to a file, which changes no model. */
 static int check_plan_out(const struct forget_args *args)
 {
     static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
@@ -262,7 +262,7 @@ static int check_args(struct forget_args *args)
     return code ? code : check_strength(args);
 }
 
-/* Sets f->request.classes from --class. */
+/* Sets f->request.classes from the option --class. */
 static int mark_classes(struct forget *f)
 {
     bool *chosen = NULL;
@@ -276,7 +276,8 @@ static int mark_classes(struct forget *f)
     return f->classes ? EXIT_SUCCESS : code ? code : EXIT_FAILURE;
 }
 
-/* Gives numbers to rows: rows of pictures have the pictures' numbers as ids, rows of a file of features their own. */
+/* Gives ids to rows: rows of pictures have the numbers of the pictures as ids, rows of a features file their own
+ * ids. */
 static int number_rows(struct forget *f)
 {
     int code = pictures_source(&f->args.pictures)
@@ -288,7 +289,7 @@ static int number_rows(struct forget *f)
     return code;
 }
 
-/* Reads pictures into rows, with their labels if classes are selected from them. */
+/* Encodes pictures into rows, with their labels if the request selects rows by class. */
 static int read_pictures(struct forget *f)
 {
     const char *path = f->args.args.operand[0];
@@ -303,7 +304,7 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keeps only the rows of the chosen classes, as the others need not be searched. Rows in memory are moved together. */
+/* Keeps only the rows of the chosen classes, as other rows need not be searched. Rows in memory are moved together. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
@@ -325,7 +326,7 @@ static int cut_out_classes(struct forget *f)
             char *name = f->rows.name[kept];
 
             f->rows.name[kept] = f->rows.name[i];
-            f->rows.name[i] = name; /* swapped, so that each is freed once */
+            f->rows.name[i] = name; /* names are swapped, so that each is freed once */
         } else {
             f->rows.id[kept] = f->rows.id[i];
         }
@@ -371,7 +372,7 @@ static int read_plain_codes(struct forget *f)
     return code;
 }
 
-/* Reads the rows that keys were placed on, to place the keys again. */
+/* Reads the rows that the keys were placed on, so that the keys can be placed again. */
 static int read_key_features(struct forget *f)
 {
     int code = input_features_for(&f->key_x, f->args.key_features, INPUT_BLOCKS, f->model, &f->args.columns);
@@ -388,7 +389,7 @@ static int read_key_features(struct forget *f)
     return code;
 }
 
-/* Reads a whole text; a zero byte is refused, as it would cut the text off. */
+/* Reads the text of several requests; a NUL is refused, as it would cut the text off. */
 static int read_requests(struct forget *f)
 {
     const char *path = f->args.requests;
@@ -412,7 +413,7 @@ static int read_requests(struct forget *f)
     return code;
 }
 
-/* Reads everything that the options name. */
+/* Reads all inputs that the options name. */
 static int read_inputs(struct forget *f)
 {
     const struct forget_args *a = &f->args;
@@ -443,7 +444,7 @@ static int read_inputs(struct forget *f)
     return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
 }
 
-/* Fills in the numbers of the request from the options. */
+/* Fills in the request's numbers from the options. */
 static int fill_request(struct forget *f)
 {
     dkvb_forget_request *q = &f->request;
@@ -468,12 +469,13 @@ static int fill_request(struct forget *f)
     return EXIT_SUCCESS;
 }
 
-/* Reports the failure of a call about the model and the rows. */
+/* Reports the failure of a library call with the model and the rows. */
 static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
-    if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND)) /* a line of the text */
+    /* the failure is about a line of the requests */
+    if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND))
         return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
                  : tool_check_about(f->args.args.operand[0], status);
@@ -500,8 +502,8 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* Checks and locks the files. The model, and for "exact" the codes, may be their own outputs, but a mask must not
- * replace them. */
+/* Checks and locks the files of the command. The model, and for "exact" the codes, may be replaced by their new
+ * versions, but a mask must not replace them. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
@@ -531,8 +533,8 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     return code || args->dry_run || args->plan_out ? code : paths_claim(asking, inputs, outputs);
 }
 
-/* Writes two files that belong together; a signal between them does not stop it. The model is first: while the codes
- * file still has the rows, the same command can be repeated. */
+/* Writes the model and its codes file, which belong together; a signal between both does not stop the writing. The
+ * model is first: while the codes file still has the rows, the same command can be repeated. */
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
@@ -581,7 +583,7 @@ static int forget(struct forget *f)
     const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
-    /* The request is checked alone first, so that a mistake shows before rows are read or encoded. */
+    /* The request is checked without data first, so that a mistake shows before rows are read or encoded. */
     if (code || (code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL))) ||
         (code = output_check_epoch()) || (code = claim_paths(f->command, &f->args)) ||
         (code = input_model_load(&f->model, model, &f->info)) || (code = read_inputs(f)) || (code = make_plan(f)))
@@ -589,7 +591,7 @@ static int forget(struct forget *f)
     return finish(f, f->args.output ? f->args.output : model);
 }
 
-/* Checks the files that a plan of this strength needs, once the plan is read. */
+/* Checks that the files for a plan of this strength were given, once the plan is read. */
 static int check_apply(const struct forget_args *args, const char *plan)
 {
     static const char *const of_exact[] = {"codes", "codes-out", "drop-name", NULL};
@@ -622,7 +624,7 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    f->args.args.operand[0] = model ? model : plan; /* the file that messages name */
+    f->args.args.operand[0] = model ? model : plan; /* path of the file that messages name */
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;

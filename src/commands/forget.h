@@ -1,5 +1,5 @@
-/* Arguments and data of `dkvb forget`. forget.c asks the library for a plan or reads a saved one, forget_print.c shows
- * it. */
+/* Arguments and data of `dkvb forget`. forget.c asks the library for a plan or reads a saved plan; forget_print.c
+ * prints the plan. */
 #ifndef DKVB_TOOL_FORGET_H
 #define DKVB_TOOL_FORGET_H
 
@@ -15,34 +15,35 @@ struct forget_args {
     struct args args;
     struct pictures_args pictures;
     struct columns_args columns;
-    const char *set; /* --features or --images, if one was given */
+    const char *set; /* argument of --features or --images, if one was given */
     const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
     const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    uint32_t strength, method, threads; /* strength: index of the names that --strength accepts */
+    uint32_t strength, method, threads; /* strength: index of the word given to --strength */
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
-    bool exact;   /* the strength is "exact", else "suppress" */
-    bool kept;    /* --codes is a codes file */
-    bool planned; /* the plan was saved before, so options that would make another plan are missing */
+    bool exact;   /* true if the strength is "exact", false if it is "suppress" */
+    bool kept;    /* true if --codes is a codes file */
+    bool planned; /* true if the plan was read from a file, so that options which would change the plan are missing */
 };
 
 struct forget {
-    const struct args_command *command; /* named in messages: "forget", or a command that forgets by a mask */
+    /* command that messages name: "forget", or another command that forgets by a mask */
+    const struct args_command *command;
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    dkvb_codeset *codeset; /* contents of --codes, if that is a codes file */
-    dkvb_mask *mask;       /* mask of --mask */
-    uint8_t *classes;      /* [L], classes of --class */
+    dkvb_codeset *codeset; /* contents of --codes, if it is a codes file */
+    dkvb_mask *mask;       /* mask that was read from the file of --mask */
+    uint8_t *classes;      /* marks of the classes of --class, [classes] */
     struct features x, key_x;
-    struct pictures pictures; /* pictures that x was made of */
+    struct pictures pictures; /* the pictures that were encoded into the rows */
     struct codes npy;
     struct labels y;
     struct ids rows, key_ids;
     uint16_t *searched;
     uint8_t salt[32];
-    char *text; /* text of --requests */
+    char *text; /* text of requests that was read from the file of --requests */
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
@@ -51,12 +52,12 @@ struct forget {
     double began;
 };
 
-/* Prints what was done, or with --dry-run what would be done; as JSON with --json. Without a model, classes have no
- * names. */
+/* Prints a forgetting that was done, or with --dry-run one that would be done; as JSON with --json. Without a model,
+ * classes have no names. */
 void forget_print(const struct forget *f, const char *output);
 
-/* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; wrong use is reported as that of `asking`. If
- * `output` is NULL, the model is replaced; `reason` and `salt` may be NULL. */
+/* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.
+ * If `output` is NULL, the model is replaced; `reason` and `salt` may be NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 

@@ -1,4 +1,4 @@
-/* Output of a plan of forgetting: before it is applied, and after. */
+/* Prints a plan of forgetting, before and after it is applied. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,13 +38,13 @@ static void json_budget(const dkvb_plan_info *found)
     json_close('}');
 }
 
-/* Writes the classes that are asked for, by index and name; in text nothing if the request names no class. */
+/* Writes the classes that a request asks for, by index and name; as text, nothing if the request names no class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
     return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
-/* Writes each of several requests: what it asks for, and what becomes of it. */
+/* Writes each of several requests: its rows or classes, and its result. */
 static void write_requests(const struct forget *f)
 {
     for (size_t i = 0; i < f->found.request_count; i++) {
@@ -129,8 +129,8 @@ static double share(uint64_t part, uint64_t whole)
 
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
-/* Chooses the classes to show if there are many: those asked for, and those of the others that change most. The caller
- * frees the marks; NULL: all. */
+/* Chooses the classes to print if there are many: the classes asked for, and of all others those that change most. The
+ * caller frees the marks; NULL: all classes are printed. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -170,7 +170,7 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    uint64_t rows = 0, before = 0, after = 0; /* sums over the classes that are not shown */
+    uint64_t rows = 0, before = 0, after = 0; /* sums over the classes that are not printed */
     uint32_t hidden = 0;
     bool *shown;
 
@@ -246,7 +246,7 @@ static void print_masked(const struct forget *f, const char *output, double seco
         mask_say_written(f->found.pairs, f->args.mask_out);
 }
 
-/* True if a class that is asked for still has a name. */
+/* True if a class that the request asks for still has a name. */
 static bool has_name(const struct forget *f)
 {
     const uint8_t *classes = f->found.classes;
@@ -283,7 +283,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("%s still has the rows\n", f->args.codes);
 }
 
-/* Prints notes that a reader of the figures should know. */
+/* Prints notes that a reader of the printed figures should know. */
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;
@@ -291,13 +291,14 @@ static void note(const struct forget *f)
     uint64_t selections = p->looked_at * f->info.codebooks;
     bool aside = false;
 
-    /* Rows of classes that were forgotten before naturally run out of keys, and need no note. */
+    /* Rows of classes that were forgotten before usually run out of keys, and need no note. */
     for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         aside = aside || classes[l] == DKVB_ASIDE;
     if (p->looked_at < p->held_out && f->args.codes)
         tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
                   p->looked_at, p->held_out);
-    if (p->effects && !aside && f->args.codes && selections && p->exhausted * 200 > selections) /* half a percent */
+    /* a note is printed from half a percent of all selections on */
+    if (p->effects && !aside && f->args.codes && selections && p->exhausted * 200 > selections)
         tool_note("%s: %" PRIu64 " of %" PRIu64
                   " selections of rows held out ran out of keys, and count for nothing in what was measured: 'train "
                   "--depth' keeps more",

@@ -38,7 +38,7 @@ struct inspect {
     dkvb_model_info info;
     dkvb_codebooks_info codebooks;
     char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
-    bool lengths; /* the codebooks remember the usual lengths of rows */
+    bool lengths; /* true if the codebooks store the usual lengths of rows */
 };
 
 static int print_json(const struct inspect *it)
@@ -83,7 +83,7 @@ static int print_json(const struct inspect *it)
     return code;
 }
 
-/* Prints a line of a word and a text that may hold any character. */
+/* Prints a line with a heading and a text that may hold any character. */
 static void print_line(const char *word, const char *text)
 {
     fputs(word, stdout);

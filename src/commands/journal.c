@@ -1,5 +1,5 @@
-/* dkvb masks shows what was forgotten, undone and purged. dkvb verify checks that every byte of a model file is as it
- * was saved, and that the contents are consistent. */
+/* dkvb masks prints the journal: requests that were applied, undone and purged. dkvb verify checks that every byte of a
+ * model file is as it was saved, and that the contents are consistent. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 struct journal_args {
     struct args args;
-    const char *head, *receipt, *codes, *before, *audit, *key, *ids; /* verify */
+    const char *head, *receipt, *codes, *before, *audit, *key, *ids; /* arguments of dkvb verify */
     bool json;
 };
 
@@ -23,7 +23,7 @@ struct journal_args {
 
 static const struct args_option options[] = {
     {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
-     .word = true}, /* for verify */
+     .word = true}, /* options of dkvb verify */
     {"receipt", ARGS_TEXT, AT(receipt), "FILE", .help = "check this receipt against the files"},
     {"codes", ARGS_TEXT, AT(codes), "FILE", .help = "--receipt: codes file of the model"},
     {"before", ARGS_TEXT, AT(before), "FILE", .help = "--receipt: the model before the forgetting"},
@@ -40,7 +40,7 @@ static const struct args_command masks_command = {
     .example = "dkvb masks m.dkvb",
     .about = "List the journal of a model: what was forgotten, when, why, and what became of it. 'dkvb mask export'\n"
              "writes the pairs of an entry, or of all of them, as a file.",
-    .options = options + 7, /* --json alone */
+    .options = options + 7, /* dkvb masks has the option --json only */
     .size = sizeof(struct journal_args),
     .least_operands = 1,
     .most_operands = 1,
@@ -88,7 +88,7 @@ int cmd_masks(int argc, char **argv)
     return code;
 }
 
-/* Prints the entries that the last lines of a check are about: a list in JSON, a line each in text. */
+/* Prints the journal entries at the end of a check: a list in JSON, or one line each in text. */
 static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bool json)
 {
     static const char *const kinds[][2] = {
@@ -114,7 +114,7 @@ static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bo
     return code;
 }
 
-/* Prints the result of a check. `found`: the entry whose head is that of --head, or NULL. */
+/* Prints the result of a check. `found` is the entry whose hash equals --head, or NULL. */
 static int tell(const struct journal_args *args, const dkvb_model *model, const dkvb_model_info *info,
                 const uint64_t *found, double began)
 {

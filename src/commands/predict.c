@@ -1,4 +1,4 @@
-/* dkvb predict: classes of rows, to a file or to the reader. */
+/* dkvb predict predicts the classes of rows, and writes them to a file or prints them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,25 +56,26 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* that x is of, */
-    struct names names;       /* and what they are called */
-    struct ids ids;           /* what rows of a file are called */
+    struct pictures pictures; /* the pictures that were encoded into the rows */
+    struct names names;       /* names of the pictures that were encoded */
+    struct ids ids;           /* ids of the rows of a file */
     uint32_t top;
-    char delimiter;       /* of a table of text; 0: an array, or answers that are printed */
-    size_t most;          /* rows of a block */
-    int32_t *labels;      /* [n][top], in a table of text [most][top]; with --scores NULL */
-    int32_t *block;       /* first answers of a block of rows */
-    float *probabilities; /* as `labels`, where they are printed; else NULL */
-    float *rows;          /* [most][columns], a block of rows that stay in their file; or NULL */
-    float *logits;        /* with --scores as `labels`, [classes] instead of [top]; else [most][classes] */
+    char delimiter;       /* delimiter of a text table; 0: the output is an array, or is printed */
+    size_t most;          /* number of rows that are predicted at a time */
+    int32_t *labels;      /* predicted classes, [n][top], in a text table [most][top]; NULL with --scores */
+    int32_t *block;       /* first predictions for a block of rows */
+    float *probabilities; /* probabilities of `labels`, if they are printed; otherwise NULL */
+    float *rows;          /* features of a block of rows that stay in their file, [most][columns]; or NULL */
+    /* logits: with --scores [n][classes], in a text table [most][classes]; otherwise scratch space, [most][classes] */
+    float *logits;
     dkvb_run_options run;
-    bool headed; /* the header of a table of text is written, */
-    size_t next; /* and so are the rows before this one */
+    bool headed; /* true once the header of a text table is written */
+    size_t next; /* number of the next row to write */
     uint64_t abstained;
     double began;
 };
 
-/* Answers rows that arrive on standard input. */
+/* Starts a process that answers rows which arrive on standard input. */
 static int serve_rows(const struct predict_args *args)
 {
     static const char *const files[] = {"features", "images", "images-from", "label-column", "output", "json", NULL};
@@ -106,12 +107,13 @@ static int check_args(const struct predict_args *args)
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
 }
 
-/* Rows of a block, so that memory for logits stays bounded; a block that becomes text takes ten bytes a number more. */
+/* Limits of a block of rows, so that memory for logits is bounded; a block that becomes text takes ten bytes more for
+ * each number. */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
-/* Answers of a block of rows, of which `labels` are [n], `logits` [n][classes] and `top` [n][p->top]: the likeliest
- * classes of each row that did not abstain and, where `probabilities` is not NULL, what softmax gives them. `logits`
- * are overwritten. */
+/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model abstained,
+ * and their softmax probabilities unless `probabilities` is NULL. `labels` is [n]; `logits`, [n][classes], is
+ * overwritten. */
 static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, float *logits, int32_t *top,
                      float *probabilities)
 {
@@ -129,7 +131,7 @@ static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, f
     return code;
 }
 
-/* Memory of the answers. A table of text needs that of one block; an array, or answers to print, that of all rows. */
+/* Allocates memory for predictions: of one block for a text table; of all rows for an array or for printing. */
 static int make_room(struct predict *p)
 {
     size_t rows = p->x.rows, classes = p->info.classes, kept;
@@ -150,7 +152,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Answer the rows from `first` on, at most a block: *n of them. Their answers begin at place `at` of the memory. */
+/* Predicts the rows from `first` on, at most a block; *n becomes their number. Their predictions begin at place `at` of
+ * the memory. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
@@ -171,7 +174,7 @@ static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
     return code;
 }
 
-/* "predictions": of each row a list, likeliest first; empty for a row that abstained. */
+/* Writes the JSON list "predictions": a list for each row, likeliest class first; empty if the model abstained. */
 static void json_predictions(const struct predict *p)
 {
     json_open("predictions", '[');
@@ -189,7 +192,7 @@ static void json_predictions(const struct predict *p)
     json_close(']');
 }
 
-/* "ids": of each row a name or a number; null where rows are called by their place. */
+/* Writes the JSON list "ids": a name or a number for each row; null if rows are identified by their position. */
 static void json_ids(const struct predict *p)
 {
     if (!p->ids.n) {
@@ -241,7 +244,7 @@ static const char *class_text(const struct predict *p, int32_t label, char text[
     return text;
 }
 
-/* What a row is called: the name of its picture, its id, or its number. */
+/* Returns the identification of a row: the name of its picture, its id, or its number. */
 static const char *row_text(const struct predict *p, size_t row, char text[24])
 {
     if (row < p->names.count)
@@ -252,8 +255,8 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* A line for each row: what it is called, then its classes. Names stand to the left of their column, numbers to the
- * right. */
+/* Prints a line for each row: its name, id or number, then its classes. Names are left-justified, numbers
+ * right-justified. */
 static void print_answers(const struct predict *p)
 {
     bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;
@@ -301,7 +304,7 @@ static void put_header(const struct predict *p, FILE *to)
     putc('\n', to);
 }
 
-/* Label and probability; both are empty for a row that abstained. */
+/* Writes the fields for label and probability; both are empty for a row on which the model abstained. */
 static void put_answer(const struct predict *p, int32_t label, float probability, FILE *to)
 {
     char text[16];
@@ -314,7 +317,7 @@ static void put_answer(const struct predict *p, int32_t label, float probability
         csv_float(to, probability);
 }
 
-/* The next part of a table: its header, then a block of rows after another, which are answered here. */
+/* Prints the next part of a text table: its header, then one block of rows after another, which is predicted first. */
 static int print_part(void *context, FILE *to)
 {
     struct predict *p = context;
@@ -350,7 +353,7 @@ static int write_array(const struct predict *p)
     return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
 }
 
-/* Answer all rows and write the file, if there is one. A table of text is written while rows are answered. */
+/* Predicts all rows and writes the output file, if there is one. A text table is written while rows are predicted. */
 static int answer(struct predict *p)
 {
     int code = make_room(p);

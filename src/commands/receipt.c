@@ -1,4 +1,5 @@
-/* dkvb receipt writes what a model has forgotten in a form that other tools read. dkvb verify --receipt checks it. */
+/* dkvb receipt writes a receipt of the rows that a model has forgotten, in a form that other tools read. dkvb verify
+ * --receipt checks a receipt. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,7 +72,8 @@ int cmd_receipt(int argc, char **argv)
     }
     code = args.key ? signing_read(&key, args.key, true, &o) : EXIT_SUCCESS;
     if (code == EXIT_SUCCESS && output_begin(&file, args.out, &code)) {
-        const dkvb_run_options run = progress_start("receipt", 0); /* an exact forgetting is trained again */
+        /* for a receipt, a model with an exact forgetting is trained again */
+        const dkvb_run_options run = progress_start("receipt", 0);
         const dkvb_status status = dkvb_receipt_write(args.out, &o, &run);
 
         progress_stop();
@@ -83,7 +85,7 @@ int cmd_receipt(int argc, char **argv)
     return code;
 }
 
-/* Print a sentence as a line of text, or as an object of the list in JSON. */
+/* Prints a sentence as a line of text, or as an object of the list in JSON. */
 static int tell(uint32_t outcome, const char *about, const char *sentence, void *json)
 {
     static const char *const words[] = {"checked", "differs", "not checked"};

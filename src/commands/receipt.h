@@ -3,13 +3,13 @@
 
 #include <stdbool.h>
 
-/* dkvb verify --receipt: paths, NULL where none was given. */
+/* Paths of `dkvb verify --receipt`; NULL for a path that was not given. */
 struct receipt_check {
     const char *receipt, *model, *codes, *before, *audit, *key, *ids;
     bool json;
 };
 
-/* Check a receipt against files, and print a sentence a line. Returns an exit code. */
+/* Checks a receipt against files, and prints one sentence per line. Returns an exit code. */
 int receipt_check(const struct receipt_check *check);
 
 #endif

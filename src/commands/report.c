@@ -1,5 +1,5 @@
-/* dkvb report makes a page about what was forgotten. The Python package makes the page: this command finds Python and
- * passes the arguments on, never through a shell. */
+/* dkvb report makes an HTML page about forgotten rows and classes. The Python package makes the page: this command
+ * finds Python and passes the arguments on, never through a shell. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct report_args {
 
 #define AT(member) offsetof(struct report_args, member)
 
-/* The options are the same as in bindings/python/dkvb/report/__main__.py; a test compares them. */
+/* The options must equal those in bindings/python/dkvb/report/__main__.py; a test compares them. */
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "REPORT.html", .help = "the page", .letter = 'o', .required = true},
     {"before", ARGS_TEXT, AT(before), "MODEL0",
@@ -54,10 +54,10 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* The Python program. The program removes the current folder from the places of modules, as a file there with the name
- * of a module would be run. The program appends the folder that the package was installed to, for prefixes where Python
- * does not look. A missing package gives one sentence; anything else that cannot be loaded keeps Python's own message.
- */
+/* The Python program that makes the page. The Python program removes the current folder from the module path, as a file
+ * there with the name of a module would be run. The Python program appends the folder in which the package was
+ * installed, for prefixes where Python does not look. A missing package gives a message of one sentence; any other
+ * module that cannot be loaded gives Python's own message. */
 static const char program[] =
     "import sys\n"
     "if sys.path[:1] == ['']: del sys.path[0]\n"
@@ -75,8 +75,8 @@ static const char program[] =
 #define DKVB_PACKAGE_FROM_TOOL "" /* the package is not installed with this tool */
 #endif
 
-/* Finds the folder of the package relative to the folder of this program, as both may have been moved together. The
- * text is empty if it is unknown. */
+/* Finds the folder of the Python package relative to the folder of this program, as both may have been moved together.
+ * The text is empty if the folder is unknown. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];
@@ -94,8 +94,8 @@ static void find_package(char *folder, size_t size)
     snprintf(folder, slash ? size : 1, "%s%s", self, DKVB_PACKAGE_FROM_TOOL);
 }
 
-/* Joins "--name=value", so that Python does not take a value that begins with '-' for an option; the caller frees it.
- */
+/* Joins "--name=value", so that Python does not take a value that begins with '-' for an option; the caller frees the
+ * result. */
 static char *joined(const char *name, const char *value)
 {
     size_t size = strlen(name) + (value ? strlen(value) : 0) + sizeof "--=";
@@ -113,7 +113,8 @@ static int tell_no_python(const char *python)
                      python, strerror(errno));
 }
 
-/* Replaces this process by Python, which then has its signals, umask and output. It returns only if that fails. */
+/* Replaces this process by Python, which then has its signals, umask and output. The function returns only after a
+ * failure. */
 static int run_python(const struct report_args *a)
 {
     enum { OPTIONS = sizeof options / sizeof *options - 1, BEFORE = 4, AFTER = 3 };

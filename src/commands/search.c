@@ -46,8 +46,8 @@ struct search {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    uint16_t *codes;    /* [n][C][k] */
-    int32_t *distances; /* [n][C][k], or NULL */
+    uint16_t *codes;    /* codes of the rows, [n][codebooks][k] */
+    int32_t *distances; /* distances of the nearest keys, [n][codebooks][k], or NULL */
     double began;
 };
 

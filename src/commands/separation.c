@@ -1,5 +1,5 @@
-/* dkvb separation measures how far the codes of classes lie apart, which tells beforehand how cleanly a class can be
- * forgotten. */
+/* dkvb separation measures how far the codes of classes lie apart, which shows before a request how cleanly a class can
+ * be forgotten. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -52,16 +52,16 @@ struct separation {
     struct separation_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;   /* rows of --features, */
-    uint16_t *searched;  /* and their codes; */
-    struct codes stored; /* codes of --codes; */
-    bool kept;           /* true if that is a codes file, */
-    dkvb_codeset *set;   /* which is then loaded here */
+    struct features x;   /* rows that were read from the file of --features */
+    uint16_t *searched;  /* codes that were searched for these rows */
+    struct codes stored; /* codes that were read from the file of --codes, if it is an array */
+    bool kept;           /* true if --codes is a codes file */
+    dkvb_codeset *set;   /* contents of the codes file, if --codes is one */
     struct labels y;
     dkvb_separation *found;
 };
 
-/* Reads codes and labels from the file that has them. */
+/* Reads codes and labels from the files that the options name. */
 static int read_rows(struct separation *s, dkvb_separation_rows *rows)
 {
     const struct separation_args *a = &s->args;
@@ -184,7 +184,7 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* Writes the next cell of a line, which is empty if the number is NaN. */
+/* Writes the next field of a line, which is empty if the number is NaN. */
 static void put_real(FILE *csv, double value)
 {
     putc(',', csv);
@@ -218,7 +218,7 @@ static void write_classes(FILE *csv, const struct separation *s)
     }
 }
 
-/* Writes a matrix with a line and a column for each class. */
+/* Writes a matrix as a table with a line and a column for each class. */
 static void write_matrix(FILE *csv, const struct separation *s, const double *matrix)
 {
     uint32_t classes = s->found->classes;
@@ -257,7 +257,7 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     return code;
 }
 
-/* Makes the names of the tables, which the caller frees one by one, and checks that they can be written. */
+/* Makes the file names of the tables, which the caller frees one by one, and checks that the files can be written. */
 static int name_tables(const struct separation_args *a, char *paths[TABLES])
 {
     static const char *const names[TABLES] = {"classes.csv", "jaccard.csv", "weighted.csv"};

@@ -1,4 +1,5 @@
-/* A worker: it reads what has arrived, answers it, writes the answers, and measures how long a row waited. */
+/* A process that answers rows as they arrive: it reads input, predicts, writes answers, and measures how long rows
+ * waited. */
 #include "commands/serve.h"
 
 #include <errno.h>
@@ -16,11 +17,11 @@
 #include "tool.h"
 
 enum {
-    READ_BYTES = 1 << 20, /* bytes that are read before rows are answered */
-    PIECE = 4096,         /* PIPE_BUF of Linux: poll() promises room for as many bytes in a pipe */
-    LOOK_EACH = 250, /* milliseconds between looks for a signal and for another model file, while nothing arrives */
-    PATIENCE = 5,    /* seconds that rows wait for a model file, or answers for a reader after a signal */
-    STEPS = 64       /* counters for each doubling of a time, so a percentile is exact to 1.6 % */
+    READ_BYTES = 1 << 20, /* largest number of bytes that are read before rows are answered */
+    PIECE = 4096,         /* PIPE_BUF of Linux: poll() promises room for this number of bytes in a pipe */
+    LOOK_EACH = 250, /* milliseconds between checks for a signal and for another model file, while no input arrives */
+    PATIENCE = 5,    /* seconds that rows wait for a model file, or that answers wait for a reader after a signal */
+    STEPS = 64       /* number of counters for each doubling of a time, so that a percentile is exact to 1.6 % */
 };
 
 static const char input[] = "standard input";
@@ -31,11 +32,11 @@ struct server {
     dkvb_service *service;
     dkvb_run_options run;
     dkvb_outside outside;
-    char *buffer; /* [READ_BYTES] */
+    char *buffer; /* input buffer, [READ_BYTES] */
     bool ended, broken;
-    double first, last; /* times when the first bytes were read and the last answer was written */
+    double first, last; /* times at which the first bytes were read and the last answer was written */
     uint64_t rows, batches, abstained, refused;
-    uint64_t waited[64 * STEPS]; /* number of rows by nanoseconds, rounded down to the step */
+    uint64_t waited[64 * STEPS]; /* histogram of waiting times in nanoseconds: number of rows in each step */
     uint64_t longest;
 };
 
@@ -46,7 +47,7 @@ static size_t step_of(uint64_t nanoseconds)
     return (size_t)power * STEPS + (nanoseconds >> (power - 6)) % STEPS;
 }
 
-/* The time within which this share of the rows was answered, in milliseconds. */
+/* Returns the time in milliseconds within which this fraction of the rows was answered. */
 static double percentile(const struct server *s, double share)
 {
     uint64_t all = 0, seen = 0;
@@ -64,9 +65,9 @@ static double percentile(const struct server *s, double share)
     return 0;
 }
 
-/* Takes up a file that has replaced the model, while nothing has to be answered. So an idle worker does not keep the
- * old bytes on the disk, which may be what was purged. A file that cannot be used is told of when the next rows come.
- */
+/* Opens a file that has replaced the model, while no rows wait for an answer. In this way an idle process does not keep
+ * the old file's bytes on the disk, which a purge may have meant to remove. A file that cannot be used is reported when
+ * the next rows come. */
 static void look_for_model(struct server *s)
 {
     const dkvb_model *model;
@@ -75,7 +76,7 @@ static void look_for_model(struct server *s)
         dkvb_live_release(s->live, model);
 }
 
-/* Waits until bytes arrive. False if a signal came: what has arrived by then was answered. */
+/* Waits until input arrives. The result is false if a signal came: all input before the signal was answered. */
 static bool wait_for_input(struct server *s)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -91,7 +92,7 @@ static bool wait_for_input(struct server *s)
     return false;
 }
 
-/* Reads what has arrived, at most READ_BYTES. */
+/* Reads the input that has arrived, at most READ_BYTES. */
 static int read_input(struct server *s, size_t *size)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -143,8 +144,8 @@ static int write_answers(struct server *s, const char *bytes, size_t size)
     return EXIT_SUCCESS;
 }
 
-/* Waits for a model file that can be used, after one could not be. The old model must not answer meanwhile: the file
- * that replaced it may be the one that forgets. */
+/* Waits for a usable model file, after a file could not be used. The old model must not answer meanwhile: the file that
+ * replaced it may be the one in which rows were forgotten. */
 static int wait_for_model(struct server *s)
 {
     double began = progress_clock();
@@ -165,7 +166,7 @@ static int wait_for_model(struct server *s)
     return EXIT_SUCCESS;
 }
 
-/* One batch. `arrived` is when its last byte was read. */
+/* Answers one batch of rows. `arrived` is the time at which the batch's last byte was read. */
 static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 {
     dkvb_status rc;
@@ -174,7 +175,7 @@ static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 
     *answers = (dkvb_answers)DKVB_ANSWERS_INIT;
     rc = dkvb_service_answer(s->service, answers, &s->run);
-    if (rc) { /* about the input or about the model file: only the second may pass */
+    if (rc) { /* a failure may be about the input or about the model file: only the latter may pass with time */
         if ((code = wait_for_model(s)))
             return code;
         rc = dkvb_service_answer(s->service, answers, &s->run);

@@ -1,4 +1,4 @@
-/* predict --serve: a worker that answers rows as they arrive. */
+/* `dkvb predict --serve`: a process that answers rows as they arrive. */
 #ifndef DKVB_TOOL_SERVE_H
 #define DKVB_TOOL_SERVE_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct serve_args {
-    const char *model, *id_column; /* `id_column` may be NULL */
+    const char *model, *id_column; /* paths and names; `id_column` may be NULL */
     uint32_t top, threads;
     bool scores;
 };

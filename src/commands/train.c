@@ -1,4 +1,5 @@
-/* dkvb train: place the keys (or take those of another model), search every row once, train the values, save. */
+/* dkvb train places the keys (or takes those of another model), searches every row once, trains the values, and
+ * saves. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,36 +15,36 @@
 #include "tool.h"
 #include "commands/train.h"
 
-/* Stages of a fit, as the library names them. */
+/* Stages of training, as the library names them. */
 enum { STAGES = 6 };
 static const char *const stages[STAGES] = {"whitening", "keys", "search", "values", "temperature", "codes"};
 
 struct train {
     struct train_args args;
     struct features x, key_rows;
-    struct pictures pictures;                 /* that x is of, until it is made */
-    char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
-    struct left_out left;                     /* of the set of pictures */
-    dkvb_labels_info seen;                    /* in the labels */
-    dkvb_labels_info measured;                /* in the labels of rows held out */
-    dkvb_features_info values;                /* in the rows */
-    struct codes given;                       /* instead of x */
+    struct pictures pictures;                 /* the pictures whose rows are trained on, until they are encoded */
+    char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* identity of the encoder that made the rows; "" if it is not known */
+    struct left_out left;                     /* counts of files that the picture set left out */
+    dkvb_labels_info seen;                    /* counts and range of the training labels */
+    dkvb_labels_info measured;                /* counts and range of the labels of held-out rows */
+    dkvb_features_info values;                /* range and other facts about the features of the rows */
+    struct codes given;                       /* codes that were given in place of rows */
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
     struct names names;
     uint32_t classes;
-    dkvb_codebooks *codebooks; /* of --init-from */
+    dkvb_codebooks *codebooks; /* codebooks of the model that --init-from names */
     dkvb_model *model;
     dkvb_model_info info;
     dkvb_fit_report fitted;
     double began, stage_began;
-    double seconds[STAGES];  /* of each stage */
-    const char *stage;       /* at work, or NULL */
-    uint64_t entries_before; /* of the journal of a model that goes on */
+    double seconds[STAGES];  /* seconds that each stage took */
+    const char *stage;       /* name of the present stage, or NULL */
+    uint64_t entries_before; /* number of journal entries before a training is continued */
 };
 
-/* A line of text, for whoever did not ask for JSON. */
+/* Prints a line of text unless JSON output was asked for. */
 TOOL_PRINTF(2, 3)
 static void say(const struct train *t, const char *format, ...)
 {
@@ -58,8 +59,8 @@ static void say(const struct train *t, const char *format, ...)
     fflush(stdout);
 }
 
-/* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
- * that a model which goes on has already. */
+/* Refuses classes without rows, unless --empty-classes or a file of names asks for them. `known` is the number of
+ * classes of the model whose training continues. */
 static int survey(struct train *t, uint32_t known)
 {
     bool any = t->args.empty_classes || t->args.class_names;
@@ -73,7 +74,7 @@ static int survey(struct train *t, uint32_t known)
     return tool_fail("%s: %s; --empty-classes trains nevertheless", t->y.path, dkvb_last_error());
 }
 
-/* Classes that labels and names ask for. */
+/* Computes the number of classes that labels and names ask for. */
 static int count_classes(struct train *t)
 {
     size_t classes = (size_t)t->y.largest + 1;
@@ -93,8 +94,7 @@ static int count_classes(struct train *t)
     return t->args.continue_from ? EXIT_SUCCESS : survey(t, 0);
 }
 
-/* Pictures as rows, with their labels and ids. Then the encoder has done its work, and its memory is wanted elsewhere.
- */
+/* Encodes pictures into rows, with labels and ids. The encoder is then closed, as other steps need the memory. */
 static int read_pictures(struct train *t)
 {
     const struct train_args *a = &t->args;
@@ -103,7 +103,7 @@ static int read_pictures(struct train *t)
     struct pictures *p = &t->pictures;
     struct names unused = {0};
     struct table_use use = {.names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* of path, whose encoder and classes count */
+    dkvb_model *model = NULL; /* the model at `path`, whose encoder and classes are used */
     dkvb_model_info info;
     int32_t *as = NULL;
     int code;
@@ -133,7 +133,7 @@ end:
     return code;
 }
 
-/* Labels that are names bring those of the classes. */
+/* Takes the names of classes from labels that are names. */
 static int name_classes(struct train *t)
 {
     int code = EXIT_SUCCESS;
@@ -146,13 +146,13 @@ static int name_classes(struct train *t)
     return code;
 }
 
-/* Rows or their codes, as many labels, and what the rows are called. */
+/* Reads rows or their codes, the same number of labels, and the ids of the rows. */
 static int read_rows(struct train *t)
 {
     const struct train_args *a = &t->args;
     struct table_use use = {
         .columns = &a->columns, .names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* whose columns and classes are known, if it goes on */
+    dkvb_model *model = NULL; /* the model whose training continues, whose columns and classes are used */
     dkvb_model_info info;
     int code;
 
@@ -175,7 +175,7 @@ static int read_rows(struct train *t)
     return a->codes ? ids_of_rows(&t->ids, a->ids, t->given.path, t->y.rows) : ids_of_features(&t->ids, a->ids, &t->x);
 }
 
-/* What of the labels teaches nothing. */
+/* Prints notes about labels that train no class. */
 static void say_labels(const struct train *t)
 {
     if (t->seen.unlabelled > 0)
@@ -240,7 +240,7 @@ static int share_keys(struct train *t)
     return code;
 }
 
-/* The model may know more classes than these labels use, or need more. */
+/* Continues the training of a model. The model may have more classes than these labels use, or need more classes. */
 static int continue_model(struct train *t)
 {
     dkvb_model_info info;
@@ -257,8 +257,8 @@ static int continue_model(struct train *t)
     return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
 }
 
-/* Names of the classes and the encoder, and what the model is then. A model of rows of features may go on with
- * pictures: its encoder is known from here on. */
+/* Sets the names of classes and the encoder of the model, and prints its properties. The training of a model of feature
+ * rows may continue with pictures: from then on its encoder is known. */
 static int describe_model(struct train *t)
 {
     size_t which = 0;
@@ -274,7 +274,7 @@ static int describe_model(struct train *t)
     return tool_check(dkvb_model_get_info(t->model, &t->info));
 }
 
-/* The stage that ended, with its time. */
+/* Prints the stage that has ended, with its time. */
 static void end_stage(struct train *t)
 {
     double now = progress_clock(), took = now - t->stage_began;
@@ -316,7 +316,7 @@ static int report_trial(void *user, const dkvb_trial *trial)
     return progress_interrupted();
 }
 
-/* A shape that fits --size; --tune may still choose everything else. */
+/* Chooses a shape that fits --size; --tune may still choose all other settings. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
     dkvb_settings suit = a->settings;
@@ -324,7 +324,8 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1; /* 0 would be no limit */
+        /* a size of 0 would mean no limit */
+        bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));
     if (code)
@@ -369,7 +370,7 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     return EXIT_SUCCESS;
 }
 
-/* What the rows held out say, or why the temperature does not come from them. */
+/* Prints the results on held-out rows, or why the temperature does not come from held-out rows. */
 static void say_held_out(const struct train *t)
 {
     static const char *const kept[] = {[DKVB_TEMPERATURE_FEW_ROWS] = "too few rows can be held out",
@@ -400,7 +401,7 @@ static void say_settings(const struct train *t)
         say(t, "note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
 }
 
-/* A model without values for codes that were searched before. */
+/* Makes a model without values for codes that were searched before. */
 static int make_model_of_codes(struct train *t)
 {
     const dkvb_array *codes = &t->given.array;
@@ -409,14 +410,15 @@ static int make_model_of_codes(struct train *t)
 
     if (t->args.settings.top_k)
         o.top_k = t->args.settings.top_k;
-    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
+    /* other shapes of codes are refused */
+    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX)
         o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
     return code;
 }
 
-/* Rows are numbered on from those of the codes file by the library; but pictures that could not be read count too. */
+/* Numbers the rows. The library numbers new rows after those of the codes file, but unreadable pictures count too. */
 static int number_on(struct train *t)
 {
     uint64_t first = 0;
@@ -435,7 +437,7 @@ static int number_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Forgettings of rows, of which this training cannot tell whether it brings them back. */
+/* Prints a note about forgotten rows for which this training cannot find out whether it brings them back. */
 static int note_unchecked(const struct train *t)
 {
     for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out; i++) {
@@ -454,7 +456,7 @@ static int note_unchecked(const struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* A model that goes on, or codes instead of rows. */
+/* Prepares a training: of a new model, of a model that continues, or with codes in place of rows. */
 static int prepare(struct train *t, dkvb_fit_rows *rows)
 {
     const struct train_args *a = &t->args;
@@ -474,7 +476,8 @@ static int prepare(struct train *t, dkvb_fit_rows *rows)
     return a->codes_out && !a->ids && pictures_source(&a->pictures) ? number_on(t) : EXIT_SUCCESS;
 }
 
-/* Fit: a model is made, or goes on. A failure is of codes, of rows, or of a model and its codes file. */
+/* Makes a model, or continues its training. A failure is about codes, about rows, or about a model and its codes
+ * file. */
 static int fit(struct train *t)
 {
     struct train_args *a = &t->args;
@@ -527,7 +530,7 @@ static int fit(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */
+/* Finds the classes without a held-out row in the codes file: no class keeps fewer than three rows to learn from. */
 static int survey_held_out(struct train *t)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -539,7 +542,7 @@ static int survey_held_out(struct train *t)
     return code;
 }
 
-/* The forgetting that an entry of this training ended. */
+/* Returns the number of the forgetting that an entry of this training ended. */
 static uint64_t ended_by(const struct train *t, uint64_t index)
 {
     dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

@@ -20,7 +20,7 @@ static const char *const whitenings[] = {
 static const char *const keeps[] = {
     [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
 
-enum { DEFAULT_VALUES = 1 }; /* float16 */
+enum { DEFAULT_VALUES = 1 }; /* index of float16 among the types of values */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 const uint32_t train_value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
 
@@ -205,7 +205,8 @@ static int check_rows(const struct train_args *args)
     if (!pictures_source(&args->pictures))
         return args_refuse(&train_command, args, pictures_options,
                            "--features and --codes: it says how pictures are read");
-    return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
+    /* otherwise the model may remember the encoder */
+    return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS;
 }
 
 /* Refuses options that do not belong together. */
@@ -278,7 +279,7 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks and locks the files. Only a model whose training continues may be its own output. */
+/* Checks and locks the files of the command. Only a model whose training continues may be its own output. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},

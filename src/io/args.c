@@ -13,7 +13,8 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { OPERAND = 1, FIRST_LONG = 256 }; /* numbers that getopt_long returns: option i of the table is FIRST_LONG + i */
+/* numbers that getopt_long() returns: option i of the table is FIRST_LONG + i */
+enum { OPERAND = 1, FIRST_LONG = 256 };
 
 static void print_usage(FILE *to, const struct args_command *command)
 {
@@ -121,13 +122,14 @@ static bool parse_choice(const struct args_option *option, const char *text, uin
     return false;
 }
 
-/* The words of the one list that a command may have. They are reachable until the process ends, and need no release. */
+/* The words of the only list option that a command may have. The words are in use until the process ends, and are never
+ * freed. */
 static struct {
     const char **word;
     char text[320];
 } listed;
 
-/* Append a word to a list; a command line of `argc` words has no more of them. */
+/* Appends a word to a list; a command line of `argc` words has no more words. */
 static int add_word(struct args_list *list, int argc, const char *word)
 {
     if (!listed.word)
@@ -147,8 +149,8 @@ static struct args_list *find_list(const struct args_command *command, void *val
     return NULL;
 }
 
-/* The last words of a list stand in for operands that are missing, so that `predict --images a.png b.png MODEL` means
- * what it says: without this rule the list would swallow MODEL. */
+/* Uses the last words of a list option for missing operands, so that `predict --images a.png b.png MODEL` works:
+ * without this rule MODEL would be a word of the list. */
 static void end_list(const struct args_command *command, void *values, struct args_list *list, int *operands)
 {
     struct args *args = values;
@@ -189,7 +191,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
-/* Refuses a value. The message says which values parse_value() accepts. */
+/* Refuses the value of an option. The message says which values parse_value() accepts. */
 static int refuse_value(const struct args_command *command, const struct args_option *o, const char *found)
 {
     const char *from = o->positive ? "a number above 0" : "a number of 0 or more";
@@ -207,8 +209,8 @@ static int refuse_value(const struct args_command *command, const struct args_op
     return args_misused(command, "--%s '%.128s': %s is wanted", o->name, found, from);
 }
 
-/* Refuses a word with the message that getopt_long() would print, but without its prefix. `argv[optind - 1]` is the
- * word that it could not read. */
+/* Refuses an option with the message that getopt_long() would print, but without its prefix. `argv[optind - 1]` is the
+ * word that getopt_long() could not read. */
 static int refuse_word(const struct args_command *command, int found, char **argv)
 {
     const char *word = argv[optind - 1];
@@ -257,7 +259,8 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     g->longs[n + 1] = (struct option){NULL, 0, NULL, 0};
 }
 
-/* *open: the list that words without an option belong to from here on, or NULL. */
+/* Takes an option or operand that getopt_long() found. *open is the list to which words without an option now belong,
+ * or NULL. */
 static int take_option(const struct args_command *command, void *values, int found, int argc, struct args_list **open)
 {
     size_t i = found >= FIRST_LONG ? (size_t)(found - FIRST_LONG) : 0;
@@ -309,7 +312,7 @@ static void print_option(const struct args_option *option, const void *values)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
-    if (strlen(left) > 31) /* a long option has a line of its own */
+    if (strlen(left) > 31) /* a long option takes a line of its own in help */
         printf("  %s\n  %-31s %s%s\n", left, "", option->help, shown);
     else
         printf("  %-31s %s%s\n", left, option->help, shown);
@@ -365,7 +368,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         else
             *code = take_option(command, values, found, argc, &open);
     }
-    while (*code == EXIT_SUCCESS && optind < argc) /* operands behind "--" */
+    while (*code == EXIT_SUCCESS && optind < argc) /* operands after "--" */
         *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
     if (*code == EXIT_SUCCESS)
         end_list(command, values, list, &operands);

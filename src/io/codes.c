@@ -11,9 +11,9 @@
 #include "io/progress.h"
 #include "tool.h"
 
-enum { BLOCK_ROWS = 8192 }; /* rows that are read at a time from features that stay in their file */
+enum { BLOCK_ROWS = 8192 }; /* number of rows that are read at a time from features that stay in their file */
 
-/* Searches rows, block by block if they have to be read. */
+/* Searches the codes of rows, block by block if they have to be read from a file. */
 static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct features *rows, uint32_t k,
                          uint16_t *codes, int32_t *distances, const dkvb_run_options *run)
 {
@@ -87,8 +87,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* The command checks all keys at once. The library sees the rows in parts, and would count rows from the start of a
- * part. */
+/* Reads codes and checks all keys at once. The library gets the codes in parts, and would count rows from the start of
+ * a part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;
@@ -131,7 +131,7 @@ int codeset_is(const char *path, bool *is)
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     *is = fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
-    if (ferror(file)) /* a file that cannot be read is reported as that, not as a file of another kind */
+    if (ferror(file)) /* a file that cannot be read must not be reported as a file of another kind */
         code = tool_fail("%s: cannot read: %s", path, strerror(errno));
     fclose(file);
     return code;
@@ -162,7 +162,7 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 static struct {
     const char *path;
     dkvb_outside found;
-} noted[4]; /* no command searches the rows of more files */
+} noted[4]; /* no command searches the rows of more than four files */
 
 static size_t count;
 

@@ -1,4 +1,4 @@
-/* Codes of rows: they are searched under the mask in force, or read from a file that was written earlier. */
+/* Codes of rows: either searched under the mask in force, or read from a file that was written earlier. */
 #ifndef DKVB_TOOL_CODES_H
 #define DKVB_TOOL_CODES_H
 
@@ -7,12 +7,12 @@
 
 #include "io/input.h"
 
-/* Searches every row with the model's own k; masked and purged pairs are not found. codes:
- * uint16_t[rows][codebooks][k]; distances: int32_t[rows][codebooks][k], or NULL. */
+/* Searches the codes of every row with the model's own k; masked and purged pairs are not found. `codes` is
+ * uint16_t[rows][codebooks][k]; `distances` is int32_t[rows][codebooks][k], or NULL. */
 int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances);
 
-/* Codes from a file, uint16_t[rows][codebooks][k]. The file names neither model nor mask, so only its shape and its
- * keys can be checked against the model. */
+/* Codes of rows from a file, uint16_t[rows][codebooks][k]. Such a file names neither model nor mask, so only its shape
+ * and its keys can be checked against the model. */
 struct codes {
     const char *path;
     dkvb_array array;
@@ -20,36 +20,36 @@ struct codes {
     size_t rows;
 };
 
-/* Opens a file of codes. codes_read() checks shape and keys. codes_map() opens without a copy if possible, and
- * codes_check_shape() then checks the shape when the model is known; the library checks the keys when it gets all codes
- * at once. */
+/* Opens a file of codes. codes_read() checks shape and keys. codes_map() opens the file without copying if possible;
+ * codes_check_shape() checks the shape later, when the model is known, and the library checks the keys when it gets all
+ * codes at once. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
 int codes_map(struct codes *out, const char *path);
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
-/* Tells whether a file is a codes file by its first bytes. Codes files are codesets of the library, made while training
- * and used to forget. The call fails if the file cannot be read. */
+/* Finds out by its first bytes whether a file is a codes file, which holds a codeset of the library: it is made in
+ * training and used to forget. The call fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Reads a codes file, which must belong to `model` unless that is NULL. The file may keep the features of a part in
- * place of its codes. */
+/* Reads a codes file, which must belong to `model` unless `model` is NULL. The file may hold features of a part instead
+ * of the part's codes. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
 /* Reads a codes file for this model, and searches the codes of parts that have only features. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
-/* Returns where a search of these rows counts rows outside the scale, for its run options; NULL if they have been
- * counted before. Such rows are not of the kind that the keys were placed on. The command reports rows outside the
- * scale at its end. */
+/* Returns the counter of rows outside the scale for the run options of a search of these rows; NULL if the rows were
+ * counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports rows
+ * outside the scale at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
-/* Notes that rows of this file were searched. outside_tell() reports them if any is outside the scale. `path` must
- * outlive that call. */
+/* Notes that rows of this file were searched. outside_tell() reports the file if any of its rows is outside the scale.
+ * `path` must outlive the call of outside_tell(). */
 void outside_note(const char *path, const dkvb_outside *found);
 
-/* Prints a line on stderr for each file with rows outside the scale: their number, and what is odd about the first. A
- * command calls it at the end of a success only, as a failure prints one line. */
+/* Prints a line on stderr for each file with rows outside the scale: their number, and in which way the first one is
+ * unusual. A command calls this function only at the end of a success, as a failure prints one line. */
 void outside_tell(void);
 
 #endif

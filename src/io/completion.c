@@ -1,4 +1,4 @@
-/* Completion for shells: commands, options, the words that an option accepts, files and folders. */
+/* Prints completion scripts for shells: commands, options, the words that an option accepts, files and folders. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void put_words(const char *const *words)
         printf("%s%s", i ? " " : "", words[i]);
 }
 
-/* Prints text between single quotes of a POSIX shell; the characters of `escaped` get a backslash in front. */
+/* Prints text between single quotes of a POSIX shell; characters of `escaped` get a backslash before them. */
 static void put_quoted(const char *text, const char *escaped)
 {
     for (; *text; text++) {
@@ -134,7 +134,7 @@ static int bash(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* Prints [explanation]:value:action, the end of a line for _arguments. */
+/* Prints [explanation]:value:action, the end of a line for zsh's _arguments. */
 static void zsh_rest(const struct args_option *o)
 {
     putchar('[');
@@ -223,7 +223,7 @@ static int zsh(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* Prints text between single quotes of fish, where a backslash escapes. */
+/* Prints text between single quotes of fish, where a backslash escapes characters. */
 static void fish_quoted(const char *text)
 {
     for (; *text; text++) {

@@ -1,16 +1,17 @@
-/* Tables as text: cells with commas or tabs between, quoted as RFC 4180 asks, lines that end in LF. */
+/* Writes tables as text: fields separated by commas or tabs, quoted by RFC 4180, in lines that end in LF. */
 #ifndef DKVB_TOOL_CSV_H
 #define DKVB_TOOL_CSV_H
 
 #include <stdio.h>
 
-/* Delimiter of a file by its ending, in any case: ',' for .csv, '\t' for .tsv, 0 for any other. */
+/* Returns the delimiter for a file by its ending, in any case: ',' for .csv, '\t' for .tsv, 0 for any other ending. */
 char csv_delimiter(const char *path);
 
-/* A cell of text. Quotes surround a cell that holds the delimiter, a quote or a line break. NULL: an empty cell. */
+/* Writes a field of text. Quotes surround a field that holds the delimiter, a quote or a line break. NULL becomes an
+ * empty field. */
 void csv_text(FILE *to, char delimiter, const char *text);
 
-/* A float with as many digits as give the same float back. */
+/* Writes a float with as many digits as reading back the same float needs. */
 void csv_float(FILE *to, float value);
 
 #endif

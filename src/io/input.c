@@ -28,14 +28,14 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
     return memory;
 }
 
-/* Names that a table is read with: of the columns and of the classes. */
+/* Names for reading a table: of the columns and of the classes. */
 struct known {
     const char **columns, **classes;
     size_t column_count, class_count;
-    char *list; /* texts of columns that an option names */
+    char *list; /* copies of the column names in a list option */
 };
 
-/* The names of a list with commas between them. */
+/* Splits a comma-separated list of column names. */
 static int split_columns(struct known *k, const char *list)
 {
     size_t count = 1;
@@ -75,7 +75,7 @@ static int know(struct known *k, const struct table_use *use)
     return k->columns ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* A table with what is known. */
+/* Reads a table with the known names of columns and classes. */
 static int read_table(dkvb_table **out, const char *path, uint32_t what, uint32_t how, const struct table_use *use)
 {
     static const struct table_use none = {0};
@@ -155,7 +155,7 @@ int input_rows(const struct features *features, size_t first, size_t n, float *b
         *x = features->x + first * features->columns;
         return EXIT_SUCCESS;
     }
-    for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) { /* rows that are neighbours are read together */
+    for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) { /* neighbouring rows are read together */
         for (end = kept ? i + 1 : n; end < n && kept[first + end] == kept[first + end - 1] + 1;)
             end++;
         code = tool_check(
@@ -182,7 +182,7 @@ int input_features_for(struct features *out, const char *path, uint32_t how, con
     return code;
 }
 
-/* Labels that a table has, and their names. Names need classes that they are names of. */
+/* Takes the labels of a table and their names. Names of labels must be names of classes of the model. */
 static int take_labels(struct labels *out, const dkvb_table *table, const char *path, const struct table_use *use)
 {
     dkvb_table_info info = DKVB_TABLE_INFO_INIT;
@@ -208,8 +208,8 @@ static int take_labels(struct labels *out, const dkvb_table *table, const char *
     return code;
 }
 
-/* Labels of `rows` rows of `of`. If these are of one column and the numbers differ, a vector was perhaps meant as one
- * row. */
+/* Reads labels for the `rows` rows of the file `of`. If the features have one column and the numbers of rows and labels
+ * differ, the message says that the features may have been meant as one row. */
 static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column,
                        const struct table_use *use)
 {
@@ -309,7 +309,8 @@ int input_mask(dkvb_mask **out, const char *path)
     return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
-/* Mark the classes of a list with commas. DKVB_OK, or how looking for the first that is not there ended. */
+/* Marks the classes of a comma-separated list. The call returns DKVB_OK, or the status of looking up the first unknown
+ * class. */
 static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
 {
     char word[256];
@@ -339,7 +340,8 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
     if (!*chosen)
         return EXIT_FAILURE;
     rc = dkvb_model_find_class(model, list, DKVB_FIND_NAME_OR_INDEX,
-                               &whole); /* first, because a name may hold a comma */
+                               /* the whole list is looked up first, because a class name may contain a comma */
+                               &whole);
     if (rc == DKVB_OK && strchr(list, ',') && find_listed(*chosen, list, model) == DKVB_OK)
         return tool_fail("class '%.64s': is a name, and a list of classes as well: their indices must be given", list);
     if (rc == DKVB_OK) {
@@ -368,7 +370,7 @@ int input_names_add(struct names *names, const char *name)
     return EXIT_SUCCESS;
 }
 
-/* Lines end in \n or \r\n. Some editors begin a file with a byte order mark: it is no part of the first name. */
+/* Reads names from lines that end in \n or \r\n. Some editors begin a file with a byte order mark, which is skipped. */
 static int read_names(struct names *out, FILE *file)
 {
     static const char mark[] = "\xEF\xBB\xBF";
@@ -393,7 +395,7 @@ static int read_names(struct names *out, FILE *file)
     return code;
 }
 
-/* Lines of a text file, those that are blank at its end aside. */
+/* Reads the lines of a text file as names, without blank lines at its end. */
 static int read_lines(struct names *out, const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -405,7 +407,7 @@ static int read_lines(struct names *out, const char *path)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     code = read_names(out, file);
     fclose(file);
-    while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
+    while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* removes blank lines at the end */
         free(out->line[--out->count]);
     return code || out->count ? code : tool_fail("%s: no line with a name", path);
 }
@@ -430,7 +432,7 @@ void input_names_free(struct names *names)
     *names = (struct names){0};
 }
 
-/* A copy of the ids of a table. */
+/* Copies the ids of a table. */
 static int copy_ids(struct ids *out, const dkvb_table_info *info)
 {
     out->n = (size_t)info->rows;

@@ -1,5 +1,5 @@
-/* What a command is given: models, masks, features, labels, class names, and memory for what it makes of them. Each
- * reader keeps later outputs as private as its file: paths_keep_private(). */
+/* Reads the inputs of a command: models, masks, features, labels, class names. Each reader makes later outputs as
+ * private as its file: paths_keep_private(). */
 #ifndef DKVB_TOOL_INPUT_H
 #define DKVB_TOOL_INPUT_H
 
@@ -9,13 +9,14 @@
 
 #include <dkvb/dkvb.h>
 
-/* Columns of a table that are no features, as options name them; NULL where they are not given. */
+/* Columns of a table that are not features, as options name them; NULL for an option that was not given. */
 struct columns_args {
     const char *labels, *ids, *groups, *group;
-    const char *features; /* the columns that are features, with commas between them; NULL: all others */
+    const char *features; /* columns that are features, separated by commas; NULL: all other columns */
 };
 
-/* The options of that name; `member` is the struct columns_args among the arguments. */
+/* The option of this name for the table of options; `member` is the struct columns_args among the command's
+ * arguments. */
 #define COLUMNS_LABELS(AT, member)                                                                                     \
     {                                                                                                                  \
         "label-column", ARGS_TEXT, AT(member.labels), "NAME", .help = "column of a CSV with the labels", .word = true  \
@@ -30,123 +31,125 @@ struct columns_args {
                                                               .word = true                                             \
     }
 
-/* What is known when a table is read. */
+/* Information that helps to read a table. */
 struct table_use {
-    const struct columns_args *columns; /* or NULL */
-    const dkvb_model *model;            /* whose columns are matched and whose classes have names; or NULL */
-    const struct names *names;          /* names of the classes, instead of those of the model; or NULL */
-    bool grows;                         /* further names are new classes */
+    const struct columns_args *columns; /* columns that options name; or NULL */
+    const dkvb_model *model;            /* model whose columns are matched and whose classes have names; or NULL */
+    const struct names *names;          /* names of the classes, in place of the names of the model; or NULL */
+    bool grows;                         /* true if further names in the table become new classes */
 };
 
-/* Ways to take the features of a file. The numbers are those of `in_place` of dkvb_table_options. */
+/* Ways to read the features of a file. The numbers are those of the member `in_place` of dkvb_table_options. */
 enum {
-    INPUT_COPIED = 0, /* in memory, which may be changed */
-    INPUT_MAPPED = 1, /* mapped if that is possible; only to be read from */
-    INPUT_BLOCKS = 2  /* read from the file block by block if that is possible; only to be read from */
+    INPUT_COPIED = 0, /* features are copied to memory, which may be changed */
+    INPUT_MAPPED = 1, /* features are mapped if possible, and must not be changed */
+    INPUT_BLOCKS = 2  /* features are read from the file block by block if possible, and must not be changed */
 };
 
-/* Rows of features: float[rows][columns], or the source that reads them. */
+/* Rows of features: an array, float[rows][columns], or a source from which rows are read. */
 struct features {
     const char *path;
-    dkvb_table *table; /* of a file */
+    dkvb_table *table; /* table that a file was read into */
     dkvb_table_info info;
-    float *made; /* of pictures, to be free()d */
-    float *x;    /* NULL if there is a source */
+    float *made; /* features that pictures were encoded into; freed with free() */
+    float *x;    /* the features in memory; NULL if there is a source */
     const dkvb_row_source *source;
-    size_t *kept; /* [rows], numbers of the rows in the source, to be free()d; NULL: 0 to rows - 1 */
+    size_t *kept; /* numbers of the rows in the source, [rows], freed with free(); NULL: 0 to rows - 1 */
     size_t rows, columns;
-    dkvb_outside outside; /* rows outside the scale, see codes.h */
+    dkvb_outside outside; /* counts of rows outside the scale, see codes.h */
 };
 
-/* int32_t[rows]. */
+/* Labels of rows, int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_table *table;        /* of a file of their own */
-    int32_t *made;            /* of pictures, to be free()d */
-    const char *const *names; /* [name_count] of a table whose labels are names; or NULL */
+    dkvb_table *table;        /* table of a file that has only labels */
+    int32_t *made;            /* labels of pictures; freed with free() */
+    const char *const *names; /* names of the classes, [name_count], of a table whose labels are names; or NULL */
     size_t name_count;
     const int32_t *y;
     size_t rows;
-    int32_t largest; /* -1 if no row has a label */
+    int32_t largest; /* largest label; -1 if no row has a label */
     size_t largest_row;
 };
 
-/* Rows of a file. `how`: INPUT_…. `use` may be NULL. */
+/* Reads the features of a file. `how` is one of INPUT_…; `use` may be NULL. */
 int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 
-/* Features of the width that the model takes. `columns` may be NULL. */
+/* Reads features that must have the width that the model takes. `columns` may be NULL. */
 int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
 
-/* Memory for the `n` rows of a block, to be free()d; *block is NULL if the features lie in memory. */
+/* Allocates memory for a block of `n` rows, which the caller frees with free(); *block is NULL if the features lie in
+ * memory. */
 int input_block(float **block, const struct features *features, size_t n);
 
-/* The rows from `first` on: where they lie, or read into the block. */
+/* Sets a pointer to the rows from `first` on: in memory, or read into the block. */
 int input_rows(const struct features *features, size_t first, size_t n, float *block, const float **x);
 
-/* Labels of the `rows` rows of another file, `of`: as many. */
+/* Reads labels from a file; there must be as many as the `rows` rows of the other file, `of`. */
 int input_labels(struct labels *out, const char *path, const char *of, size_t rows, const struct table_use *use);
 
-/* Labels of these rows; without a path, those of their table. A vector that may be meant as one row is told of if the
- * numbers differ. */
+/* Reads the labels of these rows from a file; without a path, the labels are those of the rows' table. If the numbers
+ * of rows and labels differ, and the features may be one row written as a column, the message says so. */
 int input_labels_for(struct labels *out, const char *path, const struct features *x, const struct table_use *use);
 void input_labels_free(struct labels *labels);
 
-/* Note the largest label. */
+/* Computes the largest label and the row that has it. */
 void input_labels_range(struct labels *labels);
 
-/* What rows are called. */
+/* Ids of rows, which may be numbers or strings. */
 struct ids {
-    const char *path; /* NULL: row numbers */
-    uint64_t *id;     /* [n]; NULL where rows are called by strings: */
-    char **name;      /* [n], or NULL */
+    const char *path; /* path of the file with the ids; NULL: ids are row numbers */
+    uint64_t *id;     /* ids of the rows, [n]; NULL if the ids are strings */
+    char **name;      /* ids that are strings, [n], or NULL */
     size_t n;
 };
 
-/* Ids of rows, each once; names only where `names` says so. `columns` may be NULL. */
+/* Reads ids of rows, each of which may appear once; strings are allowed only with `names`. `columns` may be NULL. */
 int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
-/* Ids of the `rows` rows of another file, `of`: as many; `path` NULL: 0 to rows - 1. */
+/* Reads ids from a file; there must be as many as the `rows` rows of the other file, `of`. With `path` NULL, ids are 0
+ * to rows - 1. */
 int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
 
-/* Ids of these rows: those of a file, else those of their table, else 0 to rows - 1. */
+/* Finds the ids of these rows: in a file, else in the table of the rows; else they are 0 to rows - 1. */
 int ids_of_features(struct ids *out, const char *path, const struct features *x);
 void ids_free(struct ids *ids);
 
-/* A model to change, or (map) to use only; and what it is. */
+/* Opens a model, for changing (load) or only for use (map), and gets its info. */
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
 
-/* A model that every rank has whole, for work in which ranks do not share values. */
+/* Opens a model that every rank has whole, for work in which ranks do not share values. */
 int input_model_whole(dkvb_model **out, const char *path, dkvb_model_info *info);
 
-/* The encoder that a model notes, or NULL. */
+/* Returns the name of the encoder that a model stores, or NULL. */
 const char *input_encoder(const dkvb_model *model);
 
 int input_mask(dkvb_mask **out, const char *path);
 
-/* Mark the classes of a list: a name, an index, or several of both with commas between, as dkvb_model_find_class()
- * finds them. `chosen`, bool[classes], is to be free()d. */
+/* Marks the classes of a list: a name, an index, or several of both separated by commas, as dkvb_model_find_class()
+ * finds them. The caller frees `chosen`, bool[classes], with free(). */
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
 
-/* Names that a model takes, none of them twice; some may be empty. */
+/* Names of classes or columns that a model accepts: no name appears twice; some may be empty. */
 struct names {
-    const char *path; /* where they come from */
+    const char *path; /* path of the file that the names come from */
     char **line;
     size_t count, room;
 };
 
-/* Lines of a text file. */
+/* Reads the lines of a text file as names. */
 int input_names(struct names *out, const char *path);
 
-/* Append one, copied. */
+/* Appends a copy of a name. */
 int input_names_add(struct names *names, const char *name);
 
 void input_names_free(struct names *names);
 
-/* Memory for a * b * c elements of `size` bytes, zeroed, to be free()d; at least one byte. NULL after it has been said
- * on stderr that `what` does not fit. */
+/* Allocates zeroed memory for a * b * c elements of `size` bytes, and at least one byte; the caller frees it with
+ * free(). The result is NULL, after a message on stderr, if `what` does not fit in memory. */
 void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c);
 
 #endif

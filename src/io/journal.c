@@ -12,18 +12,18 @@
 #include "io/output.h"
 #include "tool.h"
 
-enum { CLASSES_SHOWN = 8 }; /* number of classes of a request that text shows */
+enum { CLASSES_SHOWN = 8 }; /* number of classes of a request that text output shows */
 
-/* One entry, and its effects on each class. */
+/* One journal entry, and its effects on each class. */
 struct told {
     const dkvb_model *model;
     uint32_t classes;
     dkvb_journal_entry entry;
-    uint8_t *asked;             /* [classes], DKVB_FORGET or DKVB_KEEP */
-    dkvb_class_effect *effects; /* [classes] */
+    uint8_t *asked;             /* marks of the classes that the entry asked for, [classes], DKVB_FORGET or DKVB_KEEP */
+    dkvb_class_effect *effects; /* effects on the classes, [classes] */
 };
 
-/* Prints one more part of a line about an entry. The first part is indented, the others follow a comma. */
+/* Prints one more part of a line about a journal entry. The first part is indented, the others follow a comma. */
 static void say(bool *begun, const char *format, ...)
 {
     va_list args;
@@ -35,7 +35,7 @@ static void say(bool *begun, const char *format, ...)
     *begun = true;
 }
 
-/* Prints budget, limits and the other terms of a request; no line if there are none. */
+/* Prints budget, limits and other terms of a request; no line if the request has none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
     bool begun = false;
@@ -63,7 +63,7 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-/* Prints the accuracy of the classes asked for, and of the class among the others that lost most. */
+/* Prints the accuracy of the classes that an entry asked for, and of the other class that lost most. */
 static void print_effects(const struct told *t)
 {
     uint64_t rows = 0, before = 0, after = 0;
@@ -97,7 +97,8 @@ static void print_effects(const struct told *t)
 static void print_entry(const struct told *t)
 {
     const dkvb_journal_entry *e = &t->entry;
-    bool done = e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE; /* the method repeats the kind */
+    /* the method would repeat the kind of the entry */
+    bool done = e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE;
     char time[32], what[32], rows[24] = "";
 
     snprintf(what, sizeof what, "%s", dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind));
@@ -133,13 +134,13 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
     json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
-/* Writes a number, unless it is 0, which stands for nothing. */
+/* Writes a number to JSON, unless it is 0, which means that it is missing. */
 static void write_number(const char *key, uint64_t number)
 {
     number ? json_count(key, number) : json_unknown(key);
 }
 
-/* Writes a name, unless it is empty, which stands for nothing. */
+/* Writes a name to JSON, unless it is empty, which means that it is missing. */
 static void write_name(const char *key, uint32_t of, uint32_t number)
 {
     json_text(key, number ? dkvb_name(of, number) : NULL);
@@ -193,7 +194,7 @@ static void write_entry(const struct told *t)
     }
     e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
-        if (t->effects[l].rows) /* the class has held-out rows */
+        if (t->effects[l].rows) /* only classes with held-out rows have effects */
             journal_json_effect(t->model, l, &t->effects[l]);
     if (e->measured)
         json_close(']');

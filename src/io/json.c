@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
-/* State of the output: whether a value was written since the innermost bracket opened, and the number of open brackets.
- */
+/* State of the JSON output: true if a value was written since the innermost bracket opened, and the number of open
+ * brackets. */
 static bool follows;
 static int depth;
 
@@ -36,8 +36,8 @@ void json_close(char bracket)
     }
 }
 
-/* Number of bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF); 0 if
- * there is none. The text ends in a NUL, which no check takes for a continuation byte. */
+/* Returns the number of bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most
+ * U+10FFFF); 0 if the bytes are not valid UTF-8. The text ends with a NUL, which is never a continuation byte. */
 static int utf8_length(const unsigned char *text)
 {
     int length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;

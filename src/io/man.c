@@ -1,4 +1,5 @@
-/* Man pages in roff. The tables have plain text; put_text() keeps roff from reading requests in it. */
+/* Prints man pages in roff. The tables of options have plain text; put_text() escapes characters that roff would
+ * interpret. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 
 static const char *summary; /* summary of the command whose page is printed */
 
-/* Prints one line. A hyphen becomes the one of the keyboard, and a dot or quote at the start is escaped. */
+/* Prints one line of roff. A hyphen becomes the keyboard's hyphen, and a dot or quote at the start of the line is
+ * escaped. */
 static void put_line(const char *text, size_t length)
 {
     if (length > 0 && (text[0] == '.' || text[0] == '\''))
@@ -30,7 +32,7 @@ static void put_word(const char *text)
     put_line(text, strlen(text));
 }
 
-/* Prints paragraphs, which are separated by empty lines. Lines that begin with a blank are a table and keep their
+/* Prints paragraphs, which are separated by empty lines. Lines that begin with a blank are a table and keep their line
  * breaks. */
 static void put_text(const char *text)
 {
@@ -105,7 +107,7 @@ static void put_example(const char *example)
     fputs("\n.fi\n", stdout);
 }
 
-/* Prints --help of a command as a page of its own. */
+/* Prints the help of a command as a man page of its own. */
 static void print_page(const struct args_command *command, const void *values)
 {
     put_title("dkvb-", command->name);
@@ -138,7 +140,7 @@ int pages_man_of(const struct pages_command *command)
     return pages_ask(command);
 }
 
-/* Prints --help of a command as its line in the example section of dkvb(1). */
+/* Prints the example of a command as a line in the example section of dkvb(1). */
 static void print_example(const struct args_command *command, const void *values)
 {
     (void)values;

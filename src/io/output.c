@@ -48,7 +48,7 @@ int output_end(const struct output *file, dkvb_status status)
     progress_add_file(file->began);
     status = ranks_settle(status);
     if (!ranks_lead())
-        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 says why */
+        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 prints the reason of a failure */
     if (status != DKVB_OK)
         return tool_check(status);
     output_wrote(file->path);
@@ -64,8 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` in output_begin() and output_end(). Ranks make the call together if it moves what they share;
- * otherwise rank 0 alone makes it. */
+/* Wraps any call `write` in output_begin() and output_end(). All ranks make the call together if it moves values that
+ * they share; otherwise only rank 0 makes the call. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -102,13 +102,13 @@ int output_bytes(const char *path, const void *data, size_t size)
     OUTPUT(path, ranks_lead() ? dkvb_file_write(path, data, size) : DKVB_OK);
 }
 
-/* One part of a file at a time in memory. */
+/* The part of a text file that is in memory. */
 struct part {
     output_print_fn *print;
     void *context;
     const char *path;
-    char *text; /* of the part that is being written */
-    int code;   /* how printing ended; a failure has been said */
+    char *text; /* text of the part that is being written */
+    int code;   /* exit code of printing the part; a failure has been reported */
 };
 
 static int next_part(void *user, const void **data, size_t *size)

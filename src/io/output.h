@@ -1,4 +1,4 @@
-/* Output of a command: files, which are written whole or not at all, and text on stdout. */
+/* Writes the output of a command: files, which are written whole or not at all, and text on stdout. */
 #ifndef DKVB_TOOL_OUTPUT_H
 #define DKVB_TOOL_OUTPUT_H
 
@@ -10,7 +10,7 @@
 
 #include <dkvb/dkvb.h>
 
-/* A file that is being written: when it began, whether it is there already, and who owns it. */
+/* A file that is being written: the time when writing began, whether the file exists already, and its owner. */
 struct output {
     double began;
     const char *path;
@@ -18,15 +18,15 @@ struct output {
     struct stat before;
 };
 
-/* Looks for a signal before writing. The result is false if one came, since the work of an interrupted command is not
- * saved; the message was printed, and `code` is set. */
+/* Checks for a signal before a file is written. The result is false if a signal came, since the work of an interrupted
+ * command is not saved; the message was printed, and `code` is set. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file. The library keeps owner and group if the system allows it; if not, this function tells on
- * stderr, as whoever runs the service that reads the file must know. */
+/* Ends the writing of a file. The library keeps owner and group if the system allows it; if not, this function prints a
+ * note on stderr, as the administrator of a service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* Each of these functions writes between output_begin() and output_end(). */
+/* The functions for writing files. Each is called between output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -34,65 +34,68 @@ int output_codeset(const dkvb_codeset *set, const char *path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 
-/* Prints the next part of a file of text; a part without text ends the file. Returns an exit code. */
+/* A callback that prints the next part of a text file; a part without text ends the file. Returns an exit code. */
 typedef int output_print_fn(void *context, FILE *to);
 
-/* Write a file of text part by part: memory holds one part, and a failure leaves the old file. */
+/* Writes a text file part by part: memory holds one part, and a failure leaves the old file. */
 int output_parts(const char *path, output_print_fn *print, void *context);
 
-/* Counts one more written file, for the message of an interrupt, and reports leftovers beside it. */
+/* Counts one more written file, for the message after an interrupt, and reports leftover temporary files beside it. */
 void output_wrote(const char *path);
 
 /* Reports each temporary file on stderr that a killed command left beside `path`. */
 void output_leftovers(const char *path);
 
-/* Prints `text` left-justified in at least `width` columns. Control characters become '?'. */
+/* Prints `text` left-justified in a column of at least `width` characters. Control characters become '?'. */
 void output_padded(const char *text, int width);
 
-/* Number of columns that `text` takes: its characters, not its bytes. */
+/* Returns the width of `text` in columns: its characters, not its bytes. */
 int output_width(const char *text);
 
-/* The larger of `width` and the number of columns that `text` takes. */
+/* Returns the larger of `width` and the width of `text` in columns. */
 int output_wider(int width, const char *text);
 
-/* Writes number and name of a class, "-" for none (-1). */
+/* Writes number and name of a class to `text`; "-" stands for no class (-1). */
 const char *output_class(const dkvb_model *model, int32_t label, char text[300]);
 
-/* Number of columns of the longest class of the model, at least `least`. */
+/* Returns the width in columns of the longest class of the model, at least `least`. */
 int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 
-/* Writes seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years beyond the calendar. */
+/* Writes a time in seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years beyond the calendar. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
-/* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0; if the variable is not a time, the
- * error is printed. Without this check the library would use the present time, and the bytes would not be the expected
- * ones. */
+/* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0, or the exit code after an error
+ * message if the variable is not a time. Without this check the library would use the present time, and the written
+ * bytes would not be the expected ones. */
 int output_check_epoch(void);
 
-/* Flushes stdout. The result is 0, or the exit code after an error message. */
+/* Flushes stdout. The result is 0, or the exit code after an error message was printed. */
 int output_finish(void);
 
-/* A text file, which is printed into memory, and then written whole or not at all like every file of a command. */
+/* A text file that is printed to memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* stream to print into */
+    FILE *file; /* stream to print the text to */
     char *text; /* the printed text, once the stream is closed */
     size_t size;
 };
 
-/* Begins a text file. The caller must end it, also after a failure. */
+/* Begins a text file. The caller must end it, even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
-/* Writes the file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the failure to write. */
+/* Writes the text file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the exit code of a failed
+ * write. */
 int textfile_end(struct textfile *text, int code);
 
 /* Writes bytes as hexadecimal digits. `text` has 2 * size + 1 bytes, and is returned. */
 const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 
-/* Reads bytes from hexadecimal. The result is true if `text` is 2 * size digits, of either case, and nothing else. */
+/* Reads bytes from hexadecimal. The result is true if `text` is exactly 2 * size hexadecimal digits, in upper or lower
+ * case. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
-/* JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after it. */
+/* Writes JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after
+ * it. */
 void output_shape(const dkvb_model_info *info, bool whitened);
 
 #endif

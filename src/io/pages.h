@@ -1,4 +1,4 @@
-/* Man pages and shell completions, from the tables of options that --help prints. */
+/* Prints man pages and shell completions, from the tables of options that --help uses. */
 #ifndef DKVB_TOOL_PAGES_H
 #define DKVB_TOOL_PAGES_H
 
@@ -9,7 +9,7 @@
 
 struct pages_command {
     const char *name;
-    tool_command *run; /* runs the command; with --help it prints its table */
+    tool_command *run; /* runs the command; with --help the command prints its table of options */
     const char *summary;
 };
 
@@ -22,7 +22,7 @@ int pages_man_of(const struct pages_command *command);
 /* Prints a completion script for "bash", "zsh" or "fish". The result is false for any other word. */
 bool pages_completion(const char *shell, const struct pages_command *commands, size_t count, int *code);
 
-/* Calls `command` with --help. Returns its exit code. */
+/* Calls `command` with --help. Returns the exit code of the command. */
 int pages_ask(const struct pages_command *command);
 
 #endif

@@ -31,7 +31,7 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* Splits a path into the folder, which the caller frees, and the name in it. NULL: memory ran out. */
+/* Splits a path into the folder, which the caller frees, and the name in the folder. NULL: memory ran out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
@@ -47,7 +47,7 @@ static char *split_path(const char *path, const char **name)
     return folder;
 }
 
-/* The file that a path of a table names, to be free()d; NULL if memory runs out. */
+/* Returns the file part of a path such as "rows.npz:x", which the caller frees with free(); NULL if memory runs out. */
 static char *file_of(const char *path)
 {
     size_t size = strlen(path) + 1;
@@ -59,7 +59,7 @@ static char *file_of(const char *path)
     return NULL;
 }
 
-/* As stat(), of the file that a path names. */
+/* Calls stat() for the file part of a path such as "rows.npz:x". */
 static int stat_input(const char *path, struct stat *st)
 {
     char *file = file_of(path);
@@ -74,8 +74,8 @@ static bool same_inode(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Compares files by device and inode, so that links and other spellings of a path do not hide that two are the same.
- * Files that do not exist yet are the same if they will have one name in one folder. */
+/* Compares files by device and inode, so that links and different spellings of a path do not hide that two files are
+ * the same. Files that do not exist yet are the same if they will have the same name in the same folder. */
 static int same_file(const char *a, const char *b, bool *same)
 {
     const char *name_a, *name_b;
@@ -113,7 +113,7 @@ static int refuse_same(const struct args_command *command, const struct path *ou
     return code;
 }
 
-/* Checks the folder of an output. The new file is written beside the old one first, so the folder must be writable. */
+/* Checks the folder of an output. The new file is first written beside the old file, so the folder must be writable. */
 static int check_folder(const char *path)
 {
     const char *name;
@@ -133,8 +133,8 @@ static int check_folder(const char *path)
     return code;
 }
 
-/* Checks what saving would find only at the end. A link is followed: the file that it names is replaced, the link
- * stays. */
+/* Checks at once whether an output can be written, which saving would find only at the end. A link is followed: the
+ * file that it names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
@@ -173,13 +173,14 @@ static int check(const struct args_command *command, const struct path *inputs, 
     return code;
 }
 
-/* Rank 0 alone writes files, so it alone looks whether they can be written. */
+/* Only rank 0 writes files, so only rank 0 checks whether they can be written. */
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
 {
     return ranks_settle(ranks_lead() ? check(command, inputs, outputs) : EXIT_SUCCESS);
 }
 
-/* Asks for the lock again and again. The process does not sleep in flock(), as a signal would not end that reliably. */
+/* Tries to lock a file again and again. The process does not wait in flock(), as a signal would not reliably end that
+ * wait. */
 static int wait_for_lock(int fd, const char *path, bool *waiting)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -199,15 +200,16 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* Locks a file. Saving replaces the file, so a command that gets the lock of a replaced file asks for that of the new
- * one. Attempts are counted, since some network file systems number a file anew at each look. */
+/* Locks a file. Saving replaces the file, so a command that gets the lock of a replaced file then locks the new file.
+ * The number of attempts is limited, since some network file systems give a file another inode number at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     bool waiting = false;
 
     for (int tries = 0;; tries++) {
-        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code; /* other locks fail on some network systems */
+        /* opened for writing, as locks need it on some network file systems */
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code;
         struct stat opened, now;
         bool gone;
 
@@ -222,7 +224,7 @@ static int lock_file(const char *path)
         if ((gone && errno != ENOENT) || fstat(fd, &opened) != 0)
             return fail_errno(path, "cannot be examined");
         if (!gone && same_inode(&opened, &now))
-            return EXIT_SUCCESS; /* the file stays open: the system releases the lock when the process ends */
+            return EXIT_SUCCESS; /* the file stays open, as the system releases the lock when the process ends */
         close(fd);
         if (progress_interrupted())
             return tool_interrupted();
@@ -256,11 +258,11 @@ void paths_keep_private(const char *path)
 
     if (!file || stat(file, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         free(file);
-        return; /* a pipe has a mode of its own; opening the file reports a failure */
+        return; /* a pipe has permissions of its own; opening the file reports a failure */
     }
     others = st.st_mode & 7;
-    /* New files belong to the group of the process and have no access control list. If the input has such a list, its
-     * group bits describe the list, not the group. */
+    /* New files belong to the group of the process and have no access control list. If the input has an access control
+     * list, the input's group bits describe the list, not the group. */
     group = st.st_gid == getegid() && getxattr(file, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
                                                                                               : others;
     if (!(group & 2))

@@ -7,33 +7,33 @@
 
 #include "io/args.h"
 
-/* A file that the command line names. Lists of files end with a NULL name; a NULL path was not given. */
+/* A file that the command line names. Lists of files end with a NULL name; the path is NULL if it was not given. */
 struct path {
     const char *name; /* name of the option or operand, for messages */
     const char *path;
 };
 
-/* Refuses outputs that are one of the inputs, or the same file twice (EXIT_USAGE), and outputs that cannot be written
- * (EXIT_FAILURE). A model that is changed in place is not an input here. */
+/* Refuses outputs that are also inputs, or the same file twice (EXIT_USAGE), and outputs that cannot be written
+ * (EXIT_FAILURE). A model that a command changes in place does not count as an input. */
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
- * command loads what this one will replace. Models come first in the list. While another command has a lock, the
- * function waits and says so. The locks are held until the process ends. */
+ * command loads a file that this command will replace. Models come first in the list. While another command holds a
+ * lock, the function waits and prints a note. The locks are held until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
-/* Reports a failure of the library. Messages of the library begin with the thing that they are about, which the person
- * knows by the name of its file. If the message begins with a name in `files`, the file's name replaces it in the
- * message; `name` is how the message begins, and the list ends with a NULL name. Returns EXIT_FAILURE; 0, without
- * printing anything, if no file matches. */
+/* Reports a failure of the library. Messages of the library begin with the argument at fault, which the user knows by
+ * the name of its file. If the message begins with a `name` of the list `files`, the path of that file replaces the
+ * name in the message; the list ends with a NULL name. Returns EXIT_FAILURE; 0, without printing anything, if no file
+ * matches. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read
  * or write the input `path`. */
 void paths_keep_private(const char *path);
 
-/* Checks outputs in a folder as paths_check() does. A folder that does not exist yet holds nothing. paths_make_folder()
- * makes it, or reports what stands in its place. */
+/* Checks outputs in a folder as paths_check() does. A folder that does not exist yet is accepted. paths_make_folder()
+ * makes the folder, or fails if there is another file of that name. */
 int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
                           const struct path *outputs);
 int paths_make_folder(const char *folder);

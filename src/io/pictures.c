@@ -17,14 +17,16 @@ const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_RESNET50 - 1] = "resnet50",
                                          NULL};
 
-enum { FORMAT_CIFAR = 5 };                        /* stands for both numbers of classes */
-static const size_t MOST_BYTES = (size_t)1 << 31; /* limit of a picture or a list that is read whole, bytes */
+enum { FORMAT_CIFAR = 5 }; /* format for CIFAR, whatever the number of classes */
+/* largest number of bytes of a picture or a list that is read as a whole */
+static const size_t MOST_BYTES = (size_t)1 << 31;
 
 const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "cifar100", "cifar", "idx", "npy", NULL};
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL}; /* index: DKVB_ACTIVATION_… */
+/* words for activations, by DKVB_ACTIVATION_… */
+const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
                                         "format",  "coarse-labels", "skip-unreadable", NULL};
@@ -75,7 +77,7 @@ int pictures_check_rows(const struct args_command *command, const struct args *v
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
-/* Reads all bytes of a file, or of standard input for "-", and adds a zero byte. The caller frees *bytes. */
+/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The caller frees *bytes. */
 static int read_all(const char *path, uint8_t **bytes, size_t *size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -108,8 +110,8 @@ static int read_all(const char *path, uint8_t **bytes, size_t *size)
     return code;
 }
 
-/* Reads the paths of a list, one a line. If the list has a zero byte, its paths end with zero bytes, as `find -print0`
- * writes them. The caller frees both *text, which holds the paths, and *paths. */
+/* Reads the paths of a list, one per line. If the list has a NUL, its paths end with NULs, as `find -print0` writes
+ * them. The caller frees both *text, which holds the paths, and *paths. */
 static int read_list(const char *from, uint8_t **text, dkvb_image_source **paths, size_t *count)
 {
     size_t size = 0, most = 1;
@@ -194,9 +196,9 @@ static int open_set(struct pictures *p)
     return EXIT_SUCCESS;
 }
 
-/* Opens the encoder of `kind` that makes rows of `columns` columns (0: any), and that `path` remembers, unless
- * `remembered` is NULL. A guess is reported only if nothing confirms it, neither a config nor a model that remembers
- * its encoder. */
+/* Opens the encoder of `kind` that makes rows of `columns` columns (0: any). Unless `remembered` is NULL, the encoder
+ * must be the one that the model at `path` remembers. A guessed activation is reported only if neither a config nor a
+ * model that remembers its encoder confirms the guess. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
@@ -215,7 +217,8 @@ static int open_encoder(struct pictures *p, uint32_t kind, const char *remembere
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read by now */
+        /* the info may have changed, as a picture may have been read */
+        code = tool_check(dkvb_imageset_get_info(p->set, &p->info));
     if (code == EXIT_SUCCESS && p->encoder_info.guessed && !remembered)
         tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
                   " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
@@ -284,7 +287,7 @@ int pictures_encoded(const struct pictures *p, dkvb_status status)
     code = tool_check(status);
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_imageset_get_info(p->set, &info));
-    /* Pictures that a camera noted as turned would be read sideways silently, so they are reported. */
+    /* Pictures that were taken with a turned camera would silently be read sideways, so they are reported. */
     if (code == EXIT_SUCCESS && info.turned > p->info.turned && !p->encoder_info.upright)
         tool_note("%s: %" PRIu64
                   " pictures have an EXIF orientation that is not applied; --exif-orientation turns them",
@@ -334,7 +337,8 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
 
 void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    int32_t *y = (int32_t *)(uintptr_t)labels->y; /* of pictures, or of a table of our own */
+    /* the labels belong to pictures or to a table of this command, so they may be changed */
+    int32_t *y = (int32_t *)(uintptr_t)labels->y;
 
     labels->rows = 0;
     for (uint64_t i = 0; i < p->info.pictures; i++)
@@ -357,7 +361,7 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     ids->n = n;
 }
 
-/* Appends a name, with a backslash and each control character as \xHH. */
+/* Appends a name in which backslashes and control characters are replaced by \xHH. */
 static int add_escaped(struct names *names, const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;
@@ -453,13 +457,14 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     }
     if (!any)
         input_names_free(out);
-    /* The names are checked before training, as the model would refuse them only afterwards. */
+    /* The names of classes are checked before training, as the model would refuse them only after training. */
     if (code || dkvb_model_set_class_names(NULL, (const char *const *)out->line, out->count, &which) == DKVB_OK)
         return code;
     return tool_fail("%s: class '%s': %s", out->path, which < out->count ? out->line[which] : "", dkvb_last_error());
 }
 
-/* Matches classes by name. names: those of the set's classes. */
+/* Matches the classes of a picture set to the classes of a model by name. `names` has the names of the set's
+ * classes. */
 static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, const char *path,
                        struct names *more, int32_t *as)
 {

@@ -1,4 +1,5 @@
-/* Pictures and the encoder that turns them into rows: for `encode`, and for --images of other commands. */
+/* Opens pictures and the encoder that turns them into rows of features: for `encode`, and for --images of other
+ * commands. */
 #ifndef DKVB_TOOL_PICTURES_H
 #define DKVB_TOOL_PICTURES_H
 
@@ -11,14 +12,14 @@
 #include "io/args.h"
 #include "io/input.h"
 
-/* Options about pictures, as a member of a command's struct. */
+/* Options about pictures, used as a member of a command's struct. */
 struct pictures_args {
-    struct args_list paths; /* "-": the bytes of one picture, from standard input */
-    const char *from;       /* file with a list of paths, or "-"; NULL: the paths above */
+    struct args_list paths; /* paths of pictures; "-" stands for the bytes of one picture from standard input */
+    const char *from;       /* file with a list of paths, or "-"; NULL: the paths of `paths` */
     const char *weights, *config;
-    uint32_t encoder;    /* DKVB_ENCODER_… minus 1 */
-    uint32_t format;     /* index in pictures_formats */
-    uint32_t activation; /* DKVB_ACTIVATION_… */
+    uint32_t encoder;    /* number of the encoder, DKVB_ENCODER_… minus 1 */
+    uint32_t format;     /* index of the format in pictures_formats */
+    uint32_t activation; /* activation function, DKVB_ACTIVATION_… */
     bool exif_orientation, coarse_labels, skip_unreadable;
 };
 
@@ -26,13 +27,14 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
 
 #define PICTURES_ENCODERS "pixels|descriptor|clip|resnet50"
 
-/* The source of the pictures, for messages; NULL: no pictures were asked for. */
+/* Returns the source of the pictures for messages; NULL: no option asked for pictures. */
 static inline const char *pictures_source(const struct pictures_args *args)
 {
     return args->from ? args->from : args->paths.text;
 }
 
-/* Lines for the table of options; AT() gives the offset of a member. The line of --encoder is the command's own. */
+/* Lines about pictures for a table of options; AT() gives the offset of a member. The command itself has the line of
+ * --encoder. */
 /* clang-format off */
 #define PICTURES_OPTIONS(AT, member)                                                                                   \
     {"images-from", ARGS_TEXT, AT(member.from), "FILE",                                                                \
@@ -49,7 +51,8 @@ static inline const char *pictures_source(const struct pictures_args *args)
     {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},                \
     {"skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"}
 
-/* Lines for commands with a model, which read rows or pictures: members `features` and `pictures`. */
+/* Lines of a table of options for commands with a model that read rows or pictures: members `features` and
+ * `pictures`. */
 #define PICTURES_OR_FEATURES(AT)                                                                                       \
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: CSV, .npz, .npy or IDX (.gz); or"},                                 \
     {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures, see 'dkvb encode'"},                           \
@@ -61,15 +64,16 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option names pictures: `option`, or --images-from. Returns EXIT_USAGE if not. */
+/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both give pictures. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if not. */
+/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if an option is missing or
+ * has no effect. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
-/* Checks the options of a command that also reads --features, and has a model that may remember its encoder. Exactly
- * one of --features and --images must be given, and options of --images need --images. `values` is the command's
- * struct. */
+/* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.
+ * Exactly one of --features and --images must be given, and options of --images need --images. `values` is the
+ * command's struct. */
 int pictures_check_rows(const struct args_command *command, const struct args *values, const char *features,
                         const struct pictures_args *args);
 
@@ -78,76 +82,78 @@ struct pictures {
     const struct pictures_args *args;
     dkvb_imageset *set;
     dkvb_imageset_info info;
-    uint8_t *bytes; /* bytes of the picture from standard input, which the set uses */
+    uint8_t *bytes; /* bytes of a picture from standard input, which the set uses */
     dkvb_encoder *encoder;
     dkvb_encoder_info encoder_info;
-    uint8_t *readable;   /* [pictures]: 0 for each picture that is known to be unreadable */
+    uint8_t *readable;   /* marks of readable pictures, [pictures]: 0 for each picture that is known to be unreadable */
     uint64_t unreadable; /* number of unreadable pictures */
 };
 
-/* Counts of files that did not become rows, for text and JSON after the set is closed. */
+/* Counts of files that did not become rows, which are printed after the picture set was closed. */
 enum { LEFT_OUT_KINDS = 32 };
 struct left_out {
     uint64_t files, unreadable;
-    uint32_t nested, kinds; /* DKVB_NESTED_…; number of different file endings */
+    uint32_t nested, kinds; /* nested: DKVB_NESTED_…; kinds: number of different file endings */
     struct {
         char ending[16];
         uint64_t files;
     } kind[LEFT_OUT_KINDS];
 };
 
-/* Counts the files left out, and notes folders that are hardly classes. */
+/* Counts the left-out files of a picture set, and notes folders that are hardly classes. */
 void pictures_left_out(struct left_out *out, const struct pictures *p);
 void pictures_say_left_out(const struct left_out *left);
-void pictures_json_left_out(const struct left_out *left); /* writes several fields */
+void pictures_json_left_out(const struct left_out *left); /* writes several JSON fields */
 
-/* Opens set and encoder. The caller must call pictures_close(), also after a failure. The encoder is that of `args` if
- * `chosen`, else the one that `model` remembers. An encoder of another kind or another width than the model remembers
- * is refused. `path` is the model's; both are NULL without a model. */
+/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is that
+ * of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another width than
+ * the model remembers is refused. `path` is the path of the model; both are NULL without a model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
 void pictures_close(struct pictures *p);
 
-/* Refuses to write over a file of the set; NULL is no output. */
+/* Refuses outputs that would overwrite a file of the picture set; NULL stands for no output. */
 int pictures_spare(const struct pictures *p, const char *output, const char *other);
 
-/* Returns the options for encoding the set with the library: unreadable pictures are marked and reported. The caller
- * passes the result of the library to pictures_encoded(), which also reports pictures that lie sideways. */
+/* Returns the options for encoding a picture set with the library: unreadable pictures are marked and reported. The
+ * caller passes the library's result to pictures_encoded(), which also reports pictures that lie sideways. */
 dkvb_encode_options pictures_encoding(struct pictures *p);
 int pictures_encoded(const struct pictures *p, dkvb_status status);
 
-/* Encodes all readable pictures into rows in memory. */
+/* Encodes all readable pictures of the set into rows in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
 
-/* Returns the labels of all pictures. `as`: int32_t[classes], the label of each class of the set; NULL: its number. */
+/* Returns the labels of all pictures. `as`, int32_t[classes], is the label of each class of the set; with NULL, labels
+ * are the numbers of the classes. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 
-/* Drops the labels of unreadable pictures, after the pictures were encoded. `labels` has one for each picture, from the
+/* Removes the labels of unreadable pictures after encoding. Before, `labels` has one label for each picture, from the
  * set or from a file. */
 void pictures_keep_labels(const struct pictures *p, struct labels *labels);
 
-/* Drops the ids of unreadable pictures. The id of a picture therefore does not depend on whether other pictures can be
- * read. */
+/* Removes the ids of unreadable pictures after encoding. Thus the id of a picture does not depend on whether other
+ * pictures can be read. */
 void pictures_keep_ids(const struct pictures *p, struct ids *ids);
 
-/* Encodes all readable pictures, with their labels in the model: from the file `labels` or, if that is NULL, from the
- * set's classes. `path` is the model's. */
+/* Encodes all readable pictures, with their labels in the model: from the file `labels` or, if `labels` is NULL, from
+ * the set's classes. `path` is the path of the model. */
 int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
                   struct features *x, struct labels *y);
 
-/* Returns the names of the set's classes in the form that a model accepts, each in one line like those of pictures;
- * none if the set has no names. */
+/* Returns the names of the set's classes in the form that a model accepts: each in one line, with control characters
+ * escaped. The result is empty if the set has no names. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Names the classes. If `model` is NULL, the result is that of pictures_class_names(), for a model to be trained.
- * Otherwise the set's classes are matched by name to those of the model at `path`, if both have names. `names` are then
- * those of the model, followed by the new classes; if `names` is NULL, every class must be one of the model. *as, which
- * the caller frees, is the model's label for each class of the set. A set without classes is refused. */
+/* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model to
+ * be trained. With a model, the set's classes are matched by name to the classes of the model at `path`, if both have
+ * names. `names` are then the names of the model, followed by new classes; if `names` is NULL, every class of the set
+ * must be a class of the model. *as, which the caller frees, is the model's label for each class of the set. A set
+ * without classes is refused. */
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 
-/* Returns the names of the readable pictures, in order, each in one line: a backslash and each control character are
+/* Returns the names of the readable pictures, in order, each in one line: backslashes and control characters become
  * \xHH. */
 int pictures_names(const struct pictures *p, struct names *out);
 

@@ -14,26 +14,27 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { BAR_WIDTH = 40, LINE_EACH = 60 /* seconds */ };
+enum { BAR_WIDTH = 40, LINE_EACH = 60 /* LINE_EACH is in seconds */ };
 
-static const double FIRST_DRAW = 0.5; /* seconds of work before a bar is drawn: short work shows none */
+static const double FIRST_DRAW = 0.5; /* seconds of work before a bar is drawn, so that short work shows none */
 static const double REDRAW = 0.1;
 
 static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal ends the process */
 
-static atomic_uint interrupted; /* 0, or the time of the first signal: millisecond(), made odd */
+static atomic_uint interrupted; /* 0, or the time of the first signal, from millisecond() and made odd */
 
 static struct {
-    const char *label; /* NULL: no work is running */
-    bool terminal;     /* stderr is a terminal, and a bar is drawn; otherwise a line is printed now and then */
+    const char *label; /* label of the bar; NULL: no work is running */
+    /* true if stderr is a terminal, where a bar is drawn; otherwise a line is printed at intervals */
+    bool terminal;
     double from, to;
     double next_draw, last_draw;
-    int drawn; /* number of characters on the terminal */
+    int drawn; /* number of characters of the bar on the terminal */
 } bar;
 
 static double began, line_each, next_line; /* start of the command; seconds between lines; time of the next line */
 
-/* Milliseconds of a clock that wraps around, for differences. Async-signal-safe. */
+/* Returns the milliseconds of a clock that wraps around, for differences. The function is async-signal-safe. */
 static unsigned millisecond(void)
 {
     struct timespec now;
@@ -42,8 +43,8 @@ static unsigned millisecond(void)
     return (unsigned)now.tv_sec * 1000 + (unsigned)(now.tv_nsec / 1000000);
 }
 
-/* Removes half-written files, then ends the process by the signal as if it had not been caught. The signal is blocked
- * until the handler returns, so a core file shows the place of the fault in the program. */
+/* Removes half-written files, then ends the process by the signal as if the signal had not been caught. The signal is
+ * blocked until the handler returns, so a core file shows the place of the fault in the program. */
 static void end_by(int number)
 {
     dkvb_file_remove_temporaries();
@@ -51,19 +52,19 @@ static void end_by(int number)
     raise(number);
 }
 
-/* Ends the process in the same way after a second signal, with a message. */
+/* Ends the process by a second signal, with a message, as end_by() does. */
 static void die_of(int number)
 {
     static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
-    size_t skip = bar.drawn == 0; /* without a bar the line is empty already */
+    size_t skip = bar.drawn == 0; /* without a bar on the terminal the line is empty already */
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
     (void)ignored;
     end_by(number);
 }
 
-/* Notes a signal. Ctrl-C is often pressed twice, and some programs pass on a signal that the terminal has sent already.
- * A signal soon after the first therefore counts as the same request. */
+/* Notes a request to stop. Ctrl-C is often pressed twice, and some programs send a signal again that the terminal has
+ * sent already. A signal soon after the first therefore counts as the same request. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -79,8 +80,8 @@ static void raise_flag(int number)
     errno = error;
 }
 
-/* Catches a signal, unless the parent ignores it (nohup, background jobs) or it has a handler already (a sanitizer's, a
- * profiler's). */
+/* Catches a signal, unless the parent process ignores it (nohup, background jobs) or a handler exists already (a
+ * sanitizer's, a profiler's). */
 static void catch_signal(int number, void (*handler)(int))
 {
     struct sigaction action, old;
@@ -97,21 +98,21 @@ static void catch_signal(int number, void (*handler)(int))
 
 void progress_catch_signals(void)
 {
-    /* Signals that end no process: they are ignored by default, stop the process, or continue it. */
+    /* Signals that end no process: by default they are ignored, stop the process, or continue it. */
     static const int others[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGSTOP, SIGKILL};
     enum { OTHERS = sizeof others / sizeof *others };
 
     catch_signal(SIGINT, raise_flag);
     catch_signal(SIGTERM, raise_flag);
-    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and is reported like any failure, */
-    catch_signal(SIGXFSZ, SIG_IGN); /* as is writing to a file that must not grow */
+    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and the failure is reported */
+    catch_signal(SIGXFSZ, SIG_IGN); /* writing to a file that must not grow fails, and is reported too */
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool ends = true;
 
         for (int i = 0; i < OTHERS; i++)
             ends = ends && number != others[i];
         if (ends)
-            catch_signal(number, end_by); /* a signal that is already caught or ignored stays so */
+            catch_signal(number, end_by); /* a signal that is caught or ignored already is left alone */
     }
 }
 
@@ -153,7 +154,7 @@ static void draw(double share)
     fflush(stderr);
 }
 
-/* Prints a line for logs, where a bar would be drawn over and over again. */
+/* Prints a progress line for logs, where a bar would be drawn over and over again. */
 static void print_line(double share, double now)
 {
     fprintf(stderr, "%s: %s: %d %% done, %.0f seconds after the command began\n", ranks_program, bar.label,
@@ -209,7 +210,7 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     bar.to = 1;
     if (bar.last_draw == 0)
         bar.last_draw = progress_clock();
-    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short pieces of work in a row take long together */
+    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short pieces of work in a row may take long together */
     bar.label = label;
     bar.terminal = isatty(STDERR_FILENO);
     fflush(stdout);

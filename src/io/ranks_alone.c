@@ -1,4 +1,4 @@
-/* One process alone: dkvb. */
+/* The functions of io/ranks.h for a single process: the program dkvb. */
 #include <stddef.h>
 #include <stdlib.h>
 

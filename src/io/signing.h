@@ -1,4 +1,4 @@
-/* Keys of receipts: Ed25519 through OpenSSL. A tool that was built without OpenSSL refuses every key. */
+/* Reads keys for receipts: Ed25519 through OpenSSL. A tool that was built without OpenSSL refuses every key. */
 #ifndef DKVB_TOOL_SIGNING_H
 #define DKVB_TOOL_SIGNING_H
 
@@ -6,14 +6,14 @@
 
 #include <dkvb/dkvb.h>
 
-/* A key of a PEM file. */
+/* A signing key that was read from a PEM file. */
 struct signing_key {
-    void *key; /* EVP_PKEY */
+    void *key; /* the key as OpenSSL's EVP_PKEY */
     uint8_t public_key[32];
 };
 
-/* Read a private key (to sign) or a public key (to check), and put it into the options. Returns 0, or an exit code
- * after the failure was printed. A tool without OpenSSL always fails. The key must outlive the options. */
+/* Reads a private key (to sign) or a public key (to check), and puts the key into the options. Returns 0, or an exit
+ * code after an error message. A tool without OpenSSL always fails. The key must outlive the options. */
 int signing_read(struct signing_key *key, const char *path, bool to_sign, dkvb_receipt_options *o);
 void signing_free(struct signing_key *key);
 

@@ -5,7 +5,7 @@
 #include "dkvb/data.h"
 #include "files.h"
 
-/* Path of the test file. name_file() sets it for a group of tests. */
+/* Path of the test file. name_file() sets the path for a group of tests. */
 extern char data_path[128];
 int name_file(void **state);
 void put_file(const void *data, size_t size);
@@ -19,23 +19,25 @@ void put_vector(const char *type, size_t n, const void *data, size_t size);
 
 typedef dkvb_status (*read_fn)(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* Readers that may use an array where it lies. They read a file in both ways. */
+/* Readers that may use an array in place, without a copy. Tests read a file in both ways. */
 dkvb_status copy_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status copy_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status map_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* Asserts that the call fails with `code`, leaves the array empty, names the file and says `part`. */
+/* Asserts that reading a file fails with `code`, leaves the array empty, and gives a message with the file's name and
+ * `part`. */
 void assert_refused(read_fn read, const char *name, dkvb_status code, const char *part);
 void assert_header_refused(const char *header, const char *part);
 
-/* An allocator that lets one call fail, and measures the most memory held at one time and in one block. */
+/* An allocator that lets one call fail, and measures the largest amount of memory held at a time and in one block. */
 struct measured_alloc {
     size_t fail_at, calls, live, bytes, peak, largest;
 };
 void *measured_get(void *user, size_t size);
 void measured_release(void *user, void *ptr);
 
-/* Reads the file while each allocation fails in turn: the result must be DKVB_ENOMEM, and nothing may be kept. */
+/* Reads the test file while each allocation fails in turn: the result must be DKVB_ENOMEM, and no memory may be
+ * kept. */
 void let_every_allocation_fail(read_fn read);
 
 #endif

@@ -1,4 +1,4 @@
-/* PNG files made without a library, so that tests do not depend on the build. */
+/* Makes PNG files without a library, so that tests do not depend on the build. */
 #ifndef DKVB_TESTS_PICTURE_FILES_H
 #define DKVB_TESTS_PICTURE_FILES_H
 
@@ -11,24 +11,26 @@ enum { PNG_ROOM = 4096, PNG_GREY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_GREY_ALP
 struct png {
     uint32_t width, height;
     uint8_t depth, type, interlaced;
-    const char *palette; /* 3 bytes a colour */
+    const char *palette; /* the colours of the palette, 3 bytes each */
     size_t colours;
-    const char *transparent; /* tRNS */
+    const char *transparent; /* contents of the tRNS chunk */
     size_t transparent_size;
-    const void *rows; /* [height] rows, each with its filter byte, packed as depth and type say */
+    /* the rows of the picture, [height], each with its filter byte, packed as depth and type require */
+    const void *rows;
     size_t size;
 };
 
-/* Writes a file, and returns its size, up to PNG_ROOM. */
+/* Writes a PNG file to memory, and returns its size, at most PNG_ROOM. */
 size_t make_png(uint8_t *to, const struct png *png);
 
-/* Writes a file of one colour: grey, or red, green and blue at the same level. Sides are up to 20. Returns its size. */
+/* Writes a PNG file of one colour to memory: grey, or red, green and blue at the same level. Sides are up to 20 pixels.
+ * Returns the size of the file. */
 size_t make_plain_png(uint8_t *to, uint32_t width, uint32_t height, uint8_t level, bool rgb);
 
-/* Writes one chunk with its checksum, and returns its size. */
+/* Writes one chunk of a PNG file with its checksum, and returns its size. */
 size_t make_chunk(uint8_t *to, const char *kind, const void *data, size_t size);
 
-/* Corrects the checksums of all chunks. */
+/* Corrects the checksums of all chunks of a PNG file. */
 void seal_png(uint8_t *png, size_t size);
 
 #endif

@@ -8,15 +8,15 @@
 
 extern const uint8_t salt[32];
 
-/* Rows of which the first three classes are moved together, so that they compete. */
+/* Rows in which the first three classes are moved towards each other, so that the classes compete. */
 extern float hard[ROWS * DIM];
 
-extern bool few_keys; /* so few keys that classes share them */
+extern bool few_keys; /* true for so few keys that classes share them */
 
-/* Makes rows, and fixes the time, so that bytes can be compared. */
+/* Makes the rows, and fixes the time of journal entries, so that files can be compared byte by byte. */
 int plan_setup(void **state);
 
-/* Fits a small model. The keys are placed on other rows unless `own_keys`. `ids`: NULL for row numbers. */
+/* Fits a small model. The keys are placed on other rows unless `own_keys`. With `ids` NULL, ids are row numbers. */
 void plan_fit(dkvb_model **model, dkvb_codeset **set, bool own_keys, const float *x, const int32_t *y,
               const uint64_t *ids, size_t n);
 
@@ -39,18 +39,18 @@ void assert_same_rows(const dkvb_codeset *a, const dkvb_codeset *b);
 /* Copies a codeset by saving and loading it. */
 dkvb_codeset *copy_of(const dkvb_codeset *set);
 
-/* Asserts that the plan is refused for `why`, and that applying it changes nothing. */
+/* Asserts that a plan is refused for the reason `why`, and that applying the plan changes nothing. */
 dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, uint32_t why,
                                bool can_be_forced);
 
 void assert_plan_forced(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request q);
 
-/* Asks for all rows of class 1, with 60 rows of class 2 slipped in. */
+/* Fills in a request for all rows of class 1 and 60 slipped-in rows of class 2. */
 void ask_for_slipped_in(dkvb_forget_request *q, uint64_t ids[ROWS]);
 
 uint64_t right_rows(const dkvb_model *model, const dkvb_codeset *set, uint32_t label);
 
-/* Asserts that planning fails with this status, and that the message has this part. */
+/* Asserts that planning fails with this status, and that the error message contains `part`. */
 void assert_plan_fails(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, dkvb_status status,
                        const char *part);
 

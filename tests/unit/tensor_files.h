@@ -1,4 +1,4 @@
-/* Small .safetensors files for tests: written header by header, or tensor by tensor. */
+/* Makes small .safetensors files for tests: from a header and elements, or tensor by tensor. */
 #ifndef DKVB_TESTS_TENSOR_FILES_H
 #define DKVB_TESTS_TENSOR_FILES_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Makes a file of exactly this header and these elements, and returns its size; `to` has room for 8 bytes more than
- * both. */
+ * header and elements. */
 size_t tensor_bytes(unsigned char *to, const char *header, const void *elements, size_t size);
 
 /* A file that is built tensor by tensor: begin, add, write. */
@@ -18,15 +18,16 @@ struct tensor_file {
 
 void tensor_file_begin(struct tensor_file *f);
 
-/* Adds a tensor. `dtype` is written as in the format: "F32". `elements` has `size` bytes. */
+/* Adds a tensor to a file. `dtype` is written as in the format: "F32". `elements` has `size` bytes. */
 void tensor_file_add(struct tensor_file *f, const char *name, const char *dtype, uint32_t ndim, const uint64_t *shape,
                      const void *elements, size_t size);
 
-/* Adds a tensor of float32 between centre - spread and centre + spread. The numbers depend on name and place only. */
+/* Adds a tensor of float32 numbers between centre - spread and centre + spread, which depend only on the name and the
+ * position. */
 void tensor_file_add_random(struct tensor_file *f, const char *name, uint32_t ndim, const uint64_t *shape, float centre,
                             float spread);
 
-/* Writes the file, and releases the tensors. */
+/* Writes the file of tensors, and frees the tensors. */
 void tensor_file_write(struct tensor_file *f, const char *path);
 
 #endif
