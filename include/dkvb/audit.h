@@ -2,20 +2,22 @@
  * @file
  * @brief Audit: does a model still know anything about forgotten rows?
  *
- * An audit compares the model with a *retrained* model, whose values were trained again without the rows, on the same
- * keys. A model that remembers the rows differs from the retrained model in one direction. A model that forgot more
- * than the rows differs in the other direction. So each figure has an estimate with an interval, and a difference to
- * the retrained model, measured row by row.
+ * An audit compares the model with a *retrained* model, whose values were trained again without the forgotten rows, on
+ * the same keys. A model that still remembers forgotten rows differs from the retrained model in one direction; a model
+ * that forgot more than the forgotten rows differs in the other direction. So each audit figure is an estimate with an
+ * interval, and has a difference to the retrained model, measured row by row.
  *
- * - *Membership*: can an attack tell the forgotten rows (members) from rows that were never trained on (others)?
- * - *Answers*: does the model answer training and test rows as the retrained model does?
- * - *Recovery*: what can somebody restore who has the model and a few rows?
- * - *Divergence*: can somebody tell many models that forgot from many retrained models, row by row (KLoM)?
+ * - *Membership*: can a membership attack tell the forgotten rows (members) from rows that were never trained on?
+ * - *Answers*: does the audited model answer training and test rows as the retrained model does?
+ * - *Recovery*: which accuracy on forgotten classes can somebody restore who has the model and a few rows?
+ * - *Divergence* (KLoM): can somebody tell many models that forgot a row from many models that were retrained without
+ *   it?
  *
- * These figures answer two questions. *Untraining*: do the rows still have an influence? Membership, answers to
- * training rows, and divergence measure this. The strength `exact` trains again without the rows, and so removes the
- * influence. *Unlearning*: does the model still answer the class, or can somebody restore that? Answers of the class,
- * and recovery, measure this. The strength `suppress` is made for unlearning in this sense. A mask does not untrain.
+ * The audit answers two questions. *Untraining*: do the forgotten rows still influence the model? Membership figures,
+ * answers to training rows, and divergence measure untraining. The forget strength `exact` trains again without the
+ * forgotten rows, and so removes their influence. *Unlearning*: does the model still answer a forgotten class, or can
+ * somebody restore its answers? Accuracy on the forgotten classes, and the recovery figures, measure unlearning. The
+ * forget strength `suppress`, which masks pairs, is made for unlearning. A mask does not untrain.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -23,18 +25,19 @@
  *     rows.x = x;                                                          // rows that the model was trained on
  *     rows.labels = y;
  *     rows.n = n;
- *     rows.test_x = tx;                                                    // rows that it was never trained on
+ *     rows.test_x = tx;                                                    // rows that were never trained on
  *     rows.test_labels = ty;
  *     rows.test_n = tn;
- *     rc = dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);        // NULL: forgotten classes of the journal
+ *     rc = dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);        // NULL takes the classes of the journal
  *     f = dkvb_audit_get_figure(report, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LOSS);
  *     if (f->measured)
  *         printf("%s: %s is %.3f, %s\n", f->subject, f->key, f->value.value, f->verdict);
  *     dkvb_audit_report_free(report);
  *
- * Intervals are 95 % intervals for the choice of rows: figures of other rows of the same kind would lie in them.
- * Intervals do not include what another seed of training changes. So the audit also measures a second retrained model
- * (*replay*). docs/audit.md has the formula and source of every figure, and says what no figure can show.
+ * Each interval of an audit figure is a 95 % interval for the choice of rows: it covers figures of other rows of the
+ * same kind. Intervals do not cover what another training seed changes. So the audit also measures a second retrained
+ * model (*replay*), trained with another seed. docs/audit.md gives the formula and source of every audit figure, and
+ * says what no figure can show.
  *
  * Threads: an audit only reads models and rows. Equal inputs give equal bits, for any number of threads.
  */
@@ -61,238 +64,322 @@ extern "C" {
  *  @{ */
 
 /**
- * The forgotten rows: all training rows of some classes, or some training rows. The request starts from
- * `DKVB_AUDIT_REQUEST_INIT`.
+ * The forgotten rows of an audit: all training rows of some classes, or some training rows. Callers initialise the
+ * request with `DKVB_AUDIT_REQUEST_INIT`.
  *
- * A request that names nothing stands for all classes that forgettings in force in the model's journal asked for
- * (unlearn.h).
+ * A request without classes and rows stands for all classes of those forget operations in the model's journal that were
+ * not undone (unlearn.h).
  */
 typedef struct dkvb_audit_request {
-    size_t struct_size; /**< sizeof(dkvb_audit_request), set by INIT */
-    const uint8_t
-        *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) for each forgotten class; or NULL */
-    const uint64_t *rows; /**< `uint64_t[row_count]`, numbers of forgotten training rows, each once; or NULL */
-    size_t row_count;     /**< number of forgotten rows */
+    size_t struct_size; /**< size of dkvb_audit_request in bytes, set by DKVB_AUDIT_REQUEST_INIT */
+    /** `uint8_t[classes]` of the model: DKVB_FORGET (choose.h) marks each forgotten class; NULL names no class. */
+    const uint8_t *classes;
+    /** `uint64_t[row_count]`, numbers of the forgotten training rows, each once; NULL names no rows. */
+    const uint64_t *rows;
+    size_t row_count; /**< number of forgotten rows in `rows` */
 } dkvb_audit_request;
 
-/** Defaults of dkvb_audit_request. */
+/** Initialiser of dkvb_audit_request that gives every member its default. */
 #define DKVB_AUDIT_REQUEST_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_audit_request), 0, 0, 0                                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_audit_request, DKVB_AUDIT_REQUEST_INIT)
 
-/** Training rows, the forgotten rows among them, and test rows. The struct starts from `DKVB_AUDIT_ROWS_INIT`, and is
- * read during the call only. */
+/**
+ * Rows that an audit measures: training rows, which include the forgotten rows, and test rows. Callers initialise the
+ * struct with `DKVB_AUDIT_ROWS_INIT`; the library reads the struct during the call only.
+ */
 typedef struct dkvb_audit_rows {
-    size_t struct_size;    /**< sizeof(dkvb_audit_rows), set by INIT */
-    const float *x;        /**< `float[n][input_dim]`, finite: rows that the model was trained on */
-    const int32_t *labels; /**< `int32_t[n]`; rows with label -1 were not trained on */
-    const uint64_t *ids;   /**< `uint64_t[n]`, ids of the rows in training; NULL: row numbers */
-    size_t n;              /**< number of training rows */
-    const float *test_x;   /**< `float[test_n][input_dim]`, finite: rows of the same kind that were never trained on */
-    const int32_t *test_labels; /**< `int32_t[test_n]`; rows with label -1 are left out */
-    size_t test_n;              /**< number of test rows, at least 2 of the classes of the forgotten rows */
+    size_t struct_size; /**< size of dkvb_audit_rows in bytes, set by DKVB_AUDIT_ROWS_INIT */
+    const float *x;     /**< `float[n][input_dim]`, finite: the rows that the model was trained on */
+    /** `int32_t[n]`, labels of the training rows; label -1 marks a row that was not trained on. */
+    const int32_t *labels;
+    /** `uint64_t[n]`, ids that the training rows had in the training; NULL if the ids were row numbers. */
+    const uint64_t *ids;
+    size_t n;            /**< number of training rows */
+    const float *test_x; /**< `float[test_n][input_dim]`, finite: rows of the same kind that were never trained on */
+    /** `int32_t[test_n]`, labels of the test rows; the audit leaves out test rows with label -1. */
+    const int32_t *test_labels;
+    size_t test_n; /**< number of test rows; at least 2 must belong to classes of the forgotten rows */
 } dkvb_audit_rows;
 
-/** Defaults of dkvb_audit_rows. */
+/** Initialiser of dkvb_audit_rows that gives every member its default. */
 #define DKVB_AUDIT_ROWS_INIT                                                                                           \
     {                                                                                                                  \
         sizeof(dkvb_audit_rows), 0, 0, 0, 0, 0, 0, 0                                                                   \
     }
 DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
 
-/** Options of an audit. The options start from `DKVB_AUDIT_OPTIONS_INIT`. */
+/** Options of an audit. Callers initialise the options with `DKVB_AUDIT_OPTIONS_INIT`. */
 typedef struct dkvb_audit_options {
-    size_t struct_size;       /**< sizeof(dkvb_audit_options), set by INIT */
-    const dkvb_model *before; /**< the model before the forgetting, on the same keys, which is measured too; or NULL. If
- it is given, codes are searched on its keys, which matters after a purge */
-    const dkvb_codeset *codeset; /**< codeset from before the forgetting, with one session: it says how the model was
- trained and on which rows; all other rows count as rows without a label. Or NULL */
-    const dkvb_train_options *train; /**< without a codeset: how the model was trained; `ids`, `report` and `user` are
- ignored. NULL: the defaults */
-    uint32_t shadows;     /**< number of shadow models of the likelihood-ratio attack, even, 4 to 65,536; 0: none */
-    uint64_t seed;        /**< seed of the audit's own random draws */
-    dkvb_stage_fn stage;  /**< stage callback: "search", "refresh", "shadows", "attacks", "models"; or NULL */
-    void *user;           /**< pointer that `stage` receives */
-    uint32_t rmia_models; /**< number of reference models of RMIA, even, 2 to 65,536; 0: none. The first shadow models
-are used again, and only models beyond `shadows` are trained in addition */
-    uint32_t models;      /**< number of models in each ensemble of KLoM, 2 to 10,000 (usually 100 or more); 0: KLoM is
-      not measured. Three times as many models are trained, or four times as many if `before`
- learned other rows because a replay in force left some out. The latter is refused if the
- replay does not say which rows */
+    size_t struct_size; /**< size of dkvb_audit_options in bytes, set by DKVB_AUDIT_OPTIONS_INIT */
+    /**
+     * The model before it forgot, on the same keys, which the audit measures too; NULL leaves it out. The audit
+     * searches codes on the keys of `before`, which still hold pairs that were purged from the audited model.
+     */
+    const dkvb_model *before;
+    /**
+     * Codeset from before the model forgot, with one training session, which says how the model was trained and on
+     * which rows; NULL if there is no codeset. With a codeset, the audit gives label -1 to training rows that did not
+     * take part in the session.
+     */
+    const dkvb_codeset *codeset;
+    /**
+     * Options that the model was trained with, read if there is no codeset; `ids`, `report` and `user` are ignored;
+     * NULL stands for the defaults.
+     */
+    const dkvb_train_options *train;
+    /** Even number of shadow models for the likelihood-ratio attack, 4 to 65,536; 0 skips the attack. */
+    uint32_t shadows;
+    uint64_t seed; /**< seed of the audit's own random draws */
+    /**
+     * Callback that receives the name of each stage of the audit: "search", "refresh", "shadows", "attacks", "models";
+     * or NULL.
+     */
+    dkvb_stage_fn stage;
+    void *user; /**< pointer that the `stage` callback receives */
+    /**
+     * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA reuses the shadow
+     * models, and the audit trains reference models only beyond the number `shadows`.
+     */
+    uint32_t rmia_models;
+    /**
+     * Number of models in each ensemble of the divergence KLoM, 2 to 10,000 (usually 100 or more); 0 skips KLoM. KLoM
+     * trains three times as many models, or four times as many if a replay in force left out rows that `before` had
+     * learned. An audit with KLoM is refused if such a replay does not say which rows it left out.
+     */
+    uint32_t models;
 } dkvb_audit_options;
 
-/** Defaults of dkvb_audit_options. */
+/** Initialiser of dkvb_audit_options that gives every member its default. */
 #define DKVB_AUDIT_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0, 2, 0                                                         \
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
-/** Subjects: the models that an audit measures. The numbers of these constants are part of the ABI. */
+/** Subjects: the models that an audit measures. The numbers of the DKVB_AUDIT_… constants are part of the ABI. */
 enum {
-    DKVB_AUDIT_MODEL = 0,   /**< the audited model, under its mask */
-    DKVB_AUDIT_BEFORE = 1,  /**< the model before the forgetting, if it was given */
-    DKVB_AUDIT_DROPPED = 2, /**< the model before, without the columns of the forgotten classes in its answers; measured
-if the request names classes and at least two other classes are left */
-    DKVB_AUDIT_REPLAY = 3,  /**< a second retrained model, with the next seed; shows what a seed alone changes */
-    DKVB_AUDIT_RETRAINED = 4, /**< the retrained model, which all others are compared with */
-    DKVB_AUDIT_SUBJECTS = 5   /**< number of subjects */
+    DKVB_AUDIT_MODEL = 0,  /**< the audited model with its mask */
+    DKVB_AUDIT_BEFORE = 1, /**< the model before it forgot; measured if the options give this model */
+    /**
+     * The model before it forgot, without the columns of the forgotten classes in its answers; measured if the request
+     * names classes and at least two other classes are left.
+     */
+    DKVB_AUDIT_DROPPED = 2,
+    /** A second retrained model, trained with the next seed; it shows what a seed alone changes. */
+    DKVB_AUDIT_REPLAY = 3,
+    DKVB_AUDIT_RETRAINED = 4, /**< the retrained model that the audit compares all other models with */
+    DKVB_AUDIT_SUBJECTS = 5   /**< number of subjects of an audit */
 };
 
 /**
- * Figures: what an audit measures of each subject (docs/audit.md). The key of a figure is its name here, in lower case.
- * The numbers of these constants are part of the ABI.
+ * Figures: what an audit measures of each model (docs/audit.md). The key string of a figure is the end of its
+ * constant's name in lower case, for example "membership_loss". The numbers of the DKVB_AUDIT_… constants are part of
+ * the ABI.
  */
 enum {
-    DKVB_AUDIT_MEMBERSHIP_LOSS = 0,      /**< membership attack by the loss of a row */
-    DKVB_AUDIT_MEMBERSHIP_FITTED = 1,    /**< membership attack by logistic regression on logits */
-    DKVB_AUDIT_MEMBERSHIP_LIRA = 2,      /**< likelihood-ratio membership attack, with shadow models */
-    DKVB_AUDIT_ACCURACY_CLASS = 3,       /**< accuracy on test rows of the forgotten classes */
-    DKVB_AUDIT_ACCURACY_REST = 4,        /**< accuracy on all other test rows */
-    DKVB_AUDIT_AGREEMENT_CLASS = 5,      /**< test rows of the classes answered as by the retrained model */
-    DKVB_AUDIT_AGREEMENT_REST = 6,       /**< other test rows answered as by the retrained model */
-    DKVB_AUDIT_CONSTANT_CLASS = 7,       /**< class accuracy with a constant added to its logits */
-    DKVB_AUDIT_CONSTANT_REST = 8,        /**< accuracy on all others after that */
-    DKVB_AUDIT_PROBE_CLASS = 9,          /**< class accuracy of values trained anew on codes */
-    DKVB_AUDIT_PROBE_REST = 10,          /**< accuracy of these values on all others */
-    DKVB_AUDIT_RELEARN_10_CLASS = 11,    /**< class accuracy after training on 10 rows per class */
-    DKVB_AUDIT_RELEARN_10_REST = 12,     /**< accuracy on all others after that */
-    DKVB_AUDIT_RELEARN_20_CLASS = 13,    /**< class accuracy after training on 20 rows per class */
-    DKVB_AUDIT_RELEARN_20_REST = 14,     /**< accuracy on all others after that */
-    DKVB_AUDIT_RELEARN_50_CLASS = 15,    /**< class accuracy after training on 50 rows per class */
-    DKVB_AUDIT_RELEARN_50_REST = 16,     /**< accuracy on all others after that */
-    DKVB_AUDIT_MASK_MEMBERS = 17,        /**< how well the mask alone tells members from others */
-    DKVB_AUDIT_MASK_CLASS = 18,          /**< how well the mask alone tells test rows of the classes from all others */
-    DKVB_AUDIT_MEMBERSHIP_RMIA = 19,     /**< robust membership inference attack (RMIA), with reference models */
-    DKVB_AUDIT_ACCURACY_FORGOTTEN = 20,  /**< accuracy on the forgotten training rows */
-    DKVB_AUDIT_ACCURACY_RETAINED = 21,   /**< accuracy on the retained training rows */
-    DKVB_AUDIT_ACCURACY_TEST = 22,       /**< accuracy on all test rows */
-    DKVB_AUDIT_AVERAGE_GAP = 23,         /**< mean distance of four figures to those of the retrained model */
-    DKVB_AUDIT_PROTOTYPES_1_CLASS = 24,  /**< class accuracy after training on 1 mean per class */
-    DKVB_AUDIT_PROTOTYPES_1_REST = 25,   /**< accuracy on all others after that */
-    DKVB_AUDIT_PROTOTYPES_3_CLASS = 26,  /**< class accuracy after training on 3 means a class */
-    DKVB_AUDIT_PROTOTYPES_3_REST = 27,   /**< accuracy on all others after that */
-    DKVB_AUDIT_PROTOTYPES_10_CLASS = 28, /**< class accuracy after training on 10 means a class */
-    DKVB_AUDIT_PROTOTYPES_10_REST = 29,  /**< accuracy on all others after that */
-    DKVB_AUDIT_KLOM_FORGOTTEN = 30,      /**< KLoM on the forgotten training rows */
-    DKVB_AUDIT_KLOM_RETAINED = 31,       /**< KLoM on the retained training rows */
-    DKVB_AUDIT_KLOM_CLASS = 32,          /**< KLoM on test rows of the classes */
-    DKVB_AUDIT_KLOM_REST = 33,           /**< KLoM on all other test rows */
-    DKVB_AUDIT_FIGURES = 34              /**< number of figures */
+    DKVB_AUDIT_MEMBERSHIP_LOSS = 0,   /**< AUC of a membership attack that thresholds the loss of a row */
+    DKVB_AUDIT_MEMBERSHIP_FITTED = 1, /**< AUC of a membership attack by logistic regression on logits */
+    /** AUC of the likelihood-ratio membership attack (LiRA), which trains shadow models. */
+    DKVB_AUDIT_MEMBERSHIP_LIRA = 2,
+    DKVB_AUDIT_ACCURACY_CLASS = 3, /**< accuracy on test rows of the forgotten classes */
+    DKVB_AUDIT_ACCURACY_REST = 4,  /**< accuracy on all other test rows */
+    /** Agreement: fraction of test rows of the forgotten classes that get the answer of the retrained model. */
+    DKVB_AUDIT_AGREEMENT_CLASS = 5,
+    /** Agreement: fraction of all other test rows that get the answer of the retrained model. */
+    DKVB_AUDIT_AGREEMENT_REST = 6,
+    DKVB_AUDIT_CONSTANT_CLASS = 7, /**< accuracy on forgotten classes after a constant was added to their logits */
+    /** Accuracy on all other classes after a constant was added to the logits of the forgotten classes. */
+    DKVB_AUDIT_CONSTANT_REST = 8,
+    /** Accuracy on forgotten classes of new values that were trained on the model's codes. */
+    DKVB_AUDIT_PROBE_CLASS = 9,
+    /** Accuracy on all other classes of new values that were trained on the model's codes. */
+    DKVB_AUDIT_PROBE_REST = 10,
+    DKVB_AUDIT_RELEARN_10_CLASS = 11, /**< accuracy on forgotten classes after training on 10 rows per class */
+    DKVB_AUDIT_RELEARN_10_REST = 12, /**< accuracy on all other classes after training on 10 rows per forgotten class */
+    DKVB_AUDIT_RELEARN_20_CLASS = 13, /**< accuracy on forgotten classes after training on 20 rows per class */
+    DKVB_AUDIT_RELEARN_20_REST = 14, /**< accuracy on all other classes after training on 20 rows per forgotten class */
+    DKVB_AUDIT_RELEARN_50_CLASS = 15, /**< accuracy on forgotten classes after training on 50 rows per class */
+    DKVB_AUDIT_RELEARN_50_REST = 16, /**< accuracy on all other classes after training on 50 rows per forgotten class */
+    /** AUC of an attack that sees only the mask and tells forgotten rows from test rows. */
+    DKVB_AUDIT_MASK_MEMBERS = 17,
+    /**
+     * AUC of an attack that sees only the mask and tells test rows of the forgotten classes from all other test rows.
+     */
+    DKVB_AUDIT_MASK_CLASS = 18,
+    /** AUC of the robust membership inference attack (RMIA), which trains reference models. */
+    DKVB_AUDIT_MEMBERSHIP_RMIA = 19,
+    DKVB_AUDIT_ACCURACY_FORGOTTEN = 20, /**< accuracy on the forgotten training rows */
+    DKVB_AUDIT_ACCURACY_RETAINED = 21,  /**< accuracy on the training rows that were not forgotten */
+    DKVB_AUDIT_ACCURACY_TEST = 22,      /**< accuracy on all test rows */
+    /** Mean distance of four figures of a model to the same figures of the retrained model. */
+    DKVB_AUDIT_AVERAGE_GAP = 23,
+    DKVB_AUDIT_PROTOTYPES_1_CLASS = 24, /**< accuracy on forgotten classes after training on 1 mean row per class */
+    /** Accuracy on all other classes after training on 1 mean row per forgotten class. */
+    DKVB_AUDIT_PROTOTYPES_1_REST = 25,
+    DKVB_AUDIT_PROTOTYPES_3_CLASS = 26, /**< accuracy on forgotten classes after training on 3 mean rows per class */
+    /** Accuracy on all other classes after training on 3 mean rows per forgotten class. */
+    DKVB_AUDIT_PROTOTYPES_3_REST = 27,
+    DKVB_AUDIT_PROTOTYPES_10_CLASS = 28, /**< accuracy on forgotten classes after training on 10 mean rows per class */
+    /** Accuracy on all other classes after training on 10 mean rows per forgotten class. */
+    DKVB_AUDIT_PROTOTYPES_10_REST = 29,
+    /** KLoM, a divergence between ensembles of models, on the forgotten training rows. */
+    DKVB_AUDIT_KLOM_FORGOTTEN = 30,
+    /** KLoM, a divergence between ensembles of models, on the training rows that were not forgotten. */
+    DKVB_AUDIT_KLOM_RETAINED = 31,
+    /** KLoM, a divergence between ensembles of models, on test rows of the forgotten classes. */
+    DKVB_AUDIT_KLOM_CLASS = 32,
+    DKVB_AUDIT_KLOM_REST = 33, /**< KLoM, a divergence between ensembles of models, on all other test rows */
+    DKVB_AUDIT_FIGURES = 34    /**< number of figures of each subject */
 };
 
-/** Kinds of figures: what the number of a figure means. The numbers of these constants are part of the ABI. */
+/**
+ * Kinds of audit figures, which say what the number of a figure means. The numbers of the DKVB_AUDIT_… constants are
+ * part of the ABI.
+ */
 enum {
-    DKVB_AUDIT_AUC_MEMBERS = 0, /**< area under the ROC curve: forgotten rows against test rows of their classes */
-    DKVB_AUDIT_AUC_CLASS = 1,   /**< area under the ROC curve: test rows of the classes against all other test rows */
-    DKVB_AUDIT_SHARE_CLASS = 2, /**< share of the test rows of the classes */
-    DKVB_AUDIT_SHARE_REST = 3,  /**< share of the other test rows */
-    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< share of the forgotten training rows */
-    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< share of the retained training rows */
-    DKVB_AUDIT_SHARE_TESTS = 6,     /**< share of all test rows */
-    DKVB_AUDIT_GAP = 7,             /**< mean distance of four figures to those of the retrained model */
-    DKVB_AUDIT_KLOM = 8             /**< mean KL divergence of the margins from the margins of retrained models */
+    /** Area under the ROC curve (AUC) that tells forgotten rows from test rows of their classes. */
+    DKVB_AUDIT_AUC_MEMBERS = 0,
+    /** Area under the ROC curve (AUC) that tells test rows of the forgotten classes from all other test rows. */
+    DKVB_AUDIT_AUC_CLASS = 1,
+    DKVB_AUDIT_SHARE_CLASS = 2,     /**< fraction of the test rows of the forgotten classes */
+    DKVB_AUDIT_SHARE_REST = 3,      /**< fraction of the test rows of all other classes */
+    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< fraction of the forgotten training rows */
+    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< fraction of the training rows that were not forgotten */
+    DKVB_AUDIT_SHARE_TESTS = 6,     /**< fraction of all test rows */
+    DKVB_AUDIT_GAP = 7, /**< mean distance of four figures of a model to the same figures of the retrained model */
+    /** KLoM: mean KL divergence between the margins of unlearned models and the margins of retrained models. */
+    DKVB_AUDIT_KLOM = 8
 };
 
-/** A number and its 95 % interval. This struct will always have these three members. */
+/**
+ * An estimated number and its 95 % interval. The struct dkvb_audit_estimate will always have three members: `value`,
+ * `low` and `high`.
+ */
 typedef struct dkvb_audit_estimate {
-    double value; /**< the estimate */
+    double value; /**< estimated number */
     double low;   /**< lower end of the 95 % interval */
     double high;  /**< upper end of the 95 % interval */
 } dkvb_audit_estimate;
 
-/** One figure of one subject. The library creates this struct; later versions add members at its end. */
+/**
+ * One audit figure of one model. The library creates this struct; later versions of the library add members at its end.
+ */
 typedef struct dkvb_audit_figure {
-    const char *subject; /**< name of the subject: "model", "before", "column dropped", "replay" or "retrained" */
-    const char *key;     /**< key of the figure, for example "membership_loss" */
-    const char *title;   /**< title of the figure, for example "loss threshold" */
-    const char *verdict; /**< "as retrained", "more than retrained" or "less than retrained": the sign of the difference
- if its interval excludes 0; "" unless measured */
-    uint32_t kind;       /**< DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, _GAP or _KLOM */
-    uint32_t measured;   /**< 0: the figure was left out, or had no rows; all its numbers are NaN then */
-    dkvb_audit_estimate value;      /**< the measured number */
-    dkvb_audit_estimate difference; /**< `value` minus that of the retrained model, paired row by row. KLoM: `value`
- minus the noise floor, and the interval includes the noise of the models */
-    dkvb_audit_estimate tpr_1;  /**< AUC of members: share of members that are found at 1 % false alarms; else NaN */
-    dkvb_audit_estimate tpr_01; /**< AUC of members: share of members that are found at 0.1 % false alarms; else NaN */
-    dkvb_audit_estimate privleak; /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; positive numbers
-mean that more is remembered. Otherwise NaN, also if the retrained AUC is 0. The PrivLeak of MUSE has the opposite sign
-and another denominator (docs/audit.md) */
-    dkvb_audit_estimate median;   /**< KLoM: median over the rows; else NaN */
-    dkvb_audit_estimate p95;      /**< KLoM: 95th percentile over the rows; else NaN */
+    /** Name of the measured model: "model", "before", "column dropped", "replay" or "retrained". */
+    const char *subject;
+    const char *key;   /**< key of the audit figure, for example "membership_loss" */
+    const char *title; /**< title of the audit figure, for example "loss threshold" */
+    /**
+     * "as retrained", "more than retrained" or "less than retrained": the sign of `difference` if its interval excludes
+     * 0, and "" for a figure that was not measured.
+     */
+    const char *verdict;
+    uint32_t kind; /**< kind of the figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, DKVB_AUDIT_GAP or DKVB_AUDIT_KLOM */
+    uint32_t measured; /**< 0 if the figure was left out or had no rows; all numbers of the figure are NaN then */
+    dkvb_audit_estimate value; /**< measured number with its interval */
+    /**
+     * `value` minus the figure of the retrained model, paired row by row. For KLoM, `difference` is `value` minus the
+     * noise floor, and its interval includes the noise of the trained models.
+     */
+    dkvb_audit_estimate difference;
+    /**
+     * True-positive rate at 1 % false alarms: the fraction of forgotten rows that a membership attack finds; NaN for
+     * all figures except AUCs of members.
+     */
+    dkvb_audit_estimate tpr_1;
+    /**
+     * True-positive rate at 0.1 % false alarms: the fraction of forgotten rows that a membership attack finds; NaN for
+     * all figures except AUCs of members.
+     */
+    dkvb_audit_estimate tpr_01;
+    /**
+     * PrivLeak of an AUC of members, (AUC - AUC retrained) / AUC retrained; a positive number means that more is
+     * remembered. PrivLeak is NaN for other figures, and if the retrained AUC is 0. The PrivLeak of the MUSE benchmark
+     * has the opposite sign and another denominator (docs/audit.md).
+     */
+    dkvb_audit_estimate privleak;
+    dkvb_audit_estimate median; /**< median of KLoM over the rows; NaN for all other figures */
+    dkvb_audit_estimate p95;    /**< 95th percentile of KLoM over the rows; NaN for all other figures */
 } dkvb_audit_figure;
 
-/** Result of an audit. The library creates and frees this struct; later versions add members at its end. */
+/**
+ * Result of an audit. The library creates and frees this struct; later versions of the library add members at its end.
+ */
 typedef struct dkvb_audit_report {
-    uint32_t classes;                 /**< number of classes of the model (L) */
-    uint32_t class_count;             /**< number of classes of the forgotten rows */
-    const uint8_t *forgotten;         /**< `uint8_t[L]`, DKVB_FORGET for classes of forgotten rows, else DKVB_KEEP */
+    uint32_t classes;     /**< number of classes of the model (L) */
+    uint32_t class_count; /**< number of classes that forgotten rows belong to */
+    /** `uint8_t[L]`: DKVB_FORGET for classes of forgotten rows, DKVB_KEEP for all other classes. */
+    const uint8_t *forgotten;
     uint64_t members;                 /**< number of forgotten rows */
-    uint64_t others;                  /**< number of test rows of their classes */
-    uint64_t rest;                    /**< number of all other test rows */
-    uint64_t masked_pairs;            /**< number of masked pairs of the audited model */
-    uint64_t purged_pairs;            /**< number of purged pairs of the audited model */
-    uint32_t shadows;                 /**< number of shadow models of the likelihood-ratio attack */
-    const dkvb_outside *outside;      /**< counts of training rows outside the scale of the keys */
-    const dkvb_outside *test_outside; /**< counts of test rows outside the scale of the keys */
+    uint64_t others;                  /**< number of test rows in classes of forgotten rows */
+    uint64_t rest;                    /**< number of test rows in all other classes */
+    uint64_t masked_pairs;            /**< number of masked (codebook, key) pairs of the audited model */
+    uint64_t purged_pairs;            /**< number of purged (codebook, key) pairs of the audited model */
+    uint32_t shadows;                 /**< number of shadow models that the likelihood-ratio attack used */
+    const dkvb_outside *outside;      /**< counts of training rows that lie outside the scale of the keys (search.h) */
+    const dkvb_outside *test_outside; /**< counts of test rows that lie outside the scale of the keys (search.h) */
     uint64_t retained;                /**< number of training rows that were not forgotten */
-    uint32_t rmia_models;             /**< number of reference models of RMIA */
-    uint32_t models;                  /**< number of models in each ensemble of KLoM */
-    uint32_t planned; /**< number of unlearned models of KLoM whose requests were planned anew. In all other unlearned
- models of KLoM, the audited model's own pairs are masked if its request is unknown or its plan was refused; nothing is
- masked if the audited model has no mask */
+    uint32_t rmia_models;             /**< number of reference models that the membership attack RMIA used */
+    uint32_t models;                  /**< number of models in each ensemble of the divergence KLoM */
+    /**
+     * Number of unlearned models of KLoM whose requests were planned anew. All other unlearned models of KLoM get the
+     * mask of the audited model, because its request is unknown or its plan was refused; nothing is masked if the
+     * audited model has no mask.
+     */
+    uint32_t planned;
 } dkvb_audit_report;
 
 /**
- * Audit a model that has forgotten rows. The same attacks run on the model and on values that were trained again
- * without the rows.
+ * Audit a model that has forgotten rows. Each attack runs on the model, and on values that were trained again without
+ * the forgotten rows.
  *
- * Every row is searched once; then each further model takes the time of one training on stored codes. Memory comes from
- * the allocator of the model. The call needs the codes of all rows, once for each mask; the values of two models; and
- * `float[n][classes]` logits, where n is the number of training rows, or of test rows if there are more (5 GB for
- * 1,280,000 rows and 1,000 classes).
+ * The audit searches every row once; each further model then takes the time of one training on stored codes. Memory
+ * comes from the allocator of the model. The audit needs memory for the codes of all rows, once for each mask; for the
+ * values of two models; and for `float[n][classes]` logits, where n is the number of training rows, or of test rows if
+ * there are more (5 GB for 1,280,000 rows and 1,000 classes).
  *
- * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that it searches: all ranks make
- * this call with the same models, rows and options, each has them whole, and each gets the whole report, with the same
- * bits for any number of ranks. A rank needs the memory of an audit without ranks. Each rank calls its own callbacks:
- * progress counts the models and rows of the rank, and any rank can stop the call. Ranks whose inputs differ are
- * refused before work starts. A model whose values ranks share is audited without ranks in `run`: its ranks then train
- * each model together.
+ * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that it searches. All ranks call
+ * dkvb_audit_run() with the same models, rows and options, and each rank holds them whole. Each rank gets the whole
+ * report, with the same bits for any number of ranks. A rank needs as much memory as an audit without ranks. Each rank
+ * calls its own callbacks: progress counts the models and rows of the rank, and any rank can stop the audit. An audit
+ * is refused before work starts if the inputs of the ranks differ. A model whose values are distributed over ranks is
+ * audited without ranks in `run`: its ranks then train each model together.
  *
- * @param[out] report   the result, owned by the caller: dkvb_audit_report_free(). NULL on failure.
- * @param      model    the audited model, which may be mapped. The attacks change only copies.
- * @param      request  what was forgotten; NULL: the classes that the journal of the model names.
- * @param      rows     training and test rows, at least 2 of the training rows forgotten.
- * @param      opts     options; NULL for the defaults.
- * @param      run      run options; NULL for the defaults. Progress counts within a stage.
- * @return `DKVB_EINVAL` for a row, label or option out of range, too few rows, or nothing that was forgotten (the
- * message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or "options");
- *         `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, or the codeset to other rows, or
- * if ranks were given different inputs;
- * `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @param[out] report   the result, which the caller releases with dkvb_audit_report_free(); NULL on failure.
+ * @param      model    the audited model, which may be memory-mapped; attacks change only copies of the model.
+ * @param      request  the forgotten rows; NULL stands for the classes that the journal of the model names.
+ * @param      rows     training and test rows; at least 2 of the training rows are forgotten.
+ * @param      opts     options of the audit; NULL for the defaults.
+ * @param      run      run options (threads, progress, ranks); NULL for the defaults. The progress callback counts from
+ *                      0 in each stage of the audit.
+ * @return `DKVB_EINVAL` for a row, label or option out of range, for too few rows, or if no row was forgotten (the
+ *         message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or
+ *         "options"); `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, if the codeset belongs to
+ *         other rows, or if ranks were given different inputs; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model,
                                                    const dkvb_audit_request *request, const dkvb_audit_rows *rows,
                                                    const dkvb_audit_options *opts, const dkvb_run_options *run);
 
 /**
- * Find one figure of a report.
+ * Find one figure of an audit report.
  *
- * @param report   the report.
- * @param subject  DKVB_AUDIT_MODEL, _BEFORE, _DROPPED, _REPLAY or _RETRAINED.
+ * @param report   the audit report.
+ * @param subject  the measured model: DKVB_AUDIT_MODEL, _BEFORE, _DROPPED, _REPLAY or _RETRAINED.
  * @param figure   number of the figure, for example DKVB_AUDIT_MEMBERSHIP_LOSS.
- * @return the figure, valid as long as the report; NULL if the subject was not measured, or if there is no such subject
- * or figure.
+ * @return the figure, valid as long as the report; NULL if the subject was not measured, or if the subject or figure
+ *         does not exist.
  */
 DKVB_API const dkvb_audit_figure *dkvb_audit_get_figure(const dkvb_audit_report *report, uint32_t subject,
                                                         uint32_t figure);
 
 /**
- * Release a report.
+ * Release an audit report.
  *
- * @param report  the report; NULL does nothing.
+ * @param report  the audit report; NULL does nothing.
  */
 DKVB_API void dkvb_audit_report_free(dkvb_audit_report *report);
 

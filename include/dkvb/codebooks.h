@@ -1,22 +1,22 @@
 /**
  * @file
- * @brief Codebooks: how a row is prepared and projected, and which keys lie in each projected space.
+ * @brief Codebooks prepare and project each row of features, and hold the keys of each projected space.
  *
- * A row `z` of `input_dim` numbers is first prepared:
+ * The library first prepares a row `z` of `input_dim` numbers:
  *
  *     y = W (z - center),  then y = y / |y|
  *
- * W is the half whitening, a matrix that is used only if asked for. The scaling to length 1 can be switched off. The
- * prepared row is then projected once for each codebook: by random signs, a fast Walsh-Hadamard transform, and a choice
- * of its outputs. Signs and choice follow from the seed (docs/numerics.md, *Projection*). The projected numbers q are
- * rounded to bytes, with one scale per codebook:
+ * W is the half-whitening matrix, which is used only if `whiten` is set. The option `normalize` switches the scaling to
+ * length 1 on or off. The prepared row is then projected once for each codebook: by random signs, a fast Walsh-Hadamard
+ * transform, and a selection of outputs of the transform. Signs and selection follow from the seed (docs/numerics.md,
+ * *Projection*). The projected numbers q are rounded to bytes, with one scale per codebook:
  *
  *     r = round(q * scale), limited to -63 .. 63
  *
- * Each codebook holds `keys` points of its projected space, which are rounded in the same way. Key initialisation
- * places the keys, without labels. Then the keys are frozen: only a purge changes them, so the code of a row never
- * changes. Sources: *Discrete Key-Value Bottleneck*, arXiv 2207.11240, section 3; subsampled randomised Hadamard
- * transforms, Ailon and Chazelle 2009; docs/method.md.
+ * Each codebook holds `keys` points of its projected space, rounded like projected rows. Key initialisation places the
+ * keys, without labels. Keys are then frozen: only a purge changes a key, so the code of a row never changes. Sources:
+ * *Discrete Key-Value Bottleneck*, arXiv 2207.11240, section 3; subsampled randomised Hadamard transforms, Ailon and
+ * Chazelle 2009; docs/method.md.
  *
  * Threads: frozen codebooks never change, and any number of threads may use them. Codebooks that are still growing
  * belong to one thread at a time.
@@ -39,61 +39,83 @@ extern "C" {
 /** @defgroup dkvb_codebooks Codebooks
  *  @{ */
 
-/** Codebooks, which can have several owners: dkvb_codebooks_retain() adds one, dkvb_codebooks_free() removes one. */
+/**
+ * Handle of codebooks, which can have several owners: dkvb_codebooks_retain() adds an owner, dkvb_codebooks_free()
+ * removes one.
+ */
 typedef struct dkvb_codebooks dkvb_codebooks;
 
-/** Ways to place keys. The numbers of these constants are part of the ABI. */
+/** Ways to place the keys of codebooks. The numbers of the DKVB_KEYINIT_… constants are part of the ABI. */
 enum {
-    DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
-    DKVB_KEYINIT_SAMPLE = 1, /**< keys are projected rows, drawn for each codebook. Not private: see docs/guide.md */
-    DKVB_KEYINIT_MEANS = 2   /**< keys are means of the rows that are nearest to a sampled key (Lloyd's iterations) */
+    /** Each key is an exponential moving average of the rows that chose it, as in the paper of the bottleneck. */
+    DKVB_KEYINIT_EMA = 0,
+    /** Each key is a projected row, drawn at random for each codebook; sampled keys are not private (docs/guide.md). */
+    DKVB_KEYINIT_SAMPLE = 1,
+    /** Each key is the mean of the rows that are nearest to a sampled key (Lloyd's iterations). */
+    DKVB_KEYINIT_MEANS = 2
 };
 
-/** Options for building codebooks. The options start from `DKVB_KEYINIT_OPTIONS_INIT`. */
+/** Options for building codebooks. Callers initialise the options with `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
-    size_t struct_size;    /**< sizeof(dkvb_keyinit_options), set by INIT */
-    uint32_t method;       /**< DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
-    uint32_t codebooks;    /**< number of codebooks, 1 to 65,535; 0: chosen for the rows, see dkvb_fit_suit() */
-    uint32_t keys;         /**< number of keys per codebook, 1 to 65,535, at most the number of key rows; 0: chosen */
-    uint32_t key_dim;      /**< length of a key, 1 to 4,096; 0: chosen for the rows */
-    uint32_t passes;       /**< number of passes over the used rows; 0: 2 for ema, 1 for means */
-    uint32_t batch;        /**< ema: number of rows in one step; 0: 2,048 */
-    uint32_t rows_per_key; /**< largest number of used rows per key, drawn by seed; 0: all rows are used */
-    uint32_t normalize;    /**< 1: every row is scaled to length 1, here and in every later search */
-    uint32_t whiten;       /**< 1: rows are half whitened, for at most 4,096 columns */
-    double decay;          /**< ema: share of the old average that a step keeps, 0 <= decay < 1 */
-    double restart;        /**< ema: a key whose use falls below this share of an even use is placed again, share below
-                                1; 0: never */
-    uint64_t seed;         /**< seed of the projections and of every draw; each codebook has its own random stream */
-    const dkvb_allocator *allocator; /**< allocator, copied; NULL: malloc() and free() */
+    size_t struct_size; /**< size of dkvb_keyinit_options in bytes, set by DKVB_KEYINIT_OPTIONS_INIT */
+    uint32_t method;    /**< way to place the keys: DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
+    /** Number of codebooks, 1 to 65,535; 0 chooses a number that suits the rows, see dkvb_fit_suit(). */
+    uint32_t codebooks;
+    /**
+     * Number of keys per codebook, 1 to 65,535, at most the number of key rows; 0 chooses a number that suits the rows.
+     */
+    uint32_t keys;
+    uint32_t key_dim; /**< length of a key, 1 to 4,096; 0 chooses a length that suits the rows */
+    /** Number of passes over the rows that place the keys; 0 stands for 2 passes of method ema, 1 of method means. */
+    uint32_t passes;
+    uint32_t batch;        /**< number of rows in one step of method ema; 0 stands for 2,048 */
+    uint32_t rows_per_key; /**< largest number of rows per key that place the keys, drawn by seed; 0 uses all rows */
+    uint32_t normalize;    /**< 1 scales every row to length 1, when keys are placed and in every later search */
+    uint32_t whiten;       /**< 1 half-whitens rows, which may then have at most 4,096 columns */
+    double decay;          /**< fraction of the old average that a step of method ema keeps, 0 <= decay < 1 */
+    /**
+     * Method ema places a key again if its use falls below the fraction `restart` of an even use, which is below 1; 0
+     * never places a key again.
+     */
+    double restart;
+    /** Seed of the random projections and of every random draw; each codebook has its own random stream. */
+    uint64_t seed;
+    const dkvb_allocator *allocator; /**< allocator, which is copied; NULL stands for malloc() and free() */
 } dkvb_keyinit_options;
 
-/** Defaults of dkvb_keyinit_options. */
+/** Initialiser of dkvb_keyinit_options that gives every member its default. */
 #define DKVB_KEYINIT_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
         sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                     \
     }
 DKVB_INIT_FUNCTION(dkvb_keyinit_options, DKVB_KEYINIT_OPTIONS_INIT)
 
-/** Properties of codebooks. The caller sets `struct_size`. */
+/** Properties of codebooks, filled in by dkvb_codebooks_get_info(). The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {
-    size_t struct_size;     /**< sizeof(dkvb_codebooks_info), set by INIT */
-    uint32_t codebooks;     /**< number of codebooks (C) */
-    uint32_t keys;          /**< number of keys per codebook (K), purged keys included */
-    uint32_t key_dim;       /**< length of a key (d) */
-    uint32_t input_dim;     /**< length of a row of features (m) */
-    uint32_t normalize;     /**< 1: rows are scaled to length 1 */
-    uint32_t whitened;      /**< 1: rows are half whitened before they are scaled */
-    uint32_t rounds;        /**< number of Walsh-Hadamard transforms that project a row */
-    uint32_t round_size;    /**< number of outputs of one transform: the least power of two from `input_dim` on */
-    uint32_t frozen;        /**< 1: the keys are frozen; 0: the codebooks are still growing */
-    uint64_t purged_pairs;  /**< number of (codebook, key) pairs that were erased for good */
-    uint8_t birth[16];      /**< birth id: identifies frozen codebooks; copies, files and purges keep it */
-    double least_length;    /**< least length of a row inside the scale (search.h); 0 if unknown */
-    double greatest_length; /**< greatest length of a row inside the scale; the greatest float if unknown */
+    size_t struct_size; /**< size of dkvb_codebooks_info in bytes, set by DKVB_CODEBOOKS_INFO_INIT */
+    uint32_t codebooks; /**< number of codebooks (C) */
+    uint32_t keys;      /**< number of keys per codebook (K), purged keys included */
+    uint32_t key_dim;   /**< length of a key (d) */
+    uint32_t input_dim; /**< length of a row of features (m) */
+    uint32_t normalize; /**< 1 if rows are scaled to length 1 before they are projected */
+    uint32_t whitened;  /**< 1 if rows are half-whitened before they are scaled */
+    uint32_t rounds;    /**< number of Walsh-Hadamard transforms that project a row */
+    /** Number of outputs of one Walsh-Hadamard transform: the least power of two that is not below `input_dim`. */
+    uint32_t round_size;
+    uint32_t frozen;       /**< 1 if the keys are frozen, 0 if the codebooks are still growing */
+    uint64_t purged_pairs; /**< number of (codebook, key) pairs that were erased for good */
+    /** Birth id of 16 bytes, which identifies frozen codebooks; copies, saved files and purges keep the birth id. */
+    uint8_t birth[16];
+    /** Least length of a row whose projection lies inside the scale of the keys (search.h); 0 if unknown. */
+    double least_length;
+    /**
+     * Greatest length of a row whose projection lies inside the scale of the keys (search.h); the greatest float if
+     * unknown.
+     */
+    double greatest_length;
 } dkvb_codebooks_info;
 
-/** Defaults of dkvb_codebooks_info. */
+/** Initialiser of dkvb_codebooks_info that gives every member its default. */
 #define DKVB_CODEBOOKS_INFO_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0                                           \
@@ -101,19 +123,20 @@ typedef struct dkvb_codebooks_info {
 DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
 
 /**
- * Build codebooks from key rows: draw the projections, place the keys, freeze them.
+ * Build codebooks from key rows: draw the projections, place the keys, and freeze the keys.
  *
- * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the used
- * rows (`rows_per_key`) centres all rows. At most 16 rows per column, but not fewer than 16,384, make the whitening.
- * 4,096 rows make the scales. Equal rows, options and seeds give equal bits, for any number of threads and any
- * processor.
+ * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the rows
+ * that place the keys (`rows_per_key`) centres all rows. The whitening is computed from at most 16 rows per column, but
+ * not fewer than 16,384. The scales of the codebooks are computed from 4,096 rows. Equal rows, options and seeds give
+ * equal bits, for any number of threads and any processor.
  *
- * @param[out] out   the codebooks, owned by the caller: dkvb_codebooks_free(). NULL on failure.
- * @param      x     `float[n][dim]`, row-major, finite.
- * @param      n     number of rows, at least `keys`.
- * @param      dim   length of a row, 1 to 1,048,576.
+ * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
+ * @param      x     `float[n][dim]`, key rows, row-major, finite.
+ * @param      n     number of key rows, at least `keys`.
+ * @param      dim   length of a key row, 1 to 1,048,576.
  * @param      opts  options; NULL for the defaults.
- * @param      run   run options; NULL for the defaults. Progress counts codebooks.
+ * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts
+ *                   codebooks.
  * @return `DKVB_EINVAL` for an option out of range, too few rows, or a number that is not finite (the message names row
  *         and column); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
@@ -121,60 +144,70 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, con
                                                        const dkvb_keyinit_options *opts, const dkvb_run_options *run);
 
 /**
- * Begin codebooks from rows that come in batches, so that all rows need not be in memory at once.
+ * Begin codebooks from rows that come in batches, so that the rows need not be in memory all at once.
  *
- * Keys are moving averages, whatever the method of the options. dkvb_codebooks_step() takes the batches, and
- * dkvb_codebooks_freeze() ends the work. Codebooks cannot search until then.
+ * Keys of batches are moving averages, whatever `method` the options name. dkvb_codebooks_step() takes the batches, and
+ * dkvb_codebooks_freeze() freezes the keys. Growing codebooks cannot search before they are frozen.
  *
- * @param[out] out   the codebooks, owned by the caller: dkvb_codebooks_free(). NULL on failure.
+ * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      dim   length of a row, 1 to 1,048,576.
  * @param      opts  options; NULL for the defaults.
- * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,
                                                          const dkvb_keyinit_options *opts);
 
 /**
- * Move the keys by one step of moving averages over a batch:
+ * Move the keys by one step of exponential moving averages over a batch:
  *
  *     N_j <- decay N_j + (1 - decay) n_j
  *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
  *
- * Here n_j is the number of batch rows that are nearest to key j, and s_j is their sum. This is the usual update of
- * vector quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written for the key itself. The first
- * batch gives the first keys, and the mean that centres all rows; so the first batch needs at least `keys` rows. Every
- * call is one step, whatever `batch` of the options says. A cancelled later step changes nothing.
+ * In the formulas, n_j is the number of batch rows that are nearest to key j, and s_j is their sum. The formulas are
+ * the usual update of vector quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an
+ * update of the key itself. The first batch gives the first keys, and the mean that centres all rows; so the first
+ * batch needs at least `keys` rows. Every call of dkvb_codebooks_step() is one step, whatever `batch` of the options
+ * says. A cancelled call changes nothing, except in the first step.
  *
  * @param codebooks  codebooks that are still growing.
- * @param x          `float[n][input_dim]`, finite.
- * @param n          number of rows; 0 changes nothing.
- * @param run        run options; NULL for the defaults.
- * @return `DKVB_EINVAL` naming the row; `DKVB_ESTATE` if the codebooks are frozen, or for run options with ranks;
- *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @param x          `float[n][input_dim]`, rows of the batch, finite.
+ * @param n          number of rows in the batch; 0 changes nothing.
+ * @param run        run options (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EINVAL` for a number that is not finite, with a message that names the row; `DKVB_ESTATE` if the
+ *         codebooks are frozen, or for run options with ranks; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebooks, const float *x, size_t n,
                                                         const dkvb_run_options *run);
 
 /**
- * Freeze growing codebooks. The keys never move afterwards, and the codebooks get their birth id.
+ * Freeze growing codebooks. Frozen keys never move, and dkvb_codebooks_freeze() gives the codebooks their birth id.
  *
  * @param codebooks  codebooks that are still growing.
- * @return `DKVB_ESTATE` before the first step.
+ * @return `DKVB_ESTATE` if dkvb_codebooks_step() was not called before.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *codebooks);
 
-/** Arrays to make codebooks from. The struct starts from `DKVB_CODEBOOKS_ARRAYS_INIT`, and is read during the call
- * only. */
+/**
+ * Arrays from which dkvb_codebooks_from_arrays() makes codebooks. Callers initialise the struct with
+ * `DKVB_CODEBOOKS_ARRAYS_INIT`; the library reads the struct during the call only.
+ */
 typedef struct dkvb_codebooks_arrays {
-    size_t struct_size;     /**< sizeof(dkvb_codebooks_arrays), set by INIT */
-    size_t dim;             /**< length of a row */
-    const float *center;    /**< `float[dim]`, mean that centres rows; NULL: zeros */
-    const float *whitening; /**< `float[dim][dim]`, symmetric matrix of the whitening; NULL: no whitening */
-    const float *scales;    /**< `float[codebooks]`, steps per unit, above 0; NULL: chosen for the keys */
-    const float *keys;      /**< `float[codebooks][keys][key_dim]`, in units of projected rows; rounded to steps */
+    size_t struct_size;     /**< size of dkvb_codebooks_arrays in bytes, set by DKVB_CODEBOOKS_ARRAYS_INIT */
+    size_t dim;             /**< length of a row of features */
+    const float *center;    /**< `float[dim]`, mean that is subtracted from each row; NULL stands for zeros */
+    const float *whitening; /**< `float[dim][dim]`, symmetric whitening matrix; NULL for no whitening */
+    /**
+     * `float[codebooks]`, scale of each codebook in steps per unit, above 0; NULL chooses scales that suit the keys.
+     */
+    const float *scales;
+    /**
+     * `float[codebooks][keys][key_dim]`, keys in units of projected rows; the library rounds keys to steps of the
+     * scale.
+     */
+    const float *keys;
 } dkvb_codebooks_arrays;
 
-/** Defaults of dkvb_codebooks_arrays. */
+/** Initialiser of dkvb_codebooks_arrays that gives every member its default. */
 #define DKVB_CODEBOOKS_ARRAYS_INIT                                                                                     \
     {                                                                                                                  \
         sizeof(dkvb_codebooks_arrays), 0, 0, 0, 0, 0                                                                   \
@@ -182,29 +215,29 @@ typedef struct dkvb_codebooks_arrays {
 DKVB_INIT_FUNCTION(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT)
 
 /**
- * Make frozen codebooks from arrays that another library or an export made. The arrays are copied, checked to be
- * finite, and rounded.
+ * Make frozen codebooks from arrays that another library or an export made. The library copies the arrays, checks that
+ * they are finite, and rounds the keys.
  *
- * @param[out] out     the codebooks, owned by the caller: dkvb_codebooks_free(). NULL on failure.
- * @param      arrays  the arrays.
- * @param      opts    gives the shapes, `normalize`, the seed of the projections and the allocator; all other members
- * are ignored.
- * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ * @param[out] out     the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
+ * @param      arrays  arrays of the projection and the keys.
+ * @param      opts    options that give the shapes, `normalize`, the seed of the projections and the allocator; all
+ *                     other members are ignored.
+ * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out,
                                                                const dkvb_codebooks_arrays *arrays,
                                                                const dkvb_keyinit_options *opts);
 
 /**
- * Add one owner. Any thread may call this function.
+ * Add one owner to codebooks. Any thread may call dkvb_codebooks_retain().
  *
  * @param codebooks  the codebooks; or NULL.
- * @return `codebooks`.
+ * @return the same pointer `codebooks`.
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 
 /**
- * Remove one owner; the last owner frees the codebooks. Any thread may call this function.
+ * Remove one owner of codebooks; the last owner frees the codebooks. Any thread may call dkvb_codebooks_free().
  *
  * @param codebooks  the codebooks; NULL does nothing.
  */
@@ -214,24 +247,29 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
  * Read the properties of codebooks: shapes, birth id, and more.
  *
  * @param      codebooks  the codebooks.
- * @param[out] info       properties; the caller sets `struct_size`.
+ * @param[out] info       properties of the codebooks; the caller sets `struct_size`.
  * @return `DKVB_EINVAL` if `struct_size` is not set.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
-/** Memory that receives copies of arrays. The struct starts from `DKVB_CODEBOOKS_COPIES_INIT`. An array whose pointer
- * is NULL is not copied. */
+/**
+ * Memory that receives copies of the arrays of codebooks. Callers initialise the struct with
+ * `DKVB_CODEBOOKS_COPIES_INIT`. An array whose pointer is NULL is not copied.
+ */
 typedef struct dkvb_codebooks_copies {
-    size_t struct_size; /**< sizeof(dkvb_codebooks_copies), set by INIT */
-    int8_t *signs;      /**< `int8_t[rounds][round_size]`, 1 or -1 */
-    uint32_t *order;    /**< `uint32_t[codebooks][key_dim]`, each round * round_size + output */
-    float *center;      /**< `float[input_dim]`, mean that centres rows */
-    float *whitening;   /**< `float[input_dim][input_dim]`; refused with `DKVB_ENOTFOUND` if rows are not whitened */
-    float *scales;      /**< `float[codebooks]`, steps per unit */
-    int8_t *keys;       /**< `int8_t[codebooks][keys][key_dim]`, in steps; purged keys are zeros */
+    size_t struct_size; /**< size of dkvb_codebooks_copies in bytes, set by DKVB_CODEBOOKS_COPIES_INIT */
+    int8_t *signs;      /**< `int8_t[rounds][round_size]`, random signs of the projections, 1 or -1 */
+    /**
+     * `uint32_t[codebooks][key_dim]`, selected outputs of the projections, each stored as round * round_size + output.
+     */
+    uint32_t *order;
+    float *center;    /**< `float[input_dim]`, mean that is subtracted from each row */
+    float *whitening; /**< `float[input_dim][input_dim]`, whitening matrix; must be NULL if rows are not whitened */
+    float *scales;    /**< `float[codebooks]`, scale of each codebook in steps per unit */
+    int8_t *keys;     /**< `int8_t[codebooks][keys][key_dim]`, keys in steps of the scale; purged keys are zeros */
 } dkvb_codebooks_copies;
 
-/** Defaults of dkvb_codebooks_copies. */
+/** Initialiser of dkvb_codebooks_copies that gives every member its default. */
 #define DKVB_CODEBOOKS_COPIES_INIT                                                                                     \
     {                                                                                                                  \
         sizeof(dkvb_codebooks_copies), 0, 0, 0, 0, 0, 0                                                                \
@@ -239,34 +277,35 @@ typedef struct dkvb_codebooks_copies {
 DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
 
 /**
- * Copy the arrays of codebooks. These arrays are all that a search without this library needs.
+ * Copy the arrays of codebooks. A program without this library needs only the copied arrays to search.
  *
- * Signs and order are computed from the seed, and describe the projection of a row. Let y be the prepared row, with
- * zeros behind it up to `round_size`. Let H be the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 or -1 by the
- * parity of the bits of i & j. Then
+ * Signs and order are computed from the seed, and describe the projection of a row. Let y be the prepared row, padded
+ * with zeros to `round_size`. Let H be the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1
+ * bits of i & j is even, else -1. The projection q of codebook c is then
  *
  *     h[t] = H (signs[t] y),  q[c][i] = h flattened [order[c][i]]
  *
  * @param codebooks  the codebooks.
- * @param to         memory for the copies.
- * @return `DKVB_ENOTFOUND` if a whitening is asked for and rows are not whitened; nothing is copied then.
- * `DKVB_EINVAL`.
+ * @param to         memory that receives the copies.
+ * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and rows are not whitened, with nothing copied;
+ *         `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *codebooks,
                                                               const dkvb_codebooks_copies *to);
 
 /**
- * Project rows: prepare, transform and round them. The result is the same bits in any batch and on any processor
- * (docs/numerics.md).
+ * Prepare rows, project them, and round the projections. The projection of a row has the same bits in any batch and on
+ * any processor (docs/numerics.md).
  *
  * @param      codebooks  the codebooks.
- * @param      x          `float[n][input_dim]`, finite.
+ * @param      x          `float[n][input_dim]`, rows of features, finite.
  * @param      n          number of rows.
- * @param[out] rows       `int8_t[n][codebooks][key_dim]`, in steps. A failed call leaves the contents undefined.
- * @param[out] saturated  `uint32_t[n]`, or NULL: how many of the `codebooks * key_dim` numbers of each row lay outside
- * the scale and were limited. About one number in ten thousand is limited in rows like the key rows; a tenth or more
- * shows a row of another kind.
- * @param      run        run options; NULL for the defaults.
+ * @param[out] rows       `int8_t[n][codebooks][key_dim]`, projected rows in steps of the scale; undefined if the call
+ *                        fails.
+ * @param[out] saturated  `uint32_t[n]`: how many of the `codebooks * key_dim` projected numbers of each row lay outside
+ *                        the scale and were limited; or NULL. About one number in ten thousand is limited for rows like
+ *                        the key rows; a row with a tenth or more of its numbers limited is of another kind.
+ * @param      run        run options (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for numbers that are not finite, or so large that sums would overflow (the message names the
  *         row); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */

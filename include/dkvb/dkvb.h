@@ -1,16 +1,16 @@
 /**
  * @file
- * @brief The whole library: this header includes all others, except dkvb.hpp and reference.h.
+ * @brief The whole library: dkvb.h includes all other headers, except dkvb.hpp and reference.h.
  *
  * libdkvb makes classifiers that can forget. An encoder turns each input into a row of features, `float[dim]`. A
  * discrete key-value bottleneck turns each row into a short code. Values that were trained on codes answer with a
- * class. A class is forgotten by masking the pairs that its rows select, without any training.
+ * class. A class is forgotten by masking the (codebook, key) pairs that its rows select, without any training.
  *
  * One call trains a model with settings that suit the data:
  *
  *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // fit.h
  *
- * The same work, step by step:
+ * Separate calls train a model step by step, and make it forget:
  *
  *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
  *
@@ -22,20 +22,21 @@
  *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify rows                 model.h
  *
  *     dkvb_mask_new(&mask, cb);                                    // make an empty mask            mask.h
- *     dkvb_unlearn_choose(mask, model, &request, 100000, NULL);    // choose pairs of a forget set  choose.h
- *     dkvb_model_forget(model, mask, NULL, &entry);                // mask them, note it            unlearn.h
- *     dkvb_model_undo(model, entry, NULL);                         // take it back, bit for bit
- *     dkvb_model_purge(model);                                     // or make it permanent
- *     dkvb_model_save(model, "m.dkvb");                            // write the model, atomically   model.h
+ *     dkvb_unlearn_choose(mask, model, &request, 100000, NULL);    // choose the pairs to mask      choose.h
+ *     dkvb_model_forget(model, mask, NULL, &entry);                // mask the pairs in the model   unlearn.h
+ *     dkvb_model_undo(model, entry, NULL);                         // undo the masking, bit for bit unlearn.h
+ *     dkvb_model_purge(model);                                     // or make the mask permanent    unlearn.h
+ *     dkvb_model_save(model, "m.dkvb");                            // write the model to a file     model.h
  *
- *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // measure what is left          audit.h
+ *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // measure what the model knows  audit.h
  *
- * The header reference.h declares linear heads to compare a model with. These heads are in a second library.
+ * The header reference.h declares linear heads to compare a model with. Linear heads are in a second library,
+ * libdkvb-reference.
  *
  * Every function that can fail returns a `dkvb_status`. dkvb_last_error() returns a sentence for a person. Functions
  * that end in `_free` free handles. Macros that end in `_INIT` set option structs to their defaults. The functions of
- * data.h read files of rows. Arrays in comments are row-major. Letters in comments are those of docs/method.md: n rows,
- * m columns of a row, C codebooks, K keys per codebook, d columns of a key, L classes, k keys selected per codebook.
+ * data.h read files of rows. Arrays in comments are row-major. Comments use the letters of docs/method.md: n rows, m
+ * columns of a row, C codebooks, K keys per codebook, d columns of a key, L classes, k keys selected per codebook.
  */
 #ifndef DKVB_H
 #define DKVB_H

@@ -1,10 +1,12 @@
 /**
  * @file
- * @brief Serving: a model file that is answered from while forgettings replace it, and rows answered as they arrive.
+ * @brief Serving: answering from a model file that forget operations replace while it is in use, row by row as rows
+ * arrive.
  *
- * A forgetting replaces its model file by another one (file.h). A program that mapped the old file would go on to
- * answer from what was to be forgotten. dkvb_live notices the new file: every use of the model begins with
- * dkvb_live_acquire(), which looks at the file's name first. docs/serving.md explains how to run workers.
+ * A forget operation replaces its model file by a new file (file.h). A program that mapped the old file into memory
+ * would go on to answer from what was forgotten. dkvb_live notices the new file: every use of the model begins with
+ * dkvb_live_acquire(), which first checks which file has the path. docs/serving.md explains how to run server
+ * processes.
  */
 #ifndef DKVB_LIVE_H
 #define DKVB_LIVE_H
@@ -26,18 +28,21 @@ extern "C" {
 /** @defgroup dkvb_live Serving
  *  @{ */
 
-/** A model file that is followed through its replacements. Many threads may use one dkvb_live at once. */
+/** Handle of a model file that is reopened whenever it is replaced. Many threads may use one dkvb_live at once. */
 typedef struct dkvb_live dkvb_live;
 
-/** Options of dkvb_live_open(). The struct starts from DKVB_LIVE_OPTIONS_INIT. */
+/** Options of dkvb_live_open(). Callers initialise the struct with `DKVB_LIVE_OPTIONS_INIT`. */
 typedef struct dkvb_live_options {
-    size_t struct_size; /**< sizeof(dkvb_live_options), set by INIT */
-    uint32_t verify;    /**< 1: dkvb_model_verify() reads every byte of a file before the file is used; 0: the checks of
-                             dkvb_model_load() in place */
-    const dkvb_allocator *allocator; /**< allocator; NULL: malloc() and free() */
+    size_t struct_size; /**< size of dkvb_live_options in bytes, set by DKVB_LIVE_OPTIONS_INIT */
+    /**
+     * 1 checks every byte of a model file with dkvb_model_verify() before the file is used; 0 makes only the checks
+     * that dkvb_model_load() makes when it opens a file in place.
+     */
+    uint32_t verify;
+    const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */
 } dkvb_live_options;
 
-/** Defaults of dkvb_live_options. */
+/** Initialiser of dkvb_live_options that gives every member its default. */
 #define DKVB_LIVE_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
         sizeof(dkvb_live_options), 0, 0                                                                                \
@@ -45,102 +50,111 @@ typedef struct dkvb_live_options {
 DKVB_INIT_FUNCTION(dkvb_live_options, DKVB_LIVE_OPTIONS_INIT)
 
 /**
- * Open a model file in place and follow its replacements. Processes that open the same file share its memory.
+ * Open a model file in place and follow its replacements. Processes that open the same model file share its memory.
  *
- * @param[out] out   the live model, owned by the caller: dkvb_live_free(). NULL on failure.
- * @param      path  model file; the path is copied and looked at again by every dkvb_live_acquire().
+ * @param[out] out   the live model, which the caller releases with dkvb_live_free(); NULL on failure.
+ * @param      path  path of the model file, which is copied; every dkvb_live_acquire() looks at the path again.
  * @param      opts  options; NULL for the defaults.
- * @return as dkvb_model_load().
+ * @return the status codes of dkvb_model_load().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_open(dkvb_live **out, const char *path, const dkvb_live_options *opts);
 
 /**
- * Release a live model. Every model that was acquired from it must have been released.
+ * Release a live model. Every model that was acquired from the live model must have been released before.
  *
  * @param live  the live model; NULL does nothing.
  */
 DKVB_API void dkvb_live_free(dkvb_live *live);
 
 /**
- * Hold the model of the file that now has the path.
+ * Begin a use of the model whose file has the path now.
  *
- * The call compares the file's identity (device, inode, size, times) with that of the model in use. If the file was
- * replaced, the new file is opened and checked as a whole, and only then takes the place of the old model. So a use
- * that begins after a replacement always has the new model, and a use that began before keeps the old model to its end.
- * While no file is replaced, the call takes no lock: it costs one look at the file and two atomic operations.
+ * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the file of the
+ * model in use. If the file was replaced, the new file is opened and checked as a whole, and only then replaces the old
+ * model. So a use that begins after a replacement always has the new model, and a use that began before keeps the old
+ * model to its end. While no file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and
+ * two atomic operations.
  *
- * A new file must fit the old one: same codebooks (`birth` of dkvb_model_info), same names of columns, same encoder.
- * Classes may be added. A file that cannot be read or does not fit is an error, and so is a missing file: the old model
- * is not handed out, since the new file may be the one that forgets. The next call looks again.
+ * A new model file must fit the old one: it must have the same codebooks (`birth` of dkvb_model_info), the same names
+ * of columns and the same encoder, but may have more classes. A new file that is missing, unreadable or does not fit is
+ * an error: the old model is not handed out, since the new file may be the one that forgets. The next
+ * dkvb_live_acquire() tries again.
  *
  * @param      live   the live model.
- * @param[out] model  the model, mapped, for reading only, valid until dkvb_live_release(). NULL on failure.
- * @return `DKVB_EIO`, `DKVB_EFORMAT` or `DKVB_ECHECKSUM` if the file cannot be read; `DKVB_EMISMATCH` if it is another
- *         model; `DKVB_ENOMEM`.
+ * @param[out] model  the model, memory-mapped and read-only, valid until dkvb_live_release(); NULL on failure.
+ * @return `DKVB_EIO`, `DKVB_EFORMAT` or `DKVB_ECHECKSUM` if the file cannot be read; `DKVB_EMISMATCH` if the file holds
+ *         another model; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model);
 
 /**
- * End a use of a model. A model that was replaced is freed when its last use ends.
+ * End a use of a model. The library frees a model that was replaced when its last use ends.
  *
  * @param live   the live model.
- * @param model  a model of dkvb_live_acquire(), once for each call; NULL does nothing.
+ * @param model  model that dkvb_live_acquire() returned, released once for each acquisition; NULL does nothing.
  */
 DKVB_API void dkvb_live_release(dkvb_live *live, const dkvb_model *model);
 
 /**
- * Number of replacements that were taken up since dkvb_live_open().
+ * Number of replacements of the model file that were noticed since dkvb_live_open().
  *
  * @param live  the live model.
- * @return the number; 0 while the first file is in use.
+ * @return the number of replacements; 0 while the first file is in use.
  */
 DKVB_API uint64_t dkvb_live_taken(const dkvb_live *live);
 
-/** Rows that arrive as bytes, and their answers as bytes: one conversation with one client, used by one thread at a
- * time. */
+/**
+ * Handle of a service, which takes rows as bytes and gives answers as bytes: one conversation with one client, used by
+ * one thread at a time.
+ */
 typedef struct dkvb_service dkvb_service;
 
-/** Kinds of bytes that a service understands. The first bytes tell the kind. */
+/** Kinds of input that a service understands. The first bytes of the input tell its kind. */
 enum {
-    DKVB_SERVICE_UNKNOWN = 0, /**< too few bytes have arrived */
-    DKVB_SERVICE_FRAMES = 1,  /**< `.npy` files, one behind the other */
-    DKVB_SERVICE_LINES = 2    /**< lines of CSV */
+    DKVB_SERVICE_UNKNOWN = 0, /**< too few bytes have arrived to tell the kind of input */
+    DKVB_SERVICE_FRAMES = 1,  /**< input of `.npy` files, one after another */
+    DKVB_SERVICE_LINES = 2    /**< input of CSV lines */
 };
 
-/** Options of dkvb_service_new(). The struct starts from DKVB_SERVICE_OPTIONS_INIT. */
+/** Options of dkvb_service_new(). Callers initialise the struct with `DKVB_SERVICE_OPTIONS_INIT`. */
 typedef struct dkvb_service_options {
-    size_t struct_size;    /**< sizeof(dkvb_service_options), set by INIT */
-    uint32_t top;          /**< number of classes of an answer, likeliest first; 0: one */
-    uint32_t scores;       /**< 1: an answer is the logits of all classes */
-    uint32_t most_rows;    /**< rows of a batch, which ends with the frame that reaches it; 0: 8192, fewer with
-                                many classes */
-    uint64_t most_bytes;   /**< bytes of a frame or line; longer ones are refused; 0: 256 MiB */
-    const char *id_column; /**< column of lines that holds what rows are called; NULL: rows are numbered */
-    const char *name;      /**< what messages call the input; NULL: "input" */
-    const dkvb_allocator *allocator; /**< allocator; NULL: malloc() and free() */
+    size_t struct_size; /**< size of dkvb_service_options in bytes, set by DKVB_SERVICE_OPTIONS_INIT */
+    uint32_t top;       /**< number of classes in an answer, likeliest class first; 0 stands for one */
+    uint32_t scores;    /**< 1 if an answer is the logits of all classes */
+    /**
+     * Number of rows after which a batch ends, with the frame that reaches this number; 0 stands for 8192, or fewer if
+     * there are many classes.
+     */
+    uint32_t most_rows;
+    /** Largest number of bytes of a frame or line, above which the service refuses it; 0 stands for 256 MiB. */
+    uint64_t most_bytes;
+    const char *id_column;           /**< name of the CSV column that holds the ids of rows; NULL numbers the rows */
+    const char *name;                /**< name of the input in error messages; NULL stands for "input" */
+    const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */
 } dkvb_service_options;
 
-/** Defaults of dkvb_service_options. */
+/** Initialiser of dkvb_service_options that gives every member its default. */
 #define DKVB_SERVICE_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
         sizeof(dkvb_service_options), 0, 0, 0, 0, 0, 0, 0                                                              \
     }
 DKVB_INIT_FUNCTION(dkvb_service_options, DKVB_SERVICE_OPTIONS_INIT)
 
-/** Answers of a batch. The caller sets `struct_size`. */
+/** Answers of a service to a batch of rows. The caller sets `struct_size`. */
 typedef struct dkvb_answers {
-    size_t struct_size; /**< sizeof(dkvb_answers), set by INIT */
-    const void *bytes;  /**< answers to be sent, in the order of the input; valid until the next call for the service */
-    size_t size;        /**< number of these bytes */
-    uint64_t rows;      /**< rows that were answered, rows that abstained included */
-    uint64_t abstained; /**< rows without an answer, as dkvb_model_predict() counts them */
-    uint64_t refused;   /**< frames or lines that were answered by an error */
-    uint32_t more;      /**< 1: further rows wait that have arrived as a whole */
-    uint32_t kind;      /**< DKVB_SERVICE_… */
-    uint32_t cut;       /**< 1: the last line had no line end */
+    size_t struct_size; /**< size of dkvb_answers in bytes, set by DKVB_ANSWERS_INIT */
+    /** Answers to send to the client, in the order of the input; valid until the next call for the service. */
+    const void *bytes;
+    size_t size;        /**< number of bytes to send to the client */
+    uint64_t rows;      /**< number of rows that were answered, including rows for which the model abstained */
+    uint64_t abstained; /**< number of rows for which the model abstained, as dkvb_model_predict() counts them */
+    uint64_t refused;   /**< number of frames or lines that were answered by an error message */
+    uint32_t more;      /**< 1 if further rows have arrived completely and wait for an answer */
+    uint32_t kind;      /**< kind of the input, DKVB_SERVICE_… */
+    uint32_t cut;       /**< 1 if the last line of the input had no line end */
 } dkvb_answers;
 
-/** Defaults of dkvb_answers. */
+/** Initialiser of dkvb_answers that gives every member its default. */
 #define DKVB_ANSWERS_INIT                                                                                              \
     {                                                                                                                  \
         sizeof(dkvb_answers), 0, 0, 0, 0, 0, 0, 0, 0                                                                   \
@@ -148,57 +162,60 @@ typedef struct dkvb_answers {
 DKVB_INIT_FUNCTION(dkvb_answers, DKVB_ANSWERS_INIT)
 
 /**
- * Begin a conversation about the model of a file.
+ * Begin a conversation with a client about a live model.
  *
- * Frames are `.npy` files of float16, float32, float64, uint8 or bool, one behind the other. A vector is one row, and a
- * matrix has a row in each line. Each frame has one frame as its answer, of the frame's shape without its columns:
- * `int32`, -1 = abstained; with `top` one more dimension of that length; with `scores` `float32` and a dimension of all
- * classes. A frame of another shape or type, and one with a number that is not finite, is answered by a frame of
- * NumPy's type S without dimensions, the error message.
+ * Input frames are `.npy` files of float16, float32, float64, uint8 or bool, one after another. A frame with one
+ * dimension is one row; a frame with more dimensions has one row for each index of the first. Each input frame is
+ * answered by one frame, which has the shape of the input frame without its columns: `int32` classes, with -1 for an
+ * abstention. With the option `top`, an answer frame has one more dimension of length `top`; with `scores`, an answer
+ * frame is `float32` with one more dimension of all classes. An input frame of another shape or type, or with a number
+ * that is not finite, is answered by a frame of NumPy's type S without dimensions, which holds the error message.
  *
- * Each line with text has one line as its answer, `row,label,probability,error`, with `label_2,probability_2` and so on
- * for `top`, and `row`, a column for each class and `error` for `scores`. The first line may hold names of columns, and
- * has the names of the answer's columns as its answer. The features of a model whose columns have names are found by
- * their names. A line that is no row has an answer with the error message as its last field.
+ * Each non-empty input line is answered by one line, `row,label,probability,error`. With the option `top`, further
+ * fields `label_2,probability_2` and so on follow; with `scores`, the fields are `row`, one for each class, and
+ * `error`. The first input line may hold names of columns; it is answered by the names of the answer's columns. If the
+ * columns of a model have names, the service finds features by these names. An input line that is not a valid row is
+ * answered by a line with the error message as its last field.
  *
- * @param[out] out   the service, owned by the caller: dkvb_service_free(). NULL on failure.
- * @param      live  model to answer from; must outlive the service. Many services may share one.
- * @param      opts  options; NULL for the defaults. Texts are copied.
- * @return `DKVB_EINVAL` for `top` above the number of classes, or `top` and `scores` together; `DKVB_ENOMEM`; as
- *         dkvb_live_acquire().
+ * @param[out] out   the service, which the caller releases with dkvb_service_free(); NULL on failure.
+ * @param      live  live model to answer from, which must outlive the service; many services may share one live model.
+ * @param      opts  options, whose texts are copied; NULL for the defaults.
+ * @return `DKVB_EINVAL` for `top` above the number of classes, or `top` and `scores` together; `DKVB_ENOMEM`; also the
+ *         status codes of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_new(dkvb_service **out, dkvb_live *live,
                                                      const dkvb_service_options *opts);
 
 /**
- * Release a service. Rows that were not answered are erased.
+ * Release a service. Rows that were not answered are erased from memory.
  *
  * @param service  the service; NULL does nothing.
  */
 DKVB_API void dkvb_service_free(dkvb_service *service);
 
 /**
- * Hand over bytes of the input, any part of it at a time.
+ * Give input bytes to a service, in pieces of any size.
  *
  * @param service  the service.
- * @param bytes    `[size]`, copied.
- * @param size     number of bytes; 0: the input has ended, as read() says it.
- * @return `DKVB_ESTATE` if the input has ended before; `DKVB_ENOMEM`. A failed call changes nothing.
+ * @param bytes    `uint8_t[size]`, input bytes, which are copied.
+ * @param size     number of input bytes; 0 says that the input has ended, as read() does.
+ * @return `DKVB_ESTATE` if the input had already ended; `DKVB_ENOMEM`. A failed dkvb_service_put() changes nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_put(dkvb_service *service, const void *bytes, size_t size);
 
 /**
- * Answer a batch: the rows that have arrived as a whole, at most `most_rows`. All rows of a batch are answered by one
- * model, the one that the file held when the batch began.
+ * Answer a batch: the rows that have arrived completely, at most `most_rows`. One model answers all rows of a batch:
+ * the model that the file held when the batch began.
  *
- * A failed call may be repeated, and loses no row. After `DKVB_EFORMAT` about the input the service cannot go on, and
- * every further call returns this error; all rows before the damage were answered by earlier calls.
+ * A failed dkvb_service_answer() may be repeated, and loses no row. After `DKVB_EFORMAT` about the input the service
+ * cannot continue, and every further call returns `DKVB_EFORMAT`; earlier calls answered all rows before the damage.
  *
  * @param      service  the service.
- * @param[out] answers  answers of the batch; the caller sets `struct_size`. `size` 0: no row is complete.
- * @param      run      run options; NULL for the defaults.
- * @return `DKVB_EFORMAT` naming the frame or line if the input cannot be understood any further, or ends within a
- * frame; `DKVB_EMISMATCH` if columns that the model needs are missing; `DKVB_ENOMEM`; as dkvb_live_acquire().
+ * @param[out] answers  answers to the batch, with `size` 0 if no row is complete; the caller sets `struct_size`.
+ * @param      run      run options (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EFORMAT` if the input cannot be understood any further, or ends within a frame, with a message that
+ *         names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing; `DKVB_ENOMEM`; also
+ *         the status codes of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_answer(dkvb_service *service, dkvb_answers *answers,
                                                         const dkvb_run_options *run);

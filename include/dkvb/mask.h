@@ -1,10 +1,11 @@
 /**
  * @file
- * @brief Masks: sets of pairs. A pair is a key together with its value; a codebook and a key number name it.
+ * @brief Masks: sets of (codebook, key) pairs. A pair is a key of a codebook together with its value, named by the
+ * numbers of the codebook and the key.
  *
- * A search never selects a masked pair: it counts as infinitely far away. A row whose nearest key is masked falls to
- * its next nearest key. A mask belongs to the codebooks that it was made for, which it remembers by their birth id.
- * Masks of different codebooks cannot be combined (`DKVB_EMISMATCH`).
+ * A search never selects a masked pair: its key counts as infinitely far away. A row whose nearest key is masked
+ * selects its next nearest key instead. A mask belongs to the codebooks that it was made for, and remembers them by
+ * their birth id. Masks of different codebooks cannot be combined (`DKVB_EMISMATCH`).
  *
  * Threads: several threads may read one mask at once, or one thread may change it.
  */
@@ -25,13 +26,13 @@ extern "C" {
 /** @defgroup dkvb_mask Masks
  *  @{ */
 
-/** A mask. The caller owns a mask through a pointer, and dkvb_mask_free() releases the mask. */
+/** Handle of a mask, owned by the caller, who releases it with dkvb_mask_free(). */
 typedef struct dkvb_mask dkvb_mask;
 
 /**
- * Create an empty mask. The mask uses the allocator of the codebooks and keeps no reference to them.
+ * Create an empty mask. The mask uses the allocator of the codebooks and keeps no reference to the codebooks.
  *
- * @param[out] out        the mask, owned by the caller: dkvb_mask_free(). NULL on failure.
+ * @param[out] out        the mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      codebooks  frozen codebooks that the mask belongs to.
  * @return `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_EINVAL`; `DKVB_ENOMEM`.
  */
@@ -40,9 +41,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_co
 /**
  * Copy a mask. The copy holds the same pairs and is independent of the original.
  *
- * @param[out] out   the copy, owned by the caller: dkvb_mask_free(). NULL on failure.
- * @param      mask  mask to copy.
- * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ * @param[out] out   the copy, which the caller releases with dkvb_mask_free(); NULL on failure.
+ * @param      mask  the mask to copy.
+ * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_mask *mask);
 
@@ -54,27 +55,27 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_m
 DKVB_API void dkvb_mask_free(dkvb_mask *mask);
 
 /**
- * Put one pair into a mask, or take it out. A pair that already is as asked stays so.
+ * Put one pair into a mask, or take one pair out. Nothing changes if the mask already is as asked.
  *
- * @param mask      the mask.
+ * @param mask      the mask to change.
  * @param codebook  number of the codebook, from 0.
- * @param key       number of the key in this codebook, from 0.
- * @param on        1: the pair goes in; 0: the pair goes out.
- * @return `DKVB_EINVAL` if the pair does not exist, or if `on` is another number.
+ * @param key       number of the key in its codebook, from 0.
+ * @param on        1 puts the pair into the mask; 0 takes it out.
+ * @return `DKVB_EINVAL` if the pair does not exist, or if `on` is neither 0 nor 1.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on);
 
 /** Properties of a mask. The caller sets `struct_size`. */
 typedef struct dkvb_mask_info {
-    size_t struct_size;   /**< sizeof(dkvb_mask_info), set by INIT */
-    uint32_t codebooks;   /**< number of codebooks (C) */
+    size_t struct_size;   /**< size of dkvb_mask_info in bytes, set by DKVB_MASK_INFO_INIT */
+    uint32_t codebooks;   /**< number of codebooks that the mask covers (C) */
     uint32_t keys;        /**< number of keys per codebook (K) */
     uint64_t pairs;       /**< number of pairs in the mask */
-    uint64_t pairs_total; /**< number of all pairs: codebooks * keys */
-    uint8_t birth[16];    /**< birth id of the codebooks */
+    uint64_t pairs_total; /**< number of pairs that could be masked: codebooks * keys */
+    uint8_t birth[16];    /**< birth id of the codebooks that the mask belongs to */
 } dkvb_mask_info;
 
-/** Defaults of dkvb_mask_info. */
+/** Initialiser of dkvb_mask_info that gives every member its default. */
 #define DKVB_MASK_INFO_INIT                                                                                            \
     {                                                                                                                  \
         sizeof(dkvb_mask_info), 0, 0, 0, 0,                                                                            \
@@ -93,20 +94,20 @@ DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
 
-/** Ways to combine two masks. The numbers of these constants are part of the ABI. */
+/** Ways to combine two masks. The numbers of the DKVB_MASK_… constants are part of the ABI. */
 enum {
-    DKVB_MASK_UNION = 1,        /**< pairs that are in `mask`, in `other`, or in both */
-    DKVB_MASK_INTERSECTION = 2, /**< pairs that are in both masks */
-    DKVB_MASK_DIFFERENCE = 3    /**< pairs that are in `mask` and not in `other` */
+    DKVB_MASK_UNION = 1,        /**< union: pairs that are in `mask`, in `other`, or in both */
+    DKVB_MASK_INTERSECTION = 2, /**< intersection: pairs that are in both masks */
+    DKVB_MASK_DIFFERENCE = 3    /**< difference: pairs that are in `mask` and not in `other` */
 };
 
 /**
- * Combine two masks. The result replaces `mask`.
+ * Combine two masks by a set operation. The result replaces `mask`.
  *
  * @param mask   first mask, which receives the result.
  * @param other  second mask; may be `mask` itself.
- * @param how    DKVB_MASK_UNION, _INTERSECTION or _DIFFERENCE.
- * @return `DKVB_EMISMATCH` if the masks belong to different codebooks; `DKVB_EINVAL` for another `how`.
+ * @param how    set operation: DKVB_MASK_UNION, _INTERSECTION or _DIFFERENCE.
+ * @return `DKVB_EMISMATCH` if the masks belong to different codebooks; `DKVB_EINVAL` if `how` is no set operation.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkvb_mask *other, uint32_t how);
 
@@ -115,18 +116,18 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkv
  *
  * @param a  first mask.
  * @param b  second mask.
- * @return 1 if both belong to the same codebooks and hold the same pairs; otherwise 0.
+ * @return 1 if both masks belong to the same codebooks and hold the same pairs; otherwise 0.
  */
 DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
 
 /**
- * Find the next pair of a mask, in ascending order. The number of a pair is `codebook * keys + key`.
+ * Find the next pair of a mask, in ascending order of pair numbers. The number of a pair is `codebook * keys + key`.
  *
- * A mask contains the pair with number `p` if the first pair from `p` on is `p` itself.
+ * A mask contains the pair with number `p` exactly if dkvb_mask_next() from `p` finds `p` itself.
  *
  * @param      mask  the mask.
- * @param      from  first number to look at: 0 for the first call, then the last `*pair` + 1.
- * @param[out] pair  number of the first pair at or after `from`.
+ * @param      from  first pair number to look at: 0 for the first call, then the last `*pair` + 1.
+ * @param[out] pair  number of the first masked pair at or after `from`.
  * @return 1 if a pair was found; 0 at the end of the mask.
  */
 DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair);
@@ -135,7 +136,7 @@ DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair
  * Copy a mask to an array of bytes.
  *
  * @param      mask  the mask.
- * @param[out] out   `uint8_t[codebooks][keys]`, 1 for a pair in the mask, else 0.
+ * @param[out] out   `uint8_t[codebooks][keys]`, 1 for each pair in the mask, 0 for all others.
  */
 DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
 
@@ -144,17 +145,17 @@ DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
  *
  * @param mask  the mask.
  * @param path  file to write.
- * @return `DKVB_EINVAL`, `DKVB_EIO`, `DKVB_ENOMEM`.
+ * @return `DKVB_OK`; on failure `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
 /**
- * Read a mask file. The library checks everything in the file.
+ * Read a mask from a mask file. The library checks everything in the file.
  *
- * @param[out] out        the mask, owned by the caller: dkvb_mask_free(). NULL on failure.
+ * @param[out] out        the mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      path       mask file.
- * @param      allocator  allocator; NULL for malloc() and free().
- * @return `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_ENOMEM`.
+ * @param      allocator  allocator; NULL stands for malloc() and free().
+ * @return `DKVB_OK`; on failure `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocator *allocator);
 

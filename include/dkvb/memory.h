@@ -1,6 +1,6 @@
 /**
  * @file
- * @brief Allocators: the caller can choose where the library takes memory from.
+ * @brief Allocators: a program can choose where the library takes memory from.
  */
 #ifndef DKVB_MEMORY_H
 #define DKVB_MEMORY_H
@@ -17,18 +17,19 @@ extern "C" {
  *  @{ */
 
 /**
- * An allocator: two functions and a pointer that the library hands to both.
+ * An allocator: two functions, and a pointer that the library hands to both functions.
  *
- * The options of an object name its allocator. The library copies this struct; the target of `user` must outlive the
- * object. The library calls both functions only on threads that called the library, never on its worker threads.
- * `alloc` needs no more alignment than malloc() gives, since the library aligns blocks itself. Options without an
- * allocator (NULL), or with one whose functions are both NULL, stand for malloc() and free(). An allocator with only
- * one of the two functions is refused with `DKVB_EINVAL`.
+ * The options of an object name its allocator. The library copies the dkvb_allocator struct; the target of `user` must
+ * outlive the object. The library calls the functions of an allocator only on threads that called the library, never on
+ * its worker threads. `alloc` needs no more alignment than malloc() gives, since the library aligns blocks itself.
+ * Options whose allocator is NULL, or has two NULL functions, stand for malloc() and free(). The library refuses an
+ * allocator with only one of the two functions with `DKVB_EINVAL`.
  */
 typedef struct dkvb_allocator {
-    void *(*alloc)(void *user, size_t size); /**< returns a block, or NULL on failure; `size` is never 0 */
-    void (*release)(void *user, void *ptr);  /**< gives a block back; `ptr` is never NULL */
-    void *user;                              /**< pointer that both functions receive */
+    /** Allocates a block of `size` bytes, or returns NULL on failure; `size` is never 0. */
+    void *(*alloc)(void *user, size_t size);
+    void (*release)(void *user, void *ptr); /**< frees a block; `ptr` is never NULL */
+    void *user;                             /**< pointer that both functions of the allocator receive */
 } dkvb_allocator;
 
 /** @} */

@@ -1,14 +1,14 @@
 /**
  * @file
- * @brief Receipts: a receipt says what a model has forgotten, in a form that other tools read and check.
+ * @brief Receipts: a receipt is a file that says what a model has forgotten, in a form that other tools read and check.
  *
- * A receipt is an in-toto Statement v1 in JSON; docs/receipt.md lists its fields. Its subjects are the SHA-256 of the
- * model file and of the codes file. Its predicate holds the journal, the shape of the model, accuracies on held-out
- * rows and, where they were given, the model before and the figures of an audit. A signed receipt is a DSSE envelope
- * around the statement.
+ * A receipt is an in-toto Statement v1 in JSON; docs/receipt.md lists its fields. The subjects of a receipt are the
+ * SHA-256 of the model file and of the codes file. The predicate of a receipt holds the journal, the shape of the
+ * model, accuracies on held-out rows and, where they were given, the earlier model and the figures of an audit. A
+ * signed receipt is a DSSE envelope around the statement.
  *
- * A receipt promises no more than the strength that it names. `suppress` masks pairs. `exact` trains the values again
- * without the rows. Names of classes, reasons, ids of rows and salts are not in a receipt.
+ * A receipt promises no more than the strength of forgetting that it names: `suppress` masks pairs, `exact` trains the
+ * values again without the forgotten rows. A receipt contains no names of classes, reasons, ids of rows or salts.
  */
 #ifndef DKVB_RECEIPT_H
 #define DKVB_RECEIPT_H
@@ -28,67 +28,77 @@ extern "C" {
 /** @defgroup dkvb_receipt Receipts
  *  @{ */
 
-/** Outcomes of one sentence of a receipt. Values are part of the ABI. */
+/** Outcomes of checking one statement of a receipt. The numbers of the DKVB_RECEIPT_… constants are part of the ABI. */
 enum {
-    DKVB_RECEIPT_CHECKED = 0,  /**< the check was made from the files, and the receipt is right */
-    DKVB_RECEIPT_DIFFERS = 1,  /**< the check was made from the files, and the receipt is wrong */
-    DKVB_RECEIPT_UNCHECKED = 2 /**< no check was made; the sentence says why */
+    DKVB_RECEIPT_CHECKED = 0,  /**< the statement was checked against the files, and is right */
+    DKVB_RECEIPT_DIFFERS = 1,  /**< the statement was checked against the files, and is wrong */
+    DKVB_RECEIPT_UNCHECKED = 2 /**< the statement was not checked; the sentence says why */
 };
 
 /**
- * Sign a message by Ed25519 (RFC 8032).
+ * Callback that signs a message by Ed25519 (RFC 8032).
  *
- * @param      message    `uint8_t[size]`.
- * @param      size       number of bytes.
- * @param[out] signature  `uint8_t[64]`.
+ * @param      message    `uint8_t[size]`, the message to sign.
+ * @param      size       number of bytes of the message.
+ * @param[out] signature  `uint8_t[64]`, the signature.
  * @param      user       member `key` of the options.
- * @return 0, or another number for a failure.
+ * @return 0 on success, any other number on failure.
  */
 typedef int (*dkvb_receipt_sign_fn)(const uint8_t *message, size_t size, uint8_t *signature, void *user);
 
 /**
- * Check the signature of a message by Ed25519.
+ * Callback that checks the Ed25519 signature of a message.
  *
- * @param message    `uint8_t[size]`.
- * @param size       number of bytes.
- * @param signature  `uint8_t[64]`.
+ * @param message    `uint8_t[size]`, the signed message.
+ * @param size       number of bytes of the message.
+ * @param signature  `uint8_t[64]`, the signature to check.
  * @param user       member `key` of the options.
  * @return 0 if the signature is right, otherwise another number.
  */
 typedef int (*dkvb_receipt_check_fn)(const uint8_t *message, size_t size, const uint8_t *signature, void *user);
 
 /**
- * Receive one sentence of a check.
+ * Callback that receives the result of checking one statement, as a sentence.
  *
  * @param outcome   one of `DKVB_RECEIPT_CHECKED`, `DKVB_RECEIPT_DIFFERS`, `DKVB_RECEIPT_UNCHECKED`.
- * @param about     the subject in one word, such as "journal".
- * @param sentence  the sentence, UTF-8; valid during the call only.
+ * @param about     subject of the sentence in one word, such as "journal".
+ * @param sentence  the sentence, in UTF-8; valid during the callback only.
  * @param user      member `user` of the options.
- * @return 0 to go on; another number cancels the check.
+ * @return 0 to continue; any other number cancels the check of the receipt.
  */
 typedef int (*dkvb_receipt_tell_fn)(uint32_t outcome, const char *about, const char *sentence, void *user);
 
-/** Options of a receipt: the files that it is about, and its keys. They start from `DKVB_RECEIPT_OPTIONS_INIT`. */
+/**
+ * Options of a receipt: the files that it is about, and its keys. Callers initialise the options with
+ * `DKVB_RECEIPT_OPTIONS_INIT`.
+ */
 typedef struct dkvb_receipt_options {
-    size_t struct_size;          /**< sizeof(dkvb_receipt_options), set by INIT */
-    const char *model;           /**< path of the model file; required */
-    const char *codes;           /**< path of the codes file of the model; or NULL */
-    const char *before;          /**< path of the model before the forgetting; or NULL */
-    const char *audit;           /**< path of the output of `dkvb audit --json`; or NULL */
-    const char *bom;             /**< write: path of a CycloneDX 1.6 file, written together with the receipt; or NULL */
-    const char *command;         /**< write: the command that forgot, UTF-8, copied into the receipt; or NULL */
-    const uint64_t *ids;         /**< verify: `uint64_t[id_count]`, rows that an entry must commit to; or NULL */
-    uint64_t id_count;           /**< number of ids */
-    const uint8_t *public_key;   /**< `uint8_t[32]`, public half of the key that signs; NULL: no signature */
-    dkvb_receipt_sign_fn sign;   /**< write, with `public_key`: signs. The library itself has no signatures */
-    dkvb_receipt_check_fn check; /**< verify, with `public_key`: checks the signature */
-    void *key;                   /**< passed to `sign` and `check` */
-    dkvb_receipt_tell_fn tell;   /**< verify: receives every sentence; or NULL */
-    void *user;                  /**< passed to `tell` */
-    const dkvb_allocator *allocator; /**< NULL: malloc and free. JSON values use the memory of jansson instead */
+    size_t struct_size; /**< size of dkvb_receipt_options in bytes, set by DKVB_RECEIPT_OPTIONS_INIT */
+    const char *model;  /**< path of the model file; required */
+    const char *codes;  /**< path of the codes file of the model; or NULL */
+    const char *before; /**< path of a file of the model before it forgot; or NULL */
+    const char *audit;  /**< path of a file with the output of `dkvb audit --json`; or NULL */
+    /** Path of a CycloneDX 1.6 file that dkvb_receipt_write() writes together with the receipt; or NULL. */
+    const char *bom;
+    /** Command that made the model forget, UTF-8, which dkvb_receipt_write() copies into the receipt; or NULL. */
+    const char *command;
+    /** `uint64_t[id_count]`, ids of rows to which dkvb_receipt_verify() requires a journal entry to commit; or NULL. */
+    const uint64_t *ids;
+    uint64_t id_count; /**< number of ids in `ids` */
+    /** `uint8_t[32]`, public half of the signing key; NULL for a receipt without a signature. */
+    const uint8_t *public_key;
+    /** Callback with which dkvb_receipt_write() signs, if `public_key` is given; the library itself cannot sign. */
+    dkvb_receipt_sign_fn sign;
+    /** Callback with which dkvb_receipt_verify() checks the signature, if `public_key` is given. */
+    dkvb_receipt_check_fn check;
+    void *key;                 /**< pointer that the callbacks `sign` and `check` receive */
+    dkvb_receipt_tell_fn tell; /**< callback that receives every sentence of dkvb_receipt_verify(); or NULL */
+    void *user;                /**< pointer that the callback `tell` receives */
+    /** Allocator; NULL stands for malloc() and free(). JSON values use the allocator of the library jansson instead. */
+    const dkvb_allocator *allocator;
 } dkvb_receipt_options;
 
-/** Defaults of dkvb_receipt_options. */
+/** Initialiser of dkvb_receipt_options that gives every member its default. */
 #define DKVB_RECEIPT_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
         sizeof(dkvb_receipt_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
@@ -96,31 +106,32 @@ typedef struct dkvb_receipt_options {
 DKVB_INIT_FUNCTION(dkvb_receipt_options, DKVB_RECEIPT_OPTIONS_INIT)
 
 /**
- * Write a receipt, atomically (file.h). Equal files and options give equal bytes.
+ * Write a receipt for a model file, atomically (file.h). Equal files and options give equal bytes.
  *
- * With codes, accuracies and effects are measured on the held-out rows. Where `exact` is in force, the values are
- * trained again from the codes and compared with the model.
+ * If the codes file is given, accuracies and effects are measured on the held-out rows. If an `exact` forget operation
+ * is in force, the values are trained again from the codes and compared with the model.
  *
- * @param path  file that is written.
- * @param opts  files and keys.
- * @param run   run options; NULL for the defaults.
- * @return `DKVB_EMISMATCH` (codes of another model, an audit of another number of masked pairs, a model whose journal
- *         does not continue the journal of `before`), `DKVB_ESTATE` (a library without jansson), and the failures of
- *         reading the files. After a failure neither the receipt nor the file of `bom` was written.
+ * @param path  path of the receipt to write.
+ * @param opts  files of the model, and keys for signing.
+ * @param run   run options (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EMISMATCH` for codes of another model, an audit of another number of masked pairs, or a model whose
+ *         journal does not continue the journal of `before`; `DKVB_ESTATE` for a library built without jansson; also
+ *         the status codes of reading the files. After a failure neither the receipt nor the file of `bom` was written.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_receipt_write(const char *path, const dkvb_receipt_options *opts,
                                                        const dkvb_run_options *run);
 
 /**
- * Check a receipt against the files: everything that the files allow is computed again and compared.
+ * Check a receipt against the files of the model: everything that the files allow is computed again and compared.
  *
- * `tell` receives a sentence for each statement of the receipt: checked, differs, or not checked and why.
+ * The callback `tell` receives a sentence for each statement of the receipt: checked, differs, or not checked and why.
  *
- * @param path  the receipt.
- * @param opts  files and keys.
- * @param run   run options; NULL for the defaults.
- * @return `DKVB_OK` if no statement differs, `DKVB_EMISMATCH` if one does, `DKVB_EFORMAT` if the file is not a receipt,
- *         `DKVB_ECANCELLED` if `tell` cancelled, `DKVB_ESTATE` (a library without jansson).
+ * @param path  path of the receipt to check.
+ * @param opts  files of the model, and keys for checking.
+ * @param run   run options (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_OK` if no statement of the receipt differs, `DKVB_EMISMATCH` if one differs, `DKVB_EFORMAT` if the file
+ *         is not a receipt, `DKVB_ECANCELLED` if `tell` cancelled, or `DKVB_ESTATE` for a library built without
+ *         jansson.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_receipt_verify(const char *path, const dkvb_receipt_options *opts,
                                                         const dkvb_run_options *run);

@@ -1,10 +1,11 @@
 /**
  * @file
- * @brief Rows that are read block by block, where they do not fit in memory or lie there as another number type.
+ * @brief Row sources: rows are read block by block if they do not fit in memory, or lie in memory as another number
+ * type.
  *
- * Calls that look at all rows of a training take the rows as an array, `x`, or from a row source: dkvb_fit_rows,
- * dkvb_codeset_source, dkvb_evaluation and dkvb_forget_request have a member `source`. A table makes a source of a file
- * (dkvb_table_options, `in_place`). The results are the same bytes.
+ * Functions that look at all rows of a training take the rows as an array, `x`, or from a row source: dkvb_fit_rows,
+ * dkvb_codeset_source, dkvb_evaluation and dkvb_forget_request have a member `source`. A table makes a row source of a
+ * file (dkvb_table_options, `in_place`). Rows from an array and from a source give the same bytes.
  */
 #ifndef DKVB_ROWS_H
 #define DKVB_ROWS_H
@@ -22,27 +23,29 @@ extern "C" {
  *  @{ */
 
 /**
- * Callback that reads rows. The library calls this function on the thread that made the call, never twice at the same
- * time. The library may ask for a row more than once, and in any order; most often it asks for blocks in ascending
- * order. A row must have the same numbers every time.
+ * Callback that reads rows of a row source. The library invokes it on the thread that made the call, never twice at the
+ * same time. The library may ask for a row more than once, and in any order; most often it asks for blocks in ascending
+ * order. A row must have the same numbers every time it is read.
  *
  * @param      user   `user` of the source.
- * @param      first  number of the first row.
- * @param      n      number of rows, 1 or more.
- * @param[out] x      `float[n][columns]`, receives the rows.
- * @return `DKVB_OK` to continue; any other status ends the call, which returns that status.
+ * @param      first  number of the first row to read.
+ * @param      n      number of rows to read, 1 or more.
+ * @param[out] x      `float[n][columns]`, which receives the rows.
+ * @return `DKVB_OK` to continue; any other status ends the library call, which then returns this status.
  */
 typedef dkvb_status (*dkvb_rows_fn)(void *user, size_t first, size_t n, float *x);
 
-/** Rows that a function reads. The struct starts from `DKVB_ROW_SOURCE_INIT`. The numbers of rows and columns stand
- * beside the source, where it is given. */
+/**
+ * Row source: a callback from which a function reads rows. Callers initialise the struct with `DKVB_ROW_SOURCE_INIT`.
+ * The numbers of rows and columns are given next to the source.
+ */
 typedef struct dkvb_row_source {
-    size_t struct_size; /**< sizeof(dkvb_row_source), set by INIT */
-    dkvb_rows_fn read;  /**< reads rows */
+    size_t struct_size; /**< size of dkvb_row_source in bytes, set by DKVB_ROW_SOURCE_INIT */
+    dkvb_rows_fn read;  /**< callback that reads rows */
     void *user;         /**< pointer that `read` receives */
 } dkvb_row_source;
 
-/** Defaults of dkvb_row_source. */
+/** Initialiser of dkvb_row_source that gives every member its default. */
 #define DKVB_ROW_SOURCE_INIT                                                                                           \
     {                                                                                                                  \
         sizeof(dkvb_row_source), 0, 0                                                                                  \

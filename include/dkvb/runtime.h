@@ -18,32 +18,42 @@ extern "C" {
  *  @{ */
 
 /**
- * Progress callback of a long call. The library calls this function on the thread that made the call.
+ * Progress callback of a long call. The library invokes the progress callback on the thread that made the long call.
  *
- * The callback must not use the object that the call works on, and must not leave by longjmp() or by an exception.
+ * The progress callback must not use the object that the long call works on, and must not leave by longjmp() or by an
+ * exception.
  *
  * @param user   `user` of dkvb_run_options.
- * @param done   number of finished units: rows, or codebooks while keys are fitted.
+ * @param done   number of finished units: rows, or codebooks while keys are placed.
  * @param total  number of all units.
- * @return 0 to continue; any other number cancels: the call then returns `DKVB_ECANCELLED` and has changed nothing.
+ * @return 0 to continue; any other number cancels the long call, which then returns `DKVB_ECANCELLED` and has changed
+ *         nothing.
  */
 typedef int (*dkvb_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 struct dkvb_outside; /* search.h */
 struct dkvb_ranks;   /* ranks.h */
 
-/** How to run a long call. NULL stands for the defaults. Results never depend on these options. */
+/**
+ * Options that say how a long call runs: threads, progress, ranks. A NULL pointer stands for the defaults. Results
+ * never depend on run options.
+ */
 typedef struct dkvb_run_options {
-    size_t struct_size;           /**< sizeof(dkvb_run_options), set by INIT */
-    uint32_t threads;             /**< number of threads, with the caller's, at most 1,024; 0: as many as OpenMP uses */
-    dkvb_progress_fn progress;    /**< progress callback; or NULL */
-    void *user;                   /**< pointer that `progress` receives */
-    struct dkvb_outside *outside; /**< searches count rows outside the scale here (search.h); or NULL */
-    const struct dkvb_ranks *ranks; /**< ranks (ranks.h) that share the codebooks of a call that makes some, the
- pictures of an encoded file, or the models of an audit; NULL: none */
+    size_t struct_size; /**< size of dkvb_run_options in bytes, set by DKVB_RUN_OPTIONS_INIT */
+    /** Number of threads, including the calling thread, at most 1,024; 0 uses as many as OpenMP would. */
+    uint32_t threads;
+    dkvb_progress_fn progress; /**< progress callback of the call; or NULL */
+    void *user;                /**< pointer that the `progress` callback receives */
+    /** Counter of rows outside the scale of the keys, to which searches add (search.h); or NULL. */
+    struct dkvb_outside *outside;
+    /**
+     * Ranks (ranks.h): processes that divide the codebooks to be placed, the pictures to be encoded, or the models of
+     * an audit among them; NULL for a single process.
+     */
+    const struct dkvb_ranks *ranks;
 } dkvb_run_options;
 
-/** Defaults of dkvb_run_options. */
+/** Initialiser of dkvb_run_options that gives every member its default. */
 #define DKVB_RUN_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
         sizeof(dkvb_run_options), 0, 0, 0, 0, 0                                                                        \
@@ -51,23 +61,23 @@ typedef struct dkvb_run_options {
 DKVB_INIT_FUNCTION(dkvb_run_options, DKVB_RUN_OPTIONS_INIT)
 
 /**
- * Name of the compute kernels in use: "scalar", "avx2", "avx512" or "neon".
+ * Name of the compute kernels that the library uses: "scalar", "avx2", "avx512" or "neon".
  *
- * The library chooses the kernels once, at their first use. The fastest kernels that this processor can run are chosen.
- * The environment variable DKVB_KERNELS can name other kernels that this processor can run. All kernels compute the
- * same bits (docs/numerics.md).
+ * The library chooses the compute kernels once, at their first use: the fastest kernels that the processor can run. The
+ * environment variable DKVB_KERNELS can name other kernels that the processor can run. All kernels compute the same
+ * bits (docs/numerics.md).
  *
- * @return a static string, never to be freed.
+ * @return the name of the kernels, a static string that must not be freed.
  */
 DKVB_API const char *dkvb_runtime_kernels(void);
 
 /**
- * Largest number of threads that a call with these options uses.
+ * Largest number of threads that a call with the given run options uses.
  *
- * In a child process made by fork() after the library was loaded, the result is 1, since OpenMP's threads do not
- * survive fork().
+ * In a child process made by fork() after the library was loaded, the largest number of threads is 1, since OpenMP's
+ * threads do not survive fork().
  *
- * @param opts  run options; NULL for the defaults.
+ * @param opts  run options (threads, progress, ranks); NULL for the defaults.
  * @return number of threads; 1,024 if the options ask for more, although other calls refuse such options.
  */
 DKVB_API uint32_t dkvb_runtime_threads(const dkvb_run_options *opts);

@@ -1,17 +1,17 @@
 /**
  * @file
- * @brief Search: finding the keys that are nearest to each row.
+ * @brief Search: the library finds the keys that are nearest to each row.
  *
  * The code of a row lists, for each codebook, the numbers of its `k` nearest unmasked keys, nearest first. Codes are
- * plain arrays, `uint16_t[n][codebooks][k]`, which the caller owns. Training, forgetting and classifying take codes.
+ * plain arrays, `uint16_t[n][codebooks][k]`, which the caller owns. Training, forgetting and classifying work on codes.
  *
- * The search is exact. Projected rows and keys are whole numbers from -63 to 63 (codebooks.h). The distance of a row r
- * to a key k is
+ * The search for the nearest keys is exact. Projected rows and keys are whole numbers from -63 to 63 (codebooks.h). The
+ * distance of a row r to a key k is
  *
  *     sum over i of (r[i] - k[i])^2
  *
  * Keys at equal distances are ordered by their number. So codes and distances are the same with every kernel and every
- * number of threads, and for a row alone or in a batch.
+ * number of threads, and for a row searched alone or in a batch.
  */
 #ifndef DKVB_SEARCH_H
 #define DKVB_SEARCH_H
@@ -33,37 +33,42 @@ extern "C" {
 /** @defgroup dkvb_search Search
  *  @{ */
 
-/** Stands in a code where no key is left to select. The distance of this place is INT32_MAX. */
+/** Stands in a code where no key is left to select. The distance at a place with DKVB_CODE_NONE is INT32_MAX. */
 #define DKVB_CODE_NONE 0xFFFFu
 
 /**
- * Counts of rows outside the scale: rows of a kind that the codebooks were not made for.
+ * Counts of rows outside the scale of the keys: rows of a kind that the codebooks were not made for.
  *
- * Such rows get codes and answers as all rows do, but their answers mean little. A row is outside the scale in two
- * cases. First, its length is below a quarter of the usual lengths of key rows, or above four times these lengths.
- * Second, the model does not scale rows to length 1, and more than a fifth of the projected numbers of the row lie at
- * an end of the scale, -63 or 63. Rows of the kind that the keys were placed on are hardly ever outside. The usual
- * causes are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another scaling, or another
- * encoder (docs/numerics.md, *Rows outside the scale*).
+ * Rows outside the scale get codes and answers as all rows do, but their answers mean little. A row is outside the
+ * scale if its length is below a quarter of the usual lengths of key rows, or above four times these lengths. If the
+ * model does not scale rows to length 1, a row is also outside the scale if more than a fifth of its projected numbers
+ * lie at an end of the scale, -63 or 63. Rows of the kind that the keys were placed on are hardly ever outside the
+ * scale. The usual causes are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another
+ * scaling, or another encoder (docs/numerics.md, *Rows outside the scale*).
  *
- * To count such rows, a caller puts a pointer to this struct into the run options of a call: dkvb_search(),
+ * To count rows outside the scale, a caller puts a pointer to dkvb_outside into the run options of dkvb_search(),
  * dkvb_model_predict(), or dkvb_fit() for the rows that it learns from. Each call adds to the counts, so that several
  * batches count as one. A failed call leaves the counts undefined.
  */
 typedef struct dkvb_outside {
-    size_t struct_size; /**< sizeof(dkvb_outside), set by INIT */
+    size_t struct_size; /**< size of dkvb_outside in bytes, set by DKVB_OUTSIDE_INIT */
     uint64_t searched;  /**< number of rows that were searched */
     uint64_t rows;      /**< number of rows outside the scale */
-    uint64_t shorter;   /**< number of rows that are shorter than `least` */
-    uint64_t longer;    /**< number of rows that are longer than `greatest` */
-    uint64_t first;     /**< number of the first row outside, counted through all calls */
-    double length;      /**< length of the first row outside */
-    double cut;         /**< share of the first row's projected numbers at an end of the scale; 0 if length is 1 */
-    double least;       /**< least length of a row; 0 if the codebooks do not know it */
-    double greatest;    /**< greatest length of a row; the greatest float if the codebooks do not know it */
+    uint64_t shorter;   /**< number of rows outside the scale because they are shorter than `least` */
+    uint64_t longer;    /**< number of rows outside the scale because they are longer than `greatest` */
+    uint64_t first;     /**< number of the first row outside the scale, counted through all calls */
+    double length;      /**< length of the first row outside the scale */
+    /**
+     * Fraction of the projected numbers of the first row outside the scale that lie at an end of the scale; 0 if rows
+     * are scaled to length 1.
+     */
+    double cut;
+    double least; /**< least length of a row inside the scale; 0 if the codebooks do not know it */
+    /** Greatest length of a row inside the scale; the greatest float if the codebooks do not know it. */
+    double greatest;
 } dkvb_outside;
 
-/** Defaults of dkvb_outside: all counts are 0. */
+/** Initialiser of dkvb_outside that sets all counts to 0. */
 #define DKVB_OUTSIDE_INIT                                                                                              \
     {                                                                                                                  \
         sizeof(dkvb_outside), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                \
@@ -74,34 +79,41 @@ DKVB_INIT_FUNCTION(dkvb_outside, DKVB_OUTSIDE_INIT)
  * Find the nearest keys of each row, nearest first.
  *
  * @param      codebooks  frozen codebooks.
- * @param      mask       pairs of these codebooks that are never returned; or NULL. Purged pairs are never returned.
- * @param      x          `float[n][input_dim]`, row-major, finite.
- * @param      n          number of rows; with 0 the call touches no buffer.
+ * @param      mask       mask of these codebooks, whose pairs are never returned; or NULL. Purged pairs are never
+ *                        returned.
+ * @param      x          `float[n][input_dim]`, rows of features, row-major, finite.
+ * @param      n          number of rows; if it is 0, no buffer is touched.
  * @param      k          number of keys to find per codebook, 1 to the number of keys in a codebook.
- * @param[out] codes      `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE where fewer than k keys are unmasked.
- * @param[out] dist       `int32_t[n][codebooks][k]`, squared distances, in steps of the codebook's scale; or NULL.
- * @param      run        run options; NULL for the defaults. Progress counts rows.
- * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ESTATE` if the codebooks are not frozen, `DKVB_ENOMEM`,
- *         `DKVB_ECANCELLED`. A failed call leaves `codes` and `dist` undefined.
+ * @param[out] codes      `uint16_t[n][codebooks][k]`, numbers of the nearest keys; DKVB_CODE_NONE where fewer than k
+ *                        keys are unmasked.
+ * @param[out] dist       `int32_t[n][codebooks][k]`, squared distances to the keys, in steps of the codebook's scale;
+ *                        or NULL.
+ * @param      run        run options (threads, progress, ranks); NULL for the defaults. The progress callback counts
+ *                        rows.
+ * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if the mask belongs to
+ *         other codebooks; `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed
+ *         dkvb_search() leaves `codes` and `dist` undefined.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *x,
                                                 size_t n, uint32_t k, uint16_t *codes, int32_t *dist,
                                                 const dkvb_run_options *run);
 
 /**
- * Update codes to the mask in force of a model. The call searches again only where a code names a masked pair.
+ * Update codes to the mask in force of a model. Only codebooks in which a code names a masked pair are searched again.
  *
- * The result equals a full search if the codes were right under a mask that the mask in force contains. After an undo,
- * when pairs come back, the codes must be searched in full; or the caller uses the codes from before the mask.
+ * Updated codes equal the codes of a full search if they were right under a mask that the mask in force contains. After
+ * an undo, which unmasks pairs, the codes must be searched in full, or the caller uses the codes from before the
+ * masking.
  *
  * @param         model     the model.
- * @param         x         `float[n][input_dim]`, the rows that the codes belong to.
+ * @param         x         `float[n][input_dim]`, features of the rows that the codes belong to.
  * @param         n         number of rows.
  * @param         k         number of keys per codebook in `codes`; must equal the model's `top_k`.
- * @param[in,out] codes     `uint16_t[n][codebooks][k]`. A failed call leaves the outputs undefined.
+ * @param[in,out] codes     `uint16_t[n][codebooks][k]`, codes to update; undefined if the call fails.
  * @param[out]    searched  number of (row, codebook) pairs that were searched again; or NULL.
- * @param         run       run options; NULL for the defaults.
- * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ * @param         run       run options (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if the codes do not fit
+ *         the model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k,
                                                         uint16_t *codes, uint64_t *searched,

@@ -1,10 +1,11 @@
 /**
  * @file
- * @brief Separation: how far apart the codes of different classes lie.
+ * @brief Separation of classes: how far apart the codes of different classes lie.
  *
- * Masking the pairs of a class changes the answers of other rows that select the same pairs, and hardly changes rows
- * that share no pair. Codes and labels alone show, before anything is masked, which classes share pairs.
- * docs/separation.md has the formulas, and measures how well they predict the effect on real data.
+ * Masking the (codebook, key) pairs of a class changes the answers to other rows that select the same pairs, and hardly
+ * changes the answers to rows that share no pair. Codes and labels alone show, before anything is masked, which classes
+ * share pairs. docs/separation.md has the formulas of separation, and measures how well they predict the effect of
+ * masking on real data.
  *
  *     dkvb_separation_rows rows = DKVB_SEPARATION_ROWS_INIT;
  *     dkvb_separation *found;
@@ -18,11 +19,11 @@
  *     rc = dkvb_separation_measure(&found, &rows, NULL);      // found->weighted[a * found->classes + b], …
  *     dkvb_separation_free(found);
  *
- * Letters: n rows, C codebooks, K keys per codebook, k selected keys per codebook, L classes. A *pair* is a codebook
- * and one of its keys. A row *selects* the pairs that its code names. Labels are 0 to L - 1, or -1 for rows that are
- * left out.
+ * Letters of the formulas: n rows, C codebooks, K keys per codebook, k selected keys per codebook, L classes. A *pair*
+ * is a codebook and one of its keys. A row *selects* the pairs that its code names. Labels are 0 to L - 1, or -1 for
+ * rows that are left out.
  *
- * Threads: the functions only read the rows. Results are the same bits for any number of threads.
+ * Threads: the functions of separation.h only read the rows. The results have the same bytes for any number of threads.
  */
 #ifndef DKVB_SEPARATION_H
 #define DKVB_SEPARATION_H
@@ -42,22 +43,27 @@ extern "C" {
 /** @defgroup dkvb_separation Separation of classes
  *  @{ */
 
-/** Codes of rows and their labels. The struct starts from `DKVB_SEPARATION_ROWS_INIT` and is read during the call only.
+/**
+ * Codes of rows and their labels, whose classes are compared. Callers initialise the struct with
+ * `DKVB_SEPARATION_ROWS_INIT`; the library reads the struct during the call only.
  */
 typedef struct dkvb_separation_rows {
-    size_t struct_size;              /**< sizeof(dkvb_separation_rows), set by INIT */
-    const uint16_t *codes;           /**< `uint16_t[n][C][k]`; DKVB_CODE_NONE selects nothing; no key twice in one
-                                          codebook. Codes with masked pairs are accepted */
+    size_t struct_size; /**< size of dkvb_separation_rows in bytes, set by DKVB_SEPARATION_ROWS_INIT */
+    /**
+     * `uint16_t[n][C][k]`, codes of the rows, with no key twice in one codebook; DKVB_CODE_NONE selects nothing. Codes
+     * with masked pairs are accepted.
+     */
+    const uint16_t *codes;
     const int32_t *labels;           /**< `int32_t[n]`, labels of the rows */
     size_t n;                        /**< number of rows, at least one of them with a label */
     uint32_t codebooks;              /**< number of codebooks (C), at most 65,535 */
     uint32_t keys;                   /**< number of keys per codebook (K), at most 65,535 */
-    uint32_t k;                      /**< number of keys per codebook in a code, 1 to K */
-    uint32_t classes;                /**< number of classes (L); 0: one more than the largest label */
-    const dkvb_allocator *allocator; /**< allocator, copied; NULL: malloc() and free() */
+    uint32_t k;                      /**< number of keys per codebook in a code (k), 1 to K */
+    uint32_t classes;                /**< number of classes (L); 0 stands for one more than the largest label */
+    const dkvb_allocator *allocator; /**< allocator, which is copied; NULL stands for malloc() and free() */
 } dkvb_separation_rows;
 
-/** Defaults of dkvb_separation_rows. */
+/** Initialiser of dkvb_separation_rows that gives every member its default. */
 #define DKVB_SEPARATION_ROWS_INIT                                                                                      \
     {                                                                                                                  \
         sizeof(dkvb_separation_rows), 0, 0, 0, 0, 0, 1, 0, 0                                                           \
@@ -65,61 +71,69 @@ typedef struct dkvb_separation_rows {
 DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
 
 /**
- * Result of dkvb_separation_measure(). The library creates and frees this struct; later versions add members at its
- * end.
+ * Separation of classes, measured by dkvb_separation_measure(). The library creates and frees this struct; later
+ * versions add members at its end.
  *
- * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). It is symmetric. The number is NaN
- * where a class has no rows, or where neither class selects a pair.
+ * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). The overlap is symmetric. The
+ * overlap is NaN if a class has no rows, or if neither class selects a pair.
  *
  *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that the class selects (Jaccard 1912)
  *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that
  *                                                    select the pair (Ruzicka 1958)
  *
- * The silhouette of a row is (b - a) / max(a, b) (Rousseeuw 1987). Here a is the mean distance to the other rows of the
- * same class, and b is the mean distance to the rows of the nearest other class. A silhouette of 1 means far from all
- * other classes, 0 means between two classes, and a negative one means nearer to another class. The distance of two
- * rows is 1 - |common| / (C k), where |common| is the number of selections that both rows have in common. The
- * silhouette is 0 for the only row of a class, and NaN if no other class has rows. The computation is exact and takes
- * O(n C k L) steps.
+ * The silhouette of a row is (b - a) / max(a, b) (Rousseeuw 1987). In this formula, a is the mean distance to the other
+ * rows of the same class, and b is the mean distance to the rows of the nearest other class. A silhouette of 1 means
+ * that the row is far from all other classes, 0 that it lies between two classes, and a negative number that it is
+ * nearer to another class. The distance of two rows is 1 - |common| / (C k), where |common| is the number of selections
+ * that both rows have in common. The silhouette of the only row of a class is 0; a silhouette is NaN if no other class
+ * has rows. Silhouettes are computed exactly, in O(n C k L) steps.
  */
 typedef struct dkvb_separation {
-    uint32_t classes;              /**< number of classes (L) */
-    uint32_t codebooks;            /**< number of codebooks (C) */
-    uint32_t keys;                 /**< number of keys per codebook (K) */
-    uint64_t n;                    /**< number of given rows */
-    uint64_t labelled;             /**< number of rows with a label */
-    uint64_t all_selected;         /**< number of pairs that any class selects */
-    uint64_t all_exclusive;        /**< number of pairs that exactly one class selects */
-    double silhouette;             /**< mean silhouette of all rows with a label; or NaN */
-    const uint64_t *rows;          /**< `uint64_t[L]`, number of rows of each class */
-    const uint64_t *selected;      /**< `uint64_t[L]`, number of pairs that any row of the class selects */
-    const uint64_t *exclusive;     /**< `uint64_t[L]`, number of pairs that only rows of the class select */
-    const int32_t *nearest;        /**< `int32_t[L]`, other class with the largest weighted overlap, the lowest index on
-                                        a tie; -1: no other class */
-    const double *overlap;         /**< `double[L]`, weighted overlap with class `nearest`; or NaN */
-    const double *silhouettes;     /**< `double[L]`, mean silhouette of the rows of the class; NaN without rows */
-    const double *jaccard;         /**< `double[L][L]`, Jaccard overlap of each two classes */
-    const double *weighted;        /**< `double[L][L]`, weighted overlap of each two classes */
+    uint32_t classes;          /**< number of classes (L) */
+    uint32_t codebooks;        /**< number of codebooks (C) */
+    uint32_t keys;             /**< number of keys per codebook (K) */
+    uint64_t n;                /**< number of rows that were given */
+    uint64_t labelled;         /**< number of rows with a label */
+    uint64_t all_selected;     /**< number of pairs that at least one class selects */
+    uint64_t all_exclusive;    /**< number of pairs that exactly one class selects */
+    double silhouette;         /**< mean silhouette of all rows with a label; NaN if there is none */
+    const uint64_t *rows;      /**< `uint64_t[L]`, number of rows of each class */
+    const uint64_t *selected;  /**< `uint64_t[L]`, number of pairs that at least one row of the class selects */
+    const uint64_t *exclusive; /**< `uint64_t[L]`, number of pairs that only rows of the class select */
+    /**
+     * `int32_t[L]`, nearest class: the other class with the largest weighted overlap, the lowest index on a tie; -1 if
+     * there is no other class.
+     */
+    const int32_t *nearest;
+    /** `double[L]`, weighted overlap of each class with its nearest class; NaN if there is none. */
+    const double *overlap;
+    /** `double[L]`, mean silhouette of the rows of each class; NaN for a class without rows. */
+    const double *silhouettes;
+    const double *jaccard;         /**< `double[L][L]`, Jaccard overlap of every two classes */
+    const double *weighted;        /**< `double[L][L]`, weighted overlap of every two classes */
     const double *row_silhouettes; /**< `double[n]`, silhouette of each row; NaN for rows that are left out */
-    const uint32_t *counts;        /**< `uint32_t[L][C][K]`, number of rows of a class that select a pair */
+    const uint32_t *counts;        /**< `uint32_t[L][C][K]`, number of rows of each class that select each pair */
 } dkvb_separation;
 
 /**
- * Compare the classes of labelled codes.
+ * Measure how far apart the codes of different classes lie.
  *
- * The call takes 4 bytes for each class, codebook and key, and 8 bytes for each row.
+ * dkvb_separation_measure() takes 4 bytes for each class, codebook and key, and 8 bytes for each row.
  *
- * @param[out] out   the result, owned by the caller: dkvb_separation_free(). NULL on failure.
- * @param      rows  codes and labels.
- * @param      run   run options; NULL for the defaults. Progress counts classes and groups of 64 rows together.
- * @return `DKVB_EINVAL` naming the row whose code or label does not exist, or for a shape out of range, rows without
- * any label, or a class of more than (2^31 - 1) / k rows; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @param[out] out   the separation of the classes, which the caller releases with dkvb_separation_free(); NULL on
+ *                   failure.
+ * @param      rows  codes and labels of the rows.
+ * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts classes
+ *                   and groups of 64 rows together.
+ * @return `DKVB_EINVAL` for a code or label that does not exist, with a message that names the row, for a shape out of
+ *         range, for rows without any label, or for a class of more than (2^31 - 1) / k rows; `DKVB_ENOMEM`;
+ *         `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_measure(dkvb_separation **out, const dkvb_separation_rows *rows,
                                                             const dkvb_run_options *run);
 
 /**
- * Release a result.
+ * Release the result of dkvb_separation_measure().
  *
  * @param separation  the result; NULL does nothing.
  */

@@ -8,15 +8,15 @@
 
 #include "export.h"
 
-/** Major version: changes when programs must be built anew. */
+/** Major version of the library: changes when programs must be built anew. */
 #define DKVB_VERSION_MAJOR 1
-/** Minor version: changes when functions or members are added. */
+/** Minor version of the library: changes when functions or members are added. */
 #define DKVB_VERSION_MINOR 0
-/** Patch version: changes with corrections only. */
+/** Patch version of the library: changes when only errors are corrected. */
 #define DKVB_VERSION_PATCH 0
 /** Version of the header as a text. */
 #define DKVB_VERSION_STRING "1.0.0-rc1"
-/** One number that grows with the version: major * 10000 + minor * 100 + patch. */
+/** Version of the header as one number that grows: major * 10000 + minor * 100 + patch. */
 #define DKVB_VERSION_NUMBER (DKVB_VERSION_MAJOR * 10000 + DKVB_VERSION_MINOR * 100 + DKVB_VERSION_PATCH)
 
 #ifdef __cplusplus
@@ -27,9 +27,9 @@ extern "C" {
  *  @{ */
 
 /**
- * Version of the loaded library, which may be newer than this header.
+ * Get the version of the loaded library, which may be newer than the header.
  *
- * @return the version as a static string, never to be freed.
+ * @return the version as a static string, which must not be freed.
  */
 DKVB_API const char *dkvb_version_string(void);
 
