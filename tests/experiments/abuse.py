@@ -220,7 +220,7 @@ def many(options, trained, judges):
                                           "largest loss of a class", "A loses", "B loses"],
                            f"The table is for {requests} requests of {size} rows, one after another, by `suppress`, "
                            f"contrast, {budget:,} pairs each; `exact` forgets all rows of all requests. Means are "
-                           f"over {options.sequences} seed(s). A is class 0 and B is class 1.")
+                           f"over {options.sequences} seed(s). A is class 0 and B is class 1 of CIFAR-10.")
     a, b = PAIRS[0]
     for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}

@@ -98,7 +98,8 @@ def of_classes(options):
 def tables_of_classes(options):
     pictures, units, refused, n = of_classes(options)
     told = (f"Means are over {options.seeds} seeds × {n} classes; for *fitted without* over {options.fitted} seed(s) "
-            f"× {n} classes. `suppress` refused {refused} of {len(units['suppress'])} requests, which were forced.")
+            f"× {n} classes. {refused} of {len(units['suppress'])} requests to suppress a class were refused; refused "
+            "requests were forced.")
     table = evidence.Table("shift", ["corruption", "others, before", "suppress", "exact", "fitted without", "suppress less before",
                                      "return, before", "suppress", "at most", "exact", "fitted without"], told)
     worst = {"exact": -1.0, "suppress": -1.0}
