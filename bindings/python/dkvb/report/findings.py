@@ -436,7 +436,7 @@ def _map(given, rows, codes):
     shared = (selected @ selected.T).toarray()
     distance = np.clip(1.0 - shared / pairs.shape[1], 0.0, 1.0)
     np.fill_diagonal(distance, 0.0)
-    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # name of the parameter before scikit-learn 1.5
+    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # the parameter's name before scikit-learn 1.5
     with threadpool_limits(1):  # sums of several threads have no fixed order of additions
         at = TSNE(metric="precomputed", init="random", learning_rate="auto", random_state=0,
                   perplexity=min(30.0, (n - 1) / 3), **{steps: 600}).fit_transform(distance)
