@@ -198,11 +198,11 @@ enum {
     /** Accuracy on all other classes of new values that were trained on the model's codes. */
     DKVB_AUDIT_PROBE_REST = 10,
     DKVB_AUDIT_RELEARN_10_CLASS = 11, /**< accuracy on forgotten classes after training on 10 rows per class */
-    DKVB_AUDIT_RELEARN_10_REST = 12, /**< accuracy on all other classes after training on 10 rows per forgotten class */
+    DKVB_AUDIT_RELEARN_10_REST = 12,  /**< accuracy on all other classes after training on 10 rows per class */
     DKVB_AUDIT_RELEARN_20_CLASS = 13, /**< accuracy on forgotten classes after training on 20 rows per class */
-    DKVB_AUDIT_RELEARN_20_REST = 14, /**< accuracy on all other classes after training on 20 rows per forgotten class */
+    DKVB_AUDIT_RELEARN_20_REST = 14,  /**< accuracy on all other classes after training on 20 rows per class */
     DKVB_AUDIT_RELEARN_50_CLASS = 15, /**< accuracy on forgotten classes after training on 50 rows per class */
-    DKVB_AUDIT_RELEARN_50_REST = 16, /**< accuracy on all other classes after training on 50 rows per forgotten class */
+    DKVB_AUDIT_RELEARN_50_REST = 16,  /**< accuracy on all other classes after training on 50 rows per class */
     /** AUC of an attack that sees only the mask and tells forgotten rows from test rows. */
     DKVB_AUDIT_MASK_MEMBERS = 17,
     /**
@@ -217,13 +217,13 @@ enum {
     /** Mean distance of four figures of a model to the same figures of the retrained model. */
     DKVB_AUDIT_AVERAGE_GAP = 23,
     DKVB_AUDIT_PROTOTYPES_1_CLASS = 24, /**< accuracy on forgotten classes after training on 1 mean row per class */
-    /** Accuracy on all other classes after training on 1 mean row per forgotten class. */
+    /** Accuracy on all other classes after training on 1 mean row per class. */
     DKVB_AUDIT_PROTOTYPES_1_REST = 25,
     DKVB_AUDIT_PROTOTYPES_3_CLASS = 26, /**< accuracy on forgotten classes after training on 3 mean rows per class */
-    /** Accuracy on all other classes after training on 3 mean rows per forgotten class. */
+    /** Accuracy on all other classes after training on 3 mean rows per class. */
     DKVB_AUDIT_PROTOTYPES_3_REST = 27,
     DKVB_AUDIT_PROTOTYPES_10_CLASS = 28, /**< accuracy on forgotten classes after training on 10 mean rows per class */
-    /** Accuracy on all other classes after training on 10 mean rows per forgotten class. */
+    /** Accuracy on all other classes after training on 10 mean rows per class. */
     DKVB_AUDIT_PROTOTYPES_10_REST = 29,
     /** KLoM, a divergence between ensembles of models, on the forgotten training rows. */
     DKVB_AUDIT_KLOM_FORGOTTEN = 30,
@@ -259,7 +259,7 @@ enum {
  * `low` and `high`.
  */
 typedef struct dkvb_audit_estimate {
-    double value; /**< estimated number */
+    double value; /**< value of the estimated figure */
     double low;   /**< lower end of the 95 % interval */
     double high;  /**< upper end of the 95 % interval */
 } dkvb_audit_estimate;

@@ -8,11 +8,11 @@
  *
  * - Method `activations`: the score of a pair is f, and the budget counts pairs (arXiv 2311.15268, section 4.1).
  * - Method `contrast`: the score of a pair is f^2 / (f + r), which is high if many forget rows select the pair and are
- *   a large fraction of all rows that select it. The budget counts pairs.
- * - Method `examples`: a pair scores higher, the sooner a row that selects it is drawn. The budget counts drawn rows
- *   (arXiv 2311.15268, section 4.2).
+ *   a large fraction of all rows that select it. The budget of `contrast` counts pairs.
+ * - Method `examples`: a pair scores higher, the sooner a row that selects it is drawn. The budget of `examples` counts
+ *   drawn rows (arXiv 2311.15268, section 4.2).
  * - Method `values`: the score of a pair is v^2 / norm(value) if its value v for the forgotten class is positive, else
- *   0. The budget counts pairs, and no rows are needed.
+ *   0. The budget of `values` counts pairs, and the method needs no rows.
  * - Method `every`: the score of a pair is 1 if f > 0, else 0. All pairs with score 1 enter the mask; the budget is
  *   ignored.
  *

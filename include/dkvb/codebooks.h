@@ -134,7 +134,7 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
  * @param      x     `float[n][dim]`, key rows, row-major, finite.
  * @param      n     number of key rows, at least `keys`.
  * @param      dim   length of a key row, 1 to 1,048,576.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts
  *                   codebooks.
  * @return `DKVB_EINVAL` for an option out of range, too few rows, or a number that is not finite (the message names row
@@ -151,7 +151,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, con
  *
  * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      dim   length of a row, 1 to 1,048,576.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,

@@ -102,7 +102,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
  *
  * @param[out] out        the codeset, which the caller releases with dkvb_codeset_free(); NULL on failure.
  * @param      codebooks  frozen codebooks that all codes of the codeset belong to.
- * @param      opts       options; NULL for the defaults.
+ * @param      opts       options of the call; NULL for the defaults.
  * @return `DKVB_OK`; on failure `DKVB_EINVAL`, `DKVB_ESTATE` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *codebooks,
@@ -133,7 +133,7 @@ DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
  */
 typedef struct dkvb_codeset_rows {
     size_t struct_size;    /**< size of dkvb_codeset_rows in bytes, set by DKVB_CODESET_ROWS_INIT */
-    size_t n;              /**< number of rows */
+    size_t n;              /**< number of rows in the arrays */
     uint32_t codebooks;    /**< number of codebooks (C) */
     uint32_t k;            /**< number of keys per codebook in the codes of the part */
     const uint64_t *ids;   /**< `uint64_t[n]`, ids of the rows in ascending order */
@@ -163,7 +163,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  * that keeps names needs the names of new rows, whose hashes must be their ids.
  *
  * @param set   the codeset.
- * @param part  DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
+ * @param part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
  * @param rows  rows with as many codebooks and keys (`k`) as the part has, new ids, labels of -1 or more, codes that
  *              were searched without a mask, and finite features.
  * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if shapes or codebooks
@@ -180,7 +180,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uin
 typedef struct dkvb_codeset_source {
     size_t struct_size; /**< size of dkvb_codeset_source in bytes, set by DKVB_CODESET_SOURCE_INIT */
     const float *x;     /**< `float[n][dim]`, features of the rows, row-major, finite */
-    size_t n;           /**< number of rows */
+    size_t n;           /**< number of rows in the arrays */
     size_t dim;         /**< number of columns of the features */
     /** `uint64_t[n]`, ids of the rows, new to the codeset; NULL stands for the row numbers 0 to n - 1. */
     const uint64_t *ids;
@@ -226,7 +226,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set,
  * was loaded as features are NULL until dkvb_codeset_search() is called.
  *
  * @param      set   the codeset.
- * @param      part  DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
+ * @param      part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
  * @param[out] rows  rows of the part; the caller sets `struct_size`.
  * @return `DKVB_OK`; on failure `DKVB_EINVAL`.
  */
@@ -283,7 +283,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
  *
  * @param set        the codeset.
  * @param codebooks  codebooks of the codeset.
- * @param part       DKVB_PART_TRAINING, DKVB_PART_HELD_OUT or DKVB_PART_BOTH.
+ * @param part       the part of the codeset: DKVB_PART_TRAINING, DKVB_PART_HELD_OUT or DKVB_PART_BOTH.
  * @param run        run options (threads, progress, ranks); NULL for the defaults. The progress callback counts rows.
  * @return `DKVB_EMISMATCH` for other codebooks, even if nothing has to be searched, or for features with another number
  *         of columns; `DKVB_EINVAL`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. If dkvb_codeset_search() fails, the part has no
@@ -300,7 +300,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const
  *
  * @param      set      the codeset.
  * @param      ids      `uint64_t[n]`, ids of the rows to remove, in any order.
- * @param      n        number of ids.
+ * @param      n        number of ids in `ids`.
  * @param[out] removed  number of removed rows; or NULL.
  * @return `DKVB_ENOTFOUND` for an id that neither part has, with a message that names the first such id; `DKVB_ENOMEM`.
  *         A failed dkvb_codeset_remove() removes nothing.
@@ -326,7 +326,7 @@ DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);
  *
  * @param set  the codeset.
  * @param ids  `uint64_t[n]`, ids to readmit, in any order; ids that were not removed are skipped; NULL readmits all.
- * @param n    number of ids.
+ * @param n    number of ids in `ids`.
  * @return `DKVB_ENOMEM`, with nothing changed, if memory runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t n);
@@ -345,7 +345,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  * @param opts   options of the training; `report`, `user` and `ids` are ignored; NULL for the defaults.
  * @param ids    `uint64_t[n]`, ids of the rows that took part in the session, in any order; NULL for all rows of the
  *               training part. Rows with label -1 take no part in a session.
- * @param n      number of ids.
+ * @param n      number of ids in `ids`.
  * @return `DKVB_ENOTFOUND` for an id that the training part does not have; `DKVB_EMISMATCH` for other codebooks, fewer
  *         classes than in the previous session, or too few classes for a label; `DKVB_ESTATE` after
  *         DKVB_CODESET_SESSIONS sessions; `DKVB_EINVAL`; `DKVB_ENOMEM`. A failed dkvb_codeset_add_session() records
@@ -388,7 +388,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
  * Write a codeset to a codes file (docs/format.md), atomically (file.h).
  *
  * @param set   the codeset.
- * @param path  file to write.
+ * @param path  path of the file to write.
  * @return `DKVB_OK`; on failure `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);

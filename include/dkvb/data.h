@@ -147,8 +147,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char
 /** Features that are far larger than all others, found by dkvb_features_survey(). The caller sets `struct_size`. */
 typedef struct dkvb_features_info {
     size_t struct_size;    /**< size of dkvb_features_info in bytes, set by DKVB_FEATURES_INFO_INIT */
-    uint64_t rows;         /**< number of rows */
-    uint64_t columns;      /**< number of columns */
+    uint64_t rows;         /**< number of rows that were examined */
+    uint64_t columns;      /**< number of columns that were examined */
     uint64_t outlying;     /**< how many features are at least 1,024 times as large as all others */
     uint64_t first_row;    /**< row number of the first feature that is far larger than all others */
     uint64_t first_column; /**< column number of the first feature that is far larger than all others */
@@ -181,7 +181,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *inf
 /** Counts of classes with and without rows, made by dkvb_labels_survey(). The caller sets `struct_size`. */
 typedef struct dkvb_labels_info {
     size_t struct_size;   /**< size of dkvb_labels_info in bytes, set by DKVB_LABELS_INFO_INIT */
-    uint64_t rows;        /**< number of rows */
+    uint64_t rows;        /**< number of rows that were examined */
     uint64_t unlabelled;  /**< number of rows with label -1 */
     uint64_t largest_row; /**< first row with the largest label */
     int32_t smallest;     /**< smallest label of 0 or more; -1 if there is none */
@@ -227,7 +227,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, c
 /**
  * Write an array to a `.npy` file: version 1.0, C order, little-endian, atomically (file.h).
  *
- * @param path   file to write.
+ * @param path   path of the file to write.
  * @param dtype  number type of the elements in the file, DKVB_DTYPE_….
  * @param from   number type of the elements in `data`; 0 for the type of the file. A `DKVB_DTYPE_F16` file can be
  *               written from float32: the library rounds to the nearest float16, ties to even, and numbers that are too

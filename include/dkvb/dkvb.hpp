@@ -1,21 +1,22 @@
 /**
- * libdkvb for C++11 and later: handles that free themselves, exceptions, spans, loops over the journal.
+ * libdkvb for C++11 and later: dkvb.hpp has handles that free themselves, exceptions, spans, loops over the journal.
  *
- *     dkvb::labelled rows(x, columns, y);                                   // spans: nothing is copied
- *     dkvb::fitted fit = dkvb::fit(rows);                                   // a model and its codeset
+ *     dkvb::labelled rows(x, columns, y);                                   // makes spans, copies nothing
+ *     dkvb::fitted fit = dkvb::fit(rows);                                   // makes a model and its codeset
  *     dkvb::request bird = dkvb::request::of_classes(fit.model, {"bird"});
- *     fit.model.forget(bird, &fit.codes);                                   // planned, measured, done, or refused
+ *     fit.model.forget(bird, &fit.codes);                                   // plans and applies, or throws
  *     for (const dkvb_journal_entry &entry : fit.model.journal())
  *         std::cout << entry.id << ": " << entry.reason << "\n";
  *
- * This header is all there is: it calls the C functions of libdkvb, so answers, files and journals are the same bits.
- * The structs of the C headers stay in use for options and reports; each starts from its INIT macro.
+ * The header dkvb.hpp only calls the C functions of libdkvb, so answers, files and journals have the same bits as in C.
+ * The structs of the C headers are used for options and reports; each is initialised by its INIT macro.
  *
- * Errors are thrown as dkvb::error. A call that throws has changed nothing. Moves leave an empty handle, which can be
- * assigned to or destroyed and nothing else. Threads: as in C, many readers of one object or a single writer.
+ * Errors are thrown as dkvb::error. A function that throws has changed nothing. A handle that was moved from is empty,
+ * and can only be assigned to or destroyed. Threads: as in C, many threads may read one object, or a single thread may
+ * change it.
  *
- * A span is a std::span from C++20 on. Before, dkvb::span holds a pointer and a size, and is made from both, from a
- * std::vector or from a std::array.
+ * A dkvb::span is a std::span from C++20 on. Before C++20, dkvb::span holds a pointer and a size, and is made from
+ * both, from a std::vector or from a std::array.
  */
 #ifndef DKVB_HPP
 #define DKVB_HPP
@@ -45,7 +46,7 @@ namespace dkvb
 #if __cplusplus >= 202002L
 template <class T> using span = std::span<T>;
 #else
-/** A pointer and a number of elements, which somebody else owns. */
+/** A span: a pointer to elements that somebody else owns, and their number. */
 template <class T> class span
 {
   public:
@@ -55,7 +56,7 @@ template <class T> class span
     span(T *data, std::size_t size) noexcept : data_(data), size_(size)
     {
     }
-    /** All of a container with data() and size(): std::vector, std::array, std::string. */
+    /** Makes a span of all elements of a container with data() and size(): std::vector, std::array, std::string. */
     template <class Container, class = decltype(static_cast<T *>(std::declval<Container &>().data()),
                                                 std::declval<Container &>().size())>
     span(Container &all) noexcept : data_(all.data()), size_(all.size())
@@ -98,7 +99,9 @@ template <class T> class span
 };
 #endif
 
-/** A call failed: what() is the sentence of dkvb_last_error(), status() the code for a program. */
+/**
+ * Exception for a failed call: what() is the sentence of dkvb_last_error(), status() is the status code for a program.
+ */
 class error : public std::runtime_error
 {
   public:
@@ -110,7 +113,7 @@ class error : public std::runtime_error
     {
         return status_;
     }
-    /** The name of the status, such as "DKVB_EINVAL". */
+    /** Name of the status code, such as "DKVB_EINVAL". */
     const char *name() const noexcept
     {
         return dkvb_name(DKVB_NAME_STATUS, status_);
@@ -120,21 +123,27 @@ class error : public std::runtime_error
     dkvb_status status_;
 };
 
-/** The outcome of a C function: a failure is thrown as dkvb::error. */
+/** Checks the status of a C function: a failure is thrown as dkvb::error. */
 inline void check(dkvb_status status)
 {
     if (status != DKVB_OK)
         throw error(status, dkvb_last_error());
 }
 
-/** How long calls run. The default uses as many threads as OpenMP would, and reports nothing. */
+/** Options that say how long calls run. The default uses as many threads as OpenMP would, and reports no progress. */
 struct run {
-    /** Threads, the caller included; 0: as many as OpenMP would use. Results never depend on it. */
+    /**
+     * Number of threads, including the calling thread; 0 uses as many as OpenMP would. Results never depend on the
+     * number of threads.
+     */
     std::uint32_t threads;
-    /** The function is called now and then with units done and all units. False cancels the call, which then throws
-     * `DKVB_ECANCELLED`. An exception cancels too, and leaves the call in the place of that error. */
+    /**
+     * Progress callback, called now and then with the number of finished units and of all units. A callback that
+     * returns false cancels the call, which then throws `DKVB_ECANCELLED`. A callback that throws cancels the call too,
+     * and the call throws the exception of the callback.
+     */
     std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
-    /** The counter of rows outside the scale of the keys (search.h); or NULL. */
+    /** Counter of rows outside the scale of the keys (search.h); or NULL. */
     dkvb_outside *outside;
 
     explicit run(std::uint32_t count = 0) : threads(count), progress(), outside(nullptr)
@@ -145,7 +154,7 @@ struct run {
 namespace detail
 {
 
-/** The run options of one call. C code must not be left by an exception, so progress() keeps it until check(). */
+/** Run options of one C call. An exception must not leave C code, so progress() keeps it until check() throws it. */
 class running
 {
   public:
@@ -166,7 +175,10 @@ class running
         return &options_;
     }
 
-    /* Called when the objects that C made have owners: an exception may come although the call succeeded. */
+    /*
+     * Throws after a C call, once the objects that C made have owners: a callback may have thrown although the call
+     * succeeded.
+     */
     void check(dkvb_status status) const
     {
         if (thrown_)
@@ -192,7 +204,7 @@ class running
     std::exception_ptr thrown_;
 };
 
-/** Rows in `size` numbers of rows of `columns` numbers each. */
+/** Number of rows in an array of `size` numbers, with `columns` numbers in each row. */
 inline std::size_t rows_in(std::size_t size, std::size_t columns, const char *what)
 {
     if (columns == 0 || size % columns != 0)
@@ -208,16 +220,16 @@ inline void same_size(std::size_t found, std::size_t expected, const char *what)
                     std::string(what) + ": " + std::to_string(found) + " instead of " + std::to_string(expected));
 }
 
-/** A handle owns one C object: it moves, is never copied, and frees the object at its end. */
+/** A handle owns one C object: it can be moved but not copied, and frees the object when it is destroyed. */
 template <class T, void (*Free)(T *)> class handle
 {
   public:
-    /** The C object, tied to this handle. */
+    /** The C object, valid as long as the handle. */
     T *get() const noexcept
     {
         return owner_.get();
     }
-    /** The C object, which the caller frees from now on. */
+    /** Gives up the C object, which the caller must free. */
     T *release() noexcept
     {
         return owner_.release();
@@ -244,11 +256,14 @@ template <class T, void (*Free)(T *)> class handle
 
 } // namespace detail
 
-/** Features or labels of a file (data.h), in memory of the library. */
+/** Features or labels read from a file (data.h), in memory of the library. */
 class array
 {
   public:
-    /** Rows of `float`: `.npy` or IDX, plain or gzip. `how` is 0, or DKVB_READ_… of data.h. */
+    /**
+     * Reads features as rows of `float`, from a `.npy` or IDX file, plain or gzip. `how` is 0, or DKVB_READ_… of
+     * data.h.
+     */
     static array features(const std::string &path, std::uint32_t how = 0)
     {
         array out;
@@ -256,7 +271,7 @@ class array
         check(dkvb_features_read(out.raw_.get(), path.c_str(), how, nullptr));
         return out;
     }
-    /** Labels as `int32_t`. */
+    /** Reads labels as `int32_t`. */
     static array labels(const std::string &path)
     {
         array out;
@@ -277,12 +292,12 @@ class array
             all *= static_cast<std::size_t>(raw_->shape[i]);
         return all;
     }
-    /** The numbers of features(). */
+    /** The numbers that features() has read. */
     span<const float> floats() const
     {
         return span<const float>(as<float>(DKVB_DTYPE_F32), rows() * columns());
     }
-    /** The numbers of labels(). */
+    /** The numbers that labels() has read. */
     span<const std::int32_t> ints() const
     {
         return span<const std::int32_t>(as<std::int32_t>(DKVB_DTYPE_I32), rows() * columns());
@@ -315,16 +330,19 @@ class array
     std::unique_ptr<dkvb_array, deleter> raw_;
 };
 
-/** A table of any kind that the library reads (table.h): rows, and the labels, ids and names that it holds. */
+/** A table in any format that the library reads (table.h): rows, with the labels, ids and names that the file holds. */
 class table : public detail::handle<dkvb_table, dkvb_table_free>
 {
   public:
-    /** Which columns are what; the members of dkvb_table_options, and strings instead of pointers. */
+    /** Options that say how columns are used: the members of dkvb_table_options, with strings instead of pointers. */
     struct columns {
-        std::string label, id, group;      /**< columns that are no features; "": none */
-        std::string only_group;            /**< the group whose rows are kept; "": all rows */
-        std::vector<std::string> features; /**< features in this order, such as those of a model; none: all others */
-        std::vector<std::string> names;    /**< names that labels 0, 1, … have already */
+        std::string label, id, group; /**< columns with labels, ids and groups; "" for no column */
+        std::string only_group;       /**< name of the group whose rows are kept; "" keeps all rows */
+        /**
+         * columns that are features, in this order, such as those of a model; an empty vector takes all other columns
+         */
+        std::vector<std::string> features;
+        std::vector<std::string> names; /**< names that the labels 0, 1, … already have */
     };
 
     static table read(const std::string &path, const columns &which = columns(), const run &how = run())
@@ -348,7 +366,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         return owner;
     }
 
-    /** Everything that the table holds. Pointers are tied to the table. */
+    /** Contents of the table. The pointers are valid as long as the table. */
     dkvb_table_info info() const
     {
         dkvb_table_info out = DKVB_TABLE_INFO_INIT;
@@ -356,14 +374,14 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         check(dkvb_table_get_info(get(), &out));
         return out;
     }
-    /** Features, row by row. */
+    /** Features of the table, row by row. */
     span<const float> floats() const
     {
         const dkvb_table_info i = info();
 
         return span<const float>(i.x, static_cast<std::size_t>(i.rows * i.columns));
     }
-    /** Labels, -1 for none; empty where no column has labels. */
+    /** Labels of the rows, -1 for a row without a label; empty if no column has labels. */
     span<const std::int32_t> labels() const
     {
         const dkvb_table_info i = info();
@@ -406,7 +424,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
     }
 };
 
-/** A set of (codebook, key) pairs (mask.h). A loop over it gives the pairs in ascending order. */
+/** A set of (codebook, key) pairs (mask.h). A loop over the mask gives its pairs in ascending order. */
 class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 {
   public:
@@ -471,7 +489,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
         std::uint64_t at_; /* codebook * keys + key */
     };
 
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit mask(dkvb_mask *object) noexcept : handle(object)
     {
     }
@@ -506,7 +524,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
     {
         check(dkvb_mask_set(get(), codebook, key, on));
     }
-    /** `how` is DKVB_MASK_UNION, _INTERSECTION or _DIFFERENCE. */
+    /** Combines two masks; `how` is DKVB_MASK_UNION, _INTERSECTION or _DIFFERENCE. */
     void combine(const mask &other, std::uint32_t how)
     {
         check(dkvb_mask_combine(get(), other.get(), how));
@@ -531,16 +549,19 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
     }
 };
 
-/** Keys of all codebooks (codebooks.h). Models share them: each model that is made of them is one more owner. */
+/**
+ * Keys of all codebooks (codebooks.h). Models can share codebooks: each model that is made from them becomes one more
+ * owner.
+ */
 class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 {
   public:
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit codebooks(dkvb_codebooks *object) noexcept : handle(object)
     {
     }
 
-    /** Places keys on rows of `columns` numbers each. `options` NULL: the defaults. */
+    /** Places keys on rows of `columns` numbers each. `options` may be NULL for the defaults. */
     static codebooks fit(span<const float> x, std::size_t columns, const dkvb_keyinit_options *options = nullptr,
                          const run &how = run())
     {
@@ -561,7 +582,10 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
         check(dkvb_codebooks_get_info(get(), &out));
         return out;
     }
-    /** Codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. `masked` NULL: no pair is left out. */
+    /**
+     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. Pairs of the mask `masked` are left
+     * out; NULL leaves out no pair.
+     */
     std::vector<std::uint16_t> search(span<const float> x, std::uint32_t k = 1, const mask *masked = nullptr,
                                       const run &how = run()) const
     {
@@ -574,12 +598,12 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
             dkvb_search(get(), masked ? masked->get() : nullptr, x.data(), n, k, codes.data(), nullptr, running));
         return codes;
     }
-    /** One more owner of the same keys. */
+    /** Makes one more owner of the same codebooks. */
     codebooks share() const noexcept
     {
         return codebooks(dkvb_codebooks_retain(get()));
     }
-    /** An empty mask of these codebooks. */
+    /** Makes an empty mask of the codebooks. */
     mask empty_mask() const
     {
         dkvb_mask *out = nullptr;
@@ -593,7 +617,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
 {
   public:
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit codeset(dkvb_codeset *object) noexcept : handle(object)
     {
     }
@@ -617,7 +641,10 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
         check(dkvb_codeset_get_info(get(), &out));
         return out;
     }
-    /** The rows of DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. Pointers are tied to the codeset, until it changes. */
+    /**
+     * Rows of the part DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. The pointers are valid until the codeset changes or is
+     * destroyed.
+     */
     dkvb_codeset_rows rows(std::uint32_t part) const
     {
         dkvb_codeset_rows out = DKVB_CODESET_ROWS_INIT;
@@ -625,7 +652,7 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
         check(dkvb_codeset_get_rows(get(), part, &out));
         return out;
     }
-    /** Rows are taken out. Returns how many were there. */
+    /** Removes rows from the codeset, and returns how many were removed. */
     std::uint64_t remove(span<const std::uint64_t> ids)
     {
         std::uint64_t removed = 0;
@@ -635,7 +662,9 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
     }
 };
 
-/** The entries of a journal, oldest first. Texts are tied to the model, until it changes. */
+/**
+ * Entries of a model's journal, oldest first. The texts of entries are valid until the model changes or is destroyed.
+ */
 class journal_view
 {
   public:
@@ -708,7 +737,7 @@ class journal_view
     {
         return iterator(model_, size_);
     }
-    /** The entry at `index`, from 0; throws `DKVB_ENOTFOUND` past the end. */
+    /** Journal entry at `index`, from 0; throws `DKVB_ENOTFOUND` past the last entry. */
     dkvb_journal_entry operator[](std::uint64_t index) const
     {
         return *iterator(model_, index);
@@ -721,14 +750,16 @@ class journal_view
 
 class model;
 
-/** A request names who is to be forgotten. Everything else is in `options`: strength, budget, target, limits, reason
- * (plan.h). */
+/**
+ * A request to forget names the classes or rows to forget. All other terms are in `options`: strength, budget, target,
+ * limits, reason (plan.h).
+ */
 class request
 {
   public:
-    /** All rows of these classes, by name or index. */
+    /** Request to forget all rows of some classes, given by name or index. */
     static request of_classes(const model &of, std::initializer_list<const char *> words);
-    /** Rows of a codeset, by their ids, which are copied. */
+    /** Request to forget rows of a codeset, given by their ids, which are copied. */
     static request of_rows(span<const std::uint64_t> ids)
     {
         request out;
@@ -736,7 +767,7 @@ class request
         out.ids_.assign(ids.data(), ids.data() + ids.size());
         return out;
     }
-    /** Rows by what `options` is set to by the caller: codes, a mask, a text of requests. */
+    /** Request to forget what the caller sets in `options`: codes, a mask, or a text of requests. */
     static request of_options(const dkvb_forget_request &options)
     {
         request out;
@@ -747,7 +778,7 @@ class request
 
     dkvb_forget_request options;
 
-    /** The request for C, tied to this object. */
+    /** The request for C functions, valid as long as the object. */
     dkvb_forget_request raw() const noexcept
     {
         dkvb_forget_request out = options;
@@ -770,11 +801,11 @@ class request
     std::vector<std::uint64_t> ids_;
 };
 
-/** A plan says what a request would do, and whether it should be done (plan.h). */
+/** A plan says what a request to forget would do, and whether to do it (plan.h). */
 class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
 {
   public:
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit plan(dkvb_plan *object) noexcept : handle(object)
     {
     }
@@ -791,7 +822,7 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         check(dkvb_plan_save(get(), path.c_str()));
     }
 
-    /** Everything that was found. Pointers are tied to the plan. */
+    /** Contents of the plan. The pointers are valid as long as the plan. */
     dkvb_plan_info info() const
     {
         dkvb_plan_info out = DKVB_PLAN_INFO_INIT;
@@ -799,31 +830,33 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         check(dkvb_plan_get_info(get(), &out));
         return out;
     }
-    /** Does what was planned, and returns the number of the journal entry. Throws `DKVB_EREFUSED` with the reason where
-     * the plan is refused. `codes` is needed for the strength exact. */
+    /**
+     * Applies the plan, and returns the number of the journal entry. Throws `DKVB_EREFUSED` with the reason if the plan
+     * is refused. `codes` is needed for the strength exact.
+     */
     inline std::uint64_t apply(model &to, codeset *codes = nullptr);
 };
 
-/** Answers of a model on labelled rows. */
+/** Quality of a model, measured on labelled rows. */
 struct evaluation {
-    double accuracy;                        /**< share of rows answered rightly; NaN without rows */
-    double loss;                            /**< mean cross-entropy, nats; NaN without rows */
-    double calibration_error;               /**< expected calibration error in 15 bins */
-    std::uint64_t abstained;                /**< rows without an answer, which count as wrong */
-    std::vector<std::uint64_t> class_rows;  /**< `[classes]`, rows of each class */
-    std::vector<std::uint64_t> class_right; /**< `[classes]`, those of them answered rightly */
+    double accuracy;          /**< fraction of labelled rows classified correctly; NaN without such rows */
+    double loss;              /**< mean cross-entropy of the labelled rows in nats; NaN without such rows */
+    double calibration_error; /**< expected calibration error of the probabilities, in 15 bins */
+    std::uint64_t abstained;  /**< number of rows for which the model gave no answer, which count as wrong */
+    std::vector<std::uint64_t> class_rows;  /**< `[classes]`, number of rows of each class */
+    std::vector<std::uint64_t> class_right; /**< `[classes]`, number of rows of each class classified correctly */
 };
 
 /** A classifier that can forget (model.h, unlearn.h). */
 class model : public detail::handle<dkvb_model, dkvb_model_free>
 {
   public:
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit model(dkvb_model *object) noexcept : handle(object)
     {
     }
 
-    /** An untrained model of shared codebooks. */
+    /** Makes an untrained model that shares the codebooks. */
     static model create(const codebooks &keys, std::uint32_t classes, const dkvb_model_options *options = nullptr)
     {
         dkvb_model *out = nullptr;
@@ -831,7 +864,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_new(&out, keys.get(), classes, options));
         return model(out);
     }
-    /** `options` with `in_place` set maps the file, for a model that only answers. */
+    /** Opens a model file. With `in_place`, the file is mapped into memory, and the model can answer but not change. */
     static model load(const std::string &path, const dkvb_model_options *options = nullptr)
     {
         dkvb_model *out = nullptr;
@@ -839,12 +872,12 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_load(&out, path.c_str(), options));
         return model(out);
     }
-    /** The file is written whole or not at all. */
+    /** Writes the model to a file, completely or not at all. */
     void save(const std::string &path) const
     {
         check(dkvb_model_save(get(), path.c_str()));
     }
-    /** Every byte is checked: a wrong checksum, number or journal throws. */
+    /** Checks every byte of the model: a wrong checksum, number or journal throws. */
     void verify() const
     {
         check(dkvb_model_verify(get()));
@@ -861,12 +894,12 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return info().classes;
     }
-    /** The keys of this model, which the result owns too. */
+    /** The codebooks of the model, of which the result becomes one more owner. */
     codebooks keys() const noexcept
     {
         return codebooks(dkvb_codebooks_retain(dkvb_model_codebooks(get())));
     }
-    /** The name of a class, "" if it has none. */
+    /** Name of a class; "" if it has no name. */
     std::string class_name(std::uint32_t label) const
     {
         const char *name = dkvb_model_class_name(get(), label);
@@ -877,7 +910,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         check(dkvb_model_set_class_name(get(), label, name.c_str()));
     }
-    /** Names of all columns of a row; empty if the columns have no names. */
+    /** Names of all columns of a row of features; empty if the columns have no names. */
     std::vector<std::string> column_names() const
     {
         std::vector<std::string> out;
@@ -891,7 +924,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         }
         return out;
     }
-    /** Names all columns of a row; no names at all remove those that are there. */
+    /** Gives names to all columns of a row of features; an empty vector removes the names. */
     void set_column_names(const std::vector<std::string> &names)
     {
         std::vector<const char *> texts;
@@ -900,7 +933,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
             texts.push_back(name.c_str());
         check(dkvb_model_set_column_names(get(), texts.data(), texts.size()));
     }
-    /** The class that a name or an index means. */
+    /** Class whose name or index is given. */
     std::uint32_t find_class(const std::string &word) const
     {
         std::uint32_t label = 0;
@@ -909,7 +942,9 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return label;
     }
 
-    /** Trains values on codes, `uint16_t[n][codebooks][k]`, and labels, `int32_t[n]`, -1 = ignore. */
+    /**
+     * Trains the values on codes, `uint16_t[n][codebooks][k]`, and labels, `int32_t[n]`, where -1 marks rows to ignore.
+     */
     void train(span<const std::uint16_t> codes, std::uint32_t k, span<const std::int32_t> labels,
                const dkvb_train_options *options = nullptr, const run &how = run())
     {
@@ -919,7 +954,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(dkvb_model_train(get(), codes.data(), k, labels.data(), labels.size(), options, running));
     }
 
-    /** The class of each row, -1 where nothing was learned behind it. */
+    /** Predicts the class of each row, -1 if no selected pair has learned anything. */
     std::vector<std::int32_t> predict(span<const float> x, const run &how = run()) const
     {
         const std::size_t n = detail::rows_in(x.size(), info().input_dim, "x");
@@ -929,7 +964,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(dkvb_model_predict(get(), x.data(), n, labels.data(), nullptr, running));
         return labels;
     }
-    /** The class of each row, to memory of the caller: allocates nothing of its own. */
+    /**
+     * Predicts the class of each row, -1 if no selected pair has learned anything, into memory of the caller, without
+     * allocating memory for the result.
+     */
     void predict(span<const float> x, span<std::int32_t> labels, const run &how = run()) const
     {
         const std::size_t n = detail::rows_in(x.size(), info().input_dim, "x");
@@ -938,7 +976,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         detail::same_size(labels.size(), n, "labels");
         running.check(dkvb_model_predict(get(), x.data(), n, labels.data(), nullptr, running));
     }
-    /** `float[n][classes]`, not divided by a temperature. */
+    /** Logits of rows, `float[n][classes]`, not divided by a temperature. */
     std::vector<float> logits(span<const float> x, const run &how = run()) const
     {
         const dkvb_model_info found = info();
@@ -949,7 +987,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(dkvb_model_predict(get(), x.data(), n, nullptr, out.data(), running));
         return out;
     }
-    /** `float[n][classes]`: softmax of the logits at the temperature of the model. */
+    /** Probabilities of classes, `float[n][classes]`: softmax of the logits at the temperature of the model. */
     std::vector<float> probabilities(span<const float> x, const run &how = run()) const
     {
         const dkvb_model_info found = info();
@@ -973,7 +1011,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
                                   nullptr, running));
         return out;
     }
-    /** Labels of -1 leave rows out. */
+    /** Measures the model on labelled rows; rows with label -1 are left out. */
     evaluation evaluate(span<const float> x, span<const std::int32_t> labels, const run &how = run()) const
     {
         const dkvb_model_info found = info();
@@ -992,7 +1030,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         out.abstained = raw.abstained;
         return out;
     }
-    /** All values, `float[codebooks][keys][classes]`. */
+    /** All values of the model, `float[codebooks][keys][classes]`. */
     std::vector<float> values() const
     {
         const dkvb_model_info found = info();
@@ -1002,7 +1040,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return out;
     }
 
-    /** The plan of a request. Nothing changes, except that a codeset without codes is searched. */
+    /** Makes a plan for a request to forget. The model does not change, but a codeset without codes is searched. */
     dkvb::plan plan(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         const dkvb_forget_request raw = who.raw();
@@ -1014,13 +1052,16 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(status);
         return made;
     }
-    /** A request is planned, and the plan is applied. Returns the number of the journal entry. Masking suppresses; only
-     * the strength exact deletes what rows taught. Throws `DKVB_EREFUSED` with the reason where the plan is refused. */
+    /**
+     * Makes a plan for a request to forget and applies it. Returns the number of the journal entry. The strength
+     * suppress masks pairs; only the strength exact deletes what the forgotten rows taught. Throws `DKVB_EREFUSED` with
+     * the reason if the plan is refused.
+     */
     std::uint64_t forget(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         return plan(who, codes, how).apply(*this, codes);
     }
-    /** The pairs of a mask are masked, and the journal gets an entry. Returns its number. */
+    /** Masks the pairs of a mask, adds an entry to the journal, and returns the number of the entry. */
     std::uint64_t forget(const mask &pairs, const dkvb_forget_options *options = nullptr)
     {
         std::uint64_t entry = 0;
@@ -1028,7 +1069,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_forget(get(), pairs.get(), options, &entry));
         return entry;
     }
-    /** One masking is taken back; 0: the latest that is active. Returns its number. */
+    /** Undoes one masking, 0 for the latest active one, and returns the number of its journal entry. */
     std::uint64_t undo(std::uint64_t entry = 0)
     {
         std::uint64_t undone = 0;
@@ -1036,7 +1077,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_undo(get(), entry, &undone));
         return undone;
     }
-    /** Masked keys, their values and the lists of pairs in the journal are erased. A purge cannot be undone. */
+    /** Erases masked keys, their values and the journal's lists of pairs. A purge cannot be undone. */
     void purge()
     {
         check(dkvb_model_purge(get()));
@@ -1046,7 +1087,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return journal_view(get(), info().journal_entries);
     }
-    /** A hash of the newest entry and all before it. Kept elsewhere, it shows whether the journal has only grown. */
+    /**
+     * Head of the journal: a hash of its newest entry and all entries before it. A head that is kept elsewhere shows
+     * later whether the journal has only grown.
+     */
     std::array<std::uint8_t, 32> journal_head() const noexcept
     {
         std::array<std::uint8_t, 32> out;
@@ -1054,7 +1098,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         dkvb_journal_head(get(), out.data());
         return out;
     }
-    /** Pairs that an entry asked for; 0: all that are in force. */
+    /** Mask with the pairs that a journal entry asked for; 0 gives all pairs in force. */
     mask masked(std::uint64_t entry = 0) const
     {
         dkvb_mask *out = nullptr;
@@ -1064,12 +1108,14 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     }
 };
 
-/** A model file that is followed through its replacements (live.h). Many threads may use one object at once. */
+/** A model file that is reopened whenever it is replaced (live.h). Many threads may use one object at once. */
 class live_model : public detail::handle<dkvb_live, dkvb_live_free>
 {
   public:
-    /** The model that the file held when the use began; it stays to the end of this object. The `live_model` must
-     * outlive the use. */
+    /**
+     * One use of the model that the file held when the use began; the model stays until the object is destroyed. The
+     * `live_model` must outlive the use.
+     */
     class use
     {
       public:
@@ -1089,12 +1135,12 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
             dkvb_live_release(live_, model_);
         }
 
-        /** For functions of the C library; valid as long as this object. */
+        /** The model for functions of the C library; valid as long as the object. */
         const dkvb_model *get() const noexcept
         {
             return model_;
         }
-        /** The class of each row, -1 where nothing was learned behind it. */
+        /** Predicts the class of each row, -1 if no selected pair has learned anything. */
         std::vector<std::int32_t> predict(span<const float> x, const run &how = run()) const
         {
             dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -1118,12 +1164,15 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
         check(dkvb_live_open(&out, path.c_str(), options));
         return live_model(out);
     }
-    /** A file that is missing, damaged or another model throws: a replaced model does not answer. */
+    /**
+     * Begins a use of the model in the file. A file that is missing, damaged or another model throws, since a replaced
+     * model must not answer.
+     */
     use acquire() const
     {
         return use(get());
     }
-    /** Number of replacements that were taken up. */
+    /** Number of replacements of the model file that were noticed. */
     std::uint64_t taken() const noexcept
     {
         return dkvb_live_taken(get());
@@ -1153,7 +1202,10 @@ inline std::uint64_t plan::apply(model &to, codeset *codes)
     return entry;
 }
 
-/** Rows to learn from, of `columns` numbers each, and a label for each, -1 = ignore. `raw` may be changed further. */
+/**
+ * Rows to learn from, with `columns` numbers in each, and a label for each row, where -1 marks rows to ignore. Callers
+ * may change `raw` further.
+ */
 struct labelled {
     dkvb_fit_rows raw;
 
@@ -1165,14 +1217,14 @@ struct labelled {
         raw.dim = columns;
         raw.labels = labels.data();
     }
-    /** Ids of the rows, each once: a codeset finds the rows again by them. */
+    /** Gives the rows ids, each once, by which a codeset finds the rows again. */
     labelled &with_ids(span<const std::uint64_t> ids)
     {
         detail::same_size(ids.size(), raw.n, "ids");
         raw.ids = ids.data();
         return *this;
     }
-    /** Groups of the rows: rows with the same number are held out together or not at all. */
+    /** Gives the rows group numbers: rows of the same group are held out together or not at all. */
     labelled &with_groups(span<const std::uint64_t> groups)
     {
         detail::same_size(groups.size(), raw.n, "groups");
@@ -1181,7 +1233,7 @@ struct labelled {
     }
 };
 
-/** The result of a fit: a model, the codes that forgetting needs, and a report of what was chosen and measured. */
+/** Result of a fit: a model, the codeset that later forgetting needs, and a report of what was chosen and measured. */
 struct fitted {
     dkvb::model model;
     codeset codes;
@@ -1203,7 +1255,9 @@ inline fitted fit(const labelled &rows, const dkvb_fit_options *options = nullpt
     return out;
 }
 
-/** Trains a model from all rows, and keeps nothing of them: such a model forgets by names and masks only. */
+/**
+ * Trains a model from all rows, and keeps no codeset of them: later requests to forget can name only classes and masks.
+ */
 inline model fit_without_codes(const labelled &rows, const dkvb_fit_options *options = nullptr, const run &how = run())
 {
     dkvb_model *trained = nullptr;
@@ -1215,7 +1269,10 @@ inline model fit_without_codes(const labelled &rows, const dkvb_fit_options *opt
     return made;
 }
 
-/** Goes on with a model and its codeset (fit.h); `codes` NULL: the model was trained without one. */
+/**
+ * Continues the training of a model and its codeset (fit.h); `codes` may be NULL if the model was trained without a
+ * codeset.
+ */
 inline dkvb_fit_report fit_more(model &to, codeset *codes, const labelled &rows,
                                 const dkvb_fit_options *options = nullptr, const run &how = run())
 {
@@ -1226,11 +1283,11 @@ inline dkvb_fit_report fit_more(model &to, codeset *codes, const labelled &rows,
     return report;
 }
 
-/** The figures of an audit (audit.h). */
+/** Figures of an audit (audit.h). */
 class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_free>
 {
   public:
-    /** The handle owns a C object from now on. */
+    /** Makes a handle that owns the C object `object`. */
     explicit audit_report(dkvb_audit_report *object) noexcept : handle(object)
     {
     }
@@ -1239,15 +1296,21 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
     {
         return get();
     }
-    /** One figure of one subject, DKVB_AUDIT_… of audit.h; NULL if the subject was not measured. Tied to the report. */
+    /**
+     * One figure of one model, both named by DKVB_AUDIT_… of audit.h; NULL if the model was not measured. The pointer
+     * is valid as long as the report.
+     */
     const dkvb_audit_figure *figure(std::uint32_t subject, std::uint32_t which) const noexcept
     {
         return dkvb_audit_get_figure(get(), subject, which);
     }
 };
 
-/** Attacks a model that has forgotten rows, beside values that were trained again without them. `rows` is what the
- * model was trained on, `tests` what it never saw; `who` NULL: what the journal names. */
+/**
+ * Audits a model that has forgotten rows: attacks run on it, and on values that were trained again without these rows.
+ * `rows` are what the model was trained on, `tests` were never trained on; `who` names the forgotten rows, NULL takes
+ * the classes that the journal names.
+ */
 inline audit_report audit(const model &of, const labelled &rows, const labelled &tests,
                           const dkvb_audit_options *options = nullptr, const dkvb_audit_request *who = nullptr,
                           const run &how = run())

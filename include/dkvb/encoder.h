@@ -116,7 +116,7 @@ DKVB_INIT_FUNCTION(dkvb_encoder_options, DKVB_ENCODER_OPTIONS_INIT)
  * @param[out] out   the encoder, which the caller releases with dkvb_encoder_free(); NULL on failure.
  * @param      kind  kind of encoder, DKVB_ENCODER_…. DKVB_ENCODER_REMEMBERED opens the encoder that `opts->remembered`
  *                   names, and turns pictures upright if that encoder did.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @return `DKVB_EINVAL` for an invalid option, also if a kind that needs weights got none; `DKVB_EIO` if a file cannot
  *         be read; `DKVB_EFORMAT` for unusable weights, with a message that names the tensor, what was found and what
  *         was expected; `DKVB_EMISMATCH` if the rows would differ from rows of the remembered encoder; `DKVB_ENOTFOUND`
@@ -186,10 +186,10 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
 /**
- * Callback for a picture that cannot be read. The library invokes it on the thread that made the call, in the order of
- * the set, before it leaves the picture out or ends the call.
+ * Callback for a picture that cannot be read. The library invokes the callback on the thread that made the call, in the
+ * order of the set, before it leaves the picture out or ends the call.
  *
- * @param user     `user` of the options.
+ * @param user     pointer `user` of the options.
  * @param index    number of the unreadable picture in the set.
  * @param message  why the picture cannot be read; equal to the text of dkvb_last_error().
  * @return 0 to continue; any other number ends the encoding with `DKVB_ECANCELLED`.
@@ -197,10 +197,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *en
 typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
 
 /**
- * Callback that receives intermediate results of a network. The library invokes it after each layer, on the thread that
- * made the call.
+ * Callback that receives intermediate results of a network. The library invokes the callback after each layer, on the
+ * thread that made the call.
  *
- * @param user     `user` of the options.
+ * @param user     pointer `user` of the options.
  * @param name     name of the layer, as listed in docs/encoder.md.
  * @param rows     number of rows of the layer's output.
  * @param columns  number of columns of the layer's output.
@@ -267,7 +267,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *enco
  * @param      first    number of the first picture.
  * @param      n        number of pictures.
  * @param[out] x        `float[n][dim]`, rows of features; rows of pictures that cannot be read are zeros.
- * @param      opts     options; NULL for the defaults.
+ * @param      opts     options of the call; NULL for the defaults.
  * @param      run      run options (threads, progress, ranks); NULL for the defaults. The progress callback counts
  *                      pictures.
  * @return the status codes of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set has fewer pictures.

@@ -44,7 +44,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void
  * The supplied bytes must stay as they are until the callback is invoked again, or until dkvb_file_write_parts()
  * returns. The callback must not leave by longjmp() or by an exception.
  *
- * @param      user  `user` of dkvb_file_write_parts().
+ * @param      user  pointer `user` of dkvb_file_write_parts().
  * @param[out] data  `uint8_t[*size]`, the next bytes of the file; NULL when the callback is invoked.
  * @param[out] size  number of supplied bytes, 0 when the callback is invoked; a callback that leaves 0 ends the file.
  * @return 0 to continue; any other number cancels the writing, and the target file stays as it was.
@@ -55,8 +55,8 @@ typedef int (*dkvb_part_fn)(void *user, const void **data, size_t *size);
  * Write a file part by part, by the rules of dkvb_file_write(), so that no memory has to hold the whole contents.
  *
  * @param path  path of the file to write.
- * @param next  callback that supplies the parts; the library invokes it on the thread that made the call, until a part
- *              has no bytes.
+ * @param next  callback that supplies the parts; the library invokes the callback on the thread that made the call,
+ *              until a part has no bytes.
  * @param user  pointer that `next` receives.
  * @return `DKVB_ECANCELLED` if `next` cancels; otherwise the status codes of dkvb_file_write().
  */

@@ -101,7 +101,7 @@ typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
     /**
      * Options for placing keys, in which codebooks, keys and key_dim may be open; the member `whiten` of the settings
-     * replaces its `whiten`.
+     * replaces `keyinit.whiten`.
      */
     dkvb_keyinit_options keyinit;
     /** Options of training, in which epochs, batch and learning_rate (and rate_last with it) may be open. */
@@ -128,10 +128,10 @@ enum {
 };
 
 /**
- * Callback that receives the stage of a fit. The library invokes it at the beginning of each stage, on the thread that
- * made the call. The progress callback of dkvb_run_options counts from 0 in each stage.
+ * Callback that receives the stage of a fit. The library invokes the callback at the beginning of each stage, on the
+ * thread that made the call. The progress callback of dkvb_run_options counts from 0 in each stage.
  *
- * @param user   `user` of the options.
+ * @param user   pointer `user` of the options.
  * @param stage  name of the stage: "whitening", "keys", "search", "values", "temperature" or "codes"; without a
  *               codeset, "temperature" comes before "values".
  * @return 0 to continue; any other number cancels the fit.
@@ -276,7 +276,7 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  * @param[out] codeset  codeset with codes, ids and labels of all rows, which later forgetting needs; the caller
  *                      releases it with dkvb_codeset_free(). NULL makes no codeset.
  * @param      rows     rows to learn from, at least one of them with a label.
- * @param      opts     options; NULL for the defaults.
+ * @param      opts     options of the call; NULL for the defaults.
  * @param[out] report   report of what was chosen and measured; or NULL.
  * @param      run      run options (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for an option or label out of range, a number that is not finite, or more keys than rows (the
@@ -296,15 +296,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  *
  * With a codeset, the new rows join the rows of the codeset. `codeset` must be the codeset that the model was trained
  * on, as for dkvb_model_replay(). A fraction of the new rows is held out, the codeset records the training as one more
- * session, and the softmax temperature is fitted on all held-out rows. So exact forgetting stays exact. Rows whose ids
- * were removed from the codeset are refused; with `relearn` of the training options they are accepted, which ends the
- * forget operations of exactly these rows. New rows without ids get the numbers after the largest id of the codeset. If
- * the rows of the codeset have names, new rows need names too, which are hashed with the salt of the codeset. Each
- * class keeps at least three rows to learn from, including rows of earlier trainings. Since codes of a codeset ignore
- * masks, no pair may be masked or purged. The codeset does not keep `groups`; for groups that occur again, the caller
- * passes the same numbers again. In dkvb_fit_more() only group numbers and `hold_out` decide which groups are held out.
- * So a group of an earlier training with the same `hold_out` is held out again, or learned from again, unless large
- * groups changed the held-out fraction in that training.
+ * session, and the softmax temperature is fitted on all held-out rows. So exact forgetting still gives, bit for bit, a
+ * training without the forgotten rows. Rows whose ids were removed from the codeset are refused; with `relearn` of the
+ * training options they are accepted, which ends the forget operations of exactly these rows. New rows without ids get
+ * the numbers after the largest id of the codeset. If the rows of the codeset have names, new rows need names too,
+ * which are hashed with the salt of the codeset. Each class keeps at least three rows to learn from, including rows of
+ * earlier trainings. Since codes of a codeset ignore masks, no pair may be masked or purged. The codeset does not keep
+ * `groups`; for groups that occur again, the caller passes the same numbers again. In dkvb_fit_more() only group
+ * numbers and `hold_out` decide which groups are held out. So a group of an earlier training with the same `hold_out`
+ * is held out again, or learned from again, unless large groups changed the held-out fraction in that training.
  *
  * Without a codeset, the softmax temperature comes from a copy of the model that is trained further without a tenth of
  * the new rows. This held-out tenth must have at least 50 rows and cover at least half of the classes. Otherwise the
@@ -350,10 +350,10 @@ typedef struct dkvb_trial {
 DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
 
 /**
- * Callback that receives the trials of dkvb_tune(). The library invokes it after each trial, on the thread that made
- * the call.
+ * Callback that receives the trials of dkvb_tune(). The library invokes the callback after each trial, on the thread
+ * that made the call.
  *
- * @param user   `user` of the options.
+ * @param user   pointer `user` of the options.
  * @param trial  the finished trial.
  * @return 0 to continue; any other number cancels the tuning.
  */
@@ -390,7 +390,7 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  *                          `train.trials` becomes the number of trials. The same number of trials always gives the same
  *                          settings. Settings are unchanged on failure.
  * @param         rows      rows to learn from, as for dkvb_fit().
- * @param         opts      options; NULL for the defaults.
+ * @param         opts      options of the call; NULL for the defaults.
  * @param         run       run options (threads, progress, ranks); NULL for the defaults.
  * @return the status codes of dkvb_fit(); also `DKVB_EINVAL` if too few rows can be held out to compare settings.
  */

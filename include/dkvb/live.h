@@ -54,7 +54,7 @@ DKVB_INIT_FUNCTION(dkvb_live_options, DKVB_LIVE_OPTIONS_INIT)
  *
  * @param[out] out   the live model, which the caller releases with dkvb_live_free(); NULL on failure.
  * @param      path  path of the model file, which is copied; every dkvb_live_acquire() looks at the path again.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @return the status codes of dkvb_model_load().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_open(dkvb_live **out, const char *path, const dkvb_live_options *opts);

@@ -102,7 +102,7 @@ enum {
 };
 
 /**
- * Combine two masks by a set operation. The result replaces `mask`.
+ * Combine two masks by a set operation. The combined mask replaces `mask`.
  *
  * @param mask   first mask, which receives the result.
  * @param other  second mask; may be `mask` itself.
@@ -144,7 +144,7 @@ DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
  * Write a mask to a file (docs/format.md), atomically (file.h).
  *
  * @param mask  the mask.
- * @param path  file to write.
+ * @param path  path of the file to write.
  * @return `DKVB_OK`; on failure `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);

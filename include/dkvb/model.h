@@ -100,7 +100,7 @@ DKVB_INIT_FUNCTION(dkvb_model_info, DKVB_MODEL_INFO_INIT)
  * @param[out] out        the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param      codebooks  frozen codebooks, of which the model becomes one more owner.
  * @param      classes    number of classes, 1 to DKVB_MODEL_CLASSES; dkvb_model_add_classes() adds more later.
- * @param      opts       options; NULL for the defaults.
+ * @param      opts       options of the call; NULL for the defaults.
  * @return `DKVB_EINVAL` for an argument out of range; `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *codebooks, uint32_t classes,
@@ -350,7 +350,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
  * one (file.h). Equal models give files of equal bytes. A mapped model is verified before it is written.
  *
  * @param model  the model.
- * @param path   file to write.
+ * @param path   path of the file to write.
  * @return `DKVB_ESTATE` if the model is in training; `DKVB_EIO`; `DKVB_ENOMEM`; `DKVB_ECHECKSUM` or `DKVB_EFORMAT` if a
  *         mapped model is damaged.
  */

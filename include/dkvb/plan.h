@@ -1,6 +1,7 @@
 /**
  * @file
- * @brief Plans: a plan says what a request to forget would do, and whether to do it. Applying the plan carries it out.
+ * @brief Plans: a plan says what a request to forget would do, and whether to do it. Applying a plan carries out the
+ * request.
  *
  * Making a plan does not change the model. A plan finds on held-out rows how many pairs to mask, and measures how much
  * accuracy every class would lose. A plan sets aside what earlier requests forgot, forgets again what would come back,
@@ -268,8 +269,8 @@ typedef struct dkvb_plan_info {
 DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 
 /**
- * Make a plan to forget. The model is not changed. A codeset that was loaded from features is searched as far as the
- * plan needs its codes.
+ * Make a plan to forget. Making a plan does not change the model. A codeset that was loaded from features is searched
+ * as far as the plan needs its codes.
  *
  * @param[out] out      the plan, which the caller releases with dkvb_plan_free(); NULL on failure, and if `model` is
  *                      NULL.
@@ -332,7 +333,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_mode
  * approve the contents that dkvb_plan_load() reads, not an earlier state of the file.
  *
  * @param plan  the plan.
- * @param path  file to write.
+ * @param path  path of the file to write.
  * @return `DKVB_ESTATE` if the plan was already applied; `DKVB_ENOMEM`; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path);

@@ -41,7 +41,7 @@ enum {
  * @param      message    `uint8_t[size]`, the message to sign.
  * @param      size       number of bytes of the message.
  * @param[out] signature  `uint8_t[64]`, the signature.
- * @param      user       member `key` of the options.
+ * @param      user       pointer `key` of the options.
  * @return 0 on success, any other number on failure.
  */
 typedef int (*dkvb_receipt_sign_fn)(const uint8_t *message, size_t size, uint8_t *signature, void *user);
@@ -52,7 +52,7 @@ typedef int (*dkvb_receipt_sign_fn)(const uint8_t *message, size_t size, uint8_t
  * @param message    `uint8_t[size]`, the signed message.
  * @param size       number of bytes of the message.
  * @param signature  `uint8_t[64]`, the signature to check.
- * @param user       member `key` of the options.
+ * @param user       pointer `key` of the options.
  * @return 0 if the signature is right, otherwise another number.
  */
 typedef int (*dkvb_receipt_check_fn)(const uint8_t *message, size_t size, const uint8_t *signature, void *user);
@@ -63,7 +63,7 @@ typedef int (*dkvb_receipt_check_fn)(const uint8_t *message, size_t size, const 
  * @param outcome   one of `DKVB_RECEIPT_CHECKED`, `DKVB_RECEIPT_DIFFERS`, `DKVB_RECEIPT_UNCHECKED`.
  * @param about     subject of the sentence in one word, such as "journal".
  * @param sentence  the sentence, in UTF-8; valid during the callback only.
- * @param user      member `user` of the options.
+ * @param user      pointer `user` of the options.
  * @return 0 to continue; any other number cancels the check of the receipt.
  */
 typedef int (*dkvb_receipt_tell_fn)(uint32_t outcome, const char *about, const char *sentence, void *user);

@@ -87,7 +87,7 @@ typedef struct dkvb_reference_rows {
      * numbers.
      */
     const uint64_t *ids;
-    size_t n;         /**< number of rows */
+    size_t n;         /**< number of rows in `x` */
     uint32_t dim;     /**< length of a row, 1 to 65,536 */
     uint32_t classes; /**< number of classes, 2 to 1,048,576, above all labels */
 } dkvb_reference_rows;
@@ -125,9 +125,9 @@ DKVB_INIT_FUNCTION(dkvb_reference_options, DKVB_REFERENCE_OPTIONS_INIT)
 /** Properties of a linear head. The caller sets `struct_size`. */
 typedef struct dkvb_reference_info {
     size_t struct_size;  /**< size of dkvb_reference_info in bytes, set by DKVB_REFERENCE_INFO_INIT */
-    uint32_t kind;       /**< DKVB_REFERENCE_RIDGE or DKVB_REFERENCE_LOGISTIC */
+    uint32_t kind;       /**< kind of the head, DKVB_REFERENCE_RIDGE or DKVB_REFERENCE_LOGISTIC */
     uint32_t dim;        /**< length of a row of features */
-    uint32_t classes;    /**< number of classes */
+    uint32_t classes;    /**< number of classes of the labels */
     uint32_t empty;      /**< number of classes without a row, which the head never predicts */
     uint64_t rows;       /**< number of rows on which the head is fitted, without removed rows */
     double scale;        /**< number by which rows are divided, the root mean square of their elements */
@@ -155,7 +155,7 @@ DKVB_INIT_FUNCTION(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT)
  *
  * @param[out] out   the head, which the caller releases with dkvb_reference_free(); NULL on failure.
  * @param      rows  rows to fit the head on, at least one row of each of two classes.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts parts
  *                   of the whole fit, and the member `outside` is ignored.
  * @return `DKVB_EINVAL` for a row, label or option out of range, or a penalty so small that the sums cannot be solved
@@ -170,7 +170,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
  *
  * dkvb_reference_remove() subtracts the rows from the sums and solves the sums again, without the remaining rows.
  * Removing rows takes memory for 2 `dim`² doubles. Rounding errors are relative to the sums that include the removed
- * rows. So rows are refused if the remaining rows have less than a millionth of the sum of squares about the mean; the
+ * rows. Rows are refused if the remaining rows have less than a millionth of the sum of squares about the mean; the
  * caller then fits a head to the remaining rows.
  *
  * The caller must remove only rows that the head was fitted on, since sums cannot show which rows they contain.
@@ -252,7 +252,7 @@ typedef struct dkvb_reference_line {
  */
 typedef struct dkvb_reference_report {
     uint32_t lines;   /**< number of lines, 1 to 5 */
-    uint32_t classes; /**< number of classes */
+    uint32_t classes; /**< number of classes of the labels */
     /** `dkvb_reference_line[lines]`: the model, then each kind of head on all rows and on kept rows. */
     const dkvb_reference_line *line;
     const uint8_t *forgotten; /**< `uint8_t[classes]`, DKVB_FORGET for each class with forgotten rows */

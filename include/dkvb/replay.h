@@ -51,7 +51,7 @@ extern "C" {
  * @param      model    the model, whose values are trained again.
  * @param      set      codeset that the model was trained on.
  * @param      without  `uint64_t[n]`, ids of the rows to leave out, in any order.
- * @param      n        number of ids.
+ * @param      n        number of ids in `without`.
  * @param      opts     facts that the journal records; NULL for the defaults.
  * @param[out] entry    number of the journal entry of the replay; or NULL.
  * @param      run      run options (threads, progress, ranks); NULL for the defaults. The progress callback counts rows

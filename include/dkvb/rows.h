@@ -23,11 +23,11 @@ extern "C" {
  *  @{ */
 
 /**
- * Callback that reads rows of a row source. The library invokes it on the thread that made the call, never twice at the
- * same time. The library may ask for a row more than once, and in any order; most often it asks for blocks in ascending
- * order. A row must have the same numbers every time it is read.
+ * Callback that reads rows of a row source. The library invokes the callback on the thread that made the call, never
+ * twice at the same time. The library may ask for a row more than once, and in any order; most often it asks for blocks
+ * in ascending order. A row must have the same numbers every time it is read.
  *
- * @param      user   `user` of the source.
+ * @param      user   pointer `user` of the source.
  * @param      first  number of the first row to read.
  * @param      n      number of rows to read, 1 or more.
  * @param[out] x      `float[n][columns]`, which receives the rows.

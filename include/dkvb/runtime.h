@@ -23,7 +23,7 @@ extern "C" {
  * The progress callback must not use the object that the long call works on, and must not leave by longjmp() or by an
  * exception.
  *
- * @param user   `user` of dkvb_run_options.
+ * @param user   pointer `user` of dkvb_run_options.
  * @param done   number of finished units: rows, or codebooks while keys are placed.
  * @param total  number of all units.
  * @return 0 to continue; any other number cancels the long call, which then returns `DKVB_ECANCELLED` and has changed

@@ -74,8 +74,8 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  * Separation of classes, measured by dkvb_separation_measure(). The library creates and frees this struct; later
  * versions add members at its end.
  *
- * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). The overlap is symmetric. The
- * overlap is NaN if a class has no rows, or if neither class selects a pair.
+ * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). The overlap of two classes is
+ * symmetric. The overlap is NaN if a class has no rows, or if neither class selects a pair.
  *
  *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that the class selects (Jaccard 1912)
  *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that

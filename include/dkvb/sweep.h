@@ -57,11 +57,11 @@ typedef struct dkvb_sweep_shape {
 
 /**
  * Cell of the grid of a sweep: the class, how it is forgotten, and how many measured rows are classified correctly. The
- * library fills in the cell.
+ * library fills in the struct.
  */
 typedef struct dkvb_sweep_cell {
     uint64_t index;        /**< number of the cell in the grid, from 0 */
-    uint64_t cells;        /**< number of all cells of the grid */
+    uint64_t cells;        /**< number of all cells in the grid of the sweep */
     uint32_t trained_anew; /**< 1 if the model of the cell was trained for the sweep; 0 if it is the given model */
     uint32_t codebooks;    /**< number of codebooks (C) of the cell's model */
     uint32_t keys;         /**< number of keys per codebook (K) of the cell's model */
@@ -103,10 +103,10 @@ typedef struct dkvb_sweep_cell {
 } dkvb_sweep_cell;
 
 /**
- * Callback that receives the cells of a sweep. The library invokes it when the figures of a cell are known, on the
- * thread that made the call.
+ * Callback that receives the cells of a sweep. The library invokes the callback when the figures of a cell are known,
+ * on the thread that made the call.
  *
- * @param user  `user` of the options.
+ * @param user  pointer `user` of the options.
  * @param cell  the finished cell.
  * @return 0 to continue; any other number ends the sweep with `DKVB_ECANCELLED`.
  */
@@ -182,12 +182,12 @@ typedef struct dkvb_sweep_options {
 DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 
 /**
- * Counts of the cells and rows of a sweep. The counts are filled in after a failure too, and once before the first
- * cell. The caller sets `struct_size`.
+ * Counts of the cells and rows of a sweep. The counts of a sweep are filled in after a failure too, and once before the
+ * first cell. The caller sets `struct_size`.
  */
 typedef struct dkvb_sweep_report {
     size_t struct_size; /**< size of dkvb_sweep_report in bytes, set by DKVB_SWEEP_REPORT_INIT */
-    uint64_t cells;     /**< number of cells of the grid */
+    uint64_t cells;     /**< number of cells in the grid of the sweep */
     uint64_t done;      /**< number of finished cells, including cells of an earlier call and skipped cells */
     uint64_t resumed;   /**< number of finished cells that an earlier call left beside the table */
     uint64_t kept;      /**< number of cells from which the next call continues, after a failure */
@@ -213,7 +213,7 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  *
  * @param      model   the model, which is not changed and may be mapped.
  * @param      set     codeset that the model was trained on; the sweep searches codes that are missing.
- * @param      opts    options; NULL for the defaults.
+ * @param      opts    options of the call; NULL for the defaults.
  * @param[out] report  counts of the sweep; or NULL.
  * @param      run     run options (threads, progress, ranks); NULL for the defaults. The progress callback counts in
  *                     thousandths of a cell.

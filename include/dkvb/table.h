@@ -103,7 +103,7 @@ DKVB_INIT_FUNCTION(dkvb_table_options, DKVB_TABLE_OPTIONS_INIT)
  */
 typedef struct dkvb_table_info {
     size_t struct_size;              /**< size of dkvb_table_info in bytes, set by DKVB_TABLE_INFO_INIT */
-    uint64_t rows;                   /**< number of rows */
+    uint64_t rows;                   /**< number of rows in the table */
     uint64_t columns;                /**< number of features in a row */
     const float *x;                  /**< features, `float[rows][columns]`, finite */
     const char *const *column_names; /**< `[columns]`, names of the features; NULL if the file names none */
@@ -136,12 +136,12 @@ DKVB_INIT_FUNCTION(dkvb_table_info, DKVB_TABLE_INFO_INIT)
 /**
  * Read a table from a file.
  *
- * A text table is UTF-8. The fields of a text table are separated by tabs, semicolons, commas or spaces: the first of
- * these that the first line contains. Fields may be quoted as RFC 4180 says; lines end in LF, CRLF or CR; a byte order
- * mark and empty lines are skipped. Numbers in a text are decimal with a point in every locale, and are rounded once,
- * to the nearest float32. A first column whose name is empty holds row numbers, as pandas writes them, and is skipped.
- * dkvb_table_read() reads a text twice, first to count its rows, so it needs memory only for the features and the
- * names.
+ * A text table is encoded in UTF-8. The fields of a text table are separated by tabs, semicolons, commas or spaces: the
+ * first of these that the first line contains. Fields may be quoted as RFC 4180 says; lines end in LF, CRLF or CR; a
+ * byte order mark and empty lines are skipped. Numbers in a text are decimal with a point in every locale, and are
+ * rounded once, to the nearest float32. A first column whose name is empty holds row numbers, as pandas writes them,
+ * and is skipped. dkvb_table_read() reads a text twice, first to count its rows, so it needs memory only for the
+ * features and the names.
  *
  * If all labels are whole numbers, they are used as labels, and -1 marks a row without a label. Otherwise labels are
  * names: names in `label_names` keep their numbers, and new names follow in the order of their bytes. A label equal to
@@ -152,7 +152,7 @@ DKVB_INIT_FUNCTION(dkvb_table_info, DKVB_TABLE_INFO_INIT)
  *
  * @param[out] out   the table, which the caller releases with dkvb_table_free(); NULL on failure.
  * @param      path  path of the file to read.
- * @param      opts  options; NULL for the defaults.
+ * @param      opts  options of the call; NULL for the defaults.
  * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts the
  *                   bytes of both readings of the file.
  * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a damaged or unknown file; `DKVB_EIO` if the file cannot be read;

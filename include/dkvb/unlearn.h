@@ -330,7 +330,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *mode
  * @param model  the model.
  * @param entry  number of the journal entry.
  * @param rows   `uint64_t[n]`, ids of the rows in any order; ids that do not ascend are copied and sorted.
- * @param n      number of ids.
+ * @param n      number of ids in `rows`.
  * @return 1 if the entry commits to exactly the given rows and its salt is still there; otherwise 0, also if the entry
  *         does not exist, or if there is no memory to sort the ids (dkvb_last_error() then says so).
  */

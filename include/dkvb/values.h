@@ -54,9 +54,9 @@ typedef struct dkvb_train_report {
 DKVB_INIT_FUNCTION(dkvb_train_report, DKVB_TRAIN_REPORT_INIT)
 
 /**
- * Callback that receives the state of a training. The library invokes it on the thread that made the call.
+ * Callback that receives the state of a training. The library invokes the callback on the thread that made the call.
  *
- * @param user    `user` of dkvb_train_options.
+ * @param user    pointer `user` of dkvb_train_options.
  * @param report  state of the training.
  * @return 0 to continue; any other number cancels the training, and leaves the model unchanged.
  */
@@ -140,7 +140,7 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * @param k       number of keys per codebook in `codes`; must equal the model's `top_k`.
  * @param labels  `int32_t[n]`, labels of the rows; rows with label -1 are ignored.
  * @param n       number of rows.
- * @param opts    options; NULL for the defaults.
+ * @param opts    options of the call; NULL for the defaults.
  * @param run     run options (threads, progress, ranks); NULL for the defaults. The progress callback counts rows of
  *                all epochs.
  * @return `DKVB_EINVAL` for a label out of range (the message names the row), or a value too large for the number type
@@ -161,7 +161,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
  * with its old values until dkvb_model_train_end(). Masks cannot change during the training (`DKVB_ESTATE`).
  *
  * @param model  the model.
- * @param opts   options; NULL for the defaults.
+ * @param opts   options of the call; NULL for the defaults.
  * @return `DKVB_EINVAL` for an invalid option; `DKVB_ESTATE` if the model is mapped or already in training;
  *         `DKVB_ENOMEM`.
  */

@@ -1,29 +1,29 @@
 """dkvb: classifiers that can forget, on numpy arrays.
 
-    model, codeset, report = dkvb.fit(x, labels)           # settings that suit the data; or step by step:
+    model, codeset, report = dkvb.fit(x, labels)           # one call, with settings that suit the data
 
-    codebooks = dkvb.Codebooks.fit(x)                      # place the keys, once; no labels needed
+    codebooks = dkvb.Codebooks.fit(x)                      # single steps: place the keys, without labels
     model = dkvb.Model(codebooks, classes=10)
-    codes = codebooks.search(x)                            # one search a row, ever
+    codes = codebooks.search(x)                            # search the code of each row, once
     model.train(codes, labels)
     model.predict(x_new)
 
     plan = model.plan_forget(classes=["cat"], codeset=codeset)
-    plan.effects, plan.refusal                             # what each class would lose, and whether it should be done
-    entry = model.apply(plan, codeset)                     # suppressed, and written in the journal
-    model.undo(entry)                                      # taken back, bit for bit
-    model.purge()                                          # or made permanent
+    plan.effects, plan.refusal                             # accuracy that each class would lose, and why not to forget
+    entry = model.apply(plan, codeset)                     # mask the pairs, and write a journal entry
+    model.undo(entry)                                      # undo the masking, bit for bit
+    model.purge()                                          # or make the mask permanent
     model.save("m.dkvb")
 
-    encoder = dkvb.Encoder("descriptor")                   # rows of pictures, if there are none of one's own
+    encoder = dkvb.Encoder("descriptor")                   # make rows of features from pictures
     x = encoder.encode_set(dkvb.ImageSet("pictures"))
 
-The classes follow the C library call by call; include/dkvb/ says what each promises. Failures are exceptions with the
-library's message, all of them `dkvb.Error`. Arrays of the right type, C-contiguous, are passed without a copy. Calls
-release the GIL: one object may be used from many threads, or changed from one, not both at once.
+The Python classes wrap the C functions one by one; the headers in include/dkvb/ document each function. Failures are
+exceptions with the library's message, all of them `dkvb.Error`. C-contiguous arrays of the right type are passed
+without a copy. Long calls release the GIL: many threads may use one object at once, or one thread may change it.
 """
 
-from . import receipt, reference  # importing reference loads no library; its first use does
+from . import receipt, reference  # importing the module reference does not load libdkvb-reference; its first use does
 from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET

@@ -1,5 +1,5 @@
-"""Conversion of arguments for C: arrays without a copy where their type fits; numbers and text checked, since ctypes
-cuts."""
+"""Conversion of arguments for C: arrays of the right type are not copied; numbers and text are checked, since ctypes
+cuts off bits silently."""
 
 import operator
 import os
@@ -27,7 +27,7 @@ def pointer(array):
 
 
 def _shaped(array, shape, what):
-    """Compares with a shape such as ("rows", 784), where a word stands for any number."""
+    """Compares the shape of an array with a shape such as ("rows", 784), in which a word stands for any number."""
     fits = array.ndim == len(shape) and all(isinstance(want, str) or have == want
                                             for have, want in zip(array.shape, shape))
     if not fits:
@@ -36,18 +36,18 @@ def _shaped(array, shape, what):
 
 
 def _shape_text(shape):
-    """Writes a shape as numpy does, except for the words in it."""
+    """Writes a shape as numpy does, except for words that stand for any number."""
     return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
 
 
 def floats(array, shape, what):
-    """Returns float32, C-contiguous and aligned; the caller's own memory if it is that already."""
+    """Returns the array as float32, C-contiguous and aligned, in the caller's own memory if it already is."""
     array = _shaped(np.asarray(array), shape, what)
     if array.dtype == np.float32 and array.flags.carray:
         return array
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
-    with np.errstate(over="ignore"):  # numbers that are too large become infinite, and the library names row and column
+    with np.errstate(over="ignore"):  # numbers that are too large become infinite, and the library names them
         return np.require(array, np.float32, ["C", "A"])
 
 
@@ -64,29 +64,29 @@ def _integers(array, shape, dtype, what):
 
 
 def codes(array, codebooks, what="codes"):
-    """Returns `uint16[rows][codebooks][k]` and its k."""
+    """Returns codes as `uint16[rows][codebooks][k]`, and their k."""
     array = _integers(array, ("rows", codebooks, "k"), np.uint16, what)
     return array, array.shape[2]
 
 
 def codes_of_shape(array, shape, what="codes"):
-    """Returns `uint16[rows][codebooks][k]` of a known shape."""
+    """Returns codes as `uint16[rows][codebooks][k]`, and checks that they have the given shape."""
     return _integers(array, shape, np.uint16, what)
 
 
 def labels(array, rows, what="labels"):
-    """Returns `int32[rows]`; booleans are 0 and 1."""
+    """Returns labels as `int32[rows]`; booleans become 0 and 1."""
     array = np.asarray(array)
     return _integers(array.astype(np.int32) if array.dtype == np.bool_ else array, (rows,), np.int32, what)
 
 
 def ids(array, rows, what="ids"):
-    """Returns `uint64[rows]`."""
+    """Returns the ids of rows as `uint64[rows]`."""
     return _integers(array, (rows,), np.uint64, what)
 
 
 def names(given):
-    """Returns the names of rows, `char *[rows]`; None where rows are called by numbers."""
+    """Returns the names of rows as `char *[rows]`; None if rows have numbers instead of names."""
     given = None if given is None else list(given)
     if not given or not all(isinstance(one, str) for one in given):
         return None
@@ -94,8 +94,8 @@ def names(given):
 
 
 def groups(given, rows):
-    """Groups of rows, `uint64[rows]`. A string becomes the first 8 bytes, little-endian, of its SHA-256: a number that
-    stays the same from call to call, whatever other groups there are."""
+    """Returns the groups of rows as `uint64[rows]`. A string becomes the first 8 bytes, little-endian, of its SHA-256:
+    a number that stays the same from call to call, whatever other groups there are."""
     array = np.asarray(given)
     if array.dtype.kind not in "UO":
         return _integers(array, (rows,), np.uint64, "groups")
@@ -108,26 +108,27 @@ def groups(given, rows):
 
 
 def marks(array, count, what):
-    """Returns `uint8[count]` of KEEP, FORGET and ASIDE; of booleans, True is FORGET."""
+    """Returns the marks KEEP, FORGET and ASIDE as `uint8[count]`; of booleans, True is FORGET."""
     array = np.asarray(array)
     return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 
 
 def picture(array, what):
-    """Returns `uint8[height][width][channels]`; an array of two dimensions has one channel."""
+    """Returns a picture as `uint8[height][width][channels]`; an array of two dimensions has one channel."""
     array = np.asarray(array)
     return _integers(array[:, :, None] if array.ndim == 2 else array, ("height", "width", "channels"), np.uint8, what)
 
 
 def adopted(address, shape, dtype, free, raw):
-    """Wraps memory that the library filled in as an array; `free(raw)` releases it with the array's last view."""
+    """Wraps memory that the library filled in as an array; `free(raw)` releases the memory with the array's last view.
+    """
     memory = (c_char * (int(np.prod(shape, dtype=np.uint64)) * dtype.itemsize)).from_address(address)
     weakref.finalize(memory, free, raw).atexit = False
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def hash_bytes(value, what):
-    """Returns 32 bytes as `uint8[32]`; None stays None."""
+    """Returns a hash of 32 bytes as `uint8[32]`; None stays None."""
     if value is None:
         return None
     value = bytes(memoryview(value))
@@ -137,7 +138,7 @@ def hash_bytes(value, what):
 
 
 def integer(value, bits, what):
-    """Returns an unsigned number that fits, since ctypes alone would cut it off silently."""
+    """Returns an unsigned number that fits into `bits` bits, since ctypes alone would cut off higher bits silently."""
     value = operator.index(value)
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{what}: {value} found, 0 to {(1 << bits) - 1} wanted")
@@ -145,14 +146,14 @@ def integer(value, bits, what):
 
 
 def choice(value, names, what):
-    """Returns the number that stands for a name."""
+    """Returns the number of a name in a dict."""
     if value not in names:
         raise ValueError(f"{what}: {value!r} found, one of {', '.join(names)} wanted")
     return names[value]
 
 
 def chosen(number, names):
-    """Returns the name of a number, or "" for a number without a name."""
+    """Returns the name of a number in a dict, or "" for a number without a name."""
     return next((name for name, value in names.items() if value == number), "")
 
 
@@ -166,7 +167,7 @@ def text(value, what):
 
 
 def path(value):
-    """Encodes a file name as the file system has it."""
+    """Encodes a file name in the encoding of the file system."""
     return _without_nul(os.fsencode(value), "path")
 
 

@@ -1,4 +1,4 @@
-"""Finds and loads a library that lies beside libdkvb and that few programs need, at its first use."""
+"""Finds and loads a library that lies beside libdkvb and that few programs need, when it is first used."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from ._library import name as dkvb_name
 
 
 def _candidates(variable, soname):
-    """Lists where to look, in order. If the variable of the environment is set, no other place is tried."""
+    """Lists where to look for the library, in order. If the environment variable is set, no other place is tried."""
     chosen = os.environ.get(variable)
     if chosen:
         return [chosen]
@@ -18,9 +18,10 @@ def _candidates(variable, soname):
 
 
 def load(module, variable, prototypes, last_error, missing):
-    """Returns libdkvb-<module> with its prototypes. An ImportError says what is missing; `missing` ends it.
+    """Returns libdkvb-<module> with its prototypes. An ImportError says what is missing; its message ends with
+    `missing`.
 
-    Each library keeps the text of its last error by itself: last_error(library) returns it.
+    Each library keeps its own last error message, which last_error(library) returns.
     """
     soname, tried = f"libdkvb-{module}.so.{_ffi.ABI_MAJOR}", []
     for name in _candidates(variable, soname):
@@ -33,7 +34,7 @@ def load(module, variable, prototypes, last_error, missing):
         raise ImportError(f"dkvb.{module}: cannot load {soname}; tried: {'; '.join(tried)}. {missing}")
 
     def raise_on_failure(result, _function, _arguments):
-        # ctypes calls this on the calling thread right after the call, so the message is still there.
+        # ctypes calls this check on the calling thread right after the C function, so the message is still there.
         if result.value != _ffi.DKVB_OK:
             raise errors.from_status(result.value, last_error(loaded).decode("utf-8", "replace"))
 

@@ -1,6 +1,6 @@
-"""The C interface as declarations: one structure for every public struct, one line for every public function.
+"""The C interface as Python declarations: one structure for every public struct, one line for every public function.
 
-This module loads no library, so that tests/abi can compare it with the headers on its own.
+The module _ffi loads no library, so that tests/abi can compare it with the headers on its own.
 """
 
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32,
@@ -235,7 +235,7 @@ DKVB_ENCODER_IDENTITY_SIZE = 64
 
 
 class Status(c_int):
-    """A dkvb_status as a result: it becomes an exception unless it is DKVB_OK."""
+    """A dkvb_status as the result of a function: any other status than DKVB_OK becomes an exception."""
 
 
 class Codebooks(Structure):
@@ -271,8 +271,7 @@ class Model(Structure):
 
 
 def _fields(*groups):
-    """Returns the fields of a struct from groups: a type, and the names of the fields of this type that follow each
-    other."""
+    """Returns the fields of a struct from groups, each a type and the names of successive fields of this type."""
     return tuple((name, of) for of, names in groups for name in names.split())
 
 
@@ -1075,7 +1074,7 @@ PROTOTYPES = {
 _reference = POINTER(Reference)
 _reference_rows = POINTER(ReferenceRows)
 
-# reference.h, which is a library of its own
+# functions of reference.h, which are in the library libdkvb-reference
 REFERENCE_PROTOTYPES = {
     "dkvb_reference_fit": (Status, (POINTER(_reference), _reference_rows, POINTER(ReferenceOptions), _run)),
     "dkvb_reference_remove": (Status, (_reference, _reference_rows, _run)),
@@ -1090,7 +1089,7 @@ REFERENCE_PROTOTYPES = {
 
 _mpi = POINTER(Mpi)
 
-# mpi.h, which is a library of its own
+# functions of mpi.h, which are in the library libdkvb-mpi
 MPI_PROTOTYPES = {
     "dkvb_mpi_new": (Status, (POINTER(_mpi), c_int32, POINTER(MpiOptions))),
     "dkvb_mpi_ranks": (POINTER(Ranks), (_mpi,)),

@@ -1,4 +1,4 @@
-"""Ownership of C objects."""
+"""Ownership of C objects by Python objects."""
 
 import tempfile
 import weakref
@@ -9,12 +9,12 @@ from . import ranks
 
 
 class _Owner:
-    """Holds one C object, and frees it when nobody needs it any more: neither the handle nor a call that is running."""
+    """Holds one C object, and frees it when neither the handle nor a running call needs it any more."""
 
     def __init__(self, pointer, free, kept):
         self._as_parameter_ = pointer
         self._kept = kept  # memory that the C object uses and does not own
-        # Nothing is freed at exit: the system takes all memory back then, and exit handlers that run later may still
+        # Nothing is freed at exit: the system then takes all memory back, and exit handlers that run later may still
         # use the object.
         weakref.finalize(self, free, pointer).atexit = False
 
@@ -24,12 +24,12 @@ class Handle:
 
     _free: Any = None
     _owner: Optional[_Owner] = None
-    _shared = False  # objects of this class belong to the ranks that were current when they were made
+    _shared = False  # objects of a shared class belong to the ranks that were current when they were made
     _group: Any = None
 
     @classmethod
     def _adopt(cls, pointer):
-        """Makes a handle for an object that a call of the library returned."""
+        """Makes a handle for an object that a function of the library returned."""
         self = cls.__new__(cls)
         self._own(pointer)
         return self
@@ -41,7 +41,7 @@ class Handle:
 
     @property
     def _c(self):
-        """Returns the owner to pass to the library; the call keeps it alive."""
+        """Returns the owner to pass to the library; a running call keeps the owner alive."""
         if self._owner is None:
             raise ValueError(f"{type(self).__name__} is closed")
         if self._group is not None and self._group.closed:
@@ -49,7 +49,7 @@ class Handle:
         return self._owner
 
     def close(self) -> None:
-        """Frees the C object now. A second close() does nothing; any other use afterwards is a ValueError."""
+        """Frees the C object now. A second close() does nothing; any other use of a closed handle raises ValueError."""
         self._owner = None
 
     def __enter__(self):
@@ -63,11 +63,11 @@ class Handle:
 
 
 class SavedHandle(Handle):
-    """A handle that pickles as the bytes of its file. An unpickled object lies in memory, also if the original was
+    """A handle that pickles as the bytes of its file. An unpickled object lies in memory, even if the original was
     mapped."""
 
     def __reduce__(self):
-        with tempfile.TemporaryDirectory() as folder:  # readable by this user only
+        with tempfile.TemporaryDirectory() as folder:  # the folder is readable by this user only
             path = Path(folder, "pickled")
             self.save(path)
             return _restore, (type(self), path.read_bytes())

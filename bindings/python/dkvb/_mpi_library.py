@@ -1,4 +1,4 @@
-"""libdkvb-mpi, loaded at its first use, so that other programs need no MPI."""
+"""libdkvb-mpi, loaded when it is first used, so that other programs need no MPI."""
 
 import functools
 
@@ -7,7 +7,7 @@ from . import _companion, _ffi
 
 @functools.lru_cache(maxsize=None)
 def library():
-    """Returns the library with its prototypes. An ImportError says what is missing."""
+    """Returns libdkvb-mpi with its prototypes. An ImportError says what is missing."""
     return _companion.load("mpi", "DKVB_MPI_LIBRARY", _ffi.MPI_PROTOTYPES,
                            lambda loaded: loaded.dkvb_mpi_error(),
                            "A wheel does not carry it, since it belongs to one MPI; it is built with libdkvb where MPI is "

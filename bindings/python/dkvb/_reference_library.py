@@ -1,4 +1,4 @@
-"""libdkvb-reference, loaded at its first use, so that other programs need no BLAS."""
+"""libdkvb-reference, loaded when it is first used, so that other programs need no BLAS."""
 
 import functools
 
@@ -7,7 +7,7 @@ from . import _companion, _ffi
 
 @functools.lru_cache(maxsize=None)
 def library():
-    """Returns the library with its prototypes. An ImportError says what is missing."""
+    """Returns libdkvb-reference with its prototypes. An ImportError says what is missing."""
     return _companion.load("reference", "DKVB_REFERENCE_LIBRARY", _ffi.REFERENCE_PROTOTYPES,
                            lambda loaded: loaded.dkvb_reference_error(),
                            "A wheel does not carry it, since OpenBLAS is large; it is built with libdkvb where OpenBLAS "

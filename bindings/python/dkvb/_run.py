@@ -11,9 +11,9 @@ from .errors import Cancelled
 class _Interrupt:
     """Handling of SIGINT during a long call.
 
-    A handler that raises would do so on entry to the callback, before the callback's own `try`, where ctypes can only
-    print the exception and drop it. The signal is therefore noted while C code runs, and the callback runs the handler
-    in its `try`.
+    A signal handler that raises would do so on entry to the progress callback, before the callback's own `try`, where
+    ctypes can only print the exception and drop it. So the signal is only noted while C code runs, and the callback
+    runs the signal handler in its `try`.
     """
 
     def __init__(self):
@@ -36,14 +36,14 @@ class _Interrupt:
         self._pending = True
 
     def deliver(self):
-        """Runs the handler for a signal that came meanwhile; usually it raises KeyboardInterrupt."""
+        """Runs the handler for a signal that came during the C call; usually the handler raises KeyboardInterrupt."""
         if self._pending:
             self._pending = False
             self._handler(signal.SIGINT, None)
 
 
 class Callbacks:
-    """Python functions as C callbacks. An exception in such a function cancels the call, and is raised after it."""
+    """Python functions as C callbacks. An exception in a callback cancels the call, and is raised after the call."""
 
     def __init__(self):
         self._caught = []
@@ -73,12 +73,12 @@ class Callbacks:
         try:
             raise error
         finally:
-            error.__context__ = context  # the callback's exception, not the Cancelled that followed from it
-            del error, context  # the error's traceback holds this frame; this avoids a cycle
+            error.__context__ = context  # the callback's exception is raised, not the Cancelled that followed from it
+            del error, context  # the traceback of the error holds this frame; deleting both avoids a reference cycle
 
 
 class _Bar:
-    """The progress bar of `progress=True`: that of tqdm if it is installed, else none."""
+    """The progress bar for `progress=True`: a bar of tqdm if it is installed, else none."""
 
     def __init__(self):
         try:
@@ -98,11 +98,11 @@ class _Bar:
 
 
 class LongCall:
-    """`with LongCall(threads, progress) as run:` gives the options for one long call. `progress` is a function of
-    (done, total), or True for a bar by tqdm.
+    """`with LongCall(threads, progress) as run:` gives the run options of one long call. `progress` is a function of
+    (done, total), or True for a progress bar by tqdm.
 
-    The options always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
-    @contextmanager: a StopIteration of the user's would change into something else in it.)
+    The run options always have a progress callback, since a Ctrl-C is noticed there. (LongCall is not a generator with
+    @contextmanager, which would turn a StopIteration of the user's code into another exception.)
     """
 
     def __init__(self, threads=0, progress=None, callbacks=None, outside=None):

@@ -1,4 +1,4 @@
-"""Public structs: options from keyword arguments, results as dataclasses."""
+"""Public C structs: options from keyword arguments, results as dataclasses."""
 
 from ctypes import byref, c_double, c_uint32, c_uint64, sizeof
 from dataclasses import fields
@@ -10,7 +10,7 @@ _NAMES = {structure: name.encode("ascii") for name, structure in _ffi.STRUCTURES
 
 
 def sized(structure):
-    """Returns an empty struct that knows its own size."""
+    """Returns an empty C struct whose `struct_size` is set."""
     return structure(struct_size=sizeof(structure))
 
 
@@ -25,7 +25,7 @@ def _field(ctype, value, name):
 
 
 def options(structure, **given):
-    """Returns the library's defaults, with the caller's values in place of those that are not None."""
+    """Returns a struct of options: the caller's values that are not None, and the library's defaults for all others."""
     raw = structure()
     lib.dkvb_init(_NAMES[structure], byref(raw), sizeof(structure))
     types = dict(structure._fields_)
@@ -36,10 +36,10 @@ def options(structure, **given):
 
 
 def name(of, number):
-    """Returns the library's name for a number, "" for the number that stands for nothing."""
+    """Returns the library's name for the number of a constant, "" for the number that stands for nothing."""
     return lib.dkvb_name(of, number).decode("ascii")
 
 
 def answer(cls, raw):
-    """Returns a dataclass with the fields of a struct, each converted to the type that the dataclass names."""
+    """Returns a dataclass with the fields of a C struct, each converted to the type that the dataclass declares."""
     return cls(**{field.name: field.type(getattr(raw, field.name)) for field in fields(cls)})

@@ -1,4 +1,4 @@
-"""Audit: what a model still knows of forgotten rows, compared with a model trained again without them
+"""Audit: what a model still knows about forgotten rows, compared with a model trained again without them
 (docs/audit.md)."""
 
 from ctypes import POINTER, byref
@@ -15,7 +15,7 @@ from .model import CLASS_WEIGHTS
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval."""
+    """An estimated number with its 95 % interval."""
 
     value: float
     low: float
@@ -24,39 +24,40 @@ class Estimate:
 
 @dataclass(frozen=True)
 class AuditFigure:
-    """One figure of one subject."""
+    """One audit figure of one model."""
 
     title: str
     value: float
-    low: float  # 95 % interval
+    low: float  # lower end of the 95 % interval
     high: float
-    tpr_1: Optional[Estimate]  # membership: share of members found at 1 % false alarms; else None
-    tpr_01: Optional[Estimate]  # the same at 0.1 %
-    difference: Estimate  # minus the figure of the retrained model, paired row by row
-    verdict: str  # "as retrained", "more than retrained", "less than retrained"
-    privleak: Optional[Estimate] = None  # membership: (AUC - AUC retrained) / AUC retrained; else None
-    median: Optional[Estimate] = None  # KLoM: median over the rows, where `value` is the mean; else None
-    p95: Optional[Estimate] = None  # KLoM: 95 % of the rows have at most this; else None
+    tpr_1: Optional[Estimate]  # AUC of members: true-positive rate at 1 % false alarms; else None
+    tpr_01: Optional[Estimate]  # AUC of members: true-positive rate at 0.1 % false alarms; else None
+    difference: Estimate  # value minus the figure of the retrained model, paired row by row
+    verdict: str  # "as retrained", "more than retrained" or "less than retrained"
+    privleak: Optional[Estimate] = None  # AUC of members: (AUC - AUC retrained) / AUC retrained; else None
+    median: Optional[Estimate] = None  # KLoM: median over the rows, while `value` is the mean; else None
+    p95: Optional[Estimate] = None  # KLoM: 95th percentile over the rows; else None
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Results of an audit. Names are those of `dkvb audit --json`; audit["model"]["membership_loss"] is a figure."""
+    """Results of an audit. Keys are those of `dkvb audit --json`: audit["model"]["membership_loss"] is an AuditFigure.
+    """
 
-    classes: list  # labels of the forgotten rows' classes
+    classes: list  # labels of the classes that forgotten rows belong to
     members: int  # number of forgotten rows
-    others: int  # number of test rows of their classes
-    class_rows: int  # the same number: test rows that answers of the class are measured on
-    rest_rows: int  # number of all other test rows
-    rows_outside_scale: int  # training and test rows that are not of the kind that the keys were placed on
+    others: int  # number of test rows in classes of forgotten rows
+    class_rows: int  # number of test rows on which forgotten classes are measured, equal to `others`
+    rest_rows: int  # number of test rows in all other classes
+    rows_outside_scale: int  # number of training and test rows outside the scale of the keys (search.h)
     masked_pairs: int
     purged_pairs: int
-    shadows: int  # number of shadow models of the likelihood-ratio attack
-    subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
+    shadows: int  # number of shadow models that the likelihood-ratio attack used
+    subjects: dict  # {name of the model: {key of the figure: AuditFigure, or None if it was not measured}}
     retained: int = 0  # number of training rows that were not forgotten
-    rmia_models: int = 0  # number of reference models of RMIA
-    models: int = 0  # number of models of each ensemble of KLoM
-    planned: int = 0  # unlearned models whose requests were planned anew; the others mask the very same pairs
+    rmia_models: int = 0  # number of reference models that the membership attack RMIA used
+    models: int = 0  # number of models in each ensemble of the divergence KLoM
+    planned: int = 0  # number of unlearned models of KLoM whose requests were planned anew
 
     def __getitem__(self, subject):
         return self.subjects[subject]
@@ -98,7 +99,7 @@ def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, 
 
 
 def _marks(model, count, classes):
-    """Returns 1 for each class in a list of labels and names."""
+    """Returns an array with 1 for each class in a list of labels and names."""
     marks = np.zeros(count, np.uint8)
     for one in classes:
         label = model.find_class(one) if isinstance(one, str) else _arrays.integer(one, 32, "classes")
@@ -124,7 +125,7 @@ def _figure(raw):
 
 
 def _taken(out):
-    """Copies the results of the library, then frees the library's own."""
+    """Copies the audit report of the library, then frees the library's own."""
     report, subjects = out.contents, {}
     for who in range(_ffi.DKVB_AUDIT_SUBJECTS):
         found = [lib.dkvb_audit_get_figure(out, who, what) for what in range(_ffi.DKVB_AUDIT_FIGURES)]

@@ -1,4 +1,4 @@
-"""Codebooks: the preparation and projection of rows, frozen keys, and the search over them, all in whole numbers."""
+"""Codebooks prepare and project rows, hold frozen keys, and search the nearest keys, all in whole numbers."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ _METHODS = {
 class CodebooksInfo:
     """Shapes and properties of codebooks; letters are those of docs/method.md."""
 
-    codebooks: int  # C
-    keys: int  # K, purged ones included
-    key_dim: int  # d
-    input_dim: int  # m
-    normalize: bool  # rows are scaled to length 1
-    whitened: bool  # rows are half whitened
-    rounds: int  # transforms that project a row
-    round_size: int  # outputs of one transform
+    codebooks: int  # number of codebooks (C)
+    keys: int  # number of keys per codebook (K), purged keys included
+    key_dim: int  # length of a key (d)
+    input_dim: int  # length of a row of features (m)
+    normalize: bool  # True if rows are scaled to length 1
+    whitened: bool  # True if rows are half-whitened
+    rounds: int  # number of Walsh-Hadamard transforms that project a row
+    round_size: int  # number of outputs of one Walsh-Hadamard transform
     frozen: bool
     purged_pairs: int
     birth: bytes
-    least_length: float  # lengths of rows that are not outside the scale
+    least_length: float  # least length of a row inside the scale of the keys
     greatest_length: float
 
 
@@ -47,7 +47,7 @@ def _keyinit(method=None, **given):
 
 
 class Codebooks(Handle):
-    """Codebooks, made by fit(), begin() or from_arrays(). Options left at None are the library's defaults
+    """Codebooks, made by fit(), begin() or from_arrays(). Options that are None take the library's defaults
     (codebooks.h)."""
 
     _free = lib.dkvb_codebooks_free
@@ -62,10 +62,10 @@ class Codebooks(Handle):
             rows_per_key: Optional[int] = None, normalize: Optional[bool] = None, whiten: Any = None,
             decay: Optional[float] = None, restart: Optional[float] = None, seed: Optional[int] = None,
             threads: int = 0, progress: Progress = None) -> "Codebooks":
-        """Places keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freezes them.
+        """Places keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freezes the keys.
 
-        Sizes that are left out suit the rows. `whiten=True` divides principal axes by the square root of their
-        deviation; rows are scaled to length 1 unless `normalize=False`.
+        Sizes of codebooks that are not given are chosen to suit the rows. `whiten=True` divides principal axes by the
+        square root of their deviation; rows are scaled to length 1 unless `normalize=False`.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         opts = _keyinit(method, codebooks=codebooks, keys=keys, key_dim=key_dim, passes=passes, batch=batch,
@@ -77,7 +77,7 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     def __reduce__(self):
-        from .model import Model  # a file of codebooks is that of a model without values
+        from .model import Model  # a file of codebooks is a model file without values
 
         return _codebooks_of, (Model(self, classes=1),)
 
@@ -85,7 +85,8 @@ class Codebooks(Handle):
     def begin(cls, dim: int, *, codebooks: Optional[int] = None, keys: Numbers = None, key_dim: Optional[int] = None,
               normalize: Optional[bool] = None, whiten: Any = None, decay: Optional[float] = None,
               restart: Optional[float] = None, seed: Optional[int] = None) -> "Codebooks":
-        """Begins codebooks for rows that come in batches: step() each, then freeze(). Keys are moving averages."""
+        """Begins codebooks for rows that come in batches: step() takes each batch, then freeze() freezes the keys. Keys
+        are moving averages of the rows."""
         opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, whiten=whiten,
                         decay=decay, restart=restart, seed=seed)
         out = POINTER(_ffi.Codebooks)()
@@ -96,11 +97,11 @@ class Codebooks(Handle):
     def from_arrays(cls, keys: Numbers, dim: int, *, center: Numbers = None, whitening: Numbers = None,
                     scales: Numbers = None, normalize: Optional[bool] = None,
                     seed: Optional[int] = None) -> "Codebooks":
-        """Copies codebooks that were made elsewhere, for rows of `dim` columns.
+        """Makes codebooks from copies of given arrays, for rows of `dim` columns.
 
-        `keys[C][K][d]` are in units of projected rows, and rounded to steps: `scales[C]` steps a unit, or what suits
-        the keys. `center[dim]` and `whitening[dim][dim]` prepare rows. The seed is that of the projection.
-        Whole numbers that came from `Codebooks.keys` are given as `keys / scales[:, None, None]`.
+        `keys[C][K][d]` are in units of projected rows, and are rounded to steps: `scales[C]` are steps per unit, by
+        default chosen to suit the keys. `center[dim]` and `whitening[dim][dim]` prepare rows. `seed` is the seed of the
+        projection. Whole numbers from `Codebooks.keys` are given as `keys / scales[:, None, None]`.
         """
         dim = _arrays.integer(dim, 64, "dim")
         keys = _arrays.floats(keys, ("codebooks", "keys", "key_dim"), "keys")
@@ -121,27 +122,28 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     def step(self, x: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Makes one step of moving averages over a batch of rows."""
+        """Moves the keys by one step of moving averages over a batch of rows."""
         x = self._rows(x)
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_step(self._c, _arrays.pointer(x), len(x), byref(run))
 
     def freeze(self) -> None:
-        """Ends the growing: from here on the keys never move."""
+        """Freezes growing codebooks: frozen keys never move."""
         lib.dkvb_codebooks_freeze(self._c)
 
     @property
     def info(self) -> CodebooksInfo:
-        """Shapes and properties, as a CodebooksInfo."""
+        """Shapes and properties of the codebooks, as a CodebooksInfo."""
         raw = _struct.sized(_ffi.CodebooksInfo)
         lib.dkvb_codebooks_get_info(self._c, byref(raw))
         return _struct.answer(CodebooksInfo, raw)
 
     @property
     def projection(self) -> Tuple[Array, Array]:
-        """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and order `uint32[C][d]`.
+        """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and the order of outputs,
+        `uint32[C][d]`.
 
-        With `h[t] = H @ (signs[t] * y)`, H the matrix of Walsh and Hadamard and y a prepared row with zeros behind it,
+        Let H be the Walsh-Hadamard matrix, y a prepared row padded with zeros, and `h[t] = H @ (signs[t] * y)`. Then
         number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
         """
         info = self.info
@@ -152,14 +154,14 @@ class Codebooks(Handle):
 
     @property
     def center(self) -> Array:
-        """A copy of the centre, `float32[m]`."""
+        """A copy of the mean that is subtracted from each row, `float32[m]`."""
         out = np.empty(self.info.input_dim, np.float32)
         self._copy(center=out)
         return out
 
     @property
     def whitening(self) -> Optional[Array]:
-        """A copy of the whitening, `float32[m][m]`; None if rows are not whitened."""
+        """A copy of the whitening matrix, `float32[m][m]`; None if rows are not whitened."""
         info = self.info
         if not info.whitened:
             return None
@@ -169,24 +171,24 @@ class Codebooks(Handle):
 
     @property
     def scales(self) -> Array:
-        """A copy of the scales, `float32[C]`: steps for one unit of a projected row."""
+        """A copy of the scales of the codebooks, `float32[C]`: steps per unit of a projected row."""
         out = np.empty(self.info.codebooks, np.float32)
         self._copy(scales=out)
         return out
 
     @property
     def keys(self) -> Array:
-        """A copy of the keys, `int8[C][K][d]`, in steps of -63 to 63; purged ones are zeros."""
+        """A copy of the keys, `int8[C][K][d]`, in steps of -63 to 63; purged keys are zeros."""
         info = self.info
         out = np.empty((info.codebooks, info.keys, info.key_dim), np.int8)
         self._copy(keys=out)
         return out
 
     def project(self, x: Numbers, *, saturated: bool = False, threads: int = 0, progress: Progress = None) -> Any:
-        """Projects rows into every codebook, `int8[n][C][d]`, in steps.
+        """Projects rows into every codebook, and returns `int8[n][C][d]`, in steps of the scales.
 
-        With `saturated=True` the call also returns `uint32[n]`: how many of a row's numbers lay outside the scale and
-        were cut.
+        With `saturated=True`, project() also returns `uint32[n]`: how many projected numbers of each row lay outside
+        the scale and were limited.
         """
         x = self._rows(x)
         info = self.info
@@ -199,13 +201,14 @@ class Codebooks(Handle):
 
     def search(self, x: Numbers, k: int = 1, mask: Any = None, *, distances: bool = False, outside: Any = None,
                threads: int = 0, progress: Progress = None) -> Any:
-        """Searches codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`.
+        """Searches the codes of rows, and returns `uint16[n][C][k]`, nearest key first; with `distances=True` also
+        `int32[n][C][k]`.
 
-        `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
+        `outside`, an Outside, counts rows outside the scale of the keys.
         """
         x, info = self._rows(x), self.info
         k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # checked here, as k determines the shape of the output
+        if k > info.keys:  # k is checked before the call, as it determines the shape of the output
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(x), info.codebooks, k)
         codes = np.empty(shape, np.uint16)

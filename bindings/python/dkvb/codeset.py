@@ -1,4 +1,4 @@
-"""Codesets: the codes of the rows that a model was trained on, kept for forgetting."""
+"""Codesets store the codes of the rows that a model was trained on, so that rows can be forgotten later."""
 
 from ctypes import POINTER, byref, c_uint64, c_void_p, cast, pointer, sizeof
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "rows_per_key", "
 
 @dataclass(frozen=True, eq=False)
 class CodesetRows:
-    """A copy of the rows of one part, which does not change with the codeset."""
+    """A copy of the rows of one part of a codeset, which does not change with the codeset."""
 
-    ids: np.ndarray  # uint64[n], ascending
-    labels: np.ndarray  # int32[n]
-    codes: np.ndarray  # uint16[n][C][k]
-    names: Optional[Tuple[str, ...]] = None  # of str, if the codeset keeps them
+    ids: np.ndarray  # ids of the rows, uint64[n], ascending
+    labels: np.ndarray  # labels of the rows, int32[n]
+    codes: np.ndarray  # codes of the rows, uint16[n][C][k]
+    names: Optional[Tuple[str, ...]] = None  # names of the rows, str, if the codeset keeps names
 
     def __len__(self):
         return len(self.ids)
@@ -38,25 +38,25 @@ class CodesetRows:
 
 @dataclass(frozen=True)
 class Session:
-    """One recorded training of the values."""
+    """Training session that a codeset has recorded."""
 
-    classes: int  # number of classes of the model then
-    rows: int  # rows with a label that took part and are still there
-    values: np.dtype  # type that values were stored in; None for bfloat16, which numpy does not have
-    training: dict  # arguments of Model.train()
+    classes: int  # number of classes of the model when it was trained
+    rows: int  # number of labelled rows that took part and are still in the codeset
+    values: np.dtype  # number type in which values were stored; None for bfloat16, which numpy does not have
+    training: dict  # arguments of Model.train() in this session
 
 
 class Codeset(SavedHandle):
-    """Ids, labels and codes in two parts: "training", which values learn from, and "held_out", which effects are
-    measured on (codeset.h). If the rows are data about persons, so is the codeset."""
+    """Ids, labels and codes of rows in two parts: "training", from which values learn, and "held_out", on which effects
+    are measured (codeset.h). A codeset is personal data if its rows are."""
 
     _free = lib.dkvb_codeset_free
     _shared = True
 
     def __init__(self, codebooks: Any, top_k: Optional[int] = None, depth: Optional[int] = None, keep: str = "auto",
                  keyinit: Optional[dict] = None) -> None:
-        """Makes an empty codeset. `keyinit` are the arguments of Codebooks.fit() if that placed the keys on these very
-        rows; None: the keys were placed on other rows."""
+        """Makes an empty codeset. `keyinit` are the arguments of Codebooks.fit() if the keys were placed on the rows of
+        the codeset; None if they were placed on other rows."""
         opts = _struct.options(_ffi.CodesetOptions, top_k=top_k, depth=depth,
                                keep=_arrays.choice(keep, _KEPT, "keep"))
         if keyinit is not None:
@@ -67,27 +67,27 @@ class Codeset(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Codeset":
-        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of others is a
-        MismatchError."""
+        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of other codebooks
+        raises MismatchError."""
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
         return cls._adopt(out)
 
     def save(self, path: Path) -> None:
-        """Writes a codes file, atomically."""
+        """Writes the codeset to a codes file, atomically."""
         lib.dkvb_codeset_save(self._c, _arrays.path(path))
 
     @staticmethod
     def holds_out(ids: Ids, share: float) -> Array:
-        """Tells which rows belong to the held-out part, `bool[n]`, if it gets `share` of all rows. Only the id
-        decides."""
+        """Tells which rows belong to the held-out part, as `bool[n]`, if it gets the fraction `share` of all rows. Only
+        the id of a row decides."""
         ids = _arrays.ids(ids, "rows")
         return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
 
     def add(self, part: str, ids: Ids, labels: Numbers, codes: Numbers, features: Numbers = None) -> None:
-        """Adds rows to a part: ids in any order that neither part has, labels of -1 or more, codes searched without a
-        mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or float64,
-        are kept if that makes the file smaller, or as `keep` says."""
+        """Adds rows to a part: ids in any order that neither part has, labels of -1 or more, and codes searched without
+        a mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or
+        float64, are kept if the file gets smaller by that, or as `keep` says."""
         raw, number = self._raw_rows(part), _part(part)
         ids = _arrays.ids(ids, "rows")
         labels = _arrays.labels(labels, len(ids))
@@ -107,11 +107,12 @@ class Codeset(SavedHandle):
     def add_features(self, codebooks: Any, x: Numbers, labels: Numbers, *, ids: Ids = None, held_out: Numbers = None,
                      codes: Numbers = None, names: Optional[Sequence[str]] = None, threads: int = 0,
                      progress: Progress = None) -> None:
-        """Adds rows `float32[n][dim]` to both parts by their features; missing codes are searched.
+        """Adds rows to both parts by their features, `float32[n][dim]`, and searches missing codes.
 
-        `labels` are -1 or more. `ids`, None: row numbers. `held_out`, `bool[n]`: rows of the held-out part; None: no
-        row. `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the training rows. `names`,
-        `str` whose hashes are the ids, are needed if the codeset keeps names. A failed call adds nothing.
+        `labels` are -1 or more. `ids` are the row numbers if None. `held_out`, `bool[n]`, marks rows of the held-out
+        part; None holds out no row. `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the
+        training rows. `names`, of type `str`, whose hashes are the ids, are needed if the codeset keeps names. A failed
+        add_features() adds nothing.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         labels = _arrays.labels(labels, len(x))
@@ -131,26 +132,25 @@ class Codeset(SavedHandle):
 
     @property
     def kept(self) -> Dict[str, Tuple[str, int]]:
-        """What a file keeps of the rows of each part, and the bytes of one row there: ("codes", 172)."""
+        """What the codes file stores for rows of each part, and bytes per row, for example ("codes", 172)."""
         raw, names = self._info(), {number: name for name, number in _KEPT.items()}
         return {part: (names[raw.kept[number]], raw.row_bytes[number]) for part, number in _PARTS.items()}
 
     @property
     def searched(self) -> bool:
-        """False after loading a file that keeps features, until search() has found the codes."""
+        """True if all codes are there; False after loading a file that stores features, until search() is called."""
         return bool(self._info().searched)
 
     def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
                progress: Progress = None) -> None:
-        """Searches the codes of features that were loaded, of both parts or one. The call does nothing if the codes are
-        there."""
+        """Searches the codes of loaded features, of both parts or of one. Nothing is done if all codes are there."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
                                     byref(run))
 
     def rows(self, part: str) -> CodesetRows:
-        """Returns a copy of the rows of the part, as CodesetRows."""
-        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, even if another thread closes the codeset
+        """Returns a copy of the rows of a part, as CodesetRows."""
+        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying
         if raw.n > 0 and not raw.codes:
             raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
         rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
@@ -160,24 +160,24 @@ class Codeset(SavedHandle):
         return rows
 
     def remove(self, ids: Ids) -> int:
-        """Takes rows out of both parts and overwrites their data. Returns how many were there. NotFound names the first
-        missing row; nothing is taken out then."""
+        """Removes rows from both parts and overwrites their data. Returns how many rows were removed. NotFound names
+        the first missing row, and then nothing is removed."""
         ids, removed = _arrays.ids(ids, "rows"), c_uint64()
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
 
     def was_removed(self, row_id: int) -> bool:
-        """True if the row with this id was removed and not readmitted since; add() refuses such an id."""
+        """True if the row with this id was removed and not readmitted since; add() refuses a removed id."""
         return bool(lib.dkvb_codeset_was_removed(self._c, _arrays.integer(row_id, 64, "row_id")))
 
     def readmit(self, ids: Ids = None) -> None:
-        """Lets removed ids be added again; None: all of them, and the list of removed ids is overwritten."""
+        """Allows removed ids to be added again; None allows all of them, and overwrites the list of removed ids."""
         ids = None if ids is None else _arrays.ids(ids, "rows")
         lib.dkvb_codeset_readmit(self._c, _arrays.pointer(ids), 0 if ids is None else len(ids))
 
     def add_session(self, model: Any, ids: Ids = None, **training: Any) -> None:
-        """Records one Model.train() of the training rows with these ids (None: all rows), with the arguments of that
-        call. The model's number of classes and its type of values are recorded too."""
+        """Records one Model.train() on the training rows with these ids (None: all rows), with the arguments of that
+        call. The codeset also records the model's number of classes and its number type of values."""
         given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
         opts = _struct.options(_ffi.TrainOptions,
                                no_shuffle=not given.pop("shuffle", True),
@@ -187,18 +187,19 @@ class Codeset(SavedHandle):
 
     @property
     def sessions(self) -> List[Session]:
-        """The recorded trainings, a list of Session."""
+        """The recorded training sessions, a list of Session."""
         return [self._session(index) for index in range(self._info().sessions)]
 
     def took_part(self, session: int) -> Array:
-        """Tells which rows of the training part a session trained on, `bool[n]`, by its number from 0."""
+        """Tells which rows of the training part a session trained on, as `bool[n]`; sessions are numbered from 0."""
         raw, rows = _struct.sized(_ffi.CodesetSession), np.zeros(self._info().rows[0], np.uint8)
         lib.dkvb_codeset_get_session(self._c, session, byref(raw), _arrays.pointer(rows))
         return rows.astype(np.bool_)
 
     @property
     def keyinit(self) -> Optional[Dict[str, Any]]:
-        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on other rows."""
+        """How keys were placed on the rows of the codeset, as arguments of Codebooks.fit(); None if keys were placed on
+        other rows."""
         info = self._info()
         if not info.own_keys:
             return None
@@ -235,8 +236,7 @@ class Codeset(SavedHandle):
 
 
 def raw_rows(rows):
-    """Returns held-out rows as the library takes them, of a codeset or a CodesetRows, and the object that must outlive
-    the call."""
+    """Returns held-out rows of a codeset or a CodesetRows as a C struct, and the object that must outlive the call."""
     if isinstance(rows, Codeset):
         return rows._raw_rows("held_out"), rows._c
     codes, k = _arrays.codes(rows.codes, "codebooks")
@@ -260,7 +260,7 @@ def _copy(pointer, shape, dtype):
 
 
 def _known(given, names, what):
-    """A dict of options, copied."""
+    """Returns a copy of a dict of options, after checking its names."""
     unknown = [name for name in given if name not in names]
     if unknown:
         raise ValueError(f"{what}: {', '.join(map(repr, unknown))} found, {', '.join(names)} are wanted")

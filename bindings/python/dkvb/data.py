@@ -1,4 +1,4 @@
-"""Files of numbers: `.npy` and IDX, as numpy arrays without a copy."""
+"""Files of numbers: `.npy` and IDX files, read as numpy arrays without a copy."""
 
 import ctypes
 from typing import Any
@@ -35,7 +35,7 @@ def _read(function, path, *how):
 
 
 def read_array(path: Path) -> Array:
-    """Reads any array of a `.npy` or IDX file (plain or gzip), in its own type and shape."""
+    """Reads any array of a `.npy` or IDX file (plain or gzip), in the type and shape of the file."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_COPY)
 
 
@@ -45,17 +45,17 @@ def read_features(path: Path) -> Array:
 
 
 def read_ids(path: Path) -> Array:
-    """Reads ids of rows as `uint64[rows]`: a vector of integers, none negative, each once."""
+    """Reads ids of rows as `uint64[rows]`: a vector of integers, of which none is negative or occurs twice."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_IDS)
 
 
 def read_labels(path: Path) -> Array:
-    """Reads labels as `int32[rows]`."""
+    """Reads labels of rows as `int32[rows]`."""
     return _read(lib.dkvb_labels_read, path)
 
 
 def write_npy(path: Path, array: Numbers) -> None:
-    """Writes an array as `.npy`, atomically."""
+    """Writes an array to a `.npy` file, atomically."""
     array = np.asarray(array)
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _CODES:

@@ -11,7 +11,8 @@ from ._types import Array, Numbers
 
 
 def softmax(logits: Numbers, temperature: float = 1.0, power: float = 0.0) -> Array:
-    """Returns the probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread ** power).
+    """Returns the class probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread **
+    power).
 
     The spread of a row is its largest logit minus the mean of its logits.
     """
@@ -22,15 +23,16 @@ def softmax(logits: Numbers, temperature: float = 1.0, power: float = 0.0) -> Ar
 
 
 def argmax(logits: Numbers) -> Array:
-    """Returns the class with the largest logit, `int32[n]`, the lowest class in a tie."""
+    """Returns the class with the largest logit of each row, `int32[n]`, the lowest class in a tie."""
     return top(logits, 1)[0][:, 0]
 
 
 def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
-    """Returns the `count` classes with the largest logits, largest first: `int32[n][count]`, and their logits."""
+    """Returns the `count` classes with the largest logits of each row, `int32[n][count]`, largest first, and their
+    logits."""
     logits = _with_classes(logits)
     count = _arrays.integer(count, 32, "count")
-    if count > logits.shape[1]:  # checked here, as it determines the shape of the output
+    if count > logits.shape[1]:  # count is checked before the call, as it determines the shape of the output
         raise ValueError(f"count: {count} found, 1 to {logits.shape[1]} wanted")
     labels = np.empty((len(logits), count), np.int32)
     scores = np.empty((len(logits), count), np.float32)
@@ -40,7 +42,7 @@ def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
 
 
 def fit_temperature(logits: Numbers, labels: Numbers) -> Tuple[float, float]:
-    """Finds the temperature and the power with which softmax() fits the labels (-1 = ignore) of held-out rows best."""
+    """Fits the temperature and the power of softmax() to the labels (-1 = ignore) of held-out rows."""
     logits, temperature, power = _with_classes(logits), c_double(), c_double()
     labels = _arrays.labels(labels, len(logits))
     lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape,

@@ -1,4 +1,4 @@
-"""Effects: what a mask would cost each class."""
+"""Effects: how much accuracy each class would lose by a mask."""
 
 from ctypes import byref, c_uint64
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from ._types import Progress
 
 @dataclass(frozen=True)
 class Budget:
-    """A budget that a plan has searched for (effect.h)."""
+    """A budget, or number of pairs to mask, that a plan has searched for (effect.h)."""
 
-    met: bool  # False: no budget keeps both limits, and this one comes nearest
-    budget: int  # the smallest budget that keeps the limits, as unlearn_choose() takes it
+    met: bool  # False if no budget meets both accuracy limits, and `budget` comes nearest
+    budget: int  # smallest number of pairs whose masking meets the limits, as unlearn_choose() takes it
     forget_rows: int
     retain_rows: int
     forget_before: float
     forget_after: float
     retain_before: float
     retain_after: float
-    roomy: int  # a larger budget, with room for rows that were not held out
+    roomy: int  # a larger number of pairs, meant for rows that were not held out
 
 
 def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
            progress: Progress = None) -> Any:
-    """Returns a ClassEffect for each class: what it would lose if `mask` were added to the mask in force and to
+    """Returns a ClassEffect for each class: the accuracy it would lose if `mask` were added to the mask in force and to
     `before`.
 
     `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`
-    gives the present state. With `exhausted=True` the call also returns how many (row, codebook) pairs had too few keys
-    in their codes.
+    then shows the present accuracy. With `exhausted=True`, effect() also returns the number of (row, codebook) pairs
+    whose codes had too few unmasked keys.
     """
     raw, _kept = _held(model, held)
     effects = (_ffi.ClassEffect * model.info.classes)()
@@ -47,7 +47,7 @@ def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: b
 
 
 def _held(model, held):
-    """Checks the held-out rows. A codeset knows its codebooks, bare rows do not."""
+    """Checks the held-out rows. A codeset knows its codebooks, a CodesetRows does not."""
     if isinstance(held, Codeset):
         with model.codebooks as codebooks:
             held.search(codebooks, "held_out")

@@ -1,4 +1,4 @@
-"""Encoders, which turn pictures into rows of features. All of them are frozen."""
+"""Encoders turn pictures into rows of features. Encoders are frozen: their weights are never trained."""
 
 import os
 from ctypes import POINTER, byref
@@ -33,36 +33,37 @@ _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Properties of an encoder. A property that its kind does not have is 0 or ""."""
+    """Properties of an encoder. Properties that the kind of encoder does not have are 0 or ""."""
 
-    kind: str  # "pixels", "descriptor", "clip" or "resnet50"
-    dim: int  # columns of a row
-    shorter: int  # the shorter side that pictures are resized to; 0: they are not resized
-    crop: int  # side of the square that is cut out of it
-    filter: str  # "bilinear" or "bicubic"
-    layout: str  # "huggingface", "openai" or "torchvision"
+    kind: str  # kind of the encoder: "pixels", "descriptor", "clip" or "resnet50"
+    dim: int  # number of columns of a row
+    shorter: int  # length in pixels of the shorter side after resizing; 0 if pictures are not resized
+    crop: int  # side in pixels of the square that is cut out of a resized picture
+    filter: str  # filter of resizing, "bilinear" or "bicubic"
+    layout: str  # layout of the weights file: "huggingface", "openai" or "torchvision"
     patch: int
     width: int
     layers: int
     heads: int
-    activation: str  # "quick_gelu" or "gelu"
-    guessed: bool  # neither a config nor an argument gave the activation, so the real one may differ
-    upright: bool  # pictures are turned as their EXIF orientation says
+    activation: str  # activation function of CLIP, "quick_gelu" or "gelu"
+    guessed: bool  # True if neither config nor argument named the activation function, so that it may be wrong
+    upright: bool  # True if pictures are turned upright by their EXIF orientation
 
 
 @dataclass(frozen=True)
 class EncodeReport:
-    """Result of Encoder.encode_file()."""
+    """Counts of pictures that Encoder.encode_file() returns."""
 
-    pictures: int  # pictures of the set
-    rows: int  # rows in the file: pictures that could be read
-    unreadable: int  # pictures left out
-    resumed: int  # pictures that an interrupted call had encoded before
+    pictures: int  # number of pictures in the set
+    rows: int  # number of rows in the file, one for each picture that could be read
+    unreadable: int  # number of pictures that were left out because they could not be read
+    resumed: int  # number of pictures that an interrupted call had already encoded
 
 
 class Encoder(Handle):
-    """An encoder does not change after opening, so any number of threads may use one. The same picture gives the
-    same row, bit for bit, whatever the machine, the number of threads, and the other pictures (encoder.h)."""
+    """An encoder of pictures, which never changes after it was opened, so any number of threads may use it. The same
+    picture gives the same row, bit for bit, whatever the machine, the number of threads, and the other pictures
+    (encoder.h)."""
 
     _free = lib.dkvb_encoder_free
 
@@ -71,13 +72,13 @@ class Encoder(Handle):
                  height: Optional[int] = None, channels: Optional[int] = None, upright: bool = False,
                  images: Any = None, model: Any = None) -> None:
         """Opens an encoder. `kind` "pixels" is for pictures of one `width`, `height` and number of `channels`, or of
-        the size of those in `images`, an ImageSet; "descriptor" needs nothing; "clip" and "resnet50" need `weights`, a
-        .safetensors file. CLIP's `config` is a config.json, else the one beside the weights; `activation` and `heads`
-        give what neither contains. With `upright=True` pictures are turned as their EXIF orientation says, which the
-        identity records.
+        the size of the pictures in `images`, an ImageSet; "descriptor" needs no argument; "clip" and "resnet50" need
+        `weights`, a .safetensors file. `config` is the config.json of CLIP, by default the one beside the weights;
+        `activation` and `heads` give what the config does not contain. With `upright=True` pictures are turned upright
+        by their EXIF orientation, which the identity of the encoder records.
 
-        With a `model` only the encoder that it remembers is opened, for rows of its width; MismatchError says what
-        differs. `kind=None` is the kind that the model remembers."""
+        With a `model`, only the encoder that the model remembers is opened, for rows of the model's width;
+        MismatchError says what differs. `kind=None` takes the kind that the model remembers."""
         if kind is None and model is None:
             raise ValueError(f"kind: None found, one of {', '.join(_KINDS)} wanted, or a model that remembers one")
         opts = _struct.options(_ffi.EncoderOptions,
@@ -101,7 +102,7 @@ class Encoder(Handle):
         self._made_from = (*paths, activation, heads, width, height, channels, bool(upright), model is not None)
 
     def __reduce__(self):
-        """Pickles how the encoder was opened, not its weights: the file of weights must still be there, with the same
+        """Pickles how the encoder was opened, not its weights: the weights file must still be there, with the same
         weights."""
         *given, by_model = self._made_from
         if by_model:
@@ -111,7 +112,7 @@ class Encoder(Handle):
 
     @property
     def info(self) -> EncoderInfo:
-        """Properties, as an EncoderInfo."""
+        """Properties of the encoder, as an EncoderInfo."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         names = {name: _arrays.chosen(getattr(raw, name), values) for name, values in
@@ -120,13 +121,14 @@ class Encoder(Handle):
 
     @property
     def identity(self) -> str:
-        """A short text that is equal for two encoders exactly if they give the same rows: for Model.encoder."""
+        """Identity of the encoder: a short text that is equal for two encoders exactly if they give the same rows.
+        Model.encoder stores the identity."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         return raw.identity.decode("utf-8")
 
     def encode(self, pictures: Any, *, threads: int = 0, progress: Progress = None) -> Array:
-        """Encodes pictures into rows, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
+        """Encodes pictures into rows, `float32[n][dim]`. `pictures` are arrays `uint8[height][width][1 or 3]`, or grey
         `uint8[height][width]`, of any sizes; or one array `uint8[n][height][width][1 or 3]`."""
         raw, kept = _raw_images(pictures)
         x = np.empty((len(raw), self.info.dim), np.float32)
@@ -137,15 +139,16 @@ class Encoder(Handle):
 
     def encode_set(self, images: Any, first: int = 0, n: Optional[int] = None, *, skip_unreadable: Any = False,
                    threads: int = 0, progress: Progress = None) -> Any:
-        """Encodes `n` pictures of an ImageSet from number `first` on; all that are left unless `n` is given.
+        """Encodes `n` pictures of an ImageSet from number `first` on, by default all that follow.
 
         The first picture that cannot be read ends the call with the exception of reading it. With
-        `skip_unreadable=True`, or a function that is called with the number and the message of each, such pictures are
-        left out. The result is then the rows, with zeros for those pictures, and `bool[n]`, whether each could be read.
+        `skip_unreadable=True`, or a function that is called with the number and the error message of each unreadable
+        picture, these pictures are left out. The call then returns the rows, with zeros for unreadable pictures, and
+        `bool[n]`, True for each picture that was read.
         """
         first, pictures = _arrays.integer(first, 64, "first"), len(images)
         n = max(pictures - first, 0) if n is None else _arrays.integer(n, 64, "n")
-        if first + n > pictures:  # checked here, as it determines the shape of the output
+        if first + n > pictures:  # the range is checked before the call, as it determines the shape of the output
             raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
         x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
         opts, callbacks = _encoding(skip_unreadable, readable)
@@ -158,9 +161,9 @@ class Encoder(Handle):
                     progress: Progress = None) -> Tuple[EncodeReport, Array]:
         """Encodes all readable pictures of an ImageSet into a `.npy` file of "float32" or "float16".
 
-        An interrupted call keeps its rows in PATH.part, and the same call continues from there; `restart=True` begins
-        anew. Returns an EncodeReport and `bool[n]`, which pictures have a row. `skip_unreadable` works as in
-        encode_set().
+        An interrupted call keeps its rows in PATH.part, and the same call continues from these rows;
+        `restart=True` discards the kept rows. encode_file() returns an EncodeReport and `bool[n]`, True for each picture that has a row.
+        `skip_unreadable` works as in encode_set().
         """
         readable, raw = np.empty(len(images), np.uint8), _struct.sized(_ffi.EncodeReport)
         opts, callbacks = _encoding(skip_unreadable, readable)
@@ -170,8 +173,8 @@ class Encoder(Handle):
         return _struct.answer(EncodeReport, raw), readable.astype(np.bool_)
 
     def trace(self, picture: Numbers) -> Tuple[Array, Dict[str, Array]]:
-        """Returns the row of one picture, `float32[dim]`, and a dict of the network's results between its layers, in
-        their order: arrays `float32[rows][columns]` by the names of docs/encoder.md."""
+        """Returns the row of one picture, `float32[dim]`, and a dict of the outputs of the network's layers in their
+        order: arrays `float32[rows][columns]` by the layer names of docs/encoder.md."""
         raw, _kept = raw_image(picture)
         x, seen, callbacks = np.empty(self.info.dim, np.float32), {}, Callbacks()
 
@@ -190,7 +193,7 @@ class Encoder(Handle):
 
 
 def _opened_again(kind, weights, config, activation, heads, width, height, channels, upright, identity):
-    """Opens an unpickled encoder; it raises an error unless the encoder gives the same rows."""
+    """Opens an unpickled encoder, and raises an error unless it gives the same rows as the pickled encoder."""
     encoder = Encoder(kind, weights, config, activation=activation, heads=heads, width=width, height=height,
                       channels=channels, upright=upright)
     if encoder.identity != identity:
@@ -200,7 +203,7 @@ def _opened_again(kind, weights, config, activation, heads, width, height, chann
 
 
 def _encoding(skip_unreadable, readable):
-    """Returns the options of encoding a set, and the callbacks that they point to."""
+    """Returns the options of encoding a set of pictures, and the callbacks that they point to."""
     callbacks = Callbacks()
     opts = _struct.options(_ffi.EncodeOptions, skip_unreadable=bool(skip_unreadable), readable=_arrays.pointer(readable))
 
@@ -213,8 +216,8 @@ def _encoding(skip_unreadable, readable):
 
 
 def _raw_images(pictures):
-    """Returns an array of C structs, and the numpy arrays that they point into."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions can be one picture, or many grey ones
+    """Returns pictures as an array of C structs, and the numpy arrays that the structs point into."""
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions: one picture, or many grey ones
         raise ValueError(f"pictures: shape {pictures.shape} found, (pictures, height, width, channels) wanted, "
                          "or a list of pictures")
     pairs = [raw_image(picture, f"picture {i}") for i, picture in enumerate(pictures)]

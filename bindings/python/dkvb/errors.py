@@ -1,4 +1,4 @@
-"""Exceptions: one for each status, with the library's sentence as the message."""
+"""Exceptions: one class for each status code, with the library's error message."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from . import _ffi
 
 
 class Error(Exception):
-    """A call to the library failed. `status` is the code of status.h."""
+    """A call of the library failed. `status` is the status code of status.h."""
 
     status: Optional[int] = None
 
@@ -23,8 +23,8 @@ class InvalidArgument(Error, ValueError):
 
 
 class FileError(Error, OSError):
-    """An error of the system. `errno` is the system's; None if the system had no objection (a folder in place of a
-    file, say)."""
+    """A file could not be read or written. `errno` is the error number of the operating system; None if it reported no
+    error (for example for a folder in place of a file)."""
 
     status = _ffi.DKVB_EIO
 
@@ -37,11 +37,11 @@ class FileError(Error, OSError):
 
 
 class MissingFile(FileError, FileNotFoundError):
-    """There is no such file or folder."""
+    """A file or folder does not exist."""
 
 
 class ForbiddenFile(FileError, PermissionError):
-    """The system does not let this user read or write it."""
+    """The operating system does not let this user read or write a file."""
 
 
 class FormatError(Error, ValueError):
@@ -69,13 +69,13 @@ class NotFound(Error, LookupError):
 
 
 class Refused(Error):
-    """A plan would exceed its limits, or would do nothing."""
+    """The plan of a forget operation was refused: it would exceed its limits, or would do nothing."""
 
     status = _ffi.DKVB_EREFUSED
 
 
 def _errno(message):
-    """Finds the errno whose text ends a message, as in "PATH: cannot open: TEXT OF THE SYSTEM"."""
+    """Finds the errno whose text ends an error message, as in "PATH: cannot open: TEXT OF THE SYSTEM"."""
     words = message.rpartition(": ")[2]
     return next((number for number in errno.errorcode if os.strerror(number) == words), None)
 
@@ -85,7 +85,7 @@ _BY_STATUS = {cls.status: cls for cls in Error.__subclasses__()}
 
 
 def from_status(status, message):
-    """Returns the exception for a status; a plain `Error` for a status that a later library added."""
+    """Returns the exception for a status code; a plain `Error` for a code that a later version of the library added."""
     cls = _BY_STATUS.get(status, Error)
     if cls is FileError:
         cls = _BY_ERRNO.get(_errno(message), FileError)

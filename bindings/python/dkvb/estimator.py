@@ -1,6 +1,6 @@
 """DKVBClassifier: a scikit-learn classifier that can forget (docs/python-sklearn.md).
 
-Importing `dkvb` alone needs no scikit-learn: this module is loaded when `dkvb.DKVBClassifier` is first used.
+Importing `dkvb` alone needs no scikit-learn: the module estimator is loaded when `dkvb.DKVBClassifier` is first used.
 """
 
 import hashlib
@@ -25,25 +25,25 @@ from .fit import fit, fit_more
 from .model import Model
 from .plan import Plan
 
-_MOST_COPIES = 16  # whole weights become copies up to this many a row on average; larger weights are scaled
+_MOST_COPIES = 16  # whole weights become copies up to 16 per row on average; larger weights are scaled
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
-# The kind of a label is the first one here that fits, as a bool is an int, too.
+# The kind of a label is the first kind in the dict that fits, since a bool is an int too.
 _KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}
 _TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
 
 
 class _Rows(NamedTuple):
-    """The rows that the model learned from or holds out, with one element for each copy of a row."""
+    """Rows from which the model learned or that it holds out, with one element for each copy of a row."""
 
     positions: np.ndarray  # int64[m]: number of the row, counted through fit() and all partial_fit()
-    ids: np.ndarray  # uint64[m]: its id in the codeset
-    labels: np.ndarray  # int32[m]: label in the model
-    held_out: np.ndarray  # bool[m]: the values did not learn from it
-    gone: np.ndarray  # bool[m]: training again without it has taken it out
-    given: int  # number of given rows, including those of weight 0
+    ids: np.ndarray  # uint64[m]: id of the row in the codeset
+    labels: np.ndarray  # int32[m]: label of the row in the model
+    held_out: np.ndarray  # bool[m]: the row is held out, and the values did not learn from it
+    gone: np.ndarray  # bool[m]: training again without the row has removed it
+    given: int  # number of given rows, including rows of weight 0
 
     def joined(self, other: "_Rows") -> "_Rows":
-        """Joins these rows and others that came later. Forgotten rows that came back only have their new numbers."""
+        """Joins earlier and later rows. Forgotten rows that were learned again have only their later numbers."""
         stay = ~np.isin(self.ids, other.ids)
         return _Rows(np.concatenate([self.positions[stay], other.positions + self.given]),
                      np.concatenate([self.ids[stay], other.ids]), np.concatenate([self.labels[stay], other.labels]),
@@ -56,71 +56,74 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
         clf = dkvb.DKVBClassifier().fit(X, y)
         clf.predict(X_new)
-        clf.forget(classes=["cat"])                           # masks pairs: the class is no longer answered
-        clf.undo()                                            # takes that back, bit for bit
-        clf.forget(rows=[3, 17], strength="exact", keys="keep")  # trains the values again without these rows
+        clf.forget(classes=["cat"])                           # masks pairs: the class "cat" is no longer answered
+        clf.undo()                                            # undoes the masking, bit for bit
+        clf.forget(rows=[3, 17], strength="exact", keys="keep")  # trains the values again without rows 3 and 17
 
     Results depend on the set of rows, their labels and weights, the settings and `random_state`; the order of rows and
-    the number of threads change no bit. Rows become float32.
+    the number of threads do not change a bit. Rows are converted to float32.
 
     Parameters
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
-        Shape of the model (docs/method.md): number of codebooks, keys in each, columns that a codebook sees, and keys
-        that a row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`,
-        whose keys are used then.
+        Shape of the model (docs/method.md): number of codebooks, number of keys in each codebook, length of a key, and
+        number of keys that a row selects in each codebook. None chooses a number that suits the rows. `codebooks` may
+        also be a `dkvb.Codebooks`, whose keys are then used.
     key_rows : array of shape (m, n_features), default=None
-        Rows of the same kind to place the keys on, such as public ones. No row of fit() moves a key then, so that
-        strength "exact" leaves no trace of a forgotten row in the keys. None: the rows of fit().
+        Rows of the same kind on which the keys are placed, such as public rows. With `key_rows`, no row of fit() moves
+        a key, so that strength "exact" leaves no trace of a forgotten row in the keys. None places the keys on the rows
+        of fit().
     whiten : {"choose", "always", "never"}, default="choose"
-        Whether rows are half whitened before the search; "choose" compares both on rows held out.
+        Whether rows are half-whitened before the search; "choose" compares both choices on held-out rows.
     normalize : bool, default=None
-        Whether rows are scaled to length 1. None: yes, unless there is a single column. False often suits tables of a
-        few columns.
+        Whether rows are scaled to length 1. None scales rows unless there is a single column. False often suits tables
+        of a few columns.
     epochs, batch : int, default=None
-        Passes over the rows, and rows in one step. None: a number that suits the rows.
+        Number of passes over the rows, and number of rows in one step. None chooses a number that suits the rows.
     learning_rate, label_smoothing : float, default=None
-        Size of a step, and share of a target that is spread over all classes. None: the library's default.
+        Size of a step, and fraction of a target that is spread over all classes. None takes the library's default.
     class_weight : dict or "balanced", default=None
-        Weights by class; a class that the dict does not name has weight 1. "balanced": all classes weigh the same.
+        Weights of classes; a class that the dict does not name has weight 1. "balanced" gives all classes the same
+        total weight.
     hold_out : float, default=0.1
-        Share of the rows that the values never learn from, if `keep_codes`. The temperature of the probabilities and
-        the budget of forget() are found on these rows.
+        Fraction of the rows from which the values never learn, if `keep_codes` is true. The temperature of the
+        probabilities and the budget of forget() are found on these held-out rows.
     keep_codes : bool, default=True
-        Whether codes of all rows are kept. Without them no row can be forgotten by its number, strength "exact" is
-        impossible, forget() needs a `budget`, and no row is held out.
+        Whether codes of all rows are kept. Without kept codes, no row can be forgotten by its number, strength "exact"
+        is impossible, forget() needs a `budget`, and no row is held out.
     abstain : object, default=None
-        predict() answers this for a row behind which nothing was learned. None: the commonest class that is not
-        forgotten.
+        Answer of predict() for a row if no selected pair has learned anything. None answers the commonest class that is
+        not forgotten.
     n_jobs : int, default=None
-        Threads. None or -1: as many as there are processors. The answers are the same for any number.
+        Number of threads. None or -1 uses as many threads as there are processors. Answers do not depend on it.
     random_state : int or RandomState, default=None
-        Seed of the keys and of the order of rows. None: 0, so that equal data give equal bits.
+        Seed of the keys and of the order of rows. None stands for 0, so that equal data give equal bits.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels in sorted order: the columns of predict_proba(). A forgotten class keeps its place and its column.
+        Labels of the classes in sorted order, which is the order of columns of predict_proba(). A forgotten class keeps
+        its place and its column.
     class_count_ : ndarray of shape (n_classes,)
-        Rows of each class that are known, by their weights, without those that strength "exact" took out.
+        Number of rows of each class, counted by weight, without rows that strength "exact" removed.
     n_features_in_ : int
-        Number of columns.
+        Number of columns of the rows.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns; only if all are strings.
+        Names of the columns; exists only if all names are strings.
     model_ : dkvb.Model
-        The model. `model_.journal` lists what was forgotten, `model_.save("m.dkvb")` writes a file for the tool.
+        The model: `model_.journal` lists what was forgotten, `model_.save("m.dkvb")` writes a model file.
     codeset_ : dkvb.Codeset or None
-        Codes of the rows; None if `keep_codes` is false. It is data about persons if the rows are.
+        Codes of the rows; None if `keep_codes` is false. A codeset is personal data if its rows are.
     fit_report_ : dkvb.FitReport
-        Settings that were chosen and figures that were found by the latest fit() or partial_fit().
+        Settings that the latest fit() or partial_fit() chose, and figures that it measured.
     """
 
     model_: Model
     codeset_: Optional[Codeset]
     classes_: np.ndarray
     class_count_: np.ndarray
-    _model_labels: np.ndarray  # int32[n_classes]: the model's label of each class in classes_
-    _rows_: Optional[_Rows]  # None if no codes are kept
+    _model_labels: np.ndarray  # int32[n_classes]: label in the model of each class in classes_
+    _rows_: Optional[_Rows]  # rows of the codeset; None if no codes are kept
 
     def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, key_rows=None, whiten="choose",
                  normalize=None, epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None,
@@ -143,25 +146,27 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    # Learning
+    # Methods for learning
 
     def fit(self, X, y, sample_weight=None) -> "DKVBClassifier":
-        """Learn from rows `X`, (n, columns), and labels `y`, (n,). What was learned before is dropped.
+        """Learns from rows `X`, (n, columns), and labels `y`, (n,). The model discards what it learned before.
 
-        A row of a whole weight w counts as w copies of it, one of weight 0 as if it were not there. Weights that are
-        not whole, or more than 16 on average, are divided by their mean and rounded up or down to whole ones, by a
-        draw that depends on the row alone; no class loses all its rows by that.
+        A row of a whole weight w counts as w copies of the row, and a row of weight 0 is ignored. Weights that are not
+        whole, or more than 16 on average, are divided by their mean and rounded up or down to whole numbers, by a draw
+        that depends on the row alone; the rounding removes no class completely.
         """
         X, y = self._checked(X, y, reset=True)
         return self._fit_first(X, y, np.unique(y), sample_weight)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
-        """Go on learning: values move on from where they are, keys stay where the first call placed them.
+        """Continues learning: the values learn from their present state, and keys stay where the first call placed
+        them.
 
-        New labels are added to `classes_`, at any time; `classes` may name some in advance. Rows of new classes alone
-        cost the earlier classes accuracy: give rows of earlier and new classes. The codes of the rows are kept too, so that all rows can
-        still be forgotten. While pairs are masked that is impossible, and the call is refused unless `keep_codes` is
-        false. Rows and classes that were forgotten are refused unless `relearn` is true, which ends those forgettings.
+        New labels are added to `classes_` at any time; `classes` may name labels in advance. Rows of new classes alone
+        would lower the accuracy on earlier classes, so callers should give rows of both. partial_fit() also keeps the
+        codes of the rows, so that all rows can still be forgotten. While pairs are masked codes cannot be kept, and
+        partial_fit() is refused unless `keep_codes` is false. Rows and classes that were forgotten are refused unless
+        `relearn` is true, which ends their forget operations.
         """
         first = not hasattr(self, "model_")
         X, y = self._checked(X, y, reset=first)
@@ -202,7 +207,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
                    key_rows=self.key_rows, threads=self._threads, **settings)
-        # Nothing can fail from here on, so a call that fails leaves what was learned before.
+        # Nothing can fail after this point, so a call that fails leaves what was learned before.
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
         self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
@@ -210,16 +215,17 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self._name_classes()
         return self
 
-    # Answering
+    # Methods for answering
 
     def predict(self, X) -> np.ndarray:
-        """Labels of rows, (n,)."""
+        """Predicts the labels of rows, (n,)."""
         X = self._checked_rows(X)
         return self._answers(self.model_.predict(X, threads=self._threads))
 
     def decision_function(self, X) -> np.ndarray:
-        """Logits of rows, `float32` (n, n_classes), the very bits of Model.predict(); with two classes the second less
-        the first, `float64` (n,). All logits are 0 for a row behind which nothing was learned."""
+        """Returns the logits of rows, `float32` (n, n_classes), with the same bits as Model.predict(); with two classes
+        the second minus the first, `float64` (n,). All logits are 0 for a row if no selected pair has learned anything.
+        """
         logits = self._logits(self._checked_rows(X))
         if len(self.classes_) > 2:
             return logits
@@ -227,8 +233,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits[:, 0]
 
     def predict_proba(self, X) -> np.ndarray:
-        """Probabilities of rows, (n, n_classes). They are even over the classes that are left, and 0 for forgotten
-        classes, for a row behind which nothing was learned."""
+        """Returns the class probabilities of rows, (n, n_classes). If no pair that a row selects has learned anything,
+        all classes that are not forgotten have equal probabilities, and forgotten classes have 0."""
         logits = self._logits(self._checked_rows(X))
         info = self.model_.info
         found = softmax(logits, info.temperature, info.temperature_power).astype(np.float64)
@@ -239,23 +245,23 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return found / found.sum(axis=1, keepdims=True)
 
     def predict_log_proba(self, X) -> np.ndarray:
-        """Logarithms of predict_proba()."""
+        """Returns the logarithms of predict_proba()."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    # Forgetting
+    # Methods for forgetting
 
     def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
-        """Computes what forgetting would do, as a `dkvb.Plan`; nothing is changed.
+        """Returns a `dkvb.Plan`, which says what forgetting would do; the model is not changed.
 
         The request names `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through
-        fit() and all partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model
-        answers a forgotten class no longer. "exact" trains the values again without the rows, which deletes what these
-        taught.
+        fit() and all partial_fit(), or a mask of all rows. `strength` "suppress" masks pairs, so that the model no
+        longer answers a forgotten class. `strength` "exact" trains the values again without the forgotten rows, which
+        deletes what these rows taught.
 
-        Keys were placed on the rows too, so "exact" must be told about them. `keys="keep"` leaves them. `keys="place"`
-        places them again on `X` without the rows to be forgotten; `X` are all rows, as they were given to fit() and
-        partial_fit(). `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop,
+        Since keys were placed on the forgotten rows too, "exact" needs `keys`. `keys="keep"` leaves the keys.
+        `keys="place"` places the keys again on `X` without the forgotten rows; `X` are all rows, as they were given to
+        fit() and partial_fit(). `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop,
         max_class_loss, force, reason, seed.
         """
         check_is_fitted(self, "model_")
@@ -271,8 +277,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             codeset=self.codeset_, strength=strength, keys=keys, threads=self._threads, **options)
 
     def apply(self, plan: Plan) -> Optional[int]:
-        """Do what a plan says. Returns the number of the entry in the journal; raises dkvb.Refused, with the reason and
-        what would help, where the plan is refused and not forced."""
+        """Applies a plan to the model. Returns the number of the journal entry; raises dkvb.Refused, with the reason
+        and what would help, if the plan is refused and not forced."""
         check_is_fitted(self, "model_")
         if plan.info.refused == "keys":
             raise Refused(f"{plan.refusal}: give X, all rows as they were given to fit(), or keys=\"keep\"")
@@ -285,13 +291,14 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return entry
 
     def forget(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Optional[int]:
-        """Forget classes or rows: plan() and apply() in one. Returns the number of the entry, for undo()."""
+        """Forgets classes or rows: plan() and apply() in one call. Returns the number of the journal entry, for undo().
+        """
         with self.plan(classes=classes, rows=rows, strength=strength, X=X, keys=keys, **options) as plan:
             return self.apply(plan)
 
     def undo(self, entry=None) -> int:
-        """Take back a forgetting of strength "suppress", the latest unless an entry is given, bit for bit. Returns its
-        number. What strength "exact" or purge() erased cannot be taken back."""
+        """Undoes a masking by strength "suppress", bit for bit: the latest one unless a journal entry is given. Returns
+        the number of the journal entry. What strength "exact" or purge() erased cannot be undone."""
         check_is_fitted(self, "model_")
         return self.model_.undo(entry)
 
@@ -303,12 +310,12 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
-        """Attack the model to measure what it still knows of forgotten rows. Returns a `dkvb.Audit`.
+        """Attacks the model to measure what it still knows about forgotten rows. Returns a `dkvb.Audit`.
 
-        `X` and `y` are all rows as they were given to fit(), with the forgotten ones. Test rows were never given.
-        `classes` or `rows` name what was forgotten; without both, the journal does. `before` is the classifier before
-        it forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
-        progress, stage.
+        `X` and `y` are all rows as they were given to fit(), including the forgotten rows. Test rows were never given
+        to fit(). `classes` or `rows` name what was forgotten; without both, the journal names it. `before` is the
+        classifier before it forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows,
+        rmia_models, models, seed, progress, stage.
         """
         check_is_fitted(self, "model_")
         X, y = self._checked(X, y, reset=False)
@@ -322,7 +329,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X: {len(X)} rows found, {known.given} were given to fit() and partial_fit()")
         if rows is not None:
             rows = np.flatnonzero(np.isin(known.ids, self._ids(rows, gone=True)))
-        if known.gone.any():  # the codeset has lost these rows, and only tells how the others were trained
+        if known.gone.any():  # the codeset has lost forgotten rows, and only tells how the others were trained
             sessions = self.codeset_.sessions
             if len(sessions) != 1:
                 raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength "
@@ -338,7 +345,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def _more_tags(self):
         return {"requires_y": True}
 
-    # Rows and labels on their way in
+    # Checks of rows and labels that callers give
 
     @property
     def _threads(self):
@@ -349,9 +356,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return float(self.hold_out) if self.keep_codes else None
 
     def _given(self, names):
-        """Returns the settings of the library that are not left open."""
+        """Returns the settings that the caller has given, as arguments of the library."""
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() handles a dict
+        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() handles dicts
             if not (isinstance(self.class_weight, str) and self.class_weight == "balanced"):
                 raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
             given["class_weight"] = "balanced"
@@ -362,7 +369,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return given
 
     def _checked(self, X, y, reset):
-        """Checks rows and labels: rows as float32, and as many labels as rows."""
+        """Checks rows and labels: converts rows to float32, and requires as many labels as rows."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         X = self._validated(X, reset)
@@ -380,12 +387,12 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         options = {"reset": reset, "dtype": np.float32, "order": "C", "accept_sparse": False}
         if hasattr(self, "_validate_data"):
             return self._validate_data(X, **options)
-        from sklearn.utils.validation import validate_data  # since scikit-learn 1.6
+        from sklearn.utils.validation import validate_data  # validate_data() exists since scikit-learn 1.6
 
         return validate_data(self, X, **options)
 
     def _with_classes(self, found):
-        """Returns the classes, some of which may be new, and the rows' labels in the model, `int32[n]`."""
+        """Returns the classes, including new ones, and the rows' labels in the model, `int32[n]`."""
         classes = np.unique(_together(self.classes_, found))
         numbers = np.empty(len(classes), np.int32)
         known = np.isin(classes, self.classes_)
@@ -394,7 +401,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return classes, numbers
 
     def _add_classes(self, classes, numbers):
-        """Adds classes to the model that it does not have yet. New classes stay if the training fails after that."""
+        """Adds classes to the model that the model does not have yet. New classes stay if the training fails
+        afterwards."""
         known = np.isin(classes, self.classes_)
         if known.all():
             return
@@ -405,7 +413,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self._name_classes()
 
     def _known(self, y, what):
-        """Returns the labels in the model, `int32[n]`, of classes that it has."""
+        """Returns the labels in the model, `int32[n]`, of classes that the model has."""
         columns = np.searchsorted(self.classes_, y)
         columns[columns == len(self.classes_)] = 0
         strange = self.classes_[columns] != y
@@ -416,7 +424,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self._model_labels[columns]
 
     def _name_classes(self):
-        """Sets class names for those who save the model to a file, if the labels can be names."""
+        """Sets class names in the model, for users who save it to a file, if the labels can be names."""
         names = [""] * len(self.classes_)
         for label, one in zip(self._model_labels, self.classes_):
             names[label] = str(one)
@@ -426,7 +434,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             pass
 
     def _weights(self, X, y, sample_weight):
-        """Returns the weights of rows, `float64[n]`, by row and by class; None if all are 1."""
+        """Returns the weights of rows, `float64[n]`, from row and class weights; None if all weights are 1."""
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if hasattr(self.class_weight, "get"):
             classes, of_row = np.unique(y, return_inverse=True)
@@ -442,16 +450,16 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return weights
 
     def _rows(self, X, y, labels, weights, before, relearn):
-        """Returns rows as the library learns from them: copied by weight, with ids computed from their contents, sorted
-        by id.
+        """Returns rows as the library learns from them: copied by weight, with ids computed from the rows' contents,
+        sorted by id.
 
-        An id is a hash of the row's numbers and its label. So leaving a row out changes neither the id, nor the part
-        (training or held out), nor the order of any other row.
+        The id of a row is a hash of its numbers and its label. So leaving a row out changes neither the id, nor the
+        part (training or held out), nor the order of any other row.
         """
         taken = set() if before is None else set(before.ids[~before.gone].tolist())
         forgotten = set() if before is None or relearn else set(before.ids[before.gone].tolist())
         words = [repr(one).encode("utf-8", "surrogatepass") for one in y.tolist()]
-        hashes = np.zeros((len(X), 2), np.uint64)  # an id, and a number to draw by
+        hashes = np.zeros((len(X), 2), np.uint64)  # for each row, an id, and a number that decides random draws
         for row in range(len(X)):
             if weights is not None and weights[row] == 0:
                 continue
@@ -468,8 +476,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return _Rows(positions, ids[order], labels[positions], none, none, len(X))
 
     def _call_copies(self, ids, positions, taken):
-        """Gives the second and later copies of a row ids of their own. They are held out if the first copy is, as a row
-        must not be measured by what its copy has taught."""
+        """Gives the second and later copies of a row ids of their own. Copies are held out if the first copy is, as a
+        row must not measure what its copy has taught."""
         share = self._hold_out or 0.0
         for at in range(1, len(ids)):
             if positions[at] != positions[at - 1]:
@@ -491,7 +499,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     # Classes and rows that a request names
 
     def _marked(self, classes):
-        """Returns labels in the model for one label or a list of labels."""
+        """Returns labels in the model for one label of the user or a list of labels."""
         one = isinstance(classes, (str, bytes)) or (np.ndim(classes) == 0 and not isinstance(classes, (set, frozenset)))
         given = [classes] if one else list(classes)
         known = {one: label for one, label in zip(self.classes_.tolist(), self._model_labels.tolist())}
@@ -523,7 +531,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return known.ids[meant]
 
     def _features(self, X):
-        """Returns all rows that are still known, in the order in which they were trained on, and their ids."""
+        """Returns all rows that are not removed, in the order in which they were trained on, and their ids."""
         X, known = self._validated(X, reset=False), self._rows_
         if known is None:
             raise StateError("X: codes of the rows were not kept, so no keys can be placed again; fit again with "
@@ -533,10 +541,11 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         still = ~known.gone
         return X[known.positions[still]], known.ids[still]
 
-    # Answers on their way out
+    # Conversion of answers for the caller
 
     def _left(self):
-        """Returns 1.0 for classes that have rows and that no forgetting in force asks for, else 0.0."""
+        """Returns an array with 1.0 for each class that has rows and that no forget operation in force names, else 0.0.
+        """
         left = (self.class_count_ > 0).astype(np.float64)
         for entry in self.model_.journal:
             if entry.in_force and entry.terms:
@@ -550,7 +559,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, self._model_labels]
 
     def _answers(self, labels):
-        """Returns labels of the user for labels of the model; -1 is an abstention."""
+        """Returns the user's labels for labels in the model; -1 is an abstention."""
         nothing = labels < 0
         column_of = np.empty(len(self._model_labels), np.intp)
         column_of[self._model_labels] = np.arange(len(self._model_labels))
@@ -567,7 +576,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _plain_labels(y, what):
-    """Returns labels of one type, (n,). Objects are converted to what they hold: strings, whole numbers or booleans."""
+    """Returns labels of one type, (n,). Objects are converted to the type that they contain: strings, whole numbers or
+    booleans."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a "
@@ -599,13 +609,13 @@ def _together(classes, others):
 
 def _held_out(codeset, ids):
     """Tells which rows the codeset holds out, `bool[n]`."""
-    raw = codeset._raw_rows("held_out")  # as rows() would copy all codes
+    raw = codeset._raw_rows("held_out")  # rows() would copy all codes
     return np.isin(ids, _copy(raw.ids, (raw.n,), np.uint64))
 
 
 def _hash(content, taken):
-    """Hashes bytes to `uint64[2]`: an id, and a number to draw by. If an equal row with the same label has the id
-    already, the next hash is used."""
+    """Hashes bytes to `uint64[2]`: an id, and a number that decides random draws. If an equal row with the same label
+    already has the id, the next hash is used."""
     number = 0
     while True:
         digest = hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest()
@@ -617,7 +627,7 @@ def _hash(content, taken):
 
 
 def _copies(weights, labels, draws):
-    """Returns how often each row is learned from, int64[n]."""
+    """Returns how many copies of each row are learned from, int64[n]."""
     if weights is None:
         return np.ones(len(labels), np.int64)
     if np.array_equal(weights, np.floor(weights)) and weights.sum() <= _MOST_COPIES * len(weights):
@@ -627,13 +637,13 @@ def _copies(weights, labels, draws):
     copies = np.floor(scaled + draw).astype(np.int64)
     for label in np.unique(labels[weights > 0]):
         members = np.flatnonzero((labels == label) & (weights > 0))
-        if not copies[members].any():  # the heaviest row, of equal ones the one with the largest draw
+        if not copies[members].any():  # keeps the heaviest row, among equal weights the one with the largest draw
             copies[members[np.lexsort((draw[members], weights[members]))[-1]]] = 1
     return copies
 
 
 def _room_for(dtype, value):
-    """Returns a type for answers that can hold the labels and `value`: objects if their kinds differ."""
+    """Returns a type for answers that can hold both the labels and `value`: objects if their kinds differ."""
     other = np.asarray(value).dtype
     for kinds in ("iuf", "U", "b"):
         if dtype.kind in kinds and other.kind in kinds:

@@ -21,72 +21,72 @@ _TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing",
 
 @dataclass(frozen=True)
 class FitReport:
-    """Choices and measurements of fit(); letters are those of docs/method.md."""
+    """Report of what fit() chose and measured; letters are those of docs/method.md."""
 
-    rows: int  # rows with a label that the values learned from
-    held_out: int  # rows that the codeset holds out, never trained on
-    unlearnable: int  # classes without a row to learn from
-    classes: int  # L
-    codebooks: int  # C
-    keys: int  # K
-    key_dim: int  # d
-    top_k: int  # k
+    rows: int  # number of rows with a label from which the values learned
+    held_out: int  # number of rows that the codeset holds out, never trained on
+    unlearnable: int  # number of classes that have no row to learn from
+    classes: int  # number of classes (L)
+    codebooks: int  # number of codebooks (C)
+    keys: int  # number of keys per codebook (K)
+    key_dim: int  # length of a key (d)
+    top_k: int  # number of keys selected per codebook (k)
     whitened: bool
     epochs: int
-    learning_rate: float  # learning rate of the first epoch
-    accuracy_plain: float  # accuracy on held-out rows without whitening; NaN if that was not compared
-    accuracy_whitened: float  # the same accuracy with whitening
-    temperature_rows: int  # rows that the temperature was fitted on; 0: too few, and it is 1
+    learning_rate: float  # learning rate of the first epoch of training
+    accuracy_plain: float  # accuracy on held-out rows without whitening; NaN if it was not compared
+    accuracy_whitened: float  # accuracy on held-out rows with whitening; NaN if it was not compared
+    temperature_rows: int  # number of rows on which the temperature was fitted; 0 if too few
     temperature: float
     temperature_power: float
-    calibration_error: float  # loss on held-out rows, or NaN
-    held_out_accuracy: float  # accuracy on held-out rows, which the values had not seen; or NaN
-    loss: float  # loss of the last epoch
-    accuracy: float  # accuracy of the last epoch
-    labelled: int  # rows with a label, which the settings suit
-    temperature_kept: str  # "": fitted; "few rows" or "few classes": the reason why not
+    calibration_error: float  # expected calibration error on the rows of the temperature; NaN if there are none
+    held_out_accuracy: float  # accuracy on the rows of the temperature, which the values had not seen; or NaN
+    loss: float  # mean loss of the last epoch of training
+    accuracy: float  # training accuracy of the last epoch
+    labelled: int  # number of rows with a label, which decides settings that suit the data
+    temperature_kept: str  # "" if the temperature was fitted; otherwise why not, "few rows" or "few classes"
 
 
 @dataclass(frozen=True)
 class FeaturesInfo:
-    """Results of survey_features()."""
+    """Features that are far larger than all others, found by survey_features()."""
 
     rows: int
     columns: int
-    outlying: int  # values of at least 1,024 times the size of all others
-    first_row: int  # row and column of the first of them
+    outlying: int  # number of features that are at least 1,024 times as large as all others
+    first_row: int  # row number of the first feature that is far larger than all others
     first_column: int
     first_value: float
 
 
 @dataclass(frozen=True)
 class LabelsInfo:
-    """Results of survey_labels()."""
+    """Counts of classes with and without rows, made by survey_labels()."""
 
     rows: int
     unlabelled: int  # number of rows with label -1
-    largest_row: int  # the first row of the largest label
-    smallest: int  # label of 0 or more, or -1
+    largest_row: int  # number of the first row that has the largest label
+    smallest: int  # smallest label of 0 or more; -1 if there is none
     largest: int
     classes: int
-    empty: int  # classes without a row
+    empty: int  # number of classes that have no row
     first_empty: int
-    empty_list: str  # all of these classes as ranges: "0, 5..9"
+    empty_list: str  # all classes without a row, as ranges, for example "0, 5..9"
 
 
 class Fitted(NamedTuple):
     """Result of fit(): `model, codeset, report = dkvb.fit(x, labels)`."""
 
     model: Model
-    codeset: Optional[Codeset]  # None unless it was asked for
+    codeset: Optional[Codeset]  # the codeset of the rows; None unless fit() was called with codeset=True
     report: FitReport
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting that tune() tried."""
+    """One trial of tune(): settings, and the quality of a model trained with them."""
 
-    number: int  # from 1
+    number: int  # number of the trial, from 1
     keys: int
     key_dim: int
     top_k: int
@@ -94,15 +94,15 @@ class Trial:
     epochs: int
     learning_rate: float
     accuracy: float  # accuracy on held-out rows
-    loss: float  # mean cross-entropy on these rows, nats
-    held_out: int  # number of these rows
+    loss: float  # mean cross-entropy on the held-out rows, in nats
+    held_out: int  # number of held-out rows on which the trial was measured
 
 
 class Tuned(NamedTuple):
-    """Result of tune(): `dkvb.fit(x, labels, **tuned.settings)` trains the winner."""
+    """Result of tune(): `dkvb.fit(x, labels, **tuned.settings)` trains a model with the best settings."""
 
     settings: dict
-    trials: list  # list of Trial; the same number of trials gives the same settings, so that number is one of them
+    trials: list  # list of Trial; the number of trials alone decides the settings, so it is one of them
 
 
 def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] = None, codeset: bool = False,
@@ -114,21 +114,22 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
         outside: Any = None, **settings: Any) -> Fitted:
     """Fits a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
-    The number of classes is `classes`, or follows from the largest label; then a class without rows is refused.
+    `classes` is the number of classes, by default one more than the largest label; by default, a class without rows is
+    refused.
 
-    Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train():
+    Settings that are not given are chosen to suit the data. `settings` are those of Codebooks.fit() and Model.train():
     method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart;
     epochs, batch, learning_rate, rate_last, label_smoothing, class_weight, shuffle, trials (how many tune() made); and
-    seed, of both. `preset="paper"` is the paper's own shape; `max_bytes` limits the file.
+    seed, of both functions. `preset="paper"` is the shape of the paper; `max_bytes` limits the size of the model file.
 
-    `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
-    `ids` are integers, or strings: then the codeset has their hashes, and with `keep_names` the strings too.
-    `groups` has an integer or a string for each row. Rows of one group, such as the pictures of one person, are held
-    out together or not at all; fit_more() needs the same groups again.
-    With `count_classes` the model keeps how often each class selects each pair, as by Model.count_classes().
-    `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
-    `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
-    the kind that the keys were placed on.
+    `codeset=True` also keeps codes, ids and labels of all rows in a codeset, so that rows can be forgotten, and never
+    trains on the fraction `hold_out` of the rows. `ids` are integers or strings; of strings the codeset keeps hashes,
+    and with `keep_names` the strings too. `groups` has an integer or a string for each row. Rows of one group, such as
+    the pictures of one person, are held out together or not at all; fit_more() needs the same groups again. With
+    `count_classes` the model keeps how often each class selects each pair, as by Model.count_classes(). `stage` is
+    called with the name of each stage, `report` with a TrainReport after each epoch of the values, `progress` with the
+    finished and all units of a stage; an exception in any of these callbacks cancels fit(). `outside`, an Outside,
+    counts rows outside the scale of the keys.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks = Callbacks()
@@ -163,15 +164,15 @@ def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, id
              relearn: bool = False, threads: int = 0, progress: Progress = None,
              report: Optional[Callable[..., object]] = None,
              stage: Optional[Callable[[str], object]] = None, **settings: Any) -> FitReport:
-    """Continues training: searches rows by the model's keys, trains its values on them, and fits the temperature again
-    (fit.h).
+    """Continues training: searches new rows by the model's keys, trains its values on them, and fits the temperature
+    again (fit.h).
 
-    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
-    `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
-    are those of Model.train(), of which epochs, batch and rate follow from the rows. `groups` as for fit(). Returns a
-    FitReport.
+    New rows join the codeset, which must be the codeset that the model was trained on, and a fraction of them is held
+    out. With `relearn`, rows of forgotten classes and rows that were removed may be learned again, which ends their
+    forget operations. Settings are those of Model.train(), of which epochs, batch and learning rate suit the new rows
+    by default. `groups` is as for fit(). Returns a FitReport.
     """
-    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # not every class needs a row here
+    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # new rows need not cover every class
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)
@@ -192,12 +193,12 @@ def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: 
          groups: Groups = None, classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None,
          threads: int = 0, progress: Progress = None, report: Optional[Callable[..., object]] = None,
          **settings: Any) -> Tuned:
-    """Tries a fixed list of settings on held-out rows, and finds the best. Returns a Tuned: settings for fit(), and
-    trials.
+    """Tries a fixed list of settings, measures each on held-out rows, and finds the best. Returns a Tuned: settings for
+    fit(), and trials.
 
-    `groups` and `settings` are as for fit(), and given settings stay as they are. `trials` sets the number of trials,
-    which gives the same result on any machine; otherwise no trial begins after `seconds` (600). `report` is called with
-    each Trial.
+    `groups` and `settings` are as for fit(), and settings that are given do not change. `trials` sets the number of
+    trials, which makes the result the same on every machine; otherwise no trial begins after `seconds` (600). `report`
+    is called with each Trial.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks, made = Callbacks(), []
@@ -225,10 +226,10 @@ def _fit_report(raw):
 
 
 def _rows(x, labels, ids, classes, groups):
-    """Returns the rows as the library takes them, and the arrays that must outlive the call."""
+    """Returns the rows as a C struct, and the arrays that must outlive the call."""
     x = _arrays.floats(x, ("rows", "columns"), "features")
     labels = _arrays.labels(labels, len(x))
-    if classes is None:  # the number of classes was asked for; otherwise a class without rows is usually a mistake
+    if classes is None:  # the caller gave the number of classes; otherwise a class without rows is usually a mistake
         survey_labels(labels)
     names = _arrays.names(ids)
     if names is not None and len(names) != len(x):
@@ -249,8 +250,8 @@ def _rows(x, labels, ids, classes, groups):
 
 
 def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty: bool = False) -> LabelsInfo:
-    """Checks labels before anything is trained, and returns a LabelsInfo. MismatchError reports classes without rows,
-    with the likely reason, unless they are allowed."""
+    """Checks labels before a training, and returns a LabelsInfo. If classes have no rows, MismatchError gives the
+    likely reason, unless `allow_empty` is true."""
     labels, raw = _arrays.labels(labels, len(labels)), _struct.sized(_ffi.LabelsInfo)
     lib.dkvb_labels_survey(byref(raw), _arrays.pointer(labels), len(labels), _number(classes, "classes"),
                            _ffi.DKVB_LABELS_ANY if allow_empty else 0, None)
@@ -258,7 +259,7 @@ def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty
 
 
 def survey_features(x: Numbers) -> FeaturesInfo:
-    """Counts values of `float32[n][dim]` that dwarf all others, and returns a FeaturesInfo."""
+    """Counts features of `float32[n][dim]` that are far larger than all others, and returns a FeaturesInfo."""
     x, raw = _arrays.floats(x, ("rows", "columns"), "features"), _struct.sized(_ffi.FeaturesInfo)
     lib.dkvb_features_survey(byref(raw), _arrays.pointer(x), *x.shape)
     return _struct.answer(FeaturesInfo, raw)
@@ -269,7 +270,7 @@ def _classes_of(rows, labels):
 
 
 def _settings(given, callbacks, report, preset=None, top_k=None, whiten="choose"):
-    """Returns settings of the library; those that are not given are 0, which the library fills in."""
+    """Returns the settings as a C struct; settings that are not given are 0, and the library chooses them."""
     unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
     if unknown:
         known = ", ".join((*_PLACING, *_TRAINING, "seed"))

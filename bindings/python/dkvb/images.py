@@ -1,4 +1,4 @@
-"""Pictures: decoding, and sets of pictures in folders and files."""
+"""Pictures: reading picture files, and sets of pictures in folders and files."""
 
 import ctypes
 import os
@@ -32,7 +32,7 @@ _NESTED = {
 
 
 def raw_image(picture, what="picture"):
-    """Returns a picture as C takes it, on the array's own memory if it fits; and the array, which must outlive the
+    """Returns a picture as a C struct, on the memory of the array if it fits; and the array, which must outlive the
     call."""
     picture = _arrays.picture(picture, what)
     height, width, channels = picture.shape
@@ -40,7 +40,7 @@ def raw_image(picture, what="picture"):
 
 
 def _array(raw):
-    """Wraps a picture that a call filled in as an array, without a copy."""
+    """Wraps a picture that the library filled in as an array, without a copy."""
     return _arrays.adopted(ctypes.addressof(raw.pixels.contents), (raw.height, raw.width, raw.channels),
                            np.dtype(np.uint8), lib.dkvb_image_free, raw)
 
@@ -51,8 +51,8 @@ def image_codecs() -> List[str]:
 
 
 def read_image(path: Path, *, upright: bool = False) -> Array:
-    """Reads a PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue).
-    With `upright=True` the picture is turned as its EXIF orientation says."""
+    """Reads a PNG, JPEG or WebP file as `uint8[height][width][channels]`, with 1 channel (grey) or 3 (red, green,
+    blue). With `upright=True` the picture is turned upright by its EXIF orientation."""
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
     raw = _struct.sized(_ffi.Image)
@@ -61,7 +61,8 @@ def read_image(path: Path, *, upright: bool = False) -> Array:
 
 
 def decode_image(data: Any, name: str = "picture") -> Array:
-    """Reads a picture from bytes in memory as read_image() does; `name` stands for the file in messages."""
+    """Reads a picture from the bytes of a picture file in memory, like read_image(); `name` stands for the file in
+    error messages."""
     data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
     lib.dkvb_image_read(byref(raw), _arrays.text(name, "name"), _arrays.pointer(data), len(data), None)
     return _array(raw)
@@ -69,24 +70,24 @@ def decode_image(data: Any, name: str = "picture") -> Array:
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """Properties of a set of pictures. Sizes are 0 unless all pictures have the same."""
+    """Properties of a set of pictures. Sizes are 0 unless all pictures have the same size."""
 
     pictures: int
-    ignored: int  # files in the folder that are no pictures by their names
-    format: str  # "folder", "file", "cifar10", "cifar100", "array" or "list"
-    classes: int  # 0: no labels
+    ignored: int  # number of files in the folder that were left out, by the ending of their names
+    format: str  # format of the set: "folder", "file", "cifar10", "cifar100", "array" or "list"
+    classes: int  # number of classes; 0 if pictures have no labels
     width: int
     height: int
     channels: int
-    nested: str  # "none", "deeper", "parts" (train, val, ...) or "wrapped": folders in the folders of classes
-    turned: int  # number of readings of a picture whose EXIF orientation is not upright
+    nested: str  # sign that subfolders may not be classes: "none", "deeper", "parts" (train, val, ...) or "wrapped"
+    turned: int  # number of pictures read so far whose EXIF orientation is not upright
 
 
 class ImageSet(Handle):
-    """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
-    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes
-    are named "bytes" and their place in the list. With `upright=True` pictures are turned as their EXIF orientation
-    says. Any number of threads may use a set."""
+    """An ordered set of pictures: a folder with a folder for each class, one picture file, CIFAR's binary files, or an
+    IDX or `.npy` file (images.h). A list of paths, and of bytes of picture files, is opened as one set in the order of
+    the list; a picture from bytes is named "bytes" and its place in the list. With `upright=True` pictures are turned
+    upright by their EXIF orientation. Any number of threads may use a set."""
 
     _free = lib.dkvb_imageset_free
 
@@ -108,11 +109,11 @@ class ImageSet(Handle):
         else:
             kept = []
             lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
-        self._own(out, kept)  # the set goes on using the bytes
+        self._own(out, kept)  # the set keeps using the bytes of picture files
 
     @property
     def info(self) -> ImageSetInfo:
-        """Properties, as an ImageSetInfo."""
+        """Properties of the set, as an ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
         return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _KINDS),
@@ -120,7 +121,7 @@ class ImageSet(Handle):
 
     @property
     def ignored(self) -> Dict[str, int]:
-        """The number of files left out because they are no pictures, by the ending of their names: a dict."""
+        """Counts of files that are not pictures, by the ending of their names: a dict."""
         endings: Dict[str, int] = {}
         count = ctypes.c_uint64()
         while (ending := lib.dkvb_imageset_ignored(self._c, len(endings), byref(count))) is not None:
@@ -132,27 +133,27 @@ class ImageSet(Handle):
 
     @property
     def class_names(self) -> Names:
-        """Names by class, None for a class without a name."""
+        """Names of the classes by label, None for a class without a name."""
         names = (lib.dkvb_imageset_class_name(self._c, index) for index in range(self.info.classes))
         return [name and name.decode("utf-8", "surrogateescape") for name in names]
 
     @property
     def labels(self) -> Array:
-        """Returns the class of every picture, `int32[n]`, -1 for pictures without one."""
+        """Returns the class of every picture, `int32[n]`, -1 for a picture without a class."""
         return np.array([self._get(index).label for index in range(len(self))], np.int32)
 
     def label(self, index: int) -> int:
-        """Returns the class of a picture, or -1."""
+        """Returns the class of a picture, or -1 if it has none."""
         return self._get(self._index(index)).label
 
     def name(self, index: int) -> str:
-        """Returns the name of a picture: its path below the folder, the path of the only file, or "<file>:<number in
-        it>". In a list each name begins with the path of its source."""
+        """Returns the name of a picture: its path below the folder, the path of a single picture file, or
+        "<file>:<number in the file>". In a list each name begins with the path of its source."""
         return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index: int) -> Array:
-        """Reads a picture, `uint8[height][width][channels]`. FormatError and similar errors say that its file is
-        damaged."""
+        """Reads a picture of the set as `uint8[height][width][channels]`. FormatError and similar errors say that its
+        file is damaged."""
         raw = _struct.sized(_ffi.Image)
         lib.dkvb_imageset_read(self._c, self._index(index), byref(raw), None)
         return _array(raw)

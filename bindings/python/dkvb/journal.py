@@ -1,4 +1,4 @@
-"""The journal of a model: what was asked for, what was measured, what was done."""
+"""The journal of a model: what was asked to be forgotten, what was measured, and what was done."""
 
 from ctypes import byref
 from dataclasses import astuple, dataclass, field
@@ -19,13 +19,14 @@ _KEYS = {"": _ffi.DKVB_KEYS_UNSAID, "kept": _ffi.DKVB_KEYS_KEPT, "placed": _ffi.
 
 @dataclass(frozen=True)
 class ClassEffect:
-    """Losses of the rows of one class: accuracy before minus accuracy after, with its 95 % interval (effect.h)."""
+    """Effect of a mask on one class: accuracy lost, before minus after the masking, with its 95 % interval (effect.h).
+    """
 
     rows: int
     right_before: int
     right_after: int
-    lost: int  # right before, wrong after
-    gained: int  # wrong before, right after
+    lost: int  # number of rows classified correctly before the masking and wrongly after it
+    gained: int  # number of rows classified wrongly before the masking and correctly after it
     loss: float
     low: float
     high: float
@@ -33,47 +34,47 @@ class ClassEffect:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a forgetting: who was meant, within which limits, and what was measured. Terms are stored as given;
-    later requests read them."""
+    """Terms of a forget operation: which classes were meant, within which limits, and what was measured. The journal
+    stores terms as they are given; later plans read them."""
 
-    classes: Tuple[int, ...] = ()  # labels that were asked for; () = the request is not by class
-    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # effects by label, of classes with held-out rows
-    budget: int = 0  # number of pairs that were chosen (method "examples": rows drawn); 0 = unknown
-    target: Optional[float] = None  # the budget was searched for, to leave the classes this accuracy; None = it was given
-    max_retain_drop: float = 0.0  # accuracy that all others together might lose
-    max_class_loss: float = 0.0  # accuracy that any other class might lose for certain
-    forced: bool = False  # the forgetting was carried out although a limit was exceeded
-    again: int = 0  # the earlier entry whose classes are forgotten once more
-    keys: str = ""  # "kept", "placed" (again, without the rows) or ""
-    after: Optional[bytes] = None  # head of the journal that this one continues
+    classes: Tuple[int, ...] = ()  # labels of the classes to forget; () if the request names no class
+    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # measured effects of classes, by label
+    budget: int = 0  # number of masked pairs (method "examples": drawn rows); 0 = unknown
+    target: Optional[float] = None  # accuracy to leave, if the budget was searched for; None if the caller gave it
+    max_retain_drop: float = 0.0  # accuracy that all other classes together may lose
+    max_class_loss: float = 0.0  # accuracy that any other class may lose for certain
+    forced: bool = False  # True if the plan was applied although it exceeded a limit
+    again: int = 0  # number of the earlier entry whose classes are forgotten once more
+    keys: str = ""  # "kept"; "placed" if the keys were placed again, without the forgotten rows; or ""
+    after: Optional[bytes] = None  # head of the older journal that this journal continues
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One line of the journal; `time` is in seconds since 1970."""
+    """One entry of the journal of a model; `time` is in seconds since 1970."""
 
     id: int
-    kind: str  # "forget", "undo", "purge", "replay" or "relearn"
-    state: str  # "active", "undone", "purged", "done" or "relearned"
-    in_force: bool  # a forgetting or a replay that is neither undone nor over
-    ends: int  # undo: the entry taken back; relearn: the forgetting that ended; else 0
+    kind: str  # kind of the entry: "forget", "undo", "purge", "replay" or "relearn"
+    state: str  # state of the entry: "active", "undone", "purged", "done" or "relearned"
+    in_force: bool  # True for a forget operation or a replay that is neither undone nor ended
+    ends: int  # number of the entry that an undo took back or a relearning ended; else 0
     time: int
     pairs: int
     pairs_new: int
     method: str
     reason: str
-    strength: str  # "suppress", "exact" or ""
-    terms: Optional[Terms]  # None: none were given
-    rows: int  # rows in the forget set, 0 = not recorded
-    commitment: Optional[bytes]  # commitment to the rows
+    strength: str  # strength of forgetting: "suppress", "exact" or ""
+    terms: Optional[Terms]  # terms of the forget operation; None if none were given
+    rows: int  # number of forgotten rows; 0 = not recorded
+    commitment: Optional[bytes]  # commitment to the forgotten rows
     pairs_commitment: Optional[bytes]
-    salted: bool  # whether the salt of the commitments is kept
-    head: bytes  # hash of this entry and all before it
-    unchecked: bool  # forgettings by rows in force whose salt is erased: nobody can tell whether their rows were taught again
+    salted: bool  # True if the model still has the salt of the commitments
+    head: bytes  # hash of the entry and all entries before it
+    unchecked: bool  # True if rows were forgotten and the salt is gone: nobody can tell if they were taught again
 
 
 def _terms_fields(terms, classes):
-    """Returns the members of ForgetOptions that stand for terms."""
+    """Returns the members of ForgetOptions that hold the terms."""
     fields = {name: getattr(terms, name) for name in ("budget", "max_retain_drop", "max_class_loss", "again")}
     fields["forced"], fields["found"] = int(terms.forced), int(terms.target is not None)
     fields["target"] = terms.target
@@ -96,7 +97,8 @@ def _terms_fields(terms, classes):
 
 
 def forget_options(classes, method, reason, strength, terms, rows, salt):
-    """Returns the struct, and the arrays that it points to, as a pointer in a struct does not keep its array alive."""
+    """Returns the options as a C struct, and the arrays that it points to, since a pointer in a struct does not keep
+    its array alive."""
     if strength not in STRENGTHS:
         raise ValueError(f"strength: {strength!r} found, it must be one of {', '.join(map(repr, STRENGTHS))}")
     rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
@@ -112,7 +114,7 @@ def forget_options(classes, method, reason, strength, terms, rows, salt):
 
 
 def _terms(model, classes, raw):
-    """Returns the terms of an entry; None if it has none."""
+    """Returns the terms of a journal entry; None if it has none."""
     marks, effects = np.zeros(classes, np.uint8), (_ffi.ClassEffect * classes)()
     lib.dkvb_journal_get_terms(model, raw.id, _arrays.pointer(marks), effects)
     terms = Terms(classes=tuple(np.flatnonzero(marks == _ffi.DKVB_FORGET).tolist()),
@@ -136,5 +138,5 @@ def _entry(model, classes, index):
 
 
 def journal_entries(model, info):
-    """Returns all entries, oldest first."""
+    """Returns all entries of the journal, oldest first."""
     return [_entry(model, info.classes, index) for index in range(info.journal_entries)]

@@ -1,4 +1,4 @@
-"""Serving: a model file that is answered from while forgettings replace it (live.h)."""
+"""Serving: answering from a model file while forget operations replace it (live.h)."""
 
 from contextlib import contextmanager
 from ctypes import POINTER, byref, string_at
@@ -15,16 +15,16 @@ _KINDS = {_ffi.DKVB_SERVICE_UNKNOWN: None, _ffi.DKVB_SERVICE_FRAMES: "frames", _
 
 
 class LiveModel(Handle):
-    """A model file that is followed through its replacements. Many threads may use one LiveModel at once.
+    """A model file that is reopened whenever it is replaced. Many threads may use one LiveModel at once.
 
-    A use that begins after the file was replaced answers from the new file. A file that is missing, damaged or another
-    model is an error, since the replaced model may hold what was forgotten.
+    A use that begins after the model file was replaced answers from the new file. A file that is missing, damaged or
+    another model raises an error, since the replaced model may hold what was forgotten.
     """
 
     _free = lib.dkvb_live_free
 
     def __init__(self, path: Path, *, verify: bool = False) -> None:
-        """Opens the file in place. `verify` reads every byte of a file before it is used."""
+        """Opens the model file in place. With `verify`, every byte of a file is checked before the file is used."""
         opts = _struct.options(_ffi.LiveOptions, verify=int(verify))
         out = POINTER(_ffi.Live)()
         lib.dkvb_live_open(byref(out), _arrays.path(path), byref(opts))
@@ -32,11 +32,12 @@ class LiveModel(Handle):
 
     @contextmanager
     def model(self) -> Iterator[Model]:
-        """The model that the file holds now, for reading, in a `with` block. The model stays the same in the block."""
+        """The model that the file holds now, for reading, in a `with` block. The model does not change inside the
+        block."""
         live, out = self._c, POINTER(_ffi.Model)()
         lib.dkvb_live_acquire(live, byref(out))
         model = Model.__new__(Model)
-        # A call that still runs in another thread keeps the model, and through `live` the file.
+        # A call that still runs in another thread keeps the model alive, and through `live` the file.
         model._owner = _Owner(out, lambda pointer: lib.dkvb_live_release(live, pointer), live)
         try:
             yield model
@@ -44,33 +45,33 @@ class LiveModel(Handle):
             model.close()
 
     def predict(self, x: Numbers, **options: Any) -> Any:
-        """Answers rows as Model.predict() does, all of them from the model that the file holds now."""
+        """Classifies rows as Model.predict() does, all with the model that the file holds now."""
         with self.model() as model:
             return model.predict(x, **options)
 
     @property
     def taken(self) -> int:
-        """Number of replacements that were taken up."""
+        """Number of replacements of the model file that were noticed."""
         return lib.dkvb_live_taken(self._c)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers of a batch of a Service."""
+    """Answers of a Service to a batch of rows."""
 
-    bytes: bytes  # answers to be sent
-    rows: int  # rows that were answered, rows that abstained included
+    bytes: bytes  # answers to send to the client
+    rows: int  # number of answered rows, including rows for which the model abstained
     abstained: int
-    refused: int  # frames or lines that were answered by an error
-    more: bool  # further rows wait that have arrived as a whole
-    kind: Optional[str]  # "frames", "lines", or None before the first bytes
-    cut: bool  # the last line had no line end
+    refused: int  # number of frames or lines that were answered by an error message
+    more: bool  # True if further rows have arrived completely and wait for an answer
+    kind: Optional[str]  # kind of the input, "frames" or "lines"; None before the first bytes
+    cut: bool  # True if the last line of the input had no line end
 
 
 class Service(Handle):
-    """Rows that arrive as bytes, and their answers as bytes: `.npy` frames, or lines of CSV (live.h).
+    """A service takes rows as bytes and gives answers as bytes: `.npy` frames, or lines of CSV (live.h).
 
-    One Service is one conversation, used by one thread at a time; many may share a LiveModel.
+    One Service is one conversation with a client, used by one thread at a time; many services may share a LiveModel.
     """
 
     _free = lib.dkvb_service_free
@@ -86,12 +87,12 @@ class Service(Handle):
         self._own(out, live._c)
 
     def put(self, data: bytes) -> None:
-        """Hands over bytes of the input; b"" says that the input has ended."""
+        """Gives input bytes to the service; b"" says that the input has ended."""
         data = bytes(data)
         lib.dkvb_service_put(self._c, data, len(data))
 
     def answer(self, *, threads: int = 0) -> Answers:
-        """Answers the rows that have arrived whole, as one batch. Answers.bytes is empty if no row has."""
+        """Answers the rows that have arrived completely, as one batch. Answers.bytes is empty if no row is complete."""
         raw, run = _struct.sized(_ffi.Answers), _struct.options(_ffi.RunOptions, threads=threads)
         lib.dkvb_service_answer(self._c, byref(raw), byref(run))
         content = string_at(raw.bytes, raw.size) if raw.size else b""

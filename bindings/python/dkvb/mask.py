@@ -16,7 +16,7 @@ class Mask(SavedHandle):
     """A set of (codebook, key) pairs, which belongs to the codebooks that it was made for."""
 
     _free = lib.dkvb_mask_free
-    __hash__ = None  # type: ignore[assignment]  # changeable, as a set is
+    __hash__ = None  # type: ignore[assignment]  # masks can change, as sets can
 
     def __init__(self, codebooks: Any, pairs: Any = ()) -> None:
         info = codebooks.info
@@ -35,7 +35,7 @@ class Mask(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Mask":
-        """Reads a mask file. If codebooks are given, a mask of others is a MismatchError."""
+        """Reads a mask from a mask file. If codebooks are given, a mask of other codebooks raises MismatchError."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_load(byref(out), _arrays.path(path), None)
         self = cls._adopt(out)
@@ -46,40 +46,40 @@ class Mask(SavedHandle):
         return self
 
     def save(self, path: Path) -> None:
-        """Writes a mask file, atomically."""
+        """Writes the mask to a file, atomically."""
         lib.dkvb_mask_save(self._c, _arrays.path(path))
 
     @property
     def shape(self) -> Tuple[int, int]:
-        """(codebooks, keys)."""
+        """Numbers of codebooks and of keys per codebook."""
         return self._shape
 
     def copy(self) -> "Mask":
-        """Returns another mask of the same pairs."""
+        """Returns another mask with the same pairs."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), self._c)
         return self._adopt_shaped(out, self._shape)
 
     def add(self, codebook: int, key: int) -> None:
-        """Adds a pair; a pair that is already there is allowed."""
+        """Adds a pair to the mask, if it is not in the mask already."""
         self._set(codebook, key, 1)
 
     def discard(self, codebook: int, key: int) -> None:
-        """Removes a pair; a pair that is not there is allowed."""
+        """Removes a pair from the mask, if it is in the mask."""
         self._set(codebook, key, 0)
 
     def remove(self, codebook: int, key: int) -> None:
-        """Removes a pair; KeyError if it is not there."""
+        """Removes a pair from the mask; KeyError if the pair is not in the mask."""
         if (codebook, key) not in self:
             raise KeyError((codebook, key))
         self.discard(codebook, key)
 
     def clear(self) -> None:
-        """Takes all pairs out."""
+        """Removes all pairs from the mask."""
         self._combine(_ffi.DKVB_MASK_DIFFERENCE, self)
 
     def to_array(self) -> Array:
-        """Returns `bool[codebooks][keys]`, True = in the mask."""
+        """Returns the mask as `bool[codebooks][keys]`, True for each pair in the mask."""
         out = np.empty(self._shape, np.uint8)
         lib.dkvb_mask_get_bytes(self._c, _arrays.pointer(out))
         return out.view(np.bool_)
@@ -94,8 +94,8 @@ class Mask(SavedHandle):
         return inside and bool(lib.dkvb_mask_next(self._c, number, byref(found))) and found.value == number
 
     def __iter__(self):
-        """Yields pairs in ascending order. Changes to the mask meanwhile are seen if they are ahead of the present
-        pair."""
+        """Yields the pairs of the mask in ascending order. Pairs that are added or removed during the loop are seen if
+        they come after the present pair."""
         from_, pair = 0, c_uint64()
         while lib.dkvb_mask_next(self._c, from_, byref(pair)):
             yield divmod(pair.value, self._shape[1])

@@ -23,7 +23,7 @@ from .ranks import Group, Ranks
 
 @dataclass(frozen=True)
 class Traffic:
-    """What one function of a group has moved to and from other ranks, in bytes."""
+    """Traffic of one function of a group: bytes sent to other ranks and received from them."""
 
     calls: int
     sent: int
@@ -32,21 +32,21 @@ class Traffic:
 
 @dataclass(frozen=True)
 class JobInfo:
-    """Properties of a job, and what this rank has moved until now."""
+    """Properties of a job, and the traffic of this rank until now."""
 
     rank: int
     count: int
-    watched: bool  # ranks watch each other's signs of life
-    silence: int  # seconds
+    watched: bool  # True if ranks watch each other's signs of life
+    silence: int  # seconds without a sign of life after which a rank counts as lost
     exchange: Traffic
     gather: Traffic
     broadcast: Traffic
 
 
 class Job(Group):
-    """The ranks of a communicator, which end together: an exception on one rank ends the block on all of them, and so
-    does a rank that is silent for `silence` seconds (0: never). All ranks enter and leave the block. Objects that are
-    shared cannot be used after it."""
+    """The ranks of a communicator, which end together: an exception on one rank ends the block on all ranks, and so
+    does a rank without a sign of life for `silence` seconds (0: never). All ranks enter and leave the block. Objects
+    that are distributed over the ranks cannot be used after the block."""
 
     def __init__(self, comm: Any = None, silence: Optional[int] = None) -> None:
         if comm is None:
@@ -60,7 +60,7 @@ class Job(Group):
         return library().dkvb_mpi_ranks(self._job)
 
     def info(self) -> JobInfo:
-        """Returns the properties of the job. No rank waits for another."""
+        """Returns the properties of the job, without waiting for other ranks."""
         if self.closed:
             raise ValueError("the job is closed")
         raw = _struct.sized(_ffi.MpiInfo)
@@ -69,7 +69,7 @@ class Job(Group):
         return JobInfo(raw.rank, raw.count, raw.watched != 0, raw.silence, *traffic)
 
     def host(self, rank: int) -> str:
-        """Returns the name of the host of a rank."""
+        """Returns the name of the host on which a rank runs."""
         if self.closed:
             raise ValueError("the job is closed")
         return library().dkvb_mpi_host(self._job, rank).decode("utf-8", "replace")
@@ -77,10 +77,10 @@ class Job(Group):
     def __exit__(self, kind, error, traceback):
         super().__exit__(kind, error, traceback)
         if self._tokens or self.closed:
-            return  # an inner block of the same job
+            return  # this is an inner block of the same job
         text = "" if error is None else f"{kind.__name__}: {error}"
         sys.stdout.flush()
-        # Waits for the other ranks. If they work on, the failure of this one ends the job.
+        # Waits for the other ranks. If they still work, the failure of this rank ends the job.
         code = library().dkvb_mpi_end(self._job, 0 if error is None else 1, text.encode("utf-8"))
         self.closed = True
         library().dkvb_mpi_free(self._job)
@@ -89,8 +89,8 @@ class Job(Group):
 
 
 def ranks(comm: Any = None) -> Ranks:
-    """Makes a group by mpi4py alone. Nobody watches: a rank that fails leaves the others waiting, unless the program is
-    run by `python3 -m mpi4py`."""
+    """Makes a group of ranks by mpi4py alone, without libdkvb-mpi. Ranks do not watch each other: a rank that fails
+    leaves all others waiting, unless the program is run by `python3 -m mpi4py`."""
     from mpi4py import MPI
     comm = comm or MPI.COMM_WORLD
 
@@ -99,7 +99,7 @@ def ranks(comm: Any = None) -> Ranks:
 
     def gather(send, receive, sizes):
         if send.size and receive.ctypes.data <= send.ctypes.data < receive.ctypes.data + receive.size:
-            send = send.copy()  # MPI refuses memory that overlaps
+            send = send.copy()  # MPI refuses memory that overlaps with the receive buffer
         comm.Allgatherv([send, MPI.BYTE], [receive, (sizes, None), MPI.BYTE])
 
     def broadcast(data):

@@ -1,4 +1,4 @@
-"""Rows outside the scale: counts of rows that are not of the kind that the keys were placed on."""
+"""Rows outside the scale of the keys: counts of rows of another kind than the rows that the keys were placed on."""
 
 from typing import Optional, Tuple
 
@@ -12,7 +12,7 @@ class Outside:
         model.predict(x, outside=outside)
         if outside.rows: ...
 
-    Calls add to it, so batches count as one.
+    Each call adds to the counts, so that several batches count as one.
     """
 
     def __init__(self) -> None:
@@ -20,42 +20,42 @@ class Outside:
 
     @property
     def searched(self) -> int:
-        """Number of rows that were looked at."""
+        """Number of rows that were searched."""
         return self._raw.searched
 
     @property
     def rows(self) -> int:
-        """Number of these rows outside the scale."""
+        """Number of rows outside the scale."""
         return self._raw.rows
 
     @property
     def shorter(self) -> int:
-        """Number of rows whose length is below `lengths`."""
+        """Number of rows that are shorter than the least of `lengths`."""
         return self._raw.shorter
 
     @property
     def longer(self) -> int:
-        """Number of rows whose length is above `lengths`."""
+        """Number of rows that are longer than the greatest of `lengths`."""
         return self._raw.longer
 
     @property
     def first(self) -> Optional[int]:
-        """Number of the first row outside, counted through all calls, or None."""
+        """Number of the first row outside the scale, counted through all calls; None if there is none."""
         return self._raw.first if self._raw.rows else None
 
     @property
     def length(self) -> float:
-        """Length of the first row outside."""
+        """Length of the first row outside the scale."""
         return self._raw.length
 
     @property
     def cut(self) -> float:
-        """Share of the first row's projected numbers that lie at an end of the scale."""
+        """Fraction of the projected numbers of the first row outside the scale that lie at an end of the scale."""
         return self._raw.cut
 
     @property
     def lengths(self) -> Tuple[float, float]:
-        """The least and the greatest length of rows inside the scale."""
+        """Least and greatest length of a row inside the scale."""
         return self._raw.least, self._raw.greatest
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""Plans: what a request to forget would do, computed before it is done."""
+"""Plans: a plan says what a request to forget would do, before it is done."""
 
 from ctypes import POINTER, byref, c_uint64
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ _KEYS: Dict[Optional[str], int] = {
 
 @dataclass(frozen=True)
 class PlanInfo:
-    """Results of a plan (plan.h)."""
+    """Contents of a plan (plan.h)."""
 
     strength: str
-    method: str  # "" if a mask was given, and for exact
-    refused: Optional[str]  # "nothing", "rows", "target", "class", "mixed", "again" or "keys"; None: it is not refused
+    method: str  # method of choosing pairs; "" if a mask was given, and for strength exact
+    refused: Optional[str]  # reason: "nothing", "rows", "target", "class", "mixed", "again", "keys"; or None
     can_be_forced: bool
     forced: bool
     pairs: int
@@ -42,43 +42,44 @@ class PlanInfo:
     lifted: int
     keys_placed: bool
     resumed: bool
-    budget: Optional[Budget]  # None: the budget was given; if the target is out of reach, the nearest budget
-    forgotten: int  # number of requests, of several, that are forgotten already
+    budget: Optional[Budget]  # the budget found, or the nearest if none reaches the target; None if the caller gave it
+    forgotten: int  # number of requests that the model has already forgotten
 
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """One of several requests of a plan (plan.h)."""
+    """One request of a plan that has several (plan.h)."""
 
-    line: int  # line of the text, from 1
-    forgotten: bool  # already: nothing is planned for it
-    entry: Optional[int]  # number of the journal entry that it will have, or that has it already
+    line: int  # line number of the request in the text, from 1
+    forgotten: bool  # True if the model has already forgotten what the request names
+    entry: Optional[int]  # number of the journal entry that the request will get, or already has
     ids: int
     pairs: int
     pairs_new: int
-    classes: tuple  # labels that it asks for; () if it asks for ids
+    classes: tuple  # labels of the classes to forget; () for a request by ids
 
 
 class Plan(SavedHandle):
-    """A planned forgetting: made by Model.plan_forget() or read from a file, and carried out by Model.apply()."""
+    """A plan to forget, made by Model.plan_forget() or read from a file, and applied by Model.apply()."""
 
     _free = staticmethod(lib.dkvb_plan_free)
     _shared = True
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
-        """Reads a saved plan, to look at it or to apply it."""
+        """Reads a saved plan from a file, to look at it or to apply it."""
         out = POINTER(_ffi.Plan)()
         lib.dkvb_plan_load(byref(out), _arrays.path(path), None)
         return cls._adopt(out)
 
     def save(self, path: Path) -> None:
-        """Writes the plan to a file, atomically. The file is as private as the model: it has ids of rows, and values."""
+        """Writes the plan to a file, atomically. A plan file is as private as the model: it holds ids of rows, and
+        values."""
         lib.dkvb_plan_save(self._c, _arrays.path(path))
 
     @property
     def _raw(self):
-        """Returns the struct, whose pointers are tied to the plan."""
+        """Returns the plan as a C struct, whose pointers are valid as long as the plan."""
         raw = _struct.sized(_ffi.PlanInfo)
         raw.budget.struct_size = _struct.sized(_ffi.Budget).struct_size
         lib.dkvb_plan_get_info(self._c, byref(raw))
@@ -98,7 +99,7 @@ class Plan(SavedHandle):
 
     @property
     def requests(self) -> Any:
-        """A PlannedRequest for each of several requests; () if the plan has one request that is not a text."""
+        """A PlannedRequest for each request of a text of requests; () if the plan was not made from a text."""
         raw = self._raw
         return tuple(PlannedRequest(one.line, bool(one.forgotten), one.entry or None, one.ids, one.pairs, one.pairs_new,
                                     tuple(label for label in range(raw.class_count)
@@ -107,26 +108,26 @@ class Plan(SavedHandle):
 
     @property
     def refusal(self) -> Any:
-        """The reason why the plan is refused, and what would help; None if it is not refused."""
+        """Why the plan is refused, and what would help; None if it is not refused."""
         return self._raw.refusal.decode("utf-8") or None
 
     @property
     def effects(self) -> Any:
-        """A ClassEffect for each class, measured on held-out rows; None without such rows."""
+        """A ClassEffect for each class, measured on held-out rows; None if there are none."""
         raw = self._raw
         return ([_struct.answer(ClassEffect, raw.effects[label]) for label in range(raw.class_count)]
                 if raw.effects else None)
 
     @property
     def classes(self) -> Any:
-        """Labels of the classes that are asked for."""
+        """Labels of the classes that the request names."""
         raw = self._raw
         return ([label for label in range(raw.class_count) if raw.classes[label] == _ffi.DKVB_FORGET]
                 if raw.classes else [])
 
     @property
     def mask(self) -> Any:
-        """A copy of the pairs of the request; None for exact."""
+        """A copy of the mask with the pairs of the request; None for strength exact."""
         found = self._raw.mask
         if not found:
             return None
@@ -195,7 +196,7 @@ def plan_forget(model: Any, *, classes: Optional[Classes] = None, ids: Ids = Non
 
 
 def _line(request):
-    """Returns the line of one request of several."""
+    """Returns one request of several as a line of text."""
     if not isinstance(request, str) or "\n" in request:
         raise ValueError(f"requests: {request!r} found, each must be one line of text")
     return request

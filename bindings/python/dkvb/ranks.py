@@ -1,4 +1,4 @@
-"""Ranks: processes that share the work and the values of one model (include/dkvb/ranks.h, docs/mpi.md).
+"""Ranks: processes that divide the work and the values of one model among them (include/dkvb/ranks.h, docs/mpi.md).
 
     def exchange(send, send_sizes, receive, receive_sizes): ...   # numpy arrays of bytes
     def gather(send, receive, sizes): ...
@@ -8,7 +8,8 @@
         fitted = dkvb.fit(x, labels)                              # every rank makes the same calls
         fitted.model.save("m.dkvb")                               # rank 0 writes
 
-Ranks on MPI are `dkvb.mpi.Job`. Objects that are made in the block are shared: all ranks make every later call on them.
+For ranks on MPI, use `dkvb.mpi.Job`. Objects that are made in the block are distributed over the ranks: all ranks must
+make every later call on them.
 """
 
 import contextvars
@@ -23,28 +24,28 @@ _current: Any = contextvars.ContextVar("dkvb ranks", default=None)
 
 
 def current():
-    """Returns the group whose block this thread is in; None: this process alone."""
+    """Returns the group of ranks whose block this thread is in; None outside of any block."""
     return _current.get()
 
 
 def pointer():
-    """Returns the group of this thread for options; None: this process alone."""
+    """Returns the group of this thread for run options; None for a single process."""
     group = current()
     return None if group is None else group._pointer()
 
 
 def _bytes(address, size):
-    """Returns memory of the library as an array of bytes."""
+    """Returns memory of the library as a numpy array of bytes."""
     if not size:
         return np.empty(0, np.uint8)
     return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_uint8)), (size,))
 
 
 class Group:
-    """Base of groups: a block, in which calls make shared objects."""
+    """Base class of groups of ranks: a `with` block, in which calls make distributed objects."""
 
     closed = False
-    _failure: Any = None  # exception of a function of the group
+    _failure: Any = None  # exception that a function of the group raised
     _tokens: Any = None
 
     def _pointer(self):
@@ -61,12 +62,12 @@ class Group:
     def __exit__(self, _kind, error, _traceback):
         _current.reset(self._tokens.pop())
         if error is not None and self._failure is not None and error.__cause__ is None:
-            error.__cause__ = self._failure  # the library only knows that a function failed
+            error.__cause__ = self._failure  # the library only knows that a function of the group failed
 
 
 class Ranks(Group):
-    """A group of processes with functions of the caller's own, for Dask and others. Numbers and sizes are those of
-    dkvb_ranks. The arrays are the library's memory: a function must not keep them."""
+    """A group of ranks with functions of the caller's own, for Dask and others. The arguments are those of dkvb_ranks.
+    Arrays that the functions receive are memory of the library, which they must not keep."""
 
     def __init__(self, rank: int, count: int, exchange: Callable, gather: Callable, broadcast: Callable) -> None:
         types = dict(_ffi.Ranks._fields_)

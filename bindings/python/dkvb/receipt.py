@@ -1,11 +1,11 @@
-"""Receipts: what a model has forgotten, in a form that other tools read, and a check of it against the files.
+"""Receipts: files that say what a model has forgotten, in a form that other tools read; and a check of them.
 
     dkvb.receipt.write("receipt.json", "m.dkvb", codes="m.codes")
     checked = dkvb.receipt.verify("receipt.json", "m.dkvb", codes="m.codes")
     for sentence in checked.sentences:
         print(sentence.outcome, sentence.about, sentence.text)
 
-docs/receipt.md says what a receipt holds and what each sentence means.
+docs/receipt.md says what a receipt holds, and what each sentence of a check means.
 """
 
 import os
@@ -26,16 +26,16 @@ _OUTCOMES = {_ffi.DKVB_RECEIPT_CHECKED: "checked", _ffi.DKVB_RECEIPT_DIFFERS: "d
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of a check."""
+    """One sentence of checking a receipt."""
 
-    outcome: str  # "checked", "differs" or "not checked"
-    about: str  # its subject in one word, such as "journal"
+    outcome: str  # outcome of the check: "checked", "differs" or "not checked"
+    about: str  # subject of the sentence in one word, such as "journal"
     text: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """All sentences of a check. It is true if no sentence differs."""
+    """All sentences of checking a receipt. The object is true if no sentence differs."""
 
     ok: bool
     sentences: Tuple[Sentence, ...]
@@ -49,10 +49,10 @@ def _path(path: Optional[Path]) -> Optional[bytes]:
 
 
 def _public_bytes(public: Any) -> Any:
-    """The 32 bytes of a public key, for ctypes."""
+    """Returns the 32 bytes of a public key, for ctypes."""
     if hasattr(public, "public_bytes_raw"):
         raw = public.public_bytes_raw()
-    else:  # a release of the package cryptography before 40
+    else:  # releases of the package cryptography before 40 lack public_bytes_raw()
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -64,11 +64,11 @@ def _public_bytes(public: Any) -> Any:
 def write(path: Path, model: Path, codes: Optional[Path] = None, before: Optional[Path] = None,
           audit: Optional[Path] = None, bom: Optional[Path] = None, command: Optional[str] = None, key: Any = None,
           threads: int = 0, progress: Progress = None) -> None:
-    """Write the receipt of a model file.
+    """Writes the receipt of a model file.
 
-    Everything but `command`, the command that forgot, is the path of a file. `audit` is the output of
-    `dkvb audit --json`. `bom` is written too: a CycloneDX bill of materials. `key` signs the receipt: an
-    `Ed25519PrivateKey` of the package cryptography, or any object with its methods `sign` and `public_key`.
+    `command` is the command that made the model forget; all other texts are paths of files. `audit` is the output of
+    `dkvb audit --json`. `bom` is the path of a CycloneDX bill of materials that is written too. `key` signs the
+    receipt: an `Ed25519PrivateKey` of the package cryptography, or any object with its methods `sign` and `public_key`.
     """
     callbacks = Callbacks()
     given: Dict[str, Any] = {}
@@ -94,11 +94,11 @@ def write(path: Path, model: Path, codes: Optional[Path] = None, before: Optiona
 def verify(path: Path, model: Path, codes: Optional[Path] = None, before: Optional[Path] = None,
            audit: Optional[Path] = None, ids: Optional[Numbers] = None, key: Any = None, threads: int = 0,
            progress: Progress = None) -> Verified:
-    """Check a receipt against the files, and return every sentence of the check.
+    """Checks a receipt against the files, and returns every sentence of the check.
 
-    `ids`, `uint64[n]`, are rows that an entry of the journal must commit to. `key` is the public key that must have
-    signed: an `Ed25519PublicKey` of the package cryptography, or any object whose method `verify` raises for a wrong
-    signature. A file that is no receipt raises `FormatError`.
+    `ids`, `uint64[n]`, are rows to which a journal entry must commit. `key` is the public key that must have signed: an
+    `Ed25519PublicKey` of the package cryptography, or any object whose method `verify` raises for a wrong signature. A
+    file that is no receipt raises `FormatError`.
     """
     sentences: List[Sentence] = []
     callbacks = Callbacks()

@@ -1,4 +1,4 @@
-"""Linear heads beside a model, and what the encoder alone knows (docs/reference.md).
+"""Linear heads to compare with a model; they show what the encoder alone knows (docs/reference.md).
 
     head = dkvb.reference.fit(x, labels)                          # logistic; the penalty chosen on rows held out
     head.predict(x_new)
@@ -9,7 +9,7 @@
     found = dkvb.reference.compare(x, labels, test_x, test_labels, classes=[3], model=model)
     found["logistic", "kept"].others
 
-Linear heads are in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
+Linear heads are in libdkvb-reference, which is loaded when it is first used; an ImportError says how to get it.
 """
 
 from ctypes import POINTER, byref
@@ -30,49 +30,50 @@ KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOG
 
 @dataclass(frozen=True)
 class ReferenceInfo:
-    """Properties of a head."""
+    """Properties of a linear head."""
 
-    kind: str  # "ridge" or "logistic"
+    kind: str  # kind of the head: "ridge" or "logistic"
     dim: int
     classes: int
-    empty: int  # classes without a row, which are never answered
-    rows: int  # rows that it was fitted on, without removed ones
-    scale: float  # rows are divided by this number
+    empty: int  # number of classes without a row, which the head never predicts
+    rows: int  # number of rows on which the head is fitted, without removed rows
+    scale: float  # number by which rows are divided
     penalty: float
-    chosen: bool  # the penalty was chosen on held-out rows
-    iterations: int  # iterations of the last fit; 0 for ridge
+    chosen: bool  # True if the penalty was chosen on held-out rows
+    iterations: int  # number of iterations of the last fit; 0 for ridge
     converged: bool
-    gradient: float  # largest element of the gradient at the end
-    choosing: float  # seconds of choosing the penalty
-    seconds: float  # seconds of the last fit or removal alone
+    gradient: float  # largest element of the gradient at the end of the fit
+    choosing: float  # seconds that choosing the penalty took
+    seconds: float  # seconds that the last fit or removal took
 
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """One line of a comparison. Figures without rows to measure them on are NaN."""
+    """Line of a comparison: figures of the model, or of one linear head. Figures without rows to measure them on are
+    NaN."""
 
-    head: str  # "model", "ridge", "logistic"
-    rows: str  # fitted on "all" rows or on the "kept" ones; "" for the model
+    head: str  # what the line is about: "model", "ridge" or "logistic"
+    rows: str  # rows on which the head is fitted, "all" or "kept"; "" for the model
     accuracy: float  # accuracy on all test rows
-    forgotten: float  # accuracy on test rows of the classes of forgotten rows
-    others: float  # accuracy on all other test rows
-    auc: float  # AUC of these classes against all others; with "all" rows it is the encoder probe
-    fitted: int  # number of rows that it was fitted on
+    forgotten: float  # accuracy on test rows of the forgotten classes
+    others: float  # accuracy on test rows of all other classes
+    auc: float  # AUC of forgotten classes against all others; with "all" rows it is the encoder probe
+    fitted: int  # number of rows on which the head is fitted
     penalty: float
-    choosing: float  # seconds
-    seconds: float  # seconds of fitting; for ridge and "kept", of taking the forgotten rows out
+    choosing: float  # seconds that choosing the penalty took
+    seconds: float  # seconds of fitting; for ridge and "kept", of removing the forgotten rows
     iterations: int
     converged: bool
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results of a comparison; comparison["ridge", "kept"] is a line."""
+    """Result of comparing linear heads with a model; comparison["ridge", "kept"] is a ReferenceLine."""
 
-    lines: list  # of ReferenceLine
-    classes: list  # labels of the forgotten rows' classes
+    lines: list  # list of ReferenceLine
+    classes: list  # labels of the classes that forgotten rows belong to
     forgotten_rows: int
-    test_forgotten: int  # number of test rows of these classes
+    test_forgotten: int  # number of test rows of the forgotten classes
     test_others: int
 
     def __getitem__(self, key):
@@ -90,7 +91,7 @@ def _rows(x, labels, ids, classes, what=""):
     pointer = _arrays.pointer
     raw = _struct.options(_ffi.ReferenceRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                           dim=x.shape[1], classes=classes)
-    raw._arrays = x, labels, ids  # the struct keeps the array alive
+    raw._arrays = x, labels, ids  # the C struct keeps the arrays alive
     return raw
 
 
@@ -128,23 +129,23 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Takes rows out of a ridge head. The result is the head fitted without them, except for rounding.
+        """Removes rows from a ridge head. Except for rounding, the result is the head that is fitted without them.
 
-        A StateError says that the rows are too large compared with the others, and that the others must be fitted
-        anew."""
+        A StateError says that the removed rows are too large compared with the remaining rows, to which a new head must
+        be fitted."""
         rows = _rows(x, labels, None, self.info.classes)
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
 
     def predict(self, x: Numbers) -> Any:
-        """Returns the class of each row, int32[rows]."""
+        """Returns the predicted class of each row, int32[rows]."""
         x = _arrays.floats(x, ("rows", self.info.dim), "x")
         labels = np.empty(len(x), np.int32)
         library().dkvb_reference_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels), None)
         return labels
 
     def scores(self, x: Numbers) -> Any:
-        """Returns float64[rows][classes]; -inf for classes without a row."""
+        """Returns the scores of the classes, float64[rows][classes]; -inf for a class without rows."""
         info = self.info
         x = _arrays.floats(x, ("rows", info.dim), "x")
         scores = np.empty((len(x), info.classes))
@@ -155,7 +156,7 @@ class Head(Handle):
 def fit(x: Numbers, labels: Numbers, *, kind: str = "logistic", classes: Optional[int] = None, ids: Ids = None,
         penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
         threads: int = 0, progress: Progress = None) -> Any:
-    """Fits a head. If `penalty` is None, it is chosen; labels of -1 leave a row out."""
+    """Fits a linear head. The penalty is chosen if `penalty` is None; rows with label -1 are left out."""
     out, opts = POINTER(_ffi.Reference)(), _options(kind, penalty, iterations, tolerance)
     rows = _rows(x, labels, ids, _classes_of(labels, classes))
     with LongCall(threads, progress) as run:
@@ -167,11 +168,12 @@ def compare(x: Numbers, labels: Numbers, test_x: Numbers, test_labels: Numbers, 
             rows: Any = None, model: Any = None, answers: Numbers = None, kind: Optional[str] = None, ids: Ids = None,
             penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
             class_count: Optional[int] = None, threads: int = 0, progress: Progress = None) -> Any:
-    """Compares both heads (`kind` None), on all rows and without the forgotten ones, with a model's answers.
+    """Compares linear heads (of both kinds if `kind` is None), fitted on all rows and without the forgotten rows, with
+    a model.
 
     `classes` (labels, or names if there is a model) or `rows` (numbers of training rows) name the forgotten rows. The
-    answers are those of `model` to test_x, unless they are given. The number of classes is the model's; without a model
-    it is `class_count`, or follows from the labels.
+    model's answers are its predictions for test_x, unless `answers` are given. The number of classes is the model's;
+    without a model it is `class_count`, or one more than the largest label.
     """
     if model is not None:
         if class_count not in (None, model.info.classes):
@@ -205,7 +207,7 @@ def _line(raw):
 
 
 def _taken(report):
-    """Copies the results of the library, then frees the library's own."""
+    """Copies the comparison of the library, then frees the library's own."""
     return Comparison(lines=[_line(report.line[i]) for i in range(report.lines)],
                       classes=[label for label in range(report.classes) if report.forgotten[label]],
                       forgotten_rows=report.forgotten_rows, test_forgotten=report.test_forgotten,

@@ -1,4 +1,4 @@
-"""The library that is loaded, and how it runs."""
+"""Version of the loaded library, its compute kernels, and its number of threads."""
 
 from ctypes import byref
 
@@ -12,11 +12,11 @@ def version() -> str:
 
 
 def kernels() -> str:
-    """Returns the name of the kernels in use: "scalar", "avx2", "avx512" or "neon"."""
+    """Returns the name of the compute kernels in use: "scalar", "avx2", "avx512" or "neon"."""
     return lib.dkvb_runtime_kernels().decode("ascii")
 
 
 def threads(wanted: int = 0) -> int:
-    """Returns how many threads a call with `threads=wanted` uses at most."""
+    """Returns the largest number of threads that a call with `threads=wanted` uses."""
     opts = _struct.options(_ffi.RunOptions, threads=wanted)
     return lib.dkvb_runtime_threads(byref(opts))

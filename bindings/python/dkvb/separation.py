@@ -1,4 +1,4 @@
-"""Separation: how far apart the codes of classes lie (docs/separation.md)."""
+"""Separation of classes: how far apart the codes of different classes lie (docs/separation.md)."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -14,26 +14,29 @@ from ._types import Numbers, Progress
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """Measurements for L classes and n rows. A number that does not exist, as for a class without rows, is NaN."""
+    """Separation of L classes, measured on n rows. A number that does not exist, as for a class without rows, is NaN.
+    """
 
-    rows: np.ndarray  # uint64[L]
-    counts: np.ndarray  # uint32[L][C][K]: rows of a class that select a pair
-    pairs_selected: np.ndarray  # uint64[L]: pairs that any row of the class selects
-    pairs_exclusive: np.ndarray  # uint64[L]: pairs of the class that no other class selects
-    nearest: np.ndarray  # int32[L]: the class that each overlaps with most, by weighted Jaccard; -1 if there is no other
-    overlap: np.ndarray  # float64[L]: overlap with that class
-    jaccard: np.ndarray  # float64[L][L]: overlap of the sets of selected pairs
-    weighted: np.ndarray  # float64[L][L]: overlap of the shares of rows that select a pair
-    silhouette: float  # mean over all rows with a label
-    class_silhouettes: np.ndarray  # float64[L]: mean over the rows of a class
-    row_silhouettes: np.ndarray  # float64[n]; NaN for rows of label -1
+    rows: np.ndarray  # uint64[L]: number of rows of each class
+    counts: np.ndarray  # uint32[L][C][K]: number of rows of each class that select each pair
+    pairs_selected: np.ndarray  # uint64[L]: number of pairs that at least one row of the class selects
+    pairs_exclusive: np.ndarray  # uint64[L]: number of pairs of the class that no other class selects
+    nearest: np.ndarray  # int32[L]: other class with the largest weighted overlap; -1 if there is no other
+    overlap: np.ndarray  # float64[L]: weighted overlap with the nearest class
+    jaccard: np.ndarray  # float64[L][L]: Jaccard overlap of the sets of selected pairs
+    weighted: np.ndarray  # float64[L][L]: weighted overlap of the fractions of rows that select each pair
+    silhouette: float  # mean silhouette of all rows with a label
+    class_silhouettes: np.ndarray  # float64[L]: mean silhouette of the rows of each class
+    row_silhouettes: np.ndarray  # float64[n]: silhouette of each row; NaN for rows with label -1
 
 
 def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int] = None, threads: int = 0,
                progress: Progress = None) -> Separation:
-    """Compares the classes of codes, `uint16[n][C][k]` of codebooks of `keys` keys, by their labels, -1 for none.
+    """Compares classes by the codes of their rows, `uint16[n][C][k]`, in codebooks of `keys` keys; label -1 leaves a
+    row out.
 
-    `classes` is the largest label plus one if it is not given. `progress` counts classes and groups of rows.
+    `classes` is the number of classes, by default one more than the largest label. `progress` counts classes and groups
+    of rows.
     """
     codes = np.asarray(codes)
     codes, k = _arrays.codes(codes, codes.shape[1] if codes.ndim == 3 else "codebooks")
@@ -50,7 +53,7 @@ def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int
 
 
 def _taken(found):
-    """Copies the results of the library, then frees the library's own."""
+    """Copies the separation of the library, then frees the library's own."""
 
     def array(pointer, *shape):
         return np.ctypeslib.as_array(pointer, shape).copy()

@@ -1,4 +1,4 @@
-"""Sweep: accuracy of the forgotten class and of all others along the number of masked pairs (docs/sweep.md)."""
+"""Sweeps: accuracy of a forgotten class and of all other classes for many numbers of masked pairs (docs/sweep.md)."""
 
 from ctypes import byref
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SHAPE = ("codebooks", "keys", "key_dim", "top_k", "seed")
 
 @dataclass(frozen=True)
 class SweepCell:
-    """One cell of a sweep (sweep.h): class, method and budget, and the right answers on the measured rows."""
+    """One cell of a sweep (sweep.h): class, method and budget, and counts of correctly classified rows."""
 
     index: int
     cells: int
@@ -28,9 +28,9 @@ class SweepCell:
     label: int
     train_seed: int
     strength: str
-    method: Optional[str]  # None: exact
+    method: Optional[str]  # method of choosing pairs; None for strength exact
     seed: int
-    budget: Optional[int]  # None for exact, and for method "every"
+    budget: Optional[int]  # number of pairs to mask; None for strength exact and method "every"
     pairs: int
     rows: int
     forget_rows: int
@@ -39,7 +39,7 @@ class SweepCell:
     retain_rows: int
     retain_before: int
     retain_after: int
-    worst: Optional[int]  # label of the other class that loses most; None: no other class is measured
+    worst: Optional[int]  # label of the other class that loses most; None if no other class is measured
     worst_rows: int
     worst_before: int
     worst_after: int
@@ -47,22 +47,22 @@ class SweepCell:
 
     @property
     def forget_accuracy(self) -> float:
-        """Accuracy of the class afterwards."""
+        """Accuracy on the forgotten class after the forgetting."""
         return self.forget_after / self.forget_rows
 
     @property
     def retain_accuracy(self) -> float:
-        """Accuracy of all others afterwards; NaN if there are none."""
+        """Accuracy on all other classes after the forgetting; NaN if there are none."""
         return self.retain_after / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def retain_change(self) -> float:
-        """Change of the accuracy of all others; NaN if there are none."""
+        """Change of the accuracy on all other classes by the forgetting; NaN if there are none."""
         return (self.retain_after - self.retain_before) / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def worst_loss(self) -> float:
-        """Accuracy that class `worst` loses; NaN if there is no such class."""
+        """Accuracy that class `worst` loses; NaN if `worst` is None."""
         return (self.worst_before - self.worst_after) / self.worst_rows if self.worst_rows else float("nan")
 
 
@@ -117,7 +117,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     elif feature_ids is not None:
-        opts.feature_rows = len(feature_ids)  # a NULL array, which the library refuses, since there are no features
+        opts.feature_rows = len(feature_ids)  # the library refuses the NULL array, since there are no features
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:
@@ -136,7 +136,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
 
 
 def _shapes(given):
-    """Returns dicts as an array of structs; a missing member is 0, which means the model's own."""
+    """Returns dicts of shapes as an array of C structs; a missing member is 0, which means the model's own number."""
     array = (_ffi.SweepShape * max(len(given), 1))()
     for raw, one in zip(array, given):
         for name, value in one.items():

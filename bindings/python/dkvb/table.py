@@ -1,4 +1,4 @@
-"""Tables: CSV and TSV, `.npz`, `.npy` and IDX files as arrays, with the names that they hold (table.h)."""
+"""Tables: CSV, TSV, `.npz`, `.npy` and IDX files as arrays, with names of columns, labels and rows (table.h)."""
 
 import os
 from ctypes import POINTER, byref, c_char_p, create_string_buffer
@@ -18,14 +18,14 @@ _HEADER = {None: _ffi.DKVB_HEADER_AUTO, True: _ffi.DKVB_HEADER_YES, False: _ffi.
 
 @dataclass
 class Table:
-    """The contents of a table. Parts that the file lacks are None."""
+    """Contents of a table. Parts that the file lacks are None."""
 
-    x: Optional[Array]  # float32[rows][columns]
-    column_names: Optional[List[str]]  # a name for each column of x
-    labels: Optional[Array]  # int32[rows]; -1: no label
-    label_names: Optional[List[str]]  # the name of label 0, 1, ...; "" for a label without a name
-    ids: Union[None, Array, List[str]]  # uint64[rows], or a name for each row
-    groups: Optional[Array]  # uint64[rows], the same number for all rows of a group
+    x: Optional[Array]  # features of the rows, float32[rows][columns]
+    column_names: Optional[List[str]]  # name of each column of x
+    labels: Optional[Array]  # labels of the rows, int32[rows]; -1 for a row without a label
+    label_names: Optional[List[str]]  # names of the labels 0, 1, ...; "" for a label without a name
+    ids: Union[None, Array, List[str]]  # ids of the rows, uint64[rows], or a name for each row
+    groups: Optional[Array]  # group numbers, uint64[rows], equal for all rows of a group
 
 
 def _texts(pointer, count):
@@ -33,7 +33,7 @@ def _texts(pointer, count):
 
 
 def _copied(pointer, shape):
-    """A copy of what belongs to the table."""
+    """Returns a copy of an array that belongs to the table."""
     return np.ctypeslib.as_array(pointer, shape).copy() if pointer and np.prod(shape) else None
 
 
@@ -43,7 +43,7 @@ def _list(given, what):
 
 
 def file_of(path: Path) -> str:
-    """Returns the file that a path names; of an array of an archive, as in "rows.npz:x", the archive."""
+    """Returns the file that a path names: for an array of an archive, as in "rows.npz:x", the archive."""
     encoded = _arrays.path(path)
     file = create_string_buffer(len(encoded) + 1)
     lib.dkvb_table_file(encoded, file, len(file))
@@ -54,13 +54,13 @@ def read_table(path: Path, *, what: str = "rows", header: Optional[bool] = None,
                id_column: Optional[str] = None, group_column: Optional[str] = None, group: Optional[str] = None,
                columns: Optional[Sequence[str]] = None, label_names: Optional[Sequence[str]] = None,
                threads: int = 0, progress: Progress = None) -> Table:
-    """Read a CSV, TSV, `.npz`, `.npy` or IDX file; "rows.npz:x" names one array of several.
+    """Reads a CSV, TSV, `.npz`, `.npy` or IDX file; "rows.npz:x" names one array of an archive with several.
 
-    `what` is "rows", "labels" or "ids": a text with labels or ids alone has one a line. Columns are called by their
-    names or by their numbers from 1. `columns` chooses the features and their order, for example those of a model
-    (`model.column_names`). Labels that are not all whole numbers are names: those of `label_names` keep their numbers,
-    and new ones follow in the order of their bytes. `header` tells whether the first line holds names; None: the
-    library finds out.
+    `what` is "rows", "labels" or "ids": a text of labels or ids alone has one in each line. Columns are given by their
+    names or by their numbers from 1. `columns` chooses the features and their order, for example the columns of a model
+    (`model.column_names`). Labels that are not all whole numbers are names: names in `label_names` keep their numbers,
+    and new names follow in the order of their bytes. `header` says whether the first line holds names of columns; None
+    lets the library decide.
     """
     opts = _struct.options(_ffi.TableOptions, what=_arrays.choice(what, _WHAT, "what"),
                            header=_arrays.choice(header, _HEADER, "header"))

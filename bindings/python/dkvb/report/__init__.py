@@ -4,7 +4,8 @@
     report.write("report.html", "forgot.dkvb", before="m.dkvb", codes="m.codes",
                  test_features="test_x.npy", test_labels="test_y.npy")
 
-The figures need matplotlib, the map scikit-learn as well. The same page is made by `dkvb report` at a shell.
+The figures of a report need matplotlib, and its map of codes needs scikit-learn as well. The command `dkvb report`
+makes the same page.
 """
 
 import os
@@ -17,14 +18,14 @@ __all__ = ["html", "write"]
 
 def html(model, *, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title=None, date=None, reference=False, stage=None):
-    """Returns the page as a str. All inputs are paths of files.
+    """Returns the report page as a str. All inputs are paths of files.
 
     `before` is the model before it forgot; without it, maskings are taken back in a copy. `codes` is the codes file from
     before. `features` and `labels` are training rows, for a codes file that keeps codes only: row ids are their numbers
     there. `classes` are labels or names, `rows` a file of ids; without both, the journal says who was forgotten. Title and
     date are printed as they are. `reference` also fits linear heads. `stage` is called with the name of each step.
 
-    Same inputs, same text. Raises ImportError without matplotlib, dkvb.Error or ValueError with one sentence.
+    Equal inputs give equal text. Raises ImportError without matplotlib, and dkvb.Error or ValueError with one sentence.
     """
     import matplotlib  # noqa: F401 - a missing package is found before any work, not after a minute of it
 
@@ -35,9 +36,9 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 
 
 def write(path, model, **inputs):
-    """Writes the page to a file, whole or not at all. The other arguments are those of html().
+    """Writes the report page to a file, completely or not at all. All other arguments are those of html().
 
-    The file may be read by those who may read all inputs, within the umask."""
+    The written file may be read by those who may read all inputs, within the umask."""
     text = html(model, **inputs)
     given = [model] + [inputs.get(name) for name in ("before", "codes", "features", "labels", "test_features", "test_labels",
                                                      "rows")]
@@ -45,8 +46,8 @@ def write(path, model, **inputs):
 
 
 def _mode(paths):
-    """Returns the mode of a new file: no more than the umask and each input allow. Another group's right to read does
-    not apply to this process's group, so it counts as that of all others."""
+    """Returns the mode of a new file: no more than the umask and the modes of all inputs allow. The right of an input's
+    group to read does not apply to the group of the process, so it counts as the right of all others."""
     umask = os.umask(0o077)
     os.umask(umask)
     mode = 0o666 & ~umask
@@ -59,7 +60,7 @@ def _mode(paths):
 
 
 def _replace(path, data, mode):
-    """Replaces a path by a temporary file, once that is on disk."""
+    """Replaces a file by a temporary file, after the temporary file was written to disk."""
     path = os.path.realpath(os.fspath(path))
     handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", suffix=".tmp")
     try:

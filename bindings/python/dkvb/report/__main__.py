@@ -6,7 +6,7 @@ import sys
 
 
 def parser():
-    """Returns the parser. src/commands/report.c has the same options; a test compares them."""
+    """Returns the parser of options. src/commands/report.c has the same options; a test compares both."""
     found = argparse.ArgumentParser(
         prog="dkvb report", allow_abbrev=False, usage="dkvb report MODEL -o REPORT.html [options]",
         description="Write one HTML page about what a model forgot: what was asked, what that promises, and what was measured.")
@@ -28,7 +28,8 @@ def parser():
 
 
 def main(arguments=None):
-    """Returns an exit code: 0, 1 for a failure, 2 for wrong use, 130 if interrupted. An error is one line on stderr."""
+    """Returns the exit code: 0 for success, 1 for a failure, 2 for wrong use, 130 if interrupted. An error is one line
+    on stderr."""
     given = parser().parse_args(arguments)
     try:
         return _run(given)
@@ -53,7 +54,7 @@ def _run(given):
         if path and os.path.exists(given.output) and os.path.exists(path) and os.path.samefile(path, given.output):
             return _fail(f"report: --output {given.output} is an input too ({path}); nothing was written", 2)
     folder = os.path.dirname(os.path.realpath(given.output))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # checked before a minute of work, not after it
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # checked before the long work
         return _fail(f"{given.output}: cannot be written: {folder} is no folder that can be written to")
     try:
         write(given.output, given.model, classes=classes, **inputs)

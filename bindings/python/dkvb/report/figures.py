@@ -12,7 +12,7 @@ import numpy as np
 
 from . import text
 
-WIDE = 4.6  # inches: 331 units of the SVG, about the pixels of a phone
+WIDE = 4.6  # width of a figure in inches: 331 units of the SVG, about the pixels of a phone
 ROLES = {
     "#010203": "var(--ink)",
     "#040506": "var(--muted)",
@@ -24,11 +24,11 @@ ROLES = {
     "#161718": "var(--paper)",
 }
 INK, MUTED, GRID, BEFORE, AFTER, RETRAINED, FORGOTTEN, PAPER = ROLES
-SHOWN = 16  # limit of the classes in a figure; the tables have all
+SHOWN = 16  # largest number of classes in a figure; the tables have all classes
 
 
 def settings():
-    """rcParams of every figure."""
+    """Returns the rcParams of every figure."""
     return {
         "svg.fonttype": "none", "svg.hashsalt": "dkvb", "text.parse_math": False, "text.usetex": False,
         "font.size": 9.0, "font.family": "DejaVu Sans", "axes.edgecolor": MUTED, "axes.labelcolor": INK,
@@ -41,14 +41,15 @@ def settings():
 
 
 def draw(name, alt, height, paint):
-    """Draws one figure as SVG with a title. `paint(axes)` draws it; `alt` describes it for those who cannot see it."""
+    """Draws one figure as SVG with a title. `paint(axes)` draws the content; `alt` describes it for those who cannot
+    see it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings(), "backend": "svg"}), \
             warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings about letters that the measuring font lacks; the reader's font may have them
+        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks; the reader's may have them
         figure = Figure(figsize=(WIDE, height), layout="tight")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
@@ -58,14 +59,14 @@ def draw(name, alt, height, paint):
 
 
 def _for_page(svg, name, alt):
-    """Returns the SVG element alone, with ids of its own and the colours of the page."""
+    """Returns the SVG element of a figure alone, with unique ids and the colours of the page."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
 
     def of_page(found):
-        """Converts one tag. Text between tags is left alone, as it has names of classes, which may look like
-        anything."""
+        """Converts one tag of the SVG. Text between tags is not changed, as it has names of classes, which may look
+        like tags."""
         tag = re.sub(r' id="([^"]*)"', rf' id="{name}-\1"', found.group(0))
         tag = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", tag)
         tag = re.sub(r"#[0-9a-f]{6}", lambda color: ROLES.get(color.group(0), color.group(0)), tag)
@@ -79,7 +80,7 @@ def _for_page(svg, name, alt):
 
 
 def _font(found):
-    """Replaces matplotlib's font by the page's family, with its size and weight."""
+    """Replaces matplotlib's font by the font family of the page, with the same size and weight."""
     weight = re.search(r"\d+|bold", found.group(1))
     return f"font-size: {found.group(2)}px; font-weight: {weight.group(0) if weight else 'normal'}; font-family: inherit"
 
@@ -88,7 +89,7 @@ def _percent(axes, which="x", low=0.0, high=1.0):
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(5))  # keeps the labels of a narrow figure apart
+    axis.set_major_locator(MaxNLocator(5))  # few ticks keep the labels of a narrow figure apart
     axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value * 100:g} %".replace("-", "−")))
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
 
@@ -115,7 +116,7 @@ def height_of(rows):
 
 
 def shown_classes(lines):
-    """Returns the forgotten classes, then those whose accuracy changed most, at most SHOWN."""
+    """Returns the forgotten classes, then the classes whose accuracy changed most, at most SHOWN."""
     there = [line for line in lines if line.rows]
     change = {line.label: abs(line.loss.value) if line.loss else 0.0 for line in there}
     there.sort(key=lambda line: (not line.forgotten, -change[line.label], line.label))
@@ -219,7 +220,7 @@ def calibration(found, alt):
 
 
 def map_of_codes(found, names, nearest, alt):
-    """Draws the map. `nearest`: labels of the other classes that get a name, most important first."""
+    """Draws the map of codes. `nearest` are labels of the other classes that get a name, most important first."""
 
     def paint(axes):
         at, mine = found.at, found.forgotten
@@ -232,7 +233,7 @@ def map_of_codes(found, names, nearest, alt):
             if not len(rows) or len(taken) > 12:
                 continue
             middle = np.median(rows, axis=0)
-            step = spread * [0.16, 0.055]  # about the size of a name
+            step = spread * [0.16, 0.055]  # about the size of a class name
             place = next((middle + [0, step[1] * move] for move in (0, 1, -1, 2, -2, 3, -3)
                           if all((np.abs(middle + [0, step[1] * move] - other) >= step * [1.3, 1]).any()
                                  for other in taken)), None)

@@ -1,5 +1,5 @@
-"""The content of a report as numbers, with one function for each section. If an input is missing, the finding is a
-Missing with one sentence that says which, and nothing of the section is guessed."""
+"""The content of a report as numbers, with one function for each section. If an input is missing, the finding of the
+section is a Missing with one sentence that names the input, and no number of the section is guessed."""
 
 from dataclasses import dataclass, field
 from typing import Optional
@@ -12,26 +12,26 @@ from ..model import Model
 from ..separation import separation
 from . import inputs, stats
 
-MAP_ROWS = 1500  # rows of t-SNE, which is slow; with more, points only hide one another
-OVERLAP_ROWS = 400  # rows of each class
+MAP_ROWS = 1500  # largest number of rows of t-SNE, which is slow; more points would only hide one another
+OVERLAP_ROWS = 400  # number of rows of each class from which the overlap is measured
 SWEEP_STEPS = 24
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A section that is left out, and the reason."""
+    """A section of the report that is left out, and the reason."""
 
     why: str
 
 
 @dataclass
 class Answers:
-    """Answers of the models before and after to the same rows, which neither was trained on."""
+    """Answers of the models before and after the forgetting to the same rows, on which neither was trained."""
 
-    what: str  # "test rows" or "rows held out"
-    labels: np.ndarray  # int32[n]
-    after: np.ndarray  # float32[n][L], logits
-    after_labels: np.ndarray  # int32[n], -1 = no answer
+    what: str  # kind of the rows: "test rows" or "rows held out"
+    labels: np.ndarray  # labels of the rows, int32[n]
+    after: np.ndarray  # logits of the model after the forgetting, float32[n][L]
+    after_labels: np.ndarray  # answers of the model after the forgetting, int32[n], -1 = no answer
     before: Optional[np.ndarray] = None
     before_labels: Optional[np.ndarray] = None
     no_before: str = ""
@@ -46,29 +46,29 @@ class ClassLine:
     rows: int
     before: Optional[stats.Estimate]
     after: Optional[stats.Estimate]
-    loss: Optional[stats.Estimate]  # accuracy before minus after, on the same rows
+    loss: Optional[stats.Estimate]  # accuracy before minus accuracy after, on the same rows
 
 
 @dataclass
 class Membership:
-    """ROC curves of the attack by the margin of the label."""
+    """ROC curves of the membership attack by the margin of the label."""
 
     members: int
     others: int
     others_what: str
-    curves: dict  # subject: (alarms, found, auc)
+    curves: dict  # {model: (false alarms, members found, AUC)}
     notes: list
 
 
 @dataclass
 class Curve:
-    """Accuracy along the number of masked pairs, for one class."""
+    """Accuracy along the number of masked pairs, for one forgotten class."""
 
     label: int
     pairs: list
-    forgotten: list  # Estimates
+    forgotten: list  # accuracies of the forgotten class, Estimates
     others: list
-    used: Optional[int]  # pairs that the request masked, if it was for this class alone
+    used: Optional[int]  # number of pairs that the request masked, if it named this class alone
     what: str
 
 
@@ -76,30 +76,30 @@ class Curve:
 class Calibration:
     what: str
     rows: int
-    bins: dict  # "before", "after": list of (confidence, Estimate, rows)
-    errors: dict  # the same: Estimate
+    bins: dict  # {"before" or "after": list of (confidence, Estimate, rows)}
+    errors: dict  # {"before" or "after": Estimate of the calibration error}
 
 
 @dataclass
 class Map:
-    """Two coordinates for each of some rows."""
+    """Map of codes: two coordinates for each of some rows."""
 
     what: str
-    at: np.ndarray  # float64[n][2]
+    at: np.ndarray  # coordinates of the rows, float64[n][2]
     labels: np.ndarray
-    forgotten: np.ndarray  # bool[n]
+    forgotten: np.ndarray  # True for rows of forgotten classes, bool[n]
 
 
 @dataclass
 class Overlap:
     what: str
     rows: int
-    lines: list  # (label, overlap, forgotten class that it is with), largest first
+    lines: list  # (label, overlap, forgotten class that it overlaps with), largest overlap first
 
 
 @dataclass
 class Findings:
-    """All sections; each that is left out is a Missing."""
+    """Findings of all sections; a section that is left out is a Missing."""
 
     answers: object
     classes: object
@@ -114,7 +114,7 @@ class Findings:
 
 
 def find(given, stage=None):
-    """Computes all findings of `given`, an Inputs. `stage` is called with the name of each next step."""
+    """Computes all findings of `given`, an Inputs. `stage` is called with the name of each step before it begins."""
     say = stage or (lambda name: None)
     say("answers")
     answers = _answers(given)
@@ -136,8 +136,8 @@ def find(given, stage=None):
 
 
 def _guarded(function, *arguments):
-    """Computes one section. If a library refuses, its sentence replaces the section, and the others are not
-    affected."""
+    """Computes one section. If a library raises an error, its message replaces the section, and all other sections are
+    not affected."""
     try:
         return function(*arguments)
     except (Error, ValueError) as error:
@@ -147,7 +147,7 @@ def _guarded(function, *arguments):
 # Answers of both models
 
 def codes_of(model, rows):
-    """Returns codes of rows under the mask in force of a model, or a Missing."""
+    """Returns the codes of rows under the mask in force of a model, or a Missing."""
     info = model.info
     if rows.features is not None:
         return model.search(np.ascontiguousarray(rows.features, np.float32))
@@ -215,7 +215,8 @@ def _loss(was, right):
 
 
 def _totals(given, answers):
-    """Returns "forgotten" and "others": (rows, before, after, loss) over all rows of these classes."""
+    """Returns (rows, before, after, loss) for "forgotten" and "others": sums over all rows of the forgotten and all
+    other classes."""
     if isinstance(answers, Missing):
         return {}
     found, of_class = {}, np.isin(answers.labels, given.classes)
@@ -286,7 +287,7 @@ _SUBJECT = {"before": "before", "after": "after forgetting", "retrained": "train
 def _scores(model, rows):
     if rows.features is None and rows.codes is not None and rows.codes.shape[2] <= model.info.top_k:
         with model.mask as mask:
-            if len(mask):  # the file lacks the keys that replace masked ones
+            if len(mask):  # the file lacks the keys that replace masked keys
                 return Missing("the codes file has codes of its training rows that are not deep enough for a mask; "
                                "--features and --labels give the rows.")
     codes = codes_of(model, rows)
@@ -294,7 +295,8 @@ def _scores(model, rows):
 
 
 def retrained(given, members):
-    """Returns a model whose values were trained again without the members, or the reason why that is impossible."""
+    """Returns a model whose values were trained again without the forgotten rows, or the reason why this is impossible.
+    """
     if given.codeset is None:
         return None, "There is no curve of a model trained again: it needs --codes."
     if given.before is None:
@@ -321,7 +323,7 @@ def _curves(given):
     if given.before is None:
         return Missing(f"The curve begins at the model from before. {given.before_missing}")
     test, curves, why = given.test, [], ""
-    for label in given.classes[:3]:  # a page has room for the first three only
+    for label in given.classes[:3]:  # a page has room for the first three classes only
         extra = {} if test is None else {"test_x": test.features, "test_labels": test.labels}
         try:
             cells = given.before.sweep(given.codeset, classes=[label], steps=SWEEP_STEPS, **extra)
@@ -337,7 +339,8 @@ def _curves(given):
 
 
 def _used(given, label):
-    """Returns the pairs that the request for this class masked; None if the request was not for this class alone."""
+    """Returns the number of pairs that the request for a class masked; None if the request did not name this class
+    alone."""
     for one in reversed(given.model.journal):
         if one.in_force and one.kind == "forget" and one.terms and one.terms.classes == (label,):
             return one.pairs
@@ -371,7 +374,8 @@ def _calibration(given, answers):
 # Map and overlap
 
 def _sample(given):
-    """Draws some rows of each class, with their codes by the earlier keys and without a mask: for map and overlap."""
+    """Draws some rows of each class, with their codes by the earlier keys and without a mask, for the map and the
+    overlap."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:
@@ -433,7 +437,7 @@ def _map(given, rows, codes):
     distance = np.clip(1.0 - shared / pairs.shape[1], 0.0, 1.0)
     np.fill_diagonal(distance, 0.0)
     steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # the parameter's name before scikit-learn 1.5
-    with threadpool_limits(1):  # sums of several threads have no fixed order, and so no fixed bits
+    with threadpool_limits(1):  # sums of several threads have no fixed order of additions
         at = TSNE(metric="precomputed", init="random", learning_rate="auto", random_state=0,
                   perplexity=min(30.0, (n - 1) / 3), **{steps: 600}).fit_transform(distance)
     of_request = np.isin(rows.labels, given.classes)

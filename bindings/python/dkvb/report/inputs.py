@@ -17,14 +17,14 @@ from ..table import file_of, read_table
 
 @dataclass
 class Rows:
-    """Rows of one kind. Without features, there are `codes` by the codebooks with id `birth`."""
+    """Rows of one kind. Rows without features have `codes` by the codebooks with id `birth`."""
 
-    what: str  # "test rows", "rows held out", "training rows"
-    labels: np.ndarray  # int32[n]
-    features: Optional[np.ndarray] = None  # float32[n][m]
-    codes: Optional[np.ndarray] = None  # uint16[n][C][depth], searched without a mask, nearest first
-    birth: bytes = b""  # b"": unknown
-    ids: Optional[np.ndarray] = None  # uint64[n]
+    what: str  # kind of the rows: "test rows", "rows held out" or "training rows"
+    labels: np.ndarray  # labels of the rows, int32[n]
+    features: Optional[np.ndarray] = None  # features of the rows, float32[n][m]
+    codes: Optional[np.ndarray] = None  # codes of the rows, uint16[n][C][depth], searched without a mask, nearest first
+    birth: bytes = b""  # birth id of the codebooks; b"" if unknown
+    ids: Optional[np.ndarray] = None  # ids of the rows, uint64[n]
 
     def __len__(self):
         return len(self.labels)
@@ -38,33 +38,33 @@ class Rows:
 
 @dataclass
 class Inputs:
-    """All given inputs, and what follows from them."""
+    """All given inputs of a report, and what follows from them."""
 
     model: Model
     path: str
     before: Optional[Model] = None
     before_path: Optional[str] = None
-    before_missing: str = ""  # a sentence, if there is no model from before
+    before_missing: str = ""  # a sentence that says why there is no model from before the forgetting; else ""
     codeset: Optional[Codeset] = None
     codes_path: Optional[str] = None
     test: Optional[Rows] = None
-    given: Optional[Rows] = None  # training rows, from --features
+    given: Optional[Rows] = None  # training rows, from the option --features
     classes: tuple = ()  # labels of the forgotten classes
     rows: Optional[np.ndarray] = None  # ids of the forgotten rows, if they were given
     title: str = ""
     date: str = ""
-    files: list = field(default_factory=list)  # (what it is, path, SHA-256)
+    files: list = field(default_factory=list)  # (description, path, SHA-256) of each file
     reference: bool = False
     tested: tuple = ()  # names of the files of test rows and labels
 
     def measured(self):
-        """Rows that the model was not trained on: test rows, or held-out rows; None if neither is there."""
+        """Rows on which the model was not trained: test rows, or held-out rows; None if there are neither."""
         if self.test is not None:
             return self.test
         return self.part("held_out")
 
     def part(self, name):
-        """Returns the rows of a part of the codeset; None if it has none."""
+        """Returns the rows of a part of the codeset; None if the part has no rows."""
         if self.codeset is None:
             return None
         raw = self.codeset._raw_rows(name)
@@ -83,8 +83,8 @@ class Inputs:
         return Rows(what, labels, features, codes, birth, ids)
 
     def _owner(self, part):
-        """Returns the birth id of the codebooks, of one of the two models, that the codes of a part belong to; b"" if
-        neither. A codeset does not tell its own id, but a search with other codebooks is refused."""
+        """Returns the birth id of the codebooks, of one of the two models, to which the codes of a part belong; b"" if
+        to neither. A codeset does not tell its own birth id, but refuses a search with other codebooks."""
         if not self.codeset.kept[part][0] == "codes":
             return b""  # features are searched by the keys of each model
         for model in (self.before, self.model):
@@ -98,13 +98,13 @@ class Inputs:
         return b""
 
     def training(self):
-        """Rows that the model was trained on, with features if any are known; None if there are none."""
+        """Rows on which the model was trained, with features if any are known; None if there are none."""
         kept = self.part("training")
         if self.given is None:
             return kept
         if kept is None:
             return self.given
-        if kept.features is None:  # the given rows are identified by their numbers
+        if kept.features is None:  # the training rows that were given are identified by their numbers
             inside = kept.ids < len(self.given)
             if inside.all() and np.array_equal(self.given.labels[kept.ids], kept.labels):
                 return Rows(kept.what, kept.labels, self.given.features[kept.ids], kept.codes, kept.birth, kept.ids)
@@ -144,8 +144,8 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
 
 
 def undone(path, model):
-    """Returns the model before all forgettings in force, made from the file of the model after them; or None and the
-    reason."""
+    """Returns the model before all forget operations in force, made from the file of the model after them; or None and
+    the reason."""
     active = [one for one in model.journal if one.in_force]
     if not active:
         return None, "The model's journal has no forgetting in force, and no model from before was given (--before)."
@@ -162,7 +162,8 @@ def undone(path, model):
 
 
 def _classes(model, given):
-    """Returns the labels of the classes that were named, or that forgettings in force in the journal asked for."""
+    """Returns the labels of the classes that were given, or that forget operations in force in the journal asked for.
+    """
     if given:
         return tuple(sorted({model.find_class(one) if isinstance(one, str) else int(one) for one in given}))
     return tuple(sorted({label for one in model.journal if one.in_force and one.terms for label in one.terms.classes}))

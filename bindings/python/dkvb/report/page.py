@@ -1,4 +1,4 @@
-"""The page: the findings in words, tables and figures, as one HTML file without scripts and without requests."""
+"""The page of a report: findings in words, tables and figures, as one HTML file without scripts and external files."""
 
 import shlex
 from pathlib import Path
@@ -37,7 +37,7 @@ _PURGE = ("A purge came after it: the bytes of the masked keys and values are er
 
 
 def render(given, found):
-    """Returns the whole page as text; `given` is an Inputs, `found` are its Findings."""
+    """Returns the whole page of a report as text; `given` is an Inputs, `found` are its Findings."""
     names = class_names(given.model)
     sections = [_head(given, found, names), _asked(given, names), _promise(given), _accuracy(given, found, names),
                 _others(given, found, names), _membership(found), _budget(found, names), _calibration(found),
@@ -53,7 +53,7 @@ def render(given, found):
 
 
 def class_names(model):
-    """Returns a name for every label: the model's, or "class 3"."""
+    """Returns a name for every label: the model's class name, or for example "class 3"."""
     return [name if name else f"class {label}" for label, name in enumerate(model.class_names)]
 
 
@@ -66,8 +66,8 @@ def _left_out(missing):
 
 
 def _table(head, rows, marked=()):
-    """Returns a table. `head`: (text, is a number); `rows`: cells that are HTML already; the first cell is the row's
-    heading."""
+    """Returns a table as HTML. `head` lists (text, is a number) for each column; `rows` have cells in HTML; the first
+    cell is the heading of its row."""
     titles = "".join(f'<th scope="col"{" class=n" if number else ""}>{title}</th>' for title, number in head)
     lines = []
     for at, row in enumerate(rows):

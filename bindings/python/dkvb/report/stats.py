@@ -1,4 +1,4 @@
-"""Estimates with 95 % intervals: shares, paired differences of shares, and the area under a ROC curve."""
+"""Estimates with 95 % intervals: fractions, paired differences of fractions, and the area under a ROC curve."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval."""
+    """An estimated number and its 95 % interval."""
 
     value: float
     low: float
@@ -17,7 +17,7 @@ class Estimate:
 
 
 def share(hits, rows):
-    """Returns the share of rows with Wilson's interval (1927); None without rows."""
+    """Returns the fraction of rows that are hits, with Wilson's interval (1927); None without rows."""
     if not rows:
         return None
     p, z2 = hits / rows, Z95 * Z95
@@ -27,8 +27,8 @@ def share(hits, rows):
 
 
 def paired_loss(lost, gained, rows):
-    """Returns the share of rows lost minus the share gained, on the same rows, with the interval of Agresti and Min
-    (2005)."""
+    """Returns the fraction of rows lost minus the fraction gained, on the same rows, with the interval of Agresti and
+    Min (2005)."""
     if not rows:
         return None
     total, wide = lost - gained, rows + 2
@@ -37,7 +37,7 @@ def paired_loss(lost, gained, rows):
 
 
 def auc(members, others):
-    """Returns the chance that a member's score is above another's, ties counting half, with DeLong's interval
+    """Returns the AUC: the chance that a member's score is above another's, ties counting half, with DeLong's interval
     (1988)."""
     if not len(members) or not len(others):
         return None
@@ -62,7 +62,7 @@ def roc(members, others, most=400):
 
 
 def calibration(confidence, right, bins=10):
-    """Returns bins of equal width with rows: `(mean confidence, accuracy Estimate, rows)` each."""
+    """Returns bins of equal width that have rows: `(mean confidence, accuracy Estimate, number of rows)` for each."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     found = []
     for one in range(bins):
@@ -100,7 +100,7 @@ def margins(logits, labels):
 
 
 def _places(scores, among):
-    """Returns the share of `among` that is below each score, ties counting half."""
+    """Returns for each score the fraction of `among` that is below the score, ties counting half."""
     among = np.sort(among)
     return (np.searchsorted(among, scores, "left") + np.searchsorted(among, scores, "right")) / (2.0 * len(among))
 

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import datetime, timezone
 from html import escape
 
-# Marks that change the direction of the following text could make a name read as another sentence.
+# Marks that change the direction of the following text could make a class name read as another sentence.
 _TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -30,12 +30,12 @@ def short(given, most=18):
 
 
 def percent(value, digits=1):
-    """Writes "12.3 %", with a real minus sign."""
+    """Writes a fraction as "12.3 %", with a real minus sign."""
     return "–" if value is None or value != value else f"{value * 100:.{digits}f} %".replace("-", "−")
 
 
 def interval(estimate, digits=1):
-    """Writes "12.3 % (11.0 to 13.7 %)"."""
+    """Writes an Estimate as "12.3 % (11.0 to 13.7 %)"."""
     if estimate is None:
         return "–"
     low, high = (f"{one * 100:.{digits}f}".replace("-", "−") for one in (estimate.low, estimate.high))
@@ -43,14 +43,14 @@ def interval(estimate, digits=1):
 
 
 def number(estimate, digits=3):
-    """Writes "0.512 (0.490 to 0.534)"."""
+    """Writes an Estimate as "0.512 (0.490 to 0.534)"."""
     if estimate is None:
         return "–"
     return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def moment(seconds):
-    """Writes a time of the journal in UTC."""
+    """Writes the time of a journal entry in UTC."""
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
@@ -58,5 +58,5 @@ def moment(seconds):
 
 
 def count(number_of, one, more=None):
-    """Writes "1 row", "2,345 rows"."""
+    """Writes a count with its noun, such as "1 row" or "2,345 rows"."""
     return f"{number_of:,} {one if number_of == 1 else more or one + 's'}"
