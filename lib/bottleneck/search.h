@@ -17,6 +17,8 @@ struct dkvb__search {
     float *block;           /* [projector.capacity][m], rows that do not lie in memory; NULL if all of them do */
     struct dkvb__projector projector;
     int8_t *rows;       /* [C][projector.capacity / 16][quads][16][4], projected */
+    bool sums;          /* set by the owner after the beginning: a checksum of the rows is wanted */
+    uint64_t sum;       /* the checksum of the rows so far that this rank had; the sum over ranks is that of all */
     dkvb_outside found; /* counts of the rows outside the scale, if the run asks for them */
     double *lengths;    /* [capacity], lengths of the rows as handed over; NULL unless they are counted */
     uint32_t *cut;      /* [capacity + 16], a row's numbers at an end of the scale; NULL where they tell nothing */
