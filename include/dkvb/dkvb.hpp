@@ -1011,6 +1011,19 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
                                   nullptr, running));
         return out;
     }
+    /** Writes the codes of rows into a `.npy` file. The same call continues an interrupted call (search.h). */
+    dkvb_search_file_report search_file(span<const float> x, const std::string &path, bool restart = false,
+                                        const run &how = run()) const
+    {
+        const std::size_t n = detail::rows_in(x.size(), info().input_dim, "x");
+        dkvb_search_file_options options = DKVB_SEARCH_FILE_OPTIONS_INIT;
+        dkvb_search_file_report report = DKVB_SEARCH_FILE_REPORT_INIT;
+        detail::running running(how);
+
+        options.restart = restart;
+        running.check(dkvb_search_file(get(), x.data(), n, path.c_str(), &options, &report, running));
+        return report;
+    }
     /** Measures the model on labelled rows; rows with label -1 are left out. */
     evaluation evaluate(span<const float> x, span<const std::int32_t> labels, const run &how = run()) const
     {

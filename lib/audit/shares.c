@@ -8,6 +8,7 @@
 #include "base/ranks_same.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
+#include "bottleneck/outside.h"
 #include "bottleneck/train_record.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
@@ -136,21 +137,8 @@ static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside 
         all[a->ranks.rank] = *own;
         rc = dkvb__ranks_share_evenly(&a->ranks, all, a->ranks.count, sizeof *all);
     }
-    for (uint32_t r = 0; !rc && r < a->ranks.count; r++) {
-        if (outside->rows == 0 && all[r].rows > 0) {
-            outside->first = outside->searched + all[r].first;
-            outside->length = all[r].length;
-            outside->cut = all[r].cut;
-        }
-        outside->searched += all[r].searched;
-        outside->rows += all[r].rows;
-        outside->shorter += all[r].shorter;
-        outside->longer += all[r].longer;
-    }
-    if (!rc) { /* the last rank has rows if any rank has, and so knows the limits of the scale */
-        outside->least = all[a->ranks.count - 1].least;
-        outside->greatest = all[a->ranks.count - 1].greatest;
-    }
+    for (uint32_t r = 0; !rc && r < a->ranks.count; r++)
+        dkvb__outside_join(outside, &all[r]);
     dkvb__free(a->mem, all);
     return rc;
 }

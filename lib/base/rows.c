@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/checksum.h"
+#include "base/rng.h"
 #include "base/status.h"
 
 dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
@@ -69,4 +71,33 @@ dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t
         return dkvb__rows_read(rows, first, n, buffer);
     *x = rows->x + first * rows->width;
     return DKVB_OK;
+}
+
+enum { SHARES = 64 }; /* tasks of a checksum */
+
+struct checksums {
+    const float *x;
+    size_t first, n, width;
+    uint64_t sum[SHARES];
+};
+
+static void add_checksums(void *context, size_t share, unsigned worker)
+{
+    struct checksums *c = context;
+    size_t end = c->n * (share + 1) / SHARES;
+
+    (void)worker;
+    for (size_t r = c->n * share / SHARES; r < end; r++)
+        c->sum[share] += dkvb__rng_of_id(dkvb__checksum(c->x + r * c->width, c->width * sizeof *c->x), 0, c->first + r);
+}
+
+uint64_t dkvb__rows_checksum(const struct dkvb__run *run, const float *x, size_t first, size_t n, size_t width)
+{
+    struct checksums c = {.x = x, .first = first, .n = n, .width = width};
+    uint64_t sum = 0;
+
+    dkvb__parallel(run, SHARES, add_checksums, &c);
+    for (size_t share = 0; share < SHARES; share++)
+        sum += c.sum[share];
+    return sum;
 }

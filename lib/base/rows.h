@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "base/parallel.h"
 #include "dkvb/rows.h"
 
 /* Rows of features: an array in memory, or a source whose rows are read block by block. */
@@ -41,5 +42,9 @@ dkvb_status dkvb__rows_gather(const struct dkvb__rows *rows, const size_t *pick,
 /* Sets *x to `n` rows beginning with row `first`: the rows in memory, or else rows read into `buffer`,
  * float[n][width]. */
 dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t n, float *buffer, const float **x);
+
+/* A checksum of float[n][width], the rows from number `first` on. The checksum of all rows is the sum of those of their
+ * parts, in any order. */
+uint64_t dkvb__rows_checksum(const struct dkvb__run *run, const float *x, size_t first, size_t n, size_t width);
 
 #endif

@@ -87,3 +87,20 @@ void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const doub
         found->longer += longer;
     }
 }
+
+void dkvb__outside_join(dkvb_outside *found, const dkvb_outside *more)
+{
+    if (more->searched == 0)
+        return;
+    if (found->rows == 0 && more->rows > 0) {
+        found->first = found->searched + more->first;
+        found->length = more->length;
+        found->cut = more->cut;
+    }
+    found->searched += more->searched;
+    found->rows += more->rows;
+    found->shorter += more->shorter;
+    found->longer += more->longer;
+    found->least = more->least;
+    found->greatest = more->greatest;
+}

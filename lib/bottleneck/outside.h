@@ -28,4 +28,7 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 
+/* Adds the counts of further rows, which follow those of `found`. */
+void dkvb__outside_join(dkvb_outside *found, const dkvb_outside *more);
+
 #endif

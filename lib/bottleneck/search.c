@@ -220,6 +220,8 @@ static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
         rc = dkvb__projector_prepare(&s->projector, x, NULL, n, first_row);
     if (rc)
         return rc;
+    if (s->sums)
+        s->sum += dkvb__rows_checksum(&s->run, x, first_row, n, s->cb->shape.input_dim);
     dkvb__projector_run(&s->projector, n, &to);
     return DKVB_OK;
 }

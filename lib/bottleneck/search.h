@@ -19,7 +19,10 @@ struct dkvb__search {
     /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     float *block;
     struct dkvb__projector projector;
-    int8_t *rows;       /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
+    int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
+    bool sums;    /* the owner of the search sets this member if a checksum of the rows is wanted */
+    /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
+    uint64_t sum;
     dkvb_outside found; /* counts of rows outside the scale, if the run asks for them */
     /* lengths of the rows as handed over, [capacity]; NULL unless rows outside the scale are counted */
     double *lengths;

@@ -13,13 +13,12 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/npy_header.h"
 #include "base/status.h"
 
 /* Largest header in bytes. A plain array's header has less than 300 bytes. Version 1.0 cannot have more than 65,535
  * bytes, and other versions need no more. */
 enum { MAX_HEADER = 65535 };
-
-static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
 /* NumPy's codes of types without the byte order. The first code of each type is used in writing. */
 static const struct type {
@@ -360,7 +359,7 @@ static dkvb_status check_booleans(const struct dkvb__stored *s, uint64_t offset)
 
 bool dkvb__npy_sniff(const unsigned char *start, size_t size)
 {
-    return size >= sizeof magic && memcmp(start, magic, sizeof magic) == 0;
+    return size >= DKVB__NPY_MAGIC && memcmp(start, dkvb__npy_magic, DKVB__NPY_MAGIC) == 0;
 }
 
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place)
@@ -493,11 +492,11 @@ dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *
     struct dkvb__stored s = {.path = name, .array = {.struct_size = sizeof s.array, .allocator = *mem}};
     struct layout layout = {.fortran = false};
     uint64_t end = 0;
-    size_t known = size < sizeof magic ? size : sizeof magic;
+    size_t known = size < DKVB__NPY_MAGIC ? size : DKVB__NPY_MAGIC;
     dkvb_status rc;
 
     *start = (struct dkvb__npy_start){.needed = 12};
-    if (memcmp(bytes, magic, known) != 0)
+    if (memcmp(bytes, dkvb__npy_magic, known) != 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: does not begin as a NumPy array, with the bytes 93 4e 55 4d 50 59",
                           name);
     if (size < start->needed)
@@ -515,36 +514,14 @@ dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *
     return rc;
 }
 
-/* Writes a header of version 1.0, padded to a multiple of 64 bytes as NumPy does. */
-size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape)
+/* Writes NumPy's word for a type. */
+static void name_type(char descr[16], uint32_t dtype)
 {
-    size_t capacity = DKVB__NPY_HEADER, size = 10, padded;
-
-    size +=
-        (size_t)snprintf(to + size, capacity - size, "{'descr': '%.16s', 'fortran_order': False, 'shape': (", descr);
-    for (uint32_t d = 0; d < ndim; d++)
-        size += (size_t)snprintf(to + size, capacity - size, "%s%llu%s", d ? " " : "", (unsigned long long)shape[d],
-                                 d + 1 < ndim || ndim == 1 ? "," : "");
-    size += (size_t)snprintf(to + size, capacity - size, "), }");
-    padded = (size + 1 + 63) / 64 * 64;
-    memset(to + size, ' ', padded - size - 1);
-    to[padded - 1] = '\n';
-    memcpy(to, magic, sizeof magic);
-    to[6] = 1;
-    to[7] = 0;
-    dkvb__write16(to + 8, (uint16_t)(padded - 10));
-    return padded;
-}
-
-static size_t make_header(char to[DKVB__NPY_HEADER], uint32_t dtype, uint32_t ndim, const uint64_t *shape)
-{
-    char descr[16];
     size_t type = 0;
 
     while (types[type].dtype != dtype)
         type++;
-    snprintf(descr, sizeof descr, "%c%s", dkvb__dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
-    return dkvb__npy_header(to, descr, ndim, shape);
+    snprintf(descr, 16, "%c%s", dkvb__dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
 }
 
 static bool can_write(uint32_t dtype)
@@ -593,7 +570,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
 {
     dkvb_allocator mem = dkvb__allocator(NULL);
     struct dkvb__writer w;
-    char header[DKVB__NPY_HEADER];
+    char descr[16];
     size_t bytes;
     bool halves = dtype == DKVB_DTYPE_F16 && from == DKVB_DTYPE_F32;
     dkvb_status rc = check_write(&bytes, path, dtype, ndim, shape, data);
@@ -604,12 +581,11 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
 
     if (rc)
         return rc;
-    rc = dkvb__writer_begin(&w, path, &mem);
+    name_type(descr, dtype);
+    rc = dkvb__npy_begin(&w, path, descr, ndim, shape, &mem);
     if (rc)
         return rc;
-    rc = dkvb__writer_put(&w, header, make_header(header, dtype, ndim, shape));
-    if (!rc)
-        rc = halves ? put_halves(&w, data, bytes / sizeof(uint16_t)) : dkvb__writer_put(&w, data, bytes);
+    rc = halves ? put_halves(&w, data, bytes / sizeof(uint16_t)) : dkvb__writer_put(&w, data, bytes);
     if (rc) {
         dkvb__writer_abort(&w);
         return rc;

@@ -44,9 +44,4 @@ struct dkvb__npy_start {
 dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
                             const dkvb_allocator *mem);
 
-/* Writes preamble and header of a .npy array to `to`, and returns their size. `descr` is NumPy's name of the element
- * type, at most 16 bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8 dimensions. */
-enum { DKVB__NPY_HEADER = 384 };
-size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
-
 #endif

@@ -1,5 +1,5 @@
 /* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
- * (partial.h).
+ * (base/partial.h).
  *
  * The work goes in rounds. In a round each rank encodes the next few pictures of its own, and rank 0, which alone has
  * the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one rank. */
@@ -8,14 +8,16 @@
 
 #include "base/alloc.h"
 #include "base/fnv.h"
+#include "base/npy_header.h"
 #include "base/parallel.h"
+#include "base/partial.h"
 #include "base/ranks.h"
 #include "base/ranks_same.h"
 #include "base/status.h"
 #include "data/imageset.h"
+#include "data/stored.h"
 #include "dkvb/data.h"
 #include "encoder/encoder.h"
-#include "encoder/partial.h"
 
 /* Number of pictures that a rank encodes together. An interrupt can lose the work of one round at most. ROOM is the
  * number of bytes of other ranks' rows that rank 0 takes at a time. */
@@ -23,6 +25,9 @@ enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
 /* Marks of the pictures in a round. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
+
+/* Marks of pictures in a part file, a byte each. */
+enum { MARK_ROW = 1, MARK_UNREADABLE = 2 };
 
 struct work {
     const dkvb_encoder *encoder;
@@ -32,11 +37,13 @@ struct work {
     dkvb_ranks ranks;
     struct dkvb__partial partial;
     dkvb_encode_report report;
-    size_t chunk;              /* number of pictures that a rank encodes in a round, at most CHUNK */
-    size_t taken;              /* number of ranks whose rows rank 0 takes at a time */
-    float *x;                  /* rows of this rank's pictures, [chunk][dim] */
-    float *others;             /* rows of other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
-    uint8_t *marks;            /* marks of the pictures of a round, [count][chunk]: UNREADABLE, … */
+    size_t chunk;   /* number of pictures that a rank encodes in a round, at most CHUNK */
+    size_t taken;   /* number of ranks whose rows rank 0 takes at a time */
+    float *x;       /* rows of this rank's pictures, [chunk][dim] */
+    float *others;  /* rows of other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
+    uint8_t *marks; /* marks of the pictures of a round, [count][chunk]: UNREADABLE, … */
+    /* float16 rows before they are written, [chunk][dim]; NULL on all ranks except rank 0 */
+    uint16_t *half;
     char (*messages)[MESSAGE]; /* messages about unreadable pictures of this rank, [chunk] */
     /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL: nobody asks for them */
     char (*told)[MESSAGE];
@@ -58,7 +65,7 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
-        bool readable = w->partial.marks[i] == DKVB__PARTIAL_ROW;
+        bool readable = w->partial.marks[i] == MARK_ROW;
         dkvb_picture picture = DKVB_PICTURE_INIT;
         dkvb_status rc;
 
@@ -85,7 +92,7 @@ static dkvb_status make_room(struct work *w, const char *path)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
     size_t dim = w->encoder->info.dim, row = dim * sizeof *w->x, count = w->ranks.count;
-    bool first = w->ranks.rank == 0, many = count > 1;
+    bool first = w->ranks.rank == 0, many = count > 1, half = w->o.dtype == DKVB_DTYPE_F16;
 
     if (many && row > DKVB_RANKS_MOST)
         return dkvb__fail(DKVB_EINVAL, "%.300s: rows of %zu columns are too long to be passed between ranks", path,
@@ -98,25 +105,43 @@ static dkvb_status make_room(struct work *w, const char *path)
     w->messages = dkvb__alloc(mem, w->chunk, sizeof *w->messages);
     if (many && first)
         w->others = dkvb__alloc(mem, w->taken * w->chunk, row);
+    if (first && half)
+        w->half = dkvb__alloc(mem, w->chunk, dim * sizeof *w->half);
     if (many && first && w->o.unreadable)
         w->told = dkvb__alloc(mem, count * w->chunk, sizeof *w->told);
-    return w->x && w->marks && w->messages && (!many || !first || w->others) &&
+    return w->x && w->marks && w->messages && (!many || !first || w->others) && (!first || !half || w->half) &&
                    (!many || !first || !w->o.unreadable || w->told)
                ? DKVB_OK
                : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for rows", path);
 }
 
+static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows)
+{
+    uint8_t kind = *(const uint8_t *)mark;
+
+    (void)key;
+    *rows += kind == MARK_ROW;
+    return kind == MARK_ROW || kind == MARK_UNREADABLE;
+}
+
 /* Opens the part file on rank 0, and tells all ranks how many pictures it has. */
 static dkvb_status begin(struct work *w, const char *path)
 {
-    struct dkvb__partial_key key = {.encoder = w->encoder->info.identity,
-                                    .dtype = w->o.dtype,
-                                    .columns = w->encoder->info.dim,
-                                    .pictures = w->report.pictures,
-                                    .set = dkvb__imageset_checksum(w->set)};
+    const dkvb_encoder_info *info = &w->encoder->info;
+    struct dkvb__partial_key key = {.contents = "rows",
+                                    .thing = "picture",
+                                    .set = dkvb__imageset_checksum(w->set),
+                                    .things = w->report.pictures,
+                                    .marks = w->report.pictures,
+                                    .mark_size = sizeof *w->marks,
+                                    .row_size = info->dim * dkvb__dtype_size(w->o.dtype),
+                                    .take = take_mark};
     dkvb_status rc;
 
-    rc = w->ranks.rank == 0 ? dkvb__partial_open(&w->partial, path, &key, w->o.restart != 0, CHUNK, &w->encoder->mem)
+    snprintf(key.text[0], sizeof key.text[0], "%s", info->identity);
+    snprintf(key.text[1], sizeof key.text[1], "%u columns", info->dim);
+    snprintf(key.text[2], sizeof key.text[2], "%s", dkvb_name(DKVB_NAME_DTYPE, w->o.dtype));
+    rc = w->ranks.rank == 0 ? dkvb__partial_open(&w->partial, path, &key, w->o.restart != 0, &w->encoder->mem)
                             : dkvb__partial_follow(&w->partial, path, &key, &w->encoder->mem);
     if (!rc)
         rc = make_room(w, path);
@@ -196,6 +221,34 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
+/* Adds the next n pictures to the part file; ranks without the file only count, and have no x. A run of readable
+ * pictures, of as many as a rank encodes together, is put at once. */
+static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
+{
+    size_t dim = w->encoder->info.dim;
+    uint8_t kinds[CHUNK];
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0, run; i < n && !rc; i += run > 0 ? run : 1) {
+        const void *rows = x ? x + i * dim : NULL;
+
+        for (run = 0; i + run < n && run < w->chunk && readable[i + run]; run++)
+            ;
+        if (rows && w->half) {
+            dkvb__half_from_floats(w->half, rows, run * dim);
+            rows = w->half;
+        }
+        rc = dkvb__partial_put(&w->partial, rows, run);
+    }
+    for (size_t i = 0, some; i < n && !rc; i += some) {
+        some = n - i < CHUNK ? n - i : CHUNK;
+        for (size_t j = 0; j < some; j++)
+            kinds[j] = readable[i + j] ? MARK_ROW : MARK_UNREADABLE;
+        rc = dkvb__partial_mark(&w->partial, kinds, some);
+    }
+    return rc;
+}
+
 /* Adds the rows of all ranks to the part file on rank 0, in the order of the pictures. The other ranks keep the same
  * counts. */
 static dkvb_status add_rows(struct work *w)
@@ -205,9 +258,9 @@ static dkvb_status add_rows(struct work *w)
     dkvb_status rc = DKVB_OK, added;
 
     if (w->ranks.rank > 0)
-        added = dkvb__partial_add(&w->partial, NULL, w->marks, first[count]);
+        added = add_pictures(w, NULL, w->marks, first[count]);
     else
-        added = dkvb__partial_add(&w->partial, w->x, w->marks, first[1]);
+        added = add_pictures(w, w->x, w->marks, first[1]);
     for (uint32_t from = 1; !rc && from < count; from = end) {
         size_t sent[DKVB_RANKS_COUNT] = {0}, received[DKVB_RANKS_COUNT] = {0};
 
@@ -218,7 +271,7 @@ static dkvb_status add_rows(struct work *w)
             received[r] = (first[r + 1] - first[r]) * row;
         rc = dkvb__ranks_exchange(&w->ranks, w->x, sent, w->others, received);
         if (!rc && !added && w->ranks.rank == 0)
-            added = dkvb__partial_add(&w->partial, w->others, w->marks + first[from], first[end] - first[from]);
+            added = add_pictures(w, w->others, w->marks + first[from], first[end] - first[from]);
     }
     return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
 }
@@ -268,21 +321,30 @@ static dkvb_status encode_rest(struct work *w)
     return rc;
 }
 
-static dkvb_status write_rows(struct work *w, const char *path)
+/* Writes the file of all rows. */
+static dkvb_status write_file(const struct work *w, const char *path)
 {
     const uint64_t shape[2] = {w->partial.rows, w->encoder->info.dim};
-    const void *rows;
-    dkvb_status rc = DKVB_OK;
+    const char *descr = w->o.dtype == DKVB_DTYPE_F16 ? "<f2" : "<f4";
+    struct dkvb__writer to;
+    dkvb_status rc = dkvb__npy_begin(&to, path, descr, 2, shape, &w->encoder->mem);
 
+    if (rc)
+        return rc;
+    rc = dkvb__partial_copy(&w->partial, 0, w->partial.rows * w->partial.key.row_size, &to);
+    if (!rc)
+        return dkvb__writer_commit(&to);
+    dkvb__writer_abort(&to);
+    return rc;
+}
+
+static dkvb_status write_rows(struct work *w, const char *path)
+{
     if (w->partial.rows == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: none of %llu pictures can be read", w->set->path,
                           (unsigned long long)w->report.pictures);
     w->report.rows = w->partial.rows;
-    if (w->ranks.rank == 0)
-        rc = dkvb__partial_map(&w->partial, &rows);
-    if (!rc && w->ranks.rank == 0)
-        rc = dkvb_npy_write(path, w->o.dtype, 0, 2, shape, rows);
-    return rc;
+    return w->ranks.rank == 0 ? write_file(w, path) : DKVB_OK;
 }
 
 static dkvb_status check(struct work *w, const char *path, const dkvb_encode_options *opts)
@@ -338,9 +400,14 @@ static dkvb_status end(struct work *w, dkvb_status rc)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
 
-    rc = dkvb__partial_end(&w->partial, rc, w->interrupted, &w->report.kept);
+    uint64_t done = w->partial.done;
+    bool kept;
+
+    rc = dkvb__partial_end(&w->partial, rc, w->interrupted, &kept);
+    w->report.kept = kept ? done : 0;
     dkvb__free(mem, w->x);
     dkvb__free(mem, w->others);
+    dkvb__free(mem, w->half);
     dkvb__free(mem, w->marks);
     dkvb__free(mem, w->messages);
     dkvb__free(mem, w->told);

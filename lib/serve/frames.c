@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/npy_header.h"
 #include "base/status.h"
 #include "base/widen.h"
 #include "serve/service.h"

@@ -357,7 +357,7 @@ static int read_features(struct forget *f)
     f->request.ids = f->rows.id;
     f->request.names = (const char *const *)f->rows.name;
     f->request.id_count = f->request.name_count = f->rows.n;
-    return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched, NULL) : EXIT_FAILURE;
+    return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched) : EXIT_FAILURE;
 }
 
 static int read_plain_codes(struct forget *f)

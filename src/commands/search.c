@@ -16,17 +16,20 @@ struct search_args {
     struct args args;
     const char *features, *output, *distances;
     uint32_t threads;
-    bool json;
+    bool restart, json;
 };
 
 #define AT(member) offsetof(struct search_args, member)
 
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
-    {"output", ARGS_TEXT, AT(output), "CODES.npy", .help = "uint16[n][C][k], nearest first, 65535 = none left",
+    {"output", ARGS_TEXT, AT(output), "CODES.npy",
+     .help = "uint16[n][C][k], nearest first, 65535 = none left; CODES.npy.part beside it has the finished rows "
+             "meanwhile",
      .letter = 'o', .required = true},
     {"distances", ARGS_TEXT, AT(distances), "D.npy",
      .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
+    {"restart", ARGS_FLAG, AT(restart), .help = "throw away the codes that CODES.npy.part has"},
     ARGS_THREADS_JSON(AT),
 };
 
@@ -34,7 +37,8 @@ static const struct args_command command = {
     .name = "search",
     .synopsis = "MODEL --features X -o CODES.npy [options]",
     .example = "dkvb search m.dkvb --features test_x.npy -o codes.npy",
-    .about = "Write the codes of rows: in every codebook the nearest keys that are not masked.",
+    .about = "Write the codes of rows: in every codebook the nearest keys that are not masked. An interrupted command "
+             "is continued by the same command.",
     .options = options,
     .size = sizeof(struct search_args),
     .least_operands = 1,
@@ -46,33 +50,63 @@ struct search {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    uint16_t *codes;    /* codes of the rows, [n][codebooks][k] */
-    int32_t *distances; /* distances of the nearest keys, [n][codebooks][k], or NULL */
+    dkvb_search_file_report report;
+    dkvb_run_options bar; /* options of the progress bar */
+    bool told;            /* the continued work was reported */
     double began;
 };
 
-static int make_codes(struct search *s)
+/* Reports where the work continues, and moves the bar. */
+static int step(void *user, uint64_t done, uint64_t total)
+{
+    struct search *s = user;
+
+    if (s->report.resumed > 0 && !s->told && !s->args.json) {
+        progress_hide();
+        printf("going on after %" PRIu64 " of %" PRIu64 " rows\n", s->report.resumed, total);
+        fflush(stdout);
+        s->told = true;
+    }
+    return s->bar.progress(s->bar.user, done, total);
+}
+
+static int tell_failure(const struct search *s, dkvb_status status)
+{
+    const struct path files[] = {{"features: ", s->args.features}, {NULL, NULL}};
+    int code = status == DKVB_ECANCELLED ? EXIT_SUCCESS : paths_tell(files, dkvb_last_error());
+
+    return code ? code : tool_check(status);
+}
+
+static int write_files(struct search *s)
 {
     const struct search_args *a = &s->args;
+    dkvb_search_file_options o = DKVB_SEARCH_FILE_OPTIONS_INIT;
+    struct output codes, distances;
+    dkvb_run_options run;
+    dkvb_status rc;
     int code;
 
     if ((code = input_model_map(&s->model, a->args.operand[0], &s->info)) ||
         (code = input_features_for(&s->x, a->features, INPUT_BLOCKS, s->model, NULL)))
         return code;
-    s->codes = input_memory("codes", sizeof *s->codes, s->x.rows, s->info.codebooks, s->info.top_k);
-    if (s->codes && a->distances)
-        s->distances = input_memory("distances", sizeof *s->distances, s->x.rows, s->info.codebooks, s->info.top_k);
-    return s->codes && (s->distances || !a->distances)
-               ? codes_search(s->model, &s->x, a->threads, s->codes, s->distances)
-               : EXIT_FAILURE;
-}
-
-static int write_files(const struct search *s)
-{
-    uint64_t shape[3] = {s->x.rows, s->info.codebooks, s->info.top_k};
-    int code = output_npy(s->args.output, DKVB_DTYPE_U16, 3, shape, s->codes);
-
-    return code || !s->distances ? code : output_npy(s->args.distances, DKVB_DTYPE_I32, 3, shape, s->distances);
+    if (!output_begin(&codes, a->output, &code) || (a->distances && !output_begin(&distances, a->distances, &code)))
+        return code;
+    o.source = s->x.source;
+    o.distances = a->distances;
+    o.restart = a->restart;
+    s->bar = run = progress_start("search", a->threads);
+    run.progress = step;
+    run.user = s;
+    run.outside = outside_count(&s->x);
+    rc = dkvb_search_file(s->model, s->x.x, s->x.rows, a->output, &o, &s->report, &run);
+    progress_stop();
+    tool_kept(s->report.kept, s->report.rows, "searched", "rows");
+    if (rc)
+        return tell_failure(s, rc);
+    outside_note(a->features, &s->x.outside);
+    code = output_end(&codes, DKVB_OK);
+    return code || !a->distances ? code : output_end(&distances, DKVB_OK);
 }
 
 static void report(const struct search *s, double seconds)
@@ -87,29 +121,39 @@ static void report(const struct search *s, double seconds)
     json_count("codebooks", s->info.codebooks);
     json_count("top_k", s->info.top_k);
     json_count("rows_outside_scale", s->x.outside.rows);
+    json_count("resumed", s->report.resumed);
     json_number("seconds", seconds);
     json_close('}');
 }
 
-static int check_paths(const struct search_args *args)
+/* Checks the files. `kept`: the part file, which keeps codes during the work. */
+static int check_paths(const struct search_args *args, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
-    const struct path outputs[] = {{"--output", args->output}, {"--distances", args->distances}, {0}};
+    const struct path outputs[] = {
+        {"--output", args->output}, {"--distances", args->distances}, {"what --output keeps", kept}, {0}};
 
     return paths_check(&command, inputs, outputs);
 }
 
 int cmd_search(int argc, char **argv)
 {
-    struct search s = {.began = progress_clock()};
+    struct search s = {.report = DKVB_SEARCH_FILE_REPORT_INIT, .began = progress_clock()};
+    char *kept;
     int code;
 
     if (!args_parse(&command, argc, argv, &s.args, &code))
         return code;
-    if (!(code = check_paths(&s.args)) && !(code = make_codes(&s)) && !(code = write_files(&s)))
+    kept = paths_with(s.args.output, ".part");
+    code = kept ? check_paths(&s.args, kept) : EXIT_FAILURE;
+    if (code == EXIT_SUCCESS)
+        code = write_files(&s);
+    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0) /* an interrupt has reported that already */
+        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " rows: the same command goes on from there", kept, s.report.kept,
+                  s.report.rows);
+    if (code == EXIT_SUCCESS)
         report(&s, progress_clock() - s.began);
-    free(s.distances);
-    free(s.codes);
+    free(kept);
     input_features_free(&s.x);
     dkvb_model_free(s.model);
     return code;

@@ -90,7 +90,7 @@ static int read_rows(struct separation *s, dkvb_separation_rows *rows)
     if (a->codes)
         return EXIT_SUCCESS;
     rows->codes = s->searched = input_memory("codes", sizeof *s->searched, rows->n, rows->codebooks, rows->k);
-    return s->searched ? codes_search(s->model, &s->x, a->threads, s->searched, NULL) : EXIT_FAILURE;
+    return s->searched ? codes_search(s->model, &s->x, a->threads, s->searched) : EXIT_FAILURE;
 }
 
 static int measure(struct separation *s)

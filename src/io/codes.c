@@ -15,7 +15,7 @@ enum { BLOCK_ROWS = 8192 }; /* number of rows that are read at a time from featu
 
 /* Searches the codes of rows, block by block if they have to be read from a file. */
 static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct features *rows, uint32_t k,
-                         uint16_t *codes, int32_t *distances, const dkvb_run_options *run)
+                         uint16_t *codes, const dkvb_run_options *run)
 {
     dkvb_codebooks_info info = DKVB_CODEBOOKS_INFO_INIT;
     size_t most = rows->source && rows->rows > BLOCK_ROWS ? BLOCK_ROWS : rows->rows;
@@ -32,8 +32,7 @@ static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const 
         progress_span((double)first / (double)rows->rows, (double)(first + n) / (double)rows->rows);
         code = input_rows(rows, first, n, block, &x);
         if (code == EXIT_SUCCESS)
-            code = tool_check_about(rows->path,
-                                    dkvb_search(cb, mask, x, n, k, codes + at, distances ? distances + at : NULL, run));
+            code = tool_check_about(rows->path, dkvb_search(cb, mask, x, n, k, codes + at, NULL, run));
         if (code && first > 0)
             tool_note("%s: rows are counted from row %zu on here", rows->path, first);
     }
@@ -41,7 +40,7 @@ static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const 
     return code;
 }
 
-int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances)
+int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes)
 {
     dkvb_run_options run = progress_start("search", threads);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -52,7 +51,7 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_journal_get_mask(model, 0, &mask));
     if (code == EXIT_SUCCESS)
-        code = search_blocks(dkvb_model_codebooks(model), mask, rows, info.top_k, codes, distances, &run);
+        code = search_blocks(dkvb_model_codebooks(model), mask, rows, info.top_k, codes, &run);
     progress_stop();
     if (code == EXIT_SUCCESS && run.outside)
         outside_note(rows->path, &rows->outside);

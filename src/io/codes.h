@@ -8,8 +8,8 @@
 #include "io/input.h"
 
 /* Searches the codes of every row with the model's own k; masked and purged pairs are not found. `codes` is
- * uint16_t[rows][codebooks][k]; `distances` is int32_t[rows][codebooks][k], or NULL. */
-int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances);
+ * uint16_t[rows][codebooks][k]. */
+int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes);
 
 /* Codes of rows from a file, uint16_t[rows][codebooks][k]. Such a file names neither model nor mask, so only its shape
  * and its keys can be checked against the model. */

@@ -1,10 +1,10 @@
 /* A library that is loaded before the C library (LD_PRELOAD). Calls that a test names fail, or wait until the test has
  * sent a signal.
  *
- * FAULT="CALL FIRST LAST HOW": the calls number FIRST to LAST of write, fsync, rename, ftruncate, stat, getrandom,
- * fread, fchown or malloc (with calloc and realloc) fail with the errno HOW. HOW 0 waits for half a minute instead. HOW
- * -1 kills the process by SIGKILL before the call. HOW -2 kills it in the middle of a write, half of whose bytes are
- * written, or after an fsync or a rename. Numbers begin at 1. */
+ * FAULT="CALL FIRST LAST HOW": the calls number FIRST to LAST of write, pwrite, fsync, rename, ftruncate, stat,
+ * getrandom, fread, fchown or malloc (with calloc and realloc) fail with the errno HOW. HOW 0 waits for half a minute
+ * instead. HOW -1 kills the process by SIGKILL before the call. HOW -2 kills it in the middle of a write, half of whose
+ * bytes are written, or after an fsync or a rename. Numbers begin at 1. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -86,6 +86,19 @@ ssize_t write(int fd, const void *from, size_t size)
         return real(fd, from, size);
     if (how == -2) {
         (void)!real(fd, from, size / 2);
+        raise(SIGKILL);
+    }
+    return -1;
+}
+
+ssize_t pwrite(int fd, const void *from, size_t size, off_t offset)
+{
+    REAL(pwrite);
+
+    if (!faulty("pwrite"))
+        return real(fd, from, size, offset);
+    if (how == -2) {
+        (void)!real(fd, from, size / 2, offset);
         raise(SIGKILL);
     }
     return -1;

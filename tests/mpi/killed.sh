@@ -30,3 +30,37 @@ for kill in $(seq "$kills"); do
     whole
 done
 
+
+# A search keeps its finished rows, and goes on from them with another number of ranks, or with one process.
+check "$dkvb" train --features x.npy --labels y.npy --codebooks 300 --keys 350 --key-dim 8 --epochs 1 --passes 1 \
+    --top-k 1 -o slow.dkvb >/dev/null
+"$python" -c 'import numpy as np; np.save("slow.npy", np.tile(np.load("x.npy"), (100, 1)))'
+check "$dkvb" search slow.dkvb --features slow.npy -o whole.npy >/dev/null
+for victim in 0 1; do
+    start 3 search slow.dkvb --features slow.npy -o s.npy
+    check "$python" - "$(cat pid.0)" <<'END'
+import os, sys, time
+
+end = time.monotonic() + 60
+while os.path.exists("/proc/" + sys.argv[1]) and time.monotonic() < end: # until the first mark is in the part file
+    if os.path.exists("s.npy.part") and any(open("s.npy.part", "rb").read(384 + 72)[384:]):
+        break
+    time.sleep(0.005)
+END
+    killed=no
+    kill -KILL "$(cat pid.$victim)" 2>/dev/null && killed=yes
+    finish
+    if [ "$code" -ne 0 ]; then
+        [ $killed = yes ] && [ -e s.npy.part ] || fail "exit code $code: $(cat run.err)"
+        [ ! -e s.npy ] || fail "a killed search has written its output"
+        if [ $victim = 0 ]; then
+            mpi_check 2 search slow.dkvb --features slow.npy -o s.npy
+        else
+            check "$dkvb" search slow.dkvb --features slow.npy -o s.npy >run.out
+        fi
+        grep -q '^going on after [0-9]* of 40000 rows$' run.out || fail "not gone on: $(cat run.out)"
+    fi
+    same whole.npy s.npy
+    [ ! -e s.npy.part ] || fail "s.npy.part was left"
+    rm s.npy
+done

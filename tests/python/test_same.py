@@ -86,6 +86,26 @@ class Same(unittest.TestCase):
         self.assertEqual(codes.tobytes(), (self.here / "c.search").read_bytes())
         np.testing.assert_array_equal(codes, np.load(self.here / "tool.search.npy"))
 
+    def test_codes_in_files_are_the_same_after_an_interrupt_too(self):
+        path, rows = self.here / "python.search.npy", np.tile(self.x, (600 // len(self.x) + 1, 1))
+
+        def stop(_done, _total):
+            raise KeyboardInterrupt
+
+        self.assertEqual(self.model.search_file(self.x, path).rows, len(self.x))
+        self.assertEqual(path.read_bytes(), (self.here / "tool.search.npy").read_bytes())
+        with self.assertRaises(KeyboardInterrupt):
+            self.model.search_file(rows, path, progress=stop)
+        with self.assertRaisesRegex(dkvb.MismatchError, "without distances"):
+            self.model.search_file(rows, path, distances=self.here / "distances.npy")
+        report = self.model.search_file(rows, path)
+        self.assertEqual((report.rows, report.resumed), (len(rows), 512))
+        np.testing.assert_array_equal(np.load(path), self.model.search(rows))
+        outside = dkvb.Outside()
+        report = self.model.search_file(rows, path, distances=self.here / "distances.npy", restart=True, outside=outside)
+        self.assertEqual((report.resumed, outside.searched), (0, len(rows)))
+        np.testing.assert_array_equal(np.load(self.here / "distances.npy"), self.model.search(rows, distances=True)[1])
+
     def test_logits_are_the_same_bits(self):
         logits = self.model.predict(self.x, logits=True)[1]
         self.assertEqual(logits.tobytes(), (self.here / "c.logits").read_bytes())

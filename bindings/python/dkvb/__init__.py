@@ -43,7 +43,7 @@ from .images import ImageSet, ImageSetInfo, decode_image, image_codecs, read_ima
 from .journal import ClassEffect, JournalEntry, Terms
 from .live import Answers, LiveModel, Service
 from .mask import Mask
-from .model import Evaluation, Model, ModelInfo, TrainReport
+from .model import Evaluation, Model, ModelInfo, SearchFileReport, TrainReport
 from .outside import Outside
 from .plan import Plan, PlanInfo, PlannedRequest
 from .ranks import Ranks
@@ -62,7 +62,7 @@ __all__ = [
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "LiveModel", "Mask", "MismatchError",
     "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Ranks", "Refused",
-    "Separation", "Service", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
+    "SearchFileReport", "Separation", "Service", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_ids", "read_image", "read_labels", "read_table", "receipt",

@@ -310,6 +310,14 @@ class RunOptions(Structure):
                       (POINTER(Outside), "outside"), (POINTER(Ranks), "ranks"))
 
 
+class SearchFileOptions(Structure):
+    _fields_ = _sized((POINTER(RowSource), "source"), (c_char_p, "distances"), (c_uint32, "restart"))
+
+
+class SearchFileReport(Structure):
+    _fields_ = _sized((c_uint64, "rows resumed kept"))
+
+
 class KeyinitOptions(Structure):
     _fields_ = _sized((c_uint32, "method codebooks keys key_dim passes batch rows_per_key normalize whiten"),
                       (c_double, "decay restart"), (c_uint64, "seed"), (POINTER(Allocator), "allocator"))
@@ -830,6 +838,8 @@ STRUCTURES = {
     "dkvb_outside": Outside,
     "dkvb_row_source": RowSource,
     "dkvb_run_options": RunOptions,
+    "dkvb_search_file_options": SearchFileOptions,
+    "dkvb_search_file_report": SearchFileReport,
     "dkvb_separation": Separation,
     "dkvb_separation_rows": SeparationRows,
     "dkvb_settings": Settings,
@@ -893,6 +903,8 @@ PROTOTYPES = {
 
     # search.h
     "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
+    "dkvb_search_file": (Status, (_model, _f32, c_size_t, c_char_p, POINTER(SearchFileOptions),
+                                  POINTER(SearchFileReport), _run)),
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
     # codeset.h

@@ -55,6 +55,14 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class SearchFileReport:
+    """Result of Model.search_file()."""
+
+    rows: int  # rows in the file
+    resumed: int  # rows that an interrupted call had searched before
+
+
+@dataclass(frozen=True)
 class TrainReport:
     """State of a training after an epoch, or after a step of train_step()."""
 
@@ -312,6 +320,23 @@ class Model(SavedHandle):
         with self.codebooks as codebooks, self.mask as mask:
             return codebooks.search(x, self.info.top_k, mask, distances=distances, outside=outside, threads=threads,
                                     progress=progress)
+
+    def search_file(self, x: Numbers, path: Path, *, distances: Optional[Path] = None, restart: bool = False,
+                    outside: Any = None, threads: int = 0, progress: Progress = None) -> SearchFileReport:
+        """Searches codes of rows as search() does, into a `.npy` file, `uint16[n][C][top_k]`; and the distances into
+        another, `int32[n][C][top_k]`. Rows may be more than memory holds: those of
+        `numpy.load("x.npy", mmap_mode="r")` stay in their file if they are float32.
+
+        An interrupted call keeps its codes in PATH.part, and the same call continues from there; `restart=True` begins
+        anew. `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
+        """
+        x, raw = self._rows(x), _struct.sized(_ffi.SearchFileReport)
+        opts = _struct.options(_ffi.SearchFileOptions, restart=bool(restart),
+                               distances=None if distances is None else _arrays.path(distances))
+        with LongCall(threads, progress, outside=outside) as run:
+            lib.dkvb_search_file(self._c, _arrays.pointer(x), len(x), _arrays.path(path), byref(opts), byref(raw),
+                                 byref(run))
+        return _struct.answer(SearchFileReport, raw)
 
     def refresh(self, x: Numbers, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
         """Returns updated codes for rows whose codes may name masked pairs; updating takes less time than a search

@@ -178,6 +178,8 @@ void compare(const by_c &c)
     claim(fit.model.column_names() == names, "columns have the names that were set");
     fit.model.set_column_names(std::vector<std::string>());
     claim(same_bytes(fit.model.codes(x), c.codes), "codes are those of C");
+    claim(fit.model.search_file(x, "cxx.codes.npy").rows == count, "a file of codes has all rows");
+    claim(bytes_of("cxx.codes.npy").size() > c.codes.size() * sizeof c.codes[0], "the file has their codes");
     claim(same_bytes(fit.model.keys().search(x, fit.model.info().top_k), c.codes), "codes of the keys alone too");
     claim(same_bytes(fit.model.logits(x), c.logits), "logits are those of C");
     fit.codes.save("cxx.codes");
