@@ -55,6 +55,9 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 
 /* Writes bytes over an earlier part of the file, which ends where it ended before. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
+
+/* Flushes the file to disk. A file that was flushed gets its name by dkvb__writer_commit() without further writing. */
+dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w); /* also releases the writer; aborts on failure */
 void dkvb__writer_abort(struct dkvb__writer *w);
 
