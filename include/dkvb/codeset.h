@@ -394,6 +394,22 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);
 
 /**
+ * Write a model and its codeset, which belong together.
+ *
+ * Both files are on disk before the first of them gets its name, so a disk that is full leaves both old files. The
+ * model gets its name first. Only a crash between the two renamings, or a folder that refuses the second, leaves a new
+ * model beside an old codes file; the message of such a failure says so.
+ *
+ * @param model       the model. If ranks share it, all ranks make the call.
+ * @param path        file to write the model to.
+ * @param set         the codeset; read on rank 0.
+ * @param codes_path  file to write the codeset to.
+ * @return as dkvb_model_save() and dkvb_codeset_save().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save_with(const dkvb_model *model, const char *path,
+                                                         const dkvb_codeset *set, const char *codes_path);
+
+/**
  * Read a codeset from a codes file. The library checks everything in the file.
  *
  * @param[out] out        the codeset, which the caller releases with dkvb_codeset_free(); NULL on failure.

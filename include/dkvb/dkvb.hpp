@@ -877,6 +877,11 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         check(dkvb_model_save(get(), path.c_str()));
     }
+    /** Writes the model and its codeset: both files are on disk before either of them gets its name. */
+    void save_with(const std::string &path, const codeset &set, const std::string &codes_path) const
+    {
+        check(dkvb_model_save_with(get(), path.c_str(), set.get(), codes_path.c_str()));
+    }
     /** Checks every byte of the model: a wrong checksum, number or journal throws. */
     void verify() const
     {

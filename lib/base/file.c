@@ -363,9 +363,14 @@ static void release(struct dkvb__writer *w)
     *w = (struct dkvb__writer){.fd = -1, .live = -1};
 }
 
+dkvb_status dkvb__writer_flush(struct dkvb__writer *w)
+{
+    return fsync(w->fd) == 0 ? DKVB_OK : dkvb__fail_errno(w->path, "flush to disk");
+}
+
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w)
 {
-    dkvb_status rc = fsync(w->fd) == 0 ? DKVB_OK : dkvb__fail_errno(w->path, "flush to disk");
+    dkvb_status rc = dkvb__writer_flush(w);
 
     /* The file is renamed while it is still open and locked, so its temporary name never looks like a leftover. */
     if (!rc && rename(w->temporary, w->path) != 0)

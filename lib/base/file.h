@@ -57,6 +57,9 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 
 /* Overwrites bytes in an earlier part of a file that is being written; the size of the file stays the same. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
+
+/* Flushes the file to disk. A file that was flushed gets its name by dkvb__writer_commit() without further writing. */
+dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
 /* completes the file, then releases the writer; aborts on failure */
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);

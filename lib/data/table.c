@@ -170,6 +170,16 @@ static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order,
     return rc;
 }
 
+/* The first row that has a text. */
+static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
+{
+    size_t row = 0;
+
+    while (row + 1 < r->rows && r->index[row] != text)
+        row++;
+    return row;
+}
+
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path)
 {
@@ -189,9 +199,10 @@ dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_te
             path, other);
     for (size_t i = 0; !rc && i < texts->count; i++)
         if (!dkvb__utf8_valid(dkvb__text(texts, i), strlen(dkvb__text(texts, i))))
-            rc = dkvb__fail(
-                DKVB_EFORMAT,
-                "%.300s: a label is no UTF-8 text without control characters; the text must be saved as UTF-8", path);
+            rc = dkvb__fail(DKVB_EFORMAT,
+                            "%.300s: the label of row %zu is no UTF-8 text without control characters; the text must "
+                            "be saved as UTF-8",
+                            path, first_row(r, i));
     if (!rc && texts->count > INT32_MAX)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: more than %d different labels", path, INT32_MAX);
     if (!rc && (o->label_name_count || !numbers))
@@ -346,12 +357,14 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     } else if (!rc) {
         if (!dkvb__npy_sniff(start, size) && !dkvb__idx_sniff(start, size))
             rc = dkvb__fail_foreign_file(&source.file, DKVB__USE_TABLE);
-        if (!rc)
+        if (!rc && dkvb__npy_sniff(start, size))
             rc = check_no_columns(path, o);
         if (!rc && o->what != DKVB_TABLE_ROWS)
             rc = read_vector(t, &source, o, start, size);
         else if (!rc)
             rc = read_features(t, &source, o);
+        if (!rc) /* IDX: a packed file may be a CSV file, which reading it tells */
+            rc = check_no_columns(path, o);
         if (!rc && o->column_count && columns_of(t) != o->column_count)
             rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: has %llu columns, %zu are needed", path,
                             (unsigned long long)columns_of(t), o->column_count);

@@ -190,8 +190,9 @@ static dkvb_status check_header(const struct reader *r)
         else if (*name)
             rc = dkvb__texts_intern(&names, name, &index, &added);
         if (!rc && !added)
-            rc = dkvb__fail(DKVB_EFORMAT, "%.200s: line %llu: two columns are called '%s'", path_of(r),
-                            (unsigned long long)r->first_line, show(shown, name));
+            rc =
+                dkvb__fail(DKVB_EFORMAT, "%.200s: line %llu: two columns are called '%s'; each needs a name of its own",
+                           path_of(r), (unsigned long long)r->first_line, show(shown, name));
     }
     dkvb__texts_free(&names);
     return rc;

@@ -182,6 +182,8 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
+    if (rc && p->fd >= 0 && created) /* holds no cell */
+        (void)unlink(p->path);
     return rc;
 }
 

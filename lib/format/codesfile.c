@@ -11,6 +11,7 @@
 #include "bottleneck/row_types.h"
 #include "dkvb/data.h"
 #include "format/codesfile.h"
+#include "format/modelfile.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
 enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read at a time */
@@ -235,6 +236,42 @@ dkvb_status dkvb__codeset_write(const dkvb_codeset *set, struct dkvb__output *to
 dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
 {
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
+}
+
+/* Gives two files that are on disk their names, the model first: while the codes file has the rows that the model was
+ * trained without, the same forgetting can be made again. */
+static dkvb_status name_both(struct dkvb__writer *model, struct dkvb__writer *codes, const char *model_path)
+{
+    char said[400];
+    dkvb_status rc = dkvb__writer_commit(model);
+
+    if (rc) {
+        dkvb__writer_abort(codes);
+        return rc;
+    }
+    rc = dkvb__writer_commit(codes);
+    if (!rc)
+        return DKVB_OK;
+    snprintf(said, sizeof said, "%s", dkvb_last_error());
+    return dkvb__fail(rc, "%s; %.300s has its new contents already; a forgetting is finished by the same call again",
+                      said, model_path);
+}
+
+dkvb_status dkvb_model_save_with(const dkvb_model *model, const char *path, const dkvb_codeset *set,
+                                 const char *codes_path)
+{
+    const dkvb_ranks *ranks = &model->codebooks->ranks;
+    struct dkvb__writer held, codes;
+    dkvb_status rc = dkvb__model_write(model, &(struct dkvb__output){.path = path, .held = &held});
+
+    if (!rc && ranks->rank == 0) {
+        rc = dkvb__codeset_write(set, &(struct dkvb__output){.path = codes_path, .held = &codes});
+        if (rc)
+            dkvb__writer_abort(&held);
+        else
+            rc = name_both(&held, &codes, path);
+    }
+    return dkvb__ranks_agree(ranks, rc);
 }
 
 /* Turns an error message about the contents of a codeset into one about the file. */

@@ -420,7 +420,22 @@ static size_t piece_room(const struct dkvb__part *parts, size_t count)
     return (size_t)most;
 }
 
-static dkvb_status write_to_path(struct sink *sink, const char *path, unsigned char *head,
+/* Ends a file that was put whole: gives it its name, or hands it to the caller, who gives it its name later. */
+static dkvb_status end_file(struct dkvb__writer *writer, struct dkvb__writer *held)
+{
+    dkvb_status rc;
+
+    if (!held)
+        return dkvb__writer_commit(writer);
+    rc = dkvb__writer_flush(writer);
+    if (rc)
+        dkvb__writer_abort(writer);
+    else
+        *held = *writer;
+    return rc;
+}
+
+static dkvb_status write_to_path(struct sink *sink, const struct dkvb__output *to, unsigned char *head,
                                  const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {
     size_t room = piece_room(parts, count);
@@ -428,12 +443,12 @@ static dkvb_status write_to_path(struct sink *sink, const char *path, unsigned c
 
     sink->piece = room > 0 ? dkvb__alloc(mem, room, 1) : NULL;
     if (room > 0 && !sink->piece)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to write %.300s", path);
-    rc = dkvb__writer_begin(&sink->writer, path, mem);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to write %.300s", to->path);
+    rc = dkvb__writer_begin(&sink->writer, to->path, mem);
     if (!rc) {
         rc = put_file(sink, head, parts, count);
         if (!rc)
-            rc = dkvb__writer_commit(&sink->writer);
+            rc = end_file(&sink->writer, to->held);
         else
             dkvb__writer_abort(&sink->writer);
     }
@@ -470,7 +485,7 @@ dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const 
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory");
     } else {
         build_head(head, kind, parts, count);
-        rc = to->path ? write_to_path(&sink, to->path, head, parts, count, mem)
+        rc = to->path ? write_to_path(&sink, to, head, parts, count, mem)
                       : write_to_memory(&sink, to, head, parts, count, mem);
     }
     dkvb__erase(&sink.sum, sizeof sink.sum); /* the checksum's state holds the last bytes that were added */

@@ -86,6 +86,8 @@ struct dkvb__output {
     const char *path;      /* path of the file; NULL: the file is written to memory */
     unsigned char *memory; /* the file in memory, [size]; the caller frees it */
     size_t size;
+    struct dkvb__writer *held; /* with a path: receives the file, which is on disk and does not have its name yet, for
+                                  dkvb__writer_commit() or dkvb__writer_abort(). NULL: the file gets its name at once */
 };
 
 dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,

@@ -533,28 +533,14 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     return code || args->dry_run || args->plan_out ? code : paths_claim(asking, inputs, outputs);
 }
 
-/* Writes the model and its codes file, which belong together; a signal between both does not stop the writing. The
- * model is first: while the codes file still has the rows, the same command can be repeated. */
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
-    dkvb_status rc;
-    double began;
-    int code;
+    int code = f->args.mask_out ? output_mask(f->found.mask, f->args.mask_out) : EXIT_SUCCESS;
 
-    if ((f->args.mask_out && (code = output_mask(f->found.mask, f->args.mask_out))) ||
-        (code = output_model(f->model, output)) || !f->args.exact)
+    if (code)
         return code;
-    began = progress_clock();
-    rc = ranks_settle(ranks_lead() ? dkvb_codeset_save(f->codeset, codes) : DKVB_OK);
-    progress_add_file(began);
-    if (!ranks_lead())
-        return rc ? EXIT_FAILURE : EXIT_SUCCESS;
-    if (rc)
-        return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
-                         dkvb_last_error(), output);
-    output_wrote(codes);
-    return EXIT_SUCCESS;
+    return f->args.exact ? output_model_with(f->model, output, f->codeset, codes) : output_model(f->model, output);
 }
 
 static int finish(struct forget *f, const char *output)

@@ -627,8 +627,8 @@ int cmd_train(int argc, char **argv)
         return code;
     if ((code = train_check_args(&t.args)) || (code = train_claim_paths(&t.args)) || (code = read_inputs(&t)) ||
         (code = fit(&t)) || (code = survey_held_out(&t)) || (code = note_unchecked(&t)) ||
-        (t.args.codes_out && (code = output_codeset(t.set, t.args.codes_out))) ||
-        (code = output_model(t.model, t.args.output)))
+        (code = t.args.codes_out ? output_model_with(t.model, t.args.output, t.set, t.args.codes_out)
+                                 : output_model(t.model, t.args.output)))
         goto end;
     t.args.json ? print_json(&t) : print_written(&t);
 end:

@@ -182,6 +182,16 @@ int input_features_for(struct features *out, const char *path, uint32_t how, con
     return code;
 }
 
+/* The first row of a class. */
+static size_t first_of(const struct labels *labels, uint32_t class)
+{
+    size_t row = 0;
+
+    while (row + 1 < labels->rows && labels->y[row] != (int64_t) class)
+        row++;
+    return row;
+}
+
 /* Takes the labels of a table and their names. Names of labels must be names of classes of the model. */
 static int take_labels(struct labels *out, const dkvb_table *table, const char *path, const struct table_use *use)
 {
@@ -201,7 +211,8 @@ static int take_labels(struct labels *out, const dkvb_table *table, const char *
     if (use && use->model && !use->grows) {
         code = tool_check(dkvb_model_get_info(use->model, &model));
         if (code == EXIT_SUCCESS && out->name_count > model.classes)
-            return tool_fail("%s: the label '%s' is no class of the model", path, out->names[model.classes]);
+            return tool_fail("%s: the label '%s' of row %zu is no class of the model; 'dkvb inspect' lists its classes",
+                             path, out->names[model.classes], first_of(out, model.classes));
     }
     if (use && use->names && !use->grows && out->name_count > use->names->count)
         return tool_fail("%s: the label '%s' is no name of %s", path, out->names[use->names->count], use->names->path);

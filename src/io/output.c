@@ -87,9 +87,16 @@ int output_plan(const dkvb_plan *plan, const char *path)
     OUTPUT(path, dkvb_plan_save(plan, path));
 }
 
-int output_codeset(const dkvb_codeset *set, const char *path)
+int output_model_with(const dkvb_model *model, const char *path, const dkvb_codeset *set, const char *codes_path)
 {
-    OUTPUT(path, ranks_lead() ? dkvb_codeset_save(set, path) : DKVB_OK);
+    struct output file, codes;
+    int code;
+
+    if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
+        (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
+        return code;
+    codes.began = progress_clock(); /* its time is within that of the model */
+    return output_end(&codes, DKVB_OK);
 }
 
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)

@@ -30,7 +30,9 @@ int output_end(const struct output *file, dkvb_status status);
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
-int output_codeset(const dkvb_codeset *set, const char *path);
+
+/* Writes a model and its codes file, which belong together: a full disk leaves both old files. */
+int output_model_with(const dkvb_model *model, const char *path, const dkvb_codeset *set, const char *codes_path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 

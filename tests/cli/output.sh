@@ -24,6 +24,36 @@ test_y.npy
 x.npy
 y.npy" ] || fail "files were left: $(ls)"
 
+# A model and its codes file belong together: a disk that has room for one of them only leaves both as they were, and
+# the same command can be given again.
+full() { # LESS MORE COMMAND...: the disk is full between the sizes of two files
+    limit=$((($(stat -c %s "$1") + $(stat -c %s "$2")) / 1024))
+    [ "$(stat -c %s "$2")" -gt "$(($(stat -c %s "$1") + 4096))" ] || fail "$2 is not larger than $1"
+    more=$2
+    shift 2
+    # shellcheck disable=SC2016 # the inner shell expands it
+    refused 1 "$more: cannot write" sh -c 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"' sh "$limit" "$@"
+    same pair.dkvb pair.kept
+    same pair.codes codes.kept
+}
+"$python" -c 'import numpy; numpy.save("ids.npy", numpy.arange(1000, 1400))' # ids that no row has
+check "$dkvb" train --features x.npy --labels y.npy $small --codebooks 64 -o pair.dkvb --codes-out pair.codes >/dev/null
+cp pair.dkvb pair.kept
+cp pair.codes codes.kept
+full pair.codes pair.dkvb "$dkvb" train --features x.npy --labels y.npy $small --codebooks 64 --seed 1 -o pair.dkvb \
+    --codes-out pair.codes --json
+full pair.codes pair.dkvb "$dkvb" train --continue pair.dkvb --features x.npy --labels y.npy --ids ids.npy \
+    --codes-out pair.codes --json
+check "$dkvb" train --continue pair.dkvb --features x.npy --labels y.npy --ids ids.npy --codes-out pair.codes >/dev/null
+check "$dkvb" train --features x.npy --labels y.npy $small --keys 8 --keep features -o pair.dkvb \
+    --codes-out pair.codes >/dev/null
+cp pair.dkvb pair.kept
+cp pair.codes codes.kept
+"$python" -c 'import numpy; numpy.save("gone.npy", numpy.arange(5))'
+full pair.dkvb pair.codes "$dkvb" forget pair.dkvb --rows gone.npy --strength exact --keep-keys --codes pair.codes --json
+check "$dkvb" forget pair.dkvb --rows gone.npy --strength exact --keep-keys --codes pair.codes >/dev/null
+rm -f pair.* codes.kept ids.npy gone.npy
+
 # An old file is replaced, a symbolic link stays a link, and the mode is kept.
 chmod 600 m.dkvb
 ln -s m.dkvb link.dkvb

@@ -55,6 +55,9 @@ train npz.dkvb --features rows.npz:x --labels rows.npz:y
 same csv.npy npz.npy
 refused 1 'rows.npz: holds the arrays x, y; one must be chosen' \
     "$dkvb" train --features rows.npz --labels y.npy -o new.dkvb
+gzip -k rows.csv # is no array, and no column is looked for in it
+refused 1 'rows.csv.gz: is text, perhaps CSV packed by gzip; only IDX is read packed: unpack it by gunzip first' \
+    "$dkvb" train --features rows.csv.gz --label-column label -o new.dkvb
 refused 1 "no array 'z'; its arrays are x, y" "$dkvb" train --features rows.npz:z --labels y.npy -o new.dkvb
 check "$dkvb" predict npz.dkvb --features one.npz >/dev/null
 
@@ -96,7 +99,7 @@ same a b
 check "$dkvb" eval own.dkvb --features labelled.csv --label-column label --json >eval.json
 check "$dkvb" eval own.dkvb --features test_x.npy --labels test_y.npy --json >arrays.json
 [ "$(json eval.json 'd["accuracy"]')" = "$(json arrays.json 'd["accuracy"]')" ] || fail "$(cat eval.json arrays.json)"
-refused 1 "the label 'yak' is no class of the model" \
+refused 1 "the label 'yak' of row 7 is no class of the model; 'dkvb inspect' lists its classes" \
     "$dkvb" eval own.dkvb --features strange.csv --label-column label
 
 # A class is forgotten by its name: fewer answers name it.

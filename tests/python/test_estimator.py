@@ -194,6 +194,23 @@ class Learning(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "all rows have weight 0"):
             small().fit(x, y, sample_weight=np.zeros(len(x)))
 
+    def test_weights_whose_sum_overflows_are_scaled_like_others(self):
+        x, y = blobs()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            clf = small().fit(x, y, sample_weight=np.where(y == 0, 0.5, 1.0) * 1.7e308)
+        other = small().fit(x, y, sample_weight=np.where(y == 0, 0.5, 1.0))
+        np.testing.assert_array_equal(clf.class_count_, other.class_count_)
+        self.assertGreater(clf.score(x, y), 0.9)
+
+    def test_labels_that_no_class_name_may_have_are_labels_like_others(self):
+        x, y = blobs()
+        for labels in (["a\0b", "c", "d"], ["a\nb", "c", "d"], ["\ud800", "c", "d"], ["a" * 300, "c", "d"]):
+            names = np.array(labels, dtype=object)[y]
+            clf = small().fit(x, names)
+            self.assertGreater(clf.score(x, names), 0.9)
+            self.assertEqual([name for name in clf.model_.class_names if name], [])
+
     def test_fractional_weights_keep_their_shares_and_every_class(self):
         x, y = blobs(3000)
         weights = np.where(y == 0, 0.25, 1.25) * 1e-3
@@ -423,12 +440,13 @@ class Forgetting(unittest.TestCase):
     def test_rows_are_named_by_their_place_or_by_a_mask(self):
         mask = np.zeros(900, bool)
         mask[[4, 9]] = True
-        plans = [self.clf.plan(rows=rows, budget=10).info for rows in ([4, 9], np.array([9, 4]), mask)]
+        plans = [self.clf.plan(rows=rows, budget=10).info for rows in ([4, 9], np.array([9, 4]), mask, {9, 4})]
         self.assertEqual(plans[0], plans[1])
         self.assertEqual(plans[0], plans[2])
+        self.assertEqual(plans[0], plans[3])
         self.assertEqual(plans[0].ids, 2)
         for rows, message in (([900], "rows: 900 found, rows 0 to 899"), ([-1], "rows: -1 found"), ([], "rows"),
-                              (mask[:5], "a mask of shape \\(5,\\)"), ([0.5], "rows: float64")):
+                              (mask[:5], "a mask of shape \\(5,\\)"), ([0.5], "rows: float64"), (mask & False, "the mask marks no row")):
             with self.assertRaisesRegex(ValueError, message):
                 self.clf.plan(rows=rows, budget=10)
         with self.assertRaisesRegex(ValueError, "weight 0"):

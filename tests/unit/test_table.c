@@ -239,7 +239,8 @@ static void quoted_fields_hold_separators_quotes_and_lines(void **state)
     assert_string_equal(info.label_names[info.labels[1]], "say \"no\"");
     assert_string_equal(info.label_names[info.labels[2]], "c");
     assert_string_equal(info.label_names[info.labels[3]], " kept ");
-    assert_text_refused("x,who\n1,\"a\nb\"\n", &o, DKVB_EFORMAT, "a label is no UTF-8 text without control characters");
+    assert_text_refused("x,who\n1,\"a\nb\"\n", &o, DKVB_EFORMAT,
+                        "the label of row 0 is no UTF-8 text without control characters");
     assert_text_refused("x,who\n1,\"a\nb\"\n2\n", &o, DKVB_EFORMAT, "line 4 has 1 fields, line 1 has 2");
     assert_text_refused("x,who\n1,\"a\n2,b\n", &o, DKVB_EFORMAT, "line 2: a quote is opened and never closed");
     assert_text_refused("x,who\n1,\"a\"b\n", &o, DKVB_EFORMAT, "line 2: text stands behind the quote");
@@ -323,7 +324,8 @@ static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state
     o.label_names = NULL;
     o.label_name_count = 0;
     assert_text_refused("x,y\n1,0.5\n2,1.5\n", &o, DKVB_EFORMAT, "labels are numbers with a fraction");
-    assert_text_refused("x,y\n1,a\n2,\xFF\n", &o, DKVB_EFORMAT, "a label is no UTF-8 text without control characters");
+    assert_text_refused("x,y\n1,a\n2,\xFF\n", &o, DKVB_EFORMAT,
+                        "the label of row 1 is no UTF-8 text without control characters");
     assert_text_refused("x,z\n1,a\n", &o, DKVB_EMISMATCH, "no column is called 'y', which must have the labels");
 }
 

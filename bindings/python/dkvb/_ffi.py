@@ -977,6 +977,7 @@ PROTOTYPES = {
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
+    "dkvb_model_save_with": (Status, (_model, c_char_p, _codeset, c_char_p)),
     "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
     "dkvb_model_inspect": (Status, (c_char_p, POINTER(ModelInfo))),
     "dkvb_model_verify": (Status, (_model,)),

@@ -20,7 +20,7 @@ except ImportError as error:
 from .audit import Audit
 from .codeset import Codeset, _copy
 from .decode import softmax
-from .errors import InvalidArgument, Refused, StateError
+from .errors import Refused, StateError
 from .fit import fit, fit_more
 from .model import Model
 from .plan import Plan
@@ -414,6 +414,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _known(self, y, what):
         """Returns the labels in the model, `int32[n]`, of classes that the model has."""
+        _together(self.classes_, y)
         columns = np.searchsorted(self.classes_, y)
         columns[columns == len(self.classes_)] = 0
         strange = self.classes_[columns] != y
@@ -430,7 +431,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             names[label] = str(one)
         try:
             self.model_.class_names = names
-        except (InvalidArgument, UnicodeEncodeError):
+        except ValueError:  # a control character, half a surrogate pair, a length or an equal name that none may have
             pass
 
     def _weights(self, X, y, sample_weight):
@@ -511,11 +512,15 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _ids(self, rows, gone=False):
         """Returns ids of rows from their numbers, or from a mask of all rows."""
+        if isinstance(rows, (set, frozenset)):
+            rows = list(rows)
         known, rows = self._rows_, np.atleast_1d(np.asarray(rows))
         if rows.dtype == np.bool_:
             if rows.shape != (known.given,):
                 raise ValueError(f"rows: a mask of shape {rows.shape} found, {known.given} rows were given to fit()")
             rows = np.flatnonzero(rows)
+            if rows.size == 0:
+                raise ValueError("rows: the mask marks no row; at least one must be True")
         if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
             raise ValueError(f"rows: {rows.dtype} of shape {rows.shape} found, it must be numbers of rows or a mask")
         if rows.min() < 0 or rows.max() >= known.given:
@@ -630,9 +635,11 @@ def _copies(weights, labels, draws):
     """Returns how many copies of each row are learned from, int64[n]."""
     if weights is None:
         return np.ones(len(labels), np.int64)
-    if np.array_equal(weights, np.floor(weights)) and weights.sum() <= _MOST_COPIES * len(weights):
+    most = _MOST_COPIES * len(weights)
+    if weights.max() <= most and np.array_equal(weights, np.floor(weights)) and weights.sum() <= most:
         return weights.astype(np.int64)
-    scaled = weights / weights[weights > 0].mean()
+    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])  # at most 1, so that the sum does not overflow
+    scaled /= scaled[scaled > 0].mean()
     draw = np.where(weights > 0, draws >> np.uint64(11), np.uint64(0)) * 2.0**-53
     copies = np.floor(scaled + draw).astype(np.int64)
     for label in np.unique(labels[weights > 0]):

@@ -132,6 +132,11 @@ class Model(SavedHandle):
         """Writes the model to a file, atomically."""
         lib.dkvb_model_save(self._c, _arrays.path(path))
 
+    def save_with(self, path: Path, codeset: Any, codes_path: Path) -> None:
+        """Writes the model and its codeset to two files. A failure leaves both old files; only a failure between the
+        two renamings leaves a new model beside an old codes file, and the error says so."""
+        lib.dkvb_model_save_with(self._c, _arrays.path(path), codeset._c, _arrays.path(codes_path))
+
     def verify(self) -> None:
         """Checks the checksums, numbers and journal of the model. ChecksumError or FormatError says what was found."""
         lib.dkvb_model_verify(self._c)
