@@ -173,7 +173,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, cons
 
 /** Source of pictures in a set: a path, or the bytes of one picture file in memory. */
 typedef struct dkvb_image_source {
-    /** path of a folder or file, as for dkvb_imageset_open(); if `bytes` are given, a name for the picture */
+    /** Path of a folder or file, as for dkvb_imageset_open(); if `bytes` are given, a name for the picture. */
     const char *path;
     /** `uint8_t[size]`, contents of a picture file in memory, which must stay until the set is released; or NULL. */
     const uint8_t *bytes;

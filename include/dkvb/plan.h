@@ -173,7 +173,7 @@ enum {
      */
     DKVB_REFUSED_CLASS = 4,
     DKVB_REFUSED_MIXED = 5, /**< a request for rows contains rows of other classes, which would lose accuracy */
-    /** forgetting again classes of earlier requests would cost other classes too much accuracy */
+    /** Forgetting again classes of earlier requests would cost other classes too much accuracy. */
     DKVB_REFUSED_AGAIN = 6,
     /** The keys were placed on the rows that `exact` is to forget, and `keys` does not say what to do with the keys. */
     DKVB_REFUSED_KEYS = 7
