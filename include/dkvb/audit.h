@@ -265,7 +265,8 @@ typedef struct dkvb_audit_estimate {
 } dkvb_audit_estimate;
 
 /**
- * One audit figure of one model. The library creates this struct; later versions of the library add members at its end.
+ * One audit figure of one model. The library creates dkvb_audit_figure; later versions of the library add members at
+ * its end.
  */
 typedef struct dkvb_audit_figure {
     /** Name of the measured model: "model", "before", "column dropped", "replay" or "retrained". */
@@ -306,7 +307,8 @@ typedef struct dkvb_audit_figure {
 } dkvb_audit_figure;
 
 /**
- * Result of an audit. The library creates and frees this struct; later versions of the library add members at its end.
+ * Result of an audit. The library creates and frees dkvb_audit_report; later versions of the library add members at its
+ * end.
  */
 typedef struct dkvb_audit_report {
     uint32_t classes;     /**< number of classes of the model (L) */

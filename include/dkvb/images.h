@@ -173,7 +173,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, cons
 
 /** Source of pictures in a set: a path, or the bytes of one picture file in memory. */
 typedef struct dkvb_image_source {
-    const char *path; /**< path as dkvb_imageset_open() takes it; if `bytes` are given, a name for the picture */
+    /** Path of a folder or file, as for dkvb_imageset_open(); if `bytes` are given, a name for the picture. */
+    const char *path;
     /** `uint8_t[size]`, contents of a picture file in memory, which must stay until the set is released; or NULL. */
     const uint8_t *bytes;
     size_t size; /**< number of bytes in `bytes` */

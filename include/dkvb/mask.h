@@ -55,7 +55,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_m
 DKVB_API void dkvb_mask_free(dkvb_mask *mask);
 
 /**
- * Put one pair into a mask, or take one pair out. Nothing changes if the mask already is as asked.
+ * Put one pair into a mask, or take one pair out. Putting in a pair that is in the mask, or taking out a pair that is
+ * not, changes nothing.
  *
  * @param mask      the mask to change.
  * @param codebook  number of the codebook, from 0.

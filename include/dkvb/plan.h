@@ -4,10 +4,11 @@
  * request.
  *
  * Making a plan does not change the model. A plan finds on held-out rows how many pairs to mask, and measures how much
- * accuracy every class would lose. A plan sets aside what earlier requests forgot, forgets again what would come back,
- * and protects classes that nobody asked to forget. A plan is refused if it would exceed a limit or do nothing. The
- * caller can look at the plan before anything happens. dkvb_forget_apply() then does exactly what the plan says, in the
- * model and in its journal. Equal requests on equal models give equal plans in C, in Python and in the `dkvb` program.
+ * accuracy every class would lose. A plan sets aside what earlier requests forgot, forgets again classes of earlier
+ * requests that the model would otherwise answer again, and protects classes that nobody asked to forget. A plan is
+ * refused if it would exceed a limit or do nothing. The caller can look at the plan before anything happens.
+ * dkvb_forget_apply() then does exactly what the plan says, in the model and in its journal. Equal requests on equal
+ * models give equal plans in C, in Python and in the `dkvb` program.
  *
  * The strength `suppress` masks pairs. The strength `exact` trains the values again without the forgotten rows, which
  * deletes what these rows taught (unlearn.h).
@@ -172,7 +173,8 @@ enum {
      */
     DKVB_REFUSED_CLASS = 4,
     DKVB_REFUSED_MIXED = 5, /**< a request for rows contains rows of other classes, which would lose accuracy */
-    DKVB_REFUSED_AGAIN = 6, /**< forgetting again what comes back would cost other classes too much accuracy */
+    /** Forgetting again classes of earlier requests would cost other classes too much accuracy. */
+    DKVB_REFUSED_AGAIN = 6,
     /** The keys were placed on the rows that `exact` is to forget, and `keys` does not say what to do with the keys. */
     DKVB_REFUSED_KEYS = 7
 };
@@ -226,7 +228,10 @@ typedef struct dkvb_plan_info {
     /** Number of (row, codebook) pairs whose code ran out of unmasked keys, among the held-out rows (effect.h). */
     uint64_t exhausted;
     uint64_t again; /**< number of further journal entries, which forget classes of earlier requests once more */
-    /** Number of earlier requests whose classes come back in part and cannot be forgotten again within the limits. */
+    /**
+     * Number of earlier requests whose classes would be answered again in part, and cannot be forgotten again within
+     * the limits.
+     */
     uint64_t not_again;
     uint64_t lifted; /**< number of earlier maskings of the same rows that `exact` would undo */
     /**

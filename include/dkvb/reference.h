@@ -218,8 +218,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_get_info(const dkvb_reference
 DKVB_API void dkvb_reference_free(dkvb_reference *head);
 
 /**
- * Line of a comparison: figures of the model, or of one linear head. The library creates this struct; later versions
- * add members at its end.
+ * Line of a comparison: figures of the model, or of one linear head. The library creates dkvb_reference_line; later
+ * versions add members at its end.
  */
 typedef struct dkvb_reference_line {
     const char *head; /**< what the line is about: "model", "ridge" or "logistic" */
@@ -247,8 +247,8 @@ typedef struct dkvb_reference_line {
 } dkvb_reference_line;
 
 /**
- * Result of comparing linear heads with a model. The library creates and frees this struct; later versions add members
- * at its end.
+ * Result of comparing linear heads with a model. The library creates and frees dkvb_reference_report; later versions
+ * add members at its end.
  */
 typedef struct dkvb_reference_report {
     uint32_t lines;   /**< number of lines, 1 to 5 */

@@ -71,7 +71,7 @@ typedef struct dkvb_separation_rows {
 DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
 
 /**
- * Separation of classes, measured by dkvb_separation_measure(). The library creates and frees this struct; later
+ * Separation of classes, measured by dkvb_separation_measure(). The library creates and frees dkvb_separation; later
  * versions add members at its end.
  *
  * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). The overlap of two classes is

@@ -64,8 +64,8 @@ enum {
  *
  * The library records these facts as the caller gives them and measures none of them; dkvb_forget_apply() takes them
  * from a plan. Later plans read the recorded facts: they set the classes of earlier requests aside, and forget them
- * again where they come back. Recorded facts stay in the journal forever, even after a purge. Callers initialise the
- * options with `DKVB_FORGET_OPTIONS_INIT`.
+ * again if the model would answer them again. Recorded facts stay in the journal forever, even after a purge. Callers
+ * initialise the options with `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< size of dkvb_forget_options in bytes, set by DKVB_FORGET_OPTIONS_INIT */
