@@ -23,9 +23,7 @@ struct search_args {
 
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
-    {"output", ARGS_TEXT, AT(output), "CODES.npy",
-     .help = "uint16[n][C][k], nearest first, 65535 = none left; CODES.npy.part beside it has the finished rows "
-             "meanwhile",
+    {"output", ARGS_TEXT, AT(output), "CODES.npy", .help = "uint16[n][C][k], nearest first, 65535 = none left",
      .letter = 'o', .required = true},
     {"distances", ARGS_TEXT, AT(distances), "D.npy",
      .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
@@ -37,8 +35,8 @@ static const struct args_command command = {
     .name = "search",
     .synopsis = "MODEL --features X -o CODES.npy [options]",
     .example = "dkvb search m.dkvb --features test_x.npy -o codes.npy",
-    .about = "Write the codes of rows: in every codebook the nearest keys that are not masked. An interrupted command "
-             "is continued by the same command.",
+    .about = "Write the codes of rows: in every codebook the nearest keys that are not masked.\n"
+             "Interrupted, it keeps what it has in CODES.npy.part; the same command goes on from there.",
     .options = options,
     .size = sizeof(struct search_args),
     .least_operands = 1,

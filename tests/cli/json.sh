@@ -56,7 +56,7 @@ KEYS = {
     "purge": "pairs_purged purged_pairs pairs_total names_dropped seconds",
     "masks": "masked_pairs purged_pairs pairs_total head journal",
     "mask": "birth codebooks keys pairs pairs_total output",
-    "search": "n codebooks top_k rows_outside_scale seconds",
+    "search": "n codebooks top_k rows_outside_scale resumed seconds",
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "sweep": "cells resumed measured_on measured seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize whitened temperature seconds",
