@@ -128,6 +128,9 @@ dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* marks: 
  * become those of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
+/* What a message adds to "the codes have no such row", asked for by a name or an id. */
+const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
+
 /* Functions of plan_exact.c. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
