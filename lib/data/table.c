@@ -120,15 +120,13 @@ static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
     return rc;
 }
 
-static bool all_numbers(const struct dkvb__texts *texts, const char **other)
+static bool all_numbers(const struct dkvb__texts *texts, size_t *other)
 {
     int32_t label;
 
-    for (size_t i = 0; i < texts->count; i++)
-        if (!label_number(dkvb__text(texts, i), &label)) {
-            *other = dkvb__text(texts, i);
+    for (*other = 0; *other < texts->count; ++*other)
+        if (!label_number(dkvb__text(texts, *other), &label))
             return false;
-        }
     return true;
 }
 
@@ -180,11 +178,30 @@ static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
     return row;
 }
 
+/* Refuses labels that are numbers, some of which are no classes. */
+static dkvb_status fail_number(const char *path, const struct dkvb__rows_of_text *r, size_t text)
+{
+    const char *label = dkvb__text(&r->texts, text);
+    uint64_t size;
+    bool negative;
+
+    if (dkvb__whole_number(label, &size, &negative))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: the label of row %zu is %.40s; labels that are numbers must be 0 to %d, or -1 for "
+                          "none: number the classes from 0, or give them names",
+                          path, first_row(r, text), label, INT32_MAX);
+    return dkvb__fail(
+        DKVB_EFORMAT,
+        "%.200s: labels are numbers with a fraction, '%.40s' of row %zu for example; labels must be whole "
+        "numbers or names",
+        path, label, first_row(r, text));
+}
+
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path)
 {
     const struct dkvb__texts *texts = &r->texts;
-    const char *other = NULL;
+    size_t other;
     int32_t *labels = dkvb__alloc(&t->mem, texts->count, sizeof *labels);
     uint32_t *order = dkvb__alloc(&t->mem, texts->count, sizeof *order);
     int32_t *y = dkvb__alloc(&t->mem, r->rows, sizeof *y);
@@ -192,11 +209,7 @@ dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_te
     dkvb_status rc = labels && order && y ? DKVB_OK : no_memory(path, r->rows);
 
     if (!rc && !numbers && !o->label_name_count && all_decimals(texts))
-        rc = dkvb__fail(
-            DKVB_EFORMAT,
-            "%.300s: labels are numbers with a fraction, '%.40s' for example; labels must be whole numbers or "
-            "names",
-            path, other);
+        rc = fail_number(path, r, other);
     for (size_t i = 0; !rc && i < texts->count; i++)
         if (!dkvb__utf8_valid(dkvb__text(texts, i), strlen(dkvb__text(texts, i))))
             rc = dkvb__fail(DKVB_EFORMAT,

@@ -409,8 +409,15 @@ static dkvb_status take_groups(struct reader *r)
         dkvb__sha256(hash, &piece, 1);
         hashes[i] = dkvb__read64(hash);
     }
-    for (size_t i = 0; !rc && i < g->rows; i++)
+    for (size_t i = 0; !rc && i < g->rows; i++) {
         r->t->groups[i] = hashes[g->index[i]];
+        if (!*dkvb__text(&g->texts, g->index[i]))
+            rc =
+                dkvb__fail(DKVB_EFORMAT,
+                           "%.200s: row %zu has no group in the column '%.60s'; every row must have one, a row that is "
+                           "alone for example its id",
+                           path_of(r), i, r->o->group_column);
+    }
     r->t->info.group_count = g->texts.count;
     dkvb__free_erased(mem, hashes);
     return rc;

@@ -135,6 +135,12 @@ static dkvb_status check_set(const struct dkvb__planning *p)
                                      q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED);
 }
 
+const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name)
+{
+    return set->names.salted && !by_name ? ", and its rows are called by names, which must be given instead of numbers"
+                                         : " (any more)";
+}
+
 /* Marks the rows of the training part that the request names, and counts them. */
 static dkvb_status mark_ids(struct dkvb__planning *p)
 {
@@ -156,8 +162,8 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
             else
                 snprintf(what, sizeof what, "id %llu", (unsigned long long)plan->ids[i]);
             rc = mark ? dkvb__fail(DKVB_EINVAL, "row %zu asks for %s, as a row before it does", i, what)
-                      : dkvb__fail(DKVB_ENOTFOUND, "row %zu asks for %s, the codes have no such row (any more)", i,
-                                   what);
+                      : dkvb__fail(DKVB_ENOTFOUND, "row %zu asks for %s, the codes have no such row%s", i, what,
+                                   dkvb__plan_no_row(p->set, names != NULL));
         }
         if (!rc)
             *mark = DKVB_FORGET;

@@ -136,6 +136,9 @@ dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks`
  * plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
+/* Returns what a message adds to "the codes have no such row" if the row was asked for by a name or by an id. */
+const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
+
 /* Functions of plan_exact.c, which plans requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 

@@ -558,8 +558,8 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
 
     for (size_t j = 0; j < part->id_count; j++)
         if (!dkvb__codeset_has(set, part->ids[j]))
-            return fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "%s: the codes have no such row (any more)",
-                                                  called(what, part, j)));
+            return fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "%s: the codes have no such row%s",
+                                                  called(what, part, j), dkvb__plan_no_row(set, part->names != NULL)));
     return DKVB_OK;
 }
 

@@ -121,6 +121,8 @@ check "$dkvb" forget own.dkvb -o s.dkvb --codes own.codes --strength exact --kee
     --codes-out s.codes --json >/dev/null
 refused 1 "no row is of the group 'u99'" "$dkvb" forget own.dkvb -o n.dkvb --codes own.codes --strength exact \
     --keep-keys --rows gone.csv --id-column key --group-column who --group u99 --codes-out n.codes
+refused 1 'the codes have no such row, and its rows are called by names' "$dkvb" forget own.dkvb -o n.dkvb \
+    --codes own.codes --strength exact --keep-keys --rows gone.csv --group-column who --group u3 --codes-out n.codes
 refused 2 '--group-column says where the group stands' "$dkvb" forget own.dkvb -o n.dkvb --codes own.codes \
     --strength exact --keep-keys --rows gone.csv --group u3 --codes-out n.codes
 

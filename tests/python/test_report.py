@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -210,14 +211,28 @@ class Report(unittest.TestCase):
             code = command.main(list(words))
         return code, out.getvalue(), err.getvalue()
 
+    def test_a_full_disk_is_told_with_the_name_of_the_page(self):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        page_html = report.html(self.at("forgot.dkvb"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(page_html) // 2, limits[1]))
+        try:
+            code, printed, err = self.run_command(self.at("forgot.dkvb"), "-o", self.at("full.html"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertEqual((code, printed), (1, ""))
+        self.assertTrue(err.startswith(f"dkvb: {self.at('full.html')}: cannot write: "), err)
+        self.assertEqual(list(self.folder.glob("full.html*")), [])
+
     def test_a_failure_is_one_sentence(self):
         model, out = self.at("forgot.dkvb"), self.at("o.html")
+        np.save(self.at("nobody.npy"), np.zeros(0, np.int64))
         for code, words, said in (
                 (1, (self.at("none.dkvb"), "-o", out), "none.dkvb"),
                 (1, (model, "-o", self.at("nowhere/o.html")), "cannot be written"),
                 (2, (model, "-o", model), "is an input too"),
                 (1, (model, "-o", out, "--test-features", self.at("tx.npy")), "--test-labels"),
                 (1, (model, "-o", out, "--class", "nobody"), "nobody"),
+                (1, (model, "-o", out, "--rows", self.at("nobody.npy")), "nobody.npy: no id found"),
                 (1, (model, "-o", out, "--test-features", self.at("tx.npy"), "--test-labels", self.at("y.npy")),
                  "600 labels found")):
             got, printed, err = self.run_command(*words)

@@ -323,7 +323,10 @@ static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state
     assert_memory_equal(info.labels, ((int32_t[]){0, 1, 1, 4, -1, 3}), 6 * sizeof(int32_t));
     o.label_names = NULL;
     o.label_name_count = 0;
-    assert_text_refused("x,y\n1,0.5\n2,1.5\n", &o, DKVB_EFORMAT, "labels are numbers with a fraction");
+    assert_text_refused("x,y\n1,0.5\n2,1.5\n", &o, DKVB_EFORMAT, "labels are numbers with a fraction, '0.5' of row 0");
+    assert_text_refused("x,y\n1,0\n2,99999999999\n", &o, DKVB_EFORMAT,
+                        "the label of row 1 is 99999999999; labels that are numbers must be 0 to 2147483647, or -1");
+    assert_text_refused("x,y\n1,-2\n2,0\n", &o, DKVB_EFORMAT, "the label of row 0 is -2; labels that are numbers");
     assert_text_refused("x,y\n1,a\n2,\xFF\n", &o, DKVB_EFORMAT,
                         "the label of row 1 is no UTF-8 text without control characters");
     assert_text_refused("x,z\n1,a\n", &o, DKVB_EMISMATCH, "no column is called 'y', which must have the labels");
@@ -395,6 +398,8 @@ static void a_group_has_one_number_in_all_files(void **state)
     o.id_column = "x";
     read_table(data_path, &o);
     assert_memory_equal(info.ids, ((uint64_t[]){2, 4}), 16);
+    o.group = NULL; /* rows without a group would be one group */
+    assert_text_refused("x,who\n1,ann\n2,\n", &o, DKVB_EFORMAT, "row 1 has no group in the column 'who'");
     o.group = "nobody";
     assert_no_table(data_path, &o, DKVB_ENOTFOUND, "no row is of the group 'nobody'");
     o.group_column = NULL;

@@ -61,7 +61,16 @@ def _mode(paths):
 
 def _replace(path, data, mode):
     """Replaces a file by a temporary file, after the temporary file was written to disk."""
-    path = os.path.realpath(os.fspath(path))
+    try:
+        _write_beside(os.path.realpath(os.fspath(path)), data, mode)
+    except OSError as error:
+        failed = OSError(f"{os.fspath(path)}: cannot write: {error.strerror}")
+        failed.errno = error.errno
+        raise failed from error
+
+
+def _write_beside(path, data, mode):
+    """Writes a temporary file beside a path, and renames it to the path."""
     handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -139,6 +139,8 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
         ids = read_table(rows, what="ids").ids
         if isinstance(ids, list):
             raise ValueError(f"{os.fspath(rows)}: names found, {ids[0]!r} for example; ids must be whole numbers")
+        if ids is None or len(ids) == 0:
+            raise ValueError(f"{os.fspath(rows)}: no id found; the ids of the forgotten rows must be given")
         found.rows = np.sort(ids)
     return found
 
