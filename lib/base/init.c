@@ -66,6 +66,8 @@ static const struct {
     ROW(dkvb_request, DKVB_REQUEST_INIT),
     ROW(dkvb_row_source, DKVB_ROW_SOURCE_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),
+    ROW(dkvb_search_file_options, DKVB_SEARCH_FILE_OPTIONS_INIT),
+    ROW(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT),
     ROW(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT),
     ROW(dkvb_service_options, DKVB_SERVICE_OPTIONS_INIT),
     ROW(dkvb_settings, DKVB_SETTINGS_INIT),
