@@ -181,6 +181,14 @@ class Report(unittest.TestCase):
         mine = stats.share(round(accuracy.value * audit.class_rows), audit.class_rows)
         self.assertAlmostEqual(mine.low, accuracy.low, 9)
 
+    def test_codes_of_another_model_are_refused(self):
+        for keep in ("codes", "features"):
+            _, codeset, _ = dkvb.fit(self.x, self.y, codeset=True, seed=2, codebooks=16, keys=64, key_dim=6, top_k=2,
+                                     keep=keep, threads=1)
+            codeset.save(self.at("other.codes"))
+            with self.assertRaisesRegex(ValueError, "other.codes: codes of other codebooks than .*forgot.dkvb has"):
+                report.html(self.at("forgot.dkvb"), codes=self.at("other.codes"))
+
     def test_codes_under_a_mask_are_those_of_a_search(self):
         model = dkvb.Model.load(self.at("forgot.dkvb"))
         with model.codebooks as codebooks:

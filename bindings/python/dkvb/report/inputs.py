@@ -125,7 +125,7 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
     else:
         found.before, found.before_missing = undone(path, model)
     if codes is not None:
-        found.codeset, found.codes_path = Codeset.load(codes), os.fspath(codes)
+        found.codeset, found.codes_path = _codeset(codes, found), os.fspath(codes)
         _note(found, "codes", codes)
     found.test = _rows("test rows", model, "test ", test_features, test_labels)
     found.given = _rows("training rows", model, "", features, labels)
@@ -143,6 +143,20 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
             raise ValueError(f"{os.fspath(rows)}: no id found; the ids of the forgotten rows must be given")
         found.rows = np.sort(ids)
     return found
+
+
+def _codeset(path, found):
+    """Reads the codes file, which must belong to the codebooks of one of the two models."""
+    for model in (found.model, found.before):
+        if model is not None:
+            with model.codebooks as codebooks:
+                try:
+                    return Codeset.load(path, codebooks)
+                except MismatchError:
+                    continue
+    owners = " or ".join([found.path] + ([found.before_path] if found.before_path else []))
+    raise ValueError(f"{os.fspath(path)}: codes of other codebooks than {owners} has; the codes file that was written "
+                     "with the model, or the model that it was written with (--before), must be given")
 
 
 def undone(path, model):
