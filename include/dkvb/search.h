@@ -120,30 +120,30 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_refresh(const dkvb_model *model,
                                                         uint16_t *codes, uint64_t *searched,
                                                         const dkvb_run_options *run);
 
-/** Options of dkvb_search_file(). The struct starts from `DKVB_SEARCH_FILE_OPTIONS_INIT`. */
+/** Options of dkvb_search_file(). Callers initialise the options with `DKVB_SEARCH_FILE_OPTIONS_INIT`. */
 typedef struct dkvb_search_file_options {
-    size_t struct_size;            /**< sizeof(dkvb_search_file_options), set by INIT */
-    const dkvb_row_source *source; /**< source of the rows, instead of `x`; NULL: x has the rows */
-    const char *distances;         /**< a second file to write: the distances; or NULL */
-    uint32_t restart;              /**< 1: codes that an interrupted call left are discarded */
+    size_t struct_size;            /**< size of this struct in bytes, set by DKVB_SEARCH_FILE_OPTIONS_INIT */
+    const dkvb_row_source *source; /**< source of the rows, read instead of `x`; NULL if `x` has the rows */
+    const char *distances;         /**< path of a second file, for the distances of the found keys; or NULL */
+    uint32_t restart;              /**< 1 discards the codes that an interrupted call left */
 } dkvb_search_file_options;
 
-/** Defaults of dkvb_search_file_options. */
+/** Initialiser of dkvb_search_file_options that gives every member its default. */
 #define DKVB_SEARCH_FILE_OPTIONS_INIT                                                                                  \
     {                                                                                                                  \
         sizeof(dkvb_search_file_options), 0, 0, 0                                                                      \
     }
 DKVB_INIT_FUNCTION(dkvb_search_file_options, DKVB_SEARCH_FILE_OPTIONS_INIT)
 
-/** Counts of dkvb_search_file(). The caller sets `struct_size`. */
+/** Counts of rows of dkvb_search_file(). The caller sets `struct_size`. */
 typedef struct dkvb_search_file_report {
-    size_t struct_size; /**< sizeof(dkvb_search_file_report), set by INIT */
-    uint64_t rows;      /**< number of rows */
-    uint64_t resumed;   /**< number of rows from an interrupted call; known once these rows have been compared */
-    uint64_t kept;      /**< after a failure: number of rows in PATH.part, which the same call continues from */
+    size_t struct_size; /**< size of this struct in bytes, set by DKVB_SEARCH_FILE_REPORT_INIT */
+    uint64_t rows;      /**< number of rows to search */
+    uint64_t resumed; /**< number of rows that an interrupted call searched; known once these rows have been compared */
+    uint64_t kept;    /**< after a failure, the number of rows in PATH.part; the same call continues after them */
 } dkvb_search_file_report;
 
-/** Defaults of dkvb_search_file_report. */
+/** Initialiser of dkvb_search_file_report that gives every member its default. */
 #define DKVB_SEARCH_FILE_REPORT_INIT                                                                                   \
     {                                                                                                                  \
         sizeof(dkvb_search_file_report), 0, 0, 0                                                                       \
@@ -151,21 +151,21 @@ typedef struct dkvb_search_file_report {
 DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
 
 /**
- * Search the codes of rows under the mask in force of a model, into a `.npy` file, `uint16[n][codebooks][top_k]`; and
- * the distances, if they are asked for, into another, `int32[n][codebooks][top_k]`. The numbers are those of
- * dkvb_search() with the model's `top_k`.
+ * Search the codes of rows under the mask in force of a model, and write the codes to a `.npy` file,
+ * `uint16[n][codebooks][top_k]`. A second file, `int32[n][codebooks][top_k]`, gets the distances if the options name
+ * one. Codes and distances are those of dkvb_search() with the model's `top_k`.
  *
- * Memory does not grow with the rows, except by a few bytes for each 512 of them. During the work, the file PATH.part
- * holds the codes and distances of finished rows. The file stays if the progress callback stops the call, if the
- * process ends, or if the call fails after long work. The same call then continues from PATH.part, and its results have
- * the same bytes. It first reads the rows whose codes are there and compares their checksum. Counts of rows outside the
- * scale (run options) include these rows. A successful call removes the file. PATH.part is locked, so that two
- * processes do not write to it. The part file is refused if it is a link, belongs to another user, has a second name,
- * or holds codes of other rows, other keys, another mask or another `top_k`, or codes without the distances that are
- * asked for.
+ * The memory of the call does not grow with the rows, except by a few bytes for each 512 rows. During the work, the
+ * file PATH.part holds the codes and distances of finished rows. The file stays if the progress callback stops the
+ * call, if the process ends, or if the call fails after long work. The same call then continues from PATH.part, and its
+ * results have the same bytes. A call that continues first reads the rows whose codes are in PATH.part, and compares
+ * their checksum. Counts of rows outside the scale (run options) include these rows. A successful call removes the
+ * file. PATH.part is locked, so that two processes do not write to it. The part file is refused if it is a link,
+ * belongs to another user, has a second name, or holds codes of other rows, other keys, another mask or another
+ * `top_k`, or codes without the distances that are asked for.
  *
- * Ranks that share the model share the rows. Rank 0 alone has these files. Any other number of ranks, or one process,
- * can continue from PATH.part.
+ * Ranks that share the model divide the rows among them, and rank 0 alone writes the files. Any other number of ranks,
+ * or one process, can continue from PATH.part.
  *
  * @param      model   the model.
  * @param      x       `float[n][input_dim]`, finite; NULL if the options have a source.
