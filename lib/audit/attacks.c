@@ -1,4 +1,5 @@
-/* The attacks of an audit, which run on one audited model after the other. */
+/* The attacks of an audit on what a model still knows of forgotten rows; the attacks run on one audited model after the
+ * other. */
 #include <string.h>
 
 #include "audit/fitted.h"
@@ -11,10 +12,10 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-/* Settings of the relearning attack: a few passes, all rows in one batch. Training on one row changes the answer to
- * another as far as both share keys, so fewer rows need larger learning rates: rates are divided by the number of rows
- * of a class. Which rate recovers most depends on the shape and the values of the model, so an attacker tries several
- * rates on rows that the attacker has. */
+/* Settings of the relearning attack: a few passes of training, with all rows in one batch. Training on one row changes
+ * the answer to another as far as both share keys, so fewer rows need larger learning rates: rates are divided by the
+ * number of rows of a class. Which rate recovers most depends on the shape and the values of the model, so an attacker
+ * tries several rates on rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
 /* numbers of rows of each class with which the relearning attack is run */
@@ -46,14 +47,15 @@ size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure)
     }
 }
 
-/* Reports the progress of a training or decoding as finished steps. */
+/* Reports the progress of a training or decoding as finished steps of the audit's present stage. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct dkvb__audit *a = user;
 
     (void)done;
     (void)total;
-    if (!a->run.progress || a->total == 0) /* a rank that has no part of a stage reports no progress in it */
+    /* a rank (process) that has no part of a stage of the audit reports no progress in the stage */
+    if (!a->run.progress || a->total == 0)
         return 0;
     return a->run.progress(a->run.user, a->done, a->total);
 }
@@ -119,8 +121,8 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
     return true;
 }
 
-/* Returns the predicted class of a row: the class of the largest logit, after the constant was added to the logits of
- * the classes of forgotten rows; -1 for a row without a live key. */
+/* Returns the predicted class of a row: the class of the largest logit, after the attacker's constant was added to the
+ * logits of the classes of forgotten rows; -1 for a row without a live key. */
 static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
                          const uint16_t *code, double constant)
 {
@@ -151,8 +153,8 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
     return rc;
 }
 
-/* Adds 1 / `trials` for each row with the right answer to two figures: rows of the class count in `figure`, other rows
- * in the figure after it. */
+/* Adds 1 / `trials` for each rightly predicted test row to two figures of the audit: test rows of the forgotten rows'
+ * classes count in `figure`, all other test rows in the figure after it. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -205,7 +207,8 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
         memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     else if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
-    if (!rc && s->who == DKVB_AUDIT_REPLAY) /* two models trained again show how much agreement is possible */
+    /* the agreement of two retrained models shows how much agreement with a retrained model is possible */
+    if (!rc && s->who == DKVB_AUDIT_REPLAY)
         rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
     return rc ? rc : dkvb__audit_finish_step(a);
 }
@@ -215,7 +218,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* margins of the shadow models, seen through the subject's view */
+    /* margins of the target rows in the shadow models, seen through the view of the audited model */
     double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -271,7 +274,7 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Rows that a relearning attack has drawn, and their codes. */
+/* The few rows that a relearning attack has drawn for its training, and the codes of these rows. */
 struct few {
     int32_t *drawn; /* labels of the drawn rows, [n], -1 = not drawn */
     int32_t *labels;
@@ -279,7 +282,7 @@ struct few {
     size_t count;
 };
 
-/* Trains a copy of the attacked model on a few more rows, `per_class` of each class. */
+/* Trains a copy of the attacked model on a few more rows, `per_class` rows of each class. */
 static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct dkvb__subject *s, const struct few *few,
                          size_t per_class, double rate)
 {
@@ -292,7 +295,7 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    if (!rc) /* at the learning rate of a few rows, values outgrow float16 if many classes share a key */
+    if (!rc) /* at the learning rate for a few rows, trained values outgrow float16 if many classes share a key */
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
@@ -319,7 +322,8 @@ static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const s
     return rc;
 }
 
-/* Finds the learning rate with which relearning recovers most; of equally good rates the smallest. */
+/* Finds the learning rate with which the relearning attack recovers most accuracy; of equally good rates the
+ * smallest. */
 static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                                size_t per_class, double *rate)
 {
@@ -342,7 +346,8 @@ static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject
     return rc;
 }
 
-/* Trains a copy of the model on the drawn rows at a learning rate, and predicts the test rows. */
+/* Trains a copy of the attacked model on the drawn rows at a learning rate, and predicts the test rows with the
+ * copy. */
 static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                            size_t per_class, double rate)
 {
@@ -355,8 +360,8 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
     return rc;
 }
 
-/* Runs the relearning attack once. The drawn rows are the same for every audited model, as draws depend on seeds alone.
- * *rate is chosen in the first run. */
+/* Runs the relearning attack once. The attack draws the same rows for every audited model, as draws depend on seeds
+ * alone. *rate, the learning rate, is chosen in the first run. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -380,8 +385,8 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* The attack by prototypes: the attacker has no rows, only means of rows, such as published statistics or other models
- * contain. */
+/* The attack by prototypes on a forgotten class: the attacker has no rows, only means of rows, such as published
+ * statistics or other models contain. */
 static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_status rc = DKVB_OK;
@@ -424,11 +429,11 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     return rc;
 }
 
-/* A model without a mask gives this attack no signal: all scores are equal. */
+/* The attack by the mask scores rows by their masked keys. For a model without a mask, all scores are equal. */
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
-    /* true if there are enough other test rows to compare with test rows of the class */
+    /* true if there are enough test rows of other classes to compare with test rows of the forgotten rows' classes */
     bool of_class = a->tests - a->class_tests >= 2;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
@@ -449,7 +454,7 @@ static bool is_recovery(uint32_t figure)
 }
 
 /* Copies the scores of the recovery attacks from one audited model to another. A logit column that answers leave out is
- * still in the model file, so an attacker with the file attacks the full model. */
+ * still in the model file, so an attacker who has the file attacks the full model. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
@@ -460,7 +465,8 @@ static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t 
     return rc;
 }
 
-/* Number of calls of dkvb__audit_finish_step() for one audited model; there are more if a class can be recovered. */
+/* Number of calls of dkvb__audit_finish_step() for one audited model; attacks that recover a forgotten class add more
+ * calls. */
 enum { STEPS_OF_ANSWERS = 3, STEPS_ALWAYS = 1 + STEPS_OF_ANSWERS };
 enum { STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS + DKVB__PROTOTYPE_SIZES };
 
@@ -488,7 +494,7 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
 }
 
 /* Measures a model that was trained again without the forgotten rows. A rank that attacks other models needs only the
- * predictions, with which it compares theirs. */
+ * predictions of the retrained model, to compare them with the predictions of the attacked models. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -517,8 +523,9 @@ static bool can_drop(const struct dkvb__audit *a)
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
-/* Trains the shadow models and computes their margins in four views: 0 without a mask, 1 under the mask of the model, 2
- * under the mask of the model before, 3 as view 2 but without the columns of the forgotten classes. */
+/* Trains the shadow models of an audit and computes their margins in four views: 0 without a mask, 1 under the mask of
+ * the audited model, 2 under the mask of the model before the request, 3 as view 2 but without the logit columns of the
+ * forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},
@@ -557,14 +564,14 @@ dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
     return rc ? rc : dkvb__audit_shadows(a->base, &rows, &how, a->margins, a->inside, &run);
 }
 
-/* True if this rank attacks the audited model `who`. */
+/* True if this rank (process) attacks the audited model number `who`. */
 static bool is_own(const struct dkvb__audit *a, uint32_t who)
 {
     return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
 }
 
-/* Attacks the audited models that were dealt to this rank. All audited models are compared with the retrained model, so
- * a rank with any audited model trains the retrained model first. */
+/* Attacks the audited models that were dealt to this rank (process). All audited models are compared with the retrained
+ * model, so a rank with any audited model trains the retrained model first. */
 static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};

@@ -39,11 +39,12 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
     return DKVB_OK;
 }
 
-/* Computes place[i], the placement of row i among the rows of the other kind, for the variance of an AUC. */
+/* Computes place[i], the placement of row i among the rows of the other kind (members or non-members), for the variance
+ * of an AUC. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
-    size_t members = 0, others = 0; /* numbers of members and of non-members below the present score */
+    size_t members = 0, others = 0; /* numbers of members and of non-members whose score is below the present score */
 
     for (size_t first = 0, end; first < n; first = end) {
         size_t equal_members = 0, equal = 0;
@@ -116,8 +117,8 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows for the scores of both models: [n] for a, then [n] for b. If the result is NULL,
- * *rc is the reason. */
+/* Computes the placements of the rows for the scores of two models: [n] for model a, then [n] for model b. If the
+ * result is NULL, *rc is the reason. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -140,8 +141,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of placements; its variance is that of these differences
- * (DeLong et al., eq. 5). */
+/* The difference of two AUCs is the mean of the differences of row placements; its variance is that of these
+ * differences (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -173,7 +174,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        for (size_t i = 0; i < n; i++) /* the mean of these placements is 0, and only their spread is used */
+        /* the mean of these scaled differences of placements is 0, and only their spread is used */
+        for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
         leak->low += (found.value - reference.value) / reference.value - leak->value;
@@ -190,7 +192,7 @@ static void wilson(double p, double n, dkvb_audit_estimate *out)
     double z2 = DKVB__Z95 * DKVB__Z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
     double half = DKVB__Z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
 
-    /* The interval of a proportion of 0 or 1 ends at 0 or 1; the clamps remove rounding errors. */
+    /* The interval of a proportion of 0 or 1 ends at 0 or 1; the clamps to [0, 1] remove rounding errors. */
     *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
 }
 
@@ -208,8 +210,8 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* The limit is the score of the first non-member that may not pass; members with an equal score do not pass
-     * either. */
+    /* The limit of a true positive rate is the score of the first non-member that may not pass; members with an equal
+     * score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
             limit = scores[order[i].index];
@@ -250,8 +252,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens an interval from 95 % to 98.75 %. All intervals are symmetric around their middle, except at the
- * ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. All intervals are symmetric around their
+ * middle, except at the ends -1 and 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
@@ -267,7 +269,7 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    /* an interval may exclude its estimate, as the centre of a proportion's interval is shifted */
+    /* the interval of the gap may exclude its estimate, as the centre of a proportion's interval is shifted */
     gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

@@ -7,8 +7,8 @@
 /* The 0.975 quantile of the standard normal distribution. */
 #define DKVB__Z95 1.959963984540054
 
-/* Estimates of how well scores separate members from non-members, and of proportions, each with a 95 % confidence
- * interval over the choice of rows. Arrays of marks are uint8_t, with 1 for yes and 0 for no. */
+/* Estimates of how well scores separate members of a training set from non-members, and of proportions, each with a 95
+ * % confidence interval over the choice of rows. Arrays of marks are uint8_t, with 1 for yes and 0 for no. */
 
 /*
  * The area under the ROC curve: the chance that a member's score is above a non-member's, with ties counted half

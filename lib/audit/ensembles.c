@@ -1,6 +1,7 @@
 /*
- * Computes KLoM over many models. Models of other seeds are treated like the audited model, and their margins are
- * compared with the margins of an equal number of retrained models. Only the margins of a model stay in memory.
+ * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. Models of
+ * other seeds are treated like the audited model, and their margins are compared with the margins of an equal number of
+ * retrained models. Only the margins of a model stay in memory.
  */
 #include <string.h>
 
@@ -17,8 +18,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models, each with the same number of seeds. Two ensembles are retrained; the KLoM between these two is
- * the noise floor. */
+/* Ensembles of models for KLoM, each with the same number of seeds. Two ensembles are retrained; the KLoM between these
+ * two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -27,32 +28,34 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;     /* number of rows of all groups together */
+    size_t rows;     /* number of chosen rows in all groups of KLoM together */
     size_t dim;      /* number of features of a row */
     float *x;        /* features of the chosen rows, [rows][dim] */
     int32_t *y;      /* labels of the chosen rows, [rows] */
     uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
-    /* codes of the chosen rows under the mask of the model before; NULL: the model before has no mask */
+    /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;
-    uint16_t *masked;       /* codes of the chosen rows under the mask of the present model, [rows][code] */
-    float *logits;          /* scratch space for logits, [rows][classes] */
-    double *margins;        /* scratch space for margins, [rows] */
+    uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
+    float *logits;    /* scratch space for logits, [rows][classes] */
+    double *margins;  /* scratch space for margins of the chosen rows, [rows] */
     float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
-    uint8_t *marks;         /* marks of the classes of a request, [classes] */
-    /* labels that the audited model's values learned, [n]; rows that replays left out have none */
+    uint8_t *marks;         /* marks of the classes that a forget request names, [classes] */
+    /* labels that the audited model's values learned, [n]; rows that replays left out have no label */
     int32_t *full;
-    int32_t *earlier_full;    /* labels that the values of the model before learned, [n] */
-    int32_t *without;         /* `full` without the labels of forgotten rows, [n], for retrained models */
-    struct dkvb_codeset left; /* rows that replays have left of a codeset; the rows are a copy if there is a replay */
-    uint64_t *gone_ids;       /* ids that a replay removes, at most as many as the codeset has rows */
-    uint8_t *gone_rows;       /* scratch space for marks of rows, as many as the codeset has rows */
-    bool apart;               /* true if the model before learned other rows than the audited model */
-    bool planned;             /* true if all requests were planned again on the present model */
+    int32_t *earlier_full; /* labels that the values of the model before the request learned, [n] */
+    int32_t *without;      /* labels for training retrained models, [n]: `full` without the labels of forgotten rows */
+    /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
+     * replay */
+    struct dkvb_codeset left;
+    uint64_t *gone_ids; /* ids that a replay removes, at most as many as the codeset has rows */
+    uint8_t *gone_rows; /* scratch space for marks of the codeset's rows, one mark a row */
+    bool apart;         /* true if the model before the request learned other rows than the audited model */
+    bool planned;       /* true if all forget requests were planned again on the model that is measured now */
 };
 
-/* Finds the rows that a replay left out: the rows of marked classes, marks[classes], or exactly the forgotten rows. For
- * any other rows the journal has only a hash, which names no row, so no model can be trained without these rows again,
- * and the result is DKVB_EINVAL. */
+/* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
+ * marks[classes], or exactly the forgotten rows. For any other rows the journal has only a hash, which names no row, so
+ * no model can be trained without these rows again, and the result is DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -71,8 +74,8 @@ static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *mod
     return rc;
 }
 
-/* Finds the rows that the values of a model never learned, since a replay in force left them out; gone[n] becomes 1 for
- * such rows. */
+/* Finds the rows that the values of a model never learned, since a replay in force (a training without forgotten rows)
+ * left these rows out; gone[n] becomes 1 for such rows. */
 static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
 {
     dkvb_status rc = DKVB_OK;
@@ -118,8 +121,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists the rows that may be drawn for a group of KLoM, by their numbers in the training file, or by their places among
- * the sorted test rows. */
+/* Lists the rows that may be drawn for a group of KLoM, by the rows' numbers in the training file, or by their places
+ * among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -136,7 +139,8 @@ static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
     return count;
 }
 
-/* Returns the number that identifies a row in a draw: its id in training, or its number in the file of test rows. */
+/* Returns the number that identifies a row in a draw: the row's id in training, or its number in the file of test
+ * rows. */
 static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
 {
     if (group >= 2)
@@ -144,7 +148,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the chosen rows of all groups. */
+/* Appends one row of a group to the chosen rows of all groups of KLoM. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -203,8 +207,8 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Chooses the rows that each kind of model is trained on. Rows that no model learned, since other replays left them
- * out, are not measured: no model of either ensemble has them. */
+/* Chooses the rows that each kind of model for KLoM is trained on. Rows that no model learned, since other replays left
+ * them out, are not measured: no model of any ensemble has them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -223,8 +227,8 @@ static dkvb_status make_labels(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans do not need features
- * and names. */
+/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans of forgettings do not
+ * need the features and names of rows. */
 static dkvb_status make_left(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -283,7 +287,7 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from the model's answers to the chosen rows with these codes. */
+/* Computes the margins of one model of an ensemble from the model's answers to the chosen rows with the codes given. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -300,8 +304,8 @@ static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ens
     return rc;
 }
 
-/* Returns the number of the method for choosing pairs that a journal entry names; 0 if no such method can be
- * planned. */
+/* Returns the number of the method for choosing key-value pairs that a journal entry names; 0 if no such method can be
+ * planned again. */
 static uint32_t method_of(const char *word)
 {
     for (uint32_t m = DKVB_METHOD_ACTIVATIONS; m <= DKVB_METHOD_EVERY; m++)
@@ -310,13 +314,15 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the request of a journal entry, with the same terms. The result is false if that is impossible: for single
- * rows the journal has only hashes, and only the rows of the audit are known. */
+/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The result
+ * is false if that is impossible: for single rows the journal has only hashes, and only the rows of the audit are
+ * known. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
     const struct dkvb__audit *a = e->a;
-    static const uint8_t salt[32] = {0}; /* nobody reads the journals of these models, so the salt need not be random */
+    /* the salt of the journal's hashes need not be random, as nobody reads the journals of the models made for KLoM */
+    static const uint8_t salt[32] = {0};
     dkvb_status rc;
 
     q->method = method_of(entry->method);
@@ -335,20 +341,23 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    q->force = 1; /* if a guard stopped this request, the model would keep the rows and not be comparable */
+    /* if a guard (a limit on the accuracy that other classes lose) stopped this request, the model would keep the rows
+     * and not be comparable */
+    q->force = 1;
     q->salt = salt;
     return rc;
 }
 
-/* Plans the request of a journal entry again on another model, and applies the plan. *done becomes false if the plan
- * was refused. */
+/* Plans the forget request of a journal entry again on another model, and applies the plan. *done becomes false if the
+ * plan was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    struct dkvb_codeset set; /* shares all rows, as plans of strength suppress only read rows whose codes are there */
+    /* shares all rows of the codeset, as plans of strength suppress only read rows whose codes are there */
+    struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;
     dkvb_status rc = recall(e, entry, &q, &told);
@@ -368,8 +377,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     return rc;
 }
 
-/* Masks in a model the same key-value pairs that an entry of the audited model masked; with entry 0, the pairs of all
- * entries in force. */
+/* Masks in a model the same key-value pairs that a journal entry of the audited model masked; with entry 0, the pairs
+ * of all entries in force. */
 static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t entry)
 {
     dkvb_mask *mask = NULL;
@@ -381,7 +390,8 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* Removes from the codeset the rows that a replay left out, as plans after the replay did not see these rows. */
+/* Removes from the codeset the rows that a replay (a training without forgotten rows) left out, as plans after the
+ * replay did not see these rows. */
 static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
 {
     const struct dkvb__audit *a = e->a;
@@ -425,16 +435,19 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            continue; /* a repeated forgetting is part of the plan that made it necessary */
+            /* a repeated forgetting was part of the plan that made the repetition necessary, so it is not planned by
+             * itself */
+            continue;
         done = false;
         if (!entry.again)
             rc = plan_anew(e, model, &entry, &done);
         any = any || done;
         if (rc || done)
             continue;
-        e->planned = false; /* plans of later entries lack the terms to repeat requests that they weaken */
+        /* pairs that are copied come without terms, so later plans cannot repeat this request if they weaken it */
+        e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* a purge erased the entry's own list */
+            purged = true; /* a purge erased the journal entry's own list of masked pairs */
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -442,7 +455,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 
-/* Computes the margins of a model after it repeated the forgettings of the audited model; the call changes the
+/* Computes the margins of a model after the model repeated the forgettings of the audited model; the call changes the
  * model. */
 static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uint32_t number)
 {
@@ -459,7 +472,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model that is like the model before: with all logit columns, and with columns left out. */
+/* Computes the margins of a model that is like the model before the request: with all logit columns, and with columns
+ * left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -469,9 +483,9 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
 }
 
 /* Makes the model of one seed on the audited model's rows. The margins of the model are computed before its
- * forgettings, if the model before learned the same rows, and after the forgettings. If a replay left out the forgotten
- * rows, neither this model nor the retrained models ever see these rows: all differ only in their seeds, and in what
- * other requests masked. */
+ * forgettings, if the model before the request learned the same rows, and after the forgettings. If a replay left out
+ * the forgotten rows, neither this model nor the retrained models ever see these rows: all differ only in their seeds,
+ * and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -486,7 +500,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model of one seed on the rows of the model before, if these differ from the rows of the audited model. */
+/* Makes the model of one seed on the rows of the model before the request, if these differ from the rows of the audited
+ * model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -499,7 +514,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes a model trained without the forgotten rows, with a seed that no other model has. */
+/* Trains a model without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -514,7 +529,7 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the models that were dealt to this rank: all models of some seeds. */
+/* Makes the models for KLoM that were dealt to this rank (process): all models of some seeds. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -536,7 +551,7 @@ static dkvb_status make_own_models(struct ensembles *e)
     return rc;
 }
 
-/* Passes the margins of all models to all ranks. */
+/* Passes the margins of all models for KLoM to all ranks (processes). */
 static dkvb_status pass_margins(const struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -550,8 +565,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares an ensemble with the first retrained ensemble, row by row and group by group: the KLoM, and how much of it
- * may be noise. */
+/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group: the KLoM, and how
+ * much of it may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

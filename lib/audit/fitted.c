@@ -26,20 +26,21 @@ static const double smallest_step = 1e-8;
 struct fit {
     size_t n, width; /* number of rows, and number of features including the constant */
     double *x;       /* features of the rows, [n][width] */
-    uint8_t *fold;   /* part that each row belongs to, [n] */
+    uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
     const uint8_t *member;
     double l2;
-    double *scratch; /* scratch space of the fits of the parts, [folds][scratch_size(width)] */
+    /* scratch space of the fits, one for each part of the cross-validation, [folds][scratch_size(width)] */
+    double *scratch;
     double *scores;
 };
 
-/* Memory for the fit that scores one part of the rows. */
+/* Memory for the logistic regression that scores one part of the rows. */
 struct fold {
     const struct fit *fit;
     size_t number;
-    double *mean, *scale, *weight, *trial, *gradient; /* vectors of the fit, [width] each */
-    double *hessian;                                  /* Hessian of the objective, [width][width], lower half */
-    double *row;                                      /* features of a row, scaled to mean 0 and deviation 1, [width] */
+    double *mean, *scale, *weight, *trial, *gradient; /* vectors of a logistic regression's fit, [width] each */
+    double *hessian; /* Hessian of the regression's objective, [width][width], lower half */
+    double *row;     /* features of a row, scaled to mean 0 and deviation 1, [width] */
 };
 
 static size_t scratch_size(size_t width)
@@ -73,8 +74,8 @@ static void insert_value(double *x, size_t count, size_t room, double value)
     x[i] = value;
 }
 
-/* Writes the features of a row: the largest logits in descending order, then the logit, margin and log-probability of
- * the label, then 1 for the constant. */
+/* Writes the features of a row for the logistic regression: the largest logits in descending order, then the logit,
+ * margin and log-probability of the label, then 1 for the constant. */
 static void make_features(const struct dkvb__answers *a, size_t row, size_t width, double *x)
 {
     const float *logits = a->logits + row * a->classes;
@@ -91,7 +92,7 @@ static void make_features(const struct dkvb__answers *a, size_t row, size_t widt
 }
 
 /* Finds the scale that gives the features of the fitted rows mean 0 and deviation 1. Features that vary only by
- * rounding errors become 0; the constant stays. */
+ * rounding errors become 0; the constant feature stays. */
 static void find_scale(const struct fold *f)
 {
     const struct fit *fit = f->fit;
@@ -176,7 +177,7 @@ static void find_derivatives(const struct fold *f)
         double penalty = j + 1 < w ? f->fit->l2 : 0.0;
 
         f->gradient[j] -= penalty * f->weight[j];
-        /* if all p are 0 or 1, the objective has no curvature in the constant */
+        /* if all predicted probabilities are 0 or 1, the objective has no curvature in the constant */
         f->hessian[j * w + j] += penalty + 1e-10;
     }
 }
@@ -204,8 +205,8 @@ static void solve(double *a, double *b, size_t w)
     }
 }
 
-/* Moves the weights along Newton's step, and halves the step until the objective is smaller. The result is false if the
- * objective never gets smaller. */
+/* Moves the weights of a regression along Newton's step, and halves the step until the objective is smaller. The result
+ * is false if the objective never gets smaller. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;
@@ -247,7 +248,7 @@ static void fit_fold(void *context, size_t task, unsigned worker)
             fit->scores[i] = score_row(&f, f.weight, i);
 }
 
-/* Deals the rows out to the parts in random order, members and non-members separately. */
+/* Deals the rows out to the parts of the cross-validation in random order, members and non-members separately. */
 static dkvb_status deal_rows(struct fit *fit, const struct dkvb__fitting *how, const dkvb_allocator *mem)
 {
     size_t *order = dkvb__alloc(mem, fit->n, 2 * sizeof *order), count[2] = {0, 0};

@@ -7,7 +7,8 @@
 
 /* Settings of the membership attack that is fitted to its target (logistic regression on outputs). */
 struct dkvb__fitting {
-    /* number of parts that the rows are split into, 2 to 64; rows of one part are scored by a fit to the other parts */
+    /* number of parts that the rows are split into for cross-validation, 2 to 64; rows of one part are scored by a fit
+     * to the other parts */
     uint32_t folds;
     double l2;     /* weight of the L2 penalty of the logistic regression, above 0 */
     uint64_t seed; /* seed that decides which row goes to which part of the cross-validation */

@@ -1,4 +1,5 @@
-/* Computes KLoM, the Kullback-Leibler divergence of margins, row by row. */
+/* Computes KLoM, the Kullback-Leibler divergence between the margins of unlearned and of retrained models, row by
+ * row. */
 #include "audit/klom.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ static double clipped(float margin)
     return fmax(-clip, fmin(clip, (double)margin));
 }
 
-/* The range of the histogram bins, which both samples of a row share. */
+/* The range of the margin histogram of a row, which both samples of the row share. */
 struct range {
     double low, high;
 };
@@ -29,7 +30,8 @@ static void widen(struct range *range, const float *margins, uint32_t models, si
     for (uint32_t m = 0; m < models; m++) {
         double margin = clipped(margins[m * stride]);
 
-        /* The loop avoids fmin() and fmax(), as gcc 12 for aarch64 fails with an internal error when it folds them. */
+        /* The loop for the range of margins avoids fmin() and fmax(), as gcc 12 for aarch64 fails with an internal
+         * error when it folds them. */
         if (margin < range->low)
             range->low = margin;
         if (margin > range->high)
@@ -73,13 +75,13 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
     }
 }
 
-/* Random deals of the models of two ensembles, applied to one row after the other. */
+/* Random deals of the models of two ensembles, for estimating the noise of KLoM in one row after the other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
-    /* random orders of the models, [DKVB__DEALS][2 models]; the first half of each goes to ensemble p */
+    /* random orders of the models, [DKVB__DEALS][2 models]; the first half of each order goes to ensemble p */
     const size_t *deals;
     float *scratch; /* scratch space of the threads, [threads][5 models] */
-    double *gaps;   /* KLoM of p minus KLoM of floor for each row and deal, [rows][DKVB__DEALS] */
+    double *gaps;   /* KLoM of ensemble p minus KLoM of the noise floor for each row and deal, [rows][DKVB__DEALS] */
 };
 
 static void deal_row(void *context, size_t row, unsigned worker)
@@ -105,7 +107,8 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Computes the absolute mean gap of a group in each deal, then the value that 95 % of these gaps do not exceed. */
+/* Computes the absolute mean gap between two ensembles on a group of rows in each random deal, then the value that 95 %
+ * of these gaps do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];
@@ -168,8 +171,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a rank of the sorted values, counted from 1. A rank outside the range gives the nearest
- * value. */
+/* Returns the value at a rank of the sorted values, where ranks count from 1. A rank outside the range gives the
+ * nearest value. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

@@ -23,8 +23,8 @@
  */
 void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t rows, double *klom);
 
-/* Margins of three ensembles of models, float[models][rows] each: KLoM compares `p` and `floor` with the models of
- * `q`. */
+/* Margins of the rows in three ensembles of models, float[models][rows] each: KLoM compares the ensembles `p` and
+ * `floor` with the ensemble `q`. */
 struct dkvb__klom_pair {
     const float *p, *floor, *q;
     uint32_t models;
@@ -36,9 +36,9 @@ struct dkvb__klom_pair {
  * share the same models, so an interval over rows alone would take the noise of a few models for a difference between
  * ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no difference (a
  * permutation test: Fisher 1935). half[g] becomes the half width of the noise in the mean of group g: 95 % of the
- * absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, sizes[g] rows
- * in each of `groups`. The results are equal bit for bit for any number of threads. The progress callback counts rows.
- * The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
+ * absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, with sizes[g]
+ * rows in group g of `groups` groups. The results are equal bit for bit for any number of threads. The progress
+ * callback counts rows. The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

@@ -15,7 +15,7 @@
 
 enum { ENOUGH_FOR_OWN_VARIANCE = 64 };
 
-/* least variance, for margins that do not vary, such as margins of rows without a live key */
+/* least variance of the margins of a row, for margins that do not vary, such as margins of rows without a live key */
 static const double smallest_variance = 1e-12;
 
 struct shadows {
@@ -24,11 +24,11 @@ struct shadows {
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
     const dkvb_ranks *ranks;
-    uint32_t first, end; /* range of the shadow models that this rank trains */
+    uint32_t first, end; /* range of the shadow models that this rank (process) trains */
     uint32_t present;    /* number of the shadow model that is being trained */
-    int32_t *own;        /* labels that the present shadow model learns, [n] */
-    int32_t *asked;      /* labels of the targets, [count] */
-    size_t *drawn;       /* targets that a pair of shadow models learns, in random order, [2][count] */
+    int32_t *own;        /* labels that the shadow model in training learns, [n] */
+    int32_t *asked;      /* labels of the target rows of the membership attack, [count] */
+    size_t *drawn;       /* target rows that a pair of shadow models learns, in random order, [2][count] */
     float *logits;       /* scratch space for logits of the targets, [count][classes] */
 };
 
@@ -42,8 +42,8 @@ static int relay(void *user, uint64_t done, uint64_t total)
     return s->run->progress ? s->run->progress(s->run->user, s->present - s->first, s->end - s->first) : 0;
 }
 
-/* Chooses the targets that shadow models learn: shadow models with even numbers draw half of the targets, and the next
- * shadow model takes the other half. */
+/* Chooses the target rows that shadow models learn: shadow models with even numbers draw half of the targets, and the
+ * next shadow model takes the other half. */
 static void choose_targets(const struct shadows *s, uint8_t *inside)
 {
     const struct dkvb__shadow_rows *rows = s->rows;
@@ -107,7 +107,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* another rank trains this shadow model */
+            continue; /* another rank (process) trains this shadow model */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);
@@ -116,7 +116,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
     return rc || s->end == s->first ? rc : dkvb__report(s->run, s->end - s->first, s->end - s->first);
 }
 
-/* Passes the margins in all shadow models to all ranks. */
+/* Passes the margins of the targets in all shadow models to all ranks (processes). */
 static dkvb_status pass_margins(const struct shadows *s, double *margins)
 {
     size_t row = s->rows->count, view = s->how->shadows * row;
@@ -160,9 +160,9 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Margins of one target: index 1 for the shadow models that learned the target, index 0 for the others. */
+/* Margins of one target row: index 1 for the shadow models that learned the target, index 0 for the others. */
 struct pair {
-    double count[2], mean[2], square[2]; /* `square` is the sum of squared distances from the mean */
+    double count[2], mean[2], square[2]; /* `square` is the sum of the margins' squared distances from their mean */
 };
 
 static struct pair gather(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count, size_t target)
@@ -193,7 +193,7 @@ static double log_density(double x, double mean, double variance)
     return -(x - mean) * (x - mean) / (2.0 * variance) - dkvb__log(variance) / 2.0;
 }
 
-/* Computes the variances of the margins within targets, pooled over all targets. */
+/* Computes the variances of the shadow models' margins within target rows, pooled over all targets. */
 static dkvb_status common_variance(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                                    double variance[2])
 {

@@ -7,27 +7,31 @@
 
 /* Rows that shadow models learn from, and the target rows among them, whose membership is attacked. */
 struct dkvb__shadow_rows {
-    /* codes of all rows and targets, [n][codebooks][k]; no key-value pair is masked in a shadow model */
+    /* codes of all rows, with the targets among them, [n][codebooks][k]; no key-value pair is masked in a shadow
+     * model */
     const uint16_t *codes;
     uint32_t k;
-    const int32_t *labels; /* labels of the rows, [n], -1 = the row is ignored; every target has a label */
+    /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */
+    const int32_t *labels;
     size_t n;
     const uint64_t *targets; /* row numbers of the targets, [count], each once; at least 2 */
     size_t count;
 };
 
-/* One way to see a model's answers to the target rows: with the codes under the model's mask, possibly without some
- * columns of the logits. */
+/* One way to see a model's answers to the target rows of an attack: with the codes under the model's mask, possibly
+ * without some columns of the logits. */
 struct dkvb__view {
-    const uint16_t *codes;  /* codes of the targets, [targets][codebooks][k] */
-    const uint8_t *dropped; /* marks of left-out columns as in struct dkvb__answers, [classes], or NULL */
+    const uint16_t *codes; /* codes of the target rows under the mask of a view, [targets][codebooks][k] */
+    /* marks of the logit columns that a view leaves out, as in struct dkvb__answers, [classes], or NULL */
+    const uint8_t *dropped;
 };
 
 /* Settings of the shadow models, and the views through which the targets are seen. */
 struct dkvb__shadowing {
-    uint32_t shadows;         /* number of shadow models, an even number of at least 4 */
-    uint64_t seed;            /* seed that decides which targets each shadow model learns */
-    dkvb_train_options train; /* options of the model's training; shadow model s has seed + 1 + s */
+    uint32_t shadows; /* number of shadow models, an even number of at least 4 */
+    uint64_t seed;    /* seed that decides which targets each shadow model learns */
+    /* options of the attacked model's training; shadow model s is trained with seed + 1 + s */
+    dkvb_train_options train;
     const struct dkvb__view *views;
     uint32_t views_count;
 };

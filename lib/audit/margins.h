@@ -13,7 +13,8 @@ struct dkvb__answers {
     const int32_t *labels; /* labels of the rows, [n], 0 to classes - 1 */
     size_t n;
     uint32_t classes;
-    /* marks of columns, [classes], 1 = the column of the logits is left out; at least 2 remain; NULL: all remain */
+    /* marks of logit columns, [classes], 1 = the column is left out of a row's logits; at least 2 columns remain; NULL:
+     * all columns remain */
     const uint8_t *dropped;
 };
 

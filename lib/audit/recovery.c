@@ -12,9 +12,9 @@
 #include "bottleneck/model.h"
 #include "dkvb/search.h"
 
-/* A value of the constant at which the prediction of a row changes. A row is predicted as a target class if the
- * constant is above the row's gap. `gain` is the change of the mean of the two accuracies at that gap: a rise if a row
- * of the target classes becomes right, a fall if another row becomes wrong. */
+/* A value of the attacker's constant at which the prediction of a row changes. A row is predicted as a target class if
+ * the constant is above the row's gap. `gain` is the change of the mean of the two accuracies at that gap: a rise if a
+ * row of the target classes becomes right, a fall if another row becomes wrong. */
 struct step {
     double gap, gain;
 };
@@ -42,8 +42,8 @@ static struct step find_step(const float *logits, int32_t label, uint32_t classe
     return s;
 }
 
-/* Finds the best constant by a walk over the gaps in ascending order. Below the first gap, no row is predicted as a
- * target class. */
+/* Finds the best constant to add to the logits of target classes by a walk over the rows' gaps in ascending order.
+ * Below the first gap, no row is predicted as a target class. */
 static double best_constant(const double *gap, const double *gain, const struct dkvb__keyed *order, size_t n)
 {
     double best = 0.0, value = 0.0, constant = gap[order[0].index] - 1.0;
@@ -135,7 +135,7 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
     return rc;
 }
 
-/* Lists the rows of one class that may be drawn: the marked rows, if any row of the class is marked. */
+/* Lists the rows of one class that may be drawn: only the marked rows, if any row of the class is marked. */
 static size_t candidates(const struct dkvb__drawing *d, int32_t label, size_t *rows)
 {
     size_t count = 0, marked = 0;
@@ -170,8 +170,8 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
     return DKVB_OK;
 }
 
-/* Computes the means of the groups of one class. `order`, [count], is a permutation of the rows; `sums`, [dim], is
- * scratch space. */
+/* Computes the prototypes of one class, which are means of groups of its rows. `order`, [count], is a permutation of
+ * the rows; `sums`, [dim], is scratch space. */
 static void average_groups(const struct dkvb__grouping *g, const size_t *rows, const size_t *order, size_t count,
                            double *sums, float *means)
 {

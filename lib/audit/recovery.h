@@ -26,8 +26,8 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
 /* Labelled rows of which dkvb__audit_few_rows() draws `per_class` of each class, or all if a class has fewer. If rows
  * of a class are marked in `among`, only marked rows of the class are drawn. */
 struct dkvb__drawing {
-    const int32_t *labels; /* labels of the rows, [n], -1 = the row is never drawn */
-    const uint8_t *among;  /* marks of preferred rows, [n], or NULL */
+    const int32_t *labels; /* labels of the rows to draw from, [n], -1 = the row is never drawn */
+    const uint8_t *among;  /* marks of the rows that are preferred in drawing, [n], or NULL */
     size_t n;
     uint32_t classes;
     size_t per_class;
@@ -39,12 +39,13 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
 
 /* Rows whose classes will be represented by a few means. */
 struct dkvb__grouping {
-    const float *x; /* features of the rows, [n][dim] */
+    const float *x; /* features of the rows to average, [n][dim] */
     size_t dim;
-    const int32_t *labels; /* labels of the rows, [n], -1 = the row is left out */
+    const int32_t *labels; /* labels of the rows to average, [n], -1 = the row is left out */
     size_t n;
     uint32_t classes;
-    size_t groups; /* number of groups of each class; a class with fewer rows gets one group per row */
+    /* number of groups into which the rows of each class are divided; a class with fewer rows gets one group per row */
+    size_t groups;
     uint64_t seed;
 };
 

@@ -107,7 +107,7 @@ static const char *verdict_of(const dkvb_audit_estimate *difference)
                                     : "as retrained";
 }
 
-/* Estimates the KLoM of an audited model, and its excess over the noise floor, paired row by row. */
+/* Estimates the KLoM of an audited model, and how far its KLoM exceeds the noise floor, paired row by row. */
 static dkvb_status estimate_klom(dkvb_audit_figure *f, const double *rows, const double *floor, size_t n,
                                  const dkvb_allocator *mem)
 {
@@ -180,7 +180,7 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    f->difference = f->value; /* the difference of a gap to the retrained model is the gap itself */
+    f->difference = f->value; /* the gap of an audited model is a difference to the retrained model already */
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);
 }

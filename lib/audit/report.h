@@ -7,7 +7,7 @@
 
 /* The report of dkvb_audit_run(), with the memory that the report points to. */
 struct dkvb__audit_report {
-    /* the public report, as the first member: a pointer to it is also a pointer to the whole struct */
+    /* the public report of the audit, as the first member: a pointer to it is also a pointer to the whole struct */
     dkvb_audit_report seen;
     dkvb_allocator mem;
     uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
@@ -22,18 +22,18 @@ struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_a
 /* Returns the kind of a figure of an audit: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
 uint32_t dkvb__audit_kind(uint32_t figure);
 
-/* Estimates a figure of a subject from the subject's values of the rows, double[n], and from the retrained model's.
- * `marks` is uint8_t[n], 1 for members or for rows of the class; only an AUC uses marks. */
+/* Estimates a figure of an audited model from the model's values of the rows, double[n], and from the retrained model's
+ * values. `marks` is uint8_t[n], 1 for members or for rows of the forgotten rows' classes; only an AUC uses marks. */
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
-/* Widens the interval of a difference by the half width of another source of noise, whose variance is added. The
- * verdict of the figure then follows the wider interval. A figure that was not measured stays as it is. */
+/* Widens the interval of a figure's difference by the half width of another source of noise, whose variance is added.
+ * The verdict of the figure then follows the wider interval. A figure that was not measured stays as it is. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
-/* Estimates the average gap of a subject from its figures, [DKVB_AUDIT_FIGURES], estimated before: the accuracy on
- * forgotten, on retained and on test rows, and the AUC of the loss attack. If one of these four figures was not
- * measured, the function does nothing. */
+/* Estimates the average gap between an audited model and the retrained model from the audited model's figures,
+ * [DKVB_AUDIT_FIGURES], estimated before: the accuracy on forgotten, on retained and on test rows, and the AUC of the
+ * loss attack. If one of these four figures was not measured, the function does nothing. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

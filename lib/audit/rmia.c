@@ -12,8 +12,8 @@ static double log_probability(double margin)
     return (margin < 0.0 ? margin : 0.0) - dkvb__log(1.0 + dkvb__exp(-fabs(margin)));
 }
 
-/* Returns the logarithm of the mean probability that the reference models give to the label of a target; `margins` is
- * [references][count]. */
+/* Returns the logarithm of the mean probability that the reference models give to the label of a target row; `margins`
+ * is [references][count]. */
 static double log_mean(const double *margins, uint32_t references, size_t count, size_t target)
 {
     double most = -INFINITY, sum = 0.0;

@@ -14,7 +14,7 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* the attacker has the labels of one in ATTACKER_PART training rows */
+enum { ATTACKER_PART = 5 }; /* number of training rows for each training row whose label the attacker has */
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -27,7 +27,8 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* Reads from a codeset how the values were trained and on which rows. All other rows lose their labels. */
+/* Reads from a codeset how the values of a model were trained and on which rows. Rows that were not trained on lose
+ * their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
     const dkvb_codeset *set = a->o.codeset;
@@ -61,7 +62,7 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that forgettings in force asked for. `marks`, [classes], is scratch space. */
+/* Marks the classes that forgettings in force asked to forget. `marks`, [classes], is scratch space. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -147,7 +148,7 @@ static dkvb_status mark_forgotten(struct dkvb__audit *a, const dkvb_audit_reques
     return DKVB_OK;
 }
 
-/* Sorts the test rows: first the test rows of the forgotten rows' classes, then all others. */
+/* Sorts the test rows of an audit: first the test rows of the forgotten rows' classes, then all others. */
 static dkvb_status sort_tests(struct dkvb__audit *a)
 {
     for (int marked = 1; marked >= 0; marked--) {
@@ -203,8 +204,8 @@ static dkvb_status list_targets(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Draws the rows that the attacker has, one in ATTACKER_PART of all, with equal numbers for all classes as far as
- * possible. */
+/* Draws the rows that the attacker has, one in ATTACKER_PART of all training rows, with equal numbers for all classes
+ * as far as possible. */
 static dkvb_status draw_attacker(struct dkvb__audit *a)
 {
     struct dkvb__drawing d = {.labels = a->labels, .n = a->n, .classes = a->classes, .seed = a->o.seed};
@@ -220,7 +221,7 @@ static dkvb_status draw_attacker(struct dkvb__audit *a)
     return rc;
 }
 
-/* Computes prototypes, which are means of the attacker's rows, for one number of prototypes after the other. */
+/* Computes prototypes, which are means of the attacker's rows, for one number of prototypes a class after the other. */
 static dkvb_status make_prototypes(struct dkvb__audit *a)
 {
     size_t dim = a->base->codebooks->shape.input_dim, most = 0, count;
@@ -285,7 +286,7 @@ static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, 
     memcpy(to + to_row * a->code, from + row * a->code, a->code * sizeof *to);
 }
 
-/* Gathers codes: first the codes of training rows, then those of test rows, which are read in the order of their file,
+/* Gathers the codes of an audit: first the codes of training rows, then those of test rows, in the order of their file,
  * then copies of codes that are decoded again and again. */
 static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded, const uint16_t *tests)
 {
@@ -320,7 +321,8 @@ static dkvb_status refresh_prototypes(const struct dkvb__audit *a, const dkvb_mo
     return dkvb_search_refresh(model, a->prototype, count, a->k, coded->prototypes, NULL, &run);
 }
 
-/* Computes the codes under the mask of a model: the codes without a mask, searched again if they name masked pairs. */
+/* Computes the codes of rows under the mask of a model: the codes without a mask, searched again where they name masked
+ * key-value pairs. */
 static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
 {
     uint16_t *tests = dkvb__alloc(a->mem, a->given.test_n, a->code * sizeof *tests);

@@ -1,6 +1,6 @@
-/* Runs a whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
- * estimates figures. Ranks deal out most of this work (shares.h); every part of the audit ends with the same status on
- * all ranks. */
+/* Runs a whole audit of what a model still knows of forgotten rows. An audit checks options, lists and searches rows,
+ * trains shadow models, attacks the audited models and estimates figures. Ranks deal out most of this work (shares.h);
+ * every part of the audit ends with the same status on all ranks. */
 #include "audit/run.h"
 #include "audit/shares.h"
 
@@ -18,8 +18,8 @@ dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name)
     return DKVB_OK;
 }
 
-/* Checks that the model and the model before have the same keys, classes and ranks, since only then answers can be
- * compared. */
+/* Checks that the audited model and the model before the request have the same keys, classes and ranks, since only then
+ * answers can be compared. */
 static dkvb_status check_before(const dkvb_model *model, const dkvb_model *before)
 {
     if (memcmp(model->codebooks->birth, before->codebooks->birth, sizeof model->codebooks->birth) != 0)

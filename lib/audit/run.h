@@ -12,16 +12,16 @@ enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
 /* the numbers of prototypes of each class: 1, 3, 10 */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
-/* Groups of rows for which KLoM is measured, in the order of KLoM's figures. */
+/* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of rows under one mask. `all` has the training rows, then the test rows; the other arrays are copies for rows
- * that are decoded again and again. */
+/* Codes of the rows of an audit under one mask. `all` has the training rows, then the test rows; the other arrays are
+ * copies for rows that are decoded again and again. */
 struct dkvb__coded {
     uint16_t *all;      /* codes of the training rows, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
     uint16_t *attacker; /* codes of the rows that an attacker has, [attackers][code] */
-    /* codes of the prototypes of all sizes, [prototypes][code]; NULL: there is no class to recover */
+    /* codes of the prototypes of all sizes, [prototypes][code]; NULL: there is no forgotten class to recover */
     uint16_t *prototypes;
 };
 
@@ -34,62 +34,69 @@ struct dkvb__coded {
  * targets of membership attacks are the forgotten rows (members), then the test rows of these classes (non-members).
  */
 struct dkvb__audit {
-    const dkvb_model *model, *before; /* before: the model as it was before the request, NULL if none was given */
+    /* the audited model, and in `before` the model as it was before the request, NULL if none was given */
+    const dkvb_model *model, *before;
     /* the model whose keys all audited models share: the model before the request if it was given */
     const dkvb_model *base;
     const dkvb_allocator *mem; /* allocator of the audited model */
     struct dkvb__run run;
-    dkvb_ranks ranks; /* ranks (processes) that deal out the work, see shares.h; usually this process alone */
+    /* ranks (processes) that deal out the work of the audit, see shares.h; usually this process alone */
+    dkvb_ranks ranks;
     dkvb_audit_rows given;
     dkvb_audit_options o;
     dkvb_train_options train; /* training options of the audited model */
     struct dkvb__audit_report *report;
-    uint8_t *marks; /* marks of classes in the report, [classes], 1 for classes of forgotten rows */
+    uint8_t *marks; /* marks of classes in the report of the audit, [classes], 1 for classes of forgotten rows */
     bool by_class;
     bool class_attacks; /* true if attacks can try to recover one or several forgotten classes */
 
     size_t code; /* number of codes of a row: codebooks times k */
     uint32_t classes, k;
-    /* retains: number of training rows that were not forgotten */
+    /* numbers of rows of the audit; `retains` is the number of training rows that were not forgotten */
     size_t n, members, retains, tests, class_tests, targets, attackers;
-    uint8_t *forgotten; /* marks of forgotten rows, [n] */
-    /* labels of the training rows and of test rows of the class, [n + class_tests], -1 = the row was not trained on */
+    uint8_t *forgotten; /* marks of forgotten rows among the training rows, [n] */
+    /* labels of the training rows, then of the test rows of the forgotten classes, [n + class_tests], -1 = the row was
+     * not trained on */
     int32_t *labels;
     /* labels of the retained rows, [n], -1 = the row was forgotten, or was not trained on */
     int32_t *retained;
     /* number of each test row in its file, [test_n]; only the first `tests` elements are used */
     size_t *order;
-    int32_t *test_y;              /* labels of the test rows in the order of `order`, [test_n] */
-    uint64_t *target;             /* places of the target rows in `labels`, [targets] */
-    int32_t *target_y;            /* labels of the target rows, [targets] */
-    uint8_t *member, *class_test; /* marks of members, [targets], and of test rows of forgotten classes, [tests] */
-    /* labels of the rows that the attacker has, [n], -1 = not the attacker's; and without the gaps, [attackers] */
+    int32_t *test_y;   /* labels of the test rows in the order that the member `order` gives, [test_n] */
+    uint64_t *target;  /* places of the attacks' target rows in `labels`, [targets] */
+    int32_t *target_y; /* labels of the attacks' target rows, [targets] */
+    /* marks of members among the targets, [targets], and of test rows of forgotten classes, [tests] */
+    uint8_t *member, *class_test;
+    /* labels of the training rows that the attacker has, [n], -1 = the attacker lacks the row; and the same labels
+     * without gaps, [attackers] */
     int32_t *attacker, *attacker_y;
     float *prototype;     /* features of the prototypes of all sizes, [prototypes][input_dim], or NULL */
     int32_t *prototype_y; /* classes of the prototypes of all sizes, [prototypes] */
-    /* index of the first prototype of each size; the last element is the number of prototypes */
+    /* index of the first prototype of each size among the prototypes; the last element is the number of prototypes */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
-    /* codes of the test rows in the order of their file, [test_n][code] */
+    /* codes of the test rows without a mask, in the order of the rows' file, [test_n][code] */
     uint16_t *searched;
-    /* codes without a mask, under the model's mask, and under the mask of the model before the request */
+    /* codes of the rows without a mask, under the audited model's mask, and under the mask of the model before the
+     * request */
     struct dkvb__coded first, masked, earlier;
 
     float *logits; /* scratch space for logits, [the largest of targets, tests and n][classes] */
-    /* predicted classes of test rows, [tests], by the present subject and by the retrained model */
+    /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
-    uint32_t shadows; /* number of trained shadow models: the larger of shadows and rmia_models */
-    double *margins;  /* margins of the targets in the shadow models, [views][shadows][targets] */
-    uint8_t *inside;  /* marks of targets that a shadow model has learned, [shadows][targets] */
+    uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */
+    double *margins;  /* margins of the target rows in the shadow models, [views][shadows][targets] */
+    uint8_t *inside;  /* marks of target rows that a shadow model has learned, [shadows][targets] */
     uint64_t *ids;    /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
-    /* marks of rows, [n], that a replay left out of the model or of the model before; NULL unless KLoM is asked for */
+    /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
+     * of the model before the request; NULL unless KLoM is asked for */
     uint8_t *gone, *gone_before;
-    bool replayed;                       /* true if a replay of the model is in force */
+    bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
     size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of KLoM */
-    /* half widths of the noise in KLoM that the choice of models adds */
+    /* half widths of the noise in KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
-    /* steps of the present stage for the progress callback: finished, and in all */
+    /* steps of the audit's present stage for the progress callback: finished, and in all */
     uint64_t done, total;
-    /* scores or answers, one for each row of a figure; NULL: the figure was not measured */
+    /* scores or answers of the audited models, one for each row of a figure; NULL: the figure was not measured */
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
@@ -100,11 +107,11 @@ dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
 /* One of the models that an audit measures, with its codes. */
 struct dkvb__subject {
-    uint32_t who; /* which model the subject is: DKVB_AUDIT_… */
+    uint32_t who; /* which of the audited models this is: DKVB_AUDIT_… */
     const dkvb_model *model;
     const struct dkvb__coded *coded;
-    const uint8_t *dropped; /* marks of logit columns that the subject's answers leave out, or NULL */
-    uint32_t view;          /* index of the subject's view of the shadow models */
+    const uint8_t *dropped; /* marks of logit columns that the audited model's answers leave out, or NULL */
+    uint32_t view;          /* index of the view through which the shadow models are seen for this audited model */
 };
 
 /* Functions of attacks.c, which train the shadow models, then attack each audited model. The retrained model comes
@@ -112,13 +119,13 @@ struct dkvb__subject {
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Trains a new model on the shared keys with the options of the audited model. `labels` has one label for each training
- * row, [n]. */
+/* Trains a new model on the shared keys with the training options of the audited model. `labels` has one label for each
+ * training row, [n]. */
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a call within a stage whose progress is counted in steps. dkvb__audit_finish_step() ends a
- * step. */
+/* Returns the run options of a library call within a stage of an audit whose progress is counted in steps.
+ * dkvb__audit_finish_step() ends a step. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
@@ -131,13 +138,14 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
  * models of KLoM. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array of values of a figure, filled with zeros, unless the array is there already. */
+/* Allocates the array of the rows' values for a figure, filled with zeros, unless the array is there already. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */
 size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure);
 
-/* Reports the beginning of a stage to the progress callback. DKVB_ECANCELLED says that the callback asks to stop. */
+/* Reports the beginning of a stage of an audit to the progress callback. DKVB_ECANCELLED says that the callback asks to
+ * stop. */
 dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name);
 
 #endif

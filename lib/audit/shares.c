@@ -114,7 +114,7 @@ dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audi
     return dkvb__ranks_same(&a->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Returns the run options of a search with progress reports. */
+/* Returns the run options of a search of the audit's rows, with progress reports. */
 static dkvb_run_options search_run(const struct dkvb__audit *a)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -125,8 +125,8 @@ static dkvb_run_options search_run(const struct dkvb__audit *a)
     return run;
 }
 
-/* Adds up the counts of rows outside the scale of all ranks, so that they equal the counts of one search of all
- * rows. */
+/* Adds up the counts of rows outside the scale over all ranks (processes), so that they equal the counts of one search
+ * of all rows. */
 static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside *own, dkvb_outside *outside)
 {
     dkvb_outside *all = dkvb__alloc(a->mem, a->ranks.count, sizeof *all);
@@ -177,8 +177,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
     return rc ? rc : dkvb__ranks_share_evenly(&a->ranks, codes, n, a->code * sizeof *codes);
 }
 
-/* Returns the rank that attacks an audited model; models are dealt out to the ranks one by one. The model with columns
- * left out is measured by the rank of the model before, whose recovery scores it copies. */
+/* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. The model
+ * with columns left out is measured by the rank of the model before the request, whose recovery scores it copies. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,
@@ -190,8 +190,8 @@ uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
     return place[subject] % a->ranks.count;
 }
 
-/* Returns the rank that has the values of a figure. The rank of the second retrained model has the agreement of both
- * retrained models. */
+/* Returns the rank (process) that has the values of a figure of an audit. The rank of the second retrained model has
+ * the agreement of both retrained models. */
 static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t figure)
 {
     bool agreement = figure == DKVB_AUDIT_AGREEMENT_CLASS || figure == DKVB_AUDIT_AGREEMENT_REST;
@@ -199,7 +199,7 @@ static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t
     return dkvb__audit_attacker_of(a, agreement && subject == DKVB_AUDIT_RETRAINED ? DKVB_AUDIT_REPLAY : subject);
 }
 
-/* Passes an array of one rank to all ranks. */
+/* Passes an array of one rank (process) to all ranks. */
 static dkvb_status pass(const struct dkvb__audit *a, uint32_t owner, void *array, size_t items, size_t size)
 {
     size_t first[DKVB_RANKS_COUNT + 1];

@@ -14,19 +14,20 @@
  * this rank so far; the call fails on all ranks if it failed on one. */
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc);
 
-/* Searches the codes of rows on the keys of the audit, each rank a part of the rows. `codes` is [n][code]; `outside` is
- * the counts of the call, or NULL. */
+/* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. `codes`
+ * is [n][code]; `outside` receives the counts of rows outside the scale, or is NULL. */
 dkvb_status dkvb__audit_search_rows(const struct dkvb__audit *a, const float *x, size_t n, uint16_t *codes,
                                     dkvb_outside *outside);
 
-/* Refreshes the codes of rows where the mask of a model has their key-value pairs, each rank for a part of the rows. */
+/* Searches the codes of rows again where they name key-value pairs in the mask of a model, each rank (process) for a
+ * part of the rows. */
 dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_model *model, const float *x, size_t n,
                                      uint16_t *codes);
 
-/* Returns the number of the rank that attacks a subject. */
+/* Returns the number of the rank (process) that attacks an audited model. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject);
 
-/* Passes the values of all figures of the attacks from the rank that computed them to all ranks. */
+/* Passes the values of all figures of the attacks from the rank (process) that computed them to all ranks. */
 dkvb_status dkvb__audit_pass_figures(struct dkvb__audit *a);
 
 #endif

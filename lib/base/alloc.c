@@ -75,7 +75,8 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
     size_t raw;
     void *ptr;
 
-    /* calloc() gets large blocks from the system already cleared, which costs nothing until they are touched */
+    /* calloc() gets large blocks from the system already cleared; such a block costs nothing until the program touches
+     * it */
     if (mem->alloc == default_alloc)
         return raw_size(&raw, count, size) ? align(calloc(raw, 1), raw) : NULL;
     ptr = dkvb__alloc(mem, count, size);
@@ -102,7 +103,8 @@ void dkvb__erase(void *ptr, size_t size)
 {
     if (size > 0)
         memset(ptr, 0, size);
-    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* tells the compiler that the erased memory may be read now */
+    /* this empty assembly tells the compiler that the erased memory may be read now */
+    __asm__ __volatile__("" : : "r"(ptr) : "memory");
 }
 
 void dkvb__free_erased(const dkvb_allocator *mem, void *ptr)

@@ -60,7 +60,7 @@ static inline void dkvb__write_double(void *at, double v)
     memcpy(at, &v, sizeof v);
 }
 
-/* A reader takes bytes from front to back and cannot run past their end. */
+/* A reader of a byte array takes bytes from front to back and cannot run past their end. */
 struct dkvb__reader {
     const unsigned char *at;
     size_t left;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* compiles xxHash into this file, so that there is no library to load and no state to allocate */
+/* this definition compiles xxHash into this file, so that there is no library to load and no state to allocate */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

@@ -164,9 +164,9 @@ static size_t stem_size(const char *path)
     return folder + length;
 }
 
-/* Temporary files of this process, for the signal handler that removes them. A signal handler may run on any thread at
- * any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to free. Therefore
- * the list of temporary files has a fixed length and holds copies of the names. */
+/* Temporary files that this process is writing, for the signal handler that removes them. A signal handler may run on
+ * any thread at any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to
+ * free. Therefore the list of temporary files has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
     /* process that made the temporary files; a forked child has a copy of this list, but must not remove its parent's
@@ -175,7 +175,8 @@ static struct {
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
-enum { FREE, TAKEN, LIVE }; /* values of `state`; LIVE: the name is complete, and a file of this name may exist */
+/* values of a list place's `state`; LIVE: the name is complete, and a temporary file of this name may exist */
+enum { FREE, TAKEN, LIVE };
 
 static void live_add(struct dkvb__writer *w)
 {
@@ -245,11 +246,11 @@ static bool copy_acl(int fd, const char *from)
     return size < 0 ? errno != ERANGE && errno != EACCES : fsetxattr(fd, name, list, (size_t)size, 0) == 0;
 }
 
-/* Gives the new file the owner, group, mode and access control list of the file that it replaces, as far as the system
- * allows. Only root can give a file to another owner, and other users can give a file only to groups of their own. If
- * the group or the access control list cannot be kept, the group of the new file gets no more rights than everybody
- * has: with an access control list, the group bits of the old mode describe the list, and would give the rights of the
- * list to the group. */
+/* Gives a newly written file the owner, group, mode and access control list of the file that it replaces, as far as the
+ * system allows. Only root can give a file to another owner, and other users can give a file only to groups of their
+ * own. If the group or the access control list cannot be kept, the group of the new file gets no more rights than
+ * everybody has: with an access control list, the group bits of the old mode describe the list, and would give the
+ * rights of the list to the group. */
 static dkvb_status inherit(int fd, const struct stat *old, const char *path)
 {
     struct stat now;
@@ -372,7 +373,8 @@ dkvb_status dkvb__writer_commit(struct dkvb__writer *w)
 {
     dkvb_status rc = dkvb__writer_flush(w);
 
-    /* The file is renamed while it is still open and locked, so its temporary name never looks like a leftover. */
+    /* A finished file is renamed while it is still open and locked, so its temporary name never looks like a
+     * leftover. */
     if (!rc && rename(w->temporary, w->path) != 0)
         rc = dkvb__fail_errno(w->path, "put in place");
     if (rc) {
@@ -409,8 +411,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return rc;
 }
 
-/* Writes parts of a file until a part has no bytes. The temporary file holds the parts, so that a cancelled call
- * changes nothing. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. The temporary file holds the parts, so
+ * that a cancelled call changes nothing. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {
@@ -448,8 +450,8 @@ dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *use
     return rc;
 }
 
-/* True if the rest of a file name, after the stem, is the ending ".tmp-<digits>-<digits>" that create_temporary()
- * adds. */
+/* True if the rest of a file name, after the part that repeats the target's name, is the ending
+ * ".tmp-<digits>-<digits>" that create_temporary() adds. */
 static bool is_temporary(const char *rest)
 {
     static const char mark[] = ".tmp-";
@@ -465,7 +467,7 @@ static bool is_temporary(const char *rest)
     return attempt > 0 && rest[process + 1 + attempt] == '\0';
 }
 
-/* True if a temporary file exists and no process holds the writer's lock on it. */
+/* True if a temporary file exists and no process holds its writer's lock on it. */
 static bool is_abandoned(const char *name)
 {
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -38,7 +38,8 @@ struct dkvb__mapping {
 
 dkvb_status dkvb__mapping_open(struct dkvb__mapping **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
-void dkvb__mapping_free(struct dkvb__mapping *mapping); /* releases one reference to a mapping; NULL does nothing */
+/* releases one reference to a mapping of a file; NULL does nothing */
+void dkvb__mapping_free(struct dkvb__mapping *mapping);
 
 /* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h.
  * The calls are begin, write, and then commit or abort. */
@@ -48,7 +49,7 @@ struct dkvb__writer {
     char *path; /* path of the file to write, with symbolic links resolved */
     /* path of the temporary file beside the target; the temporary file exists exactly while `fd` is open */
     char *temporary;
-    int live; /* index in the list of temporary files that a signal handler removes; -1: the list is full */
+    int live; /* index of the temporary file in the list of files that a signal handler removes; -1: the list is full */
     uint64_t written;
 };
 
@@ -58,9 +59,10 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 /* Overwrites bytes in an earlier part of a file that is being written; the size of the file stays the same. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
 
-/* Flushes the file to disk. A file that was flushed gets its name by dkvb__writer_commit() without further writing. */
+/* Flushes a file that is being written to disk. A flushed file gets its name by dkvb__writer_commit() without further
+ * writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
-/* completes the file, then releases the writer; aborts on failure */
+/* completes the written file, then releases the writer; aborts the file on failure */
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);
 

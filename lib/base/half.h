@@ -31,7 +31,8 @@ static inline float dkvb__half_to_float(uint16_t half)
     float tiny = dkvb__float_of_bits(magnitude + (113u << 23)) - 0x1p-14f;
     uint32_t tiny_bits = dkvb__bits_of_float(tiny), normal = magnitude + (112u << 23);
 
-    normal = magnitude >= 31u << 23 ? magnitude | 0x7F800000u : normal; /* a binary16 infinity or NaN stays one */
+    /* an infinity or a NaN in binary16 stays an infinity or a NaN in binary32 */
+    normal = magnitude >= 31u << 23 ? magnitude | 0x7F800000u : normal;
     return dkvb__float_of_bits(sign | (magnitude < 1u << 23 ? tiny_bits : normal));
 }
 
@@ -40,8 +41,8 @@ static inline float dkvb__bfloat_to_float(uint16_t bfloat)
     return dkvb__float_of_bits((uint32_t)bfloat << 16);
 }
 
-/* Rounds `x` and shifts its lowest `drop` bits out. A carry out of the fraction goes into the exponent, which is the
- * correct rounding. */
+/* Rounds the bits `x` of a float and shifts its lowest `drop` bits out. A carry out of the fraction goes into the
+ * exponent, which is the correct rounding. */
 static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 {
     return (x + (1u << (drop - 1)) - 1 + (x >> drop & 1)) >> drop;
@@ -50,7 +51,8 @@ static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 static inline uint16_t dkvb__float_to_half(float x)
 {
     uint32_t bits = dkvb__bits_of_float(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
-    /* Numbers below 2^-14 become multiples of 2^-24, which is the spacing of binary32 numbers between 1/2 and 1. */
+    /* Numbers below 2^-14 become multiples of 2^-24, which is the spacing of binary32 numbers between 1/2 and 1; adding
+     * 1/2 rounds to these multiples. */
     float tiny = dkvb__float_of_bits(magnitude) + 0.5f;
     uint32_t half = magnitude < 113u << 23 ? dkvb__bits_of_float(tiny) - (126u << 23)
                                            : dkvb__round_off(magnitude - (112u << 23), 13);
@@ -63,7 +65,7 @@ static inline uint16_t dkvb__float_to_half(float x)
 static inline uint16_t dkvb__float_to_bfloat(float x)
 {
     uint32_t bits = dkvb__bits_of_float(x);
-    /* A NaN keeps a set fraction bit, as rounding could turn a NaN into infinity. */
+    /* A NaN keeps a set fraction bit in bfloat16, as rounding could turn the NaN into infinity. */
     return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000u ? bits >> 16 | 0x40 : dkvb__round_off(bits, 16));
 }
 

@@ -1,4 +1,4 @@
-/* A table of the default values of every public struct, found by the struct's name. */
+/* A table of the default values of every public struct of libdkvb, found by the struct's name. */
 #include <string.h>
 
 #include <dkvb/dkvb.h>
@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* One row of the table of defaults. The defaults come from the INIT macro of the struct. */
+/* One row of the table of default values of structs. The values come from the INIT macro of the struct. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \

@@ -6,17 +6,18 @@
 
 #include "base/file.h"
 
-/* The bytes that files of NumPy's format .npy begin with. */
+/* Length of the fixed bytes that files of NumPy's format .npy begin with. */
 enum { DKVB__NPY_MAGIC = 6 };
 extern const unsigned char dkvb__npy_magic[DKVB__NPY_MAGIC];
 
-/* Writes preamble and header of an array, and returns their size; the elements follow in the file. `descr` is NumPy's
- * word for the type, at most 16 bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8 dimensions. */
+/* Writes preamble and header of a .npy array, and returns their size in bytes; the elements follow in the file. `descr`
+ * is NumPy's word for the type, at most 16 bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8
+ * dimensions. */
 enum { DKVB__NPY_HEADER = 384 };
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
 
-/* Begins a file with the header of an array. The caller puts the elements, and then commits or aborts the writer, which
- * needs no end after a failure of this call. */
+/* Begins a .npy file with the header of an array. The caller puts the elements, and then commits or aborts the writer,
+ * which needs no end after a failure of this call. */
 dkvb_status dkvb__npy_begin(struct dkvb__writer *w, const char *path, const char *descr, uint32_t ndim,
                             const uint64_t *shape, const dkvb_allocator *mem);
 

@@ -59,13 +59,13 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t unit, before, total; /* numbers of units for progress reports; one task counts as `unit` units */
+    size_t unit, before, total; /* numbers of units of work for progress reports; one task counts as `unit` units */
     atomic_size_t next, done;
     atomic_bool stop;
 };
 
-/* Returns the number of units that are finished after `done` tasks. A short last task counts as a whole task until all
- * tasks are done. */
+/* Returns the number of units of work that are finished after `done` tasks. A short last task counts as a whole task
+ * until all tasks are done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;
@@ -115,14 +115,15 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
-/* Runs tasks with progress reports; `upto` units are finished when all tasks are done. */
+/* Runs tasks with progress reports; `upto` units of work are finished when all tasks are done. */
 static dkvb_status run_reporting(struct job *job, size_t upto)
 {
     run_job(job);
     if (atomic_load(&job->stop))
         return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", finished(job, atomic_load(&job->done)),
                           job->total);
-    return dkvb__report(job->run, upto, job->total); /* other workers may have run the last tasks, or all tasks */
+    /* other workers may have run the last tasks, or all tasks, so the calling thread reports the end of the work */
+    return dkvb__report(job->run, upto, job->total);
 }
 
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,

@@ -16,11 +16,13 @@ typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 /* The checked run options of a call, with the number of threads decided. */
 struct dkvb__run {
     unsigned threads;
-    bool asked; /* true if the caller chose the number of threads */
+    bool asked; /* true if the caller of the library chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
-    struct dkvb_outside *outside; /* counts of clipped coordinates that the caller asked for; or NULL */
-    const dkvb_ranks *ranks;      /* ranks (processes) that share the codebooks to be made; or NULL */
+    /* counts of clipped coordinates that the caller asked for; NULL: the caller asked for none */
+    struct dkvb_outside *outside;
+    /* ranks (processes) that share the codebooks to be made; NULL: this process makes all codebooks */
+    const dkvb_ranks *ranks;
 };
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given);
@@ -34,11 +36,11 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
-/* Runs tasks over rows. Each task takes `chunk` rows, the last one takes the rest, and progress counts rows. */
+/* Runs tasks over rows. Each task takes `chunk` rows, the last task takes the rest, and progress counts rows. */
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 
-/* Calls the progress callback. DKVB_ECANCELLED says that the callback asks to stop. */
+/* Calls the progress callback of a run. DKVB_ECANCELLED says that the callback asks to stop. */
 dkvb_status dkvb__report(const struct dkvb__run *run, uint64_t done, uint64_t total);
 
 #endif

@@ -8,21 +8,21 @@
 #include "dkvb/status.h"
 
 /*
- * Part files lie beside an output. Long work keeps its finished results in a part file, so that an interrupted call can
- * be resumed. A part file must have been made by the same user: links are refused, and so are files of another user, or
- * with a second name under which the results would stay readable.
+ * Part files lie beside an output file. Long work keeps its finished results in a part file, so that an interrupted
+ * call can be resumed. A part file must have been made by the same user: links are refused, and so are files of another
+ * user, or with a second name under which the results would stay readable.
  */
 
-/* Opens a part file for reading and writing, creates it if needed, and locks it. `what` names the contents in messages,
- * for example "rows". *created tells whether this call made the file. *fd is -1 after a failure. DKVB_ESTATE says that
- * another process uses the part file, DKVB_EIO that another user made it. */
+/* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks
+ * it. `what` names the contents in messages, for example "rows". *created tells whether this call made the file. *fd is
+ * -1 after a failure. DKVB_ESTATE says that another process uses the part file, DKVB_EIO that another user made it. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
 
 /* Writes bytes to a part file at an offset. */
 dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const void *from, size_t size);
 
-/* Reads up to `size` bytes of a part file at an offset. *got becomes the number of bytes that the file has there; the
- * rest of the buffer becomes 0. */
+/* Reads up to `size` bytes of a part file at an offset. *got becomes the number of bytes that the file has from the
+ * offset on; the rest of the buffer becomes 0. */
 dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got);
 
 /* Flushes a part file to disk, so that its contents survive a power cut. */

@@ -11,23 +11,27 @@
 #include "base/ranks.h"
 #include "base/status.h"
 
-static const double WORTH_KEEPING = 5.0; /* seconds of work that are worth keeping in a file after a failure */
+static const double WORTH_KEEPING = 5.0; /* seconds of work after which a failed call keeps its part file */
 
-/* The header of a part file as bytes. Every machine that the library runs on is little-endian. */
+/* The header of a part file as bytes in the file. Every machine that the library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, mark_size;
     uint64_t row_size, things, set;
     char contents[16];
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    uint64_t check; /* checksum of all members before this one */
+    uint64_t check; /* checksum of all members of the part file's header before this member */
 };
 
 static const char magic[8] = "DKVBPART";
 
-enum { VERSION = 2, ROW_ALIGNMENT = 64, COPIED = 1 << 16 /* bytes that are copied at a time */ };
+enum {
+    VERSION = 2,
+    ROW_ALIGNMENT = 64,
+    COPIED = 1 << 16 /* number of bytes of a part file that are copied at a time */
+};
 
-/* Computes the checksum that shows whether a header was cut. */
+/* Computes the checksum that shows whether the header of a part file was cut. */
 static uint64_t checksum(const struct header *h)
 {
     uint64_t sum = DKVB__FNV_BEGIN;
@@ -54,8 +58,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a part file without rows. After a failure the file holds no work, and is removed unless it still has the rows
- * of an earlier call. */
+/* Writes a part file without rows. After a failure the part file holds no work, and is removed unless it still has the
+ * rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
@@ -71,7 +75,7 @@ static dkvb_status begin(struct dkvb__partial *p)
     return rc;
 }
 
-/* Closes the file, which may belong to somebody else, and so is not removed. */
+/* Closes a part file without removing it, as the file may belong to somebody else. */
 static void leave(struct dkvb__partial *p)
 {
     if (p->fd >= 0)
@@ -111,8 +115,8 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* Keeps the marks that are valid for a file of this size, and removes the others, so that no later row counts as
- * marked. */
+/* Keeps the marks of a part file that are valid for a file of this size, and removes the other marks, so that no later
+ * row counts as marked. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     const struct dkvb__partial_key *key = &p->key;
@@ -157,7 +161,9 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of %s on their way, but stands in their place: move it",
                           p->path, p->key.contents);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
-        return begin(p); /* the file was cut before the first row, or has a version that cannot be continued */
+        /* the part file was cut before the first row, or has a version that cannot be continued, or the caller asked to
+         * restart */
+        return begin(p);
     h.contents[sizeof h.contents - 1] = '\0';
     for (size_t i = 0; i < DKVB__PARTIAL_TEXTS; i++)
         h.text[i][sizeof h.text[i] - 1] = '\0';
@@ -216,7 +222,7 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
     return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done * p->key.mark_size);
 }
 
-/* Syncs rows to disk first, and then the marks that say that these rows are complete. */
+/* Syncs the rows of a part file to disk first, and then the marks that say that these rows are complete. */
 static dkvb_status write_marks(struct dkvb__partial *p)
 {
     size_t size = p->key.mark_size;
@@ -282,7 +288,8 @@ dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool inte
 
     *kept = false;
     if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
-        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking rows may replace the error message */
+        /* the error message is kept, as marking rows may replace it */
+        snprintf(message, sizeof message, "%s", dkvb_last_error());
         *kept = !write_marks(p);
         dkvb__fail(rc, "%s", message);
     } else if (p->fd >= 0 && unlink(p->path) != 0 && !rc) {

@@ -13,16 +13,18 @@
 /* Copies and checks the group of ranks that a caller gave; NULL stands for this process alone. */
 dkvb_status dkvb__ranks_take(dkvb_ranks *ranks, const dkvb_ranks *given);
 
-/* Returns the first of `items` that belongs to a rank, if items are dealt out to the ranks evenly and in order. */
+/* Returns the number of the first item that belongs to a rank (process), if `items` items are dealt out to the ranks
+ * evenly and in order. */
 static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, uint32_t rank)
 {
     return items / ranks->count * rank + items % ranks->count * rank / ranks->count;
 }
 
-/* Returns the rank that an item (below `items`) belongs to, if items are dealt out to the ranks evenly and in order. */
+/* Returns the rank (process) that an item below `items` belongs to, if items are dealt out to the ranks evenly and in
+ * order. */
 static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, size_t item)
 {
-    /* a first guess of the rank, near the right one as ranks get nearly equal numbers of items */
+    /* a first guess of the item's rank, near the right one as ranks get nearly equal numbers of items */
     uint32_t r = (uint32_t)(item * ranks->count / items);
 
     while (dkvb__ranks_first(ranks, items, r) > item)
@@ -32,12 +34,12 @@ static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, 
     return r;
 }
 
-/* Ends a step that can fail on some ranks only: the result is DKVB_OK if `rc` is DKVB_OK on all of them. If any rank
- * failed, the result is the status of the first rank that failed, and dkvb_last_error() has that rank's message, which
- * names the rank unless all ranks failed alike.
+/* Ends a step that can fail on some ranks (processes) only: the result is DKVB_OK if `rc` is DKVB_OK on all ranks. If
+ * any rank failed, the result is the status of the first rank that failed, and dkvb_last_error() has that rank's
+ * message, which names the rank unless all ranks failed alike.
  *
- * A rank that returns early leaves the others waiting in their next call for ever. Every step that can fail by itself
- * (memory, a file, a callback) must therefore end with this call before ranks exchange anything else. */
+ * A rank that returns early leaves the other ranks waiting in their next call for ever. Every step that can fail by
+ * itself (memory, a file, a callback) must therefore end with this call before ranks exchange anything else. */
 dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc);
 
 static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
@@ -48,17 +50,18 @@ static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status
 dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, const size_t *send_sizes, void *receive,
                                  const size_t *receive_sizes);
 
-/* Completes an array on all ranks after each rank has filled in its own items: rank r has the items from first[r] to
- * below first[r + 1], each of `size` bytes. `first` is [count + 1]. */
+/* Completes an array on all ranks (processes) after each rank has filled in its own items: rank r has the items from
+ * first[r] to below first[r + 1], each of `size` bytes. `first` is [count + 1]. */
 dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
 
-/* Completes an array on all ranks whose `items` were dealt out to the ranks evenly and in order. */
+/* Completes an array on all ranks (processes), each of which has filled in its own items; the `items` items were dealt
+ * out to the ranks evenly and in order. */
 dkvb_status dkvb__ranks_share_evenly(const dkvb_ranks *ranks, void *array, size_t items, size_t size);
 
-/* Copies bytes of rank 0 to all ranks. */
+/* Copies bytes of rank 0 to all ranks (processes). */
 dkvb_status dkvb__ranks_broadcast(const dkvb_ranks *ranks, void *data, size_t size);
 
-/* Replaces each element of `numbers` by its sum over all ranks. */
+/* Replaces each element of the array `numbers` by its sum over all ranks (processes). */
 dkvb_status dkvb__ranks_sum(const dkvb_ranks *ranks, uint64_t *numbers, size_t count);
 
 #endif

@@ -6,7 +6,8 @@
 dkvb_status dkvb__ranks_same(const dkvb_ranks *ranks, const struct dkvb__ranks_input *inputs, size_t count,
                              dkvb_status rc)
 {
-    rc = dkvb__ranks_agree(ranks, rc); /* after a failure, checksums may be missing */
+    /* after a failure on one rank, checksums of inputs may be missing, so ranks agree on the status first */
+    rc = dkvb__ranks_agree(ranks, rc);
     if (rc)
         return rc;
     for (size_t i = 0; i < count; i++) {

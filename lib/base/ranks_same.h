@@ -7,15 +7,15 @@
 #include "dkvb/ranks.h"
 #include "dkvb/status.h"
 
-/* An input that must be equal on all ranks, and a checksum of the input. */
+/* An input of a call that must be equal on all ranks (processes), and a checksum of the input. */
 struct dkvb__ranks_input {
-    const char *name; /* name of the input for messages, a noun in the plural: "pictures" */
+    const char *name; /* name of the ranks' input for messages, a noun in the plural: "pictures" */
     uint64_t sum;
 };
 
-/* Checks before work starts that all ranks were given the same inputs; DKVB_EMISMATCH names the first rank and the
- * first input that differ from rank 0's. All ranks must make this call with the same names. `rc` is the status of this
- * rank so far. The call returns DKVB_OK on all ranks or on none. */
+/* Checks before work starts that all ranks (processes) were given the same inputs; DKVB_EMISMATCH names the first rank
+ * and the first input that differ from rank 0's. All ranks must make this call with the same names of inputs. `rc` is
+ * the status of this rank so far. The call returns DKVB_OK on all ranks or on none. */
 dkvb_status dkvb__ranks_same(const dkvb_ranks *ranks, const struct dkvb__ranks_input *inputs, size_t count,
                              dkvb_status rc);
 

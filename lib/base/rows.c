@@ -21,7 +21,7 @@ dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_
     return rc;
 }
 
-/* Copies or reads neighbouring rows; `first` is a row number of x or of the source. */
+/* Copies or reads neighbouring rows of features; `first` is a row number of x or of the source. */
 static dkvb_status fetch(const struct dkvb__rows *rows, size_t first, size_t n, float *to)
 {
     const uint64_t before = dkvb__fail_count();
@@ -32,7 +32,8 @@ static dkvb_status fetch(const struct dkvb__rows *rows, size_t first, size_t n, 
         return DKVB_OK;
     }
     rc = rows->source.read(rows->source.user, first, n, to);
-    if (rc && dkvb__fail_count() == before) /* the caller's function has left no error message */
+    /* the caller's function for reading rows has failed without an error message */
+    if (rc && dkvb__fail_count() == before)
         rc = dkvb__fail(rc, "the source of rows could not read rows %zu to %zu", first, first + n - 1);
     return rc;
 }
@@ -73,7 +74,7 @@ dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t
     return DKVB_OK;
 }
 
-enum { SHARES = 64 }; /* tasks of a checksum */
+enum { SHARES = 64 }; /* number of parallel tasks that compute a checksum of rows */
 
 struct checksums {
     const float *x;

@@ -8,8 +8,8 @@
 
 /* Rows of features: an array in memory, or a source whose rows are read block by block. */
 struct dkvb__rows {
-    const float *x;         /* the features in memory, float[][width], unless the rows are read from `source` */
-    dkvb_row_source source; /* source of the rows; its function is NULL if the rows lie in memory */
+    const float *x;         /* the rows of features in memory, float[][width], unless the rows are read from `source` */
+    dkvb_row_source source; /* source that the rows are read from; its function is NULL if the rows lie in memory */
     size_t n, width;
     /* numbers of the chosen rows among the rows of x or of the source, [n]; NULL: rows 0 to n - 1 */
     const size_t *index;
@@ -32,19 +32,19 @@ static inline bool dkvb__rows_in_place(const struct dkvb__rows *r)
     return !r->source.read && !r->index;
 }
 
-/* Copies or reads `n` rows, beginning with row `first`, to float[n][width]. Only one thread at a time may read rows of
- * a source. */
+/* Copies or reads `n` rows of features, beginning with row `first`, to float[n][width]. Only one thread at a time may
+ * read rows of a source. */
 dkvb_status dkvb__rows_read(const struct dkvb__rows *rows, size_t first, size_t n, float *to);
 
-/* Copies or reads the rows with the numbers pick[0], pick[1], …; neighbouring rows are read together. */
+/* Copies or reads the rows of features with the numbers pick[0], pick[1], …; neighbouring rows are read together. */
 dkvb_status dkvb__rows_gather(const struct dkvb__rows *rows, const size_t *pick, size_t n, float *to);
 
-/* Sets *x to `n` rows beginning with row `first`: the rows in memory, or else rows read into `buffer`,
+/* Sets *x to `n` rows of features beginning with row `first`: the rows in memory, or else rows read into `buffer`,
  * float[n][width]. */
 dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t n, float *buffer, const float **x);
 
-/* A checksum of float[n][width], the rows from number `first` on. The checksum of all rows is the sum of those of their
- * parts, in any order. */
+/* Returns a checksum of the rows float[n][width], whose first row has the number `first`. The checksum of all rows is
+ * the sum of the checksums of their parts, in any order. */
 uint64_t dkvb__rows_checksum(const struct dkvb__run *run, const float *x, size_t first, size_t n, size_t width);
 
 #endif

@@ -1,6 +1,6 @@
-/* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells the kinds apart by
- * their first bytes. An error message can then say which kind of file was given, and how to convert the file to a
- * supported format. */
+/* The file kinds that users give by mistake instead of arrays, pictures or weights. A table tells the kinds of files
+ * apart by the first bytes of a file. An error message can then say which kind of file was given, and how to convert
+ * the file to a supported format. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* Instructions for converting a file to a supported format. The instruction for an array is a line of Python that a
- * test runs, since nearly all files of arrays come from Python. */
+/* Instructions to users for converting a file to a supported format. The instruction for an array is a line of Python
+ * that a test runs, since nearly all files of arrays come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
@@ -22,8 +22,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file, recognised by a signature of `size` bytes at offset `at`. An instruction is NULL if none is known for
- * that use of the file. */
+/* A kind of file, recognised by a signature of `size` bytes at offset `at`. An instruction for converting the file is
+ * NULL if none is known for that use of the file. */
 struct kind {
     const char *name;
     size_t at, size;
@@ -212,8 +212,8 @@ static const struct kind *zip_kind(const unsigned char *start, size_t size)
     return &zip;
 }
 
-/* True if the bytes are text: no control characters other than white space. Bytes above 0x7F may have any encoding, but
- * text hardly begins with a byte that cannot begin a UTF-8 character. */
+/* True if the first bytes of a file are text: no control characters other than white space. Bytes above 0x7F may have
+ * any encoding, but text hardly begins with a byte that cannot begin a UTF-8 character. */
 static bool is_text(const unsigned char *start, size_t size)
 {
     if (size > 0 && start[0] >= 0x80 && start[0] < 0xC2)
@@ -226,7 +226,8 @@ static bool is_text(const unsigned char *start, size_t size)
 
 static const struct kind *text_kind(const unsigned char *start, size_t size)
 {
-    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* text starts after a byte order mark */
+    /* the text of a file starts after a byte order mark, if there is one */
+    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
     while (at < size && memchr(" \t\r\n", start[at], 4))
         at++;
@@ -284,8 +285,8 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
-/* True if the bytes may begin a table. Signatures of letters alone, such as "ID3" and "CDF", may also be the name of
- * the table's first column. */
+/* True if the first bytes of a file may begin a table. Signatures of letters alone, such as "ID3" and "CDF", may also
+ * be the name of the table's first column. */
 bool dkvb__signature_is_table(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);

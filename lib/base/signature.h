@@ -10,12 +10,12 @@
 
 /* The use that a caller has for a file. Error messages on how to convert a foreign file depend on the use. */
 enum dkvb__use {
-    DKVB__USE_ARRAY,    /* an array of features, labels or codes: .npy or IDX */
-    DKVB__USE_TABLE,    /* a table of features, labels or ids: CSV, .npz, .npy or IDX */
-    DKVB__USE_PICTURE,  /* one picture: PNG, JPEG or WebP */
-    DKVB__USE_PICTURES, /* a set of pictures in one file */
-    DKVB__USE_WEIGHTS,  /* weights of an encoder: .safetensors */
-    DKVB__USE_OWN,      /* a file of this library: a model, a mask or codes */
+    DKVB__USE_ARRAY,    /* use of a file as an array of features, labels or codes: .npy or IDX */
+    DKVB__USE_TABLE,    /* use of a file as a table of features, labels or ids: CSV, .npz, .npy or IDX */
+    DKVB__USE_PICTURE,  /* use of a file as one picture: PNG, JPEG or WebP */
+    DKVB__USE_PICTURES, /* use of a file as a set of pictures in one file */
+    DKVB__USE_WEIGHTS,  /* use of a file as weights of an encoder: .safetensors */
+    DKVB__USE_OWN,      /* use of a file as a file of libdkvb: a model, a mask or codes */
     DKVB__USES
 };
 
@@ -34,8 +34,8 @@ bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 
-/* Fails like dkvb__fail_foreign(), but takes an open file. If reading the file fails, the error of the read is
- * returned. */
+/* Fails like dkvb__fail_foreign(), but takes an open file. If reading the file fails, the result is the error of the
+ * read. */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 
 #endif

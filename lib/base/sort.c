@@ -8,7 +8,7 @@ uint64_t dkvb__key_of_double(double value)
 {
     uint64_t bits, sign = (uint64_t)1 << 63;
 
-    value += 0.0; /* makes -0 equal to 0 */
+    value += 0.0; /* adding 0.0 makes -0 equal to 0 */
     memcpy(&bits, &value, sizeof bits);
     return bits & sign ? ~bits : bits | sign;
 }

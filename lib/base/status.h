@@ -17,7 +17,7 @@ dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
  * are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
-/* Copies a result into a caller's struct: at most the caller's struct_size bytes; struct_size itself stays
+/* Copies a result into a struct of the caller: at most the caller's struct_size bytes; struct_size itself stays
  * unchanged. */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
 

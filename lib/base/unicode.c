@@ -7,7 +7,8 @@
 #include "base/checksum.h"
 
 struct decomposition {
-    uint32_t code, first, second; /* `second` is 0 if the character decomposes into `first` alone */
+    /* composed character and its one or two parts; `second` is 0 if the character decomposes into `first` alone */
+    uint32_t code, first, second;
 };
 
 struct combining {
@@ -18,7 +19,8 @@ struct combining {
 
 enum {
     MAX_NAME = 1024,
-    MAX_CODES = 2 * MAX_NAME, /* two bytes of UTF-8 give at most three characters, three bytes at most four */
+    /* limits of a decomposed name: two bytes of UTF-8 give at most three characters, three bytes at most four */
+    MAX_CODES = 2 * MAX_NAME,
     HANGUL = 0xAC00,
     HANGUL_L = 0x1100,
     HANGUL_V = 0x1161,
@@ -65,8 +67,8 @@ static uint32_t class_of(uint32_t code)
     return low < sizeof combinings / sizeof *combinings && combinings[low].first <= code ? combinings[low].class : 0;
 }
 
-/* Appends a character that does not decompose. The character goes before waiting combining characters of a higher class
- * that follow the same base character. */
+/* Appends a character that does not decompose to a decomposed text. The character goes before waiting combining
+ * characters of a higher class that follow the same base character. */
 static void append(struct codes *to, uint32_t code)
 {
     uint32_t class = class_of(code);

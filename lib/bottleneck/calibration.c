@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "bottleneck/model.h"
 
-enum { STEPS = 60 }; /* largest number of steps of Newton's method */
+enum { STEPS = 60 }; /* largest number of steps of Newton's method in fitting a temperature */
 
-/* Weight of the power's pull to 0, which equals a normal prior with a standard deviation of 1/2. Some tens of rows
- * hardly determine the power; thousands of rows outweigh this prior. */
+/* Weight of the pull of the temperature's power to 0, which equals a normal prior with a standard deviation of 1/2.
+ * Some tens of rows hardly determine the power; thousands of rows outweigh this prior. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -54,8 +54,8 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* Returns the spread of a row: the mean distance of the other logits from the largest logit. The spread is 0 if all
- * logits are equal, or if one is not finite. */
+/* Returns the spread of a row's logits: the mean distance of the other logits from the largest logit. The spread is 0
+ * if all logits are equal, or if one is not finite. */
 static double spread(const float *row, uint32_t classes)
 {
     double most = (double)row[largest(row, classes)], sum = 0.0;
@@ -72,8 +72,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
     return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
 }
 
-/* Returns the largest probability of a row at a temperature. `fall` becomes its decrease per unit of the logarithm of
- * the temperature. */
+/* Returns the largest softmax probability of a row at a temperature. `fall` becomes the decrease of the probability per
+ * unit of the logarithm of the temperature. */
 static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
 {
     double total = 0.0, moment = 0.0;
@@ -96,7 +96,9 @@ struct fitting {
     uint32_t classes;
     /* number of rows whose logits differ, and the mean of the logarithms of their spreads */
     double rows, mean;
-    double excess[2], slope[2][2]; /* excess of confidence, and its slopes along the temperature and along the power */
+    /* excess of confidence (sum of largest probabilities minus right answers), and its slopes along temperature and
+     * power */
+    double excess[2], slope[2][2];
 };
 
 static double log_spread(const struct fitting *f, size_t r)
@@ -120,8 +122,8 @@ static void add_up(struct fitting *f, double at, double power)
         if (isnan(x))
             continue;
         excess = confidence(row, f->classes, best, dkvb__exp(at + power * x), &fall);
-        /* In all, a right answer counts as a little less than 1, a wrong answer as a little more than 0: (right + 1) /
-         * (rows + 2). */
+        /* In the sum over all rows, a right answer counts as a little less than 1, a wrong answer as a little more than
+         * 0: (right + 1) / (rows + 2). */
         excess -= ((best == (size_t)f->labels[r] ? f->rows : 0.0) + 1.0) / (f->rows + 2.0);
         f->excess[0] += excess;
         f->excess[1] += excess * x;
@@ -130,7 +132,7 @@ static void add_up(struct fitting *f, double at, double power)
         f->slope[1][1] += fall * x * x;
     }
     f->excess[1] -= power_pull * power;
-    /* if all rows are certain, or all undecided, the slope is 0 and the step must stay finite */
+    /* if all rows are certain, or all undecided, the slope of the confidence is 0 and Newton's step must stay finite */
     f->slope[0][0] += 1e-9;
     f->slope[1][1] += power_pull;
 }

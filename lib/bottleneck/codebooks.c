@@ -63,7 +63,8 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
     while (size < s->input_dim)
         size *= 2;
     width = s->key_dim < size ? s->key_dim : size;
-    runs = (s->key_dim + size - 1) / size; /* number of runs of outputs for the keys of a codebook */
+    /* number of runs of neighbouring outputs that give the dimensions of a codebook's keys */
+    runs = (s->key_dim + size - 1) / size;
     per_round = size / width;
     cb->round_size = size;
     cb->rounds = (s->codebooks * runs + per_round - 1) / per_round;
@@ -239,7 +240,7 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the squared norms of one codebook's keys. Places past the last key are dead. */
+/* Computes the squared norms of one codebook's keys. Places past the last key count as dead keys. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -283,7 +284,7 @@ void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const str
 
             x = x > -most ? x : -most;
             x = x < most ? x : most;
-            /* keys are rounded in the same way as rows */
+            /* keys that a caller gives are rounded in the same way as rows */
             keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f));
         }
     }
@@ -309,8 +310,8 @@ static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkv
     return DKVB_OK;
 }
 
-/* Rounds the keys of a caller to quantisation steps. Scales that the caller did not give are computed from the keys, as
- * they would be from rows. */
+/* Rounds the keys that a caller gives to quantisation steps. Scales that the caller did not give are computed from the
+ * keys, as they would be from rows. */
 static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
 {
     const struct dkvb__shape *s = &cb->shape;

@@ -15,7 +15,8 @@ enum {
     DKVB__MAX_KEYS = 65535,
     DKVB__MAX_KEY_DIM = 4096,
     DKVB__MAX_INPUT_DIM = 1 << 20,
-    /* largest number of columns that may be whitened; the whitening matrix grows with their square */
+    /* largest number of columns of rows that may be whitened; the whitening matrix grows with the square of this
+     * number */
     DKVB__MAX_WHITENED = 4096
 };
 
@@ -34,7 +35,7 @@ size_t dkvb__word_count(const struct dkvb__shape *s);
 /* number of floats of the whitening matrix, stored in panels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);
 
-/* Returns DKVB_EINVAL, with `what` in the message, unless every size of the shape is in range. */
+/* Returns DKVB_EINVAL, with `what` in the message, unless every size of the codebooks' shape is in range. */
 dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what);
 
 struct dkvb_codebooks {
@@ -43,31 +44,33 @@ struct dkvb_codebooks {
     struct dkvb__shape shape;
     bool normalize;
     bool frozen;
-    /* lengths of rows between which a row counts as inside the scale of the codebooks (outside.c) */
+    /* range of the lengths of rows that count as inside the scale of the codebooks (outside.c) */
     float least, greatest;
     uint8_t birth[16];
-    uint64_t seed;    /* seed of the random projection */
+    uint64_t seed;    /* seed of the random projection of rows to the codebooks */
     dkvb_ranks ranks; /* ranks (processes) that share these codebooks and their models; usually this process alone */
-    /* The five arrays center, whitening, scales, keys and purged are owned by the codebooks, or all lie in
+    /* The five arrays center, whitening, scales, keys and purged of codebooks are owned by the codebooks, or all lie in
      * `mapping`. */
-    float *center; /* mean of the key rows, [input_dim] */
-    /* matrix of the half whitening, [panels][input_dim][16], see kernels.h; NULL: rows are not whitened */
+    float *center; /* mean of the rows that keys were placed on, [input_dim] */
+    /* matrix of the half whitening of rows, [panels][input_dim][16], see kernels.h; NULL: rows are not whitened */
     float *whitening;
     float *scales;    /* scales of the codebooks, [codebooks]: quantisation steps for one unit of a projected row */
-    uint8_t *keys;    /* keys as bytes, [codebooks][words * 4][quads][16][4], see kernels.h */
-    uint64_t *purged; /* bits of purged key-value pairs, [codebooks][words] */
+    uint8_t *keys;    /* keys of the codebooks as bytes, [codebooks][words * 4][quads][16][4], see kernels.h */
+    uint64_t *purged; /* bits of purged key-value pairs, [codebooks][64-bit words] */
     struct dkvb__mapping *mapping;
-    /* Members that files do not store: */
+    /* Files do not store the members of codebooks below; they are computed from the members above: */
     /* squared norm of each key, [codebooks][words * 64]; DKVB__DEAD if the key is purged or past the last key */
     int32_t *norms;
-    /* The random projection, which the seed determines: */
+    /* Members for the random projection, which the seed determines: */
     size_t rounds, round_size;
-    float *signs;    /* random signs of the projection, [rounds][round_size], each 1 or -1 */
-    uint32_t *order; /* places of projected numbers, [codebooks][key_dim]: round * round_size + output */
-    /* State of codebooks that still grow; the pointers are NULL once the codebooks are frozen: */
+    float *signs; /* random signs of the projection's rounds, [rounds][round_size], each 1 or -1 */
+    /* places of projected numbers among the outputs of the rounds, [codebooks][key_dim]: round * round_size + output */
+    uint32_t *order;
+    /* Members for codebooks that still grow by steps of key placement; the pointers are NULL once the codebooks are
+     * frozen: */
     float *growing; /* growing keys, [codebooks][keys][key_dim], in quantisation steps, not rounded */
-    float *use;     /* moving average of the number of rows that chose each key, [codebooks][keys] */
-    uint64_t steps; /* number of batches of rows that the growing keys have seen */
+    float *use;     /* moving average of the number of rows that chose each growing key, [codebooks][keys] */
+    uint64_t steps; /* number of batches of rows that the growing keys have been moved by */
     dkvb_keyinit_options *options;
 };
 
@@ -76,15 +79,17 @@ struct dkvb_codebooks {
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
-/* Creates codebooks as dkvb__codebooks_new() does, but without center, whitening, scales, keys and purged; the caller
- * points these into `mapping`. */
+/* Creates codebooks as dkvb__codebooks_new() does, but without the arrays center, whitening, scales, keys and purged;
+ * the caller points these into `mapping`. */
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
-/* Makes an independent copy of frozen codebooks with the same birth id. The copy is never mapped. */
+/* Makes an independent copy of frozen codebooks with the same birth id. The copy lies in memory of its own, even if the
+ * original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are then
+ * frozen. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */
@@ -101,10 +106,10 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes past the last
- * dimension are DKVB__KEY_ZERO. Keys past the last one are 0, and their norms are DKVB__DEAD. */
+ * dimension are DKVB__KEY_ZERO. Places past the last key are 0, and their norms are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
-/* Computes the norms of codebooks whose keys and purged pairs were read from a file or copied. */
+/* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */
 void dkvb__codebooks_set_norms(dkvb_codebooks *cb);
 
 /* True if all `count` numbers of x are finite. */

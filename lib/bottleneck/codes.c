@@ -42,7 +42,7 @@ struct code_check {
     const uint16_t *codes;
     size_t n;
     _Atomic uint64_t stale;
-    atomic_bool bad; /* true if a code names a key that does not exist */
+    atomic_bool bad; /* true if a code names a key that does not exist, and is not DKVB_CODE_NONE */
 };
 
 /* Counts dead key-value pairs among the codes of one codebook, [rows][k], with `stride` codes from row to row. */
@@ -90,7 +90,8 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
     atomic_init(&s.bad, false);
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, check_chunk, &s);
     if (atomic_load(&s.bad))
-        return dkvb__check_codes(model, codes, k, n); /* finds the first bad code and names it in the message */
+        /* finds the first code that names no existing key, and names it in the message */
+        return dkvb__check_codes(model, codes, k, n);
     if (atomic_load(&s.stale) > 0)
         return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",
                           (unsigned long long)atomic_load(&s.stale), n * dkvb__code_size(model));
@@ -118,12 +119,12 @@ bool dkvb__codes_any_none(const uint16_t *codes, size_t count)
 
 struct packing_job {
     const struct dkvb__packing *packing;
-    size_t n, count, size; /* number of rows; number of codes, and of packed bytes, of a row */
+    size_t n, count, size; /* number of rows; numbers of codes and of packed bytes of one row */
     uint16_t *codes;
     const uint16_t *from_codes;
     unsigned char *to_packed;
     const unsigned char *packed;
-    atomic_size_t bad; /* lowest faulty row, or n if no row is faulty */
+    atomic_size_t bad; /* number of the first row with an error, or n if there is none */
 };
 
 static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
@@ -136,7 +137,7 @@ static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
 
 static void pack_row(unsigned char *to, const uint16_t *codes, size_t count, const struct dkvb__packing *p)
 {
-    uint64_t waiting = 0; /* `have` bits that are not written yet */
+    uint64_t waiting = 0; /* bits of packed codes that are not written yet; `have` is their number */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -173,13 +174,14 @@ void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const 
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, pack_chunk, &s);
 }
 
-/* Unpacks one row. The result is false if a code names no key, or if a bit after the last code is not 0. */
+/* Unpacks the codes of one row. The result is false if a code names no key, or if a bit after the last code is not
+ * 0. */
 static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, size_t count,
                        const struct dkvb__packing *p)
 {
     const unsigned char *end = from + size;
     uint32_t mask = (1u << p->bits) - 1, most = 0;
-    uint64_t waiting = 0; /* `have` bits that were read and not used yet */
+    uint64_t waiting = 0; /* bits of packed codes that were read and not used yet; `have` is their number */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -190,7 +192,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
             from += 4;
             have += 32;
         }
-        for (; have < p->bits; have += 8) /* loop over the last bytes of the row */
+        for (; have < p->bits; have += 8) /* the last bytes of a packed row are read one by one */
             waiting |= (uint64_t)*from++ << have;
         code = (uint32_t)waiting & mask;
         waiting >>= p->bits;

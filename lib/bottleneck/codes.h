@@ -45,11 +45,12 @@ struct dkvb__packing {
     size_t before; /* number of rows that precede the packed rows, for row numbers in messages */
 };
 
-/* Packs codes, which must be in range. `to` is uint8_t[n][packed size]. */
+/* Packs codes, which must be in range, into bytes. `to` is uint8_t[n][packed size]. */
 void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
                       const struct dkvb__run *run);
 
-/* Unpacks codes. DKVB_EINVAL names the first row with a code that names no key, or with unused bits other than 0. */
+/* Unpacks codes from bytes. DKVB_EINVAL names the first row with a code that names no key, or with unused bits other
+ * than 0. */
 dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
                                const struct dkvb__packing *packing, const struct dkvb__run *run);
 

@@ -77,7 +77,7 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
     return rc;
 }
 
-/* Frees the arrays of a part, which then is empty. */
+/* Frees the arrays of a part of a codeset (training or held-out rows), which then is empty. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
     for (size_t i = 0; rows->names && i < rows->capacity; i++)
@@ -106,9 +106,9 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 double dkvb__hold_out_place(uint64_t id)
 {
-    /* Seed that decides which rows are held out. The seed of the held-out rows differs from all other seeds, so that
-     * they are independent of the order of training. */
-    static const uint64_t seed = 0x68656C64206F7574; /* these bytes spell "held out" */
+    /* Seed that decides which rows of a codeset are held out. The seed of the held-out rows differs from all other
+     * seeds, so that they are independent of the order of training. */
+    static const uint64_t seed = 0x68656C64206F7574; /* the bytes of this seed spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
 }
@@ -186,17 +186,20 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part)
                       part_names[part]);
 }
 
-/* Rows that are being added to a part of a codeset. */
+/* Rows that are being added to a part of a codeset (training or held-out rows). */
 struct addition {
     dkvb_codeset *set;
     uint32_t part;
     const dkvb_codeset_rows *from;
     bool keep_features;
-    struct dkvb__keyed *order, *scratch; /* row numbers by ascending id, [n]; `scratch` is for sorting only */
-    char **names;                        /* copies of the names, [n], if the part keeps names; otherwise NULL */
+    /* numbers of the rows to add by ascending id, [n]; `scratch` is for sorting only */
+    struct dkvb__keyed *order, *scratch;
+    /* copies of the names of the rows to add, [n], if the part of the codeset keeps names; otherwise NULL */
+    char **names;
 };
 
-/* Decides whether the part keeps features: as its present rows do, or for the first rows as the option says. */
+/* Decides whether a part of a codeset keeps features: as its present rows do, or for the first rows as the option
+ * says. */
 static dkvb_status settle_features(struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -223,8 +226,8 @@ static dkvb_status settle_features(struct addition *a)
     return DKVB_OK;
 }
 
-/* Takes the names of added rows. A codeset keeps names for all of its rows or for none, and the id of a row must be the
- * hash of the row's name. */
+/* Takes the names of the rows to add. A codeset keeps names for all of its rows or for none, and the id of a row must
+ * be the hash of the row's name. */
 static dkvb_status take_names(struct addition *a)
 {
     const struct dkvb__row_names *how = &a->set->names;
@@ -245,7 +248,7 @@ static dkvb_status take_names(struct addition *a)
     return a->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu rows", x->n);
 }
 
-/* Checks all arguments of adding rows except the ids. */
+/* Checks all arguments of adding rows to a codeset except the ids. */
 static dkvb_status check_rows(const struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -308,7 +311,8 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part, from the largest id down. Every row is moved at most once, and room was made before. */
+/* Merges new rows into a part of a codeset, from the largest id down. Every row is moved at most once, and room was
+ * made before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -378,7 +382,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    if (!rc && rows->n == 0) { /* a part without rows may still have arrays of another type */
+    if (!rc && rows->n == 0) { /* a part of the codeset without rows may still have arrays of another type */
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
         rows->columns = a.keep_features ? x.columns : 0;
@@ -480,7 +484,7 @@ dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model 
     return rc;
 }
 
-/* Returns the index of an id among ascending ids, or n if the id is missing. */
+/* Returns the index of an id among n ascending ids, or n if the id is missing. */
 static size_t find(const uint64_t *ids, size_t n, uint64_t id)
 {
     size_t low = 0, high = n;
@@ -554,7 +558,8 @@ size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-/* Removes the rows for which gone[r] is 1. The memory after the last remaining row is erased. */
+/* Removes the rows for which gone[r] is 1 from a part of a codeset. The memory after the last remaining row is
+ * erased. */
 static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
     size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
@@ -670,8 +675,8 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows that took part in a new session of training. `bit` is the session's bit in a row's `sessions`. The ids
- * of all rows are looked up before any row is marked. */
+/* Marks the rows of a codeset that took part in a new session of training. `bit` is the session's bit in a row's
+ * `sessions`. The ids of all rows are looked up before any row is marked. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -714,7 +719,7 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
     session->training.report = NULL;
     session->training.user = NULL;
     session->training.ids = NULL;
-    /* the option `relearn` is about the model's journal; it does not change how values are trained */
+    /* the training option `relearn` is about the model's journal; it does not change how values are trained */
     session->training.relearn = 0;
     set->sessions++;
     return DKVB_OK;
@@ -742,7 +747,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    dkvb__codeset_drop_session(set); /* removes the session and its marks on rows */
+    dkvb__codeset_drop_session(set); /* removes the session of training and its marks on rows */
     return rc;
 }
 
@@ -835,7 +840,7 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
     }
 }
 
-/* Finds the `top_k` nearest live keys of a row, among the `depth` keys of the row's stored code. */
+/* Finds the `top_k` nearest live keys of a row, among the `depth` keys of the row's stored code in each codebook. */
 static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
 {
     for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {
@@ -854,7 +859,7 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
 {
     /* Seed for drawing the rows of a temperature fit. The seed of this draw differs from all other seeds, so that the
      * draw is independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* these bytes spell "temperat" */
+    static const uint64_t seed = 0x74656D7065726174; /* the bytes of this seed spell "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

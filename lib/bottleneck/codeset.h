@@ -15,7 +15,8 @@ enum {
     DKVB__TEMPERATURE_ROWS = 50 /* least number of labelled held-out rows for fitting a temperature */
 };
 
-/* One training of the values. Bit s of a row's `sessions` says whether the row took part in session s. */
+/* One session of training the values on the rows of a codeset. Bit s of a row's `sessions` says whether the row took
+ * part in session s. */
 struct dkvb__session {
     dkvb_train_options training; /* training options of the session, without their pointers */
     uint32_t classes;            /* number of classes of the model during the session */
@@ -25,29 +26,30 @@ struct dkvb__session {
 struct dkvb__coderows {
     size_t n, capacity;
     uint32_t k;
-    uint64_t *ids;      /* ids of the rows, ascending */
-    int32_t *labels;    /* labels of the rows, [n], -1 (no label) or more */
+    uint64_t *ids;      /* ids of the codeset's rows, ascending */
+    int32_t *labels;    /* labels of the codeset's rows, [n], -1 (no label) or more */
     uint64_t *sessions; /* sessions of training that each row took part in, [n], bit s for session s */
-    /* codes of the rows, [n][codebooks][k]; NULL: the codes were not searched yet, and `features` is there */
+    /* codes of the codeset's rows, [n][codebooks][k]; NULL: the codes were not searched yet, and `features` is there */
     uint16_t *codes;
-    void *features; /* features of the rows, [n][columns] of `dtype`; NULL: features are not kept */
+    void *features; /* features of the codeset's rows, [n][columns] of `dtype`; NULL: features are not kept */
     uint32_t dtype, columns;
-    char **names; /* names of the rows, [n], and NULL up to capacity; NULL: names are not kept */
+    char **names; /* names of the codeset's rows, [n], and NULL up to capacity; NULL: names are not kept */
 };
 
-/* List of removed rows: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending. The whole struct is zeros if
- * no row was removed. */
+/* List of the rows that were removed from a codeset: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending.
+ * The whole struct is zeros if no row was removed. */
 struct dkvb__removed {
     uint8_t salt[32];
-    uint64_t *hash; /* hashes of the removed ids, [n] */
+    uint64_t *hash; /* hashes of the removed rows' ids, [n], ascending */
     size_t n;
 };
 
 struct dkvb_codeset {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* birth id of the codebooks */
+    uint8_t birth[16]; /* birth id of the codebooks that the codes of the codeset belong to */
     uint32_t codebooks, keys, keep;
-    bool own_keys; /* true if the keys were placed on the rows of this codeset, with the following options: */
+    /* true if the keys of the codebooks were placed on the rows of this codeset, with the options in the next member */
+    bool own_keys;
     dkvb_keyinit_options keyinit;
     struct dkvb__session session[DKVB_CODESET_SESSIONS];
     uint32_t sessions;
@@ -61,62 +63,63 @@ struct dkvb_codeset {
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
-/* Makes room for `n` rows in all in a part of a codeset; after a failure the part is unchanged. A part without rows
- * gets arrays for codes, features or both, as asked. `dtype` and `columns` of the features are set before. */
+/* Makes room for `n` rows in all in a part of a codeset (training or held-out rows); after a failure the part is
+ * unchanged. A part without rows gets arrays for codes, features or both, as asked. `dtype` and `columns` of the
+ * features are set before. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
-/* Returns the number of codes of a row: codebooks times k. */
+/* Returns the number of codes of a row of a codeset: codebooks times k. */
 static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const struct dkvb__coderows *part)
 {
     return (size_t)set->codebooks * part->k;
 }
 
-/* Returns the place of a row, 0 to below 1, that its id gives: dkvb_codeset_holds_out() compares the place with the
- * share of held-out rows. */
+/* Returns the place of a row, a random-looking number from 0 to below 1 that follows from the row's id:
+ * dkvb_codeset_holds_out() compares the place with the share of held-out rows. */
 double dkvb__hold_out_place(uint64_t id);
 
-/* Orders rows that are to be added by ascending id (ids NULL: by number). Each id must be new to both parts of the
- * codeset and appear once. The function also checks labels. `order` and `scratch` are [n]. The message of DKVB_EINVAL
- * names the row. */
+/* Orders rows that are to be added to a codeset by ascending id (ids NULL: by number). Each id must be new to both
+ * parts of the codeset (training and held-out rows) and appear once. The function also checks labels. `order` and
+ * `scratch` are [n]. The message of DKVB_EINVAL names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
 
-/* Removes the rows with these ids from a codeset, and ignores ids that no row has. `gone`, [rows of the larger part],
- * is scratch space. */
+/* Removes the rows with these ids from a codeset, and ignores ids that no row has. `gone` is scratch space for one mark
+ * for each row of the larger part of the codeset. */
 uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone);
 
-/* Returns DKVB_EINVAL unless the part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
+/* Returns DKVB_EINVAL unless the number of a codeset's part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
 dkvb_status dkvb__codeset_check_part(uint32_t part);
 
 /* Returns DKVB_EMISMATCH unless the codeset belongs to these codebooks, by birth id. */
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
-/* Checks the birth id as dkvb__codeset_check() does, and also that all labels are classes of the model and all codes
- * have as many keys as the model selects. `other_keys` allows codebooks with other keys. */
+/* Checks the birth id of a codeset as dkvb__codeset_check() does, and also that all labels are classes of the model and
+ * all codes have as many keys as the model selects. `other_keys` allows codebooks with other keys. */
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
 /* Records that the keys were placed on exactly the rows of this codeset, and with which options (all but `allocator`).
  * NULL records that the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
-/* Returns the index of the row with this id, or the number of rows if no row has the id. */
+/* Returns the index of the row with this id in a part of a codeset, or the number of rows if no row has the id. */
 size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
 
-/* Rows that a caller gives a second time, named as in training: by ids, by names, or by row numbers (ids and names
- * NULL). */
+/* Rows that a caller gives to a codeset a second time, named as in training: by ids, by names, or by row numbers (ids
+ * and names NULL). */
 struct dkvb__given {
     size_t n;
     const uint64_t *ids;
     const char *const *names;
 };
 
-/* Returns the id of row i of `given`. */
+/* Returns the id of row i of the rows that a caller gives a second time. */
 uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__given *given, size_t i);
 
 /* Returns the place of the row with this id in the codeset: rows of the training part come first, then the held-out
- * rows. If neither part has the id, the result is the number of all rows. */
+ * rows. If neither part has the id, the result is the number of all rows of the codeset. */
 size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
 
 /* Finds the place of each given row in the codeset; `places` is [given->n]. *known becomes the number of rows of the
@@ -128,17 +131,18 @@ dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb
 /* True if the training part or the held-out part of a codeset has a row with this id. */
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
 
-/* Returns DKVB_ESTATE if the codes of a part were not searched yet. The error message says how to search the codes. */
+/* Returns DKVB_ESTATE if the codes of a part of a codeset (training or held-out rows) were not searched yet. The error
+ * message says how to search the codes. */
 dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 
 /* Returns the number of bytes that a row takes in a codes file: the bytes of its packed codes, or of its features. */
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
-/* Shortens rows[0 .. *count-1], ascending row numbers, to the rows that a temperature for `classes` classes is fitted
- * on: all rows, or as many as can be decoded in about a second. Rows are drawn by id. The choice is stable: if some
- * rows are missing, the other drawn rows stay drawn, and the next rows fill the free places. `ids` has the ids of all
- * rows; NULL stands for row numbers. */
+/* Shortens the list of ascending row numbers rows[0 .. *count-1] to the rows that a softmax temperature for `classes`
+ * classes is fitted on: all rows, or as many as can be decoded in about a second. Rows are drawn by id. The choice is
+ * stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill the free places. `ids` has
+ * the ids of all rows; NULL stands for row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 
@@ -158,34 +162,34 @@ dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *f
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 
-/* Appends a session whose options are not checked yet. DKVB_EINVAL and DKVB_EMISMATCH reject wrong options; DKVB_ESTATE
- * says that the codeset has the largest number of sessions already. */
+/* Appends a session of training, whose options are not checked yet, to a codeset. DKVB_EINVAL and DKVB_EMISMATCH reject
+ * wrong options; DKVB_ESTATE says that the codeset has the largest number of sessions already. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 
-/* A removal of rows in two steps, as dkvb_codeset_remove() makes it: the first step can fail, the second cannot. A
- * removal that is not committed must be freed, unless the struct is all zeros. */
+/* A removal of rows from a codeset in two steps, as dkvb_codeset_remove() makes it: the first step can fail, the second
+ * cannot. A removal that is not committed must be freed, unless the struct is all zeros. */
 struct dkvb__removal {
-    uint8_t *gone;               /* scratch space for marks of rows, [rows of the larger part] */
-    struct dkvb__removed memory; /* the list of removed rows as it will be after the removal */
+    uint8_t *gone;               /* scratch space for marks of the codeset's rows, [rows of the larger part] */
+    struct dkvb__removed memory; /* the codeset's list of removed rows as it will be after the removal */
 };
 dkvb_status dkvb__removal_new(struct dkvb__removal *r, const dkvb_codeset *set, const uint64_t *ids, size_t n);
 uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const uint64_t *ids, size_t n);
 void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set);
 
-/* Removes the session of training that was recorded last. */
+/* Removes the session of training that was recorded last in a codeset. */
 void dkvb__codeset_drop_session(dkvb_codeset *set);
 
-/* Writes to `labels` the labels that session s taught, one for each row of the training part, [n]. A label is -1 if the
- * row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is marked). */
+/* Writes to `labels` the labels that training session s taught, one for each row of the codeset's training part, [n]. A
+ * label is -1 if the row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is marked). */
 void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);
 
-/* Computes the fingerprint that a model has after the recorded sessions of training, without the rows marked in `gone`.
- * The training part must have its codes. `labels`, [n], is scratch space. */
+/* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
+ * `gone`. The codeset's training part must have its codes. `labels`, [n], is scratch space. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 
 /* Functions of removed.c. dkvb__removed_with() builds a list of removed rows with more rows added; the list may then
- * replace the codeset's list. dkvb__removed_has() tells whether an id is on a list. */
+ * replace the codeset's list. dkvb__removed_has() tells whether an id is on a list of removed rows. */
 dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *set, const uint64_t *ids, size_t n);
 dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__removed *from, const dkvb_allocator *mem);
 bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);

@@ -12,7 +12,7 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-enum { CHUNK = 4096 }; /* number of rows that are searched, or passed on, at a time */
+enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or passed on, at a time */
 
 /* Progress of several searches, reported as one: `done` rows of `total`. The individual searches report nothing. */
 struct told {
@@ -40,7 +40,8 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Searches the codes for the features of a part. The arrays for the codes are allocated before. */
+/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes are allocated
+ * before. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -60,8 +61,8 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Finds out whether a part still has to be searched. DKVB_EMISMATCH says that the part cannot be searched with these
- * codebooks. */
+/* Finds out whether the codes of a codeset's part still have to be searched. DKVB_EMISMATCH says that the part cannot
+ * be searched with these codebooks. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;
@@ -118,18 +119,19 @@ struct filling {
     dkvb_codeset_source from;
     struct dkvb__rows rows; /* features of the rows to add */
     struct told told;
-    struct dkvb__keyed *order; /* row numbers by ascending id, [n]; in this order, no row is moved twice */
-    uint8_t *gone;             /* scratch space for marks of rows, [rows of the larger part, with the new rows] */
-    uint64_t *all;             /* ids of all rows, [n], for removing the rows again after a failure */
+    /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
+    struct dkvb__keyed *order;
+    uint8_t *gone; /* scratch space for marks of the codeset's rows, [rows of the larger part, with the new rows] */
+    uint64_t *all; /* ids of all rows to add, [n], for removing the rows again after a failure */
 
-    /* Buffers for one chunk of rows: */
+    /* Buffers for one chunk of the rows to add: */
     float *x;
     uint64_t *ids;
     int32_t *labels;
     uint16_t *codes;
     char *features;
     const char **names;
-    size_t *numbers; /* row numbers of the chunk, for messages */
+    size_t *numbers; /* numbers of the rows in the chunk, for messages */
 };
 
 static void filling_free(struct filling *f)
@@ -148,7 +150,7 @@ static void filling_free(struct filling *f)
     dkvb__free(mem, f->numbers);
 }
 
-/* Checks every row before any row is added, so that messages name a row by its number. */
+/* Checks every row before any row is added to the codeset, so that messages name a row by its number. */
 static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scratch)
 {
     const dkvb_codeset_source *from = &f->from;
@@ -168,7 +170,8 @@ static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scr
     return rc ? rc : dkvb__check_rows(&run, &f->rows, "features", &f->set->mem);
 }
 
-/* Allocates the buffers and checks the rows. The caller frees the buffers, even after a failure. */
+/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller frees the buffers, even after a
+ * failure. */
 static dkvb_status filling_new(struct filling *f)
 {
     const dkvb_codeset *set = f->set;
@@ -200,7 +203,7 @@ static dkvb_status filling_new(struct filling *f)
     return rc;
 }
 
-/* Ends a step that may fail on some ranks only: all ranks get the same status. */
+/* Ends a step that may fail on some ranks (processes) only: all ranks get the same status. */
 static dkvb_status agree(const struct filling *f, dkvb_status rc)
 {
     return dkvb__ranks_agree(&f->cb->ranks, rc);
@@ -211,7 +214,7 @@ static bool is_of(const struct filling *f, size_t row, uint32_t part)
     return f->from.held_out ? f->from.held_out[row] == part : part == DKVB_PART_TRAINING;
 }
 
-/* Adds the first `count` rows of a chunk to a part of the codeset. */
+/* Adds the first `count` rows of a chunk to a part of the codeset (training or held-out rows). */
 static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uint32_t dtype)
 {
     const struct dkvb__coderows *to = &f->set->part[part];
@@ -243,7 +246,8 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
-    if (narrowest > dtype) /* numbers of types ascend with the range of values that a type holds */
+    /* a larger type number means a wider type, so the type of the codeset is too narrow for these features */
+    if (narrowest > dtype)
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
                           dkvb_name(DKVB_NAME_DTYPE, dtype));
     for (size_t i = 0; !rc && i < f->from.n; i++) {
@@ -268,8 +272,8 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     return rc;
 }
 
-/* Finds the narrowest type that holds all features: the widest among the narrowest types of all chunks. Numbers of
- * types ascend with the range of values that a type holds. */
+/* Finds the narrowest number type that holds all features of the rows to add: the widest among the narrowest types of
+ * all chunks. Numbers of types ascend with the range of values that a type holds. */
 static dkvb_status find_narrowest(struct filling *f, uint32_t *narrowest)
 {
     size_t chunk = f->from.n < CHUNK ? f->from.n : CHUNK;
@@ -318,7 +322,7 @@ dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, 
         rc = agree(&f, find_narrowest(&f, &narrowest));
         for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
             rc = add_part(&f, p, narrowest);
-        if (rc) /* all ids were new, so this call has added the rows that it removes here */
+        if (rc) /* all ids were new to the codeset, so every row removed here was added by this call */
             (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
     }
     filling_free(&f);

@@ -1,5 +1,5 @@
-/* Names of the columns of a row. Tables are matched to a model by these names; the library itself uses only the
- * position of a column. */
+/* Names of the columns of a model's rows. Tables are matched to a model by these names; the library itself uses only
+ * the position of a column. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -78,7 +78,8 @@ dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *na
         columns[i] = memcpy(at, names[i], size);
         at += size;
     }
-    dkvb__free(&mem, model->columns); /* freed last, since `names` may be the old names */
+    /* the old names are freed last, since the caller's `names` may be the old names */
+    dkvb__free(&mem, model->columns);
     model->columns = columns;
     return DKVB_OK;
 }

@@ -28,10 +28,10 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;                /* sums of values over codebooks, [threads][classes] */
+    double *sums;                /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
     float *group;                /* sums of values in one group of codebooks, [threads][classes] */
-    float *answer;               /* logits of a row if `logits` is NULL, [threads][classes] */
-    struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
+    float *answer;               /* logits of a row if the caller wants no logits, [threads][classes] */
+    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     size_t most;                 /* largest number of rows that ranks decode at a time; 0 without ranks */
 };
 
@@ -70,8 +70,8 @@ static void answer_row(void *context, size_t own, unsigned worker)
         d->labels[r] = learned ? argmax(logits, classes) : -1;
 }
 
-/* Decodes rows in one process, or with the ranks that share the model. With ranks, each rank sums its own groups of
- * codebooks for all rows, and then adds up the groups for its own part of the rows. */
+/* Decodes rows in one process, or with the ranks (processes) that share the model. With ranks, each rank sums its own
+ * groups of codebooks for all rows, and then adds up the groups for its own part of the rows. */
 static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &d->model->codebooks->ranks;
@@ -92,7 +92,8 @@ static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
     return rc;
 }
 
-/* Returns the number of rows whose sums take some 32 MB on a rank. The number is the same on all ranks. */
+/* Returns the number of rows that are decoded at a time: as many as have sums of some 32 MB on a rank (process). The
+ * number is the same on all ranks. */
 static size_t rows_at_a_time(const dkvb_model *model)
 {
     enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
@@ -170,7 +171,7 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     struct dkvb__run quiet = s->run;
     dkvb_status rc = DKVB_OK;
 
-    quiet.progress = NULL; /* progress counts each row once, in the outer loop */
+    quiet.progress = NULL; /* the search of a tile reports no progress, as the loop over tiles counts each row once */
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
         d->n = d->most && d->most < d->n ? d->most : d->n;
@@ -191,7 +192,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
  * costs more than it saves, and takes the core from another caller who predicts a row at the same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads to the number that speeds up work on `n` rows. A number that the caller chose stays. */
+/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. A number of threads that the
+ * caller chose stays. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;
@@ -256,7 +258,7 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l into the list of the `count` best classes. In a tie the lower class comes first. */
+/* Inserts class l into the list of a row's `count` best classes. In a tie the lower class comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

@@ -9,7 +9,8 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* largest numbers of rows and of logits in a block */
+/* largest numbers of rows and of logits in a block of rows that is evaluated at once */
+enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 };
 
 /* Progress of one block of rows, reported as a part of all rows. */
 struct told {
@@ -80,7 +81,8 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
     uint64_t searched = 0, rows = 0;
     dkvb_run_options run = told->all, silent = told->all;
     int32_t *answers;
-    float *logits, *read = NULL; /* features of a block of rows that do not lie in memory, [most][input_dim] */
+    /* buffer for the features of a block of rows that do not lie in memory, [most][input_dim] */
+    float *logits, *read = NULL;
     dkvb_status rc = DKVB_OK;
 
     most = most < MOST_ROWS ? most : MOST_ROWS;
@@ -103,7 +105,7 @@ static dkvb_status measure(const dkvb_model *model, const struct dkvb__rows *fro
         block = n - first < most ? n - first : most;
         told->before = first;
         rc = dkvb__rows_block(from, first, block, read, &x);
-        if (reads) /* reading a file may fail on some ranks only */
+        if (reads) /* reading a file of features may fail on some ranks (processes) only */
             rc = dkvb__ranks_agree(&model->codebooks->ranks, rc);
         if (rc)
             break;

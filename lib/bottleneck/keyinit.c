@@ -8,18 +8,18 @@
 
 enum {
     TILE = DKVB__LANES,
-    GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows in memory */
-    SCALE_ROWS = 4096,       /* number of rows from which the scales are computed */
-    CENTER_COLUMNS = 64,     /* number of columns that one parallel task sums */
-    CENTER_ROWS = 16384      /* number of rows between two progress reports */
+    GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows that key placement keeps in memory */
+    SCALE_ROWS = 4096,       /* number of rows from which the quantisation scales of codebooks are computed */
+    CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean */
+    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean */
 };
 
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
     uint32_t keys = 1024, dim = 16;
 
-    /* The number of keys is chosen so that there are at least four rows for each key; with few rows, down to one row
-     * for each key. docs/method.md has measurements of this rule. */
+    /* The number of keys in a codebook is chosen so that there are at least four rows for each key; with few rows, down
+     * to one row for each key. docs/method.md has measurements of this rule. */
     while (keys > 1 && keys > rows / 4 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
@@ -73,7 +73,7 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
-/* A range of codebooks: those whose keys this rank places. */
+/* The range of codebooks whose keys this rank (process) places. */
 struct range {
     size_t first, end;
 };
@@ -92,20 +92,21 @@ struct placement {
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     const struct dkvb__rows *from;
-    size_t *pick; /* numbers of the used rows among the rows of `from`, [n]; NULL: the first n rows */
+    size_t *pick; /* numbers of the rows for placing keys among the rows of `from`, [n]; NULL: the first n rows */
     size_t n;     /* number of rows that are used for placing keys */
     float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
-    struct dkvb__placer *placers; /* scratch memory of the threads, [threads] */
-    int8_t *rows;                 /* projected rows as bytes, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes;        /* bytes of one codebook's projected rows in `rows` */
-    size_t group;                 /* number of units of codebooks in a group */
-    size_t first;                 /* index of the first codebook of the present group */
-    struct range own;             /* the codebooks in which this rank places keys */
-    /* keys being placed, [own codebooks][keys][key_dim], and numbers of rows that use them, [own codebooks][keys] */
+    struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
+    int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
+    size_t codebook_bytes; /* bytes of one codebook's projected rows in `rows` */
+    size_t group;          /* number of units of codebooks in a group that is processed at a time */
+    size_t first;          /* index of the first codebook of the present group */
+    struct range own;      /* the codebooks in which this rank (process) places keys */
+    /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
+     * codebooks][keys] */
     float *growing, *use;
-    bool step;            /* true if all rows form one step of keys that grow */
-    atomic_size_t placed; /* number of finished codebooks in the present group */
+    bool step;            /* true if this call makes one step of growing keys, and all rows form one batch */
+    atomic_size_t placed; /* number of codebooks in the present group whose keys are placed */
     atomic_bool stop;     /* set if the caller asks to cancel the key placement */
 };
 
@@ -191,7 +192,7 @@ static void place_codebook(void *context, size_t i, unsigned worker)
 
     if (c < w->own.first || c >= w->own.end || atomic_load_explicit(&w->stop, memory_order_relaxed))
         return;
-    p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report progress */
+    p->run = worker == 0 ? &w->run : NULL; /* only the calling thread may report progress of the key placement */
     p->codebooks_done = w->first + atomic_load_explicit(&w->placed, memory_order_relaxed);
     p->codebooks = s->codebooks;
     p->stop = &w->stop;
@@ -212,8 +213,8 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` used rows, beginning with used row `first`: in memory, where *pick has their places in *x, or is NULL for
- * neighbouring rows; or in the block, into which they are read. */
+/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows: in memory, where *pick has their
+ * places in *x, or is NULL for neighbouring rows; or in the block, into which they are read. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -228,7 +229,7 @@ static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, 
     return DKVB_OK;
 }
 
-/* Prepares `n` used rows for projection, beginning with used row `first`. */
+/* Prepares `n` of the rows for placing keys for their projection, beginning with number `first` of these rows. */
 static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
 {
     const float *x;
@@ -239,8 +240,8 @@ static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
     return rc ? rc : dkvb__projector_prepare(&w->projector, x, pick, n, first);
 }
 
-/* Places the keys of the units [first, first + group): all rows are projected, then keys are placed codebook by
- * codebook. */
+/* Places the keys of one group of units of codebooks, beginning with unit `first_unit`: all rows are projected, then
+ * keys are placed codebook by codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
     const struct dkvb__projector *p = &w->projector;
@@ -282,7 +283,7 @@ static dkvb_status place_keys(struct placement *w)
 
 struct centering {
     const float *x;     /* features of the present block of rows */
-    const size_t *pick; /* places of the rows in x, [n]; NULL: the rows are neighbours */
+    const size_t *pick; /* places of the block's rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
     double *sum; /* sum of the rows for their mean, [input_dim] */
 };
@@ -301,7 +302,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre, which is the mean of the rows. Each column is summed in row order in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column is summed in row
+ * order in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
@@ -311,7 +313,8 @@ static dkvb_status find_center(struct placement *w)
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    for (size_t first = 0; !rc && first < w->n; first += s.n) { /* reading a million rows from disk takes seconds */
+    /* progress is reported for each block, as reading a million rows from disk takes seconds */
+    for (size_t first = 0; !rc && first < w->n; first += s.n) {
         s.n = w->n - first < most ? w->n - first : most;
         rc = take_rows(w, first, s.n, &s.x, &s.pick);
         if (rc)
@@ -331,7 +334,8 @@ static dkvb_status find_preparation(struct placement *w)
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity, width = w->cb->shape.input_dim;
     dkvb_status rc = find_center(w);
 
-    /* All rows are checked first, so that an error message can name the row of a number that is not finite. */
+    /* All rows are checked before whitening, so that an error message can name the row of a number that is not
+     * finite. */
     for (size_t first = 0, rows; !rc && w->cb->whitening && first < w->n; first += rows) {
         const float *x;
         const size_t *pick;
@@ -377,7 +381,7 @@ static dkvb_status new_growth(dkvb_codebooks *cb)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u keys that grow", cb->shape.codebooks, cb->shape.keys);
 }
 
-/* Rounds the grown keys of this rank, gets the keys of the other ranks, and freezes the codebooks. */
+/* Rounds the grown keys of this rank (process), gets the keys of the other ranks, and freezes the codebooks. */
 static dkvb_status finish(dkvb_codebooks *cb)
 {
     size_t count = (size_t)cb->shape.keys * cb->shape.key_dim;
@@ -477,17 +481,19 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
         return rc;
     }
     *cb->options = o;
-    cb->options->allocator = NULL; /* the options outlive the caller's struct; cb->mem has a copy of the allocator */
+    /* the copied options outlive the caller's struct, which the pointer may belong to; cb->mem has a copy of the
+     * allocator */
+    cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step has no batches, as all rows of the step are one batch */
-    cb->options->rows_per_key = 0; /* a step uses all of its rows */
+    cb->options->batch = 0;        /* a step of growing keys has no batches, as all rows of the step are one batch */
+    cb->options->rows_per_key = 0; /* a step of growing keys uses all of its rows */
     *out = cb;
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use. The copies then replace the originals, so that
- * a cancelled step changes nothing. The first step computes the preparation of rows, and draws the keys that it then
- * moves. */
+/* Makes one step of growing keys on copies of the keys and of their use counts. The copies then replace the originals,
+ * so that a cancelled step changes nothing. The first step computes the preparation of rows, and draws the keys that it
+ * then moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

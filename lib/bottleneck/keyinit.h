@@ -24,7 +24,7 @@ enum {
     DKVB__FOR_PROJECTION = 1,
     DKVB__FOR_KEYS = 2,
     DKVB__FOR_ROWS = 3,
-    DKVB__FOR_FIRST_STEP = 4 /* first stream of the steps; later steps use 5, 6, … */
+    DKVB__FOR_FIRST_STEP = 4 /* first random stream of the steps of growing keys; later steps use 5, 6, … */
 };
 void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
 
@@ -32,20 +32,20 @@ void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, s
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* options of the key initialisation, with passes and batch filled in */
     const struct dkvb__shape *shape;
-    size_t n;                /* number of all key rows */
+    size_t n;                /* number of all rows that keys are placed on */
     size_t batch;            /* number of rows in a step of the key placement */
     uint8_t *keys;           /* keys that are being placed, rounded to bytes */
     int32_t *norms;          /* squared norms of the keys that are being placed */
-    int8_t *tile;            /* rows that are picked from several tiles, [quads][16][4] */
-    int32_t *scores;         /* scratch memory of a search for the nearest key */
+    int8_t *tile;            /* one tile of rows that are picked from several tiles, [quads][16][4] */
+    int32_t *scores;         /* scratch memory for scores in the search for a row's nearest key */
     int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
     uint32_t *count;         /* number of rows that chose each key, [keys] */
-    size_t *order, *scratch; /* orders of the rows, [n] */
+    size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
 
     /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */
     /* run of the calling thread in that thread's placer; NULL in all other placers, which must not report */
     const struct dkvb__run *run;
-    uint64_t codebooks_done, codebooks; /* numbers of codebooks for progress reports: finished, and in all */
+    uint64_t codebooks_done, codebooks; /* numbers of codebooks for progress reports: with keys placed, and in all */
     /* flag that all placers share: the caller wants to cancel, so the placed keys will be thrown away */
     atomic_bool *stop;
 };
@@ -56,19 +56,21 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
                       const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
-/* Draws the first keys of a codebook from its rows without replacement. use[j] becomes the number of rows of a step
- * divided by the number of keys. `key` is float[keys][key_dim] in quantisation steps; `use` is float[keys]. */
+/* Draws the first keys of a codebook from its projected rows without replacement. use[j] becomes the number of rows of
+ * a step divided by the number of keys. `key` is float[keys][key_dim] in quantisation steps; `use` is float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes one step of moving averages of the keys over the rows order[0 .. n-1]. The old averages keep the weight
- * `keep`. */
+/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old averages keep the
+ * weight `keep`. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 
-/* Moves each key to the mean of the rows nearest to the key, once a pass. A key without rows is drawn again. */
+/* Places a codebook's keys by k-means: moves each key to the mean of the rows nearest to the key, once a pass. A key
+ * without rows is drawn again. */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes passes of moving-average steps over all rows. Each pass visits the rows in a random order of its own. */
+/* Places a codebook's keys by passes of moving-average steps over all rows. Each pass visits the rows in a random order
+ * of its own. */
 void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 #endif

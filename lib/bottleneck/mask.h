@@ -6,7 +6,7 @@
 
 struct dkvb_mask {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* birth id of the mask's codebooks */
+    uint8_t birth[16]; /* birth id of the codebooks that the mask belongs to */
     uint32_t codebooks, keys;
     size_t words;   /* number of 64-bit words of the mask for one codebook */
     uint64_t *bits; /* bits of masked key-value pairs, [codebooks][words]; bits past the last key are 0 */
@@ -18,7 +18,7 @@ dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t co
 /* Returns DKVB_EMISMATCH unless the mask belongs to these codebooks. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
-/* Tells whether a key-value pair is in the mask. The key must exist. */
+/* Tells whether a key-value pair is in the mask. The key must exist in its codebook. */
 static inline bool dkvb__mask_bit(const dkvb_mask *mask, size_t codebook, size_t key)
 {
     return mask->bits[codebook * mask->words + key / 64] >> (key % 64) & 1;
@@ -35,7 +35,8 @@ uint64_t dkvb__mask_count(const dkvb_mask *mask);
 /* Removes every key-value pair from the mask. */
 void dkvb__mask_clear(dkvb_mask *mask);
 
-/* Removes purged pairs from a mask of these codebooks. Purged pairs are dead already, and are counted separately. */
+/* Removes purged pairs from a mask of these codebooks. Purged pairs are dead already, and are counted separately from
+ * masked pairs. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */

@@ -91,7 +91,7 @@ dkvb_status dkvb__values_to_first(const dkvb_model *m, dkvb__take_values_fn take
     return rc;
 }
 
-/* Returns the number of values that this rank holds. */
+/* Returns the number of values that this rank (process) holds, as ranks may share a model. */
 static size_t own_values(const dkvb_model *m)
 {
     return dkvb__own_pairs(m) * m->classes;
@@ -239,7 +239,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    dkvb__erase(record, sizeof *record); /* the journal record holds the salt of a commitment */
+    dkvb__erase(record, sizeof *record); /* the struct is erased, as a journal record holds the salt of a commitment */
 }
 
 void dkvb__training_free(dkvb_model *model)
@@ -549,7 +549,7 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL if `text` is "" or NULL. */
+/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL if `text` is NULL or has no characters. */
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
@@ -633,8 +633,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of the first classes against the names of the classes from `count` on. The names from `count` on
- * stay, so no new name may equal one of them. */
+/* Checks the new names of a model's first classes against the names of the classes from number `count` on. The names of
+ * those classes stay, so no new name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)

@@ -8,22 +8,26 @@
 
 enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
-/* The version of the file format that this library writes. A model that was created in memory has this version. */
+/* The version of the model file format that this library writes. A model that was created in memory has this
+ * version. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
 /* One journal entry as plain data; unlearn/journal.c fills it in. */
 struct dkvb__record {
-    /* kind and state of the entry, DKVB_JOURNAL_…; files do not store the state, which follows from later entries */
+    /* kind and state of the journal entry, DKVB_JOURNAL_…; files do not store the state, which follows from later
+     * entries */
     uint32_t kind, state;
-    /* id of another entry: undo: the entry that was taken back; relearn: the forgetting that ended */
+    /* id of another journal entry: for an undo, the entry that was taken back; for a relearning, the forgetting that
+     * ended */
     uint64_t ends;
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
-    uint32_t *list; /* key-value pairs that this entry masked, ascending, `pairs` of them; NULL once undone or purged */
+    /* key-value pairs that this journal entry masked, ascending, `pairs` of them; NULL once undone or purged */
+    uint32_t *list;
 
     /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c).
-     * NULL: the entry has none. */
+     * NULL: the journal entry has no request. */
     unsigned char *terms;
     size_t terms_size;
 
@@ -31,14 +35,16 @@ struct dkvb__record {
     uint32_t strength;
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
-    uint8_t salt[32], rows_hash[32], pairs_hash[32]; /* salt and hashes of the evidence; zeros if the entry has none */
+    /* salt and hashes of the journal entry's evidence; zeros if the entry has no evidence */
+    uint8_t salt[32], rows_hash[32], pairs_hash[32];
     uint8_t head[32];
 };
 
 struct dkvb__journal {
-    struct dkvb__record *records; /* journal entries; entry `id` is records[id - 1] */
+    struct dkvb__record *records; /* journal entries of the model; entry `id` is records[id - 1] */
     size_t count, capacity;
-    size_t settled; /* number of journal entries up to the latest purge; none of these entries is active */
+    /* number of journal entries up to the latest purge; none of these journal entries has the state active */
+    size_t settled;
 };
 
 /* A section of a model file that this library does not know. The library keeps such a section and writes it again. */
@@ -55,16 +61,18 @@ struct dkvb__training {
     /* float32 values in training, [own codebooks][keys][stride], copied to the model in its own number type at the
      * end */
     float *values;
-    /* floats of a row of values: the number of classes, rounded up to whole vectors; the padding is zeros */
+    /* number of floats of a row of values in training: the number of classes, rounded up to whole vectors; the padding
+     * is zeros */
     size_t stride;
-    bool afresh; /* true if all values were 0 when the training began */
+    bool afresh; /* true if all values of the model were 0 when the training began */
     uint8_t trained[16];
     uint64_t rows; /* number of rows that this training has seen so far */
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
-    float *row; /* scratch space of a training in place, [classes] */
-    /* marks of the classes of the rows seen so far, [classes], if `relearn` is set; otherwise scratch space */
+    float *row; /* scratch space for a row of values of a training in place, [classes] */
+    /* marks of the classes of the rows that the training has seen so far, [classes], if `relearn` is set; otherwise
+     * scratch space */
     uint8_t *taught;
 };
 
@@ -82,13 +90,13 @@ struct dkvb_model {
     bool roomy;
     uint32_t values_dtype;
     bool blank; /* true if all values are 0 and no training ever changed them */
-    /* counts of how often rows of each class selected each pair, [classes][own codebooks][keys]; or
+    /* counts of how often training rows of each class selected each pair, [classes][own codebooks][keys]; or
      * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
-    char **names;    /* names of the classes, [classes], NULL = the class has no name */
-    char *encoder;   /* name of the encoder that makes the rows of features; NULL: unknown */
+    char **names;    /* names of the model's classes, [classes], NULL = the class has no name */
+    char *encoder;   /* name of the encoder that makes the model's rows of features; NULL: unknown */
     char **columns;  /* names of the columns of a row, [input_dim], in one block with their texts; NULL: no names */
-    dkvb_mask *mask; /* the key-value pairs that are masked now, without purged pairs */
+    dkvb_mask *mask; /* the key-value pairs that are masked now in the model, without purged pairs */
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
@@ -96,7 +104,8 @@ struct dkvb_model {
     uint32_t trials;
     /* fingerprint of all trainings of the model, see dkvb__trained_extend(); zeros without training */
     uint8_t trained[16];
-    double temperature, power; /* softmax temperature of the probabilities and its power; 1 and 0 if none was set */
+    /* softmax temperature of the model's probabilities and its power; 1 and 0 if none was set */
+    double temperature, power;
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
@@ -115,20 +124,21 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
-/* Decides which groups of codebooks this rank holds the values of, among the ranks that share the model. */
+/* Decides which groups of codebooks this rank (process) holds the values of, among the ranks that share the model. */
 void dkvb__model_deal(dkvb_model *model);
 
-/* Ends a step that can fail on some only of the ranks that share a model; the result is the same on all ranks, see
- * dkvb__ranks_compare(). */
+/* Ends a step that can fail on some only of the ranks (processes) that share a model; the result is the same on all
+ * ranks, see dkvb__ranks_compare(). */
 static inline dkvb_status dkvb__model_agree(const dkvb_model *model, dkvb_status rc)
 {
     return dkvb__ranks_agree(&model->codebooks->ranks, rc);
 }
 
-/* Computes the number of the first key-value pair of each rank; `first` is [DKVB_RANKS_COUNT + 1]. */
+/* Computes the number of the first key-value pair of each rank (process) that shares the model; `first` is
+ * [DKVB_RANKS_COUNT + 1]. */
 void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 
-/* Returns the values of a key-value pair that this rank holds. */
+/* Returns the values of a key-value pair; this rank (process) must hold the values of the pair. */
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
 /* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
@@ -136,14 +146,14 @@ void *dkvb__values_of(const dkvb_model *model, size_t pair);
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
-/* Computes the number of all values of a model. The result is false if they do not fit in memory as floats. */
+/* Computes the number of all values of a model. The result is false if the values do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
 
 /* Fails with DKVB_EINVAL and says that value number `at` is too large for the number type `dtype`. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
 
-/* Returns `code` unless temperature and power are within the limits of calibration.h; `what` begins the error
- * message. */
+/* Returns `code` unless the temperature of a model's probabilities and its power are within the limits of
+ * calibration.h; `what` begins the error message. */
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
@@ -156,13 +166,14 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
  * text in the error message. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 
-/* Finds two equal names and returns their indices; *second is `count` if all names differ. NULL and "" are no names.
- * The only failure is DKVB_ENOMEM. */
+/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" are no
+ * names. The only failure is DKVB_ENOMEM. */
 dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
                               const dkvb_allocator *mem);
 
 /* Allocates names of columns in the form that dkvb_model keeps: one block of `count` pointers, then `text` bytes for
- * the texts. One block per name would be slow, since a model may have a million columns. NULL: out of memory. */
+ * the texts. One block per name would be slow, since a model may have a million columns. The result is NULL if memory
+ * runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
 /* Returns `code` unless all names of columns are allowed and differ from each other. `where` begins the error
@@ -182,7 +193,8 @@ static inline size_t dkvb__pair_count(const dkvb_model *m)
     return (size_t)m->codebooks->shape.codebooks * m->codebooks->shape.keys;
 }
 
-/* Returns the number of key-value pairs whose values this rank holds, or the number of the first of these pairs. */
+/* Returns the number of key-value pairs whose values this rank (process) holds, or the number of the first of these
+ * pairs. */
 static inline size_t dkvb__own_pairs(const dkvb_model *m)
 {
     return (m->end_codebook - m->first_codebook) * m->codebooks->shape.keys;
@@ -193,7 +205,7 @@ static inline size_t dkvb__first_pair(const dkvb_model *m)
     return m->first_codebook * m->codebooks->shape.keys;
 }
 
-/* Returns the counts of a class for the key-value pairs whose values this rank holds. */
+/* Returns the counts of a class for the key-value pairs whose values this rank (process) holds. */
 static inline uint32_t *dkvb__class_counts_of(const dkvb_model *m, size_t label)
 {
     return m->mapping ? m->counts + label * dkvb__pair_count(m) + dkvb__first_pair(m)
@@ -225,33 +237,34 @@ dkvb_status dkvb__model_need_values(const dkvb_model *model);
 /* Frees the values of a model, and erases them unless all of them are still zero. */
 void dkvb__values_free(dkvb_model *model);
 
-/* Sets all values of a model to 0, after work in place that cannot be finished. */
+/* Sets all values of a model to 0, after a training in the model's own memory that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
 /* Frees the state of a training; without a training the call does nothing. If a training in place has not ended, the
- * values are lost. */
+ * values of the model are lost. */
 void dkvb__training_free(dkvb_model *model);
 
 /* Frees the contents of a journal entry. Other functions of the journal are in unlearn/, but the model frees the
  * entries. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
-/* Functions of the journal that training calls, although the journal lies in the layer above (unlearn/relearn.c). Code
- * that trains values on a copy of a model must pass the original model. */
+/* Functions of the model's journal that training calls, although the journal lies in the layer above
+ * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model. */
 
-/* Returns DKVB_ESTATE if a row has a class that a forgetting in force names. The caller has checked the labels.
- * `scratch` is [classes]. */
+/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller has checked the
+ * labels. `scratch` is [classes]. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
-/* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each such class. */
+/* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries for the end of forgettings. The entries are made before new values are put in place, since making
- * entries may fail, and are appended afterwards. First come entries for forgettings whose classes were taught
- * (`taught`, [classes], or NULL), then entries for forgettings of exactly the rows that came back (`back`, [n] ids).
- * `made` is NULL if no entry is to be written. Each struct dkvb__relearning must be appended or dropped. */
+/* Journal entries that record the end of forgettings whose rows were trained on again. The entries are made before new
+ * values are put in place, since making entries may fail, and are appended afterwards. First come entries for
+ * forgettings whose classes were taught (`taught`, [classes], or NULL), then entries for forgettings of exactly the
+ * rows that came back (`back`, [n] ids). `made` is NULL if no entry is to be written. Each struct dkvb__relearning must
+ * be appended or dropped. */
 struct dkvb__relearning {
-    struct dkvb__record *made; /* journal entries to append, [count] */
+    struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;
 };
 dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,

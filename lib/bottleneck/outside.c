@@ -9,10 +9,12 @@
 #include "base/status.h"
 
 enum {
-    ODD_SHARE = 20,       /* one in ODD_SHARE key rows may be unusual at each end, and is left out of the limits */
-    ROOM = 4,             /* factor by which a row's length may exceed the usual lengths */
-    CUT_SHARE = 5,        /* one in CUT_SHARE numbers of a row may be at an end of the scale; usual rows stay below */
-    END = 2 * DKVB__STEPS /* an end of the scale, times 2, as tiles store numbers times -2 */
+    ODD_SHARE = 20, /* one in ODD_SHARE rows at each end of the lengths is unusual, and is left out of the limits */
+    ROOM = 4,       /* factor by which a row's length may exceed the usual lengths */
+    /* a row with one in CUT_SHARE of its numbers at an end of the scale counts as outside the scale; usual rows have
+     * fewer */
+    CUT_SHARE = 5,
+    END = 2 * DKVB__STEPS /* an end of the quantisation scale, times 2, as tiles store numbers times -2 */
 };
 
 double dkvb__row_length(const float *x, size_t width)
@@ -51,7 +53,8 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads)
     enum { BYTES = DKVB__LANES * 4, MOST = 255 };
 
     for (size_t first = 0, end; first < quads; first = end) {
-        /* counts of saturated numbers per row of a tile; uint8_t counts fit one vector and do not overflow */
+        /* counts of saturated numbers per row of a tile; counts of at most 255 numbers fit uint8_t, so that they fit
+         * one vector */
         uint8_t count[BYTES] = {0};
 
         end = quads - first < MOST ? quads : first + MOST;

@@ -22,7 +22,8 @@
 
 enum {
     TILE = DKVB__LANES,
-    PULSE_ROWS = 1024 /* number of rows between two progress reports: some hundredths of a second with the most keys */
+    /* number of rows between two progress reports of key placement: some hundredths of a second with the most keys */
+    PULSE_ROWS = 1024
 };
 
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
@@ -58,7 +59,7 @@ static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, si
     return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;
 }
 
-/* Reads row r of the tiles, in quantisation steps. */
+/* Reads row r of the tiles of projected rows, in quantisation steps. */
 static void read_row(const struct dkvb__placer *p, const int8_t *rows, size_t r, float *to)
 {
     const int8_t *row = row_at(p, rows, r);
@@ -165,7 +166,8 @@ void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, flo
     dkvb__place_sample(p, rows, key, use, rng);
     for (uint32_t pass = 0; pass < p->options->passes; pass++) {
         dkvb__rng_choose(rng, p->n, p->n, p->order, p->scratch);
-        /* A short batch at the end of a pass would pull the moving averages down, so its rows wait for another pass. */
+        /* A short batch at the end of a pass would pull the moving averages of keys down, so its rows wait for another
+         * pass. */
         for (size_t first = 0; first + p->batch <= p->n; first += p->batch)
             dkvb__ema_step(p, rows, p->order + first, p->batch, p->options->decay, key, use, rng);
     }

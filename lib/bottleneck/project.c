@@ -12,8 +12,8 @@
 enum {
     TILE = DKVB__LANES,
     CHUNK = 64,                /* number of rows in one task of a check for finite numbers */
-    CHECKED_ROWS = 4096,       /* number of rows that are read and checked at a time */
-    PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows in memory */
+    CHECKED_ROWS = 4096,       /* number of rows that are read and checked for finite numbers at a time */
+    PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows that a projector keeps in memory */
 };
 
 /* Lowers *lowest to `row` if it is larger; several workers may do so at the same time. */
@@ -28,7 +28,7 @@ static void lower(atomic_size_t *lowest, size_t row)
 struct scan {
     const float *x;
     size_t n, width;
-    atomic_size_t bad; /* lowest row with a number that is not finite */
+    atomic_size_t bad; /* number of the lowest row with a number that is not finite */
 };
 
 static void scan_chunk(void *context, size_t task, unsigned worker)
@@ -116,8 +116,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->unit_codebooks = dim < size ? size / dim : 1;
     p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
     p->tile_bytes = dkvb__quads(dim) * TILE * 4;
-    /* A task either prepares a tile, with two copies of its rows, or transforms a tile and takes a codebook's numbers
-     * from it. */
+    /* A task of the projection either prepares a tile, with two copies of its rows, or transforms a tile and takes a
+     * codebook's numbers from it; the scratch memory has room for the larger need. */
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
@@ -149,7 +149,8 @@ struct preparation {
     const float *x;
     const size_t *pick;
     size_t n;
-    /* lowest rows with a number that is not finite, and with one that is too large */
+    /* numbers of the lowest row with a number that is not finite, and of the lowest row with a number that is too
+     * large */
     atomic_size_t not_finite, too_large;
 };
 
@@ -158,8 +159,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Computes y = W (x - center) for the rows of a tile, float[rows][input_dim] at `y`. The other half of the scratch
- * memory holds x - center. */
+/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The other half of the
+ * scratch memory holds x - center. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -187,8 +188,8 @@ static float *center_tile(const struct preparation *j, size_t first, size_t rows
     return y + TILE * m;
 }
 
-/* Scales a row. Squares are summed in double precision in ascending order. The outputs of a transform are at most |y|
- * sqrt(size). */
+/* Scales a prepared row. Squares are summed in double precision in ascending order. The result is false if a square is
+ * not finite, or if the outputs of a transform, at most |y| sqrt(size), could be too large. */
 static bool scale_row(const dkvb_codebooks *cb, float *y)
 {
     double sum = 0.0, length;
@@ -228,7 +229,7 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
     memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
 }
 
-/* Returns the number of a row in error messages. */
+/* Returns the number that error messages give for a row. */
 static size_t number_of(const struct preparation *j, size_t r, size_t first_row)
 {
     return j->p->numbers ? j->p->numbers[r] : first_row + (j->pick ? j->pick[r] : r);
@@ -253,14 +254,14 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* Copies the projected numbers of codebook c for one tile to `q`, float[key_dim][16]. `h` holds the outputs of round
- * *done. */
+/* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. `h` holds the outputs of
+ * round *done of the projection. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    /* size is a power of two; a division would take longer than all other work here */
+    /* the size of a round is a power of two; a division would take longer than all other work of this loop */
     int shift = __builtin_ctzll(size);
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
@@ -287,7 +288,7 @@ struct projection {
     size_t n;
 };
 
-/* Counts each row's projected numbers outside the scale, for the rows from `first` on. */
+/* Counts each row's projected numbers outside the quantisation scale, for the rows from number `first` on. */
 static void count_saturated(const struct projection *j, const float *q, float scale, size_t first)
 {
     const float most = (float)DKVB__STEPS + 0.5f;
@@ -343,21 +344,23 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
     uint32_t bin = 0, bits;
     float size;
 
-    /* If nearly all numbers are 0, the quantile is taken among the numbers other than 0. */
+    /* If nearly all projected numbers are 0, the quantile of sizes is taken among the numbers other than 0. */
     while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
         bin++;
     if (bin == 0)
         return 1.0f;
     bits = (bin + 1) << 19;
     memcpy(&size, &bits, sizeof size);
-    size = isfinite(size) ? size : FLT_MAX; /* a caller's keys may be as large as FLT_MAX, and no scale may be 0 */
+    /* the keys that a caller gives may be as large as FLT_MAX, and no quantisation scale may be 0 */
+    size = isfinite(size) ? size : FLT_MAX;
     return size > 1e-30f ? 36.0f / size : 36.0f / 1e-30f;
 }
 
 struct scaling {
     const struct dkvb__projector *p;
     float *scales;
-    struct dkvb__sizes *sizes; /* distributions of sizes, [threads][codebooks of a unit] */
+    /* distributions of the sizes of projected numbers, counted by each thread, [threads][codebooks of a unit] */
+    struct dkvb__sizes *sizes;
     size_t unit, n;
 };
 
@@ -368,7 +371,8 @@ static void scale_unit(void *context, size_t unit, unsigned worker)
     struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
     float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
     size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
-    size_t whole = j->n / TILE; /* the few rows after the last whole tile count only if there is no whole tile */
+    /* for the scale, the few rows after the last whole tile count only if there is no whole tile */
+    size_t whole = j->n / TILE;
 
     memset(sizes, 0, j->unit * sizeof *sizes);
     for (size_t tile = 0; tile < (whole ? whole : 1); tile++) {
@@ -404,8 +408,8 @@ struct copying {
     size_t n;
 };
 
-/* Copies a tile for some codebooks at a time, so that the copied part of a row fills whole cache lines. Bytes s = -2 r
- * become r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
+/* Copies a tile of projected rows for some codebooks at a time, so that the copied part of a row fills whole cache
+ * lines. Bytes s = -2 r become r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)
 {
     enum { CODEBOOKS = 8 };

@@ -9,15 +9,15 @@
  * numbers in the message. The progress callback counts rows. The other failure is DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
-/* Checks rows as dkvb__check_finite() does, but rows that may lie in a source, which are read in blocks into memory of
- * this allocator. The call also returns the errors of reading the rows. */
+/* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
+ * blocks into memory of this allocator. The call also returns the errors of reading the rows. */
 dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
                              const dkvb_allocator *mem);
 
 /* Fails with a message that names the first number of a row that is not finite. */
 dkvb_status dkvb__fail_not_finite(const char *what, const float *row, size_t number);
 
-enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are processed at a time, unless a caller needs another number */
+enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, unless a caller needs another number */
 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row is prepared: centred,
@@ -30,12 +30,14 @@ struct dkvb__projector {
     size_t capacity;       /* number of rows that the projector prepares at a time, a multiple of 16 */
     size_t units;          /* number of units into which the codebooks are divided */
     size_t unit_codebooks; /* number of codebooks in a unit; the last unit may have fewer */
-    size_t tile_bytes;     /* bytes of a tile in one codebook: int8_t[quads][16][4] */
-    float *prepared;       /* prepared rows, [capacity / 16][round_size][16] */
-    double *lengths;       /* lengths of the rows as handed over, [capacity] */
-    float *scratch;        /* scratch space of the transforms, [threads][scratch_size] */
+    size_t tile_bytes;     /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
+    float *prepared;       /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */
+    double *lengths;       /* lengths of the rows as the caller gave them, [capacity] */
+    float *scratch;        /* scratch space of the threads for transforms, [threads][scratch_size] */
     size_t scratch_size;
-    const size_t *numbers; /* row numbers of the prepared rows for messages, set by the owner; NULL: their positions */
+    /* row numbers of the prepared rows for messages, set by the owner of the projector; NULL: messages give
+     * positions */
+    const size_t *numbers;
 };
 
 /* Allocates a projector for up to `n` rows. The capacity of the projector is at most `most` rows, and smaller if rows
@@ -44,8 +46,9 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);
 
-/* Prepares `n` <= capacity rows of x: x[pick[0]], x[pick[1]], …, or the first ones if `pick` is NULL. Error messages
- * add `first_row` to row numbers. DKVB_EINVAL says that a number of a row is not finite, or is too large. */
+/* Prepares `n` <= capacity rows of x for projection: x[pick[0]], x[pick[1]], …, or the first n rows if `pick` is NULL.
+ * Error messages add `first_row` to row numbers. DKVB_EINVAL says that a number of a row is not finite, or is too
+ * large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
@@ -55,21 +58,21 @@ struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;
     size_t codebook_bytes;
-    uint32_t *saturated; /* counts of each row's numbers outside the scale, [n]; or NULL */
+    uint32_t *saturated; /* counts of each row's projected numbers outside the quantisation scale, [n]; or NULL */
 };
 
-/* Computes the bytes of `n` prepared rows for all codebooks of some units. */
+/* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units. */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
-/* Sets the scales of all codebooks from `n` prepared rows. The call may return DKVB_ENOMEM. */
+/* Sets the quantisation scales of all codebooks from `n` prepared rows. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
 /* Computes the matrix of the half whitening, cb->whitening, from the centre and the picked rows (whiten.c). */
 dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *from, const size_t *pick, size_t n,
                                 const struct dkvb__run *run);
 
-/* Distribution of the absolute sizes of numbers, counted by exponent and the upper four bits of the fraction. A
- * quantile of this distribution is exact to 6 %. */
+/* Distribution of the absolute sizes of projected numbers, counted by exponent and the upper four bits of the fraction.
+ * A quantile of this distribution is exact to 6 %. */
 enum { DKVB__SIZE_BINS = 1 << 12 };
 struct dkvb__sizes {
     uint64_t count;
@@ -77,9 +80,9 @@ struct dkvb__sizes {
 };
 void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count);
 
-/* Returns the scale, in quantisation steps per unit, that puts 99 % of the numbers within 36 of the 63 steps. Numbers
- * of a normal distribution then have a standard deviation of 14 steps, and one number in 150,000 is cut. The scale is 1
- * if all numbers are 0. */
+/* Returns the scale of a codebook, in quantisation steps per unit of a projected number, that puts 99 % of the numbers
+ * within 36 of the 63 steps. Numbers of a normal distribution then have a standard deviation of 14 steps, and one
+ * number in 150,000 is cut. The scale is 1 if all numbers are 0. */
 float dkvb__sizes_scale(const struct dkvb__sizes *sizes);
 
 #endif

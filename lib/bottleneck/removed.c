@@ -18,7 +18,7 @@ static uint64_t hash_of(const struct dkvb__removed *removed, uint64_t id)
     return dkvb__read64(hash);
 }
 
-/* Returns the index of the first hash in the list that is not below `hash`. */
+/* Returns the index of the first hash in the list of removed rows that is not below `hash`. */
 static size_t place_of(const struct dkvb__removed *removed, uint64_t hash)
 {
     size_t low = 0, high = removed->n;
@@ -57,8 +57,8 @@ int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id)
     return dkvb__removed_has(&set->removed, id);
 }
 
-/* Makes a salt from all rows, including the rows to be removed. The same calls give the same salt, but nobody can
- * compute the salt from the remaining rows alone. */
+/* Makes a salt for hashing removed ids from all rows of a codeset, including the rows to be removed. The same calls
+ * give the same salt, but nobody can compute the salt from the remaining rows alone. */
 static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{"dkvb removed", 12}, {set->birth, sizeof set->birth}};
@@ -69,7 +69,7 @@ static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 
         pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
         pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
-        /* If codes were not searched yet, the features are hashed instead. */
+        /* If codes of the codeset were not searched yet, the features are hashed instead. */
         pieces[count++] =
             rows->features
                 ? (struct dkvb__piece){rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows)}
@@ -101,7 +101,7 @@ dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *se
         for (size_t i = 0; i < all; i++)
             items[i].key = i < known ? set->removed.hash[i] : hash_of(out, ids[i - known]);
         dkvb__sort_keyed(items, scratch, all);
-        for (size_t i = 0; i < all; i++) /* a caller may give the same id twice */
+        for (size_t i = 0; i < all; i++) /* a caller may give the same id twice, and the list has each hash once */
             if (out->n == 0 || items[i].key != out->hash[out->n - 1])
                 out->hash[out->n++] = items[i].key;
     } else {
@@ -145,7 +145,7 @@ dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t 
     for (size_t i = kept; i < removed->n; i++)
         removed->hash[i] = 0;
     removed->n = kept;
-    if (kept == 0) /* the salt of an empty list is removed too */
+    if (kept == 0) /* the salt of an empty list of removed rows is removed too */
         dkvb__removed_free(removed, &set->mem);
     return DKVB_OK;
 }

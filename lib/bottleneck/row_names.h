@@ -13,24 +13,24 @@ enum { DKVB__NAME_SALT = 16, DKVB__ROW_NAME = 255 /* sizes of a salt and of the 
 /* The way in which the rows of a codeset are named. */
 struct dkvb__row_names {
     uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of names; zeros unless `salted` */
-    bool salted;                   /* true if rows are named by strings and every id is a hash of the row's name */
-    bool kept;                     /* true if the strings are stored too, besides their hashes */
+    bool salted; /* true if rows of the codeset are named by strings and every id is a hash of the row's name */
+    bool kept;   /* true if the codeset stores the strings too, besides their hashes */
 };
 
-/* Returns the id of a row with this name: the first 8 bytes of SHA-256(salt, name), little-endian. */
+/* Returns the id of a row with this name: the first 8 bytes of SHA-256(salt, name) as a little-endian number. */
 uint64_t dkvb__row_name_id(const uint8_t salt[DKVB__NAME_SALT], const char *name);
 
-/* Computes a salt from names and labels. The same rows give the same ids and other rows give other ids, so that a table
- * of hashed names made for one codes file tells nothing about another codes file. */
+/* Computes a salt for a codeset from the names and labels of its rows. The same rows give the same ids and other rows
+ * give other ids, so that a table of hashed names made for one codes file tells nothing about another codes file. */
 void dkvb__row_names_salt(uint8_t salt[DKVB__NAME_SALT], const char *const *names, const int32_t *labels, size_t n);
 
-/* Returns DKVB_EINVAL unless a name is UTF-8 without control characters, 1 to 255 bytes. dkvb__row_names_check() checks
- * many names, and its error message gives the row. */
+/* Returns DKVB_EINVAL unless a row's name is UTF-8 without control characters, 1 to 255 bytes. dkvb__row_names_check()
+ * checks many names, and its error message gives the row. */
 dkvb_status dkvb__row_name_check(const char *name);
 dkvb_status dkvb__row_names_check(const char *const *names, size_t n);
 
-/* Computes the ids of names that were checked before; `ids` is [n]. DKVB_EINVAL says that two names, or the hashes of
- * two names, are equal. */
+/* Computes the ids of rows from names that were checked before; `ids` is [n]. DKVB_EINVAL says that two names, or the
+ * hashes of two names, are equal. */
 dkvb_status dkvb__row_names_hash(uint64_t *ids, const uint8_t salt[DKVB__NAME_SALT], const char *const *names, size_t n,
                                  const dkvb_allocator *mem);
 

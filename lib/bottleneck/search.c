@@ -72,17 +72,19 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* A search of some rows. A task is one codebook and a part of the rows; with enough codebooks, the part is all rows. */
+/* A search of the nearest keys of some rows. A task is one codebook and a part of the rows; with enough codebooks, the
+ * part is all rows. */
 struct job {
     struct dkvb__search *s;
-    /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects rows itself */
+    /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */
     const float *projected;
-    /* bits of the (codebook, row) pairs to search in a refresh, [codebooks][n]; NULL: all pairs are searched */
+    /* bits of the (codebook, row) pairs to search when stale codes are refreshed, [codebooks][n]; NULL: all pairs are
+     * searched */
     const uint64_t *hits;
     size_t n;
     size_t parts;
-    uint16_t *codes; /* codes of the rows, [n][codebooks][k] */
-    int32_t *dist;   /* distances of the nearest keys, [n][codebooks][k], or NULL */
+    uint16_t *codes; /* codes of the searched rows, [n][codebooks][k] */
+    int32_t *dist;   /* distances of the searched rows to their nearest keys, [n][codebooks][k], or NULL */
 };
 
 /* Returns the squared norms of a codebook's keys: the codebook's own array, or a copy in which masked keys are dead. */
@@ -104,7 +106,7 @@ static const int32_t *live_norms(const struct dkvb__search *s, size_t c, int32_t
     return scratch;
 }
 
-/* Writes to `chosen` the rows of the part that this task has to search, and returns their number. */
+/* Writes to `chosen` the rows that one task has to search in a codebook, and returns their number. */
 static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t *chosen)
 {
     size_t tiles = (job->n + TILE - 1) / TILE, size = (tiles + job->parts - 1) / job->parts * TILE, count = 0;
@@ -117,7 +119,7 @@ static size_t choose_rows(const struct job *job, size_t c, size_t part, uint32_t
 }
 
 /* Returns up to 16 rows, projected for codebook c, as a tile: in place if the rows are neighbours, otherwise copied to
- * the worker's memory. */
+ * the memory of the worker thread. */
 static const int8_t *tile_of(const struct job *job, size_t c, const uint32_t *chosen, size_t count, unsigned worker)
 {
     const struct dkvb__search *s = job->s;
@@ -178,7 +180,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     }
 }
 
-enum { ENOUGH_TASKS = 64 }; /* number of tasks that lets threads share the work evenly */
+enum { ENOUGH_TASKS = 64 }; /* number of search tasks that lets threads share the work evenly */
 
 static void run_job(struct job *job)
 {
@@ -189,7 +191,8 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
-/* Counting the numbers at an end of the scale in the rows of a tile: the tile, and where the counts go. */
+/* A task that counts the numbers at an end of the quantisation scale in the rows of a tile: the tile, and where the
+ * counts go. */
 struct cutting {
     const struct dkvb__search *s;
     uint32_t *cut;
@@ -208,7 +211,7 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Reads `n` rows, prepares them, and projects them into the memory of the search. */
+/* Reads `n` rows, prepares them, and projects them into the memory of the search, as bytes. */
 static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
 {
     const float *x;
@@ -226,8 +229,8 @@ static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
     return DKVB_OK;
 }
 
-/* Counts the rows outside the scale among `n` rows and adds them to the caller's counts; this rank projected the rows
- * from `first` to below `end`. */
+/* Counts the rows outside the scale of the codebooks among `n` rows and adds them to the caller's counts; this rank
+ * (process) projected the rows from `first` to below `end`. */
 static dkvb_status count_outside(struct dkvb__search *s, size_t first, size_t end, size_t n)
 {
     const dkvb_ranks *ranks = &s->cb->ranks;
@@ -306,14 +309,15 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;
-    const struct dkvb__rows none = {.n = n}; /* the projected rows come with each job */
+    /* the search has no rows of its own, as the projected rows come with each job */
+    const struct dkvb__rows none = {.n = n};
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (rc)
         return rc;
     quiet = run;
-    quiet.progress = NULL; /* progress counts each searched row once */
+    quiet.progress = NULL; /* the inner searches report no progress, as the outer loop counts each searched row once */
     rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
@@ -333,7 +337,8 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     return rc;
 }
 
-/* Sets a bit for each (codebook, row) pair whose code names a masked or purged key, and returns the number of bits. */
+/* Sets a bit for each (codebook, row) pair whose code names a masked or purged key, and returns the number of bits that
+ * were set. */
 static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t n, uint64_t *hits)
 {
     size_t codebooks = model->codebooks->shape.codebooks, k = model->top_k;
@@ -354,8 +359,8 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
-/* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank for its part of the
- * rows. *count becomes the number of (codebook, row) pairs that were searched. */
+/* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank (process) for its part
+ * of the rows. *count becomes the number of (codebook, row) pairs that were searched. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -376,8 +381,8 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh searches few of the rows in a codebook, and each search has to load the keys from memory. A larger number
- * of rows at a time loads the keys less often. */
+/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory. A
+ * larger number of rows at a time loads the keys less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -393,7 +398,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    run.outside = NULL; /* a refresh searches few of the rows, and these were counted before */
+    /* a refresh of stale codes searches few of the rows, and these were counted when they were first searched */
+    run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;

@@ -6,11 +6,11 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-/* A search for the nearest keys of rows, some rows at a time. dkvb_search() runs the whole search at once;
+/* A search for the nearest keys of rows in steps of some rows. dkvb_search() runs the whole search at once;
  * dkvb_model_predict() decodes codes between the steps. */
 struct dkvb__search {
     const dkvb_codebooks *cb;
-    const dkvb_mask *mask; /* mask of the key-value pairs to skip; or NULL */
+    const dkvb_mask *mask; /* mask of the key-value pairs that the search skips; or NULL */
     struct dkvb__run run;
     uint32_t k;
     /* largest number of rows in a call of dkvb__search_tile(), counted over all ranks together */
@@ -20,30 +20,31 @@ struct dkvb__search {
     float *block;
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
-    bool sums;    /* the owner of the search sets this member if a checksum of the rows is wanted */
+    bool sums;    /* the owner of the search sets this member to true if a checksum of the rows is wanted */
     /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
     uint64_t sum;
-    dkvb_outside found; /* counts of rows outside the scale, if the run asks for them */
-    /* lengths of the rows as handed over, [capacity]; NULL unless rows outside the scale are counted */
+    dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */
+    /* lengths of the rows as the caller gave them, [capacity]; NULL unless rows outside the scale are counted */
     double *lengths;
-    /* counts of a row's numbers at an end of the scale, [capacity + 16]; NULL if they show nothing */
+    /* counts of each row's numbers at an end of the quantisation scale, [capacity + 16]; NULL if rows are scaled to
+     * length 1 or nobody asks */
     uint32_t *cut;
-    /* Memory that every worker thread has for itself: */
-    int8_t *tile;     /* rows that do not lie side by side, [quads][16][4] */
-    float *q;         /* projected rows before rounding, [key_dim][16] */
+    /* Scratch memory of the search that every worker thread has for itself: */
+    int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
+    float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
     int32_t *norms;   /* squared norms of the keys of a codebook, with masked keys dead */
-    int32_t *scores;  /* scratch space of the search kernel */
-    int32_t *dist;    /* distances of the nearest keys, [16][k] */
-    uint16_t *index;  /* indices of the nearest keys, [16][k] */
-    uint32_t *chosen; /* numbers of the chosen rows, [projector.capacity] */
+    int32_t *scores;  /* scratch space of the search kernel for scores of keys */
+    int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
+    uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */
+    uint32_t *chosen; /* numbers of the rows that a task has to search, [projector.capacity] */
 };
 
-/* Checks the arguments of a search, and allocates its scratch memory for `most` rows at a time. */
+/* Checks the arguments of a search for nearest keys, and allocates its scratch memory for `most` rows at a time. */
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
                                const struct dkvb__rows *from, size_t most, const struct dkvb__run *run);
 
-/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, and their distances unless NULL. Ranks that
- * share the codebooks search a part of the rows each, and exchange the results. */
+/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, and the distances to their keys unless
+ * NULL. Ranks (processes) that share the codebooks search a part of the rows each, and exchange the results. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n, uint16_t *codes, int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);

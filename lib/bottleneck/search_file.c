@@ -1,10 +1,11 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
- * The part file has a mark for each step of the work, and behind the marks what the steps found: the distances of the
- * rows of a step, if they are wanted, and then their codes. A mark also says what must be known of all rows so far:
- * their checksum, by which the next call tells whether it was given the same rows, and how many are outside the scale.
+ * The work goes in steps of some rows. The part file has a mark for each finished step, and after all marks the results
+ * of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark also has
+ * two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was given the
+ * same rows, and the counts of rows outside the scale of the codebooks.
  *
- * Ranks that share the model search a share of each step, and rank 0 alone has the files. */
+ * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,17 +22,18 @@
 #include "bottleneck/outside.h"
 #include "bottleneck/search.h"
 
-/* LEAST_ROWS: least number of rows of a step, unless they are the last. ROOM: bytes of codes and distances in memory
- * that steps of more rows may take. */
+/* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
+ * that the codes and distances of a larger step may take in memory. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
-/* What is known of all rows up to the end of a step, as it lies in the part file. */
+/* A mark in the part file: facts about all rows up to the end of a step of the search. */
 struct mark {
     uint64_t rows;
-    uint64_t checksum; /* of the rows, as dkvb__rows_checksum() has it */
+    uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
-    double length, cut; /* these six: members of dkvb_outside */
-    uint64_t check;     /* checksum of all members before this one */
+    /* outside, shorter, longer, first, length and cut are the members of dkvb_outside for the rows so far */
+    double length, cut;
+    uint64_t check; /* checksum of all members of the mark before this member */
 };
 
 struct work {
@@ -40,16 +42,17 @@ struct work {
     dkvb_search_file_options o;
     struct dkvb__rows rows;
     struct dkvb__run run;
-    dkvb_mask *mask;   /* the mask in force */
-    dkvb_outside told; /* what the caller has counted before */
-    dkvb_outside own;  /* what this search counts, of rows of earlier calls too */
+    dkvb_mask *mask;   /* mask in force of the model: masked and purged key-value pairs */
+    dkvb_outside told; /* counts of rows outside the scale that the caller handed in, from earlier searches */
+    dkvb_outside own; /* counts of rows outside the scale in this search, with the rows of earlier, interrupted calls */
     dkvb_search_file_report report;
     struct dkvb__search search;
     struct dkvb__partial partial;
-    uint64_t checksum;           /* of all rows that are finished */
-    size_t code_size, dist_size; /* bytes of a row's codes, and of its distances; 0: they are not wanted */
-    size_t step;                 /* number of rows of a step */
-    unsigned char *found;        /* the distances of a step's rows, and then their codes */
+    uint64_t checksum; /* checksum of all rows that are finished */
+    /* number of bytes of a row's codes, and of a row's distances; the latter is 0 if no distances are wanted */
+    size_t code_size, dist_size;
+    size_t step;          /* number of rows in a step of the search */
+    unsigned char *found; /* results of a step of the search: the distances of its rows, and then their codes */
     const char *path;
 };
 
@@ -66,7 +69,7 @@ static uint64_t checksum_of(const struct mark *m)
     return sum;
 }
 
-/* The mark of a step, in memory. */
+/* Returns the mark of a step of the search, from the state of the part file. */
 static struct mark mark_of(const struct work *w, uint64_t step)
 {
     struct mark m;
@@ -75,7 +78,7 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* What is known of all rows that are finished. */
+/* Returns the mark of the last finished step of the search; zeros if no step is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};
@@ -83,8 +86,8 @@ static struct mark last_mark(const struct work *w)
     return w->partial.done > 0 ? mark_of(w, w->partial.done - 1) : none;
 }
 
-/* A file may have been written by anybody: steps that are shorter than this library makes them would need more marks
- * than there is room for. */
+/* Reads a mark from a part file, which anybody may have written: a step with fewer rows than this library makes is
+ * refused, as such steps would need more marks than the file has room for. */
 static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows)
 {
     struct mark m;
@@ -98,7 +101,7 @@ static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uin
     return true;
 }
 
-/* Continues after the rows that the marks stand for. */
+/* Continues an interrupted search after the rows that the marks in the part file stand for. */
 static void take_up(struct work *w)
 {
     const struct mark m = last_mark(w);
@@ -117,7 +120,8 @@ static void take_up(struct work *w)
     w->search.found = w->own;
 }
 
-/* Describes what determines the codes: keys, mask, k, and the rows as far as they are known before they are read. */
+/* Makes the key of the part file, which says what determines the codes: keys, mask, k, and the number and width of the
+ * rows. */
 static struct dkvb__partial_key make_key(const struct work *w)
 {
     const struct dkvb__shape *shape = &w->cb->shape;
@@ -141,7 +145,7 @@ static struct dkvb__partial_key make_key(const struct work *w)
     return key;
 }
 
-/* Settles the number of rows of a step, and allocates memory for what it finds. */
+/* Decides the number of rows in a step of the search, and allocates memory for the results of a step. */
 static dkvb_status make_room(struct work *w)
 {
     size_t row = w->code_size + w->dist_size, most = w->search.capacity;
@@ -154,7 +158,7 @@ static dkvb_status make_room(struct work *w)
                     : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for codes of %zu rows", w->path, w->step);
 }
 
-/* Opens the part file on rank 0, and tells all ranks how far it is. */
+/* Opens the part file on rank 0, and tells all ranks (processes) how many rows it has. */
 static dkvb_status begin(struct work *w)
 {
     const struct dkvb__partial_key key = make_key(w);
@@ -172,7 +176,8 @@ static dkvb_status begin(struct work *w)
     return rc;
 }
 
-/* Reads the rows whose codes are there already, each rank a share of them, and refuses codes of others. */
+/* Reads the rows whose codes are in the part file already, each rank (process) a part of them, and refuses a part file
+ * with codes of other rows. */
 static dkvb_status compare_rows(struct work *w)
 {
     struct dkvb__search *s = &w->search;
@@ -200,7 +205,7 @@ static dkvb_status compare_rows(struct work *w)
                                 "the rows that are given");
 }
 
-/* Adds what a step found to the part file. */
+/* Adds the results and the mark of a step of the search to the part file. */
 static dkvb_status add_step(struct work *w, size_t n)
 {
     struct mark m = {.rows = w->partial.rows + n};
@@ -225,8 +230,8 @@ static dkvb_status add_step(struct work *w, size_t n)
     return dkvb__ranks_agree(w->ranks, added);
 }
 
-/* Searches the next rows, and adds them before the last progress report of the step, so that an interrupt at that
- * report finds them there. */
+/* Searches the rows of the next step, and adds the results to the part file before the last progress report of the
+ * step, so that an interrupt at that report does not lose them. */
 static dkvb_status search_step(struct work *w)
 {
     size_t done = (size_t)w->partial.rows, rest = w->rows.n - done, n = rest < w->step ? rest : w->step;
@@ -256,7 +261,8 @@ static dkvb_status search_rest(struct work *w)
     return rc;
 }
 
-/* Writes the file of all codes, or of all distances, step by step: in the part file both take turns. */
+/* Writes the file of all codes, or of all distances, from the part file, in which the distances and the codes of each
+ * step follow each other. */
 static dkvb_status write_file(const struct work *w, const char *path, const char *descr, bool codes)
 {
     const uint64_t shape[3] = {w->rows.n, w->cb->shape.codebooks, w->search.k};
@@ -292,7 +298,7 @@ static dkvb_status write_files(const struct work *w)
     return dkvb__ranks_agree(w->ranks, rc);
 }
 
-/* Checks the arguments, and takes them to the work. */
+/* Checks the arguments of a search into a file, and stores them in the state of the work. */
 static dkvb_status check(struct work *w, const dkvb_model *model, const float *x, size_t n,
                          const dkvb_search_file_options *opts)
 {
@@ -323,7 +329,7 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks search alike. `rc`: the result of this rank so far. */
+/* Checks that all ranks (processes) search with the same options. `rc` is the status of this rank so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};
@@ -335,7 +341,7 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Ends the work on all ranks with the same result and the same counts. */
+/* Ends the search on all ranks (processes) with the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     uint64_t rows = last_mark(w).rows;
@@ -346,12 +352,14 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     dkvb__free_erased(&w->cb->mem, w->found);
     dkvb__search_end(&w->search);
     rc = dkvb__ranks_agree(w->ranks, rc);
-    if (rc != DKVB_EIO) /* else ranks may be out of reach, and the reason must not be lost */
+    /* after an I/O error, which may be the failed connection to the other ranks, nothing more is exchanged, so that the
+     * reason is not lost */
+    if (rc != DKVB_EIO)
         (void)dkvb__ranks_broadcast(w->ranks, &w->report.kept, sizeof w->report.kept);
     return rc;
 }
 
-/* Searches with the scratch memory of a search that has begun. */
+/* Runs a search into a file, with the scratch memory that dkvb__search_begin() made. */
 static dkvb_status search(struct work *w, dkvb_search_file_report *report)
 {
     dkvb_status rc, told;
@@ -361,7 +369,8 @@ static dkvb_status search(struct work *w, dkvb_search_file_report *report)
     rc = begin(w);
     if (!rc)
         rc = compare_rows(w);
-    told = publish(w, report); /* before any row is searched, so that the caller knows where work continues */
+    /* the report is given before any row is searched, so that the caller knows where the work continues */
+    told = publish(w, report);
     if (!rc)
         rc = told ? told : search_rest(w);
     if (!rc)
@@ -393,7 +402,9 @@ dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n, 
         rc = check(&w, model, x, n, opts);
     rc = check_ranks(&w, rc);
     outside = w.run.outside;
-    w.run.outside = &w.own; /* counted whether this caller asks or not: the call that continues may ask */
+    /* rows outside the scale are counted even if this caller does not ask for them, since the call that continues may
+     * ask */
+    w.run.outside = &w.own;
     if (!rc)
         rc = dkvb__search_begin(&w.search, w.cb, w.mask, model->top_k, &w.rows, DKVB__TILE_ROWS, &w.run);
     if (!rc)

@@ -19,8 +19,8 @@ bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
     return model->classes == 1 || !dkvb__values_zero(dkvb__values_of(model, pair), model->values_dtype, model->classes);
 }
 
-/* Finds out whether any pair of a code, among the pairs whose values this rank holds, has learned values. The answer is
- * needed only if all sums are 0, which is rare unless all values are 0. */
+/* Finds out whether any key-value pair of a code, among the pairs whose values this rank (process) holds, has learned
+ * values. The answer is needed only if all sums are 0, which is rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     for (size_t i = model->first_codebook * model->top_k; i < model->end_codebook * model->top_k; i++)
@@ -58,7 +58,7 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
     }
 }
 
-/* Computes the logits of a row from sums of values. The result is false if all sums are 0. */
+/* Computes the logits of a row from the sums of its selected values. The result is false if all sums are 0. */
 static bool divide(const dkvb_model *model, const double *sums, float *logits)
 {
     double size = (double)dkvb__code_size(model);
@@ -122,9 +122,9 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 }
 
 /*
- * Values are summed over ranks in two steps. First each rank sums its own groups of codebooks for all rows of a block.
- * In the second step the ranks exchange sums: each rank gets the sums of all groups for its own part of the rows, and
- * adds them in the order of groups, as one process would.
+ * Values are summed over ranks (processes) in two steps. First each rank sums its own groups of codebooks for all rows
+ * of a block. In the second step the ranks exchange sums: each rank gets the sums of all groups for its own part of the
+ * rows, and adds them in the order of groups, as one process would.
  */
 
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)

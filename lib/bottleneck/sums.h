@@ -25,45 +25,48 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
  * changed. The logits are equal bit for bit. The first step computes sum, float[classes], of the values that the code
  * selects in a group of codebooks, whose values this rank must hold. The second step computes the logits,
  * float[classes], from the sums of all groups, double[classes], added in ascending order. `learned` marks the pairs of
- * all ranks that have learned values, from dkvb__find_learned(); NULL if this rank holds the values of all pairs. */
+ * all ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
+ * pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
 
 /* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys]. The
- * function passes over the values once, in their order; ranks that share the model combine their parts. */
+ * function passes over the values once, in their order; ranks (processes) that share the model combine their parts. */
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
-/* Sums of the values of a block of rows over the ranks that share a model. A row of sums has one float more than
- * classes: in decoding, this float says whether any value of a group was learned. */
+/* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float more
+ * than classes: in decoding, this float says whether any value of a group was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums */
     size_t rows;       /* number of rows in the present block */
-    size_t first, end; /* range of the rows of the block that this rank adds up */
-    float *own;        /* sums of this rank's groups of codebooks, [ranks][own groups][rows of that rank][row] */
-    float *all;        /* sums of all groups of codebooks, [groups][own rows][row] */
+    size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
+    /* sums of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that rank][row] */
+    float *own;
+    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][row] */
 };
 
-/* Allocates memory for summing blocks of up to `most` rows. The result is false if memory runs out; even then the
- * caller must free it. */
+/* Allocates memory for summing the values of blocks of up to `most` rows. The result is false if memory runs out; even
+ * then the caller must free the struct. */
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most);
 void dkvb__summing_free(struct dkvb__summing *s);
 
-/* Functions for a block of `rows` rows, in the order of calls. The functions decide which rows belong to which rank,
- * sum one of this rank's groups of codebooks for all rows (`codes` is [rows][codebooks][k]), exchange the sums, and
- * compute the logits of a row of this rank as dkvb__logits() does. `sums`, double[classes], is scratch space. */
+/* Functions that sum the values of a block of `rows` rows, in the order of calls. The functions decide which rows
+ * belong to which rank, sum one of this rank's groups of codebooks for all rows (`codes` is [rows][codebooks][k]),
+ * exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. `sums`, double[classes], is
+ * scratch space. */
 void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
 void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
 dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);
 bool dkvb__summing_logits(const struct dkvb__summing *s, size_t row, double *sums, float *logits);
 
-/* Return the place of a row's sums, float[row], before and after ranks exchange sums. */
+/* Return the place of a row's sums of values, float[row], before and after ranks exchange sums. */
 float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row);
 const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
 
-/* True if a key-value pair has a learned value, which means that its values are not all 0. In a model of one class,
- * which has nothing to learn, every pair counts as learned. */
+/* True if a key-value pair has learned, which means that its values are not all 0. In a model of one class, which has
+ * nothing to learn, every pair counts as learned. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
 /* Prefetches a row of `size` bytes that the caller will need soon. Only the start of a long row is prefetched, as the
@@ -76,7 +79,7 @@ static inline void dkvb__prefetch_row(const void *row, size_t size)
     for (size_t i = 0; i < LINES * LINE && i < size; i += LINE)
         __builtin_prefetch(at + i);
     if (size <= LINES * LINE)
-        __builtin_prefetch(at + size - 1); /* the row may reach into one more cache line */
+        __builtin_prefetch(at + size - 1); /* the row of values may reach into one more cache line */
 }
 
 #endif

@@ -9,7 +9,8 @@
 #include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Number of tasks that add the hashes of rows. The sums of hashes do not depend on the order of rows. */
+/* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of hashes do not depend on the order
+ * of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {
@@ -17,7 +18,7 @@ struct row_hashes {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n, code_size;
-    uint64_t next; /* number of the next labelled row, if rows are trained on in the order given */
+    uint64_t next; /* number of the next labelled row to hash, if rows are trained on in the order given */
     uint64_t sum[SHARES][2];
 };
 

@@ -21,7 +21,7 @@ static bool half_finite(uint16_t half, uint32_t dtype)
     return (half & exponent) != exponent;
 }
 
-/* Returns the least magnitude, as the bits of a float, that becomes infinite when it is rounded to a type. */
+/* Returns the least magnitude, as the bits of a float, that becomes infinite when it is rounded to a number type. */
 static uint32_t first_infinite(uint32_t dtype)
 {
     return dtype == DKVB_DTYPE_F16 ? 0x477FF000u : dtype == DKVB_DTYPE_BF16 ? 0x7F7F8000u : 0x7F800000u;

@@ -1,5 +1,5 @@
 /*
- * Trains values by stochastic gradient descent on stored codes.
+ * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
  * to add them. Therefore the work is divided by groups of codebooks (sums.h). A task takes one group. In each codebook
@@ -29,22 +29,22 @@
 #include "kernels/kernels.h"
 
 enum {
-    ROWS = 16,       /* number of rows in one task that computes errors */
-    AHEAD = 16,      /* number of key-value pairs that are prefetched ahead */
+    ROWS = 16,       /* number of rows in one parallel task that computes errors */
+    AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
     CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
-    RANKS = 16,      /* number of longer rows that one call of the kernels adds */
+    RANKS = 16,      /* number of longer rows of values that one call of the kernels adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
      * right */
     RECORD = 3,
-    /* number of unused codes between two columns, so that columns do not compete for the same cache lines */
+    /* number of unused codes between two columns of codes, so that columns do not compete for the same cache lines */
     COLUMN_EXTRA = 32,
-    TOLD = 32, /* number of batches after which ranks tell each other that a caller has cancelled */
+    TOLD = 32, /* number of batches after which ranks (processes) tell each other that a caller has cancelled */
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats that are added at once. The addition is elementwise, so its results equal those of single floats bit for
- * bit. */
+/* Four floats of a row of values that are added at once. The addition is elementwise, so its results equal those of
+ * single floats bit for bit. */
 typedef float four __attribute__((vector_size(16)));
 
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
@@ -75,8 +75,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* Returns the learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the rates of
- * the first and of the last epoch are exact. */
+/* Returns the learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the learning
+ * rates of the first and of the last epoch are exactly those of the options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -107,8 +107,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Uses the model's block of values, which has room for float32, as the values of the training. Rows become longer, so
- * the last row is moved first. */
+/* Uses the model's block of values, which has room for float32, as the values of the training. Rows of values become
+ * longer, so the last row is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -171,7 +171,7 @@ static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
     dkvb__fingerprint_begin(&state);
     rc = dkvb__values_to_first(model, hash_values, &state);
     dkvb__fingerprint_end(&state, trained);
-    dkvb__erase(&state, sizeof state); /* the hash state holds the last bytes that were added */
+    dkvb__erase(&state, sizeof state); /* the hash state holds the last bytes that were hashed, and is erased */
     return rc ? rc : dkvb__ranks_broadcast(ranks, trained, 16);
 }
 
@@ -330,32 +330,33 @@ dkvb_status dkvb_model_train_end(dkvb_model *model, int keep)
     return rc ? rc : end(model, &run);
 }
 
-/* One pass of training over rows, batch by batch. `S` is the stride of values. */
+/* One pass of training over rows, batch by batch. `S` is the stride: the number of floats of a padded row of values. */
 struct pass {
     dkvb_model *model;
     struct dkvb__training *training;
     const struct dkvb__run *run;
     const uint16_t *codes;
     const int32_t *labels;
-    const double *weights; /* weights of the classes, [classes], or NULL: all weights are 1 */
-    double rate;           /* learning rate of this pass */
+    const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
+    double rate;           /* learning rate of this pass of training */
     const size_t *order;   /* numbers of the rows to train on, in their order */
-    /* largest number of rows in a batch; memory is allocated for no more rows than there are */
+    /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
     size_t first, rows; /* the present batch has `rows` rows, beginning with order[first] */
-    size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added */
+    size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added to the values */
     /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
     uint16_t *columns[2];
-    size_t column;               /* number of codes from one column to the next: batch * k, and a few unused ones */
-    float *sums;                 /* sums of values over the present batch, [own groups][batch][S] */
-    struct dkvb__summing shared; /* sums that are exchanged with other ranks; not used by a single process */
+    size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
+    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][S] */
+    float *sums;
+    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors that will be added to values, [batch][S] */
     float *logits;  /* scratch space for logits, [threads][classes] */
-    double *exps;   /* scratch space for the exponentials of a softmax, [threads][classes] */
-    double *loss;   /* losses of the rows of the batch, [batch] */
-    uint8_t *right; /* marks of rows with the right answer, [batch] */
+    double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
+    double *loss;   /* losses of the rows of the present batch, [batch] */
+    uint8_t *right; /* marks of the batch's rows with the right answer, [batch] */
 };
 
 /* Copies the codes of the present batch into the columns of the codebooks c .. end-1. */
@@ -461,7 +462,8 @@ static void add_wide(float *values, const float *error, const uint16_t *column, 
     }
 }
 
-/* Processes one codebook: adds the errors of the previous batch, then sums the values for the present batch. */
+/* Processes one codebook in training: adds the errors of the previous batch to the values, then sums the values for the
+ * present batch. */
 static inline void move_codebook(const struct pass *p, size_t c, float *sums, size_t stride)
 {
     const uint16_t *now = p->columns[0] + c * p->column, *before = p->columns[1] + c * p->column;
@@ -510,8 +512,9 @@ static void move_group(void *context, size_t own, unsigned worker)
 }
 
 /*
- * Computes error = rate weight (target - softmax(logits)) with target = (1 - smoothing) onehot(label) + smoothing / L,
- * and the row's loss, which is the cross-entropy of its label alone. The logits equal those of decoding.
+ * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
+ * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits equal
+ * those of decoding.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -554,7 +557,7 @@ static void find_errors(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Sends the errors of this rank's rows to all ranks, and receives the errors of theirs. */
+/* Sends the errors of this rank's rows to all ranks (processes), and receives the errors of their rows. */
 static dkvb_status share_errors(struct pass *p)
 {
     const dkvb_ranks *ranks = &p->model->codebooks->ranks;
@@ -579,8 +582,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. The errors of a batch are added together with the next batch; the last call has `rows`
- * 0. */
+/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; the last
+ * call has `rows` 0. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -639,7 +642,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    p->error = dkvb__alloc0(mem, batch, row); /* the padding of the rows of errors stays 0 */
+    /* memory of the errors begins as zeros, and the padding of its rows stays 0 */
+    p->error = dkvb__alloc0(mem, batch, row);
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
@@ -654,7 +658,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Visits the rows order[0 .. n-1] once. Progress reports continue from `done` rows of `total`. */
+/* Trains once on the rows order[0 .. n-1]. Progress reports continue from `done` rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -662,7 +666,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    dkvb_status rc = DKVB_OK, told = DKVB_OK; /* told: the caller's answer to progress, which other ranks get late */
+    /* `told` is the answer of the caller's progress callback, which other ranks get only after some batches */
+    dkvb_status rc = DKVB_OK, told = DKVB_OK;
 
     p->order = order;
     for (p->first = 0; !rc && p->first < n; p->first += p->rows) {
@@ -676,7 +681,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    (void)train_batch(p, 0); /* adds the errors of the last batch; ranks exchange nothing, so the call cannot fail */
+    /* adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
+    (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
     report->loss = n ? loss / (double)n : 0.0;
@@ -691,7 +697,8 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
     return DKVB_OK;
 }
 
-/* Checks the labels. The numbers of labelled rows go to `order`; *count becomes how many there are. */
+/* Checks the labels of the rows to train on. The numbers of labelled rows go to `order`; *count becomes the number of
+ * labelled rows. */
 static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;
@@ -707,7 +714,7 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
 
 /* Memory for shuffling rows into the order of an epoch. */
 struct shuffle {
-    size_t *rows, *order; /* numbers of the rows, unshuffled and shuffled, [n] */
+    size_t *rows, *order; /* numbers of the rows to train on, unshuffled and shuffled, [n] */
     struct dkvb__keyed *keyed, *scratch;
 };
 
@@ -719,7 +726,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle. The caller frees it, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller frees it, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -824,7 +831,8 @@ static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    dkvb__training_free(model); /* after a success the training is freed already, and this does nothing */
+    /* after a success the state of the training is freed already, and this call does nothing */
+    dkvb__training_free(model);
     return rc;
 }
 
@@ -855,7 +863,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* a training step is short, and must not be cancelled half way */
+    run.progress = NULL; /* a step of training is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
@@ -873,7 +881,8 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed has trained no class */
+    /* only the classes of a step that succeeded count as taught */
+    dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return dkvb__model_agree(model, tell(&model->training->options, &report));

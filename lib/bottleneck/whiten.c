@@ -21,16 +21,16 @@
 #include "kernels/matrix.h"
 
 enum {
-    CHUNK = 1024,     /* number of rows whose products are added at a time */
+    CHUNK = 1024,     /* number of rows whose products are added to the covariance at a time */
     PART_ROWS = 1024, /* number of rows of a product between two progress reports */
-    /* largest number of iteration steps; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
+    /* largest number of steps of Newton's iteration; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
     MOST_STEPS = 60,
-    ROWS_A_COLUMN = 16, /* number of key rows that are used for each column */
-    LEAST_ROWS = 16384  /* least number of key rows that are used, if there are so many */
+    ROWS_A_COLUMN = 16, /* number of key rows that whitening uses for each column */
+    LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues are raised by this fraction of their mean. Without this floor, axes along which rows hardly differ, or
- * along which too few rows have no spread at all, would be magnified. */
+/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor, axes along which rows
+ * hardly differ, or along which too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -41,8 +41,8 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[input_dim][input_dim]. Rows are computed in parts, which changes no
- * sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. Rows of the product are computed in parts,
+ * which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -68,7 +68,7 @@ static void swap(float **a, float **b)
     *b = was;
 }
 
-/* Returns the largest difference between the elements of a matrix and of the identity. */
+/* Returns the largest difference between the elements of a matrix and of the identity matrix. */
 static double distance_from_identity(const float *a, size_t m)
 {
     double most = 0.0;
@@ -82,7 +82,7 @@ static double distance_from_identity(const float *a, size_t m)
     return most;
 }
 
-/* Computes the inverse fourth root w->x = s^(-1/4); s is overwritten. */
+/* Computes the inverse fourth root of a matrix, w->x = s^(-1/4); s is overwritten. */
 static dkvb_status inverse_fourth_root(struct root *w, float *s)
 {
     size_t m = w->m, count = m * m;
@@ -91,7 +91,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
-    norm = sqrt(norm); /* no eigenvalue is larger than the Frobenius norm */
+    norm = sqrt(norm); /* the norm is an upper bound of the eigenvalues, as none is larger than the Frobenius norm */
     for (size_t i = 0; i < count; i++)
         s[i] = (float)((double)s[i] / norm);
     memset(w->x, 0, count * sizeof *w->x);
@@ -170,7 +170,8 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const st
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "features: the numbers are too large to be whitened");
-    for (size_t i = 0; !rc && i < m; i++) /* if all rows are equal, there is nothing to whiten */
+    /* if all rows are equal, the matrix becomes the identity, which whitens nothing */
+    for (size_t i = 0; !rc && i < m; i++)
         (*s)[i * m + i] += trace > 1e-30 ? (float)(eigenvalue_floor * trace / (double)m) : 1.0f;
     return rc;
 }
@@ -194,7 +195,8 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *fro
         rc = covariance(&w, cb, from, pick, n, &s);
     if (!rc)
         rc = inverse_fourth_root(&w, s);
-    for (size_t i = 0; !rc && i < m; i++) /* rounding errors left the matrix not quite symmetric */
+    /* rounding errors left the root of the covariance not quite symmetric, so both halves are averaged */
+    for (size_t i = 0; !rc && i < m; i++)
         for (size_t j = 0; j < m; j++)
             cb->whitening[dkvb__panel_offset(i, j, m)] = 0.5f * (w.x[i * m + j] + w.x[j * m + i]);
     if (!rc && !dkvb__all_finite(cb->whitening, dkvb__whitening_count(&cb->shape)))

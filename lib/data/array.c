@@ -14,8 +14,8 @@
 #include "data/npz.h"
 #include "data/stored.h"
 
-/* Marks an array that lies in a mapping; the allocator's `user` is the mapping. Nobody calls this function:
- * dkvb_array_free() recognises its address. */
+/* Marks an array whose elements lie in the mapping of a file; the allocator's `user` is the mapping. Nobody calls this
+ * function: dkvb_array_free() recognises its address. */
 static void release_mapped(void *user, void *ptr)
 {
     (void)user;
@@ -39,7 +39,7 @@ void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n)
         to[i] = dkvb__float_to_half(from[i]);
 }
 
-/* Replaces the elements of an array by new ones, and frees the old ones. */
+/* Replaces the elements of an array by new ones, and frees the old elements. */
 static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
 {
     dkvb__free(&s->array.allocator, s->array.data);
@@ -47,7 +47,8 @@ static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
     s->array.dtype = dtype;
 }
 
-/* Sets to[i] = from[i * stride] for i < n. The copy is inlined with a constant element size. */
+/* Gathers elements of an array: to[i] = from[i * stride] for i < n. The function is inlined with a constant element
+ * size. */
 static inline void gather_of(unsigned char *to, const unsigned char *from, size_t n, size_t stride, size_t size)
 {
     for (size_t i = 0; i < n; i++)
@@ -83,7 +84,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* moves on to the next index, like an odometer */
+        for (size_t d = last; d-- > 0;) { /* moves on to the next index of the array, like an odometer */
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;
@@ -93,7 +94,8 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
     }
 }
 
-/* Both orders of the elements are the same bytes if at most one dimension is longer than 1. */
+/* False if C order and Fortran order of an array's elements are the same bytes: at most one dimension is longer than
+ * 1. */
 bool dkvb__order_matters(const dkvb_array *a)
 {
     uint32_t longer = 0;
@@ -147,19 +149,20 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
     return dkvb__fail_foreign_file(file, DKVB__USE_ARRAY);
 }
 
-/* Alignment of the elements in bytes; NumPy pads its headers to this alignment. */
+/* Alignment of an array's elements in bytes; NumPy pads its headers to this alignment. */
 enum { ALIGNMENT = 64 };
 
-/* Which kind of array may be used in place, without a copy of the file. */
+/* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if elements of this type can be used without conversion. A bool or a byte may have to be converted. */
+/* True if elements of this type can be used in a mapped file without conversion. A bool or a byte may have to be
+ * converted. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in its mapped file. An array that cannot be used in place is left alone. */
+/* Uses an array in C order in the mapping of its file. An array that cannot be used in place is left alone. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -198,7 +201,7 @@ static dkvb_status read_stored(struct dkvb__stored *s, const struct dkvb__source
     return rc;
 }
 
-/* Gives the array to the caller after a success, or an empty array after a failure. */
+/* Gives the array that was read to the caller after a success, or an empty array after a failure. */
 static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status rc)
 {
     size_t struct_size = out->struct_size;
@@ -229,8 +232,8 @@ static dkvb_status read_path(dkvb_array *out, const char *path, const dkvb_alloc
     return rc;
 }
 
-/* Converts the elements to float32 and keeps their order. A float64 that is too large becomes infinite (IEC 60559),
- * which check_finite() then finds. */
+/* Converts the elements of an array to float32 and keeps their order. A float64 that is too large becomes infinite (IEC
+ * 60559), which check_finite() then finds. */
 static dkvb_status to_float(struct dkvb__stored *s)
 {
     size_t count = dkvb__elements(&s->array);
@@ -249,8 +252,8 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Converts the elements to float32 in C order. The elements are reordered in whichever type is smaller, so that memory
- * holds at most the array as it was read and the converted array. */
+/* Converts the elements of an array to float32 in C order. The elements are reordered in whichever type is smaller, so
+ * that memory holds at most the array as it was read and the converted array. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);
@@ -297,7 +300,7 @@ dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count
 {
     size_t bad = 0;
 
-    for (size_t i = 0; i < count; i++) /* no early exit, so that many numbers are checked in one step */
+    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many numbers are checked in one step */
         bad += (size_t)!isfinite(x[i]);
     for (size_t i = 0; bad > 0 && i < count; i++)
         if (!isfinite(x[i]))
@@ -387,7 +390,7 @@ static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
                       s->path, row, label, INT32_MAX);
 }
 
-/* Converts the elements to labels. Labels have one column, so Fortran order and C order are equal. */
+/* Converts the elements of an array to labels. Labels have one column, so Fortran order and C order are equal. */
 static dkvb_status to_labels(struct dkvb__stored *s)
 {
     size_t count = dkvb__elements(&s->array);
@@ -415,7 +418,7 @@ dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, 
     struct dkvb__stored s;
     dkvb_status rc = read_stored(&s, source, NOTHING);
 
-    (void)how; /* labels are always copied, in every mode of reading */
+    (void)how; /* labels are always copied, so the mode of reading does not matter */
     if (!rc)
         rc = check_labels(&s);
     if (!rc)

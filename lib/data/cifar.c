@@ -20,7 +20,7 @@ enum {
     PIXELS = 3 * PLANE,
     RECORD10 = 1 + PIXELS,
     RECORD100 = 2 + PIXELS,
-    MAX_FILES = 64, /* largest number of files, all of which are kept open */
+    MAX_FILES = 64, /* largest number of CIFAR files in a set, all of which are kept open */
     MAX_NAME = 64,
     MAX_CLASSES = 100,
     MAX_NAMES_FILE = 65536
@@ -29,24 +29,24 @@ enum {
 struct part {
     struct dkvb__file file;
     char *path;
-    uint64_t first, end; /* range of the numbers of the file's pictures */
+    uint64_t first, end; /* range of the numbers of this CIFAR file's pictures in the set */
 };
 
 struct cifar {
     struct part parts[MAX_FILES];
     size_t files;
     size_t record;
-    uint8_t *labels; /* labels of the pictures, uint8[pictures] */
-    char *names;     /* names of all classes */
+    uint8_t *labels; /* labels of the set's pictures, uint8[pictures] */
+    char *names;     /* text of the file with the names of all classes */
     const char *name[MAX_CLASSES];
 };
 
 /* The CIFAR files that were found in a folder. */
 struct listing {
-    char training[MAX_FILES][MAX_NAME]; /* names of the files data_batch_*.bin, in byte order */
+    char training[MAX_FILES][MAX_NAME]; /* names of the training files data_batch_*.bin, in byte order */
     size_t batches;
-    bool train;       /* true if the folder has the file train.bin */
-    const char *test; /* name of the file of test pictures; NULL if there is none */
+    bool train;       /* true if the folder has CIFAR-100's training file train.bin */
+    const char *test; /* name of the CIFAR file of test pictures; NULL if there is none */
 };
 
 static bool is_batch(const char *name)
@@ -54,14 +54,14 @@ static bool is_batch(const char *name)
     return strncmp(name, "data_batch_", 11) == 0 && dkvb__ends_in(name, ".bin") && strlen(name) < MAX_NAME;
 }
 
-/* Inserts the name of a file into the list in byte order. */
+/* Inserts the name of a CIFAR file into the list of training files, in byte order. */
 static void add_batch(struct listing *l, const char *name)
 {
     size_t at = l->batches++;
 
     for (; at > 0 && strcmp(l->training[at - 1], name) > 0; at--)
         memcpy(l->training[at], l->training[at - 1], MAX_NAME);
-    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that the name fits */
+    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that the name fits into the list */
 }
 
 static dkvb_status list(struct listing *l, const char *path)
@@ -88,7 +88,7 @@ static dkvb_status list(struct listing *l, const char *path)
     return rc;
 }
 
-/* Joins the path of a file that is beside another file, or in a folder. */
+/* Joins the path of a file in the folder `path`, or beside the file `path`. */
 static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder, const char *name)
 {
     size_t length = is_folder ? strlen(path) : (size_t)(dkvb__base_name(path) - path);
@@ -127,7 +127,7 @@ static dkvb_status sniff_folder(uint32_t *format, const char *path)
 }
 
 /* Decides between CIFAR-10 and CIFAR-100 for a file size that both can have, by the file of class names beside the
- * file: *ten becomes true for CIFAR-10. */
+ * CIFAR file: *ten becomes true for CIFAR-10. */
 static dkvb_status ask_names(bool *ten, const char *path, uint64_t size)
 {
     char full[PATH_MAX];
@@ -229,7 +229,7 @@ static const char *cifar_class_name(const struct dkvb_imageset *set, uint32_t in
     return c->name[index];
 }
 
-/* Adds one more file with all its pictures to the set. */
+/* Adds one more CIFAR file with all its pictures to the set. */
 static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const char *path)
 {
     struct part *p = &c->parts[c->files];
@@ -252,7 +252,7 @@ static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const ch
     return DKVB_OK;
 }
 
-/* Adds a file of pictures to the set, or all files of training pictures in a folder. */
+/* Adds a CIFAR file of pictures to the set, or all files of training pictures in a folder. */
 static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *is_folder)
 {
     bool hundred = set->info.format == DKVB_IMAGES_CIFAR100;
@@ -277,7 +277,7 @@ static dkvb_status add_files(struct dkvb_imageset *set, struct cifar *c, bool *i
     return rc;
 }
 
-/* Reads the labels of one file; `offset` is the place of the label in a record. */
+/* Reads the labels of the pictures in one CIFAR file; `offset` is the place of the label in a record. */
 static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t offset, uint32_t classes)
 {
     dkvb_status rc = DKVB_OK;
@@ -318,7 +318,7 @@ static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, con
     return DKVB_OK;
 }
 
-/* Reads the names of classes from the file beside the pictures, if there is one. */
+/* Reads the names of classes from the file beside the CIFAR pictures, if there is one. */
 static dkvb_status read_names(struct dkvb_imageset *set, struct cifar *c, bool is_folder, const char *name)
 {
     struct dkvb__file file;

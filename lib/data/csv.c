@@ -7,7 +7,7 @@
 
 enum { BUFFER = 1 << 20, END = -1, FAILED = -2 };
 
-/* Returns the next byte of the table without taking it; END or FAILED. */
+/* Returns the next byte of the text table without taking it; END at the end of the file, FAILED after an error. */
 static inline int peek(struct dkvb__csv *c)
 {
     size_t size;
@@ -67,7 +67,7 @@ static dkvb_status append(struct dkvb__csv *c, int byte)
     return DKVB_OK;
 }
 
-/* Takes a field in quotes; a doubled quote in such a field stands for one quote. */
+/* Takes a field in quotes from a text table; a doubled quote in such a field stands for one quote. */
 static dkvb_status take_quoted(struct dkvb__csv *c)
 {
     dkvb_status rc = DKVB_OK;
@@ -113,7 +113,7 @@ static dkvb_status take_plain(struct dkvb__csv *c)
     return rc;
 }
 
-/* Skips the end of a field: a separator, the end of the line or of the file. */
+/* Skips the end of a field in a text table: a separator, the end of the line or of the file. */
 static void end_field(struct dkvb__csv *c)
 {
     int byte = peek(c);
@@ -137,7 +137,7 @@ dkvb_status dkvb__csv_next(struct dkvb__csv *c, bool *more)
     int byte;
     dkvb_status rc;
 
-    while (!c->inside && c->separator) { /* skips empty lines, and blanks before a record */
+    while (!c->inside && c->separator) { /* skips empty lines, and blanks before a record of the text table */
         byte = peek(c);
         if (ends_line(byte))
             take_line_end(c);
@@ -173,7 +173,7 @@ void dkvb__csv_rewind(struct dkvb__csv *c)
     c->inside = false;
 }
 
-/* Finds the character that separates the fields of the first line with text. */
+/* Finds the character that separates the fields of a text table, in the first line with text. */
 static char find_separator(struct dkvb__csv *c)
 {
     bool quoted = false, tab = false, semicolon = false, comma = false, space = false, text = false;

@@ -14,20 +14,20 @@ enum { DKVB__CSV_FIELD = 65535 }; /* largest number of bytes in a field */
 struct dkvb__csv {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
-    unsigned char *buffer; /* buffer with the bytes of the file before `offset` */
+    unsigned char *buffer; /* buffer with the bytes of the table's file before `offset` */
     size_t at, filled;
-    /* offsets in the file: of the next bytes to read, and of the first record, behind a byte order mark */
+    /* offsets in the table's file: of the next bytes to read, and of the first record, after a byte order mark */
     uint64_t offset, start;
-    /* character between fields: ',', ';', a tab or a space; 0: each line, even an empty one, is a record of one
-     * field */
+    /* character between fields of the table: ',', ';', a tab or a space; 0: each line, even an empty one, is a record
+     * of one field */
     char separator;
     bool inside;   /* true after the first field of a record until the record ends */
-    uint64_t line; /* number of the line that is being read, from 1 */
-    /* The field that was read last: */
-    char *field; /* text of the field, ending with a NUL */
+    uint64_t line; /* number of the table's line that is being read, from 1 */
+    /* The field of the table that was read last: */
+    char *field; /* text of the field that was read last, ending with a NUL */
     size_t size;
     uint64_t field_line;
-    bool last; /* true if the field is the last field of its record */
+    bool last; /* true if the field that was read last is the last field of its record */
 };
 
 /* Opens a text table at its first record. With `lines`, each field is a whole line; otherwise the first line decides
@@ -37,8 +37,8 @@ dkvb_status dkvb__csv_open(struct dkvb__csv *csv, const struct dkvb__file *file,
 /* Goes back to the first record of the table. */
 void dkvb__csv_rewind(struct dkvb__csv *csv);
 
-/* Reads the next field. *more is false at the end of the file. Spaces around fields without quotes are dropped, and
- * empty lines are skipped. */
+/* Reads the next field of a text table. *more is false at the end of the file. Spaces around fields without quotes are
+ * dropped, and empty lines are skipped. */
 dkvb_status dkvb__csv_next(struct dkvb__csv *csv, bool *more);
 
 /* Releases the memory of dkvb__csv_open(), and erases the bytes of the file in it. */

@@ -16,8 +16,8 @@ struct decimal {
 
 enum { MOST_DIGITS = 19, MOST_EXPONENT = 100000 };
 
-/* Splits a text into sign, digits and exponent. The result is false unless the text is [+-]digits[.digits][e[+-]digits]
- * with a digit before the exponent. */
+/* Splits the text of a number into sign, digits and exponent. The result is false unless the text is
+ * [+-]digits[.digits][e[+-]digits] with a digit before the exponent. */
 static bool scan(const char *text, struct decimal *d)
 {
     int kept = 0, seen = 0, written = 0, sign = 1;
@@ -56,8 +56,8 @@ static bool scan(const char *text, struct decimal *d)
     return *text == '\0';
 }
 
-/* Converts the text by strtof() of the C library, which rounds correctly but accepts a decimal point only in the C
- * locale. */
+/* Converts the text of a number by strtof() of the C library, which rounds correctly but accepts a decimal point only
+ * in the C locale. */
 static float by_library(const char *text)
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before;
@@ -72,8 +72,8 @@ static float by_library(const char *text)
     return value;
 }
 
-/* Computes the double nearest to the number by one rounding, if both factors are exact (W. D. Clinger, 1990). The
- * result is false if a factor is not exact. */
+/* Computes the double nearest to a decimal number by one rounding, if digits and power of ten are both exact doubles
+ * (W. D. Clinger, 1990). The result is false if one of the two is not exact. */
 static bool quickly(const struct decimal *d, double *value)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -85,9 +85,9 @@ static bool quickly(const struct decimal *d, double *value)
     return true;
 }
 
-/* True if rounding the double to a float gives the float nearest to the number. A double in the middle between two
- * floats may be there by rounding, and must not be rounded again: the 29 bits that a float lacks are then 1 and zeros.
- * Subnormal floats lack more bits. */
+/* True if rounding the double to a float gives the float nearest to the decimal number. A double in the middle between
+ * two floats may be there by rounding, and must not be rounded again: the 29 bits that a float lacks are then 1 and
+ * zeros. Subnormal floats lack more bits. */
 static bool rounds_once(double value)
 {
     uint64_t bits;
@@ -119,7 +119,7 @@ bool dkvb__is_decimal(const char *text)
     return scan(text, &d);
 }
 
-/* Reads a text of digits only, which may have one digit more than a struct decimal holds. */
+/* Reads a whole number from a text of digits only, which may have one digit more than a struct decimal holds. */
 static bool plain_digits(const char *text, uint64_t *value)
 {
     const char *at = text;

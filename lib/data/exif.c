@@ -9,7 +9,7 @@
 
 enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12, UPRIGHT = 1, LAST = 8 };
 
-/* Reads a number of `size` bytes in the byte order of the TIFF header. */
+/* Reads a number of `size` bytes of EXIF data in the byte order of the TIFF header. */
 static uint32_t number(const uint8_t *at, size_t size, bool big_endian)
 {
     uint32_t value = 0;
@@ -19,7 +19,7 @@ static uint32_t number(const uint8_t *at, size_t size, bool big_endian)
     return value;
 }
 
-/* Returns the orientation in a TIFF directory, 1 to 8; 0 if the directory has none. */
+/* Returns the orientation in a TIFF directory of EXIF data, 1 to 8; 0 if the directory has no orientation. */
 static uint32_t in_tiff(const uint8_t *tiff, size_t size)
 {
     bool big_endian = size >= 2 && tiff[0] == 'M';

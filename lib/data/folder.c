@@ -12,7 +12,8 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Limit of the number of folders. Without it, links between many folders would be followed in every possible order. */
+/* Largest number of folders that are walked. Without this limit, links between many folders would be followed in every
+ * possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
 /* An array that grows as elements are added. */
@@ -22,27 +23,29 @@ struct pile {
 };
 
 struct entry {
-    size_t path; /* offset in `names`: path of a picture below the root, or name of a class */
+    size_t path; /* offset of a name in `names`: path of a picture below the root folder, or name of a class */
     int32_t label;
-    uint32_t number; /* number of the class in the order of finding */
+    uint32_t number; /* number of the class in the order in which the walk found the classes */
 };
 
 struct folder {
-    struct dkvb__endings endings; /* counts of left-out files by ending, sorted by count once the walk has ended */
-    bool cifar_python;            /* true if the root folder has files of CIFAR's Python version */
-    bool nested, flat;            /* nested: a class has subfolders with pictures; flat: a class has pictures itself */
+    /* counts of left-out files by name ending, sorted by count once the walk through the folders has ended */
+    struct dkvb__endings endings;
+    bool cifar_python; /* true if the root folder has files of CIFAR's Python version */
+    /* nested: the folder of a class has subfolders with pictures; flat: the folder of a class has pictures itself */
+    bool nested, flat;
     struct pile names;
-    struct pile pictures; /* the pictures as struct entry, sorted */
-    struct pile classes;  /* the classes as struct entry, sorted */
+    struct pile pictures; /* the pictures of the folder as struct entry, sorted */
+    struct pile classes;  /* the classes of the folder as struct entry, sorted */
 };
 
-/* A folder on the path that leads to the present folder. */
+/* One of the folders on the path that leads to the folder that is being read. */
 struct level {
     dev_t device;
     ino_t inode;
 };
 
-/* A folder that the walk still has to read. */
+/* A folder that the walk through the folders still has to read. */
 struct task {
     size_t path; /* offset of the folder's path in `paths` */
     uint32_t depth;
@@ -52,14 +55,16 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    struct pile paths, tasks; /* stacks of paths and tasks: the folder that was found last is read first */
-    struct pile levels;       /* the folders that lead to the present folder, struct level[depth] */
+    /* stacks of the folders still to read, paths and tasks: the folder that was found last is read first */
+    struct pile paths, tasks;
+    struct pile levels; /* the folders that lead to the folder that is being read, struct level[depth] */
     size_t folders;
     char path[PATH_MAX]; /* path of the folder that is being read */
-    size_t root;         /* number of bytes of the root's path, with its slash */
+    size_t root;         /* number of bytes of the root folder's path, with its slash */
 };
 
-/* Makes room for `size` more bytes in an array; the bytes count as used. The result is NULL if memory ran out. */
+/* Makes room for `size` more bytes in a growing array; the bytes count as used. The result is NULL if memory ran
+ * out. */
 static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
 {
     size_t capacity = p->capacity > 0 ? p->capacity : 4096;
@@ -111,10 +116,10 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
     return (const struct entry *)(const void *)entries->data + index;
 }
 
-/* Joins root and path, unless the result is longer than any allowed path. */
+/* Joins the root folder and a path below it, unless the result is longer than any allowed path. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* an empty root is no folder, and must not become "/" */
+    /* an empty text as root is no folder, and must not become "/" */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 
@@ -166,7 +171,8 @@ static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t inde
     return dkvb__endings_get(&((const struct folder *)set->state)->endings, index, count);
 }
 
-/* Appends "<folder>/<name>" for a name in the present folder to an array. The result is SIZE_MAX if memory ran out. */
+/* Appends "<folder>/<name>" for a name in the folder that is being read to a growing array. The result is the offset of
+ * the text, or SIZE_MAX if memory ran out. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
 {
     const char *folder = w->path + w->root;
@@ -232,7 +238,7 @@ const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uin
     return e->of[index].text;
 }
 
-/* Counts a left-out file by the ending of its name. */
+/* Counts a left-out file of the folder by the ending of its name. */
 static void leave_out(struct walk *w, const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -253,7 +259,7 @@ static void leave_out(struct walk *w, const char *name)
 }
 
 /* Classifies one name in a folder. Entries other than folders are classified by their names, even if they cannot be
- * examined; reading them reports the error. */
+ * examined; reading such a picture later reports the error. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;
@@ -292,8 +298,8 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Enters a folder. *leads_back tells that the path leads through this folder already. Otherwise the folder is stored at
- * its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
+/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Otherwise the
+ * folder is stored at its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;
@@ -311,7 +317,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* Reads the folder whose path is set. Subfolders of the root are classes. */
+/* Reads the folder whose path is set in the walk. Subfolders of the root are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;
@@ -360,7 +366,7 @@ static dkvb_status walk_all(struct walk *w)
     return rc;
 }
 
-/* Compares entries by label, then by path. */
+/* Compares entries for pictures or classes by label, then by path. */
 static bool comes_before(const struct entry *a, const struct entry *b, const char *names)
 {
     return a->label != b->label ? a->label < b->label : strcmp(names + a->path, names + b->path) < 0;
@@ -375,7 +381,8 @@ static void merge(struct entry *to, const struct entry *a, size_t n, const struc
             *to++ = *b++, m--;
 }
 
-/* Sorts entries by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and cannot be given `names`. */
+/* Sorts entries for pictures or classes by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and
+ * cannot be given `names`. */
 static dkvb_status sort(struct pile *entries, const struct walk *w)
 {
     size_t n = count_of(entries);
@@ -442,7 +449,7 @@ static bool is_part(const char *name)
     return false;
 }
 
-/* Finds out whether the folders of classes look wrong; the result is DKVB_NESTED_…. */
+/* Finds out whether the folders of classes look wrongly nested; the result is DKVB_NESTED_…. */
 static uint32_t find_nesting(const struct folder *f)
 {
     size_t classes = count_of(&f->classes), parts = 0;

@@ -19,11 +19,11 @@ static const unsigned char gzip_magic[2] = {0x1F, 0x8B};
 struct source {
     const struct dkvb__file *file;
     const dkvb_allocator *mem;
-    uint64_t offset; /* offset of the next byte in the file */
+    uint64_t offset; /* offset in the IDX file of the next byte to read */
     bool packed;
-    bool between; /* true after the end of a gzip member: another member may follow, or the file may end */
+    bool between; /* true after the end of a gzip member: another gzip member may follow, or the file may end */
     z_stream z;
-    unsigned char *input; /* buffer of CHUNK bytes of the packed file */
+    unsigned char *input; /* buffer of CHUNK bytes of the packed IDX file */
 };
 
 static void *zlib_alloc(void *opaque, unsigned items, unsigned size)
@@ -62,7 +62,7 @@ static dkvb_status source_open(struct source *src, const struct dkvb__file *file
     src->z.zalloc = zlib_alloc;
     src->z.zfree = zlib_release;
     src->z.opaque = mem;
-    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* accepts any window size, and gzip only */
+    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* zlib accepts any window size, and only the gzip format */
     if (src->packed)
         return DKVB_OK;
     source_close(src);
@@ -83,7 +83,7 @@ static dkvb_status refill(struct source *src)
     return DKVB_OK;
 }
 
-/* Calls inflate() once, which also checks the CRC and the length at the end of each member. */
+/* Calls zlib's inflate() once, which also checks the CRC and the length at the end of each gzip member. */
 static dkvb_status unpack_step(struct source *src)
 {
     int result = inflate(&src->z, Z_NO_FLUSH);
@@ -93,7 +93,7 @@ static dkvb_status unpack_step(struct source *src)
         return DKVB_OK;
     if (result == Z_MEM_ERROR)
         return out_of_memory(src);
-    if (result == Z_BUF_ERROR) /* inflate() needs more input, but the file has ended */
+    if (result == Z_BUF_ERROR) /* zlib needs more input, but the file has ended */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: gzip data is cut off: ends at byte %llu, more is wanted",
                           src->file->path, (unsigned long long)src->file->size);
     return dkvb__fail(DKVB_ECHECKSUM, "%.300s: gzip data is damaged before byte %llu: %s", src->file->path,
@@ -101,7 +101,7 @@ static dkvb_status unpack_step(struct source *src)
                       src->z.msg ? src->z.msg : "cannot be unpacked");
 }
 
-/* Unpacks at most MAX_STEP bytes; *got is less than `size` only at the end of the unpacked data. */
+/* Unpacks at most MAX_STEP bytes of a gzip file; *got is less than `size` only at the end of the unpacked data. */
 static dkvb_status unpack(struct source *src, void *to, size_t size, size_t *got)
 {
     dkvb_status rc = DKVB_OK;
@@ -170,7 +170,7 @@ static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
     memcpy(start, b, 4);
     if (src->packed) {
         if (unpack(src, start + 4, sizeof start - 4, &more))
-            more = 0; /* the file is damaged after the first bytes, which then have to be enough */
+            more = 0; /* the gzip file is damaged after the first bytes, so the kind of file is judged by these alone */
         if (!dkvb__idx_sniff(start, 4))
             kind = dkvb__signature_kind(start, 4 + more);
     }
@@ -207,7 +207,7 @@ static dkvb_status read_header(struct dkvb__stored *s, struct source *src, uint6
     return DKVB_OK;
 }
 
-/* Makes room for `capacity` bytes of elements; the first `have` bytes are kept. */
+/* Makes room for `capacity` bytes of elements of an IDX array; the first `have` bytes are kept. */
 static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
 {
     unsigned char *data = dkvb__alloc(&s->array.allocator, capacity, 1);
@@ -221,8 +221,8 @@ static dkvb_status grow(struct dkvb__stored *s, size_t have, size_t capacity)
     return DKVB_OK;
 }
 
-/* Returns how much memory to allocate for the size that the header promises: at first four times the packed file, which
- * is enough for most real files, then twice the bytes that have arrived. */
+/* Returns how much memory to allocate for the array size that an IDX header promises: at first four times the packed
+ * file, which is enough for most real files, then twice the bytes that have arrived. */
 static size_t next_capacity(const struct source *src, size_t have, size_t want)
 {
     uint64_t size = src->file->size > CHUNK ? src->file->size : CHUNK;
@@ -255,7 +255,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        rc = unpack(src, &extra, 1, &got); /* reads to the end, where inflate() checks the CRC */
+        rc = unpack(src, &extra, 1, &got); /* reads to the end of the gzip file, where inflate() checks the CRC */
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,
                         "%.300s: unpacks to more than the %zu bytes of elements that type and shape promise", s->path,

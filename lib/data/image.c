@@ -7,16 +7,17 @@
 #include "base/signature.h"
 #include "base/status.h"
 
-/* The largest picture has three times 2^28 bytes; picture files need not be larger. */
+/* The largest picture has three times 2^28 bytes of pixels; picture files need not be larger. */
 enum { MAX_PIXELS = DKVB_IMAGE_MAX_SIDE * 4096, MAX_FILE = 1 << 30 };
 
 static const struct codec {
     uint32_t bit;
     const char *name;
     size_t magic_size;
-    /* first bytes of the file; a '.' stands for any byte, as a RIFF header has the size of the file there */
+    /* first bytes of a picture file of this kind; a '.' stands for any byte, as a RIFF header has the size of the file
+     * there */
     const char *magic;
-    /* decoder of the file; NULL: this build has no decoder for this kind */
+    /* decoder of picture files of this kind; NULL: this build has no decoder for the kind */
     dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in);
 } codecs[] = {
 #ifdef DKVB_HAVE_PNG
@@ -116,7 +117,7 @@ dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
     return rc;
 }
 
-/* Finds the codec that reads a file with these first bytes. `whole` is the size of the file in bytes. */
+/* Finds the codec that reads a picture file with these first bytes. `whole` is the size of the file in bytes. */
 static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, uint64_t whole,
                               const char *name)
 {
@@ -132,7 +133,7 @@ static dkvb_status find_codec(const struct codec **out, const uint8_t *start, si
     return DKVB_OK;
 }
 
-/* Decodes the pixels as they are stored in the file, and reads the orientation that the camera noted. */
+/* Decodes the pixels as they are stored in the picture file, and reads the orientation that the camera noted. */
 static dkvb_status decode(dkvb_image *out, const struct codec *codec, const struct dkvb__encoded *in)
 {
     dkvb_status rc = codec->decode(out, in);

@@ -27,7 +27,8 @@ dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t he
  * DKVB_ENOMEM. */
 dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
 
-/* Returns DKVB_EINVAL if `out` cannot be filled. After a success, `out` is an empty picture and has its allocator. */
+/* Returns DKVB_EINVAL if `out` cannot be filled with a picture. After a success, `out` is an empty picture and has its
+ * allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
 /* Ends a call that fills in a picture: after a failure the picture is empty. */
@@ -58,8 +59,8 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 
-/* Decoders of picture files, one source file for each decoding library. Pixels go to `out`, which keeps its allocator
- * even after a failure. */
+/* Decoders of picture files, one source file for each decoding library. The pixels of a picture go to `out`, which
+ * keeps its allocator even after a failure. */
 dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in);

@@ -34,7 +34,7 @@ static size_t array_name(const struct dkvb_imageset *set, uint64_t index, char *
     return dkvb__numbered_name(name, size, set->path, index);
 }
 
-/* True if the array looks like one colour picture, whose rows would be taken for grey pictures of width 3 or 4. Hardly
+/* True if an array looks like one colour picture, whose rows would be taken for grey pictures of width 3 or 4. Hardly
  * anybody has such grey pictures. Square and small arrays may be sets of grey pictures. */
 static bool is_one_picture(const dkvb_array *a)
 {
@@ -43,8 +43,8 @@ static bool is_one_picture(const dkvb_array *a)
     return (last == 3 || last == 4) && a->shape[0] >= least && a->shape[1] >= least;
 }
 
-/* Takes the sizes of the pictures from the array's shape: [n][h][w], [n][h][w][1 or 3], or [n][w] for pictures one row
- * high. */
+/* Takes the sizes of pictures from the shape of an array of pictures: [n][h][w], [n][h][w][1 or 3], or [n][w] for
+ * pictures one row high. */
 static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
 {
     uint64_t channels = a->ndim == 4 ? a->shape[3] : 1;

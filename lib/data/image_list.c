@@ -1,5 +1,5 @@
-/* A set of several sources: picture files, picture files in memory, folders and other sets, in the order given. A plain
- * picture file needs no set of its own, so that a list of a million files needs little memory. */
+/* A picture set made of several sources: picture files, picture files in memory, folders and other sets, in the order
+ * given. A plain picture file needs no set of its own, so that a list of a million files needs little memory. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,23 +10,23 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* One source: a set of pictures or, if `set` is NULL, a plain picture file. */
+/* One source of a list of pictures: a set of pictures or, if `set` is NULL, a plain picture file. */
 struct part {
-    uint64_t first; /* number of the source's first picture in the whole list */
+    uint64_t first; /* number of the source's first picture among all pictures of the list */
     char *path;
-    /* contents of a plain picture file, owned by the caller; NULL: the file is read from `path` */
+    /* contents of a picture file in memory, owned by the caller; NULL: the file is read from `path` */
     const uint8_t *bytes;
-    size_t size; /* number of bytes of the contents */
+    size_t size; /* number of bytes of a picture file in memory */
     struct dkvb_imageset *set;
-    bool is_folder; /* true if `path` is a folder, with whose path the names of its pictures begin */
-    /* number in the whole list of each class of the source, [classes of the set]; NULL: the numbers are equal */
+    bool is_folder; /* true if `path` is a folder; the names of its pictures then begin with the folder's path */
+    /* number in the whole list of each class of this source, [classes of the set]; NULL: the numbers are equal */
     int32_t *as;
 };
 
 struct list {
-    struct part *parts; /* the sources of the list, [count] */
+    struct part *parts; /* the sources of the list of pictures, [count] */
     size_t count;
-    /* names of the classes, [classes], owned by the sets of the parts; NULL: the names of `same_as` */
+    /* names of the list's classes, [classes], owned by the sets of the parts; NULL: the names of `same_as` */
     const char **names;
     const struct dkvb_imageset *same_as;
     struct dkvb__endings endings;
@@ -48,8 +48,8 @@ static void list_close(void *state, const dkvb_allocator *mem)
     dkvb__free(mem, l);
 }
 
-/* Returns the source of a picture: the last source that begins at the picture's number or before. Each source of a list
- * has at least one picture. */
+/* Returns the source of a picture in a list: the last source that begins at the picture's number or before. Each source
+ * of a list has at least one picture. */
 static const struct part *part_of(const struct dkvb_imageset *set, uint64_t index)
 {
     const struct list *l = set->state;
@@ -122,7 +122,8 @@ static const char *list_ignored(const struct dkvb_imageset *set, uint32_t index,
     return dkvb__endings_get(&((const struct list *)set->state)->endings, index, count);
 }
 
-/* Adds the contents of pictures in memory to the checksum, as they have no time of change like files on disk. */
+/* Adds the contents of pictures in memory to the checksum of a list, as such pictures have no time of change like files
+ * on disk. */
 static void list_add(const struct dkvb_imageset *set, uint64_t *sum)
 {
     const struct list *l = set->state;
@@ -137,8 +138,8 @@ static dkvb_status no_memory(const struct dkvb_imageset *set)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a list of pictures", set->path);
 }
 
-/* Adds the properties of a source to those of the whole list. Width, height and channels stay 0 unless equal in all
- * sources. */
+/* Adds the properties of a source to those of the whole list of pictures. Width, height and channels stay 0 unless
+ * equal in all sources. */
 static void add_info(struct dkvb_imageset *set, struct part *p)
 {
     dkvb_imageset_info *whole = &set->info, one = {.pictures = 1};
@@ -163,15 +164,15 @@ static void add_info(struct dkvb_imageset *set, struct part *p)
         dkvb__endings_add(&l->endings, text, count);
 }
 
-/* Opens one source of the list. A path that leads to no set counts as a picture file, and reading the picture reports
- * the error, so that one bad file of many can be left out. */
+/* Opens one source of a list of pictures. A path that leads to no set counts as a picture file, and reading the picture
+ * reports the error, so that one bad file of many can be left out. */
 static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dkvb_imageset_options *opts)
 {
     dkvb_imageset_options o = *opts;
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the list, not its parts, turns pictures upright */
+    o.upright = 0; /* the list itself turns pictures upright, so its sources must not */
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -196,7 +197,8 @@ static const char *class_name(const struct part *p, uint32_t index)
     return dkvb_imageset_class_name(p->set, index);
 }
 
-/* True if two sets have the same classes in the same order. Sets without class names must have equally many classes. */
+/* True if two sets of pictures have the same classes in the same order. Sets without class names must have equally many
+ * classes. */
 static bool same_classes(const struct part *a, const struct part *b)
 {
     if (a->set->info.classes != b->set->info.classes)
@@ -210,7 +212,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names are in `names`. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names are in
+ * `names`. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
@@ -239,8 +242,8 @@ static int32_t find_name(const char *const *names, uint32_t count, const char *n
     return (int32_t)low;
 }
 
-/* Joins the classes of all sets: classes with the same name become one class. The list has its classes in byte
- * order. */
+/* Joins the classes of all sources of a list: classes with the same name become one class. The list has its classes in
+ * byte order. */
 static dkvb_status join_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -289,7 +292,8 @@ static dkvb_status join_classes(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
-/* Numbers the classes of the list. Classes keep their numbers if all sets that have classes have the same classes. */
+/* Numbers the classes of a list of pictures. Classes keep their numbers if all sets that have classes have the same
+ * classes. */
 static dkvb_status number_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -332,7 +336,7 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            l->count++; /* the part is counted before it is complete, so that closing the list frees it too */
+            l->count++; /* the source is counted before it is complete, so that closing the list frees it too */
             return rc;
         }
     }

@@ -124,7 +124,7 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Creates a set without pictures. `path` leads to the set; for a list, the path is used in messages only. */
+/* Creates a picture set without pictures. `path` leads to the set; for a list, the path is used in messages only. */
 static dkvb_imageset *new_set(const char *path, const dkvb_imageset_options *o)
 {
     dkvb_allocator mem = dkvb__allocator(o->allocator);
@@ -257,21 +257,22 @@ dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_pic
     return dkvb__give_info(picture, &full, sizeof full, "picture");
 }
 
-/* Returns the path of the file or folder that is the set; NULL for a list, whose path is used in messages only. */
+/* Returns the path of the file or folder that is the picture set; NULL for a list, whose path is used in messages
+ * only. */
 static const char *own_path(const dkvb_imageset *set)
 {
     return set->kind == &dkvb__images_list ? NULL : set->path;
 }
 
-/* True if a picture is the first one in its file, and the file is not the set itself; `path` becomes the file's
+/* True if a picture is the first one in its file, and the file is not the whole set itself; `path` becomes the file's
  * path. */
 static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH_MAX])
 {
     return set->kind->file && set->kind->file(set, index, path) && (!own_path(set) || strcmp(path, own_path(set)) != 0);
 }
 
-/* Adds name, size and time of a file to a checksum. Missing files add nothing, since reading them will fail anyway.
- * Folders add nothing either, since an output may be written to them. */
+/* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing, since reading them will fail
+ * anyway. Folders add nothing either, since an output may be written to them. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;
@@ -317,7 +318,8 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "path" : "set");
     if (stat(path, &output) != 0)
         return DKVB_OK;
-    for (uint64_t i = 0; i <= set->info.pictures; i++) { /* the last round of the loop adds the set itself */
+    /* the last round of the loop adds the file of the set itself */
+    for (uint64_t i = 0; i <= set->info.pictures; i++) {
         const char *taken = i == set->info.pictures ? own_path(set) : begins_file(set, i, file) ? file : NULL;
 
         if (taken && stat(taken, &st) == 0 && st.st_dev == output.st_dev && st.st_ino == output.st_ino)
@@ -334,7 +336,7 @@ uint64_t dkvb__imageset_turned(const dkvb_imageset *set)
 
 void dkvb__imageset_add_turned(const dkvb_imageset *set, uint64_t pictures)
 {
-    /* the set is otherwise constant: only this counter changes */
+    /* the picture set is otherwise constant: only this counter of turned pictures changes */
     atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, pictures, memory_order_relaxed);
 }
 

@@ -15,29 +15,29 @@
 /* The functions of one kind of picture set, such as a folder. Indices of pictures and classes that the functions get
  * are always valid. */
 struct dkvb__images_kind {
-    /* Opens the path set->path: creates the state, and fills in the info except its format. After a failure the state
-     * may remain. */
+    /* Opens the picture set at set->path: creates the state, and fills in the info except its format. After a failure
+     * the state may remain. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
-    /* frees the state, even one that open() left half made; NULL does nothing */
+    /* frees the state of a picture set, even one that open() left half made; NULL does nothing */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Reads one picture of the set. `out` is empty and has its struct_size. */
+    /* Reads one picture of the set. `out` is an empty picture and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
-                   size_t size); /* returns the length of the name, like snprintf() */
+                   size_t size); /* writes the name of a picture, and returns the length of the name, like snprintf() */
 
     /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. NULL: all
      * pictures are in set->path. */
     bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
 
-    /* The next functions are NULL if no picture of the set has a class, no class has a name, or no file is ever left
+    /* The functions below are NULL if no picture of the set has a class, no class has a name, or no file is ever left
      * out. */
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
 
-    /* Adds data of the set that are in no file to a checksum of the set. NULL: all data are in files. */
+    /* Adds data of the picture set that are in no file to a checksum of the set. NULL: all data are in files. */
     void (*add)(const struct dkvb_imageset *set, uint64_t *sum);
 };
 
@@ -45,9 +45,9 @@ struct dkvb__images_kind {
 enum { DKVB__ENDINGS = 32, DKVB__ENDING_SIZE = 12 };
 
 struct dkvb__ending {
-    /* ending in lower case with the dot; "" for no ending, or for an ending that is not a plain word */
+    /* ending of file names in lower case with the dot; "" for no ending, or for an ending that is not a plain word */
     char text[DKVB__ENDING_SIZE];
-    uint64_t count; /* number of left-out files with this ending */
+    uint64_t count; /* number of left-out files with this name ending */
 };
 
 struct dkvb__endings {
@@ -55,13 +55,14 @@ struct dkvb__endings {
     uint32_t count;
 };
 
-/* Counts `files` files with one ending. If there are too many different endings, further endings count as "". */
+/* Counts `files` left-out files with one name ending. If there are too many different endings, further endings count as
+ * "". */
 void dkvb__endings_add(struct dkvb__endings *e, const char *text, uint64_t files);
 
-/* Sorts endings by their number of files, largest first; equal numbers in byte order. */
+/* Sorts name endings by their number of left-out files, largest first; equal numbers in byte order. */
 void dkvb__endings_sort(struct dkvb__endings *e);
 
-/* Returns an ending and, in *count, its number of files; NULL past the last ending. */
+/* Returns a name ending and, in *count, its number of left-out files; NULL past the last ending. */
 const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uint64_t *count);
 
 struct dkvb_imageset {
@@ -71,14 +72,15 @@ struct dkvb_imageset {
     void *state;
     dkvb_imageset_info info;
     bool upright;
-    /* number of turned pictures, as `turned` of the info; atomic, since threads read pictures at the same time */
+    /* number of pictures that were turned upright, as `turned` of the info; atomic, since threads read pictures at the
+     * same time */
     atomic_ullong turned;
 };
 
 /* The kinds of picture sets; each kind has a source file of its own. */
 extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array, dkvb__images_list;
 
-/* Opens the sources of a list as one picture set. The set has its allocator and its path, which is used in messages
+/* Opens the sources of a list as one picture set. The set has its allocator, and a path that is used in messages
  * only. */
 dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_source *sources, size_t count,
                                   const dkvb_imageset_options *opts);
@@ -86,20 +88,20 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
 /* Finds which kind of picture set a path leads to; *format becomes the kind. */
 dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
 
-/* Finds whether a path is CIFAR-10 or CIFAR-100 by its contents, its name and its size. *format becomes the kind; 0 for
- * neither. */
+/* Finds out whether a path leads to CIFAR-10 or CIFAR-100 by contents, name and size of the file. *format becomes the
+ * kind; 0 for neither. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
-/* Number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set. Pictures
- * that other processes read are added to the number. */
+/* Returns the number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set.
+ * Pictures that other processes read are added to the number. */
 uint64_t dkvb__imageset_turned(const struct dkvb_imageset *set);
 void dkvb__imageset_add_turned(const struct dkvb_imageset *set, uint64_t pictures);
 
-/* Returns a checksum that changes with the pictures of a set: over names, labels, sizes and times of files, not over
- * the contents of files. */
+/* Returns a checksum that changes with the pictures of a set. The checksum covers names, labels, sizes and times of
+ * files, not the contents of files. */
 uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set);
 
-/* Returns the last part of a path. */
+/* Returns the last part of a path, which is the name of the file or folder. */
 static inline const char *dkvb__base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -107,7 +109,7 @@ static inline const char *dkvb__base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Writes "<file>:<index>" to `name` and returns the length of the text, like snprintf(). */
+/* Writes the name "<file>:<index>" of a picture to `name` and returns the length of the text, like snprintf(). */
 static inline size_t dkvb__numbered_name(char *name, size_t size, const char *path, uint64_t index)
 {
     return (size_t)snprintf(name, size, "%s:%llu", dkvb__base_name(path), (unsigned long long)index);

@@ -1,7 +1,7 @@
 /* Reads JPEG files through libjpeg's classic interface, with the settings that PIL leaves at their defaults (the slow
  * integer DCT, fancy upsampling), so that pixels are equal to PIL's pixels. */
 #include <setjmp.h>
-#include <stdio.h> /* jpeglib.h needs stdio.h before it */
+#include <stdio.h> /* jpeglib.h needs stdio.h to be included before it */
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -11,9 +11,11 @@
 #include "data/image.h"
 
 enum {
-    /* most scans of a file; progressive files have about ten, and each takes the time of a whole picture */
+    /* largest number of scans in a JPEG file; progressive files have about ten, and each takes the time of a whole
+     * picture */
     MAX_SCANS = 100,
-    MAX_MEMORY = 1 << 30, /* most bytes of coefficients, which a progressive file needs all at once */
+    /* largest number of bytes of coefficients, which a progressive JPEG needs in memory all at once */
+    MAX_MEMORY = 1 << 30,
     BLOCK = 8
 };
 
@@ -25,7 +27,7 @@ struct decoder {
     jmp_buf failed;
     const struct dkvb__encoded *in;
     dkvb_image *out;
-    const char *fault; /* a fault of the file that libjpeg has no message for */
+    const char *fault; /* an error in the JPEG file that libjpeg has no message for */
 };
 
 static void on_error(j_common_ptr jpeg)
@@ -41,7 +43,8 @@ static void give_up(struct decoder *d, const char *fault)
     longjmp(d->failed, 1);
 }
 
-/* Continues after warnings of libjpeg, as PIL does: some bytes make no sense, but the picture can still be decoded. */
+/* Continues after warnings of libjpeg, as PIL does: some bytes of the file make no sense, but the picture can still be
+ * decoded. */
 static void on_message(j_common_ptr jpeg, int level)
 {
     (void)jpeg;
@@ -58,7 +61,7 @@ static void nothing_to_do(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-/* Fails at the end of the data, as the whole file was in memory from the beginning. */
+/* Fails at the end of the JPEG data, as the whole file was in memory from the beginning. */
 static boolean on_end(j_decompress_ptr jpeg)
 {
     give_up(jpeg->client_data, "is cut short");
@@ -153,7 +156,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* Returns the message of libjpeg's error. */
+/* Fails with the message of libjpeg's error. */
 static dkvb_status failure(struct decoder *d)
 {
     char message[JMSG_LENGTH_MAX];
@@ -169,7 +172,7 @@ static dkvb_status failure(struct decoder *d)
     return dkvb__fail(DKVB_EFORMAT, "%.300s: JPEG is damaged: %.150s", d->in->name, message);
 }
 
-/* Runs the decoder. No variable of this function may change after setjmp(). */
+/* Runs the JPEG decoder. No variable of this function may change after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(d->failed) != 0)

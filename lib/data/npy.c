@@ -20,7 +20,7 @@
  * bytes, and other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
-/* NumPy's codes of types without the byte order. The first code of each type is used in writing. */
+/* NumPy's codes of number types without the byte order. The first code of each type is used in writing. */
 static const struct type {
     const char *code;
     uint32_t dtype;
@@ -37,14 +37,14 @@ struct parser {
     const char *path;
     const char *text;
     size_t size, at;
-    uint64_t start; /* offset of the header's text in the file, for messages */
+    uint64_t start; /* offset of the header's text in the .npy file, for messages */
 };
 
-/* Information from a header besides type and shape. */
+/* Information from a .npy header besides type and shape. */
 struct layout {
     bool big_endian, boolean, fortran;
-    bool takes_texts; /* true if elements may be texts, which the caller decides */
-    char text;        /* kind of texts: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
+    bool takes_texts; /* true if the caller accepts arrays whose elements are texts */
+    char text;        /* kind of text elements: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
     size_t width;     /* number of characters in a text element */
 };
 
@@ -76,7 +76,7 @@ static void skip_space(struct parser *p)
         p->at++;
 }
 
-/* True if `c` is the next character of the header, which is not taken. */
+/* True if `c` is the next character of the .npy header; the character is not taken. */
 static bool next_is(struct parser *p, char c)
 {
     skip_space(p);
@@ -93,7 +93,8 @@ static dkvb_status expect(struct parser *p, char c)
     return DKVB_OK;
 }
 
-/* Takes a quoted string of printable characters without escapes, so that the string can be shown in a message. */
+/* Takes a quoted string of printable characters without escapes from a .npy header, so that the string can be shown in
+ * a message. */
 static dkvb_status take_string(struct parser *p, struct slice *string, const char *what)
 {
     int quote, c;
@@ -136,7 +137,7 @@ static dkvb_status take_bool(struct parser *p, bool *value)
     return unexpected(p, "True or False");
 }
 
-/* Takes a dimension of the shape; Python 2 wrote some dimensions with an L at the end. */
+/* Takes a dimension of the shape from a .npy header; Python 2 wrote some dimensions with an L at the end. */
 static dkvb_status take_number(struct parser *p, uint64_t *value)
 {
     uint64_t v = 0;
@@ -161,7 +162,7 @@ static dkvb_status take_number(struct parser *p, uint64_t *value)
     return DKVB_OK;
 }
 
-/* Takes a tuple as Python writes it: (), (3,), (3, 4), (3, 4,); but (3) is a number in Python. */
+/* Takes a tuple from a .npy header as Python writes it: (), (3,), (3, 4), (3, 4,); but (3) is a number in Python. */
 static dkvb_status take_shape(struct parser *p, dkvb_array *a)
 {
     bool comma = true;
@@ -187,8 +188,8 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
-/* Fails for an unsupported type. The message says what the elements are and what helps in every case, as only the
- * caller knows which types it accepts. */
+/* Fails for an unsupported type of elements. The message says what the elements are and what helps in every case, as
+ * only the caller knows which types it accepts. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
     static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "
@@ -250,7 +251,7 @@ static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *lay
 static const char *const keys[] = {"descr", "fortran_order", "shape"};
 enum { KEY_TYPE, KEY_ORDER, KEY_SHAPE, KEYS };
 
-/* Takes one "key: value" of the header; each key may come once. */
+/* Takes one "key: value" of the .npy header; each key may come once. */
 static dkvb_status take_entry(struct parser *p, dkvb_array *a, struct layout *layout, bool seen[KEYS])
 {
     struct slice key;
@@ -298,7 +299,7 @@ static dkvb_status parse(struct parser *p, dkvb_array *a, struct layout *layout)
     return DKVB_OK;
 }
 
-/* Finds the offset and the size of the header's text. */
+/* Finds the offset and the size of the header's text in a .npy file. */
 static dkvb_status read_preamble(const struct dkvb__file *file, uint64_t *start, size_t *size)
 {
     unsigned char b[12];
@@ -396,8 +397,8 @@ dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file
     return layout.boolean ? check_booleans(s, offset) : DKVB_OK;
 }
 
-/* Converts a text from UTF-32 to UTF-8 with a NUL at the end; the result is false if a number is no character. Zeros at
- * the end of the text are padding. */
+/* Converts a text element from UTF-32 to UTF-8 with a NUL at the end; the result is false if a number is no character.
+ * Zeros at the end of the text are padding. */
 static bool to_utf8(char *to, const unsigned char *from, size_t width, bool big_endian)
 {
     size_t n = width;
@@ -514,7 +515,7 @@ dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *
     return rc;
 }
 
-/* Writes NumPy's word for a type. */
+/* Writes NumPy's word for a number type, such as "<f4". */
 static void name_type(char descr[16], uint32_t dtype)
 {
     size_t type = 0;

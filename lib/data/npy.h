@@ -11,16 +11,16 @@ bool dkvb__npy_sniff(const unsigned char *start, size_t size);
 
 /* The place and form of the elements in a .npy file. */
 struct dkvb__npy_place {
-    uint64_t offset; /* offset of the first element in the file */
+    uint64_t offset; /* offset of the first element in the .npy file */
     bool big_endian;
-    bool boolean; /* true if the elements are booleans: bytes that must be 0 or 1 */
+    bool boolean; /* true if the elements of the array are booleans: bytes that must be 0 or 1 */
 };
 
 /* Reads type, shape and order of a .npy file from the header alone, and finds where its elements are. The size of the
  * file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
-/* A callback that takes the text of a row. The text ends with a NUL and belongs to the caller. */
+/* A callback that takes the text of a row. The text ends with a NUL and is valid only during the call. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);
 
 /* Gives the texts of an array of NumPy's types U and S, row by row, to `take`; with `take` NULL the rows are only
@@ -33,9 +33,10 @@ dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file
 
 /* The beginning of a .npy array whose bytes are still arriving. */
 struct dkvb__npy_start {
-    /* number of bytes that must have arrived before type and shape are known; the elements begin at this offset */
+    /* number of bytes of the .npy array that must have arrived before type and shape are known; the elements begin at
+     * this offset */
     size_t needed;
-    dkvb_array array; /* type and shape of the array, without elements */
+    dkvb_array array; /* type and shape of the arriving array, without elements */
     bool big_endian, boolean, fortran;
 };
 

@@ -16,13 +16,14 @@
 
 enum {
     END_SIZE = 22,
-    END_SEARCH = END_SIZE + 65535, /* bytes to search for the end record, which a comment may follow */
+    /* number of bytes at the end of a zip file that are searched for the end record, which a comment may follow */
+    END_SEARCH = END_SIZE + 65535,
     END64_SIZE = 56,
     LOCATOR_SIZE = 20,
     ENTRY_SIZE = 46,
     LOCAL_SIZE = 30,
     MOST_DIRECTORY = 16 * 1024 * 1024,
-    MOST_RATIO = 1032 /* deflate turns one byte into at most 1032 bytes: a larger promised size is false */
+    MOST_RATIO = 1032 /* deflate turns one byte into at most 1032 bytes: a member that promises more is false */
 };
 
 struct directory {
@@ -32,14 +33,14 @@ struct directory {
 };
 
 struct entry {
-    const char *name; /* name of the member, without a NUL at the end */
+    const char *name; /* name of the zip file's member, without a NUL at the end */
     size_t name_size;
     uint64_t packed, size, offset;
     uint32_t crc;
     unsigned flags, method;
 };
 
-/* True if these first bytes are those of a zip file whose first member is a .npy file. */
+/* True if the first bytes of a file are those of a zip file whose first member is a .npy file. */
 static bool is_archive(const unsigned char *start, size_t size)
 {
     size_t length = size > LOCAL_SIZE ? dkvb__read16(start + 26) : 0;
@@ -107,8 +108,8 @@ static dkvb_status read_directory(struct directory *d, const dkvb_allocator *mem
     return dkvb__file_read(file, offset, d->bytes, d->size);
 }
 
-/* Takes a size or an offset of 64 bits from the extra field of an entry. The extra field has the long values of those
- * fields whose short values are full, in their order. */
+/* Takes a size or an offset of 64 bits from the extra field of a zip entry. The extra field has the long values of
+ * those fields whose short values are full, in the order of the fields. */
 static bool take_long(uint64_t *value, const unsigned char *extra, size_t size, size_t *used)
 {
     if (*value != UINT32_MAX)
@@ -127,7 +128,7 @@ static bool take_long(uint64_t *value, const unsigned char *extra, size_t size, 
     return false;
 }
 
-/* Takes the entry of the central directory at *at, and moves *at behind the entry. */
+/* Takes the entry of the zip file's central directory at *at, and moves *at behind the entry. */
 static dkvb_status take_entry(const struct directory *d, size_t *at, struct entry *e)
 {
     const unsigned char *b = d->bytes + *at;
@@ -161,7 +162,7 @@ static bool is_array(const struct entry *e)
     return e->name_size > 4 && memcmp(e->name + e->name_size - 4, ".npy", 4) == 0;
 }
 
-/* Finds an array in the archive, and counts the arrays; `list` gets their names, cut short if there are many. */
+/* Finds an array in the .npz archive, and counts the arrays; `list` gets their names, cut short if there are many. */
 static dkvb_status find(const struct directory *d, const char *name, struct entry *found, size_t *matches,
                         char list[200])
 {
@@ -202,7 +203,7 @@ static void zlib_release(void *mem, void *ptr)
     dkvb__free(mem, ptr);
 }
 
-/* Unpacks the member `e`, whose data begin at `offset`, into `to`, exactly e->size bytes. */
+/* Unpacks the archive's member `e`, whose data begin at `offset`, into `to`, exactly e->size bytes. */
 static dkvb_status unpack(const struct dkvb__file *file, const struct entry *e, uint64_t offset, unsigned char *to,
                           const dkvb_allocator *mem)
 {
@@ -294,8 +295,8 @@ static dkvb_status read_member(void **data, size_t *size, const struct dkvb__fil
     return rc;
 }
 
-/* Reads one member of the archive into new memory, which the caller frees. `name` is without ".npy"; NULL means the
- * only array. */
+/* Reads one member of the .npz archive into new memory, which the caller frees. `name` is without ".npy"; NULL means
+ * the only array. */
 static dkvb_status open_member(void **data, size_t *size, const struct dkvb__file *file, const char *name,
                                const dkvb_allocator *mem)
 {

@@ -11,8 +11,8 @@
 #include "data/image.h"
 
 enum {
-    MAX_RATIO = 1032,    /* largest ratio that deflate reaches: 258 bytes from 2 bits */
-    MAX_CHUNK = 1 << 26, /* largest chunk in bytes; skipped previews and layers of editors can be large */
+    MAX_RATIO = 1032,    /* largest ratio at which deflate packs pixels: 258 bytes in 2 bits */
+    MAX_CHUNK = 1 << 26, /* largest chunk of a PNG file in bytes; skipped previews and layers of editors can be large */
     PALETTE = 256
 };
 
@@ -20,9 +20,9 @@ struct decoder {
     png_structp png;
     png_infop info;
     const struct dkvb__encoded *in;
-    size_t at; /* offset of the next byte in in->bytes */
+    size_t at; /* offset of the next byte to read in in->bytes */
     dkvb_image *out;
-    bool no_memory; /* true if the allocator had no memory */
+    bool no_memory; /* true if the allocator had no memory for libpng */
     char message[100];
 };
 
@@ -84,17 +84,18 @@ static dkvb_status check_header(const struct decoder *d)
     return rc;
 }
 
-/* Makes libpng skip texts, profiles and similar chunks. */
+/* Makes libpng skip the chunks of a PNG that have texts, profiles and similar data. */
 static void set_limits(struct decoder *d)
 {
     png_set_read_fn(d->png, d, on_read);
-    png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() has stricter limits */
+    /* check_header() has stricter limits on the size of a picture */
+    png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_chunk_malloc_max(d->png, MAX_CHUNK);
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
 /* Asks libpng for one byte a sample, without alpha. Colours of palettes are looked up later. The result is the number
- * of passes over all rows. */
+ * of passes over all rows of pixels. */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);
@@ -108,14 +109,15 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Replaces palette indices by colours. The indices of a row lie in the last third of the row's memory, so that colours
- * can be written from the first pixel on. */
+/* Replaces palette indices by colours. The indices of a row of pixels lie in the last third of the row's memory, so
+ * that colours can be written from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];
     size_t width = out->width;
 
-    for (int i = 0; i < PALETTE; i++) /* indices past the end of a short palette become black, as in PIL from 10.1 on */
+    /* palette indices past the end of a short palette become black, as in PIL from 10.1 on */
+    for (int i = 0; i < PALETTE; i++)
         table[i] = i < count ? colours[i] : (png_color){0, 0, 0};
     for (size_t y = 0; y < out->height; y++) {
         uint8_t *row = out->pixels + y * width * 3;
@@ -130,7 +132,8 @@ static void look_up(dkvb_image *out, png_const_colorp colours, int count)
     }
 }
 
-/* Reads all rows `passes` times. libpng gives `samples` bytes for each pixel: 1 for palette indices, which become 3. */
+/* Reads all rows of pixels `passes` times. libpng gives `samples` bytes for each pixel: 1 for palette indices, which
+ * become 3. */
 static void read_rows(const struct decoder *d, int passes, uint32_t samples)
 {
     size_t width = d->out->width, row = width * d->out->channels;
@@ -167,7 +170,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* Runs the decoder. No variable of this function may change after setjmp(). */
+/* Runs the PNG decoder. No variable of this function may change after setjmp(). */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(png_jmpbuf(d->png)) != 0)

@@ -8,8 +8,8 @@
 #include "base/status.h"
 #include "data/image.h"
 
-/* The weights of a pixel sum to 2^BITS. The sum of their magnitudes is less than twice 2^BITS, and 255 times that sum
- * fits an int32. */
+/* The weights of an output pixel sum to 2^BITS. The sum of their magnitudes is less than twice 2^BITS, and 255 times
+ * that sum fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. The
@@ -24,7 +24,7 @@ struct axis {
 struct weights {
     uint32_t *start;
     uint32_t *taps;
-    int32_t *weight; /* weights of the output pixels, int32[count][most] */
+    int32_t *weight; /* weights of the input pixels for each output pixel, int32[count][most] */
     size_t most;
 };
 
@@ -44,7 +44,7 @@ static double bicubic(double x)
     return x < 2.0 ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
-/* Returns half the width of a filter, in pixels of the coarser picture. */
+/* Returns half the width of a resizing filter, in pixels of the coarser picture. */
 static double support_of(uint32_t filter)
 {
     return filter == DKVB_FILTER_BICUBIC ? 2.0 : 1.0;
@@ -57,14 +57,14 @@ static void weights_free(struct weights *w, const dkvb_allocator *mem)
     dkvb__free(mem, w->weight);
 }
 
-/* Rounds the weights exact[t], whose sum is 1, to integers, half away from zero. */
+/* Rounds the weights exact[t] of one output pixel, whose sum is 1, to integers, half away from zero. */
 static void round_weights(int32_t *to, const double *exact, size_t n)
 {
     for (size_t t = 0; t < n; t++)
         to[t] = (int32_t)(exact[t] * (1 << BITS) + (exact[t] < 0.0 ? -0.5 : 0.5));
 }
 
-/* Computes the weights of output pixel i of the axis. `exact` has room for w->most weights. */
+/* Computes the weights of the input pixels for output pixel i of an axis. `exact` has room for w->most weights. */
 static void weigh_pixel(struct weights *w, uint32_t i, const struct axis *axis, uint32_t in, uint32_t filter,
                         double *exact)
 {
@@ -140,7 +140,7 @@ static void along_rows(uint8_t *to, const uint8_t *from, size_t rows, size_t wid
             row_of(to, from, w, count, 3);
 }
 
-/* Computes one row of the result: to[x] = sum over t of weight[t] * from[t][x]. */
+/* Computes one row of pixels of the result: to[x] = sum over t of weight[t] * from[t][x]. */
 static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weight, uint32_t taps, size_t n)
 {
     int32_t sum[STRIP];
@@ -154,7 +154,8 @@ static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const i
         to[x] = to_level(sum[x]);
 }
 
-/* Resizes columns to `count` rows. Rows have `stride` bytes; the first `above` rows are not in `from`. */
+/* Resizes the columns of a picture to `count` rows. Rows have `stride` bytes; the first `above` rows are not in
+ * `from`. */
 static void along_columns(uint8_t *to, const uint8_t *from, size_t stride, uint32_t above, const struct weights *w,
                           uint32_t count)
 {
@@ -173,7 +174,7 @@ static void cut(uint8_t *to, const dkvb_image *in, const struct axis *across, ui
         memcpy(to, in->pixels + ((size_t)y * in->width + across->first) * in->channels, width);
 }
 
-/* Resizes the rows from `above` to below `below` to the width of the result. */
+/* Resizes the rows from `above` to below `below` of a picture to the width of the result. */
 static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axis *across, uint32_t above,
                              uint32_t below, uint32_t filter, const dkvb_allocator *mem)
 {
@@ -193,7 +194,7 @@ static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axi
     return DKVB_OK;
 }
 
-/* Resizes the rows that the columns need, then the columns. */
+/* Resizes the rows of a picture that the resized columns need, then the columns. */
 static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const struct axis *across,
                                const struct axis *down, const struct weights *w, uint32_t filter)
 {
@@ -211,7 +212,7 @@ static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const stru
     return rc;
 }
 
-/* Computes a part of the picture in another size into `out`, which is empty and has its allocator. */
+/* Computes a part of a resized picture into `out`, which is empty and has its allocator. */
 static dkvb_status resample(dkvb_image *out, const dkvb_image *in, const struct axis *across, const struct axis *down,
                             uint32_t filter)
 {

@@ -1,5 +1,5 @@
-/* Reads features in blocks. The file is read by pread() and not mapped: so the address space does not limit the size of
- * files, and a failing disk gives an error message instead of a signal. */
+/* Reads the features in a .npy file block by block. The file is read by pread() and not mapped: so the address space
+ * does not limit the size of files, and a failing disk gives an error message instead of a signal. */
 #include "data/row_file.h"
 
 #include <math.h>
@@ -10,9 +10,10 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
-enum { BLOCK = 32 << 10 }; /* number of bytes that are read at a time, on the stack; they fit in a core's L1 cache */
+/* number of bytes of a file that are read at a time, on the stack; they fit in a core's L1 cache */
+enum { BLOCK = 32 << 10 };
 
-/* Reads elements of the file and converts them to float32. */
+/* Reads elements of a file of features and converts them to float32. */
 static dkvb_status read_elements(const struct dkvb__row_file *f, uint64_t first, size_t count, float *to)
 {
     _Alignas(8) unsigned char block[BLOCK];
@@ -64,8 +65,8 @@ static dkvb_status check_finite(const struct dkvb__row_file *f)
     return rc;
 }
 
-/* Reads the header of the file. *fits tells whether rows can be read from the file without a conversion of the whole
- * file. */
+/* Reads the header of a file of features. *fits tells whether rows can be read from the file without a conversion of
+ * the whole file. */
 static dkvb_status look(struct dkvb__row_file *f, bool *fits)
 {
     struct dkvb__stored s = {.path = f->path, .array = {.struct_size = sizeof s.array, .allocator = f->mem}};

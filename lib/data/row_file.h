@@ -8,9 +8,9 @@
  * threads may read features of one file at the same time. */
 struct dkvb__row_file {
     dkvb_allocator mem;
-    char *path; /* copy of the file's path, for messages */
+    char *path; /* copy of the feature file's path, for messages */
     struct dkvb__file file;
-    uint64_t offset; /* offset of the first element in the file */
+    uint64_t offset; /* offset of the first element in the feature file */
     size_t rows, columns;
     uint32_t dtype;
     bool swapped, boolean;

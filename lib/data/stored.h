@@ -8,12 +8,12 @@
 #include "base/file.h"
 #include "dkvb/data.h"
 
-/* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller sets path
- * and array.allocator. After a failed step, the owner of the struct releases array.data. */
+/* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller sets the
+ * members path and array.allocator. After a failed step of reading, the owner of the struct releases array.data. */
 struct dkvb__stored {
     const char *path; /* path of the array's file, for messages */
     dkvb_array array;
-    bool fortran; /* true while the elements are in Fortran order (the first index varies fastest) */
+    bool fortran; /* true while the elements of the array are in Fortran order (the first index varies fastest) */
 };
 
 /* Returns the number of bytes of one element of a type; 0 for an unknown type. */
@@ -29,18 +29,19 @@ bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint6
 /* Computes the number of bytes of an array that was read, as dkvb__shape_bytes() does; fails with DKVB_EFORMAT. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
-/* Returns DKVB_EFORMAT unless the file has `bytes` bytes from `offset` on, as dtype and shape of the array require. */
+/* Returns DKVB_EFORMAT unless the array's file has `bytes` bytes from `offset` on, as dtype and shape of the array
+ * require. */
 dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
                                     size_t bytes);
 
-/* Fills array.data with the rest of the file from `offset` on. The rest must have the size that dtype and shape
+/* Fills array.data with the rest of the array's file from `offset` on. The rest must have the size that dtype and shape
  * require. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
 
 /* Returns the number of elements of an array. */
 size_t dkvb__elements(const dkvb_array *a);
 
-/* Fails with DKVB_ENOMEM and a message that `count` elements of this type do not fit in memory. */
+/* Fails with DKVB_ENOMEM and a message that `count` elements of the array's type do not fit in memory. */
 dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype);
 
 /* Fails with DKVB_EFORMAT if two rows have the same id, which would make the two rows one, or with DKVB_ENOMEM. */
@@ -48,8 +49,8 @@ dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, cons
 
 struct dkvb__source; /* struct dkvb__source is defined in npz.h */
 
-/* These functions do the work of the public readers of data.h for a source that is open already; `how` is
- * DKVB_READ_…. */
+/* These functions do the work of the public functions of data.h that read arrays, for a source that is open already;
+ * `how` is DKVB_READ_…. */
 dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
@@ -67,7 +68,7 @@ dkvb_status dkvb__features_check(const struct dkvb__stored *s);
 /* Changes the shape of an array to [rows][columns]: all dimensions after the first become columns. */
 void dkvb__features_flatten(dkvb_array *a);
 
-/* Fails with DKVB_EFORMAT for the first number of x that is not finite; `first` is the number of elements before x. */
+/* Fails with DKVB_EFORMAT for the first feature in x that is not finite; `first` is the number of elements before x. */
 dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count, uint64_t first, size_t columns);
 
 #endif

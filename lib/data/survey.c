@@ -15,7 +15,7 @@ static bool is_there(const uint64_t *seen, uint32_t class)
     return seen[class / 64] >> class % 64 & 1;
 }
 
-/* Lists classes without rows as ranges, "0, 5..9", cut short by "..." if there are many, and counts them. */
+/* Lists the classes without rows as ranges, "0, 5..9", cut short by "..." if there are many, and counts them. */
 static void list_empty(dkvb_labels_info *info, const uint64_t *seen, uint32_t first)
 {
     size_t used = 0;
@@ -121,9 +121,9 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
     return rc;
 }
 
-/* Bins of values by the exponent of float32: bin e has values from 2^(e - 127) to below twice that; bin 0 has zeros and
- * subnormal values. A part is the numbers that are read at a time. */
-enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: number of values that are read at a time */
+/* Bins for counting feature values by the exponent of float32: bin e has values from 2^(e - 127) to below twice that;
+ * bin 0 has zeros and subnormal values. A part is the numbers that are read at a time. */
+enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: number of feature values that are read at a time */
 
 static uint32_t exponent_of(float x)
 {
@@ -133,8 +133,8 @@ static uint32_t exponent_of(float x)
     return bits >> 23 & 0xFF;
 }
 
-/* Returns the lowest bin of outliers: values that are at least 2^GAP times as large as all values below, and at most a
- * tenth of all values other than 0. The result is BINS if there are no outliers. */
+/* Returns the lowest bin of outlying feature values: values that are at least 2^GAP times as large as all values below,
+ * and at most a tenth of all values other than 0. The result is BINS if there are no outliers. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;
@@ -156,10 +156,10 @@ static uint32_t first_outlying(const uint64_t count[BINS])
     return BINS;
 }
 
-/* State of a survey of rows, which are read part by part. */
+/* State of a survey of feature rows, which are read part by part. */
 struct survey {
     struct dkvb__rows rows;
-    float *part; /* buffer for rows that do not lie in memory, [most][dim] */
+    float *part; /* buffer for rows of features that do not lie in memory, [most][dim] */
     size_t most;
 };
 

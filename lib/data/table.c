@@ -1,5 +1,5 @@
-/* Tables of every kind of file. This file turns texts and arrays into labels and ids of rows; table_text.c reads the
- * texts in CSV files. */
+/* Reads tables from every kind of file. This source file turns texts and arrays into labels and ids of rows;
+ * table_text.c reads the texts in CSV files. */
 #include "data/table.h"
 
 #include <string.h>
@@ -42,8 +42,8 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* Reads an id that is written as a number; false for any other text. "007" is a name: as a number it would lose its
- * zeros. */
+/* Reads a row's id that is written as a number; false for any other text. "007" is a name: as a number it would lose
+ * its zeros. */
 static bool id_number(const char *text, uint64_t *id)
 {
     bool negative;
@@ -51,8 +51,8 @@ static bool id_number(const char *text, uint64_t *id)
     return dkvb__whole_number(text, id, &negative) && !negative && (text[0] != '0' || text[1] < '0' || text[1] > '9');
 }
 
-/* Reads a label that is written as a number; false for any other text. An empty text is the label -1, which means no
- * label. */
+/* Reads a row's label that is written as a number; false for any other text. An empty text is the label -1, which means
+ * no label. */
 static bool label_number(const char *text, int32_t *label)
 {
     uint64_t size = 1;
@@ -97,7 +97,8 @@ static dkvb_status no_memory(const char *path, size_t count)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
 }
 
-/* Takes the names of labels that the options give. Names of the options come first and keep their numbers. */
+/* Takes the names of labels that the options of reading a table give. Names of the options come first and keep their
+ * numbers. */
 static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;
@@ -109,7 +110,7 @@ static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 
         if (name && *name)
             rc = dkvb__texts_intern(&t->label_names, name, &index, &added);
-        if (!rc && !added) { /* a missing or repeated name gets a placeholder that no text equals */
+        if (!rc && !added) { /* a missing or repeated label name gets a placeholder that no text equals */
             char place[32] = "\1";
 
             for (size_t n = i, at = 1; at < 1 + 16; at++, n >>= 4)
@@ -138,8 +139,8 @@ static bool all_decimals(const struct dkvb__texts *texts)
     return true;
 }
 
-/* Gives each different text a label in *labels: the place of a known name, the number that the text is, or for new
- * names the next free places, in the order of their bytes. */
+/* Gives each different text of a label column a label in *labels: the place of a known name, the number that the text
+ * is, or for new names the next free places, in the order of their bytes. */
 static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order, const struct dkvb__texts *texts,
                                 size_t known)
 {
@@ -168,7 +169,7 @@ static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order,
     return rc;
 }
 
-/* The first row that has a text. */
+/* Returns the number of the first row that has a text. */
 static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
 {
     size_t row = 0;
@@ -178,7 +179,7 @@ static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
     return row;
 }
 
-/* Refuses labels that are numbers, some of which are no classes. */
+/* Fails for labels that are numbers, if some of them are not class numbers. */
 static dkvb_status fail_number(const char *path, const struct dkvb__rows_of_text *r, size_t text)
 {
     const char *label = dkvb__text(&r->texts, text);
@@ -263,7 +264,7 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
         numbers = id_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
     if (rc || numbers)
-        /* an id may appear twice, since "2" and "2.0" are the same id */
+        /* equal ids are possible even if all texts differ, since "2" and "2.0" are the same id */
         return rc ? rc : dkvb__ids_once(t->ids.data, r->rows, path, &t->mem);
     dkvb_array_free(&t->ids);
     for (size_t i = 0; !rc && i < r->rows; i++) {
@@ -280,11 +281,11 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
     return rc;
 }
 
-/* The texts of a .npy file, as they are collected. */
+/* The texts of a .npy file that have been read so far. */
 struct collected {
     struct dkvb__rows_of_text rows;
     const char *path;
-    bool once; /* true if a text that appears twice is refused */
+    bool once; /* true if a text that appears twice is an error, as for ids */
 };
 
 static dkvb_status collect(void *context, size_t row, const char *text)
@@ -300,7 +301,8 @@ static dkvb_status collect(void *context, size_t row, const char *text)
     return rc;
 }
 
-/* Reads the labels or ids of an array. dkvb__labels_of() and dkvb__ids_of() read numbers; this function reads texts. */
+/* Reads the labels or ids of rows from an array. dkvb__labels_of() and dkvb__ids_of() read numbers; this function reads
+ * texts. */
 static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o,
                                const unsigned char *start, size_t size)
 {
@@ -326,7 +328,7 @@ static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source,
     return rc;
 }
 
-/* Refuses options that name a column, since the columns of an array have no names. */
+/* Fails for options that name a column, since the columns of an array have no names. */
 static dkvb_status check_no_columns(const char *path, const dkvb_table_options *o)
 {
     const char *named = o->label_column ? o->label_column : o->id_column ? o->id_column : o->group_column;
@@ -339,7 +341,7 @@ static dkvb_status check_no_columns(const char *path, const dkvb_table_options *
     return DKVB_OK;
 }
 
-/* Reads the features of an array, or leaves them in their file. */
+/* Reads the features of a table from an array, or leaves them in their file. */
 static dkvb_status read_features(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;
@@ -376,7 +378,9 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
             rc = read_vector(t, &source, o, start, size);
         else if (!rc)
             rc = read_features(t, &source, o);
-        if (!rc) /* IDX: a packed file may be a CSV file, which reading it tells */
+        /* a gzip file may hold IDX or CSV, which only reading it tells, so options that name columns are checked
+         * afterwards */
+        if (!rc)
             rc = check_no_columns(path, o);
         if (!rc && o->column_count && columns_of(t) != o->column_count)
             rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: has %llu columns, %zu are needed", path,
@@ -386,7 +390,7 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Makes an array of pointers to texts. A text that is only a placeholder becomes "". */
+/* Makes an array of pointers to a table's texts. A text that is only a placeholder becomes "". */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

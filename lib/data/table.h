@@ -16,22 +16,24 @@
 /* Texts of rows, such as labels: each different text is stored once, and each row has the index of its text. */
 struct dkvb__rows_of_text {
     struct dkvb__texts texts;
-    uint32_t *index; /* index of each row's text, [rows], or NULL */
+    uint32_t *index; /* index of the text of each row, [rows], or NULL */
     size_t rows;
 };
 
 struct dkvb_table {
     dkvb_allocator mem;
-    dkvb_array x;                /* features of the rows */
-    struct dkvb__row_file *file; /* features that stay in their file and are read block by block; or NULL */
-    dkvb_array y;                /* labels of the rows, int32 */
-    dkvb_array ids;              /* ids of the rows, uint64 */
-    /* names of the columns, in the order of the features; either all columns have names or none has */
+    dkvb_array x; /* features of the table's rows */
+    /* file in which the features stay and from which they are read block by block; or NULL */
+    struct dkvb__row_file *file;
+    dkvb_array y;   /* labels of the table's rows, int32 */
+    dkvb_array ids; /* ids of the table's rows, uint64 */
+    /* names of the table's columns, in the order of the features; either all columns have names or none has */
     struct dkvb__texts column_names;
     struct dkvb__texts label_names;
-    struct dkvb__texts id_names; /* ids of the rows that are strings, in the order of the rows */
+    struct dkvb__texts id_names; /* ids of the table's rows that are strings, in the order of the rows */
     uint64_t *groups;
-    const char **column_list, **label_list, **id_list; /* names of columns, labels and ids as arrays of strings */
+    /* names of the table's columns, labels and ids as arrays of strings */
+    const char **column_list, **label_list, **id_list;
     dkvb_table_info info;
 };
 

@@ -11,7 +11,7 @@
 #include "data/decimal.h"
 #include "data/table.h"
 
-/* Columns besides features that an option may name. */
+/* Kinds of columns besides features that an option may name. */
 enum { LABEL, ID, GROUP, NAMED };
 
 enum { NOT_USED = -1, REPORT_EVERY = 4096 };
@@ -21,15 +21,15 @@ struct reader {
     const dkvb_table_options *o;
     const struct dkvb__run *run;
     struct dkvb__csv csv;
-    struct dkvb__texts first, second; /* fields of the first two records */
+    struct dkvb__texts first, second; /* fields of the first two records of the table */
     size_t fields;                    /* number of fields in every record of the table */
     uint64_t first_line;
     bool header;
-    int64_t *place; /* column of the features for each field, [fields], or NOT_USED */
+    int64_t *place; /* for each field of a record, the column of the features, [fields], or NOT_USED */
     int64_t named[NAMED];
-    char *kept[NAMED]; /* texts of the named columns in the present record */
+    char *kept[NAMED]; /* texts of the label, id and group columns in the present record */
     struct dkvb__rows_of_text texts[NAMED];
-    bool words;   /* true if a line of a list, apart from the first, is no number */
+    bool words;   /* true if a line of a list of labels or ids, apart from the first, is no number */
     bool numbers; /* true if the numbers of rows are ids, because groups are asked for and no column has ids */
     size_t rows;  /* number of rows in the table, once they are counted */
 };
@@ -48,12 +48,12 @@ static const char *show(char shown[48], const char *text)
     for (; n < 40 && text[n]; n++)
         shown[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F || (!valid && (text[n] & 0x80)) ? '?' : text[n];
     while (valid && text[n] && n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--; /* a character is shown as a whole or left out */
+        n--; /* a character of several bytes is shown as a whole or left out */
     memcpy(shown + n, text[n] ? "..." : "", text[n] ? 4 : 1);
     return shown;
 }
 
-/* Reads the fields of one record; their number is 0 at the end of the file. */
+/* Reads the fields of one record of the table; the number of fields is 0 at the end of the file. */
 static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uint64_t *line)
 {
     bool more = true, begun = false;
@@ -71,7 +71,7 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* True if the numbers of the first record count from 0, as pandas names columns without names: at least to 2, or after
+/* True if the fields of the first record count from 0, as pandas names columns without names: at least to 2, or after
  * an empty field, above which pandas writes the numbers of rows. */
 static bool counts(const struct dkvb__texts *fields)
 {
@@ -98,9 +98,9 @@ static bool holds_text(const struct dkvb__texts *fields, const char *text)
     return false;
 }
 
-/* True if the first record is a header: a column has no number in the first record and a number in the second, or the
- * first record has no number at all, or it only counts (but two numbers 0 and 1 may be a row). A column name that an
- * option gives decides. */
+/* True if the first record of a table is a header with column names: a column has no number in the first record and a
+ * number in the second, or the first record has no number at all, or it only counts (but two numbers 0 and 1 may be a
+ * row). A column name that an option gives decides. */
 static bool first_is_header(const struct reader *r)
 {
     const struct dkvb__texts *a = &r->first, *b = &r->second;
@@ -122,7 +122,8 @@ static bool first_is_header(const struct reader *r)
     return numbers == 0 || changes > 0 || counts(a);
 }
 
-/* Finds a column by its name in the header, or by its number from 1, also written "#1"; NOT_USED if there is none. */
+/* Finds a column of the table by its name in the header, or by its number from 1, also written "#1"; NOT_USED if there
+ * is none. */
 static int64_t find_column(const struct reader *r, const char *name)
 {
     uint64_t number = 0;
@@ -221,8 +222,8 @@ static bool has_other_use(const struct reader *r, size_t field)
     return field == 0 && r->header && r->fields > 1 && !*dkvb__text(&r->first, 0);
 }
 
-/* Adds the name of a feature: the name in the header or, if columns of a table without header are left out, the number
- * of the column, as the order alone would not tell it. */
+/* Adds the name of a feature column: the name in the header or, if columns of a table without header are left out, the
+ * number of the column, as the order alone would not tell it. */
 static dkvb_status add_column_name(struct reader *r, size_t field)
 {
     char number[24];
@@ -231,7 +232,7 @@ static dkvb_status add_column_name(struct reader *r, size_t field)
     return dkvb__texts_add(&r->t->column_names, r->header ? dkvb__text(&r->first, field) : number);
 }
 
-/* Decides which columns are features, and their places in a row. */
+/* Decides which columns of the table are features, and their places in a row of features. */
 static dkvb_status place_features(struct reader *r, size_t *columns)
 {
     const dkvb_table_options *o = r->o;
@@ -287,7 +288,7 @@ static dkvb_status fail_number(const struct reader *r, size_t field)
                       *name ? "')" : "", show(shown, text), way);
 }
 
-/* Takes one field of a record into the row `x`, or only counts it if `x` is NULL. */
+/* Takes one field of a record into the row of features `x`, or only counts it if `x` is NULL. */
 static dkvb_status take_field(struct reader *r, size_t field, float *x)
 {
     if (x && r->place[field] != NOT_USED && !dkvb__decimal(r->csv.field, &x[r->place[field]]))
@@ -300,7 +301,7 @@ static dkvb_status take_field(struct reader *r, size_t field, float *x)
     return DKVB_OK;
 }
 
-/* Takes the next record with all its fields. */
+/* Takes the next record of the table with all its fields. */
 static dkvb_status take_record(struct reader *r, float *x, bool *more)
 {
     uint64_t line = 0;
@@ -326,7 +327,7 @@ static dkvb_status take_record(struct reader *r, float *x, bool *more)
                       path_of(r), (unsigned long long)line, field, (unsigned long long)r->first_line, r->fields);
 }
 
-/* Stores label, id and group of a record that is kept. */
+/* Stores the texts of label, id and group of a record of the table. */
 static dkvb_status keep_texts(struct reader *r, uint64_t line)
 {
     for (size_t i = 0; i < NAMED; i++) {
@@ -353,8 +354,8 @@ static bool is_kept(const struct reader *r)
     return !r->o->group || strcmp(r->kept[GROUP], r->o->group) == 0;
 }
 
-/* Reads all records from the first one on: counts them, or takes their features into `x`, which has room for one more
- * row. Empty lines at the end of a table of one-line records are no records. */
+/* Reads all records of the table from the first one on: counts them, or takes their features into `x`, which has room
+ * for one more row. Empty lines at the end of a table of one-line records are no records. */
 static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
 {
     size_t rows = 0, records = 0, empty = 0;
@@ -390,7 +391,7 @@ static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
     return rc;
 }
 
-/* Turns the groups into numbers that are the same in every file. */
+/* Turns the texts of the group column into numbers that are the same in every file. */
 static dkvb_status take_groups(struct reader *r)
 {
     const struct dkvb__rows_of_text *g = &r->texts[GROUP];
@@ -436,7 +437,7 @@ static dkvb_status fail_many(const struct reader *r)
                       r->fields, what);
 }
 
-/* Refuses a table of several columns if the options do not say which column is meant. */
+/* Fails for a table of several columns if the options do not say which column is meant. */
 static dkvb_status check_number_of_columns(const struct reader *r)
 {
     if (r->o->what == DKVB_TABLE_ROWS || r->named[LABEL] != NOT_USED || r->named[ID] != NOT_USED || r->numbers ||
@@ -445,7 +446,7 @@ static dkvb_status check_number_of_columns(const struct reader *r)
     return fail_many(r);
 }
 
-/* Looks at the first lines: decides whether they hold column names, and what each column is. */
+/* Looks at the first lines of a table: decides whether they hold column names, and what each column is. */
 static dkvb_status look(struct reader *r, size_t *columns)
 {
     uint64_t line;
@@ -478,14 +479,15 @@ static dkvb_status look(struct reader *r, size_t *columns)
     return DKVB_OK;
 }
 
-/* Counts the rows, allocates memory for their features, and reads them. */
+/* Counts the rows of the table, allocates memory for their features, and reads them. */
 static dkvb_status take_rows(struct reader *r, size_t columns)
 {
     dkvb_array *x = &r->t->x;
     size_t elements;
     dkvb_status rc = pass_over(r, NULL, columns);
 
-    if (!rc && r->header && r->words && r->csv.separator == '\0') { /* the first line is a name like all other lines */
+    /* the first line of a list of names is a name like all other lines */
+    if (!rc && r->header && r->words && r->csv.separator == '\0') {
         r->header = false;
         rc = pass_over(r, NULL, columns);
     }
@@ -518,8 +520,8 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     return rc;
 }
 
-/* Checks a file of labels or ids with one entry a line. A name may contain a comma, but two lines with equally many
- * fields, some of them numbers, belong to a table. */
+/* Checks a file of labels or ids that has one label or id a line. A name may contain a comma, but two lines with
+ * equally many fields, some of them numbers, belong to a table. */
 static dkvb_status check_is_list(struct reader *r)
 {
     uint64_t line;

@@ -72,7 +72,8 @@ static size_t *slot_of(const struct dkvb__texts *t, const char *text)
     return &t->slots[i];
 }
 
-/* Makes room for one more text, with at least twice as many slots as texts, so that searches are short. */
+/* Makes room for one more text in the hash table, with at least twice as many slots as texts, so that searches are
+ * short. */
 static dkvb_status make_room(struct dkvb__texts *t)
 {
     size_t more = t->slot_count ? t->slot_count * 2 : 64;

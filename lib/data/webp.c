@@ -6,10 +6,10 @@
 #include "data/image.h"
 
 enum {
-    LOSSY = 1, /* value of WebPBitstreamFeatures.format for lossy pictures; 2 is lossless */
+    LOSSY = 1, /* libwebp's value of WebPBitstreamFeatures.format for lossy pictures; 2 is lossless */
     BLOCK = 16,
-    FREE_PIXELS = 1 << 24,     /* number of pixels up to which a lossless picture may come from any number of bytes */
-    PIXELS_OF_A_BYTE = 1 << 12 /* most pixels for each byte of a larger lossless picture */
+    FREE_PIXELS = 1 << 24, /* number of pixels up to which a lossless WebP picture may come from any number of bytes */
+    PIXELS_OF_A_BYTE = 1 << 12 /* largest number of pixels for each byte of a larger lossless WebP picture */
 };
 
 /* Checks the size in the WebP header before memory is allocated for it. A block of a lossy picture has at least three
@@ -54,8 +54,8 @@ static dkvb_status failure(const struct dkvb__encoded *in, VP8StatusCode status)
     }
 }
 
-/* Decodes a picture. libwebp allocates its own memory by malloc(): it accepts no other allocator. Pixels are written
- * directly to the result. */
+/* Decodes a WebP picture. libwebp allocates its own memory by malloc(): it accepts no other allocator. Pixels are
+ * written directly to the result. */
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in)
 {
     WebPDecoderConfig config;

@@ -13,14 +13,14 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the network together. The widest layer of so many tokens needs moderate memory,
- * and they keep all threads busy. */
+/* Number of tokens that pass through the CLIP network together. The widest layer of so many tokens needs moderate
+ * memory, and they keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {
     struct dkvb__clip_weights w;
     float level[3][256]; /* prepared colour values by channel and pixel value */
-    /* start values of products in attention, all zeros: as many as tokens, or as a head's width, in panels */
+    /* zeros as start values of the matrix products in attention: as many as tokens, or as a head's width, in panels */
     float *zeros;
 };
 
@@ -28,12 +28,13 @@ struct clip {
 struct pass {
     const struct clip *clip;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* trace callback, or NULL; with a trace, a pass has one picture */
+    /* trace callback, or NULL; with a trace callback, a pass through the network has one picture */
+    const struct dkvb__trace *trace;
     const struct dkvb__view *pictures;
-    size_t n, tokens; /* number of pictures, and number of tokens of all pictures */
-    float *x, *next;  /* tokens before and after a step, [tokens][width] */
+    size_t n, tokens; /* number of pictures in a pass through the network, and number of tokens of all these pictures */
+    float *x, *next;  /* tokens before and after a step of the network, [tokens][width] */
     float *y;         /* normalised tokens, or the output of the attention heads, [tokens][width] */
-    float *wide;      /* rows of the widest layer, [tokens] */
+    float *wide;      /* output of the widest layer for all tokens, [tokens][width of the layer] */
     float *attention; /* scratch space of the threads for attention, [threads], attention_room() floats each */
 };
 
@@ -47,7 +48,7 @@ static size_t head_width(const struct dkvb__clip_shape *s)
     return s->width / s->heads;
 }
 
-/* Returns the number of floats that a worker needs for attention: keys and values of a head as matrices, and its
+/* Returns the number of floats that a worker thread needs for attention: keys and values of a head as matrices, and its
  * scores. */
 static size_t attention_room(const struct dkvb__clip_shape *s)
 {
@@ -111,8 +112,8 @@ static dkvb_status open_clip(void **state, dkvb_encoder_info *info, char *identi
     return DKVB_OK;
 }
 
-/* Cuts one row of patches out of a picture. Each patch has the order of the convolution's weights: colour, line,
- * column. */
+/* Cuts one row of patches out of a picture. The numbers of each patch have the order of the convolution's weights:
+ * colour, line, column. */
 static void cut_patches(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -180,7 +181,7 @@ static void normalize(const struct pass *p, float *out, const float *x, size_t r
     dkvb__parallel(p->run, (rows + NORM_ROWS - 1) / NORM_ROWS, norm_rows, &n);
 }
 
-/* Multiplies rows of a by a matrix of one attention head; the result is out[tokens][out_stride]. */
+/* Multiplies the rows of matrix a by a matrix of one attention head; the result is out[tokens][out_stride]. */
 static void multiply_head(const struct pass *p, float *out, size_t out_stride, const float *a, size_t a_stride,
                           size_t depth, const float *panels, size_t columns)
 {
@@ -228,7 +229,7 @@ static void attend(void *context, size_t task, unsigned worker)
                   head);
 }
 
-/* Adds a product to the tokens: x = x + rows of a times m. */
+/* Adds the product of a matrix and the rows of `a` to the tokens: x = x + rows of a times m. */
 static void add_product(struct pass *p, const struct dkvb__matrix *m, const float *a)
 {
     struct dkvb__product product = dkvb__matrix_product(m);
@@ -272,7 +273,7 @@ static dkvb_status run_block(struct pass *p, uint32_t index)
     return dkvb__trace_show(p->trace, name, p->tokens, s->width, p->x);
 }
 
-/* Projects the class tokens to embeddings; the other tokens are not needed any more. */
+/* Projects the class tokens to embeddings; the network needs the other tokens no more. */
 static dkvb_status project(struct pass *p, float *out)
 {
     const struct dkvb__clip_weights *w = &p->clip->w;
@@ -310,7 +311,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : project(p, out);
 }
 
-/* Allocates one block of memory for passes of `most` pictures through the network. */
+/* Allocates one block of memory for passes of `most` pictures through the CLIP network. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     const struct dkvb__clip_shape *s = &p->clip->w.shape;
@@ -320,7 +321,7 @@ static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
     float *room;
 
     wide = tokens * (wide > patch ? wide : patch);
-    /* padding lanes after the last token stay zeros */
+    /* the padding lanes of a vector after the last token stay zeros */
     room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room);
     if (!room)
         return NULL;

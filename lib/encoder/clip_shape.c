@@ -1,5 +1,5 @@
-/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes. A config gives the settings that
- * tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config are supported:
+/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes. A config file gives the settings
+ * that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config are supported:
  *
  * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
  * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
@@ -25,18 +25,19 @@
 enum {
     MAX_CONFIG = 1 << 20,
     MAX_SIDE = 16383, /* largest side of a square picture in pixels: images.h limits the number of pixels */
-    /* largest number of patches in a row; known networks have at most 32. The scores of a head grow by the 4th power of
-     * this number, to 64 MiB a thread */
+    /* largest number of patches in a row of a picture; known networks have at most 32. The scores of an attention head
+     * grow by the 4th power of this number, to 64 MiB a thread */
     MAX_GRID = 64,
     HEAD_WIDTH = 64 /* width of an attention head in every CLIP that OpenAI published */
 };
 
-/* Indices of the sizes that tensors and configs give; SIZES is their number. */
+/* Indices of the sizes of a CLIP network that tensors and config files give; SIZES is their number. */
 enum { IMAGE_SIZE, PATCH, WIDTH, LAYERS, MLP, DIM, HEADS, SIZES };
 
 struct sizes {
     uint64_t of[SIZES];
-    uint32_t left_out; /* bit set of sizes that a config leaves out, which means the default of this kind of config */
+    /* bit set of the sizes that a config file leaves out, which means the default of this kind of config */
+    uint32_t left_out;
     uint32_t activation;
     bool guessed;
     double epsilon;
@@ -45,11 +46,12 @@ struct sizes {
 const float dkvb__clip_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
 const float dkvb__clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
 
-/* Names of the tensors in one layout of weights. */
+/* Names of the tensors of a CLIP network in one layout of weights. */
 struct naming {
     uint32_t layout;
     const char *class_token, *patches, *positions, *projection;
-    /* names in a block: `block`, the number of the block, and one of the other names */
+    /* parts of the names of tensors in a transformer block: `block`, the number of the block, and one of the other
+     * names */
     const char *block, *norm, *attention, *mlp;
     uint32_t projection_width; /* the dimension of the tensor `projection` that equals the width */
 };
@@ -63,7 +65,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor by name. The tensor must have this number of dimensions, none of them 0. */
+/* Finds a tensor of the weights by name. The tensor must have this number of dimensions, none of them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
 {
@@ -92,8 +94,8 @@ static dkvb_status wrong_size(const struct dkvb__safetensors *file, const char *
                       what, (unsigned long long)found, (unsigned long long)wanted);
 }
 
-/* Finds out which layout the tensor names follow. A checkpoint of a larger model, or of a training, has a prefix before
- * the network's names. */
+/* Finds out which layout the tensor names of a weights file follow. A checkpoint of a larger model, or of a training,
+ * has a prefix before the network's names. */
 static dkvb_status find_naming(const struct naming **out, struct dkvb__safetensors *file)
 {
     dkvb_status rc;
@@ -130,7 +132,7 @@ static dkvb_status find_patches(struct sizes *s, const struct dkvb__safetensors 
     return DKVB_OK;
 }
 
-/* Finds the number of positions: one for the class token, and one for each patch of a square picture. */
+/* Finds the number of position embeddings: one for the class token, and one for each patch of a square picture. */
 static dkvb_status find_positions(struct sizes *s, const struct dkvb__safetensors *file, const struct naming *names)
 {
     const struct dkvb__tensor *t;
@@ -160,7 +162,7 @@ static const char *block_name(char name[96], const struct naming *names, uint64_
     return name;
 }
 
-/* Finds the other side of a matrix that has the transformer's width on one side. */
+/* Finds the other side of a weight matrix that has the transformer's width on one side. */
 static dkvb_status find_side(uint64_t *side, const struct sizes *s, const struct dkvb__safetensors *file,
                              const char *name, uint32_t width_at)
 {
@@ -202,14 +204,14 @@ static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *f
     return rc ? rc : find_blocks(s, file, names);
 }
 
-/* A config file, and the names that its kind uses. */
+/* A config file of a CLIP network, and the names that its kind uses. */
 struct config {
     char *path;
     json_t *root;
-    const char *const *keys; /* names of the sizes in the config, [SIZES] */
+    const char *const *keys; /* names of the network's sizes in the config file, [SIZES] */
 };
 
-/* Reads a size from a part of a config, or takes the default of the size. */
+/* Reads a size of the network from a part of a config file, or takes the default of the size. */
 static dkvb_status take_size(uint64_t *to, const struct config *c, const json_t *part, const char *key,
                              uint64_t otherwise)
 {
@@ -225,7 +227,7 @@ static dkvb_status take_size(uint64_t *to, const struct config *c, const json_t 
     return DKVB_OK;
 }
 
-/* Reads a number above 0 and at most `max` from a config. */
+/* Reads a number above 0 and at most `max` from a config file. */
 static dkvb_status take_number(double *to, const struct config *c, const json_t *part, const char *key,
                                double otherwise, double max)
 {
@@ -237,7 +239,7 @@ static dkvb_status take_number(double *to, const struct config *c, const json_t 
     if (!json_is_number(value))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %s is %s, a number is wanted", c->path, key, dkvb__json_kind(value));
     *to = json_number_value(value);
-    if (!(*to >= FLT_MIN && *to <= max)) /* smaller numbers would become 0 as float */
+    if (!(*to >= FLT_MIN && *to <= max)) /* smaller numbers than FLT_MIN could become 0 as float */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %s is %g, more than 0 and at most %g is wanted", c->path, key, *to,
                           max);
     return DKVB_OK;
@@ -250,8 +252,8 @@ static dkvb_status need_object(const struct config *c, const json_t *value, cons
     return DKVB_OK;
 }
 
-/* Reads "hidden_act" from a config: "quick_gelu" or "gelu". transformers knows other activations, but no CLIP uses
- * them. */
+/* Reads the activation "hidden_act" from a config file: "quick_gelu" or "gelu". transformers knows other activations,
+ * but no CLIP uses them. */
 static dkvb_status take_activation(uint32_t *to, const struct config *c, const json_t *part)
 {
     const json_t *value = json_object_get(part, "hidden_act");
@@ -309,7 +311,8 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
 }
 
-/* Refuses any other setting of vision_cfg that is switched on, as it would make a different network. */
+/* Refuses any other setting of an OpenCLIP config's vision_cfg that is switched on, as it would make a different
+ * network. */
 static dkvb_status check_part(const struct config *c, json_t *part)
 {
     static const char *const known[] = {"image_size", "layers",    "width",        "patch_size",
@@ -331,7 +334,7 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The part's width and head_width must have been read before. */
+/* Reads the vision part of an OpenCLIP config. The network's width and head_width must have been read before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -349,7 +352,8 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
         rc = take_number(&ratio, c, part, "mlp_ratio", 4.0, 1024.0);
     if (rc)
         return rc;
-    said->of[HEADS] = said->of[WIDTH] / head_width; /* OpenCLIP rounds both numbers down, too */
+    /* OpenCLIP rounds the number of heads and the hidden width down, too */
+    said->of[HEADS] = said->of[WIDTH] / head_width;
     said->of[MLP] = (uint64_t)((double)said->of[WIDTH] * ratio);
     return DKVB_OK;
 }
@@ -380,8 +384,8 @@ static dkvb_status check_word(const struct config *c, const json_t *part, const 
     return DKVB_OK;
 }
 
-/* Checks the preparation of pictures in a config. The library supports one way only, but a config of OpenCLIP may ask
- * for others. */
+/* Checks the preparation of pictures that a config file asks for. The library supports one way only, but a config of
+ * OpenCLIP may ask for others. */
 static dkvb_status check_preprocessing(const struct config *c)
 {
     const json_t *part = json_object_get(c->root, "preprocess_cfg");
@@ -443,7 +447,7 @@ static dkvb_status load(struct config *c, const dkvb_allocator *mem)
     return rc;
 }
 
-/* True if a config describes a CLIP network. Training scripts leave a config.json of their own beside weights. */
+/* True if a config file describes a CLIP network. Training scripts leave a config.json of their own beside weights. */
 static bool is_of_clip(const json_t *root)
 {
     static const char *const keys[] = {"model_type",     "architectures",     "vision_config",  "vision_config_dict",
@@ -457,8 +461,8 @@ static bool is_of_clip(const json_t *root)
     return false;
 }
 
-/* Finds the config that the caller asked for, or a config of a CLIP network beside the weights. If there is none, path
- * and root are NULL. The caller releases both, even after a failure. */
+/* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
+ * none, path and root are NULL. The caller releases both, even after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};
@@ -494,7 +498,8 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Compares the sizes in a config with the sizes of the tensors. Tensors do not show the number of heads. */
+/* Compares the sizes of a network in a config file with the sizes of the tensors. Tensors do not show the number of
+ * heads. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {
@@ -506,7 +511,7 @@ static dkvb_status compare(const struct sizes *found, const struct sizes *said, 
     return DKVB_OK;
 }
 
-/* Reads from a config the sizes that the tensors do not show. */
+/* Reads from a config file the sizes of the network that the tensors do not show. */
 static dkvb_status use_config(struct sizes *s, struct config *c, const char *weights)
 {
     struct sizes said = {.activation = 0};
@@ -533,7 +538,8 @@ static dkvb_status check_heads(const struct sizes *s, uint32_t asked, const char
     return DKVB_OK;
 }
 
-/* Completes the sizes of the transformer: options take precedence over a config, and a config over defaults. */
+/* Completes the sizes of the transformer: the caller's options take precedence over a config file, and a config file
+ * over defaults. */
 static dkvb_status complete(struct sizes *s, const struct dkvb__safetensors *file, const dkvb_encoder_options *opts,
                             const dkvb_allocator *mem)
 {

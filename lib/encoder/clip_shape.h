@@ -10,18 +10,18 @@
 /* Sizes of a CLIP vision transformer. */
 struct dkvb__clip_shape {
     uint32_t layout;     /* layout of the weights file: DKVB_LAYOUT_HUGGINGFACE or _OPENAI */
-    uint32_t image_size; /* side of an input picture in pixels, a multiple of `patch` */
+    uint32_t image_size; /* side of the network's input picture in pixels, a multiple of `patch` */
     uint32_t patch;
     uint32_t width;
     uint32_t layers;
-    uint32_t heads; /* number of attention heads, a divisor of `width` */
-    uint32_t mlp;   /* width of the hidden layer of a block's perceptron */
+    uint32_t heads; /* number of attention heads in a block, a divisor of `width` */
+    uint32_t mlp;   /* width of the hidden layer in the perceptron of a transformer block */
     uint32_t dim;   /* length of an embedding, which is the output of the encoder */
     uint32_t activation;
-    /* true if neither config.json nor the options gave activation and heads, which then are those of OpenAI's
-     * weights */
+    /* true if neither config.json nor the options gave activation and heads of the network, which then are those of
+     * OpenAI's weights */
     bool guessed;
-    float epsilon; /* epsilon that layer norms add to the variance */
+    float epsilon; /* epsilon that the network's layer norms add to the variance */
 };
 
 /* Mean and standard deviation of each colour channel in CLIP's training pictures. */

@@ -9,9 +9,10 @@
 #include "base/status.h"
 #include "encoder/weights.h"
 
-/* Names of the tensors in each layout. In both layouts, matrices are [outputs][inputs], except OpenAI's projection. */
+/* Names of CLIP's tensors in each layout of weights. In both layouts, matrices are [outputs][inputs], except OpenAI's
+ * projection. */
 static const struct names {
-    const char *start; /* start of all names except the name of the projection */
+    const char *start; /* start of all tensor names except the name of the projection */
     const char *class_token, *patch, *positions, *pre, *post, *projection;
     const char *block, *norm1, *norm2, *out, *fc1, *fc2;
     bool projection_outputs_first;
@@ -32,10 +33,10 @@ struct reader {
     const struct names *names;
     const struct dkvb__clip_shape *shape;
     const dkvb_allocator *mem;
-    float *room; /* memory for the elements of the largest tensor */
+    float *room; /* memory for the elements of the largest tensor while it is read */
 };
 
-/* Reads a vector, float[n], into new memory. */
+/* Reads a vector of weights, float[n], into new memory. */
 static dkvb_status read_vector(const struct reader *r, float **out, size_t n, const char *name)
 {
     uint64_t shape[1] = {n};
@@ -57,7 +58,7 @@ static dkvb_status read_norm(const struct reader *r, struct dkvb__norm *norm, co
     return rc ? rc : read_vector(r, &norm->shift, r->shape->width, full);
 }
 
-/* Reads `count` columns of a matrix, from column `first` on, out of the tensors `weight` and `bias`. */
+/* Reads `count` columns of a weight matrix, from column `first` on, out of the tensors `weight` and `bias`. */
 static dkvb_status read_columns(const struct reader *r, struct dkvb__matrix *m, size_t first, size_t count,
                                 const char *weight, const char *bias)
 {
@@ -81,8 +82,8 @@ static dkvb_status read_linear(const struct reader *r, struct dkvb__matrix *m, s
     return rc ? rc : read_columns(r, m, 0, columns, weight, bias);
 }
 
-/* Reads the matrix for queries, keys and values: three tensors in the layout of Hugging Face, one tensor in the layout
- * of OpenAI. */
+/* Reads the weight matrix for queries, keys and values: three tensors in the layout of Hugging Face, one tensor in the
+ * layout of OpenAI. */
 static dkvb_status read_qkv(const struct reader *r, struct dkvb__matrix *m, const char *block)
 {
     static const char *const parts[] = {"q", "k", "v"};
@@ -159,8 +160,8 @@ static dkvb_status read_ends(const struct reader *r, struct dkvb__clip_weights *
     return rc;
 }
 
-/* Returns the number of elements of the largest matrix. The product cannot overflow, as the shape was checked against
- * the tensors of the file. */
+/* Returns the number of elements of the largest weight matrix. The product cannot overflow, as the shape was checked
+ * against the tensors of the file. */
 static size_t largest_matrix(const struct dkvb__clip_shape *s)
 {
     size_t width = s->width, most = 3 * width * width;
@@ -277,7 +278,7 @@ dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dk
     add_piece(&p, w->positions, dkvb__clip_tokens(s) * s->width);
     add_norm(&p, &w->pre, s->width);
     add_norm(&p, &w->post, s->width);
-    /* the projection has no bias to add to the hash */
+    /* CLIP's projection has no bias that could be added to the hash of the weights */
     add_piece(&p, w->projection.panels, dkvb__panels(s->dim) * DKVB__PANEL * s->width);
     for (uint32_t i = 0; i < s->layers; i++) {
         const struct dkvb__clip_block *b = &w->blocks[i];

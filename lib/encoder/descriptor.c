@@ -29,10 +29,10 @@
 enum {
     SIDE = 32,
     DIRECTIONS = 8,
-    FINE = 8,   /* number of fine cells on a side of the picture */
-    COARSE = 4, /* number of coarse cells on a side of the picture */
+    FINE = 8,   /* number of fine cells on a side of the picture, for gradients and brightness */
+    COARSE = 4, /* number of coarse cells on a side of the picture, for layout, hues and colours */
 
-    GRADIENTS_AT = 0, /* first column of each part of a row */
+    GRADIENTS_AT = 0, /* number of the first column of each part of a row of features */
     LAYOUT_AT = GRADIENTS_AT + FINE * FINE * DIRECTIONS,
     HUES_AT = LAYOUT_AT + COARSE * COARSE * DIRECTIONS,
     COLOURS_AT = HUES_AT + COARSE * COARSE * DIRECTIONS,
@@ -40,18 +40,18 @@ enum {
     DIM = BRIGHTNESS_AT + FINE * FINE
 };
 
-/* Weight of each part of a row in a distance, chosen on training rows (docs/encoder.md). */
+/* Weight of each part of a row of features in a distance, chosen on training rows (docs/encoder.md). */
 static const float gradients_weight = 1.0f, layout_weight = 2.0f, hues_weight = 2.0f, colours_weight = 4.0f,
                    brightness_weight = 0.5f;
 
-static const float level = 255.0f; /* range of a colour value; differences of colours are divided by it */
+static const float level = 255.0f; /* largest colour value; differences of colours are divided by it */
 static const float root_of_3 = 1.73205081f;
 
-/* Energy that is added to each block of cells, so that noise in flat areas is not amplified: about (7 levels of
- * 255)^2. */
+/* Energy that is added to each block of cells, so that noise in flat areas of a picture is not amplified: about (7
+ * levels of 255)^2. */
 static const float noise = 7e-4f;
 
-/* largest fraction of one direction in its block; Dalal and Triggs, Felzenszwalb et al. */
+/* largest fraction of one direction in a block of cells, as used by Dalal and Triggs and by Felzenszwalb et al. */
 static const float clip = 0.2f;
 
 /* Unit vectors in the eight directions: to the right, down right (y grows downwards), down, ... */
@@ -62,16 +62,18 @@ static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSI
 /* Votes of pixels for directions, by cells of the grid. An extra cell beyond each edge takes the votes that fall
  * outside the picture. */
 struct histogram {
-    uint32_t cells; /* number of cells on a side: FINE or COARSE */
-    /* first of the two cells that divide the votes of pixel p of a row or column; cell 0 is beyond the edge */
+    uint32_t cells; /* number of cells on a side of the picture: FINE or COARSE */
+    /* for each pixel of a row or column, the first of the two cells that divide the pixel's votes; cell 0 is beyond the
+     * edge */
     uint32_t two[SIDE];
-    float share[SIDE]; /* fraction of pixel p's votes for the second cell; the first cell has the rest */
-    /* votes for each direction, [y][x], as a mean over the pixels of a cell */
+    /* for each pixel, the fraction of its votes for the second of its two cells; the first cell has the rest */
+    float share[SIDE];
+    /* votes of each cell [y][x] for each direction, as a mean over the pixels of a cell */
     float votes[FINE + 2][FINE + 2][DIRECTIONS];
 };
 
-/* Computes how cells divide the votes of pixels: in proportion to the nearness of the centres. The centre of the cell
- * beyond the edge lies half a cell before the edge of the first pixel. */
+/* Computes how neighbouring cells divide the votes of a pixel: in proportion to the nearness of the cells' centres. The
+ * centre of the cell beyond the edge lies half a cell before the edge of the first pixel. */
 static void histogram_clear(struct histogram *h, uint32_t cells)
 {
     uint32_t size = SIDE / cells;
@@ -79,7 +81,7 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
     h->cells = cells;
     memset(h->votes, 0, sizeof h->votes);
     for (uint32_t p = 0; p < SIDE; p++) {
-        /* twice the distance from the centre of that cell to the centre of pixel p */
+        /* twice the distance from the centre of cell 0, which lies beyond the edge, to the centre of pixel p */
         uint32_t twice = 2 * p + 1 + size;
 
         h->two[p] = twice / (2 * size);
@@ -101,7 +103,7 @@ static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const flo
         }
 }
 
-/* Adds the vote of the vector (x, y) for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). The
+/* Computes the vote of the vector (x, y) for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). The
  * vote equals the vector's length if the vector points along u, and falls to 0 at the neighbouring directions. */
 static void vote(float votes[DIRECTIONS], float x, float y)
 {
@@ -114,7 +116,7 @@ static void vote(float votes[DIRECTIONS], float x, float y)
     }
 }
 
-/* Returns the nearest pixel of the picture; pixels beyond an edge equal those at the edge. */
+/* Returns the pixel at (x, y); a pixel beyond an edge of the picture equals the nearest pixel at the edge. */
 static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 {
     x = x < 0 ? 0 : x < SIDE ? x : SIDE - 1;
@@ -122,8 +124,8 @@ static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
     return v->pixels + ((size_t)y * SIDE + (size_t)x) * v->channels;
 }
 
-/* Adds the votes of a pixel's gradient: the difference of the two neighbours, in the channel where the difference is
- * largest. Of equal channels the first is used, so a grey picture gives the same row as a picture with three equal
+/* Computes the votes of a pixel's gradient: the difference of the two neighbours, in the channel where the difference
+ * is largest. Of equal channels the first is used, so a grey picture gives the same row as a picture with three equal
  * channels. */
 static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
 {
@@ -157,7 +159,7 @@ static struct colour colour_at(const struct dkvb__view *v, int32_t x, int32_t y)
     return (struct colour){r + g + b, r - g, r + g - 2 * b};
 }
 
-/* Adds up the colours of the pixels in a square. */
+/* Adds up the colours of the pixels in a square of the picture. */
 static struct colour colour_sum(const struct dkvb__view *v, int32_t left, int32_t top, int32_t size)
 {
     struct colour sum = {0, 0, 0};
@@ -189,7 +191,8 @@ static void hue_votes(const struct dkvb__view *v, int32_t x, int32_t y, float vo
     vote(votes, axes[0], axes[1]);
 }
 
-/* Returns the sum of the squared votes of cell (x, y). Cells beyond an edge count as equal to cells at the edge. */
+/* Returns the sum of the squared votes of cell (x, y). Cells beyond an edge of the picture count as equal to cells at
+ * the edge. */
 static float energy(const struct histogram *h, uint32_t x, uint32_t y)
 {
     const float *votes;
@@ -207,7 +210,8 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
  * cells that (x, y) belongs to). `to` is float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
-    float length[FINE + 1][FINE + 1]; /* length of the votes of the block whose upper left cell is (x, y), [y][x] */
+    /* length of the vector of votes in the block whose upper left cell is (x, y), [y][x] */
+    float length[FINE + 1][FINE + 1];
 
     for (uint32_t y = 0; y <= h->cells; y++)
         for (uint32_t x = 0; x <= h->cells; x++)
@@ -227,7 +231,7 @@ static void write_normalised(const struct histogram *h, float weight, float *to)
             }
 }
 
-/* Writes the square roots of the votes: to[y][x][k] = weight sqrt(votes[y][x][k]). */
+/* Writes the square roots of the votes of all cells: to[y][x][k] = weight sqrt(votes[y][x][k]). */
 static void write_plain(const struct histogram *h, float weight, float *to)
 {
     for (uint32_t y = 1; y <= h->cells; y++)
@@ -283,12 +287,13 @@ static dkvb_status open_descriptor(void **state, dkvb_encoder_info *info, char *
 {
     (void)o;
     (void)mem;
-    *state = NULL; /* this encoder has constants only, and needs no state */
+    *state = NULL; /* the encoder `descriptor` has constants only, and needs no state */
     info->dim = DIM;
     info->shorter = SIDE;
     info->crop = SIDE;
     info->filter = DKVB_FILTER_BICUBIC;
-    snprintf(identity, size, "1"); /* version of the encoder, which changes whenever a bit of any row changes */
+    /* version of the encoder `descriptor`, which changes whenever a bit of any row changes */
+    snprintf(identity, size, "1");
     return DKVB_OK;
 }
 
@@ -308,7 +313,7 @@ static void describe(void *context, size_t task, unsigned worker)
     write_brightness(&p->views[task], row + BRIGHTNESS_AT);
 }
 
-/* Shows each part of a row of features to a trace, one cell at a time. */
+/* Shows each part of a row of features to the trace callback, one cell at a time. */
 static dkvb_status show_parts(const struct dkvb__trace *trace, const float *row)
 {
     static const struct part {

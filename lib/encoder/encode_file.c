@@ -1,8 +1,9 @@
 /* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
  * (base/partial.h).
  *
- * The work goes in rounds. In a round each rank encodes the next few pictures of its own, and rank 0, which alone has
- * the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one rank. */
+ * The work goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and rank 0, which
+ * alone has the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one
+ * rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +20,8 @@
 #include "dkvb/data.h"
 #include "encoder/encoder.h"
 
-/* Number of pictures that a rank encodes together. An interrupt can lose the work of one round at most. ROOM is the
- * number of bytes of other ranks' rows that rank 0 takes at a time. */
+/* Number of pictures that a rank (process) encodes together. An interrupt can lose the work of one round at most. ROOM
+ * is the number of bytes of other ranks' rows that rank 0 takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
 /* Marks of the pictures in a round. */
@@ -33,22 +34,22 @@ struct work {
     const dkvb_encoder *encoder;
     const dkvb_imageset *set;
     dkvb_encode_options o;
-    struct dkvb__run run; /* run options of the whole call */
+    struct dkvb__run run; /* run options of the whole call that encodes the set */
     dkvb_ranks ranks;
     struct dkvb__partial partial;
     dkvb_encode_report report;
-    size_t chunk;   /* number of pictures that a rank encodes in a round, at most CHUNK */
-    size_t taken;   /* number of ranks whose rows rank 0 takes at a time */
-    float *x;       /* rows of this rank's pictures, [chunk][dim] */
-    float *others;  /* rows of other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
-    uint8_t *marks; /* marks of the pictures of a round, [count][chunk]: UNREADABLE, … */
-    /* float16 rows before they are written, [chunk][dim]; NULL on all ranks except rank 0 */
+    size_t chunk;   /* number of pictures that a rank (process) encodes in a round, at most CHUNK */
+    size_t taken;   /* number of ranks (processes) whose rows rank 0 takes at a time */
+    float *x;       /* rows of features of this rank's pictures, [chunk][dim] */
+    float *others;  /* rows of features from other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
+    uint8_t *marks; /* marks of the pictures of a round, [count][chunk]: UNREADABLE, READABLE or NOT_REACHED */
+    /* rows of features as float16 before they are written, [chunk][dim]; NULL on all ranks except rank 0 */
     uint16_t *half;
     char (*messages)[MESSAGE]; /* messages about unreadable pictures of this rank, [chunk] */
     /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL: nobody asks for them */
     char (*told)[MESSAGE];
-    size_t own; /* number in the set of this rank's first picture in the round */
-    /* first picture of each rank within the round; the last element is the end of the round */
+    size_t own; /* number in the set of the first picture that this rank encodes in the round */
+    /* place within the round of each rank's first picture; the last element is the end of the round */
     size_t first[DKVB_RANKS_COUNT + 1];
     /* number of pictures with an orientation other than upright that this process had read before the call */
     uint64_t turned;
@@ -60,8 +61,8 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
 }
 
-/* Continues the work of an earlier call. Pictures that the earlier call could not read stay left out; if no picture may
- * be left out, such pictures are an error. */
+/* Continues the encoding of an interrupted call. Pictures that the earlier call could not read stay left out; if no
+ * picture may be left out, such pictures are an error. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
@@ -87,7 +88,7 @@ static dkvb_status take_up(struct work *w)
     return DKVB_OK;
 }
 
-/* Allocates the buffers of a round. Rank 0 also needs buffers for the rows and messages of other ranks. */
+/* Allocates the buffers for a round of encoding. Rank 0 also needs buffers for the rows and messages of other ranks. */
 static dkvb_status make_room(struct work *w, const char *path)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
@@ -124,7 +125,7 @@ static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uin
     return kind == MARK_ROW || kind == MARK_UNREADABLE;
 }
 
-/* Opens the part file on rank 0, and tells all ranks how many pictures it has. */
+/* Opens the part file on rank 0, and tells all ranks (processes) how many pictures it has. */
 static dkvb_status begin(struct work *w, const char *path)
 {
     const dkvb_encoder_info *info = &w->encoder->info;
@@ -151,7 +152,7 @@ static dkvb_status begin(struct work *w, const char *path)
     return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
 }
 
-/* Notes why a picture of this rank cannot be read. Rank 0 tells the caller. */
+/* Notes why a picture of this rank (process) cannot be read. Rank 0 tells the caller. */
 static int note(void *user, uint64_t index, const char *message)
 {
     struct work *w = user;
@@ -160,7 +161,7 @@ static int note(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Encodes this rank's pictures of a round, and marks them as readable or not. */
+/* Encodes this rank's pictures of a round, and marks the pictures as readable or not. */
 static dkvb_status encode_own(struct work *w, uint64_t round)
 {
     size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
@@ -177,13 +178,13 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    for (size_t i = 0; i < n; i++) /* handles a failure that is not the picture's fault, such as missing memory */
+    for (size_t i = 0; i < n; i++) /* handles a failure that is not a picture's fault, such as missing memory */
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
     return rc;
 }
 
-/* Sends the messages about pictures to rank 0, in the order of the pictures. */
+/* Sends the messages about unreadable pictures to rank 0, in the order of the pictures. */
 static dkvb_status pass_messages(struct work *w)
 {
     size_t sent[DKVB_RANKS_COUNT] = {0}, received[DKVB_RANKS_COUNT] = {0}, own = 0;
@@ -221,8 +222,8 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the next n pictures to the part file; ranks without the file only count, and have no x. A run of readable
- * pictures, of as many as a rank encodes together, is put at once. */
+/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. A run of
+ * readable pictures, of as many as a rank encodes together, is put at once. */
 static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
 {
     size_t dim = w->encoder->info.dim;
@@ -249,8 +250,8 @@ static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *r
     return rc;
 }
 
-/* Adds the rows of all ranks to the part file on rank 0, in the order of the pictures. The other ranks keep the same
- * counts. */
+/* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. The
+ * other ranks keep the same counts. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
@@ -276,7 +277,7 @@ static dkvb_status add_rows(struct work *w)
     return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
 }
 
-/* Encodes the next pictures of the set, at most a chunk on each rank. */
+/* Encodes the next pictures of the set, at most a chunk on each rank (process). */
 static dkvb_status encode_round(struct work *w)
 {
     uint64_t round = w->partial.done, rest = w->report.pictures - round;
@@ -304,7 +305,8 @@ static dkvb_status encode_round(struct work *w)
     }
     failed = rc;
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed); /* true if another rank was interrupted */
+    /* the call counts as interrupted if another rank was interrupted */
+    w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed);
     if (!rc)
         rc = add_rows(w);
     for (size_t i = 0; i < n && !rc; i++)
@@ -321,7 +323,7 @@ static dkvb_status encode_rest(struct work *w)
     return rc;
 }
 
-/* Writes the file of all rows. */
+/* Writes the file of all rows of features from the part file. */
 static dkvb_status write_file(const struct work *w, const char *path)
 {
     const uint64_t shape[2] = {w->partial.rows, w->encoder->info.dim};
@@ -364,7 +366,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks encode the same pictures in the same way. `rc` is the status of this rank so far. */
+/* Checks that all ranks (processes) encode the same pictures in the same way. `rc` is the status of this rank so
+ * far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {
@@ -383,8 +386,8 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(&w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Adds up the pictures with an orientation other than upright that all ranks have read, as if this process had read all
- * pictures. */
+/* Adds up the pictures with an orientation other than upright that all ranks (processes) have read, as if this process
+ * had read all pictures. */
 static dkvb_status count_turned(const struct work *w)
 {
     uint64_t own = dkvb__imageset_turned(w->set) - w->turned, all = own;
@@ -395,7 +398,7 @@ static dkvb_status count_turned(const struct work *w)
     return rc;
 }
 
-/* Ends the encoding on all ranks with the same status and the same counts. */
+/* Ends the encoding on all ranks (processes) with the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
@@ -412,7 +415,9 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     dkvb__free(mem, w->messages);
     dkvb__free(mem, w->told);
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    if (rc != DKVB_EIO) /* after an I/O error ranks may be out of reach, and the reason must not be lost */
+    /* after an I/O error, which may be the failed connection to the other ranks, nothing more is exchanged, so that the
+     * reason is not lost */
+    if (rc != DKVB_EIO)
         (void)dkvb__ranks_broadcast(&w->ranks, &w->report.kept, sizeof w->report.kept);
     return rc;
 }
@@ -442,7 +447,7 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
         return rc;
     w.partial.mem = &encoder->mem;
     rc = begin(&w, path);
-    /* called before the first progress report, so that the caller knows where the work continues */
+    /* the report is given before the first progress report, so that the caller knows where the work continues */
     told = publish(&w, report);
     if (!rc)
         rc = told ? told : encode_rest(&w);

@@ -12,7 +12,8 @@
 #include "encoder/encoder.h"
 
 static const struct kind {
-    const struct dkvb__network *network; /* functions of the network; NULL: this build does not have it */
+    /* functions of the encoder's network; NULL: this build does not have the network */
+    const struct dkvb__network *network;
     bool weights;
 } kinds[] = {
     [DKVB_ENCODER_PIXELS] = {&dkvb__pixels, false},
@@ -73,7 +74,7 @@ static dkvb_status take_size(dkvb_encoder_options *o)
     return rc;
 }
 
-/* Writes the identity of an encoder: "kind", or "kind:" and the text that the network adds. */
+/* Writes the identity of an encoder: the name of its kind, or "kind:" and the text that the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
@@ -149,27 +150,27 @@ static const dkvb_image *image_at(const dkvb_image *images, size_t i)
     return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
 }
 
-/* The pictures of a call: an array of pictures, or a set. */
+/* The pictures that a call encodes: an array of pictures, or a set. */
 struct source {
     const dkvb_image *images;
     const dkvb_imageset *set;
     uint64_t first;
 };
 
-/* A batch of pictures for the network. */
+/* A batch of pictures for the encoder's network. */
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
     size_t begin, n; /* range of the batch's pictures among the pictures of the call */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
-    bool unread[DKVB__ENCODER_BATCH];   /* true if the picture could not be read; its status is the reason */
-    bool borrowed[DKVB__ENCODER_BATCH]; /* true if the pixels of `fitted` belong to the caller */
+    bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
+    bool borrowed[DKVB__ENCODER_BATCH]; /* true if the pixels of a picture in `fitted` belong to the caller */
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* Makes the picture that the network takes as input. The result has pixels of its own, or takes over the pixels of
- * `image`. */
+/* Makes the picture that the encoder's network takes as input. The result has pixels of its own, or takes over the
+ * pixels of `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -237,7 +238,7 @@ static void prepare_one(void *context, size_t task, unsigned worker)
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
 }
 
-/* Frees the pictures of a batch, but not pixels that belong to the caller. */
+/* Frees the fitted pictures of a batch, but not pixels that belong to the caller. */
 static void release_fitted(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -258,7 +259,8 @@ static dkvb_status judge(const struct batch *b, size_t i, const dkvb_encode_opti
     return DKVB_OK;
 }
 
-/* Moves rows of features to their places, from the last row on, since only readable pictures have been encoded. */
+/* Moves rows of features to the places of their pictures in the batch, from the last row on, since only readable
+ * pictures have been encoded. */
 static void spread_rows(const struct batch *b, float *x, size_t readable)
 {
     size_t dim = b->encoder->info.dim;
@@ -331,7 +333,7 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture of the caller. `size` is the struct_size of every picture of the call. */
+/* Checks a picture that the caller gives to an encoder. `size` is the struct_size of every picture of the call. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)
@@ -386,6 +388,6 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        r.threads = 1; /* this step only copies memory, and more threads are no faster */
+        r.threads = 1; /* fitting pictures for this encoder only copies memory, and more threads are no faster */
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

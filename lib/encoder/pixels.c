@@ -12,7 +12,7 @@ static dkvb_status open_pixels(void **state, dkvb_encoder_info *info, char *iden
 {
     struct pixels *p;
 
-    (void)identity; /* the kind and the number of columns are the whole identity of this encoder */
+    (void)identity; /* the kind and the number of columns are the whole identity of the encoder `pixels` */
     (void)size;
     if (o->width == 0 || o->height == 0 || (o->channels != 1 && o->channels != 3) ||
         (uint64_t)o->width * o->height > UINT32_MAX / 3)
@@ -45,7 +45,7 @@ static dkvb_status encode_pixels(const void *state, const struct dkvb__view *pic
     const struct pixels *p = state;
     size_t dim = (size_t)p->width * p->height * p->channels;
 
-    (void)run; /* more threads are no faster for copying */
+    (void)run; /* more threads are no faster for copying pixels */
     (void)mem;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < dim; j++)

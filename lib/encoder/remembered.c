@@ -5,7 +5,8 @@
 #include "base/status.h"
 #include "encoder/encoder.h"
 
-static const char upright[] = "+exif"; /* end of the identity of an encoder that turns pictures upright */
+/* end of the text that identifies an encoder, if the encoder turns pictures upright */
+static const char upright[] = "+exif";
 
 static bool is_upright(const char *identity)
 {
@@ -14,7 +15,7 @@ static bool is_upright(const char *identity)
     return length > end && strcmp(identity + length - end, upright) == 0;
 }
 
-/* Returns the kind of encoder at the start of an identity; 0 if this library does not know the kind. */
+/* Returns the kind of encoder at the start of an encoder's identity; 0 if this library does not know the kind. */
 static uint32_t kind_of(const char *identity)
 {
     size_t length = strcspn(identity, ":+");
@@ -50,7 +51,7 @@ dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o)
     return DKVB_OK;
 }
 
-/* True if the encoder has the remembered weights, but another activation, which is often a guess. */
+/* True if the encoder has the weights that the model remembers, but another activation, which is often a guess. */
 static bool differs_by_activation(const dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     dkvb_encoder_options other = *o;

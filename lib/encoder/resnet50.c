@@ -29,12 +29,12 @@
 enum {
     SIDE = 224,
     MAX_WIDTH = 64,
-    EXPANSION = 4, /* number of channels that leave a block, for each channel inside */
+    EXPANSION = 4, /* number of channels that leave a block of the network, for each channel inside */
     LAYERS = 4,
     BLOCKS = 16,
     CONVOLUTIONS = 1 + 3 * BLOCKS + LAYERS,
-    PASS_PICTURES = 8, /* number of pictures that pass through the network together, in 100 MiB */
-    TILE_ROWS = 96,    /* largest number of pixels whose neighbourhoods are gathered together */
+    PASS_PICTURES = 8, /* number of pictures that pass through the ResNet-50 together, in 100 MiB */
+    TILE_ROWS = 96,    /* largest number of pixels whose neighbourhoods are gathered together for a convolution */
     TILES_A_THREAD = 4
 };
 
@@ -55,9 +55,10 @@ struct convolution {
 };
 
 struct block {
-    /* the three convolutions of a block, and the one of its shortcut; downsample.out is 0 if the block has none */
+    /* the three convolutions of a block, and the convolution of its shortcut; downsample.out is 0 if the block has
+     * none */
     struct convolution conv[3], downsample;
-    uint32_t layer, index; /* place of the block: "layer1.0" is layer 1, index 0 */
+    uint32_t layer, index; /* place of the block in the network: "layer1.0" is layer 1, index 0 */
 };
 
 struct resnet {
@@ -67,12 +68,13 @@ struct resnet {
     float level[3][256];
 };
 
-/* State of reading the weights of the network. */
+/* State of reading the weights of a ResNet-50. */
 struct reader {
     const struct dkvb__safetensors *file;
     const dkvb_allocator *mem;
-    float *weights, *ordered; /* memory for the largest convolution, in the order of the file and in the order of use */
-    float *norm[4];           /* memory for the four vectors of a batch norm */
+    /* memory for the weights of the largest convolution, in the order of the file and in the order of use */
+    float *weights, *ordered;
+    float *norm[4]; /* memory for the four vectors of a batch norm while the weights are read */
 };
 
 enum { NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
@@ -125,7 +127,7 @@ static dkvb_status fold(const struct reader *r, struct convolution *c, const cha
     return DKVB_OK;
 }
 
-/* Reads a convolution, whose sizes are set, and the batch norm after it. */
+/* Reads the weights of a convolution, whose sizes are set, and of the batch norm after it. */
 static dkvb_status read_convolution(const struct reader *r, struct convolution *c, const char *name, const char *norm)
 {
     uint64_t shape[4] = {c->out, c->in, c->kernel, c->kernel};
@@ -319,16 +321,19 @@ static dkvb_status open_resnet(void **state, dkvb_encoder_info *info, char *iden
 struct pass {
     const struct resnet *net;
     const struct dkvb__run *run;
-    const struct dkvb__trace *trace; /* trace callback, or NULL; with a trace, a pass has one picture */
+    /* trace callback, or NULL; with a trace callback, a pass through the network has one picture */
+    const struct dkvb__trace *trace;
     const struct dkvb__view *pictures;
     size_t n;
-    size_t side, channels;   /* side and number of channels of the pictures in x */
-    float *x, *next, *added; /* pictures between layers, [n][side][side][channels], large enough for any layer */
-    float *inside[2];        /* pictures inside a block, half as large */
-    float *gathered;         /* neighbourhoods of the deepest convolution, [threads][TILE_ROWS] */
+    size_t side, channels; /* side in pixels and number of channels of the pictures in x */
+    /* pictures between layers of the network, [n][side][side][channels], large enough for any layer */
+    float *x, *next, *added;
+    float *inside[2]; /* pictures inside a block of the network, half as large as between layers */
+    float *gathered;  /* neighbourhoods of pixels for the convolution with most inputs, [threads][TILE_ROWS][inputs] */
 };
 
-/* Returns the largest number of floats of a picture between layers: after conv1, or after a block of layer1. */
+/* Returns the largest number of floats of a picture between layers of ResNet-50: after conv1, or after a block of
+ * layer1. */
 static size_t most_floats(const struct resnet *net)
 {
     return net->width * (SIDE / 2) * (SIDE / 2);
@@ -352,28 +357,28 @@ static void normalize_picture(void *context, size_t task, unsigned worker)
         x[i] = p->net->level[i % 3][pixels[i]];
 }
 
-/* A convolution that is computed tile by tile. Rows of a tile are pixels of all pictures. */
+/* A convolution that is computed tile by tile. The rows of a tile are pixels of all pictures in the pass. */
 struct tiles {
     const struct convolution *conv;
-    const float *in; /* input of the convolution, [n][side][side][conv->in] */
+    const float *in; /* input pictures of the convolution, [n][side][side][conv->in] */
     size_t side, out_side, rows, tile;
     float *gathered;
     struct dkvb__product product;
 };
 
-/* Gathers the neighbourhood of one pixel of the input: float[kernel][kernel][in]. */
+/* Gathers the neighbourhood of one pixel for a convolution: float[kernel][kernel][in]. */
 static void gather(float *to, const struct tiles *t, size_t row)
 {
     const struct convolution *c = t->conv;
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
     size_t before =
-        /* number of columns beyond the left edge, and number of columns up to the right edge */
+        /* number of columns of the neighbourhood beyond the left edge, and number of columns up to the right edge */
         across < pad ? pad - across : 0;
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        size_t y = down + i - pad; /* a line above the upper edge wraps around to a huge number */
+        size_t y = down + i - pad; /* a line above the upper edge of the picture wraps around to a huge number */
 
         if (y >= t->side) {
             memset(to, 0, c->kernel * c->in * sizeof *to);
@@ -402,7 +407,7 @@ static void convolve_tile(void *context, size_t task, unsigned worker)
     dkvb__kernels()->multiply(&p);
 }
 
-/* Returns the number of rows of a tile: as many as fit, but so few that all threads get tiles. */
+/* Returns the number of rows in a tile of a convolution: as many as fit, but so few that all threads get tiles. */
 static size_t tile_rows(size_t rows, unsigned threads)
 {
     size_t fair = rows / ((size_t)threads * TILES_A_THREAD) + 1;
@@ -410,7 +415,8 @@ static size_t tile_rows(size_t rows, unsigned threads)
     return fair < TILE_ROWS ? fair : TILE_ROWS;
 }
 
-/* Computes out = activation(conv(in) + add); `side` is the side of the pictures in `in`. */
+/* Computes a convolution with activation: out = activation(conv(in) + add); `side` is the side of the pictures in
+ * `in`. */
 static void convolve(const struct pass *p, const struct convolution *c, float *out, const float *in, size_t side,
                      const float *add, uint32_t activation)
 {
@@ -421,7 +427,8 @@ static void convolve(const struct pass *p, const struct convolution *c, float *o
     t.product.add = add;
     t.product.activation = activation;
     t.rows = p->n * t.out_side * t.out_side;
-    if (c->kernel == 1 && c->step == 1) { /* the pixels are the rows of the product, and nothing has to be gathered */
+    /* the pixels are the rows of the matrix product, and no neighbourhoods have to be gathered */
+    if (c->kernel == 1 && c->step == 1) {
         t.product.a = in;
         t.product.rows = t.rows;
         dkvb__multiply(&t.product, p->run);
@@ -439,8 +446,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: the largest of 3 x 3 numbers around every second pixel. All numbers before pooling are
- * 0 or more, so zeros beyond the edge change nothing. */
+/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All numbers before
+ * pooling are 0 or more, so zeros beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
@@ -503,7 +510,7 @@ static dkvb_status run_block(struct pass *p, const struct block *b)
     return show(p, name);
 }
 
-/* Computes the means over all pixels, out[n][channels], summed in the order of the pixels. */
+/* Computes the means of each channel over all pixels, out[n][channels], summed in the order of the pixels. */
 static dkvb_status pool(const struct pass *p, float *out)
 {
     size_t pixels = p->side * p->side;
@@ -528,7 +535,7 @@ static dkvb_status run_pass(struct pass *p, float *out)
     return rc ? rc : pool(p, out);
 }
 
-/* Allocates one block of memory for passes of `most` pictures through the network. */
+/* Allocates one block of memory for passes of `most` pictures through the ResNet-50. */
 static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
 {
     size_t whole = most * most_floats(p->net), picture = most * SIDE * SIDE * 3;

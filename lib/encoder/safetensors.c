@@ -24,7 +24,7 @@
 #include "data/stored.h"
 #include "base/json.h"
 
-/* Largest size of a header in bytes, which is also the limit of the reference implementation. */
+/* Largest size in bytes of a .safetensors header, which is also the limit of the reference implementation. */
 enum { MAX_HEADER = 100000000 };
 
 static const struct type {
@@ -42,13 +42,13 @@ struct dkvb__safetensors {
     dkvb_allocator mem;
     char *path;
     struct dkvb__mapping *mapping;
-    const unsigned char *elements; /* first of the elements in the mapping of the file */
+    const unsigned char *elements; /* first byte of the tensors' elements in the mapping of the file */
     size_t size;                   /* number of bytes of the elements of all tensors */
-    char *names;                   /* names of all tensors, one after another */
+    char *names;                   /* names of all tensors in the file, one after another */
     const char *prefix;            /* prefix of the tensor names that callers ask for; prefix_size bytes in `names` */
     size_t prefix_size;
     struct dkvb__tensor *tensors;
-    struct dkvb__keyed *index; /* tensors, sorted by the checksums of their names */
+    struct dkvb__keyed *index; /* the file's tensors, sorted by the checksums of their names */
     size_t count;
 };
 
@@ -71,7 +71,7 @@ static dkvb_status take_type(const struct dkvb__safetensors *f, struct dkvb__ten
     return DKVB_OK;
 }
 
-/* Reads a list of at most `max` nonnegative integers. */
+/* Reads a list of at most `max` nonnegative integers from a .safetensors header. */
 static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct dkvb__tensor *t, const char *key,
                                 const json_t *list, size_t max, uint64_t *to)
 {
@@ -113,7 +113,7 @@ static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__te
                           dkvb__show(t->name).text, (unsigned long long)at[0], (unsigned long long)at[1], f->size);
     t->data = f->elements + at[0];
     t->bytes = at[1] - at[0];
-    if (t->dtype == 0) /* the library does not know the size of this type, and does not read the tensor */
+    if (t->dtype == 0) /* the library does not know the size of the tensor's type, and does not read the tensor */
         return DKVB_OK;
     if (!dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: the product of the %u dimensions does not fit in memory",
@@ -144,7 +144,8 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
     return take_place(f, t, json_object_get(entry, "data_offsets"));
 }
 
-/* Checks "__metadata__", which is not a tensor but an object of texts about the file. The texts are not used. */
+/* Checks the object "__metadata__" of a .safetensors header, which is not a tensor but has texts about the file. The
+ * texts are not used. */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;
@@ -164,7 +165,7 @@ static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *hea
     return DKVB_OK;
 }
 
-/* Allocates memory for the tensors in the header. */
+/* Allocates memory for the tensors that the header of the file lists. */
 static dkvb_status allocate(struct dkvb__safetensors *f, json_t *header)
 {
     size_t bytes = 0;
@@ -204,8 +205,8 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-/* Checks the places of the tensors: in ascending order, each tensor begins where the previous one ends. Of tensors that
- * begin at the same place, empty tensors come first. */
+/* Checks the places of all tensors in the file: in ascending order, each tensor begins where the previous one ends. Of
+ * tensors that begin at the same place, empty tensors come first. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
 {
     size_t end = 0;
@@ -364,7 +365,8 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
     return found != NULL;
 }
 
-/* True if the file has other tensors of the network; then the missing tensors may be in another file. */
+/* True if the file has other tensors of the network that is looked for; then the missing tensors may be in another
+ * file. */
 static bool has_others(const struct dkvb__safetensors *file, const char *name)
 {
     size_t start = strcspn(name, ".");
