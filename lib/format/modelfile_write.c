@@ -143,7 +143,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
-        return rc; /* the file is not rewritten, as a new checksum would hide damage to the old file */
+        return rc; /* a damaged mapped model is not saved, as a new checksum would hide the damage */
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);
