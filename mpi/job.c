@@ -1,4 +1,4 @@
-/* The three functions of a group of ranks, implemented on MPI. */
+/* The functions of a group of ranks (processes that run together), implemented on MPI. */
 #include "job.h"
 
 #include <limits.h>
@@ -10,8 +10,8 @@
 #include "dkvb/version.h"
 
 enum {
-    SPIN = 2000,     /* number of tests of a request before the thread sleeps: a fraction of a millisecond */
-    SHORT_SLEEP = 20 /* microseconds between later tests of a request */
+    SPIN = 2000, /* number of tests of an MPI request before the waiting thread sleeps: a fraction of a millisecond */
+    SHORT_SLEEP = 20 /* microseconds that the waiting thread sleeps between later tests of an MPI request */
 };
 
 double dkvb__mpi_clock(void)
@@ -129,7 +129,7 @@ static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;
 
-    /* the maximum of integers does not depend on the order of the ranks */
+    /* all ranks compute the same result, as the maximum of integers does not depend on the order of the ranks */
     code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm);
     if (mine)
         return mine;
@@ -160,7 +160,7 @@ dkvb_status dkvb_mpi_compare(dkvb_mpi *job, const char *name, const char *text)
     return rc;
 }
 
-/* Exchanges the host names of all ranks, and checks that the processes are of the same kind. */
+/* Exchanges the host names of all ranks, and checks that all processes are of the same kind. */
 static dkvb_status meet(dkvb_mpi *job)
 {
     char host[MPI_MAX_PROCESSOR_NAME + 1] = "", mine[DKVB__MPI_HOST] = "", build[128];
@@ -225,7 +225,7 @@ dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communicator, const dkvb_mpi_op
         job->hosts = dkvb__alloc0(&mem, (size_t)count, sizeof *job->hosts);
         job->counts = dkvb__alloc0(&mem, (size_t)count, 4 * sizeof *job->counts);
     }
-    if (count > DKVB_RANKS_COUNT) /* the count is the same on all ranks */
+    if (count > DKVB_RANKS_COUNT) /* all ranks fail together, as the count of ranks is the same on all of them */
         rc =
             dkvb__fail(DKVB_EINVAL, "the communicator has %d ranks, at most %d are supported", count, DKVB_RANKS_COUNT);
     else if (!job || !job->hosts || !job->counts)

@@ -1,4 +1,4 @@
-/* A group of ranks on MPI: the state that the group's functions and the watch share. */
+/* A group of ranks on MPI: the state that the functions of the group and the watch thread share. */
 #ifndef DKVB_MPI_JOB_H
 #define DKVB_MPI_JOB_H
 
@@ -18,61 +18,63 @@ enum { DKVB__MPI_TEXT = 1024, DKVB__MPI_HOST = 256 };
 /* Stages of a rank of an MPI job, in order. */
 enum dkvb__mpi_stage {
     DKVB__MPI_WORKING,
-    DKVB__MPI_ENDED,   /* dkvb_mpi_end() was called; `code` and `text` are the result */
-    DKVB__MPI_LEAVING, /* dkvb_mpi_free() was called; the rank sends nothing more */
+    DKVB__MPI_ENDED,   /* stage after dkvb_mpi_end() was called; `code` and `text` are the result of the rank */
+    DKVB__MPI_LEAVING, /* stage after dkvb_mpi_free() was called; the rank sends no further message */
 };
 
-/* State of a rank, as far as the watch knows. */
+/* State of a rank, as far as the watch of this rank knows. */
 struct dkvb__mpi_rank {
-    double heard; /* time of the rank's last message: dkvb__mpi_clock() */
+    double heard; /* time at which the rank's last message arrived, by dkvb__mpi_clock() */
     uint32_t stage;
     int32_t code;
     bool cut_off; /* true if MPI itself failed on the rank, so that another rank is the cause */
     char text[DKVB__MPI_TEXT];
 };
 
-/* A message of the watch. All messages of the watch have the same size. */
+/* A message between the watch threads of two ranks. All such messages have the same size. */
 struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;
     uint32_t cut_off;
-    uint32_t verdict; /* from rank 0: 1 when no rank works any more, and `code` is the exit code of the job */
+    /* 1 in a message from rank 0 when no rank works any more, and `code` is the exit code of the job */
+    uint32_t verdict;
     char text[DKVB__MPI_TEXT];
 };
 
-/* The thread that sends and receives signs of life. Rank 0 watches all other ranks, and they watch rank 0. */
+/* The thread of a rank that sends and receives signs of life. Rank 0 watches all other ranks, and they watch rank 0. */
 struct dkvb__mpi_watch {
     bool running;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the following members, which both threads use */
+    pthread_mutex_t lock; /* mutex that guards those of the following members that both threads of the rank use */
     pthread_cond_t changed;
     MPI_Comm comm;
-    double began;              /* time at which the watch started, in seconds */
-    enum dkvb__mpi_stage mine; /* stage of this rank, set by the caller's thread */
-    struct dkvb__mpi_note own; /* result of this rank, valid from DKVB__MPI_ENDED on */
-    bool cancelled;            /* true if a rank could not start its watch thread: all other ranks end theirs at once */
-    bool verdict;              /* true if the result of the job is known */
-    int32_t job_code;          /* exit code of the job, once it is known */
-    /* Members that only the watch thread uses: */
-    struct dkvb__mpi_rank *ranks; /* states of the ranks, [count] */
-    struct dkvb__mpi_note *sent;  /* messages to the ranks that are being sent, [count] */
-    MPI_Request *requests;        /* MPI requests of these messages, [count] */
-    bool *told_end;               /* marks of ranks to which the last message of all was sent, [count] */
-    double beat;                  /* time of the next sign of life */
-    /* names of the ranks that are silent now: one text is read while the other is written */
+    double began;              /* time at which the watch thread started, in seconds */
+    enum dkvb__mpi_stage mine; /* stage of this rank, set by the thread that called the library */
+    struct dkvb__mpi_note own; /* result of this rank, valid from the stage DKVB__MPI_ENDED on */
+    /* true if a rank could not start its watch thread: all other ranks then end their watch threads at once */
+    bool cancelled;
+    bool verdict;     /* true if the result of the job is known */
+    int32_t job_code; /* exit code of the job, once it is known */
+    /* The following members are used by the watch thread only: */
+    struct dkvb__mpi_rank *ranks; /* states of all ranks, [count] */
+    struct dkvb__mpi_note *sent;  /* messages to the other ranks that are being sent, [count] */
+    MPI_Request *requests;        /* MPI requests of the messages that are being sent, [count] */
+    bool *told_end;               /* marks of ranks to which the last message of this rank was sent, [count] */
+    double beat;                  /* time at which the next sign of life is due */
+    /* names of the ranks that are silent now: one of the two texts is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index of the text in `silent` to read */
+    atomic_uint reads; /* index in `silent` of the text that may be read */
 };
 
 struct dkvb_mpi {
     dkvb_allocator mem;
     dkvb_mpi_options options;
-    MPI_Comm comm; /* communicator of the group's functions */
+    MPI_Comm comm; /* communicator of the functions of the group */
     dkvb_ranks ranks;
     dkvb_mpi_info info;
     char (*hosts)[DKVB__MPI_HOST]; /* host names of the ranks, [count] */
-    int *counts;                   /* counts and offsets of a call, in MPI's form, [4 count] */
-    atomic_bool cut_off;           /* set if a function of MPI failed */
+    int *counts;         /* counts and offsets of the data of each rank in one call, in MPI's form, [4 count] */
+    atomic_bool cut_off; /* true once a function of MPI failed on this rank */
     struct dkvb__mpi_watch watch;
 };
 
@@ -82,7 +84,8 @@ double dkvb__mpi_clock(void);
 /* Sleeps for a number of microseconds. */
 void dkvb__mpi_sleep(long microseconds);
 
-/* Starts the watch, unless it is switched off or MPI forbids threads. All ranks must call this function. */
+/* Starts the watch of this rank, unless the watch is switched off or MPI forbids threads. All ranks must call this
+ * function. */
 dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job);
 
 /* Reports how this rank ended, and waits until all ranks have ended. Returns the exit code of the job. */

@@ -21,7 +21,8 @@
 
 enum {
     DIGESTED = 1 << 20,
-    PIECE = 16 << 20 /* numbers of bytes: of a file that is compared between ranks, and of one broadcast */
+    /* DIGESTED: number of bytes of a file that are compared between ranks; PIECE: number of bytes in one broadcast */
+    PIECE = 16 << 20
 };
 
 const char ranks_program[] = "dkvb-mpi";
@@ -48,13 +49,14 @@ static struct {
     dkvb_mpi *job;
     uint32_t rank, count;
     bool shared, stats, broadcast_inputs;
-    char kept[1024]; /* error line of a failure, printed when ranks end */
-    char folder[64]; /* folder with the names of copied inputs; "": no input was copied */
-    char **copies;   /* names of the copies in the folder, [copy_count] */
+    char kept[1024]; /* error line of a failure, which is printed when all ranks end */
+    /* folder in which inputs that were copied to this rank have their names; "": no input was copied */
+    char folder[64];
+    char **copies; /* names of the copied inputs in the folder, [copy_count] */
     size_t copy_count;
 } mpi = {.count = 1};
 
-/* True once the ranks have ended their work, with the exit code code_of_all. Signal handlers read it. */
+/* True once the ranks have ended their work; code_of_all is then their exit code. Signal handlers read `over`. */
 static atomic_bool over;
 static int code_of_all;
 
@@ -93,13 +95,14 @@ int ranks_settle(int result)
     const dkvb_ranks *group = ranks_group();
     int32_t whole = result;
 
-    /* if a rank cannot reach the others, the command fails with a message: the watch reports the lost rank */
+    /* the ranks do not settle a failed broadcast: the command fails with a message, and the watch reports the lost
+     * rank */
     if (group && group->broadcast(group->user, &whole, sizeof whole) != 0)
         return result ? result : tool_fail("rank %u of %u cannot reach the others", mpi.rank, mpi.count);
     return whole;
 }
 
-/* Writes a text to stderr. The function is async-signal-safe. */
+/* Writes a text to stderr by functions that a signal handler may call. */
 static void write_text(const char *text)
 {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
@@ -119,7 +122,8 @@ bool ranks_end_by_signal(int number)
         return false;
     if (atomic_load(&over)) {
         dkvb_file_remove_temporaries();
-        _exit(code_of_all); /* mpirun ends all other ranks as soon as one rank has ended with a failure */
+        /* the signal is expected: mpirun ends all other ranks as soon as one rank has ended with a failure */
+        _exit(code_of_all);
     }
     if (mpi.job)
         silent = dkvb_mpi_silent(mpi.job);
@@ -132,7 +136,7 @@ bool ranks_end_by_signal(int number)
     return true;
 }
 
-/* Removes temporary files that a rank would leave behind when the watch ends it. */
+/* Removes temporary files that this rank would leave behind when the watch ends it. */
 static void leave(void *user)
 {
     (void)user;
@@ -150,7 +154,7 @@ static bool switch_given(const char *name)
 }
 
 /* Takes an option of dkvb-mpi itself, before the command. The result is the number of words that the option takes; 0:
- * the word is no such option. */
+ * the word is not an option of dkvb-mpi. */
 static int take_option(int words, char **word, const char **silence)
 {
     static const char option[] = "--silence=";
@@ -169,7 +173,7 @@ static int take_option(int words, char **word, const char **silence)
     return 1;
 }
 
-/* Switches off the output of ranks other than rank 0, which prints for all. */
+/* Switches off the output of ranks other than rank 0, which prints for all ranks. */
 static int be_silent(void)
 {
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -191,7 +195,7 @@ int ranks_begin(int *argc, char **argv)
     mpi.stats = switch_given("DKVB_MPI_STATS");
     mpi.broadcast_inputs = switch_given("DKVB_MPI_BROADCAST_INPUTS");
     while (*argc > 1 && (taken = take_option(*argc - 1, argv + 1, &silence)) > 0) {
-        /* moves the remaining words with the NULL at the end */
+        /* moves the remaining words of the command line with the NULL at their end */
         memmove(argv + 1, argv + 1 + taken, (size_t)(*argc - taken) * sizeof *argv);
         *argc -= taken;
     }
@@ -208,13 +212,14 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* the failure is the same on all ranks */
+    if (rc) /* all ranks end at this point, as the failure is the same on all ranks */
         return tool_fail("%s", dkvb_mpi_error()); /* rank 0 prints the error message of all ranks */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
 }
 
-/* Compares a text between the ranks. The result is 0, or the same exit code on all ranks. */
+/* Compares a text between the ranks. The result is 0 if all ranks have the same text, or the same exit code on all
+ * ranks. */
 static int compare(const char *name, const char *text)
 {
     dkvb_status rc = dkvb_mpi_compare(mpi.job, name, text);
@@ -232,7 +237,7 @@ static int compare_words(int argc, char **argv)
         sum = XXH3_64bits_withSeed(argv[i], strlen(argv[i]) + 1, sum);
     for (int i = 0; i < argc && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? " " : "", argv[i]);
-    /* The checksum comes first, since a long command line is cut. */
+    /* The checksum of the text is moved to its beginning, since a long command line is cut. */
     memmove(text + 17, text, sizeof text - 18);
     text[sizeof text - 1] = '\0';
     snprintf(text, 17, "%016" PRIx64, (uint64_t)sum);
@@ -289,7 +294,8 @@ static void describe(const char *path, char text[128])
     free(bytes);
 }
 
-/* Compares the inputs between ranks: first all together; after a difference one by one, to name the input. */
+/* Compares the inputs of the command between ranks: first all inputs together; after a difference one by one, to name
+ * the input. */
 static int compare_inputs(int argc, char **argv)
 {
     XXH64_hash_t sum = 0;
@@ -447,7 +453,7 @@ static int broadcast_inputs(int argc, char **argv)
         if (!here) {
             size_t before = (size_t)(path - argv[i]), size = before + strlen(name) + 1;
 
-            word = malloc(size); /* the word is used as long as argv */
+            word = malloc(size); /* the word is never freed, as it is used as long as argv */
             if (!word)
                 return tool_fail("%s: out of memory for the name of its copy", path);
             snprintf(word, size, "%.*s%s", (int)before, argv[i], name);

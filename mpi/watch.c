@@ -15,7 +15,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-static const double BEAT = 1.0; /* seconds between signs of life */
+static const double BEAT = 1.0; /* seconds between two signs of life of a rank */
 /* seconds in which further ranks may fail in the same way before the first failed rank is named */
 static const double GRACE = 2.0;
 /* seconds: ranks that are silent for almost as long as the first lost rank are lost too */
@@ -25,7 +25,7 @@ static const double LATE = 2.5;
 /* seconds of a pause of the watch thread after which the silence of other ranks means nothing */
 static const double STARVED = 1.0;
 static const double LAST_SECONDS = 5.0; /* seconds for which MPI_Abort() may run */
-enum { TURN = 10000 /* microseconds between checks for messages */ };
+enum { TURN = 10000 /* microseconds between checks of the watch thread for messages */ };
 
 /* A line of text that is put together piece by piece. */
 struct line {
@@ -48,7 +48,7 @@ static void add(struct line *line, const char *format, ...)
         line->length = sizeof line->text - 1;
 }
 
-/* Prints a line with a single write, so that it is not mixed with lines of other ranks. */
+/* Prints a line by a single write, so that the line is not mixed with lines of other ranks. */
 static void print(struct line *line)
 {
     ssize_t ignored;
@@ -58,7 +58,7 @@ static void print(struct line *line)
     (void)ignored;
 }
 
-/* Ends the process if MPI_Abort() does not: messages of MPI_Abort() may wait for a host that is cut off. */
+/* Ends the process if MPI_Abort() does not: messages that MPI_Abort() sends may wait for a host that is cut off. */
 static void *last_resort(void *code)
 {
     dkvb__mpi_sleep(999999);
@@ -81,7 +81,7 @@ static void leave(dkvb_mpi *job, int code)
     _exit(kept);
 }
 
-/* True if this rank listens to the messages of `rank`. */
+/* True if this rank listens to the messages of rank `rank`. */
 static bool hears(const dkvb_mpi *job, uint32_t rank)
 {
     return rank != job->ranks.rank && (job->ranks.rank == 0 || rank == 0);
@@ -96,7 +96,7 @@ static double patience(const dkvb_mpi *job)
     return job->options.silence + (rank < 2 ? 0.0 : rank < 5 ? (rank - 1) * 2.0 : 8.0);
 }
 
-/* True if a rank that may still send messages was silent for this time. */
+/* True if a rank that may still send messages was silent for `limit` seconds or longer. */
 static bool is_silent(const dkvb_mpi *job, uint32_t rank, double now, double limit)
 {
     const struct dkvb__mpi_rank *r = &job->watch.ranks[rank];
@@ -148,7 +148,7 @@ static void check_silence(dkvb_mpi *job, double now)
     leave(job, EXIT_FAILURE);
 }
 
-/* Receives all messages that have arrived. */
+/* Receives all messages of other ranks that have arrived. */
 static void listen(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -176,8 +176,8 @@ static void listen(dkvb_mpi *job, double now)
     }
 }
 
-/* Sends the state of this rank to a rank, unless the message before is still being sent. The result is true if the
- * message was sent. */
+/* Sends the state of this rank to another rank, unless the message before is still being sent. The result is true if
+ * the message was sent. */
 static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -191,7 +191,7 @@ static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note
     return MPI_Isend(&w->sent[rank], sizeof *note, MPI_BYTE, (int)rank, 0, w->comm, &w->requests[rank]) == MPI_SUCCESS;
 }
 
-/* Adds the message of a rank to a line, after the rank's name unless the message begins with the name. */
+/* Adds the message of a rank to a line of output, after the rank's name unless the message begins with the name. */
 static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
 {
     const char *text = job->watch.ranks[rank].text;
@@ -258,7 +258,7 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
     return true;
 }
 
-/* Sends a sign of life when its time has come, and news at once, to the ranks that listen to this rank. */
+/* Sends a sign of life when it is due, and news at once, to the ranks that listen to this rank. */
 static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, bool news)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -271,8 +271,8 @@ static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, 
             w->told_end[r] = note->stage == DKVB__MPI_LEAVING;
 }
 
-/* True when this rank has sent its last message, and so has every rank that it listens to: no message is on its way
- * then. */
+/* True when this rank has sent its last message, and every rank that it listens to has sent its last message too: no
+ * message is on its way then. */
 static bool over(dkvb_mpi *job)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -302,7 +302,7 @@ static void *watch(void *user)
     int32_t code;
 
 #ifdef __linux__
-    prctl(PR_SET_NAME, "dkvb-watch"); /* as debuggers and top show the thread */
+    prctl(PR_SET_NAME, "dkvb-watch"); /* the name of the watch thread, as debuggers and top show it */
 #endif
     for (;;) {
         dkvb__mpi_sleep(TURN);

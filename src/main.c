@@ -1,4 +1,4 @@
-/* The program dkvb offers the library's functions in a shell. Each command has a file of its own, and uses only the
+/* The program dkvb offers the functions of libdkvb in a shell. Each command has a file of its own, and uses only the
  * public header. */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* an unknown command is reported by run_command() */
+    return run_command(argv[2], 0, NULL); /* run_command() reports an unknown command */
 }
 
 static int print_completion(int argc, char **argv)
@@ -123,7 +123,7 @@ static void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0)
-            abort(); /* no stream is left to report the failure */
+            abort(); /* the process aborts, as no stream is left to report the failure */
 }
 
 /* Checks the variable DKVB_KERNELS. The library ignores unknown names and uses the fastest kernels, but a user who

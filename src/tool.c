@@ -20,8 +20,8 @@ const struct tool_exit_code tool_exit_codes[] = {
     {0, NULL, NULL},
 };
 
-/* Prints a message, on rank 0 only. Other ranks may fail with the same line, which is then printed once, at the end.
- * File names may contain any character, but a message stays one line and cannot control the terminal. */
+/* Prints a message of the tool, on rank 0 only. Other ranks may fail with the same line, which is then printed once,
+ * at the end. File names may contain any character, but a message stays one line and cannot control the terminal. */
 static void say(bool failure, const char *format, va_list arguments)
 {
     char line[1024];
@@ -85,7 +85,7 @@ int tool_check(dkvb_status status)
     return tool_check_both("", "", status);
 }
 
-static size_t files; /* number of files that this command has written */
+static size_t files; /* number of files that the running command has written */
 static struct {
     uint64_t done, all;
     const char *deed, *things;

@@ -8,8 +8,9 @@
 #include <dkvb/dkvb.h>
 
 enum {
-    EXIT_USAGE = 2,        /* exit code after wrong use, in addition to EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
-    EXIT_INTERRUPTED = 130 /* exit code after a signal: 128 + SIGINT, as shells report it */
+    /* exit code after wrong use of a command, in addition to EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
+    EXIT_USAGE = 2,
+    EXIT_INTERRUPTED = 130 /* exit code after an interrupt by a signal: 128 + SIGINT, as shells report it */
 };
 
 /* A row of the table of exit codes, which help and man pages list. A NULL name ends the table. */
@@ -26,8 +27,8 @@ extern const struct tool_exit_code tool_exit_codes[];
 #define TOOL_PRINTF(text, first)
 #endif
 
-/* Prints "dkvb: <message>" on stderr, in one line for any text. Returns EXIT_FAILURE. With several ranks the line is
- * printed once for all ranks, when the command ends. */
+/* Prints the error line "dkvb: <message>" on stderr, in one line for any text. Returns EXIT_FAILURE. With several
+ * ranks the line is printed once for all ranks, when the command ends. */
 int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
 
 /* Prints a note "dkvb: <message>" on stderr about something that does not end the command. */
@@ -49,8 +50,9 @@ int tool_check_both(const char *a, const char *b, dkvb_status status);
 /* Counts one more written file for the message after an interrupt. */
 void tool_wrote_file(void);
 
-/* Notes for the message after an interrupt that `done` of `all` things are kept, so that repeating the command
- * continues the work; 0: none. `deed` and `things` are words of the message: "encoded", "pictures". */
+/* Notes, for the message after an interrupt, that `done` of `all` things are kept, so that repeating the command
+ * continues the work; `done` 0: nothing is kept. `deed` and `things` are words of the message: "encoded", "pictures".
+ */
 void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
 /* Reports that a signal ended the work, and which part of the work is on disk. Returns EXIT_INTERRUPTED. */

@@ -9,7 +9,7 @@
 #include "bottleneck/keyinit.h"
 #include "dkvb/search.h"
 
-/* State of a fit from rows to a model. */
+/* The state of a fit, which makes a model from labelled rows. */
 struct fit {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -18,7 +18,7 @@ struct fit {
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_codeset *set;
-    uint16_t *codes; /* codes of the rows, [n][codebooks][k] */
+    uint16_t *codes; /* codes of the rows to learn from (selected keys), [n][codebooks][k] */
 };
 
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)
@@ -88,8 +88,8 @@ void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const
         r->unlearnable += f->class_rows[l] == 0;
 }
 
-/* Checks that memory for the values suffices before keys are placed, as a single wrong label can ask for more than
- * there is. */
+/* Checks that memory for the values of the model suffices before keys are placed, as a single wrong label can ask for
+ * more memory than there is. */
 static dkvb_status check_room(const struct fit *t)
 {
     uint32_t ranks = t->f.uncounted.ranks ? t->f.uncounted.ranks->count : 1;
@@ -109,7 +109,7 @@ static bool has_key_rows(const struct fit *t)
     return t->o.key_rows || t->o.key_source;
 }
 
-/* Fills in open settings of the fit, and refuses impossible ones before any long work. */
+/* Fills in settings of the fit that the caller left open, and refuses impossible settings before any long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = has_key_rows(t) ? t->o.key_row_count : t->f.rows.n;
@@ -126,7 +126,7 @@ static dkvb_status settle(struct fit *t)
         t->s.keyinit.keys = s->keys;
         t->s.keyinit.key_dim = s->key_dim;
     }
-    /* There are at most as many keys as the key rows can fill, and as the labelled rows can train. */
+    /* A model gets at most as many keys as the rows for placing keys can fill, and as the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     t->s.train = open; /* the choice of training settings depends only on the rows to learn from */
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
@@ -157,7 +157,8 @@ static dkvb_status place_keys(struct fit *t)
     return rc ? rc : dkvb__codebooks_fit(&t->cb, &from, &t->s.keyinit, t->f.run);
 }
 
-/* Measures the temperature of a fit after which no row stays held out, on values that are thrown away. */
+/* Measures the temperature of a fit that will train on all rows: on held-out rows, with values that are thrown away
+ * afterwards. */
 static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 {
     dkvb_train_options quiet = t->s.train;
@@ -166,7 +167,8 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 
     quiet.report = NULL;
     if (!rc)
-        t->f.in_place = true; /* this model is thrown away afterwards, so a failure may destroy its values */
+        /* the model of this measurement is thrown away afterwards, so a failure may destroy its values */
+        t->f.in_place = true;
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes, t->f.taught, &quiet, &model);
     t->f.in_place = t->o.in_place;
@@ -217,7 +219,7 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    /* NULL if the keys were not placed on these rows */
+    /* the placement of the keys is NULL if the keys were not placed on the rows of the codeset */
     o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;
@@ -319,7 +321,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        t.f.ranks = t.o.codebooks->ranks; /* the ranks of the codebooks will share the model */
+        t.f.ranks = t.o.codebooks->ranks; /* the processes (ranks) that share the codebooks will share the model */
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {
         dkvb__fitting_free(&t.f);

@@ -8,29 +8,30 @@
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which whitened and plain rows are compared */ };
+enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which a fit compares whitened with plain rows */ };
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    double place;    /* place of the group, 0 to below 1, which the number of the group gives */
-    size_t first, n; /* rows of the group: `n` elements of group_rows, beginning with group_rows[first] */
+    double place;    /* place of the group, from 0 to below 1, computed from the number of the group */
+    size_t first, n; /* rows of the group: `n` elements of the array group_rows, beginning with group_rows[first] */
 };
 
 /* Checked rows to learn from, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    const dkvb_run_options *run; /* run options of all steps except the search that counts rows outside the scale */
-    /* run options of the search that counts rows outside the scale, as the caller gave them */
+    /* run options of all steps of a fit except the search that counts rows outside the scale of the keys */
+    const dkvb_run_options *run;
+    /* run options of the search that counts rows outside the scale of the keys, as the caller gave them */
     const dkvb_run_options *counting;
     dkvb_run_options uncounted;
-    /* ranks that make the call together: the ranks of the run options, or of the model */
+    /* ranks (processes) that fit together: the ranks of the run options, or of the model */
     dkvb_ranks ranks;
-    dkvb_fit_rows rows;            /* the caller's rows, with `classes` filled in */
-    struct dkvb__rows from;        /* features of the rows, unless codes are given */
-    size_t labelled;               /* number of rows with a label */
+    dkvb_fit_rows rows;            /* the caller's rows, with the number of classes filled in */
+    struct dkvb__rows from;        /* features of the rows to learn from, unless the caller gives codes */
+    size_t labelled;               /* number of rows to learn from that have a label */
     size_t largest_row;            /* index of the first row with the largest label */
-    uint64_t *class_rows;          /* number of rows with each label, [classes] */
-    uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is not trained on */
+    uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
+    uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
     int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
     size_t held_count;             /* number of held-out rows with a label */
     uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
@@ -41,9 +42,10 @@ struct dkvb__fitting {
     size_t group_count;
     size_t *group_rows;   /* row numbers, sorted by group, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
-    uint64_t *in_group;   /* scratch space that is all zeros between calls, [classes] */
-    bool in_place;        /* true if models are trained in place */
-    bool keeps_share;     /* true if about the wanted fraction of each class is held out, even if groups are large */
+    uint64_t *in_group;   /* scratch space for the rows of one group by class, all zeros between calls, [classes] */
+    bool in_place;        /* true if models are trained in place, so that a failure may destroy their values */
+    /* true if about the wanted fraction of each class is held out, even if groups of rows are large */
+    bool keeps_share;
 };
 
 /* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
@@ -60,9 +62,9 @@ static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkv
     return dkvb__ranks_agree(&f->ranks, rc);
 }
 
-/* Holds out exactly the rows whose place, a number between 0 and 1 that the id gives, is from `from` to below `to`.
- * Classes with fewer than four rows lose no row, and no class loses all rows. Rows of a group have the place of the
- * group. */
+/* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
+ * `to`. Classes with fewer than four rows lose no row, and no class loses all rows. Rows of a group have the place of
+ * the group. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -72,7 +74,8 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
 
 /* Measurements of a model on held-out rows. */
 struct dkvb__measured {
-    /* temperature and its power, accuracy, and loss and calibration error at that temperature */
+    /* the fitted temperature with its power (calibration.h), the accuracy of the model, and its loss and calibration
+     * error at this temperature */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
@@ -82,13 +85,13 @@ struct dkvb__measured {
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
-/* Searches the codes of all rows, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees the codes.
- * `run` is f->run or f->counting. */
+/* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
+ * the codes. `run` is f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
-/* Creates a model of these codebooks and trains it on `labels`, [n], with values of type `dtype`, or of the default
- * type if `dtype` is 0. */
+/* Creates a model on the given codebooks and trains it on `labels`, [n], with values of type `dtype`, or of the
+ * default type if `dtype` is 0. */
 dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
@@ -101,12 +104,12 @@ dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 /* Replaces settings that are 0 by settings that suit the rows. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
-/* Places keys on the rows, searches the codes of all rows, trains values on the rows that are not held out, and
- * measures on the held-out rows. Keys and values are thrown away. */
+/* Tries settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are not held
+ * out, and measures on the held-out rows. Keys and values are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
-/* Decides whether rows will be half whitened, by a trial of plain and of whitened rows on held-out rows; both results
- * are in `measured`. Rows that stay held out after the fit are not used. If rows are too few or too wide, no trial is
+/* Decides whether a fit half-whitens its rows, by a trial of plain and of whitened rows on held-out rows; `measured`
+ * gets both results. Rows that stay held out after the fit are not used. If rows are too few or too wide, no trial is
  * made (`compared` is false). */
 dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
@@ -115,8 +118,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
 /* Checks the fit options of a caller. Settings that the caller left open are 0 in `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Reports the beginning of a stage of a fit to the callback. DKVB_ECANCELLED says that the callback of this or of
- * another rank asks to stop. */
+/* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the callback of this
+ * or of another rank asks to stop. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's

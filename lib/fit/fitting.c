@@ -13,7 +13,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* least number of rows of a class of which rows may be held out */ };
+enum { LEAST_CLASS = 4 /* Rows of a class are held out only if the class has at least LEAST_CLASS rows. */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -42,7 +42,7 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. All later steps of the fit use the ids. */
+/* Computes ids of rows from their names. All later steps of the fit use these ids. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -207,7 +207,7 @@ static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g,
         all = f->class_rows[l] + f->class_held[l];
         held = f->class_held[l] + f->in_group[l];
         allowed = allowed && f->class_rows[l] - f->in_group[l] >= LEAST_CLASS - 1 && (double)held <= most * (double)all;
-        /* A class of which less than one row should be held out is never short. */
+        /* A class of which less than one row should be held out never has too few held-out rows. */
         helps = helps || ((double)f->class_held[l] < least * (double)all && 2.0 * least * (double)all >= 1.0);
     }
     allowed = allowed && (helps || !for_short);
@@ -273,8 +273,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
         f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
-/* Collects the codes and labels of labelled held-out rows: of all such rows, or of the rows that a temperature is
- * fitted on. *n becomes their number. */
+/* Collects the codes and labels of labelled held-out rows: of all labelled held-out rows, or only of the rows that a
+ * temperature is fitted on. *n becomes the number of collected rows. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -299,7 +299,8 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Computes the mean cross-entropy at the temperature in nats, the accuracy, and the calibration error. */
+/* Computes the mean cross-entropy of logits at the temperature, in nats, their accuracy, and their calibration error.
+ */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

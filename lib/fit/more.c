@@ -11,8 +11,8 @@
 #include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
-/* State of training a model with more rows. `after` is a copy that replaces the model at the end, when nothing can fail
- * any more; with training in place `after` is the model itself. */
+/* State of training a model with more rows. The model `after` is a copy that replaces the model at the end, when
+ * nothing can fail any more; with training in place `after` is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -21,14 +21,15 @@ struct more {
     dkvb_model *model, *after;
     dkvb_codeset *set;
     uint64_t *ids;         /* new ids for rows without ids that join a codeset, [n] */
-    uint16_t *searched;    /* codes of rows that came without codes, [n][codebooks][k] */
-    const uint16_t *codes; /* codes of the rows, from the caller or from a search */
-    uint64_t *taught;      /* ids of the rows that take part in the session, [n] */
-    uint8_t *gone;         /* scratch space for marks of rows, [rows of the larger part, with the new rows] */
-    bool joined;           /* true if the rows are in the codeset already */
-    uint64_t *back;        /* ids that were removed from the codeset and come back, [back_count]; or NULL */
+    uint16_t *searched;    /* codes of new rows that came without codes, [n][codebooks][k] */
+    const uint16_t *codes; /* codes of the new rows, from the caller or from a search */
+    uint64_t *taught;      /* ids of the rows that take part in the session of training, [n] */
+    /* scratch space for marks of rows, as many as the larger part of the codeset has with the new rows */
+    uint8_t *gone;
+    bool joined;    /* true if the new rows are in the codeset already */
+    uint64_t *back; /* ids that were removed from the codeset and come back by this training, [back_count]; or NULL */
     size_t back_count;
-    struct dkvb__removed before; /* the codeset's list of removed rows before some rows came back */
+    struct dkvb__removed before; /* the codeset's list of removed rows before some of them came back */
     /* marks of the classes of the new rows, [classes], if these classes may be relearned */
     uint8_t *classes_taught;
 };
@@ -82,7 +83,7 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* the id becomes 0 after the largest 64-bit number */
+            first = rows->ids[rows->n - 1] + 1; /* the next id becomes 0 after the largest 64-bit number */
     }
     if (t->f.rows.ids)
         return DKVB_OK;
@@ -91,7 +92,7 @@ static dkvb_status name_rows(struct more *t)
     t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
     if (!t->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) { /* ids of removed rows are not used again */
+    for (size_t i = 0; i < n; i++) { /* ids of removed rows are not given to new rows */
         while (dkvb__removed_has(&t->set->removed, first + i))
             first++;
         t->ids[i] = first + i;
@@ -105,8 +106,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row or its class was forgotten. The copy that is trained has no journal, so the original model is
- * checked. */
+/* Checks that no new row and no class of a new row was forgotten. The copy that is trained has no journal, so the
+ * original model is checked. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -195,7 +196,8 @@ static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkv
     return dkvb__model_train_in_place(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* True if the rows have fewer than half of the classes; then they say little about answers for the other classes. */
+/* True if the rows have fewer than half of the model's classes; such rows say little about answers for the other
+ * classes. */
 static bool few_classes(const struct more *t, uint8_t *seen)
 {
     uint32_t count = 0;
@@ -284,8 +286,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including those of earlier trainings. The temperature is 1 if there are too
- * few rows, as in exact forgetting. */
+/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The temperature is 1 if
+ * there are too few rows, as in exact forgetting. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -297,7 +299,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records the session of training in the codeset. */
+/* Records this session of training in the codeset. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -308,7 +310,7 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes that are made when the training is over. All ranks prepare all changes before any change is made. */
+/* The changes at the end of training with more rows. All ranks prepare all changes before any change is made. */
 struct ending {
     struct dkvb__relearning over;
     uint32_t *counts; /* new selection counts of the model, if it had none and gets some */
@@ -385,7 +387,7 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* without a codeset, the rows of the other classes are not known */
+    if (!t->set) /* without a codeset, no rows of the model's other classes are known */
         t->report.unlearnable = 0;
     return DKVB_OK;
 }
@@ -419,7 +421,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    if (rc && t.before.hash) { /* removes again the rows that came back */
+    if (rc && t.before.hash) { /* removes the rows that came back from the codeset again */
         struct dkvb__removed fewer = codeset->removed;
 
         codeset->removed = t.before;

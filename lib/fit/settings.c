@@ -11,12 +11,12 @@ enum {
     TOP_K = 8, /* number of keys that a row selects in a codebook */
     /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
     KEYS_A_TOP = 8,
-    VALUE_BYTES = 80 << 20, /* number of bytes of all values above which the number of keys is reduced */
-    LEAST_KEYS = 256        /* smallest number of keys to which a model is reduced */
+    VALUE_BYTES = 80 << 20, /* number of bytes of all values of a model above which the number of keys is reduced */
+    LEAST_KEYS = 256        /* smallest number of keys in a codebook to which a model is reduced */
 };
 
-/* The learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a larger
- * rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a
+ * larger rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -56,8 +56,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     if (columns == 1) /* if rows were scaled to length 1, a single column would keep its sign only */
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model, and fewer keys cost the least accuracy. The number of keys is
-     * a multiple of 64. */
+    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The number of
+     * keys is a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 
@@ -68,7 +68,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
         s->top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
                    : keyinit->keys < KEYS_A_TOP       ? 1
                                                       : keyinit->keys / KEYS_A_TOP;
-    /* With few rows there are few training steps, so there are more epochs and smaller batches. */
+    /* Few rows make few training steps, so settings for few rows have more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
     if (train->batch == 0)
@@ -81,7 +81,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     }
 }
 
-/* Applies all settings that the paper states; other settings stay. */
+/* Applies all settings that the paper (arXiv 2311.15268) states; other settings stay. */
 static void apply_paper(dkvb_settings *s)
 {
     s->keyinit.method = DKVB_KEYINIT_EMA;
@@ -97,7 +97,8 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    s->train.rate_last = 0.0; /* the rate is constant, even if a caller sets another rate or more epochs */
+    /* the paper's learning rate is constant, even if a caller sets another rate or more epochs */
+    s->train.rate_last = 0.0;
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;
 }
@@ -138,8 +139,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving ends well below the limit. The remaining bytes are given to more words of 64 keys, then to more groups of
-     * codebooks. */
+    /* Halving the number of keys ends well below the limit of bytes. The remaining bytes are given to more words of 64
+     * keys, then to more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

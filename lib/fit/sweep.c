@@ -17,14 +17,15 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* number of units of progress within a cell */ };
+enum { THOUSANDTHS = 1000 /* number of units of progress within a cell of the sweep */ };
 
-/* The model whose forgetting is measured: the given model, or one that was trained for a shape. */
+/* The model on which a sweep measures forgetting: the given model, or a model that was trained for a shape of the
+ * sweep. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_codeset_rows held; /* held-out rows to measure on, with codes of more keys than the model uses */
-    /* codes of the held-out rows for this model, if they are not the codeset's; otherwise NULL */
+    dkvb_codeset_rows held; /* held-out rows to measure on, with codes that list more keys than the model uses */
+    /* codes of the held-out rows on the keys of this model, if the codes are not the codeset's; otherwise NULL */
     uint16_t *searched;
     uint64_t shape; /* index of the shape that the model was trained for */
     bool anew;
@@ -35,15 +36,17 @@ struct sweep {
     const dkvb_run_options *run;
     struct subject subject;
     /* Scratch memory for a run of cells: */
-    uint32_t *rank;             /* ranks of all key-value pairs, [codebooks][keys] */
-    size_t ranked;              /* number of pairs for which `rank` has room */
-    uint8_t *marks, *rows;      /* marks of classes, [classes], and of rows, [rows of the training part] */
-    uint64_t *budgets;          /* budgets of the cells of a run, ascending */
-    uint64_t *exhausted;        /* number of rows without a live key for each budget of a run */
+    uint32_t *rank; /* ranks of all key-value pairs (the smallest budget that masks a pair), [codebooks][keys] */
+    size_t ranked;  /* number of key-value pairs for which `rank` has room */
+    /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
+    uint8_t *marks, *rows;
+    uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
+    uint64_t *exhausted; /* number of (row, codebook) pairs with too few unmasked keys, for each budget of a run */
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
-    uint64_t at;      /* number of finished cells, for progress reports */
-    uint64_t reached; /* progress that was reported, in thousandths of a cell; it never goes back */
+    uint64_t at; /* number of finished cells, for progress reports */
+    /* progress that was reported to the caller, in thousandths of a cell; this number never goes back */
+    uint64_t reached;
 };
 
 static dkvb_status scratch_new(struct sweep *s)
@@ -64,10 +67,12 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* A range of the sweep's progress for one call: `done` of `total` in the call stands for that fraction of `part`. */
+/* The share of one call in the progress of a sweep: `done` of `total` in the call stands for the same fraction of
+ * `part`. */
 struct span {
     const dkvb_run_options *outer;
-    uint64_t before, part, all; /* progress of the sweep in thousandths of a cell */
+    /* progress of the sweep before the call, of the call, and in all, in thousandths of a cell */
+    uint64_t before, part, all;
     uint64_t *reached;
 };
 
@@ -83,7 +88,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a call that makes up a fraction `share` of the work on `cells` cells, from cell s->at on. */
+/* Returns run options for a call that makes up a fraction `share` of the work on `cells` cells of the sweep, from cell
+ * s->at on. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -108,8 +114,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Copies the features of a part, float[n][input_dim], in the order of its rows: the codeset's own features, or those of
- * the options by id. */
+/* Copies the features of the rows of a part of the codeset, float[n][input_dim], in the order of the part: the
+ * codeset's own features, or features of the options by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];
@@ -127,7 +133,7 @@ static dkvb_status gather_features(const struct sweep *s, uint32_t part, float *
     return DKVB_OK;
 }
 
-/* Searches the measured rows on the keys of the measured model, for codes of more keys than the model uses. */
+/* Searches the held-out rows on the keys of the measured model, for codes that list more keys than the model uses. */
 static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
 {
     struct subject *t = &s->subject;
@@ -162,7 +168,7 @@ static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
     return rc;
 }
 
-/* Trains a model with the shape of a cell on the training part only. */
+/* Trains a model with the shape that a cell of the sweep asks for, on the training part only. */
 static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *training = &s->g.set->part[DKVB_PART_TRAINING];
@@ -189,7 +195,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    o.hold_out = 0.0; /* the held-out rows are not among these rows */
+    o.hold_out = 0.0; /* the rows to train on do not include the held-out rows of the codeset */
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);
     rows.x = x;
@@ -205,7 +211,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     return rc;
 }
 
-/* Makes the model that a cell is measured on, unless it is there already. */
+/* Makes the model that a cell of the sweep is measured on, unless the model is there already. */
 static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
 {
     struct subject *t = &s->subject;
@@ -237,12 +243,13 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* Computes the results of a cell from the effects on each class. */
+/* Computes the results of a cell of the sweep from the effects on each class. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;
 
-    cell->retain_rows = cell->retain_before = cell->retain_after = 0; /* a cell may be measured a second time */
+    /* a cell of the sweep may be measured a second time */
+    cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
     cell->forget_before = effects[cell->label].right_before;
@@ -266,15 +273,16 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the key-value pairs that each budget of a run masks: cells[i].pairs. */
+/* Counts the key-value pairs that each budget of a run of cells masks: cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        cells[i].pairs = 0; /* the count may be set already, if an earlier call was interrupted within this run */
+        /* the count of a cell may be set already, if an earlier call was interrupted within this run */
+        cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
-        size_t low = 0, high = n; /* search for the first budget that masks the pair */
+        size_t low = 0, high = n; /* searches for the first budget that masks the key-value pair */
 
         if (s->rank[p] == DKVB__RANK_NEVER)
             continue;
@@ -312,7 +320,8 @@ static dkvb_status measure_suppress(struct sweep *s, dkvb_sweep_cell *cells, siz
     }
     for (size_t i = 0; i < training->n; i++)
         s->rows[i] = training->labels[i] < 0 ? DKVB_KEEP : s->marks[training->labels[i]];
-    for (size_t i = 0; i < n; i++) /* the method `every` has no budget: it masks all pairs with a rank */
+    /* the method `every` has no budget: it masks all key-value pairs that have a rank */
+    for (size_t i = 0; i < n; i++)
         s->budgets[i] = cells[i].budget ? cells[i].budget : DKVB__RANK_NEVER - 1;
     if (!rc)
         rc = dkvb__unlearn_rank(s->rank, t->model, &q, run);
@@ -354,7 +363,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     return rc;
 }
 
-/* Measures a run of cells, which differ in their budget only. */
+/* Measures a run of cells of the sweep, which differ in their budget only. */
 static dkvb_status measure(struct sweep *s, size_t first, size_t end)
 {
     dkvb_sweep_cell *cells = s->g.cells + first;
@@ -379,7 +388,7 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells that are not known yet, run by run. */
+/* Measures all cells of the sweep that are not known yet, run by run. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

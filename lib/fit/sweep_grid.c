@@ -1,4 +1,5 @@
-/* The grid of a sweep: options are checked and all cells are listed before the first cell is measured. */
+/* The grid of a sweep: options are checked, and all cells (forgettings to measure) are listed, before the first cell
+ * is measured. */
 #include "fit/sweep_grid.h"
 
 #include <stdio.h>
@@ -17,10 +18,10 @@
 #include "unlearn/plan.h"
 
 enum {
-    MOST_STEPS = 10000,     /* largest number of default budgets */
-    MOST_CELLS = 100000000, /* largest number of cells of a grid */
-    SMALLEST_PART = 4096,   /* the first default budget is the number of all pairs divided by SMALLEST_PART */
-    SUMS = 14               /* number of checksums in a fingerprint: sum_inputs() */
+    MOST_STEPS = 10000,     /* largest number of budgets that a sweep chooses by default */
+    MOST_CELLS = 100000000, /* largest number of cells of the grid of a sweep */
+    SMALLEST_PART = 4096,   /* the first default budget is the number of all key-value pairs divided by SMALLEST_PART */
+    SUMS = 14               /* number of checksums in the fingerprint of a sweep: see sum_inputs() */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -160,7 +161,8 @@ static dkvb_status find_classes(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Computes whole, rising budgets in equal ratios from `first` to `last`; *count becomes their number. */
+/* Computes the default budgets of a sweep, whole rising numbers in equal ratios from `first` to `last`; *count becomes
+ * the number of budgets. */
 static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_t first, uint64_t last, size_t *count)
 {
     double low = dkvb__log((double)first), high = dkvb__log((double)last);
@@ -179,13 +181,14 @@ static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_
     return g->steps;
 }
 
-/* Returns the budgets of a method on a model with this number of pairs. */
+/* Returns the budgets of a method on a model with the given number of key-value pairs. */
 static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t method, uint64_t pairs, size_t *count)
 {
     uint64_t most = 0;
 
     *count = 1;
-    if (method == DKVB_METHOD_EVERY) /* the method `every` masks all pairs, whatever the budget */
+    /* the method `every` masks all pairs that the forget set selects, whatever the budget */
+    if (method == DKVB_METHOD_EVERY)
         return &no_seed;
     *count = g->o.budget_count;
     if (g->o.budgets)
@@ -198,7 +201,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     return default_budgets(g, 1, most, count);
 }
 
-/* Returns DKVB_EINVAL unless a model of shape i, whose sizes are not 0, can be trained. */
+/* Returns DKVB_EINVAL unless a model of shape number i of the sweep, whose sizes are not 0, can be trained. */
 static dkvb_status check_shape(const struct dkvb__sweep_grid *g, size_t i)
 {
     const dkvb_sweep_shape *shape = &g->shapes[i];
@@ -225,8 +228,8 @@ static uint64_t sizes_of(const dkvb_sweep_shape *shape)
     return (uint64_t)shape->codebooks << 48 | (uint64_t)shape->keys << 32 | shape->key_dim << 16 | shape->top_k;
 }
 
-/* Refuses equal shapes: a model that is measured twice would count as two models, and make the interval too narrow. The
- * sizes of shapes were checked, so each size fits in 16 bits. */
+/* Refuses equal shapes in a sweep: a model that is measured twice would count as two models, and make the interval too
+ * narrow. The sizes of shapes were checked, so each size fits in 16 bits. */
 static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
 {
     size_t n = g->o.shape_count;
@@ -249,7 +252,7 @@ static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Fills in g->shapes; a size of 0 is replaced by the size of the model. */
+/* Fills in the shapes of the grid, g->shapes; a size of 0 is replaced by the size of the model. */
 static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -294,7 +297,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     if (!g->places)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the places of %zu rows", given.n);
     rc = dkvb__codeset_place_given(g->set, &given, g->places, &known, &missing, &g->mem);
-    needed += g->o.test_x ? 0 : parts[DKVB_PART_HELD_OUT].n; /* test rows replace the held-out rows */
+    /* test rows of the options replace the held-out rows of the codeset */
+    needed += g->o.test_x ? 0 : parts[DKVB_PART_HELD_OUT].n;
     if (!rc && missing < needed) {
         const struct dkvb__coderows *part = missing < parts->n ? parts : parts + 1;
 
@@ -305,8 +309,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance everything that cells need. Without these checks a cell could fail after other cells were measured,
- * and repeating the command would fail in the same way. */
+/* Checks in advance everything that the cells of a sweep need. Without these checks a cell could fail after other
+ * cells were measured, and repeating the command would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -322,7 +326,7 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid. Before there is room, cells are only counted. */
+/* Adds one cell to the grid of a sweep. Before memory for cells is allocated, cells are only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -430,7 +434,7 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    memset(r, 0, sizeof *r); /* clears the padding of the struct too */
+    memset(r, 0, sizeof *r); /* clears the padding of the struct too, since all bytes of the struct are hashed */
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;
     if (set->own_keys) {
@@ -445,8 +449,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
     }
 }
 
-/* Returns a checksum of the rows of a part: of their features if the part keeps them, since codes may not be searched
- * yet. */
+/* Returns a checksum of the rows of a part of the codeset: of their features if the part keeps features, since codes
+ * may not be searched yet. */
 static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
 {
     const struct dkvb__coderows *rows = &set->part[part];

@@ -3,31 +3,32 @@
 
 #include "fit/sweep.h"
 
-/* The grid of a sweep: all cells to measure. Model, codeset and options determine the grid. While cells are measured,
- * only the results in the cells change. */
+/* The grid of a sweep: all cells (forgettings to measure). Model, codeset and options determine the grid. While cells
+ * are measured, only the results in the cells change. */
 struct dkvb__sweep_grid {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_sweep_options o; /* options of the sweep, with NULL lists replaced by their defaults */
+    dkvb_sweep_options o; /* options of the sweep, in which lists that were NULL are replaced by their defaults */
     dkvb_allocator mem;
-    uint8_t *swept; /* marks of the classes of the grid, [classes] */
-    /* marks of the classes, [classes]: DKVB_ASIDE for classes that were forgotten earlier, otherwise DKVB_KEEP */
+    uint8_t *swept; /* marks of the classes whose forgetting the sweep measures, [classes] */
+    /* marks of the classes of the model, [classes]: DKVB_ASIDE for classes that were forgotten earlier, otherwise
+     * DKVB_KEEP */
     uint8_t *aside;
-    uint64_t *class_rows;   /* number of rows of each class in the training part, [classes] */
+    uint64_t *class_rows;   /* number of rows of each class in the training part of the codeset, [classes] */
     const int32_t *labels;  /* labels of the measured rows, which are test rows or held-out rows, [n] */
     size_t n;               /* number of measured rows */
     uint64_t measured;      /* number of measured rows with a label */
-    uint64_t *steps;        /* default budgets of one list, [o.steps] */
+    uint64_t *steps;        /* default budgets of the sweep, one list, [o.steps] */
     dkvb_sweep_cell *cells; /* all cells of the grid, [count], described before any cell is measured */
     size_t count, room;
-    uint64_t *cell_shape; /* index of the shape of each cell, [count] */
+    uint64_t *cell_shape; /* index of the shape (sizes of the model) of each cell, [count] */
     /* shapes of the models to measure, [o.shape_count], without zeros; o.shapes points to this array */
     dkvb_sweep_shape *shapes;
-    size_t *places; /* places of rows in the codeset, [o.feature_rows], see dkvb__codeset_place() */
+    size_t *places; /* places of the feature rows in the codeset, [o.feature_rows], see dkvb__codeset_place() */
 };
 
-/* Checks everything that can be checked before a cell is measured, and describes all cells of the grid. The caller must
- * call dkvb__sweep_grid_free() after a failure too. */
+/* Checks everything that can be checked before a cell of a sweep is measured, and describes all cells of the grid. The
+ * caller must call dkvb__sweep_grid_free() after a failure too. */
 dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *model, dkvb_codeset *set,
                                  const dkvb_sweep_options *opts);
 
@@ -35,8 +36,8 @@ dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *mode
  * are measured together. */
 size_t dkvb__sweep_grid_run_end(const struct dkvb__sweep_grid *grid, size_t first);
 
-/* Computes a fingerprint of everything that cells depend on: other models, codes, features or options give another
- * fingerprint. */
+/* Computes a fingerprint of everything that the cells of a sweep depend on: other models, codes, features or options
+ * give another fingerprint. */
 dkvb_status dkvb__sweep_grid_fingerprint(const struct dkvb__sweep_grid *grid, uint8_t sum[DKVB__SWEEP_FINGERPRINT]);
 
 void dkvb__sweep_grid_free(struct dkvb__sweep_grid *grid);

@@ -15,17 +15,17 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-/* first text of a part file, followed by the version of its lines, and the fingerprint */
+/* first text of the part file of a sweep, followed by the version of its lines, and the fingerprint */
 static const char magic[] = "dkvb sweep ";
 
 enum {
     VERSION = 1,
-    MEASURED = 15, /* number of integers in a line: the index of a cell and its measurements */
-    LINE = 512,    /* largest number of bytes of a line: MEASURED integers of 20 digits, and a checksum of 16 */
+    MEASURED = 15, /* number of integers in a line of a part file: the index of a cell and its measurements */
+    LINE = 512,    /* room for a line of a part file in bytes: MEASURED integers of 20 digits, and a checksum of 16 */
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
 
-/* Writes the first line of a part file, "dkvb sweep 1 <fingerprint>", and returns its length. */
+/* Writes the first line of the part file of a sweep, "dkvb sweep 1 <fingerprint>", and returns its length. */
 static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
 {
     int length = snprintf(head, HEAD, "%s%d ", magic, VERSION);
@@ -77,8 +77,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the results of a cell from its line. The result is false, and nothing is read, unless the cell would be written
- * as exactly this line. */
+/* Reads the results of a cell from its line in a part file. The result is false, and nothing is read, unless the cell
+ * would be written as exactly this line. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -95,7 +95,7 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    /* compares the whole line, with index and checksum */
+    /* compares the whole line of the part file, with index and checksum */
     if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
@@ -143,13 +143,13 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* the version's digit, and the blank after it, count */
+    /* the digit of the version in the first line, and the blank after it, count in the length */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    /* the file is empty, or was cut within this sweep's first line */
+    /* the part file is empty, or was cut within its first line, which is that of this sweep */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -182,7 +182,7 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
-    if (rc && p->fd >= 0 && created) /* holds no cell */
+    if (rc && p->fd >= 0 && created) /* removes a new part file, which holds no cell yet */
         (void)unlink(p->path);
     return rc;
 }
@@ -253,7 +253,7 @@ static void put_count(struct line *line, uint64_t number)
     put_text(line, text);
 }
 
-/* Adds a number with six places after a '.', in every locale, to a line; NaN becomes an empty field. */
+/* Adds a number with six places after a '.', in every locale, to a line of the table; NaN becomes an empty field. */
 static void put_real(struct line *line, double x)
 {
     char text[40];
@@ -269,7 +269,7 @@ static void put_real(struct line *line, double x)
     put_text(line, text);
 }
 
-/* Results of cells that have means and intervals. */
+/* Results of the cells of a sweep for which the table has means and intervals. */
 enum { PAIRS, FORGET_BEFORE, FORGET_AFTER, RETAIN_BEFORE, RETAIN_AFTER, RETAIN_CHANGE, WORST_LOSS, EXHAUSTED, FIGURES };
 
 static double share(uint64_t part, uint64_t whole)
@@ -373,7 +373,8 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Sort keys of a cell, each of 64 bits: numbers that are equal for all cells of a group, and last the class. */
+/* Sort keys of a cell of a sweep, each of 64 bits: numbers that are equal for all cells of a group, and last the
+ * class. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
@@ -390,9 +391,9 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Sorts cells by group, within a group by class, and otherwise keeps their order. The sorts are stable, so the most
- * important key is sorted last. Sorting takes O(cells) time for any number of groups. `order` is [2 * cells], and its
- * second half is scratch space. */
+/* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The sorts are stable,
+ * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. `order` is [2 *
+ * cells], and its second half is scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -464,7 +465,8 @@ static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* size of the group that begins with a cell, or 0 */
+    /* size of the group that begins with a cell, or 0 for cells that begin no group */
+    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes);
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);
     dkvb_status rc = DKVB_OK;

@@ -11,19 +11,21 @@
 enum {
     LEAST_ROWS = 500, /* least number of labelled rows that can show whether whitening helps */
     MOST_ROWS = 20480,
-    CODEBOOKS = 64, /* number of codebooks in the comparison: few show as much as many, if there are enough rows */
+    /* number of codebooks in the comparison of whitened and plain rows: few show as much as many, if there are enough
+     * rows */
+    CODEBOOKS = 64,
     KEYS = 512,
     FOLDS = 5
 };
 
-/* Rows that were drawn for comparing whitened with plain rows. `part` points into the four arrays, which part_free()
- * frees. */
+/* Rows that were drawn for comparing whitened with plain rows. The member `part` points into the four arrays, which
+ * part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;
     int32_t *labels;
     uint64_t *ids;
-    uint64_t *groups; /* groups of the rows; NULL: the rows have none */
+    uint64_t *groups; /* groups of the drawn rows; NULL: the rows have no groups */
 };
 
 static void part_free(struct part *p)
@@ -35,8 +37,8 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->groups);
 }
 
-/* Draws rows for the comparison. `labels`, [n], has labels of all rows, -1 for rows that must not be used; `n` is the
- * number of rows to draw. The caller calls part_free(), even after a failure. */
+/* Draws rows for the comparison of whitened with plain rows. `labels`, [n], has labels of all rows, -1 for rows that
+ * must not be used; `n` is the number of rows to draw. The caller calls part_free(), even after a failure. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {
@@ -77,9 +79,9 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
-/* Places keys and searches rows once, since neither step looks at labels. Each fifth of the rows is then predicted by
- * values that learned from the other rows, so all rows are measured: a single fifth is too noisy and would be wrong too
- * often. */
+/* Measures a model on the drawn rows by five-fold cross-validation. Keys are placed and rows searched once, since
+ * neither step looks at labels. Each fifth of the rows is then predicted by values that learned from the other rows,
+ * so all rows are measured: a single fifth is too noisy and would be wrong too often. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;
@@ -90,7 +92,7 @@ static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__me
 
     *out = (struct dkvb__measured){.rows = 0};
     quiet.report = NULL;
-    f->in_place = true; /* the models of the comparison are thrown away */
+    f->in_place = true; /* the models that compare whitened with plain rows are thrown away */
     if (!rc)
         rc = dkvb__fitting_search(f, cb, NULL, s->top_k, &codes, f->run);
     for (unsigned fold = 0; !rc && fold < FOLDS; fold++) {
@@ -132,7 +134,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    if (!rc && n < f->rows.n) /* all rows are checked, as a message about some rows would give other row numbers */
+    /* all rows are checked, not only the drawn rows, so that an error message gives the caller's row numbers */
+    if (!rc && n < f->rows.n)
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)
         rc = part_new(&part, f, keeps_held_out ? f->taught : f->rows.labels, s.keyinit.seed, n);

@@ -14,11 +14,12 @@
 #include "format/modelfile.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
-enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read at a time */
+enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read from a codes file at a time */
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections of a part of a codeset. A file has either the codes or the features of a part. */
+/* Sections that a codes file has for a part of a codeset (training or held-out rows). A codes file has either the
+ * codes or the features of a part. */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -31,7 +32,7 @@ static void write_numbers(unsigned char *to, const uint32_t *numbers, size_t cou
         dkvb__write32(to + 4 * i, numbers[i]);
 }
 
-/* Returns the number of bits of a packed code of a part; 0 if the part keeps features instead of codes. */
+/* Returns the number of bits of a packed code of a part of a codeset; 0 if the part keeps features instead of codes. */
 static unsigned bits_of(const dkvb_codeset *set, const struct dkvb__coderows *rows)
 {
     size_t count = rows->n * set->codebooks * rows->k;
@@ -66,13 +67,13 @@ static void write_sessions(const dkvb_codeset *set, unsigned char *to)
     }
 }
 
-/* Returns the number of 64-bit words of the set of rows of one session. */
+/* Returns the number of 64-bit words of the set of rows that took part in one session of training. */
 static size_t session_words(const dkvb_codeset *set)
 {
     return (set->part[DKVB_PART_TRAINING].n + 63) / 64;
 }
 
-/* Writes which rows took part in each session, as bits: `to` is uint64_t[sessions][words]. */
+/* Writes which rows took part in each session of training, as bits: `to` is uint64_t[sessions][words]. */
 static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -94,15 +95,15 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
-/* Codes of a part, which are packed while they are written. */
+/* Codes of a part of a codeset, which are packed while they are written to a codes file. */
 struct packed {
     const struct dkvb__coderows *rows;
     struct dkvb__packing packing;
-    size_t size; /* number of bytes of a packed row */
+    size_t size; /* number of bytes of the packed code of one row */
     const struct dkvb__run *run;
 };
 
-/* Memory of all sections that are built for writing. */
+/* Memory of all sections of a codes file that are built before writing. */
 struct image {
     unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
     uint64_t *session_rows;
@@ -119,7 +120,7 @@ static void add_part(struct image *f, const char *name, uint32_t dtype, const vo
     f->parts[f->count++] = dkvb__part_of(name, dtype, DKVB__SECTION_REQUIRED, data, size);
 }
 
-/* Packs the rows of a section, beginning at byte `offset` of the section. */
+/* Packs codes for the section of a codes file, beginning at byte `offset` of the section. */
 static dkvb_status produce_codes(void *context, uint64_t offset, void *to, size_t size)
 {
     const struct packed *p = context;
@@ -129,7 +130,7 @@ static dkvb_status produce_codes(void *context, uint64_t offset, void *to, size_
     return DKVB_OK;
 }
 
-/* Adds the sections of a part to a file: ids, labels, and codes or features. */
+/* Adds the sections of a part of a codeset to a codes file: ids, labels, and codes or features. */
 static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits, const struct dkvb__run *run)
 {
     const struct dkvb__coderows *rows = &set->part[p];
@@ -149,7 +150,7 @@ static void add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsig
     f->parts[f->count - 1].unit = (size_t)size;
 }
 
-/* Adds the salt and the hashes of removed rows to a file, if any row was removed. */
+/* Adds the salt and the hashes of removed rows to a codes file, if any row was removed. */
 static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
 {
     const struct dkvb__removed *removed = &set->removed;
@@ -166,8 +167,8 @@ static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
     return DKVB_OK;
 }
 
-/* Adds the names of rows to a file if rows are named by strings: the salt and, if they are kept, the strings, each with
- * its terminating NUL. */
+/* Adds the names of rows to a codes file if rows are named by strings: the salt and, if they are kept, the strings,
+ * each with its terminating NUL. */
 static dkvb_status add_names(struct image *f, const dkvb_codeset *set)
 {
     size_t size = 0;
@@ -238,8 +239,8 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
-/* Gives two files that are on disk their names, the model first: while the codes file has the rows that the model was
- * trained without, the same forgetting can be made again. */
+/* Gives a model file and a codes file, both already on disk, their names, the model first: while the codes file has
+ * the rows that the model was trained without, the same forgetting can be made again. */
 static dkvb_status name_both(struct dkvb__writer *model, struct dkvb__writer *codes, const char *model_path)
 {
     char said[400];
@@ -274,7 +275,7 @@ dkvb_status dkvb_model_save_with(const dkvb_model *model, const char *path, cons
     return dkvb__ranks_agree(ranks, rc);
 }
 
-/* Turns an error message about the contents of a codeset into one about the file. */
+/* Turns an error message about the contents of a codeset into a message about its codes file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
     char said[200];
@@ -294,7 +295,7 @@ static dkvb_status read_small(const struct dkvb__container *c, const char *name,
     return rc ? rc : dkvb__section_read(c, s, to);
 }
 
-/* Numbers of the section `shape`, which depend on each other. */
+/* The numbers in the section "shape" of a codes file, which depend on each other. */
 struct shape {
     uint32_t top_k, depth, flags, sessions, bits[DKVB__PARTS], columns[DKVB__PARTS];
     struct dkvb__shape codes;
@@ -310,7 +311,7 @@ static bool shape_valid(const struct shape *s, const unsigned char *b)
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         bool packed = s->bits[p] == dkvb__code_bits(keys, false) || s->bits[p] == dkvb__code_bits(keys, true);
 
-        /* A part has either codes or features, and features are no wider than codebooks can be. */
+        /* A part of a codeset has either codes or features, and features are no wider than codebooks can be. */
         if (packed ? s->columns[p] != 0 : s->bits[p] != 0 || s->columns[p] < 1 || s->columns[p] > DKVB__MAX_INPUT_DIM)
             return false;
     }
@@ -395,9 +396,9 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
-/* Reads packed codes and unpacks them, some rows at a time, so that the packed codes of a section need little memory.
- * The checksum is checked before: damage is told from codes that cannot be. Unpacked codes take at most 16 times the
- * memory of the section. */
+/* Reads packed codes from a codes file and unpacks them, some rows at a time, so that the packed codes of a section
+ * need little memory. The checksum is checked first, so that damage is told from impossible codes. Unpacked codes take
+ * at most 16 times the memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
@@ -509,7 +510,7 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Reads which rows took part in which session. The training part must have been read. */
+/* Reads from a codes file which rows took part in which session of training. The training part must have been read. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -542,7 +543,8 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
     return rc;
 }
 
-/* Reads the salt of the rows' names, and whether names are kept, which must be known before room for rows is made. */
+/* Reads from a codes file the salt of the rows' names, and whether names are kept, which must be known before memory
+ * for rows is allocated. */
 static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
 {
     set->names.salted = dkvb__container_find(c, "name_salt") != NULL;
@@ -552,7 +554,7 @@ static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
     return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
 }
 
-/* Reads the hashes of removed rows, ascending. The section exists only if rows were removed. */
+/* Reads the hashes of removed rows from a codes file, ascending. The section exists only if rows were removed. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "removed");
@@ -587,7 +589,7 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
-/* Copies the next name of a row from the section, at `*at`, into `*name`. */
+/* Copies the next name of a row from the section of names, at `*at`, into `*name`. */
 static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
                              char **name, uint64_t id)
 {
@@ -604,8 +606,8 @@ static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset
     return *name ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of rows");
 }
 
-/* Reads the names of rows, if they are kept: first those of the training part, then those of the held-out part, each by
- * ascending id. */
+/* Reads the names of rows from a codes file, if it keeps names: first the names of the training part, then the names
+ * of the held-out part, each part by ascending id. */
 static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "names");
@@ -632,7 +634,7 @@ static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set
     return rc;
 }
 
-/* Checks that no row is in both the training part and the held-out part. */
+/* Checks that no row of a codes file is in both the training part and the held-out part. */
 static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
 {
     const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];

@@ -11,7 +11,8 @@
 #include "dkvb/data.h"
 
 enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
-enum { PIECE = 1 << 20 }; /* number of bytes that are made, summed and written at a time; they fit in a core's cache */
+/* number of bytes of a section that are made, summed and written at a time; so many bytes fit in a core's cache */
+enum { PIECE = 1 << 20 };
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
 
@@ -33,7 +34,8 @@ static bool all_zero(const unsigned char *bytes, size_t size)
     return true;
 }
 
-/* Returns the checksum of header and section table, with the checksum's own field taken as zero. */
+/* Returns the checksum of the header and the section table of a file, computed as if the checksum's own field were
+ * zero. */
 static uint64_t head_checksum(unsigned char *head, size_t size)
 {
     uint64_t kept = dkvb__read64(head + AT_CHECKSUM), sum;
@@ -44,7 +46,7 @@ static uint64_t head_checksum(unsigned char *head, size_t size)
     return sum;
 }
 
-/* Checks the first 64 bytes of a file, as far as they can be checked without the section table. */
+/* Checks the header of a file, its first 64 bytes, as far as possible without the section table. */
 static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
 {
     const char *path = c->file.path;
@@ -279,7 +281,7 @@ dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct d
     if (!rc && dkvb__checksum_end(&sum) != s->checksum)
         rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", c->file.path, s->name);
     dkvb__free_erased(c->mem, piece);
-    dkvb__erase(&sum, sizeof sum); /* the checksum's state holds the last bytes that were added */
+    dkvb__erase(&sum, sizeof sum); /* the state of the checksum holds the last bytes of the section, and is erased */
     return rc;
 }
 
@@ -305,7 +307,8 @@ struct sink {
     unsigned char *memory;
     uint64_t at; /* number of bytes of the file written so far */
     struct dkvb__checksum_state sum;
-    unsigned char *piece; /* bytes of a section on their way to a file; NULL if no section is made by a function */
+    /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
+    unsigned char *piece;
 };
 
 static dkvb_status put(struct sink *sink, const void *data, size_t size)
@@ -328,7 +331,8 @@ static uint64_t piece_size(const struct dkvb__part *part)
     return size < part->size ? size : part->size;
 }
 
-/* Writes the bytes of a section, and computes their checksum. Bytes that go to memory are made in place. */
+/* Writes the bytes of a section, and computes their checksum. Bytes of a file in memory are made at their final place.
+ */
 static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
 {
     uint64_t step = piece_size(part);
@@ -359,7 +363,7 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
     return rc;
 }
 
-/* Fills in header and section table of a file with these sections, except the checksums. */
+/* Fills in the header and the section table of a file with the given sections, except the checksums. */
 static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__part *parts, size_t count)
 {
     uint64_t end = HEADER_SIZE + count * ENTRY_SIZE;
@@ -382,8 +386,8 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes a whole file. The checksums in header and table are known only after the last section, so both are written
- * twice: first as a placeholder, and at the end with the checksums. */
+/* Writes a whole file. The checksums in header and section table are known only after the last section, so header and
+ * table are written twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
@@ -420,7 +424,8 @@ static size_t piece_room(const struct dkvb__part *parts, size_t count)
     return (size_t)most;
 }
 
-/* Ends a file that was put whole: gives it its name, or hands it to the caller, who gives it its name later. */
+/* Ends a file that was written completely: gives the file its name, or hands it to the caller, who gives the file its
+ * name later. */
 static dkvb_status end_file(struct dkvb__writer *writer, struct dkvb__writer *held)
 {
     dkvb_status rc;
@@ -488,7 +493,8 @@ dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const 
         rc = to->path ? write_to_path(&sink, to, head, parts, count, mem)
                       : write_to_memory(&sink, to, head, parts, count, mem);
     }
-    dkvb__erase(&sink.sum, sizeof sink.sum); /* the checksum's state holds the last bytes that were added */
+    /* the state of the checksum holds the last bytes of the file, and is erased */
+    dkvb__erase(&sink.sum, sizeof sink.sum);
     dkvb__free(mem, head);
     return rc;
 }

@@ -9,7 +9,8 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-enum { DKVB__DTYPE_BYTES = 0 }; /* type of a section of plain bytes; every other section has a type DKVB_DTYPE_… */
+/* type of a section that holds plain bytes; every other section has a type DKVB_DTYPE_… */
+enum { DKVB__DTYPE_BYTES = 0 };
 
 struct dkvb__section {
     char name[17];
@@ -25,8 +26,8 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Opens a libdkvb file of this kind. Header and section table are checked completely, and every byte of padding must be
- * zero. */
+/* Opens a libdkvb file of the given kind. Header and section table are checked completely, and every byte of padding
+ * must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
 /* Opens a container from an open file, or from memory. The container closes the file, even after a failure. */
@@ -37,10 +38,11 @@ void dkvb__container_close(struct dkvb__container *c);
 /* Finds a section by name; NULL if the file has no section of that name. */
 const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c, const char *name);
 
-/* Returns DKVB_EFORMAT if the file needs a section that is not among these names, as a file of a newer library may. */
+/* Returns DKVB_EFORMAT if the file requires a section that is not among the given names, as a file of a newer library
+ * may. */
 dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const char *const *names, size_t count);
 
-/* Finds a section that must be in the file with this type, and with this size unless `size` is UINT64_MAX. */
+/* Finds a section that must be in the file with the given type, and with the given size unless `size` is UINT64_MAX. */
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);
 
@@ -66,11 +68,11 @@ typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
-    const void *data; /* bytes of the section; ignored if there is `produce` */
+    const void *data; /* bytes of the section to be written; ignored if the function `produce` makes the bytes */
     uint64_t size;
     dkvb__produce_fn produce; /* function that makes the bytes of the section; NULL: the bytes are at `data` */
-    void *context;            /* context that the function `produce` gets as its argument */
-    size_t unit;              /* number of bytes in a unit, for example a row; `size` is a multiple of it */
+    void *context;            /* context that the function `produce` gets as its first argument */
+    size_t unit; /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
 };
 
 /* Returns a section whose bytes lie in memory. */
@@ -83,8 +85,8 @@ static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, 
 /* Destination of a file: a path, to which the file is written atomically, or new memory, which the caller frees (for a
  * file within a section). */
 struct dkvb__output {
-    const char *path;      /* path of the file; NULL: the file is written to memory */
-    unsigned char *memory; /* the file in memory, [size]; the caller frees it */
+    const char *path;      /* path of the file to be written; NULL: the file is written to memory */
+    unsigned char *memory; /* bytes of the file that was written to memory, [size]; the caller frees them */
     size_t size;
     struct dkvb__writer *held; /* with a path: receives the file, which is on disk and does not have its name yet, for
                                   dkvb__writer_commit() or dkvb__writer_abort(). NULL: the file gets its name at once */

@@ -25,7 +25,7 @@ static bool is_zero(const uint8_t bytes[32])
     return memcmp(bytes, zeros, sizeof zeros) == 0;
 }
 
-/* Compares the evidence of a journal entry with the entry itself. */
+/* Compares the evidence of a journal entry (its hashes and salt) with the entry itself. */
 static const char *evidence_fault(const struct dkvb__record *r, const unsigned char *b)
 {
     uint32_t flags = dkvb__read32(b);
@@ -91,7 +91,7 @@ size_t dkvb__evidence_size(const struct dkvb__journal *j)
     return 8 + j->count * RECORD_SIZE;
 }
 
-/* Writes one record of evidence, and returns the place of the next record. */
+/* Writes the record of evidence of one journal entry, and returns the place of the next record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     dkvb__write32(to, (r->salted ? HAS_SALT : 0u) | (r->commits_to_rows ? HAS_ROWS : 0u) |

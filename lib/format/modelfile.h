@@ -8,8 +8,9 @@
 /* Constants and structs that the reader and the writer of model files share; docs/format.md describes the format. */
 
 enum {
-    DKVB__SHAPE_SIZE = 96, /* size of the section "shape" in bytes */
-    DKVB__AT_FLAGS = 24,   /* offset of the flags in the section "shape", after six u32: C, K, d, m, L, k */
+    DKVB__SHAPE_SIZE = 96, /* size of the section "shape" of a model file in bytes */
+    /* offset of the flags in the section "shape", after the six u32 C, K, d, m, L, k (docs/format.md) */
+    DKVB__AT_FLAGS = 24,
     DKVB__AT_TRIALS = 28,
     DKVB__AT_ROWS = 32,
     DKVB__AT_BIRTH = 40,
@@ -22,7 +23,7 @@ enum {
 };
 
 enum {
-    DKVB__RECORD_SIZE = 48, /* size of the fixed part of a journal record in bytes */
+    DKVB__RECORD_SIZE = 48, /* size of the fixed part of a journal record of a model file in bytes */
     DKVB__AT_ENDS = 8,
     DKVB__AT_TIME = 16,
     DKVB__AT_PAIRS = 24,
@@ -37,13 +38,15 @@ enum {
 dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 
-/* The section "evidence" is read after the journal of the model was read, and written for all of its entries. */
+/* The section "evidence" (hashes of journal entries) is read after the journal of the model was read, and written for
+ * all journal entries. */
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__evidence_size(const struct dkvb__journal *j);
 void dkvb__evidence_write(const struct dkvb__journal *j, unsigned char *to);
 
-/* The section "terms" is read after the journal of the model was read, and before the evidence, whose hashes cover the
- * terms. The size is 0 if no entry has terms; the section is then not written. */
+/* The section "terms" (what each forget request asked for) is read after the journal of the model was read, and before
+ * the evidence, whose hashes cover the terms. The size is 0 if no journal entry has terms; the section is then not
+ * written. */
 dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__terms_section_size(const struct dkvb__journal *j);
 void dkvb__terms_write(const struct dkvb__journal *j, unsigned char *to);

@@ -17,13 +17,14 @@
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
-/* State of reading a model file. Sizes come from the section "shape", and are checked before they are used. */
+/* State of reading a model file. Sizes come from the section "shape", and are checked before any array is read by
+ * them. */
 struct reading {
     struct dkvb__container file;
-    struct dkvb__mapping *mapping; /* mapping of the file; NULL: arrays are copied */
+    struct dkvb__mapping *mapping; /* mapping of the model file; NULL: arrays are copied */
     const dkvb_allocator *mem;
-    const dkvb_ranks *ranks; /* ranks (processes) that share the model */
-    bool inspect;            /* true if only facts about the file are read, no keys and no values */
+    const dkvb_ranks *ranks; /* ranks (processes) that share the model that is read */
+    bool inspect;            /* true if only facts about the model file are read, no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -31,10 +32,10 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    /* bits of the pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of all
-     * pairs */
+    /* bits of the key-value pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of
+     * all pairs */
     uint64_t *valued;
-    size_t stored; /* number of pairs whose values the file holds */
+    size_t stored; /* number of key-value pairs whose values the file holds */
 };
 
 static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
@@ -109,7 +110,7 @@ static dkvb_status take_floats(const struct reading *r, const char *name, size_t
     return rc;
 }
 
-/* Reads the number type in which the file stores values. */
+/* Reads the number type in which the model file stores values. */
 static dkvb_status read_values_type(struct reading *r)
 {
     const struct dkvb__section *s = dkvb__container_find(&r->file, "values");
@@ -117,7 +118,8 @@ static dkvb_status read_values_type(struct reading *r)
     if (s && dkvb__value_size(s->dtype) == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
                           r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
-    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* a missing section is found when sizes are checked */
+    /* a missing section of values is reported when sizes are checked */
+    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32;
     return DKVB_OK;
 }
 
@@ -126,8 +128,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Reads which rows of values the file holds, and checks their number. The sizes of all sets of pairs were checked
- * before. */
+/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of all sets of pairs
+ * were checked before. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -159,8 +161,8 @@ static dkvb_status read_valued(struct reading *r)
     return dkvb__container_need(&r->file, "values", r->values_dtype, (uint64_t)r->stored * row_bytes(r), &s);
 }
 
-/* Checks the sizes of all arrays before memory is allocated, so that a small file cannot make the library allocate
- * much. */
+/* Checks the sizes of all arrays of a model file before memory is allocated, so that a small file cannot make the
+ * library allocate much. */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
@@ -191,7 +193,7 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-/* Reads the usual lengths of rows, if the codebooks in the file have them. */
+/* Reads the usual lengths of projected rows, if the codebooks in the file have such lengths. */
 static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
 {
     float lengths[2];
@@ -265,8 +267,8 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     return DKVB_OK;
 }
 
-/* Refuses a file that holds all rows of values although leaving zero rows out would have made it smaller: no writer
- * makes such a file. */
+/* Refuses a model file that holds all rows of values although leaving zero rows out would have made the file smaller:
+ * no writer makes such a file. */
 static dkvb_status check_all_stored(const dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), stored;
@@ -413,7 +415,7 @@ static dkvb_status bad_record(const struct reading *r, size_t index, const char 
     return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", r->file.file.path, index + 1, why);
 }
 
-/* Reads the list of pairs of a journal entry. The pairs must ascend and exist. */
+/* Reads the list of key-value pairs of a journal entry. The pairs must ascend and exist in the model. */
 static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes, struct dkvb__record *record,
                              size_t index)
 {
@@ -434,7 +436,7 @@ static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes
     return DKVB_OK;
 }
 
-/* Checks a journal entry against the entries before it. */
+/* Returns the fault of a journal entry in comparison with the entries before it, or NULL. */
 static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -488,7 +490,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Checks that exactly the forgettings whose pairs are masked have lists of pairs. */
+/* Checks that exactly the journal entries whose pairs are masked have lists of pairs. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {
@@ -554,7 +556,8 @@ static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader b
     return dkvb__evidence_read(m, bytes);
 }
 
-/* Reads the name of the encoder: the whole section is the text of the name. */
+/* Reads the name of the encoder from the section "encoder" of a model file: the whole section is the text of the name.
+ */
 static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     if (bytes.left < 1 || bytes.left > DKVB__MAX_ENCODER)
@@ -563,16 +566,16 @@ static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader by
     return take_text(r, &bytes, bytes.left, "encoder", &m->encoder);
 }
 
-/* Reads the names of the columns, each with its length before it. */
+/* Reads the names of the feature columns from a model file, each with its length before it. */
 static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
 {
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    if (bytes.left / 3 < count) /* checked before memory for pointers is allocated */
+    if (bytes.left / 3 < count) /* the number of names is checked before memory for pointers is allocated */
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
-    /* In memory, each name has a NUL at its end instead of two bytes of length. */
+    /* In memory, each column name has a NUL at its end instead of the two bytes of its length. */
     m->columns = dkvb__column_names_alloc(count, bytes.left - count, r->mem);
     if (!m->columns)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
@@ -585,7 +588,7 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
         if (!text)
             return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu has no proper length",
                               r->file.file.path, i);
-        if (memchr(text, 0, size)) /* a NUL within a name would end the text in memory too early */
+        if (memchr(text, 0, size)) /* a NUL within a column name would end the text in memory too early */
             return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu holds a zero byte",
                               r->file.file.path, i);
         m->columns[i] = memcpy(to, text, size);
@@ -598,7 +601,7 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     return dkvb__column_names_check((const char *const *)m->columns, count, DKVB_EFORMAT, where, r->mem);
 }
 
-/* Reads the selection counts of the pairs that this rank holds, class by class. */
+/* Reads the selection counts of the key-value pairs that this rank holds, class by class. */
 static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), own = dkvb__own_pairs(m);
@@ -625,7 +628,7 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the file has them. The file may have any number as a count. */
+/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -635,7 +638,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 
     if (!dkvb__container_find(&r->file, "counts"))
         return DKVB_OK;
-    /* the size is checked before memory is allocated */
+    /* the size of the counts is checked before memory is allocated */
     rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s);
     if (rc)
         return rc;
@@ -653,7 +656,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-/* Reads optional sections that this library does not know, without a look at their contents. */
+/* Reads optional sections of a model file that this library does not know, without a look at their contents. */
 static dkvb_status read_extras(const struct reading *r, dkvb_model *m)
 {
     m->extras = dkvb__alloc0(r->mem, r->file.count, sizeof *m->extras);
@@ -762,8 +765,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Checks the bytes of one key. The bytes of a key are 1 to 127, and 64 after the last dimension; purged keys and places
- * after the last key are 0. */
+/* True if the bytes of one key are valid: 1 to 127 in its dimensions, and 64 after the last dimension; bytes of purged
+ * keys, and of places after the last key, are 0. */
 static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
 {
     const uint8_t *keys = dkvb__codebook_keys(cb, c);
@@ -891,15 +894,15 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     rc = open_model(&m, path, &o, &alone, true);
     if (rc)
         return rc;
-    dkvb__free(&m->mem, m->encoder); /* the info must not point to memory that is freed with the model */
+    dkvb__free(&m->mem, m->encoder); /* the returned info must not point to memory that is freed with the model */
     m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;
 }
 
-/* Checks header, table and checksums of a mapped file, in the bytes that the model uses. By now, the file's name may
- * belong to another file. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. By now, the
+ * file's name may belong to another file. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

@@ -89,7 +89,7 @@ static size_t journal_size(const struct dkvb__journal *j)
     return size;
 }
 
-/* Writes one journal record, and returns the place of the next record. */
+/* Writes one record of the journal, and returns the place of the next record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     size_t method = strlen(r->method), reason = strlen(r->reason);
@@ -119,7 +119,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-/* VALUES is the index of the section of values among the known sections */
+/* the enumerator VALUES is the index of the section of values among the known sections */
 enum { VALUES = 8, KNOWN_PARTS, OPTIONAL_PARTS = 8 };
 
 dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
@@ -143,7 +143,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
-        return rc; /* a new checksum would hide damage to the old file */
+        return rc; /* a damaged mapped model is not saved, as a new checksum would hide the damage */
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);

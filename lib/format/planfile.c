@@ -19,14 +19,15 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The stream of a plan's numbers and arrays. The first failure stays in `rc`, and nothing is read after a failure. */
+/* The stream of a plan's numbers and arrays in a plan file. The first failure stays in `rc`, and nothing is read after
+ * a failure. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
     const char *path;
-    size_t size;              /* number of bytes of the stream that were measured or written so far */
-    unsigned char *to;        /* memory for the stream in the direction WRITE */
-    struct dkvb__reader from; /* the stream in the direction READ */
+    size_t size;              /* number of bytes of the plan's stream that were measured or written so far */
+    unsigned char *to;        /* memory that the stream of a plan is written to, in the direction WRITE */
+    struct dkvb__reader from; /* the bytes of the stream of a plan, in the direction READ */
     dkvb_status rc;
 };
 
@@ -82,7 +83,7 @@ static void pass_count(struct stream *s, size_t *value)
     *value = (size_t)number;
 }
 
-/* Measures, writes or reads a fraction of rows, 0 to 1. */
+/* Measures, writes or reads a fraction from 0 to 1 in the stream of a plan. */
 static void pass_share(struct stream *s, double *value)
 {
     pass(s, value, sizeof *value);
@@ -90,8 +91,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Measures, writes or reads an array with elements of `size` bytes. Reading allocates the array, never larger than the
- * file. */
+/* Measures, writes or reads an array of a plan with elements of `size` bytes. Reading allocates the array, never
+ * larger than the file. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -106,7 +107,7 @@ static void *pass_array(struct stream *s, void *array, size_t count, size_t size
     return array;
 }
 
-/* Measures, writes or reads an array that may be NULL. */
+/* Measures, writes or reads an array of a plan that may be NULL. */
 static void *pass_optional(struct stream *s, void *array, size_t count, size_t size)
 {
     bool there = array != NULL;
@@ -130,7 +131,7 @@ static void *pass_marks(struct stream *s, uint8_t *marks, uint32_t classes)
     return marks;
 }
 
-/* Measures, writes or reads the counts of effects; fractions and intervals follow from the counts. */
+/* Measures, writes or reads the effects of a plan as counts of rows; fractions and intervals follow from the counts. */
 static void pass_effects(struct stream *s, dkvb_plan *plan)
 {
     if (s->way == READ && !s->rc && plan->classes > s->from.left / (5 * sizeof(uint64_t)))
@@ -187,7 +188,7 @@ static dkvb_mask *pass_mask(struct stream *s, dkvb_mask *mask)
     return mask;
 }
 
-/* Measures, writes or reads a text of at most `most` bytes; NULL stays NULL. */
+/* Measures, writes or reads a text of a plan, at most `most` bytes; NULL stays NULL. */
 static char *pass_text(struct stream *s, char *text, size_t most)
 {
     size_t size = text ? strlen(text) + 1 : 0;
@@ -199,7 +200,7 @@ static char *pass_text(struct stream *s, char *text, size_t most)
         return NULL;
     text = pass_array(s, text, size, 1);
     if (!s->rc && (text[size - 1] != '\0' || strlen(text) + 1 != size || !dkvb__utf8_valid(text, size - 1))) {
-        text[size - 1] = '\0'; /* a plan frees texts by their length */
+        text[size - 1] = '\0'; /* a NUL ends the text at its last byte, as a plan frees texts by their length */
         fail(s, "a text is not UTF-8 without control characters");
     }
     return text;
@@ -282,7 +283,7 @@ static void pass_again(struct stream *s, dkvb_plan *plan)
     }
 }
 
-/* Measures, writes or reads a plan, except its parts and the results of strength exact. */
+/* Measures, writes or reads a plan, except its parts (one plan per request) and the results of strength exact. */
 static void pass_plan(struct stream *s, dkvb_plan *plan)
 {
     dkvb_forget_request *q = &plan->request;
@@ -347,7 +348,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    /* a part of a plan takes more than 32 numbers of 64 bits */
+    /* a part of a plan (the plan of one request) takes more than 32 numbers of 64 bits */
     if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t)))
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
@@ -374,7 +375,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
         fail(s, "the number of requests forgotten already is wrong");
 }
 
-/* Memory of the model and codes files within the sections of a plan file, if the plan has them. */
+/* Memory of the model files and the codes file that are stored within sections of a plan file, if the plan has them. */
 struct images {
     struct dkvb__output values, keys, codes;
 };
@@ -384,7 +385,8 @@ static void free_image(struct dkvb__output *image, const dkvb_allocator *mem)
     dkvb__free_erased(mem, image->memory);
 }
 
-/* Writes the values of a model without names and journal, as the plan's own model has these. */
+/* Writes the new values of a plan as a model without names and journal, as the model that the plan is applied to has
+ * names and journal. */
 static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 {
     struct dkvb_model bare = *plan->after;
@@ -398,7 +400,7 @@ static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 
 dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
 {
-    dkvb_plan copy = *plan; /* the shared functions also read, so they need a plan that is not const */
+    dkvb_plan copy = *plan; /* the functions that write a plan also read, so they need a plan that is not const */
     struct stream s = {.way = MEASURE, .mem = &plan->mem, .path = path};
     struct images images = {0};
     struct dkvb__part parts[4];
@@ -442,7 +444,7 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
     free_image(&images.codes, images.codes.memory ? &plan->placed_set->mem : s.mem);
-    dkvb__erase(&copy, sizeof copy); /* the copy of the plan holds the salt */
+    dkvb__erase(&copy, sizeof copy); /* the copy of the plan is erased, as it holds the salt */
     return rc;
 }
 
@@ -467,7 +469,8 @@ static dkvb_status read_stream(const struct dkvb__container *c, dkvb_plan *plan)
     return s.rc;
 }
 
-/* Reads the bytes of a file within a section, which the caller frees; NULL if the section does not exist. */
+/* Reads the bytes of a file that is stored within a section, which the caller frees; NULL if the section does not
+ * exist. */
 static dkvb_status read_image(const struct dkvb__container *c, const char *name, void **data, struct dkvb__file *file)
 {
     const struct dkvb__section *section = dkvb__container_find(c, name);
@@ -506,7 +509,7 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* Checks that a plan of the strength exact has all files that it needs. */
+/* Checks that a plan file of the strength exact has every stored file (values, keys, codes) that its plan needs. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

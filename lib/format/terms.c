@@ -9,9 +9,10 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-enum { NUMBER_SIZE = 8 }; /* number of bytes of an entry's number, which precedes the entry's terms */
+enum { NUMBER_SIZE = 8 }; /* number of bytes of a journal entry's number, which precedes the terms of the entry */
 
-/* Reads the terms of one journal entry. The entry's number must be above `last`, and becomes the new `last`. */
+/* Reads the terms of one journal entry (what its request asked for). The entry's number must be above `last`, and
+ * becomes the new `last`. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);
@@ -47,12 +48,13 @@ dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes)
     uint64_t last = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (bytes.left == 0) /* writers leave an empty section out */
+    if (bytes.left == 0) /* writers leave the section "terms" out if it would be empty */
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section terms is empty", m->path);
     while (!rc && bytes.left > 0)
         rc = read_record(m, &bytes, &last);
     for (size_t i = 0; !rc && i < m->journal.count; i++)
-        dkvb__evidence_chain(m, i); /* if the file has no evidence, the chain of hashes is computed from the entries */
+        /* if the model file has no evidence, the chain of hashes is computed from the journal entries */
+        dkvb__evidence_chain(m, i);
     return rc;
 }
 

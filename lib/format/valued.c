@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-/* one in SHARE rows must be saved for leaving rows out, and at least one in SHARE is always stored */
+/* Zero rows of values are left out if one in SHARE rows is saved by it; at least one in SHARE rows is always stored. */
 enum { SHARE = 16 };
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
@@ -85,8 +85,8 @@ size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, si
     const char *from = values + (pairs - stored) * row;
     bool left_out = false, least = stored == dkvb__valued_least(pairs);
 
-    /* Moving rows in place overwrites no row too early: from each pair on, there are at least as many places as rows
-     * still to move. */
+    /* Moving rows of values within their array overwrites no row too early: from each pair on, there are at least as
+     * many places as rows still to move. */
     for (size_t pair = 0; pair < pairs; pair++) {
         char *to = values + pair * row;
 

@@ -11,7 +11,7 @@
  * that a small file cannot make a reader reserve much.
  */
 
-/* True if a model file leaves zero rows out when `stored` rows of `row` bytes remain. */
+/* True if a model file leaves zero rows of values out when `stored` rows of `row` bytes remain. */
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 
 /* Returns the least number of rows of values that a model file may hold. */
@@ -22,15 +22,15 @@ size_t dkvb__valued_least(size_t pairs);
  * model must make this call together; only an error between ranks makes it fail. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
-/* A walk over the rows of values of chosen pairs, in ascending order. */
+/* A walk over the rows of values of chosen key-value pairs, in ascending order. */
 struct dkvb__valued_rows {
     const dkvb_model *model;
-    const uint64_t *bits; /* bits of the chosen pairs, [codebooks][words], from dkvb__valued_choose() */
-    size_t pair;          /* the pair at which the search for the next row begins; 0 at first */
+    const uint64_t *bits; /* bits of the chosen key-value pairs, [codebooks][words], from dkvb__valued_choose() */
+    size_t pair;          /* the key-value pair at which the search for the next row begins; 0 at first */
 };
 
-/* Copies the next rows of a walk, `size` bytes, which must be whole rows. The function has the type dkvb__produce_fn
- * and requires that offsets ascend. */
+/* Copies the next rows of values of a walk, `size` bytes, which must be whole rows. The function has the type
+ * dkvb__produce_fn and requires that offsets ascend. */
 dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size);
 
 /* Moves rows of values to their places in the array. `values` has room for all rows, and its last rows are the stored

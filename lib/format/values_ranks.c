@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows of values to rank 0. Each rank packs the rows of its own pairs, which lie side by side in
- * the piece. */
+/* Moves the next `count` rows of values to rank 0. Each rank packs the rows of its own pairs, which lie side by side
+ * in the piece to be sent. */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;
@@ -65,10 +65,12 @@ static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
     return rc;
 }
 
-/* A request of rank 0 to the other ranks. */
+/* A request of rank 0 to the other ranks, for values or counts of a model that is being saved. */
 struct wanted {
-    uint64_t rows;   /* number of rows of values that rank 0 asks for */
-    uint64_t counts; /* 1 if rank 0 asks for the counts of a class; both numbers are zero if it asks for nothing more */
+    uint64_t rows; /* number of rows of values that rank 0 asks for */
+    /* 1 if rank 0 asks for the selection counts of a class; `rows` and `counts` are both 0 if rank 0 asks for nothing
+     * more */
+    uint64_t counts;
 };
 
 static dkvb_status ask(const struct dkvb__values_ranks *w, struct wanted *wanted)
@@ -82,7 +84,7 @@ dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to,
     struct wanted wanted = {size / (w->model->classes * dkvb__value_size(w->model->values_dtype)), 0};
     dkvb_status rc = ask(w, &wanted);
 
-    (void)offset; /* the writer asks for all rows in order */
+    (void)offset; /* the offset is not needed, as the writer asks for all rows in order */
     return rc ? rc : move_rows(w, (size_t)wanted.rows, to);
 }
 

@@ -10,13 +10,13 @@
  */
 struct dkvb__values_ranks {
     const dkvb_model *model;
-    /* bits of the pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
+    /* bits of the key-value pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
     const uint64_t *bits;
-    size_t pair;  /* the first pair whose values were not asked for yet */
-    size_t label; /* the first class whose counts were not asked for yet */
-    char *piece;  /* the rows of the present piece that this rank holds */
-    size_t room;  /* number of bytes allocated at `piece` */
-    bool broken;  /* true if a piece failed, which all ranks know */
+    size_t pair;  /* the first key-value pair whose values rank 0 did not ask for yet */
+    size_t label; /* the first class whose selection counts rank 0 did not ask for yet */
+    char *piece;  /* the rows of values, within the piece that rank 0 asks for, that this rank holds */
+    size_t room;  /* number of bytes allocated for the buffer `piece` */
+    bool broken;  /* true if moving a piece of the values failed, which all ranks know */
 };
 
 /* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as

@@ -51,8 +51,8 @@ static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
                    _mm256_sub_epi32(count.high, _mm256_cmpgt_epi32(v.high, all))};
 }
 
-/* Returns a bit for each of 32 scores that is above x. Packing works on halves of vectors and leaves groups of four
- * keys out of order; one permutation restores the order. */
+/* Returns a bit for each of 32 scores, 1 if the score is above x. Packing works on halves of vectors and leaves groups
+ * of four keys out of order; one permutation restores the order. */
 static inline uint32_t half_word_above(const int32_t *p, __m256i x)
 {
     __m256i a = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)p), x);
@@ -99,19 +99,22 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
 struct runs {
-    size_t count, end[MOST_RUNS]; /* number of runs, and the quad at which each run ends */
-    /* start value -64 sum s of each row and each half: two numbers of 16 bits */
+    /* number of runs (groups of quads summed in 16 bits), and the quad at which each run ends */
+    size_t count, end[MOST_RUNS];
+    /* the number -64 sum s from which a run's sums start, for each row and each half of its quads: two numbers of 16
+     * bits */
     int32_t start[MOST_RUNS][DKVB__SCORE_ROWS];
 };
 
-/* Ends the present run before quad number `quads`. `sum` holds sum s of each row and each half of its quads. */
+/* Ends the present run of 16-bit sums before quad number `quads`. `sum` holds sum s of each row and each half of its
+ * quads. */
 static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
     _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
     runs->end[runs->count++] = quads;
 }
 
-/* Divides the quads into runs, for DKVB__SCORE_ROWS rows (`all`) or for one row. */
+/* Divides the quads (groups of four dimensions) into runs, for DKVB__SCORE_ROWS rows (`all`) or for one row. */
 static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool all)
 {
     const __m128i ones = _mm_set1_epi8(1), most = _mm_set1_epi16(MOST_IN_RUN);
@@ -190,7 +193,7 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
 
 #include "kernels/nearest.h" /* defines nearest() by the functions of this file */
 
-/* 12 sums, 2 columns and a number of a row fit in 16 registers */
+/* A tile of a matrix product needs 12 sums, 2 columns and a number of a row, which fit in 16 registers. */
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
 typedef __m256 dense_vector;
 

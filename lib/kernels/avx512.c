@@ -121,7 +121,7 @@ enum {
     DENSE_LANES = 16,
     DENSE_ROWS = 12,
     DENSE_PANELS = 2
-}; /* 24 sums, 2 columns and 1 number of a row use 27 of 32 registers */
+}; /* a tile of a matrix product needs 24 sums, 2 columns and 1 number of a row, which use 27 of 32 registers */
 typedef __m512 dense_vector;
 
 static inline dense_vector dense_load(const float *p)

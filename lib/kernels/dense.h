@@ -28,8 +28,10 @@ enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_L
  * that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
-    size_t first, count; /* first row and number of rows; rows past `count` are zeros, and their results are dropped */
-    size_t from, to;     /* range of the depth that the rows are cut to */
+    /* first row of the left matrix and number of rows that are copied; rows past `count` are zeros, and their results
+     * are dropped */
+    size_t first, count;
+    size_t from, to; /* range of the depth (inner dimension of the product) that the copied rows are cut to */
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
@@ -94,8 +96,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* Multiplies one tile of rows by some panels. `rows` and `panels` are constants where the function is inlined, so that
- * all sums stay in registers. */
+/* Multiplies one tile of rows of the left matrix by some panels. `rows` and `panels` are constants where the function
+ * is inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {
@@ -136,7 +138,8 @@ static __attribute__((noinline)) void dense_whole(const struct dkvb__product *p,
     dense_tile(p, t, panel, DENSE_ROWS, DENSE_PANELS);
 }
 
-/* Multiplies the remaining rows, or the last panel: one panel at a time, with a half tile of rows if the rows fit. */
+/* Multiplies the rows of the left matrix that fill no tile, or the last panel: one panel at a time, with a half tile
+ * of rows if the rows fit. */
 static __attribute__((noinline)) void dense_half(const struct dkvb__product *p, const struct dense_rows *t,
                                                  size_t panel)
 {

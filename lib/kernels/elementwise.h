@@ -26,9 +26,9 @@ static inline float power_of_two(float n)
  * above the largest, become the smallest or the largest normal number. */
 static inline float exp_of(float x)
 {
-    /* bounds x to [-87, 88]; NaN also becomes -87 */
+    /* bounds the exponent x to [-87, 88]; NaN also becomes -87 */
     float above = x > -87.0f ? x : -87.0f, bounded = above < 88.0f ? above : 88.0f;
-    /* rounds to an integer by adding 1.5 * 2^23 */
+    /* rounds the exponent to an integer by adding 1.5 * 2^23 */
     float n = (bounded * 1.44269504f + 12582912.0f) - 12582912.0f;
     float r = fmaf(n, 1.90465421e-9f, fmaf(n, -0.693147182f, bounded));
     float e = fmaf(1.0f / 5040.0f, r, 1.0f / 720.0f);
@@ -53,7 +53,7 @@ static inline float gelu_of(float x)
 {
     float z = fabsf(x) * 0.707106781f, t = 1.0f / fmaf(0.3275911f, z, 1.0f);
     float p = fmaf(1.061405429f, t, -1.453152027f);
-    float half_tail; /* half of the tail of erf: (1 - erf z) / 2 */
+    float half_tail; /* half of the tail of the error function: (1 - erf z) / 2 */
 
     p = fmaf(p, t, 1.421413741f);
     p = fmaf(p, t, -0.284496736f);

@@ -58,8 +58,8 @@ static void hadamard(float *h, const float *x, const float *signs, size_t size)
         hadamard_stage(h, h + step * DKVB__LANES, step);
 }
 
-/* Returns the byte -2 r that a tile stores for a projected number r. Adding half a step and 64 makes truncation round
- * to the nearest, halves up. */
+/* Returns the byte -2 r that a tile stores for a projected number r, the rounded x * scale. Adding half a step and 64
+ * makes truncation round to the nearest, halves up. */
 static inline uint32_t round_one(float x, float scale)
 {
     float r = x * scale;

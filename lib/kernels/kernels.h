@@ -52,14 +52,16 @@ static inline size_t dkvb__row_offset(size_t r, size_t i)
 
 /* Arguments and results of a search: the nearest keys of a tile of rows in one codebook. */
 struct dkvb__lookup {
-    /* squared distances of the nearest keys, [n][k], ascending; INT32_MAX if fewer than k keys are alive */
+    /* squared distances of the nearest keys, [n][k], ascending; INT32_MAX fills the places if fewer than k keys are
+     * alive */
     int32_t *dist;
-    /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF if fewer than k keys are alive */
+    /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF fills the places if fewer than k keys are
+     * alive */
     uint16_t *index;
     const int8_t *rows;   /* projected rows of the tile, [quads][16][4] */
-    size_t n;             /* number of rows, 1 to 16; the remaining places of the tile may hold any bytes */
+    size_t n;             /* number of rows in the tile, 1 to 16; the remaining places of the tile may hold any bytes */
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
-    const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD */
+    const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD for keys that must not be found */
     size_t words, quads, k;
     int32_t *scores; /* scratch space for scores, [DKVB__SCORE_ROWS][words * 64] */
 };
@@ -88,8 +90,9 @@ struct dkvb__product {
     size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
     const float *panels; /* right matrix b of the product, in panels */
     size_t columns;
-    const float *start; /* start values of the sums, [panels * 16] */
-    const float *add;   /* matrix that is added to the product, like `out`; NULL: nothing is added; must not be `out` */
+    const float *start; /* start values of the sums of a product, [panels * 16] */
+    /* matrix that is added to the product, laid out like `out`; NULL: nothing is added; must not be `out` */
+    const float *add;
     uint32_t activation;
 };
 
@@ -113,7 +116,8 @@ struct dkvb__kernels {
      * scale, rounded to the nearest (halves up) and cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
-    /* The kernels of neural networks; elementwise.h has their formulas. */
+    /* Computes a matrix product. This kernel and the next two serve neural networks; elementwise.h has the formulas of
+     * their functions. */
     void (*multiply)(const struct dkvb__product *product);
 
     /* Normalises rows: out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], with the mean and

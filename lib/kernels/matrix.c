@@ -50,14 +50,14 @@ struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m)
     };
 }
 
-/* Numbers of rows and panels of a piece of work. A piece has enough rows that a panel in the cache is used often (with
- * 96 rows, products took a tenth longer). The pieces are so many that no thread waits long for another. */
+/* Numbers of rows and panels in a piece of a matrix product. A piece has enough rows that a panel in the cache is used
+ * often (with 96 rows, products took a tenth longer). The pieces are so many that no thread waits long for another. */
 enum { PIECE_ROWS = 276, PIECE_PANELS = 8, PIECES_A_THREAD = 8 };
 
 struct pieces {
     const struct dkvb__product *whole;
-    size_t rows, panels; /* numbers of rows and panels in a piece */
-    size_t across;       /* number of pieces side by side */
+    size_t rows, panels; /* numbers of rows and panels in a piece of a matrix product */
+    size_t across;       /* number of pieces of a matrix product that lie side by side */
 };
 
 static void multiply_piece(void *context, size_t task, unsigned worker)
@@ -87,7 +87,7 @@ void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run 
 
     if (product->rows == 0)
         return;
-    if (down * (panels / PIECE_PANELS) < wanted) { /* if there are few rows, pieces become narrower */
+    if (down * (panels / PIECE_PANELS) < wanted) { /* if a matrix product has few rows, its pieces become narrower */
         size_t across = (wanted + down - 1) / down;
 
         pieces.panels = panels > across ? panels / across : 1;

@@ -15,7 +15,7 @@
 struct dkvb__matrix {
     size_t depth, columns;
     float *panels;
-    float *start; /* start values of the sums (the bias of a layer), zeros if there is no bias */
+    float *start; /* start values of the sums of a product (the bias of a layer), zeros if the layer has no bias */
 };
 
 /* Returns the offset of element [row][column] among the floats of panels of this depth. */
@@ -33,7 +33,7 @@ void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
  * linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* Returns a matrix product with this right-hand matrix. The caller fills in `rows`, `a`, `out`, `add` and the
+/* Returns a matrix product with the given right-hand matrix. The caller fills in `rows`, `a`, `out`, `add` and the
  * activation. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 

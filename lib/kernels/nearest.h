@@ -132,13 +132,13 @@ static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t q
     return below < DKVB__ALIVE - 1 ? below + 1 : DKVB__ALIVE - 1;
 }
 
-/* The largest number of keys that are ranked by counting. The buffer of keys also has room for one more word of 64
- * keys, and for two vectors of padding. */
+/* The largest number of candidate keys that are ranked by counting. The buffer of keys also has room for one more word
+ * of 64 keys, and for two vectors of padding. */
 enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
 
 /* Collects the keys whose scores do not exceed the bound, until there are too many. The first four matches in a word
- * of 64 keys are stored without a branch on their number, which the processor could not predict; more than four are
- * rare. */
+ * of 64 keys are stored without a branch on their number, which the processor could not predict; more than four
+ * matches are rare. */
 static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t bound)
 {
     size_t found = 0;
@@ -213,7 +213,7 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
 
     if (found > CANDIDATES) {
-        /* bisection helps if many keys are equally far, many are dead, or k is large */
+        /* a bound by bisection helps if many keys are equally far, many keys are dead, or k is large */
         bound = kth_score(scores, count, k, quads);
         found = collect(key, scores, count, bound);
     }

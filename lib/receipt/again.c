@@ -24,7 +24,7 @@ static bool exact_in_force(const dkvb_model *m)
     return exact;
 }
 
-/* Makes the file of the model, with values that were trained again, in new memory at `made`. */
+/* Makes the file of a model, whose values were trained again from the codes, in new memory at `made`. */
 static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -46,7 +46,8 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     return rc;
 }
 
-/* Adds a section of the new file to the list, with the answer whether the file of the model has the same bytes. */
+/* Adds a section of the file that was made again to the list, with the answer whether the model's file has the same
+ * bytes. */
 static dkvb_status add_section(json_t *list, bool *all, const struct dkvb__output *made, const struct dkvb__section *s,
                                const struct dkvb__container *was, struct dkvb__receipt *r)
 {

@@ -19,11 +19,12 @@
 /* One journal entry whose effects are measured again, with memory for the effects of all classes. */
 struct entry {
     struct dkvb__receipt *r;
-    size_t index;                      /* index of the entry in the journal */
-    uint64_t id;                       /* number of the entry: index + 1 */
-    bool exact;                        /* true for a replay: the values before a replay are not in the model */
-    bool paired;                       /* true for a replay if the model before it was given */
-    dkvb_class_effect *recorded, *now; /* effects that the journal recorded, and effects measured now, [classes] */
+    size_t index; /* index of the journal entry, from 0 */
+    uint64_t id;  /* number of the journal entry: index + 1 */
+    bool exact;   /* true for an exact forgetting (replay): the values before the replay are not in the model */
+    bool paired;  /* true for an exact forgetting (replay) if the model before the replay was given */
+    /* effects that the journal recorded, and effects that are measured again, [classes] */
+    dkvb_class_effect *recorded, *now;
 };
 
 json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e)
@@ -34,8 +35,8 @@ json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e)
                      e->loss, "low", e->low, "high", e->high);
 }
 
-/* Returns the index after the group of an entry: the forgettings directly after it that were planned with it, because
- * classes forgotten earlier came back. */
+/* Returns the journal index after the group of an entry: the group is the entry and the forgettings directly after it
+ * that were planned with it, because classes forgotten earlier came back. */
 static size_t group_end(const struct entry *e)
 {
     const dkvb_model *m = e->r->model;
@@ -50,7 +51,7 @@ static size_t group_end(const struct entry *e)
     return end;
 }
 
-/* Returns the reason why the model's state at this entry is lost, or NULL. */
+/* Returns the reason why the state that the model had at a journal entry is lost, or NULL. */
 static const char *state_gone(const struct entry *e)
 {
     const struct dkvb__journal *j = &e->r->model->journal;
@@ -75,13 +76,13 @@ static const char *state_gone(const struct entry *e)
     return NULL;
 }
 
-/* Measures the effects of a masking entry: the model under the mask before the entry, and with the pairs of the entry's
- * group masked too. */
+/* Measures the effects of a journal entry that masks pairs: compares the model under the mask before the entry with
+ * the model under the same mask and the pairs of the entry's group. */
 static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *held)
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    struct dkvb_model view = *m; /* shares everything except the mask with the model */
+    struct dkvb_model view = *m; /* the view shares everything except the mask with the model of the receipt */
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
 
@@ -102,8 +103,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
     return rc;
 }
 
-/* Finds out whether the codes explain the model by one session of training. In that case the values are older than
- * every journal entry, so that recorded effects that differ are wrong. */
+/* Finds out whether the codes explain the model by one session of training. Then the values are older than every
+ * journal entry, so that recorded effects that differ from the measured effects are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;
@@ -115,7 +116,8 @@ static dkvb_status one_training(const struct entry *e, bool *known)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED ? rc : DKVB_OK;
 }
 
-/* Compares recorded effects with effects measured now. *why becomes NULL if both can be compared. */
+/* Compares the effects that the journal recorded with the effects that are measured again. *why becomes NULL if both
+ * can be compared. */
 static dkvb_status compare(struct entry *e, bool *same, const char **why)
 {
     uint32_t compared = 0;
@@ -131,7 +133,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
                 *why = "the codes hold out other rows than those that were measured then";
                 return DKVB_OK;
             }
-            continue; /* the rows of a class that was forgotten are not in the codes any more */
+            continue; /* the codes do not have the rows of a forgotten class any more */
         }
         compared += was->rows > 0;
         *same &= was->right_after == is->right_after;
@@ -148,7 +150,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
     return rc;
 }
 
-/* Measures the effects of an entry on the held-out rows, in the way that the kind of the entry allows. */
+/* Measures the effects of a journal entry on the held-out rows, in the way that the kind of the entry allows. */
 static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
 {
     const struct dkvb__receipt *r = e->r;
@@ -165,8 +167,8 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
     return rc;
 }
 
-/* Lists the measured effects, or the measured accuracies after a forgetting. Classes whose rows cannot be compared are
- * left out. */
+/* Lists the measured effects of a journal entry, or the measured accuracies after an exact forgetting. Classes whose
+ * rows cannot be compared are left out. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {
@@ -213,8 +215,8 @@ static dkvb_status describe(json_t *list, struct entry *e, const char *why)
     return rc;
 }
 
-/* Returns the reason why the present model and the model before differ in more than this exact entry, or NULL. `head`
- * is the number of the entry that was the newest in the model before. */
+/* Returns the reason why the present model and the model before differ in more than the given exact forgetting, or
+ * NULL. `head` is the number of the journal entry that was the newest in the model before. */
 static const char *not_from_before(const struct entry *e, uint64_t head)
 {
     const dkvb_model *before = e->r->before, *model = e->r->model;
@@ -231,7 +233,8 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Makes both statements about effects; with `paired`, for exact entries only, from the model before. */
+/* Makes a statement about effects: of all journal entries in force, or with `paired` of exact forgettings only, in
+ * comparison with the model before. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;
@@ -247,7 +250,8 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            head = 0; /* new keys began a new journal, or the statement about the model before differs */
+            /* the model before is not found if new keys began a new journal, or if the statement about it differs */
+            head = 0;
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

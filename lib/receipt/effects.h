@@ -4,12 +4,12 @@
 #include "dkvb/effect.h"
 #include "receipt/statement.h"
 
-/* Words for the member "outcome" of each entry in the receipt's statement "effects". */
+/* Words for the member "outcome" of each journal entry in the receipt's statement "effects". */
 #define DKVB__EFFECT_SAME "same"
 #define DKVB__EFFECT_OTHER "other"
 #define DKVB__EFFECT_UNMEASURED "not measured"
 
-/* Returns the counts of a class effect as JSON, or NULL if memory ran out. */
+/* Returns the effect of a forgetting on a class as JSON, or NULL if memory ran out. */
 json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e);
 
 /* Makes the statement "effects": the effects that journal entries in force recorded, measured again on the held-out

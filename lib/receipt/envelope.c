@@ -92,7 +92,7 @@ static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const c
                    : dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
 }
 
-/* Makes the message that DSSE signs: the pre-authentication encoding of type and statement. */
+/* Makes the message that DSSE signs: the pre-authentication encoding of the payload type and the statement. */
 static uint8_t *encode_for_signing(const char *statement, size_t size, size_t *length, const dkvb_allocator *mem)
 {
     char head[96];

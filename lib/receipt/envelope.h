@@ -12,13 +12,13 @@
  * a newline at the end. The bytes are in new memory. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
-/* Makes an envelope around a statement, signed with the key of the options. */
+/* Makes a DSSE envelope around a statement, signed with the signing key in the options of the receipt. */
 dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size, const dkvb_receipt_options *o,
                                 const dkvb_allocator *mem);
 
-/* Takes the statement out of an envelope, in new memory, and checks the signature: *outcome becomes DKVB_RECEIPT_…, and
- * *sentence gives the reason. The call returns DKVB_EFORMAT unless the envelope has every field in its one allowed
- * form. */
+/* Takes the statement of a receipt out of a DSSE envelope, in new memory, and checks the signature: *outcome becomes
+ * DKVB_RECEIPT_…, and *sentence gives the reason. The call returns DKVB_EFORMAT unless the envelope has every field in
+ * its one allowed form. */
 dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *envelope, const char *path,
                                 const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
                                 const char **sentence);

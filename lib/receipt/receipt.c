@@ -19,7 +19,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Adds a statement to the predicate. A statement about a file also becomes a subject of the receipt. */
+/* Adds a statement to the predicate of the receipt. A statement about a file also becomes a subject of the receipt. */
 static bool add(json_t *predicate, json_t *subjects, size_t s, json_t *made, const struct dkvb__receipt *r)
 {
     const char *path = dkvb__statement_file(s, &r->o);
@@ -57,7 +57,7 @@ static dkvb_status make_statement(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Returns the accuracies of classes in the form of CycloneDX, where numbers are strings. */
+/* Returns the accuracies of classes in the form of CycloneDX (a bill of materials), where numbers are strings. */
 static json_t *metrics(const json_t *predicate)
 {
     json_t *list = json_array();
@@ -90,8 +90,8 @@ static json_t *data_component(const char *ref, const char *path, const json_t *f
                      "type", "dataset");
 }
 
-/* Makes the bill of materials: the model with its accuracies and the promise of its forgettings. The codes, on which
- * the model was trained, are a component of data. */
+/* Makes the bill of materials (CycloneDX): the model with its accuracies and the promise of its forgettings. The
+ * codes, on which the model was trained, are a component of data. */
 static dkvb_status make_bom(json_t **out, const json_t *statement, const struct dkvb__receipt *r)
 {
     const json_t *predicate = json_object_get(statement, "predicate"), *codes = json_object_get(predicate, "codes");
@@ -143,7 +143,7 @@ static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_
 }
 
 /* Writes the receipt, and the bill of materials unless it is NULL. Both files are on disk before the first gets its
- * final name; if renaming the receipt fails, the bill is removed again. */
+ * final name; if renaming the receipt fails, the bill of materials is removed again. */
 static dkvb_status write_files(const char *path, const json_t *receipt, const json_t *bom, struct dkvb__receipt *r)
 {
     struct dkvb__writer first, second;

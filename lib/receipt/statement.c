@@ -195,8 +195,8 @@ static dkvb_status codes_file(json_t **out, struct dkvb__receipt *r)
     return describe_file(out, r->o.codes, DKVB__KIND_CODES, &r->mem);
 }
 
-/* Describes the model before: its digest, the last hash of its journal, and the entry of the new journal that has this
- * hash. */
+/* Makes the statement about the model before: the digest of its file, the last hash of its journal, and the entry of
+ * the new journal that has this hash. */
 static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
 {
     uint8_t head[32];
@@ -298,7 +298,7 @@ static dkvb_status shape(json_t **out, struct dkvb__receipt *r)
     return dkvb__json_made(*out);
 }
 
-/* Makes the statement of the strengths of all requests in force, and of their promise in words. */
+/* Makes the statement of the strengths of all forget requests in force, and of their promise in words. */
 static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
 {
     bool exact = false, suppress = false;
@@ -335,7 +335,7 @@ static void wilson(double right, double n, double *low, double *high)
     *high = fmin(1.0, centre + half);
 }
 
-/* Makes the statement of the accuracy of each class on held-out rows, under the mask in force. */
+/* Makes the statement of the accuracy of each class on held-out rows, under the mask of the model. */
 static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;

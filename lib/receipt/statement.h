@@ -19,14 +19,15 @@
 enum { DKVB__RECEIPT_MOST = 64 << 20 };
 
 /* A receipt that is being written or checked. The models and the codes are opened when the first statement needs them,
- * and are NULL until then. */
+ * and are NULL before. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
     const dkvb_run_options *run;
     dkvb_model *model, *before;
     dkvb_codeset *codes;
-    bool searched; /* true if the codes of the training part were searched too; the held-out part is always searched */
+    /* true if the codes of the codeset's training part were searched too; the held-out part is always searched */
+    bool searched;
 };
 
 /* Files from which a statement of the receipt's predicate is made. */
@@ -37,7 +38,8 @@ enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUD
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    const char *words, *done; /* subject and outcome for messages: "the journal", "read again, with the same result" */
+    /* subject and outcome of the statement for messages: "the journal", "read again, with the same result" */
+    const char *words, *done;
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
 
@@ -58,21 +60,21 @@ dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_opti
 /* Returns the path of the file that a statement describes, the model or the codes; NULL for other statements. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Returns which files must be given for a statement: bits DKVB__OF_…. The description of a file needs the file, but
- * does not open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns which files the options must name for a statement: bits DKVB__OF_…. The description of a file needs the
+ * file, but does not open it as a model or a codeset, so that a damaged file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the options to a JSON object. The call returns DKVB_EINVAL if the text is not UTF-8. */
+/* Adds a text of the receipt's options to a JSON object. The call returns DKVB_EINVAL if the text is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
-/* Returns which files the options name: a bit DKVB__OF_… for each. */
+/* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Searches the codes of the training part, once per receipt. Most statements need only the held-out part, a tenth of
- * the rows. */
+/* Searches the codes of the codeset's training part, once per receipt. Most statements need only the held-out part, a
+ * tenth of the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
-/* Makes the value of one statement, and opens the files that the statement needs. */
+/* Makes the value of one statement of a receipt, and opens the files that the statement needs. */
 dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r);
 
 void dkvb__receipt_close(struct dkvb__receipt *r);

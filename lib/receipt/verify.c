@@ -1,5 +1,5 @@
-/* Checks receipts against the files (include/dkvb/receipt.h): each statement is made again from the files and
- * compared. */
+/* Checks receipts against the files that they describe (include/dkvb/receipt.h): each statement is made again from the
+ * files and compared with the statement in the receipt. */
 #include <stdio.h>
 #include <string.h>
 
@@ -75,14 +75,14 @@ static dkvb_status through_text(json_t **value, const dkvb_allocator *mem)
     return rc;
 }
 
-/* True if a failure says nothing about the receipt, so that the check must end. */
+/* True if a failure says nothing about whether the receipt is right, so that the check must end. */
 static bool ends_check(dkvb_status rc)
 {
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
 }
 
-/* Compares the digest of a file with the digest in the receipt. If they differ, the result names the sections that
- * differ, at the offsets that the receipt states. */
+/* Compares the digest of a file with the digest in the receipt. If the digests differ, the result names the sections
+ * that differ, at the offsets that the receipt states. */
 static dkvb_status tell_file(struct check *c, const char *about, const char *path, const json_t *stated)
 {
     char text[65], sentence[500];
@@ -136,7 +136,7 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* Writes one sentence for each entry whose effects were to be measured again. `from` has words for the way of
+/* Writes one sentence for each journal entry whose effects were to be measured again. `from` has words for the way of
  * measuring, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
@@ -164,8 +164,8 @@ static void tell_effects(struct check *c, const char *about, const char *from, c
     }
 }
 
-/* Names each section that has other bytes after training again, or says in one sentence that all are equal. The keys
- * are not made again. */
+/* Names each section of the model file that has other bytes after training again, or says in one sentence that all
+ * sections are equal. The keys of the model are not made again. */
 static void tell_trained(struct check *c, const char *about, const json_t *made)
 {
     char sentence[300];
@@ -194,7 +194,7 @@ static void tell_trained(struct check *c, const char *about, const json_t *made)
          "the keys: not checked, since these files do not show which rows the keys were placed on");
 }
 
-/* Reports a statement that was made again with the same value as in the receipt. */
+/* Reports a statement of the receipt that was made again with the same value. */
 static void tell_equal(struct check *c, size_t s, const json_t *made)
 {
     const struct dkvb__statement *of = &dkvb__statements[s];
@@ -206,7 +206,8 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
         tell_effects(c, of->key, ", from the model before", made);
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
-    } else if (!dkvb__statement_file(s, &c->r.o)) { /* tell_file() has reported on statements about files */
+    } else if (!dkvb__statement_file(s, &c->r.o)) {
+        /* statements about files are left out, as tell_file() has reported on them */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);
     }
@@ -322,7 +323,8 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parses a text that must have the one form of receipts. Any other form is refused, so that no byte can be changed. */
+/* Parses a text that must have the one form of receipts. Any other form is refused, so that no byte of a receipt can
+ * be changed unnoticed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;
@@ -386,7 +388,8 @@ static dkvb_status open_receipt(struct check *c, json_t **statement, const char 
     dkvb__mapping_free(mapping);
     if (!rc && json_object_get(outer, "payload")) {
         rc = dkvb__envelope_open(&text, &size, outer, path, &c->r.o, &c->r.mem, &outcome, &sentence);
-        if (!rc) { /* a wrong signature is reported before the effects of the change on the statement */
+        /* a wrong signature is reported before the statement's differences that follow from the same change */
+        if (!rc) {
             tell(c, outcome, "signature", sentence);
             rc = parse(statement, text, size, path, &c->r.mem);
         }

@@ -1,5 +1,5 @@
-/* Compares reference heads with a model: heads are fitted on all rows and on the kept rows, and measured on the same
- * test rows. */
+/* Compares reference heads (linear classifiers) with a model: heads are fitted on all rows and on the kept rows, and
+ * measured on the same test rows. */
 #include "reference/head.h"
 
 #include <inttypes.h>
@@ -14,9 +14,10 @@
 enum { LINES = 5 };
 
 struct report {
-    dkvb_reference_report open; /* the public part of the report comes first */
+    /* the public part of the report, which is the first member: its address is the address of the report */
+    dkvb_reference_report open;
     dkvb_reference_line line[LINES];
-    uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
+    uint8_t *forgotten; /* marks of the classes that have forgotten rows, [classes] */
     dkvb_allocator mem;
 };
 
@@ -25,11 +26,12 @@ struct comparison {
     dkvb_reference_rows rows, test;
     dkvb_reference_options opts;
     struct report *report;
-    int32_t *kept;                       /* labels of the kept rows, [rows.n], -1 for forgotten rows */
-    int32_t *gone;                       /* labels of the forgotten rows, [rows.n], -1 for kept rows */
-    int32_t *answer;                     /* predicted classes of the test rows, [test.n] */
-    double *margin;                      /* margins of the test rows, [test.n] */
-    struct dkvb__keyed *order, *scratch; /* order of the test rows by margin, [test.n] */
+    int32_t *kept;   /* labels of the kept rows, [rows.n], -1 for forgotten rows */
+    int32_t *gone;   /* labels of the forgotten rows, [rows.n], -1 for kept rows */
+    int32_t *answer; /* predicted classes of the test rows, [test.n] */
+    double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
+    /* order of the test rows by margin, [test.n], and scratch space for sorting */
+    struct dkvb__keyed *order, *scratch;
     struct dkvb__work work;
 };
 
@@ -85,8 +87,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows. Requests are refused as in dkvb_audit_run(): a row that is named twice, or that no head
- * has, is a mistake. */
+/* Marks the forgotten rows of a comparison. A request is refused as in dkvb_audit_run() if it names a row twice, or
+ * names a row that no head has. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -163,7 +165,8 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            if (!isfinite(c->margin[i])) /* a margin is infinite if no class on one side can be predicted */
+            /* the margin of a row is infinite if the classes of one side have no rows and cannot be predicted */
+            if (!isfinite(c->margin[i]))
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
         }
@@ -222,8 +225,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Fits a head without the forgotten rows. For ridge regression the forgotten rows are removed from the sums, if the
- * sums have enough digits; otherwise, and for logistic regression, the head is fitted to the kept rows from the
+/* Fits a linear head without the forgotten rows. For ridge regression the forgotten rows are removed from the sums, if
+ * the sums have enough digits; otherwise, and for logistic regression, the head is fitted to the kept rows from the
  * start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
@@ -343,7 +346,8 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    struct report *report = (struct report *)open; /* the report begins with its public part */
+    /* the report begins with its public part, so the pointer to this part is the pointer to the report */
+    struct report *report = (struct report *)open;
     dkvb_allocator mem;
 
     if (!report)

@@ -17,7 +17,7 @@ static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one in HELD_OUT rows is held out */
+    HELD_OUT = 10 /* one in HELD_OUT rows is held out to choose the penalty */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -78,7 +78,7 @@ dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_refe
     return check_numbers(full->x, full->n, full->dim, what);
 }
 
-/* Checks that there are at least two classes; with one class there is nothing to distinguish. */
+/* Checks that the rows of a linear head have at least two classes; with one class there is nothing to distinguish. */
 static dkvb_status check_classes(const struct dkvb__sums *s)
 {
     uint32_t found = 0;
@@ -100,10 +100,10 @@ struct fitting {
     dkvb_reference *head;
     struct dkvb__work *work;
     struct dkvb__logistic logistic;
-    uint64_t held; /* number of held-out rows; 0: the penalty is not chosen on rows */
+    uint64_t held; /* number of held-out rows; 0: the penalty is not chosen by held-out rows */
 };
 
-/* Memory for a block of rows as doubles, and for the rows' scores. */
+/* Memory of a linear head's predictions: a block of rows as doubles, and the rows' scores. */
 struct scoring {
     const dkvb_reference *head;
     size_t room;    /* number of rows in a block to score */
@@ -158,7 +158,7 @@ static int32_t answer(const double *scores, uint32_t classes)
     return (int32_t)best;
 }
 
-/* Counts the held-out rows that the head predicts correctly. */
+/* Counts the held-out rows that the linear head predicts correctly. */
 static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
 {
     uint32_t classes = f->head->info.classes;
@@ -184,7 +184,7 @@ static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
     return rc;
 }
 
-/* Holds rows out. Whether a row is held out does not depend on other rows. */
+/* Holds rows out to choose the penalty. Whether a row is held out does not depend on other rows. */
 static void hold_out(struct fitting *f)
 {
     uint64_t left = 0;
@@ -201,7 +201,7 @@ static void hold_out(struct fitting *f)
         f->held = 0;
 }
 
-/* Fits the head with one penalty to the rows of `labels`. */
+/* Fits the linear head with one penalty to the rows that have a label in `labels`. */
 static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, double from, double to)
 {
     dkvb_reference *h = f->head;
@@ -266,7 +266,7 @@ static dkvb_status new_head(struct fitting *f, uint32_t kind)
     return h->weight && h->bias ? DKVB_OK : no_memory(rows);
 }
 
-/* Fills in the properties of a head from the sums of its rows. */
+/* Fills in the public properties of a linear head from the sums of its rows. */
 static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
 {
     h->info.rows = s->rows;
@@ -276,8 +276,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Fits a head by ridge regression. The sums of the rows that are not held out choose the penalty; the sums of all rows
- * are then solved with this penalty. */
+/* Fits a linear head by ridge regression. The sums of the rows that are not held out choose the penalty; the sums of
+ * all rows are then solved with this penalty. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -317,7 +317,7 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    /* the weights of the head must fit in a float */
+    /* the scale of the rows is bounded, as the weights of the head must fit in a float */
     if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));
@@ -339,7 +339,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* a head of logistic regression does not need the sums any more */
+    dkvb__sums_free(s); /* a head fitted by logistic regression does not need the sums of its rows any more */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }
@@ -403,7 +403,7 @@ dkvb_status dkvb_reference_fit(dkvb_reference **out, const dkvb_reference_rows *
     return rc;
 }
 
-/* Checks that all rows to remove can be in the sums, and computes what would be left. */
+/* Checks that all rows to remove can be in the sums of a linear head, and computes what would be left. */
 static dkvb_status check_removal(const struct dkvb__sums *s, const dkvb_reference_rows *rows, uint64_t *left)
 {
     uint32_t classes = 0;
@@ -436,7 +436,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* `weight` serves as scratch space of two vectors */
+    /* the array `weight` serves as scratch space for two vectors */
+    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) {
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
                                        "that is left of these: fit the head again without them");
@@ -445,7 +446,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        if (sums.count[l] == 0) /* removes the rounding errors of a class that lost all its rows */
+        if (sums.count[l] == 0) /* removes the rounding errors that remain in the sums of a class without rows */
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)
         rc = dkvb__ridge_solve(&sums, h->info.penalty, weight, weight + weights);

@@ -10,7 +10,7 @@
 enum {
     DKVB__REFERENCE_DIM = 65536,
     DKVB__REFERENCE_CLASSES = 1048576,
-    DKVB__REFERENCE_BLOCK = 1024 /* number of rows that are multiplied together */
+    DKVB__REFERENCE_BLOCK = 1024 /* number of rows that are multiplied by a matrix together */
 };
 
 /* State of a call of the reference library: progress over `parts` equal parts, threads and memory. */
@@ -18,8 +18,8 @@ struct dkvb__work {
     dkvb_allocator mem;
     dkvb_progress_fn progress;
     void *user;
-    uint64_t part, parts; /* number of finished parts of the work, and of all parts */
-    bool sets_threads;    /* true if the number of OpenBLAS threads must be restored */
+    uint64_t part, parts; /* number of finished parts of the work, and number of all parts */
+    bool sets_threads;    /* true if the call changed the number of OpenBLAS threads and must restore it */
 };
 
 dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,
@@ -37,33 +37,33 @@ double dkvb__work_clock(void);
 struct dkvb__sums {
     uint32_t dim, classes;
     uint64_t rows;
-    uint64_t *count; /* [classes], number of rows of each class */
-    double *shift;   /* vector close to the mean of the rows, [dim] */
+    uint64_t *count; /* number of rows of each class in the sums, [classes] */
+    double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
     double *total;   /* sum of x - shift over all rows, [dim] */
     double *cross;   /* sum of x - shift over the rows of each class, [classes][dim] */
     double *gram;    /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
     dkvb_allocator mem;
 };
 
-/* Creates empty sums of rows, shifted by the mean of the labelled rows. The caller must call dkvb__sums_free(), even
- * after a failure. */
+/* Creates empty sums of rows, with a shift close to the mean of the labelled rows. The caller must call
+ * dkvb__sums_free(), even after a failure. */
 dkvb_status dkvb__sums_new(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            const dkvb_allocator *mem);
 
 /* Adds (sign 1) or removes (sign -1) all rows whose `labels`, int32_t[rows->n], are not -1. After DKVB_ECANCELLED or
- * DKVB_ENOMEM the sums are half changed and must not be used. For progress, the call is the range `from` to `to` of the
- * present part of the work. */
+ * DKVB_ENOMEM the sums are half changed and must not be used. For progress, the call counts as the range `from` to
+ * `to` of the present part of the work. */
 dkvb_status dkvb__sums_add(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels, double sign,
                            const struct dkvb__work *work, double from, double to);
 
-/* True if rows can be removed from the sums without leaving mostly rounding errors. The result is false if these rows
- * are some thousand times as far from the mean as the other rows. `total`, double[dim], is scratch space. */
+/* True if rows can be removed from the sums without leaving mostly rounding errors. The result is false if the rows to
+ * remove are some thousand times as far from the mean as the other rows. `total`, double[dim], is scratch space. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total);
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from);
 void dkvb__sums_free(struct dkvb__sums *sums);
 
-/* Returns the root mean square of all elements of all rows; 1 if all elements are 0. */
+/* Returns the root mean square of all elements of all rows in the sums; 1 if all elements are 0. */
 double dkvb__sums_scale(const struct dkvb__sums *sums);
 
 /* Computes the lower Cholesky factor of curvature * covariance of the scaled rows + penalty * identity, [dim][dim],
@@ -76,31 +76,31 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 struct dkvb_reference {
     dkvb_allocator mem;
     dkvb_reference_info info;
-    double *weight;         /* weights of the linear head, [classes][dim], for unscaled rows */
-    double *bias;           /* intercepts of the linear head, [classes]; -INFINITY for classes without a row */
+    double *weight; /* weights of the linear head, [classes][dim], which apply to rows as given, without scaling */
+    double *bias;   /* intercepts of the linear head, [classes]; -INFINITY for classes without a row */
     struct dkvb__sums sums; /* sums of the training rows, for a head of ridge regression */
 };
 
-/* Computes weights and intercepts of ridge regression from the sums with this penalty. The call returns DKVB_EINVAL if
- * the sums cannot be solved. */
+/* Computes weights and intercepts of ridge regression from the sums of the rows with a given penalty. The call returns
+ * DKVB_EINVAL if the sums cannot be solved. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
-/* State of a multinomial logistic regression. The next fit begins at the point that the last fit reached. */
+/* State of a multinomial logistic regression. A fit begins at the point that the fit before reached. */
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
     const int32_t *labels;   /* labels of the rows, [rows->n], -1 for rows that are left out */
-    struct dkvb__sums *sums; /* sums of the rows, which give centre, scale and covariance */
+    struct dkvb__sums *sums; /* sums of the rows, from which the fit takes centre, scale and covariance */
     uint32_t columns;        /* number of classes with rows */
     uint32_t *column_class;  /* class of each column of weights, [columns] */
     int32_t *class_column;   /* column of each class, [classes], -1: the class has no column */
     /* number of parameters, columns * (dim + 1): weights [columns][dim] for scaled rows, then intercepts [columns] */
     size_t size;
     double *point;  /* present values of the parameters, [size] */
-    double *memory; /* memory of all other arrays that a fit needs */
+    double *memory; /* memory of all other arrays that a fit of logistic regression needs */
     float *block;   /* scratch space for a block of rows and their scores */
     uint32_t iterations;
     bool converged;
-    double gradient; /* largest absolute element of the gradient */
+    double gradient; /* largest absolute element of the gradient at the present point */
     dkvb_allocator mem;
 };
 
@@ -108,18 +108,18 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
                                struct dkvb__sums *sums, const dkvb_allocator *mem);
 void dkvb__logistic_free(struct dkvb__logistic *fit);
 
-/* Minimises the mean loss plus penalty, starting from the present point. */
+/* Minimises the mean loss of logistic regression plus the penalty, starting from the present point. */
 dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, double tolerance, uint32_t iterations,
                                const struct dkvb__work *work, double from, double to);
 
-/* Writes the weights and intercepts of a logistic regression for unscaled rows. */
+/* Writes the weights and intercepts of a logistic regression, converted to rows without scaling. */
 void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, double *bias);
 
-/* Checks the options of a caller and fills in their defaults. */
+/* Checks a caller's options of a linear head and fills in their defaults. */
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
-/* Checks rows: pointers, sizes, labels and every number. Error messages begin with `what` and " rows" or " labels"; if
- * `what` is "" they begin with "rows" or "labels". The copy has all members of the caller's struct. */
+/* Checks a caller's rows: pointers, sizes, labels and every number. Error messages begin with `what` and " rows" or "
+ * labels"; if `what` is "" they begin with "rows" or "labels". The copy has all members of the caller's struct. */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is the penalty. The

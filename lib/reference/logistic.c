@@ -22,24 +22,25 @@
 
 enum {
     PAIRS = 10,              /* number of steps that L-BFGS remembers */
-    HALVINGS = 30,           /* largest number of halvings of a step that does not lower the loss */
-    BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores in memory at once */
+    HALVINGS = 30,           /* largest number of times that a step is halved because it does not lower the loss */
+    BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores that are in memory at once */
 };
 
 /* State of the L-BFGS search; all vectors are double[size] in the fit's `memory`. */
 struct search {
     struct dkvb__logistic *fit;
     const struct dkvb__work *work;
-    double done; /* finished fraction of the present part of the work */
+    double done; /* finished fraction of the present part of the work, 0 to 1 */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
     double *step[PAIRS], *change[PAIRS]; /* steps of the point, and changes of the gradient along the steps */
-    double product[PAIRS];               /* inner product of each step and its change */
+    double product[PAIRS];               /* inner product of each remembered step and its change of the gradient */
     uint32_t pairs, oldest;
-    double *factor;                   /* Cholesky factor, [dim][dim], see dkvb__sums_factor() */
-    double factor_curvature;          /* the curvature with which the factor was computed */
+    /* Cholesky factor of the matrix with which the search starts, [dim][dim], see dkvb__sums_factor() */
+    double *factor;
+    double factor_curvature;          /* the mean of p (1 - p) with which the Cholesky factor was computed */
     double loss, curvature;           /* loss with the penalty, and mean of p (1 - p), at the present point */
-    double next_loss, next_curvature; /* loss and mean of p (1 - p) at `next` */
+    double next_loss, next_curvature; /* loss with the penalty, and mean of p (1 - p), at the point `next` */
 };
 
 static size_t block_rows(const struct dkvb__logistic *fit)
@@ -99,8 +100,8 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Turns the scores of a row into p - y. The row's loss is added to *loss, and p (1 - p) of all columns to
- * *curvature. */
+/* Turns the scores of a row into p - y, its probabilities minus the target. The row's loss is added to *loss, and p (1
+ * - p) of all columns to *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -114,13 +115,13 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The largest score adds 1 to the sum, so the sum is at least 1. */
+    /* The largest score of a row adds 1 to the sum of exponentials, so the sum is at least 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 
-/* One pass over all rows at one point, for loss, gradient and curvature. The struct is on the stack, its arrays are in
- * fit->block. */
+/* One pass of a logistic regression over all rows at one point, for loss, gradient and curvature. The struct is on the
+ * stack, its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
@@ -128,10 +129,10 @@ struct pass {
     double loss, curvature;
     float *z;      /* centred and scaled rows, [block][dim] */
     float *scores; /* scores of the rows, [block][columns] */
-    float *weight; /* weights of the point, [columns][dim] */
+    float *weight; /* weights of the point at which the pass computes, [columns][dim] */
     float *part;   /* part of the gradient from one block of rows, [columns][dim] */
     float *mean;   /* mean of the rows, [dim] */
-    float inverse; /* factor that scales the rows, 1 / scale */
+    float inverse; /* factor that scales the features of the rows, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
 
@@ -189,7 +190,8 @@ static void pass_block(struct pass *p, int used)
         p->gradient[i] += (double)p->part[i];
 }
 
-/* Computes loss and gradient at a point, both with the penalty, and the mean of p (1 - p) over rows and classes. */
+/* Computes loss and gradient of logistic regression at a point, both with the penalty, and the mean of p (1 - p) over
+ * rows and classes. */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -220,7 +222,7 @@ static dkvb_status evaluate(struct search *s, const double *point, double *gradi
     return DKVB_OK;
 }
 
-/* Computes v = H v, where H is the inverse of the second derivatives with which the search starts. */
+/* Computes v = H v, where H is the inverse of the matrix of second derivatives with which L-BFGS starts. */
 static void precondition(const struct search *s, double *v)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -231,8 +233,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the Cholesky factor again if predictions have become so much more certain that the old curvature is far
- * off. */
+/* Computes the Cholesky factor again if predictions have become so much more certain that the old curvature is far too
+ * large. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -242,7 +244,8 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* If rounding errors leave no Cholesky factor, the search takes plain steps, which need more iterations. */
+    /* If rounding errors leave no Cholesky factor, the search starts from the plain gradient and needs more
+     * iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
@@ -255,7 +258,7 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    for (uint32_t k = 0; k < s->pairs; k++) { /* loop over the remembered steps, the latest first */
+    for (uint32_t k = 0; k < s->pairs; k++) { /* a loop over the remembered steps of L-BFGS, the latest step first */
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
         weight[at] = dot(s->step[at], v, n) / s->product[at];
@@ -282,8 +285,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves along the direction until the loss is smaller. *less is false if the loss never gets smaller, as near the end,
- * where rounding errors dominate. */
+/* Moves the point along the direction until the loss is smaller. *less is false if the loss never gets smaller, as
+ * near the end of the search, where rounding errors dominate. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -307,8 +310,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Finds a step that lowers the loss. If no step length does, the remembered steps may mislead the search, so the search
- * is tried once more without them. */
+/* Finds a step that lowers the loss. If no length of the step does, the remembered steps may mislead the search, so
+ * the search is tried once more without the remembered steps. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;
@@ -322,9 +325,9 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* Remembers the step just found with its change of the gradient, and moves the point to its end. A step along which the
- * gradient did not grow is not remembered: the loss is convex, so only rounding errors explain such a step, and it
- * could turn directions upwards. */
+/* Remembers the step just found with its change of the gradient, and moves the point to the end of the step. A step
+ * along which the gradient did not grow is not remembered: the loss is convex, so only rounding errors explain such a
+ * step, and it could turn directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;

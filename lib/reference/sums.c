@@ -58,7 +58,7 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return DKVB_OK;
 }
 
-/* Computes z, double[dim] = x - shift, and adds z to the sums of the row's class. */
+/* Computes z, double[dim] = x - shift, and adds z to the sums of the class of row x. */
 static void add_row(struct dkvb__sums *s, const float *x, int32_t label, double sign, double *z)
 {
     double *cross = s->cross + (size_t)label * s->dim;

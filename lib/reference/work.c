@@ -11,11 +11,11 @@
 
 enum { STEPS = 1000 /* number of progress steps in a part */ };
 
-/* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order. The
- * first call saves the old number, and the last call restores it. */
+/* OpenBLAS has one number of threads for the whole process. Calls that change this number may overlap and end in any
+ * order. The first call saves the old number, and the last call restores it. */
 static struct {
     pthread_mutex_t lock;
-    unsigned calls; /* number of calls that have set the number of threads and not ended */
+    unsigned calls; /* number of calls that have set the number of OpenBLAS threads and not ended */
     int before;
 } threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
 

@@ -1,6 +1,6 @@
-/* Rows arrive as a stream of frames, `.npy` files one after another. Reading cannot start in the middle of a stream: a
- * header that is not understood ends the stream. A frame whose header is understood has a known length, so the frame
- * can be refused and skipped. */
+/* The rows of a client arrive as a stream of frames, `.npy` files one after another. Reading cannot start in the
+ * middle of a stream: a header that is not understood ends the stream. A frame whose header is understood has a known
+ * length, so the frame can be refused and skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void check(const dkvb_service *s, const struct dkvb__npy_start *start, ui
                  (unsigned long long)s->most_bytes);
 }
 
-/* Reorders elements from Fortran order to C order. */
+/* Reorders the elements of an array from Fortran order to C order. */
 static void transpose(float *to, const float *from, const dkvb_array *a, size_t count)
 {
     size_t stride[DKVB_ARRAY_MAX_NDIM] = {1};
@@ -53,8 +53,8 @@ static void transpose(float *to, const float *from, const dkvb_array *a, size_t 
     }
 }
 
-/* Converts the elements of a frame, at any alignment, into rows of floats. `why` becomes empty, or names a number that
- * is not finite. */
+/* Converts the elements of a frame, which may have any alignment, into rows of floats. `why` becomes empty, or names a
+ * number that is not finite. */
 static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start, const char *elements, size_t rows,
                            const char *name, char *why, size_t room)
 {
@@ -88,7 +88,7 @@ static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start,
     return DKVB_OK;
 }
 
-/* Takes the frame that begins at `at`. *taken is false if the frame has not arrived completely. */
+/* Takes the frame that begins at `at` in the input. *taken is false if the frame has not arrived completely. */
 static dkvb_status take_frame(dkvb_service *s, bool *taken)
 {
     const unsigned char *bytes = (const unsigned char *)s->in.bytes + s->at;
@@ -160,7 +160,7 @@ dkvb_status dkvb__frames_take(dkvb_service *s)
     while (!rc && taken && !s->broken && s->rows < s->most_rows) {
         size_t available = s->in.size - s->at, step = s->skip < available ? (size_t)s->skip : available;
 
-        s->at += step; /* the elements of the last frame are rows by now, or are skipped */
+        s->at += step; /* the elements of the last frame were converted to rows, or are skipped */
         s->skip -= step;
         if (s->at < s->in.size)
             rc = take_frame(s, &taken);

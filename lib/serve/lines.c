@@ -1,7 +1,7 @@
-/* Rows arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged line costs no
- * other line its answer. The rules for columns and their names are those of tables (data/table_text.c), except that
- * the first line has to be understood without the second: a client may wait for the first answer before it sends a
- * second line. */
+/* The rows of a client arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged
+ * line costs no other line its answer. The rules for columns and their names are those of tables (data/table_text.c),
+ * except that the first line has to be understood without the second: a client may wait for the first answer before it
+ * sends a second line. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +24,8 @@ static const char *show(char shown[48], const char *text)
     return shown;
 }
 
-/* Finds the separator of fields in the first line: a tab, else a semicolon, else a comma, else spaces. */
+/* Finds the separator of the fields in the first line of a client: a tab, else a semicolon, else a comma, else spaces.
+ */
 static char find_separator(const char *line, size_t size)
 {
     bool quoted = false, tab = false, semicolon = false, comma = false, space = false;
@@ -44,7 +45,7 @@ static bool is_blank(char separator, char byte)
     return byte == ' ' || (byte == '\t' && separator != '\t');
 }
 
-/* Notes the offset at which a field begins in `field`. */
+/* Notes the offset at which a field of a line begins in the array `field`. */
 static dkvb_status note_field(dkvb_service *s, size_t fields)
 {
     struct dkvb__lines *l = &s->lines;
@@ -65,7 +66,8 @@ static dkvb_status note_field(dkvb_service *s, size_t fields)
     return DKVB_OK;
 }
 
-/* Splits a line into fields, in `field` and `at`. `why` stays empty, or gives the fault of a quote. */
+/* Splits a line into fields, whose text is in `field` and whose offsets are in `at`. `why` stays empty, or gives the
+ * fault of a quote. */
 static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t *fields, const char **why)
 {
     struct dkvb__lines *l = &s->lines;
@@ -75,7 +77,8 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
 
     *fields = 0;
     l->field.size = 0;
-    rc = dkvb__text_room(s, &l->field, size + 1); /* fields with their NULs are no longer than the line with its end */
+    /* the fields of a line with their NULs are no longer than the line with its end */
+    rc = dkvb__text_room(s, &l->field, size + 1);
     while (!rc && more) {
         char *to;
 
@@ -107,7 +110,8 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
         l->field.size = (size_t)(to - l->field.bytes);
         more = at < end;
         at += more;
-        if (l->separator == ' ') { /* several spaces separate fields once, and spaces at the end do not separate */
+        /* several spaces between two fields separate once, and spaces at the end of a line separate nothing */
+        if (l->separator == ' ') {
             while (at < end && *at == ' ')
                 at++;
             more = at < end;
@@ -121,8 +125,8 @@ static const char *field(const dkvb_service *s, size_t i)
     return s->lines.field.bytes + s->lines.at[i];
 }
 
-/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes `fields` if there is none; the
- * result is false if two columns have the name. */
+/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes `fields` if there is no such
+ * column; the result is false if two columns have the name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -189,8 +193,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                          header ? "" : ": the first line holds no names");
             continue;
         }
-        /* Without names, features are the columns in their order. pandas writes row numbers into a first column without
-         * a name, which is skipped. */
+        /* Without names, the features are the columns in their order. pandas writes row numbers into a first column
+         * without a name, which is skipped. */
         if (next == 0 && header && fields > 1 && !*field(s, 0))
             next++;
         if (s->id_column && next == l->id)
@@ -206,7 +210,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                  (unsigned long long)l->line, fields, s->columns, s->id_column ? " and one of ids" : "");
 }
 
-/* Understands the first line: separator and columns. *header becomes true if the line holds names. */
+/* Understands the first line of a client: its separator and its columns. *header becomes true if the line holds names.
+ */
 static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *header)
 {
     struct dkvb__lines *l = &s->lines;
@@ -264,7 +269,7 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of a line with text. If memory runs out, nothing has changed. */
+/* Makes an item of the batch from a line with text. If memory runs out, nothing has changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;
@@ -300,8 +305,8 @@ static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
     return DKVB_OK;
 }
 
-/* Finds the next line of the input: `size` bytes after `at`, and `step` bytes with the line's end. The result is false
- * if the line has not arrived completely. */
+/* Finds the next line of the input: `size` bytes after `at`, and `step` bytes including the line's end. The result is
+ * false if the line has not arrived completely. */
 static bool next_line(dkvb_service *s, size_t *size, size_t *step)
 {
     struct dkvb__lines *l = &s->lines;
@@ -344,7 +349,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         line = s->in.bytes + s->at;
         if (!found && !longer && !l->dropping)
             break;
-        if (l->dropping) { /* the line was answered when it became too long */
+        if (l->dropping) { /* the rest of the line is skipped, as the line was answered when it became too long */
             s->at += found ? step : s->in.size - s->at;
             l->scanned = 0;
             l->dropping = !found;
@@ -356,7 +361,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
-            if (!l->known) { /* no header or row says which columns the next line has */
+            /* the next line cannot be understood, as no header or row has said which columns lines have */
+            if (!l->known) {
                 dkvb__break(s, DKVB_EFORMAT, why);
                 break;
             }
@@ -373,7 +379,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
                 rc = take_line(s, line, size);
         }
         if (rc) {
-            l->line--; /* the call may be repeated with the same line */
+            l->line--; /* the line is not counted, as the call may be repeated with the same line */
         } else {
             s->at += step;
             l->scanned = 0;
@@ -419,8 +425,8 @@ static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t l
     return put_text(s, name ? name : number);
 }
 
-/* Appends a float with as many digits as reading back the same float needs. A program may have called setlocale(), so
- * the decimal sign is replaced by a point. */
+/* Appends a float to the answer with as many digits as reading back the same float needs. A program may have called
+ * setlocale(), so the decimal sign is replaced by a point. */
 static dkvb_status put_float(dkvb_service *s, float value)
 {
     char text[32];

@@ -20,10 +20,11 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { MOST_TRIES = 1000 }; /* largest number of replacements in a row that may come while a file is being opened */
+enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may be replaced while it is being opened */
 
-static const uint64_t RETIRED = UINT64_C(1) << 63; /* flag of a slot: another slot is current */
-static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot: one thread is freeing the model */
+/* flag of a slot that is not current any more: another slot is current */
+static const uint64_t RETIRED = UINT64_C(1) << 63;
+static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
 
 /* Identity of a file. The model in use maps its file, so no other file can get the same inode number. Size and times
  * show that a file was overwritten in place. */
@@ -31,13 +32,14 @@ struct identity {
     dev_t device;
     ino_t inode;
     off_t size;
-    struct timespec changed, noted; /* times of the last change of contents and of inode: st_mtim, st_ctim */
+    /* times of the last change of the file's contents and of its inode: st_mtim, st_ctim */
+    struct timespec changed, noted;
 };
 
 struct slot {
     struct slot *next;
     _Atomic(dkvb_model *) model; /* model of the slot; NULL: the slot is free */
-    _Atomic uint64_t word;       /* number of users, with the flags RETIRED and FREEING */
+    _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
     struct identity file;        /* identity of the model's file, constant while the slot is current */
 };
 
@@ -46,7 +48,7 @@ struct dkvb_live {
     char *path;
     bool verify;
     _Atomic(struct slot *) current;
-    _Atomic(struct slot *) slots; /* list of all slots; new slots come first */
+    _Atomic(struct slot *) slots; /* list of all slots of the live model; new slots come first */
     _Atomic uint64_t taken;
     pthread_mutex_t replacing; /* mutex that is held only while a replaced file is being opened */
 };
@@ -82,7 +84,8 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    atomic_fetch_and(&slot->word, ~(RETIRED | FREEING)); /* from this line on another thread may use the slot again */
+    /* from this line on another thread may use the slot for another model */
+    atomic_fetch_and(&slot->word, ~(RETIRED | FREEING));
 }
 
 static void leave(struct slot *slot)
@@ -121,8 +124,8 @@ static struct slot *free_slot(dkvb_live *live)
     return slot;
 }
 
-/* Opens the file at the path. `file` becomes the identity of exactly the bytes that were opened: a replacement in the
- * middle restarts the opening. */
+/* Opens the model file at the path. `file` becomes the identity of exactly the bytes that were opened: if the file is
+ * replaced in the meantime, opening starts again. */
 static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -191,7 +194,7 @@ static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkv
                               "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
                               path, i, other ? other : "", name ? name : "");
         if (!name)
-            break; /* either all columns have names, or none has */
+            break; /* one comparison is sufficient: either all columns have names, or none has */
     }
     return DKVB_OK;
 }
@@ -204,7 +207,7 @@ static dkvb_status take_up(dkvb_live *live)
     dkvb_model *model;
     dkvb_status rc = look(live->path, &file);
 
-    if (rc || same_file(&file, &old->file)) /* another thread has opened the file already */
+    if (rc || same_file(&file, &old->file)) /* nothing is opened, as another thread has opened the new file already */
         return rc;
     rc = open_file(live, &model, &file);
     if (!rc)
@@ -287,7 +290,7 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* called after hold(), so that a replacement before this call is noticed */
+    /* the file is examined after hold(), so that a replacement before this call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

@@ -104,7 +104,7 @@ static dkvb_status copy_names(dkvb_service *s, const dkvb_model *model)
     return s->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for names of columns", s->name);
 }
 
-/* Copies from the model the properties that all models of the file must share: the columns and their names. */
+/* Copies the properties that all models of the file must share from the model: the columns and their names. */
 static dkvb_status know_model(dkvb_service *s)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -199,20 +199,22 @@ dkvb_status dkvb_service_put(dkvb_service *s, const void *bytes, size_t size)
         s->ended = true;
         return DKVB_OK;
     }
-    /* Bytes that became items are removed first, so memory follows the longest frame, not the length of the input. */
+    /* Input bytes that became items are removed first, so memory follows the longest frame, not the length of the
+     * input. */
     if (s->at > 0) {
         memmove(s->in.bytes, s->in.bytes + s->at, s->in.size - s->at);
         s->in.size -= s->at;
         s->at = 0;
     }
-    rc = dkvb__text_room(s, &s->in, size + 1); /* one byte more, for the NUL that ends a line while the line is read */
+    /* the input gets room for one byte more, the NUL that ends a line while the line is read */
+    rc = dkvb__text_room(s, &s->in, size + 1);
     return rc ? rc : dkvb__text_add(s, &s->in, bytes, size);
 }
 
-/* Makes items of the bytes that have arrived. */
+/* Makes items of a batch from the input bytes that have arrived. */
 static dkvb_status take(dkvb_service *s)
 {
-    static const unsigned char numpy = 0x93; /* no UTF-8 text begins with the first byte of a .npy file */
+    static const unsigned char numpy = 0x93; /* the first byte of a .npy file, with which no UTF-8 text begins */
 
     if (s->kind == DKVB_SERVICE_UNKNOWN && s->in.size > s->at)
         s->kind = (unsigned char)s->in.bytes[s->at] == numpy ? DKVB_SERVICE_FRAMES : DKVB_SERVICE_LINES;
@@ -221,7 +223,8 @@ static dkvb_status take(dkvb_service *s)
     return s->kind == DKVB_SERVICE_FRAMES ? dkvb__frames_take(s) : dkvb__lines_take(s);
 }
 
-/* Makes room for the answers of the batch. Arrays of the last batch are used again if they are large enough. */
+/* Makes room for the answers to the rows of the batch. Arrays of the batch before are used again if they are large
+ * enough. */
 static dkvb_status make_room(dkvb_service *s, uint32_t classes, size_t block)
 {
     size_t rows = s->rows ? s->rows : 1;
@@ -238,7 +241,7 @@ static dkvb_status make_room(dkvb_service *s, uint32_t classes, size_t block)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the answers of %zu rows", s->name, rows);
 }
 
-/* Predicts some rows of the batch, [first, first + n), whose logits fit in a block. */
+/* Predicts some rows of the batch, [first, first + n), so few that their logits fit in the array for a block. */
 static dkvb_status answer_block(dkvb_service *s, const dkvb_model *model, const dkvb_model_info *info, size_t first,
                                 size_t n, const dkvb_run_options *run)
 {
@@ -247,8 +250,8 @@ static dkvb_status answer_block(dkvb_service *s, const dkvb_model *model, const 
     int32_t *labels = s->labels + first * s->top;
     dkvb_status rc;
 
-    /* Prediction also gives the first label of each row. With `top`, first labels are written to another array, and
-     * copied to their places afterwards. */
+    /* Prediction also gives the first label of each row. With `top` above 1, first labels are written to another
+     * array, and copied to their places afterwards. */
     rc = dkvb_model_predict(model, s->x + first * s->columns, n, labels, s->scores || ranks ? logits : NULL, run);
     if (rc || !ranks)
         return rc;
@@ -291,8 +294,8 @@ static dkvb_status answer_range(dkvb_service *s, const dkvb_model *model, const 
     return rc;
 }
 
-/* Predicts each item separately, after a prediction of all rows failed: a row may hold numbers so large that their sums
- * overflow. The item of such a row becomes an error. */
+/* Predicts each item of the batch separately, after a prediction of all rows failed: a row may hold numbers so large
+ * that their sums overflow. The item of such a row becomes an error. */
 static dkvb_status answer_singly(dkvb_service *s, const dkvb_model *model, const dkvb_model_info *info, size_t block,
                                  const dkvb_run_options *run)
 {

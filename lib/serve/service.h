@@ -1,5 +1,5 @@
 /* A service answers one client: its bytes become a batch of rows, the rows of the batch are answered by one model, and
- * the answers become bytes. frames.c and lines.c know the two forms of bytes; service.c knows the model. */
+ * the answers become bytes. frames.c and lines.c read and write the two forms of bytes; service.c calls the model. */
 #ifndef DKVB_SERVE_SERVICE_H
 #define DKVB_SERVE_SERVICE_H
 
@@ -21,24 +21,25 @@ enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 /* One frame or line of a batch, in the order of arrival. Each item is answered by one frame or line. */
 struct dkvb__item {
     uint32_t kind;
-    bool vector;        /* true if the frame has one dimension, so that its answer has no dimension of rows */
-    size_t first, rows; /* rows of the item in the batch; `rows` is 0 for items that are not rows */
-    /* number of the item: for a line the number of its row, from 0; for a frame its number, from 1 */
+    bool vector; /* true if the array of the frame has one dimension, so that its answer has no dimension of rows */
+    /* first row of the item in the batch, and number of rows; `rows` is 0 for items that are not rows */
+    size_t first, rows;
+    /* number of the item in messages: for a line the number of its row, from 0; for a frame its number, from 1 */
     uint64_t number;
-    size_t text, length; /* place in `texts` of the error message or of the row's id; length 0: no text */
+    size_t text, length; /* place in `texts` of the item's error message, or of its row's id; length 0: no text */
 };
 
 /* Format of the lines of a client, which the first line determines. */
 struct dkvb__lines {
     bool known;
     char separator;
-    size_t fields;           /* number of fields in every line */
+    size_t fields;           /* number of fields in every line of the client */
     size_t *field_of;        /* index of the field that holds each feature, [columns] */
     size_t id;               /* index of the field that holds the row's id; `fields` if no field does */
-    uint64_t line, row;      /* number of the last line, from 1, and of the next row, from 0 */
-    size_t scanned;          /* bytes of an unfinished line that are known to hold no line end */
-    bool dropping;           /* true if a line was refused for its length and the rest of the line is being skipped */
-    struct dkvb__text field; /* fields of a line, each ending with a NUL */
+    uint64_t line, row;      /* number of the last line, from 1, and number of the next row, from 0 */
+    size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
+    bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
+    struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
     size_t *at;              /* offset at which each field begins, [at_room] */
     size_t at_room;
 };
@@ -46,8 +47,9 @@ struct dkvb__lines {
 struct dkvb_service {
     dkvb_allocator mem;
     dkvb_live *live;
-    uint32_t top, scores, most_rows; /* `top`: number of answers per row, at least 1 */
-    /* true if the caller chose `top`, so that answers have a dimension of that length */
+    /* number `top` of answers per row, at least 1; 1 if scores are asked for; largest number of rows in a batch */
+    uint32_t top, scores, most_rows;
+    /* true if the caller chose `top`, so that answers have a dimension of length `top` */
     bool many;
     uint64_t most_bytes;
     char *id_column, *name;
@@ -58,8 +60,8 @@ struct dkvb_service {
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
-    size_t at;      /* number of input bytes that became items already */
-    uint64_t frame; /* number of the last frame, from 1 */
+    size_t at;      /* number of input bytes that became items of a batch already */
+    uint64_t frame; /* number of the last frame of the client, from 1 */
     uint64_t skip;  /* number of bytes of a refused frame that are still to be skipped */
     struct dkvb__lines lines;
     dkvb_status broken; /* DKVB_OK, or the reason why no more input can be understood */
@@ -75,21 +77,23 @@ struct dkvb_service {
     /* Answers to the rows of the batch: */
     int32_t *labels;      /* predicted classes, [rows][top] */
     float *probabilities; /* probabilities of the predicted classes, [rows][top], if the input is lines */
-    float *logits;        /* logits, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
+    /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
+    float *logits;
     struct dkvb__text out;
 };
 
-/* Makes items of the bytes that have arrived, until the batch is full. A failure with DKVB_ENOMEM may be repeated.
- * Damaged input is noted in `broken`. */
+/* Makes items of a batch from the input bytes that have arrived, until the batch is full. A failure with DKVB_ENOMEM
+ * may be repeated. Damaged input is noted in `broken`. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer of an item to `out`. `model` gives the names of classes. The call may return DKVB_ENOMEM. */
+/* Appends the answer to an item of the batch to `out`. `model` gives the names of classes. The call may return
+ * DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);
 
-/* Makes room for `more` bytes after the text. */
+/* Makes room for `more` bytes after the present bytes of a growing array. */
 dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t more);
 
 /* Appends bytes to the growing array `text`. */
@@ -98,10 +102,10 @@ dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void 
 /* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch is unchanged. */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
-/* Appends an item to the batch whose answer is an error message. */
+/* Appends an item to the batch that is answered by an error message. */
 dkvb_status dkvb__item_error(dkvb_service *s, uint64_t number, const char *message);
 
-/* Notes the reason why no more input can be understood. */
+/* Notes the reason why no more input of the client can be understood. */
 void dkvb__break(dkvb_service *s, dkvb_status rc, const char *message);
 
 #endif

@@ -26,30 +26,32 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* Number of rounds of the search. Each round follows rows further than the round before, by a factor of 2^FURTHER. */
+/* Number of rounds of the search for a budget. Each round follows rows to a budget 2^FURTHER times as large as the
+ * round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
-/* largest number of bytes that a rank sends at a time, unless a single row needs more */
+/* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers. The key of a turn is the budget; the index is the row, and whether its answer is right from that
- * budget on. */
+/* Turns of answers: budgets from which on the answer to a row is right, or is wrong. The key of a turn is the budget;
+ * its index is the row, and whether the answer turns right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
 };
 
-/* Memory of a thread that follows rows. */
+/* Memory of a thread that follows the answers to rows as the budget grows. */
 struct follower {
-    /* changes of the row's pairs, [2 C depth]; key = budget, index = pair * 2 + 1 if a pair is added */
+    /* changes of the pairs that the row selects, [2 C depth]; key = budget, index = pair * 2 + 1 if a pair is added */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
-    size_t learned;        /* number of selected pairs with learned values; at 0 the row abstains */
-    uint16_t *selected;    /* selected keys of one codebook, [top_k], as the budget grows */
-    uint16_t *code;        /* keys that are selected before any pair is masked, [codebooks][top_k] */
-    double *sums;          /* sums of the selected values, [classes] */
-    float *value, *logits; /* scratch space for values and logits, [classes] */
-    size_t *from;          /* for each rank the place of its next bytes for the present row, [ranks] */
+    /* number of selected pairs with learned values; if it falls to 0, the model gives no answer to the row */
+    size_t learned;
+    uint16_t *selected;    /* keys of one codebook that the row selects at the present budget, [top_k] */
+    uint16_t *code;        /* keys that the row selects before any pair is masked, [codebooks][top_k] */
+    double *sums;          /* sums of the values of the selected pairs, [classes] */
+    float *value, *logits; /* scratch space for the values of one pair and for logits, [classes] */
+    size_t *from;          /* place of the next bytes of each rank for the row that is followed, [ranks] */
     struct turns turns;
     bool full; /* true if a row had more turns than fit; the row is followed again with more room */
 };
@@ -59,22 +61,22 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
-    uint64_t limit;             /* largest budget to which rows are followed */
+    uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
     bool kept;                  /* true if rows of kept classes are followed too */
     struct follower *followers; /* a follower for each thread, [threads] */
-    /* marks of pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up the
-     * values of each would wait for memory; one byte per pair stays in the cache */
+    /* marks of the pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up
+     * the values of each pair would wait for memory; one byte per pair stays in the cache */
     uint8_t *learned;
     uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
-    size_t *open, open_count; /* rows that were not followed to the limit yet, [n] */
+    size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
     uint8_t *followed;        /* marks of followed rows, [n] */
 
-    /* A block of open rows that ranks exchange: open[first] to open[first + block - 1]. */
+    /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
     uint64_t *needs; /* number of bytes that each rank sends for a row, [open rows of a part][ranks] */
-    char *own;       /* bytes that this rank sends, rows ascending */
-    char *all;       /* bytes that this rank received for its rows: ranks ascending, rows ascending */
-    /* for each row the place of its bytes in `own`, [block]; later [ranks][own rows], places in `all` */
+    char *own;       /* bytes that this rank sends for all rows of the block, rows ascending */
+    char *all;       /* bytes that this rank received for its own rows of the block: ranks ascending, rows ascending */
+    /* place in `own` of the bytes of each row, [block]; later the places in `all`, [ranks][own rows] */
     size_t *starts;
 };
 
@@ -94,7 +96,7 @@ static size_t group_of(const struct following *f, size_t pair)
     return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
 }
 
-/* Returns the values of a pair: this rank's own values, or the next values that another rank has sent. */
+/* Returns the values of a key-value pair: this rank's own values, or the next values that another rank has sent. */
 static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
 {
     uint32_t owner;
@@ -106,7 +108,7 @@ static const char *values_of(const struct following *f, struct follower *w, size
     return f->all + w->from[owner] - size;
 }
 
-/* Adds the values of a pair to the sums (sign 1.0), or subtracts them (-1.0). */
+/* Adds the values of a key-value pair to the sums of a row (sign 1.0), or subtracts them (-1.0). */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
@@ -120,8 +122,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* True if the answer is right: the label's logit is the largest, and no lower class has an equal logit. Logits are
- * rounded as in decoding. */
+/* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit.
+ * Logits are rounded as in decoding. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -141,8 +143,8 @@ static void note_change(struct follower *w, uint64_t budget, size_t pair, bool c
     w->changes[w->changed++] = (struct dkvb__keyed){budget, 2 * pair + comes};
 }
 
-/* Returns the next key of a row's code in a codebook that is alive and not masked by `budget`; DKVB_CODE_NONE if the
- * code has no more keys. */
+/* Returns the next key of a row's code in a codebook that is neither purged nor masked by `budget`; DKVB_CODE_NONE if
+ * the code has no more keys. */
 static uint16_t next_key(const struct following *f, size_t c, const uint16_t *deep, uint32_t *next, uint64_t budget)
 {
     while (*next < f->held.k) {
@@ -163,8 +165,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
     return lowest;
 }
 
-/* Finds the keys of one codebook that a row selects before any pair is masked, and the changes as the budget grows to
- * the limit. Where a selected key is masked, the next key of the code is added. */
+/* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
+ * budget grows to the limit. Where a selected key is masked, the next key of the code is added. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -191,7 +193,7 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the selected keys of a row and their changes, in the codebooks from `first` to below `end`. */
+/* Finds the selected keys of a row and how these keys change, in the codebooks from `first` to below `end`. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -259,7 +261,7 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* Computes how many bytes each rank sends for a row. */
+/* Computes how many bytes each rank sends for a row of the block. */
 static void find_needs(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -317,7 +319,7 @@ static void follow_own_row(void *context, size_t task, unsigned worker)
     follow_row(f, f->first + first + task, worker);
 }
 
-/* Sends the bytes of each row to the rank that the row belongs to. */
+/* Sends the bytes of each row of the block to the rank that follows the row. */
 static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -431,8 +433,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of every worker whose memory was full. The calling thread does this, not the
- * workers. */
+/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread does this, as
+ * workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -467,8 +469,9 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* Returns the sum of the amounts by which both limits are exceeded. Excesses are computed in rows first, as the allowed
- * number is often a whole number of rows. */
+/* Returns the sum of the amounts by which a budget exceeds the two limits, on the accuracy of forgotten classes and on
+ * the loss of kept classes. Excesses are computed in rows first, as the allowed number is often a whole number of
+ * rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -486,7 +489,7 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Walks through the sorted turns, and stops at the first budget that keeps both limits. */
+/* Walks through the turns of answers by ascending budget, and stops at the first budget that keeps both limits. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -524,7 +527,7 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of all threads, and of all ranks, in one sorted array. */
+/* Collects the turns of answers of all threads, and of all ranks, in one sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -652,7 +655,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* Lists the rows whose answers were not followed to the limit yet. */
+/* Lists the rows whose answers were not followed to the largest budget yet. */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -695,7 +698,7 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* Returns the budget at which all pairs are masked that any budget masks. */
+/* Returns the largest rank of a pair: the budget that masks every pair that any budget masks. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -766,7 +769,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* the losses of kept classes decide the budget */
+            f.kept = true; /* rows of kept classes are followed too, as their losses decide the budget */
         else
             round++;
     }

@@ -11,8 +11,8 @@
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* Returns the score of a pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root: the largest over the classes
- * to be forgotten. */
+/* Returns the score of a key-value pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root: the largest score
+ * over the classes to be forgotten. */
 static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
     double squares = 0.0, best = 0.0;
@@ -30,7 +30,7 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 struct scoring {
     const struct dkvb__choice *choice;
     uint64_t *scores; /* scores of the pairs, [codebooks][keys] */
-    float *value;     /* scratch space for values, [threads][classes] */
+    float *value;     /* scratch space for the values of one pair, [threads][classes] */
 };
 
 static void score_codebook(void *context, size_t own, unsigned worker)

@@ -17,7 +17,8 @@ static const struct dkvb__method *const methods[] = {
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* Checks the marks of rows or classes: each must be one of the three values, and at least one must be DKVB_FORGET. */
+/* Checks the marks of rows or classes: each must be DKVB_KEEP, DKVB_FORGET or DKVB_ASIDE, and at least one must be
+ * DKVB_FORGET. */
 static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 {
     bool any = false;
@@ -128,7 +129,8 @@ dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model, const 
     return DKVB_OK;
 }
 
-/* Computes the rank of each key-value pair: its place among the scores, largest first, equal scores by pair number. */
+/* Computes the rank of each key-value pair: its place among the scores, largest score first, equal scores by pair
+ * number. */
 static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores, uint32_t *rank)
 {
     size_t pairs = dkvb__pair_count(model), count = 0;

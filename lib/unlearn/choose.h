@@ -7,7 +7,7 @@
 #include "dkvb/choose.h"
 #include "unlearn/counting.h"
 
-/* A checked request to choose key-value pairs. */
+/* A checked request to choose key-value pairs to mask. */
 struct dkvb__choice {
     const dkvb_model *model;
     dkvb_request request;
@@ -20,17 +20,17 @@ struct dkvb__choice {
  * returns the bits of doubles, which sort as doubles do if all are positive.
  */
 struct dkvb__method {
-    /* true if the method needs neither codes nor counts */
+    /* true if the method needs neither codes of rows nor selection counts */
     bool from_values;
-    /* computes the scores of all pairs, [codebooks][keys]; the caller has cleared the array */
+    /* computes the scores of all key-value pairs, [codebooks][keys]; the caller has cleared the array */
     dkvb_status (*score)(const struct dkvb__choice *, uint64_t *scores);
 };
 
 extern const struct dkvb__method dkvb__by_activations, dkvb__by_contrast, dkvb__by_examples, dkvb__by_values,
     dkvb__by_every;
 
-/* Function of counting.c. dkvb__choice_count() adds to `counts`, [codebooks][keys], how often the rows or classes with
- * this mark select each pair. */
+/* Function of counting.c. dkvb__choice_count() adds to `counts`, [codebooks][keys], how often the rows or classes of
+ * the request with a given mark select each pair. */
 dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts);
 
 static inline uint64_t dkvb__score_of(double x)

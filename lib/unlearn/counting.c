@@ -11,19 +11,20 @@
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 
-enum { CODEBOOKS = 16 }; /* number of codebooks counted in one pass over the rows, as their counts fit the cache */
+/* number of codebooks counted in one pass over the rows, as the counts of so many codebooks fit the cache */
+enum { CODEBOOKS = 16 };
 
 struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
-    const uint8_t *marks; /* marks of the rows to count; or NULL */
+    const uint8_t *marks; /* marks of the rows whose selections are counted; NULL: all rows are counted */
     uint8_t mark;
     uint64_t *counts;
 };
 
-/* Counts the selections in some codebooks. Each task has codebooks of its own, so that no two tasks write the same
- * count. */
+/* Counts how often rows select each pair, in some codebooks. Each task has codebooks of its own, so that no two tasks
+ * write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -60,8 +61,8 @@ struct class_counting {
     uint32_t *counts; /* selection counts of the classes, [classes][own codebooks][keys] */
 };
 
-/* Counts the selections of each class in some codebooks. Each task has codebooks of its own, so that no two tasks write
- * the same count. */
+/* Counts how often the rows of each class select each pair, in some codebooks. Each task has codebooks of its own, so
+ * that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

@@ -4,8 +4,8 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Adds to `counts`, [codebooks][keys], how often the rows marked with `mark` select each pair; with `marks` NULL, all
- * rows. The codes must have been checked. */
+/* Adds to `counts`, [codebooks][keys], how often the rows marked with `mark` select each pair; if `marks` is NULL, all
+ * rows are counted. The codes must have been checked. */
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
@@ -14,7 +14,7 @@ void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);
 
-/* Allocates selection counts of all classes, set to 0. The result is NULL if memory runs out. */
+/* Allocates the selection counts of all classes of a model, set to 0. The result is NULL if memory runs out. */
 uint32_t *dkvb__class_counts_new(const dkvb_model *model);
 
 /* Erases and frees the selection counts of a model, as the counts of a single row show which pairs the row selected. */

@@ -48,7 +48,7 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model)
     to->capacity = from->count;
     while (!rc && to->count < from->count) {
         rc = copy_record(&to->records[to->count], &from->records[to->count], &model->mem);
-        to->count++; /* the record is counted before it is complete, so that it is cleared with the draft */
+        to->count++; /* the journal record is counted before it is complete, so that it is cleared with the draft */
     }
     return rc;
 }

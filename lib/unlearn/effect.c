@@ -36,11 +36,11 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
 /* Selection of keys under a mask: the first live keys of each row's stored code. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* mask in addition to the mask in force; or NULL */
+    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force; or NULL */
     const dkvb_codeset_rows *held;
-    const size_t *rows;         /* the rows of `held` that are measured, [n]; NULL: all rows */
-    uint16_t *codes;            /* selected keys, [n][codebooks][top_k] */
-    _Atomic uint64_t exhausted; /* number of (row, codebook) pairs with too few live keys */
+    const size_t *rows;         /* indices of the rows of `held` that are measured, [n]; NULL: all rows are measured */
+    uint16_t *codes;            /* selected keys of each measured row, [n][codebooks][top_k] */
+    _Atomic uint64_t exhausted; /* number of (row, codebook) pairs whose codes have too few live keys */
 };
 
 static bool is_out(const struct selecting *s, size_t c, size_t key)
@@ -48,8 +48,8 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first live keys of one codebook. The result is false if there are fewer live keys than the model
- * selects. */
+/* Selects the first live keys of a row's code in one codebook. The result is false if there are fewer live keys than
+ * the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -76,14 +76,15 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* One side of a comparison: a model, and the pairs that are masked in addition to the model's mask in force. */
+/* One of the two sides that are compared: a model, and the pairs that are masked in addition to the model's mask in
+ * force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
 };
 
-/* Computes answers[i], the class that one side predicts for row rows[i], or for row i. `codes`, [n][codebooks][top_k],
- * is scratch space. */
+/* Computes the class that one side of a comparison predicts for each row: answers[i] is for row rows[i], or for row i
+ * if `rows` is NULL. `codes`, [n][codebooks][top_k], is scratch space. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -101,7 +102,7 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
 }
 
 /* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval, half a row is added to
- * each of the four cells of the table. */
+ * each of the four cells of the table of paired answers. */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -125,8 +126,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* Counts the answers by class. `labels` has the labels of all held-out rows; `before` and `after` are the answers to
- * the n measured rows. */
+/* Counts the answers by class, before and after a forgetting. `labels` has the labels of all held-out rows; `before`
+ * and `after` are the answers to the n measured rows. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -174,7 +175,7 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* both sides of the comparison are equal */
+    /* the answers are copied if both sides of the comparison are equal */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
@@ -231,12 +232,13 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* Number of additions that decoding a sample of rows once may take: about half a second for two cores. */
+/* Number of additions of values that decoding a sample of rows once may take: about half a second for two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024,   /* least number of rows in a sample */
-    SAMPLE_STREAM = 0x5A17 /* random stream of the draw by id, other than those of training and of holding out */
+    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample */
+    /* number of the random stream that draws rows by id, different from the streams of training and of holding out */
+    SAMPLE_STREAM = 0x5A17
 };
 
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,

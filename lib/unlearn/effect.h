@@ -8,7 +8,7 @@
  * to `out`. */
 dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows *given, const dkvb_model *model);
 
-/* Adds the counts of the effect `part` to `sum`, and computes loss and interval of `sum` again. */
+/* Adds the counts of the class effect `part` to `sum`, and computes loss and interval of `sum` again. */
 void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part);
 
 /* Computes the loss of an effect and its interval from the counts of rows. */

@@ -20,31 +20,36 @@
 enum {
     CHUNK = 16, /* number of rows that one parallel task follows */
     BLOCK_BYTES =
-        32 << 20 /* largest number of bytes of a rank's group sums in a block of rows, unless a single row needs more */
+        /* largest number of bytes of a rank's sums of codebook groups in a block of rows, unless a single row needs
+         * more */
+    32 << 20
 };
 
-/* Counts of the answers to one class at one budget. */
+/* Counts of the answers to the rows of one class at one budget. */
 struct counts {
     uint64_t lost, gained;
 };
 
-/* Memory of one worker: the row that it follows, and the counts of the rows that it followed. */
+/* Memory of one worker: the row whose answers it follows over the budgets, and the counts of the rows that it has
+ * followed. */
 struct walker {
-    uint16_t *code; /* keys selected under the mask of the present budget, [codebooks][top_k] */
-    /* number of selected keys in each codebook, [codebooks]; fewer than top_k if the row's code has no more */
+    uint16_t *code; /* keys that the row selects under the mask of the present budget, [codebooks][top_k] */
+    /* number of keys that the row selects in each codebook, [codebooks]; fewer than top_k if the row's code has no
+     * more */
     uint16_t *filled;
-    uint32_t *next;      /* the first key of the row's code that was not examined yet, [codebooks] */
-    uint32_t *low;       /* lowest rank of the selected keys, [codebooks]: the budget that masks one of them */
-    uint32_t *group_low; /* lowest `low` of the codebooks of each group, [groups] */
+    uint32_t *next; /* place of the first key in the row's code that was not examined yet, [codebooks] */
+    /* lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks one of them */
+    uint32_t *low;
+    uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
     float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
     double *sums;        /* sums of values over all groups of codebooks, [classes] */
     float *logits;       /* logits of the row that is followed, [classes] */
-    uint64_t short_of;   /* number of codebooks in which the row has fewer than top_k keys */
+    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
     struct counts *counts;
-    uint64_t *right; /* right answers at budget 0, [classes] */
+    uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    float *to;    /* place for the next sum, while own groups are summed for a block */
-    size_t *from; /* place of the next sum of each rank, [ranks], while the answers of a block are judged */
+    float *to;    /* place for the next sum, while this rank's own groups of codebooks are summed for a block of rows */
+    size_t *from; /* place of the next sum of each rank, [ranks], while the answers to a block of rows are judged */
 };
 
 struct walk {
@@ -53,22 +58,23 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* a walker for each thread, [threads] */
+    struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
 
-    /* State of a block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
+    /* State of the block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
     const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [codebooks][keys]; or NULL */
-    bool sums_own;          /* true while rows are followed to sum this rank's groups, false while answers are judged */
-    size_t first, block;    /* the rows first to first + block - 1 of `held` */
-    size_t slot;            /* largest number of sums of a row, over this rank's groups */
-    float *own;             /* sums of this rank's groups, [block][slot][classes], packed before they are sent */
-    uint32_t *made;         /* number of sums of each row, [block] */
-    uint32_t *came;         /* number of sums of a row that each rank sent, [ranks][rows of this rank] */
-    float *all;             /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */
-    size_t *starts;         /* place of a row's first sum in `all`, counted in sums, [ranks][rows of this rank] */
+    /* true while rows are followed to sum this rank's groups of codebooks, false while answers are judged */
+    bool sums_own;
+    size_t first, block; /* first row of `held` in the block, and number of rows in the block */
+    size_t slot;         /* largest number of sums that a row needs, over this rank's groups of codebooks */
+    float *own;     /* sums of this rank's groups of codebooks, [block][slot][classes], packed before they are sent */
+    uint32_t *made; /* number of sums that this rank made for each row of the block, [block] */
+    uint32_t *came; /* number of sums that each rank sent for each row, [ranks][rows of this rank] */
+    float *all;     /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */
+    size_t *starts; /* place in `all` of the first sum of each row, counted in sums, [ranks][rows of this rank] */
 };
 
-/* Keeps the keys of a codebook that are alive at `budget`, and fills the free places with the next live keys of the
- * row's code. The order stays that of the code, nearest first. */
+/* Keeps the selected keys of a codebook that are alive at `budget`, and fills the free places with the next live keys
+ * of the row's code. The order stays that of the code, nearest first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -93,7 +99,8 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* Sums the values that a row selects in a group of codebooks, or takes the sum that another rank has sent. */
+/* Computes the sum of the values that a row selects in a group of codebooks, or takes the sum that another rank has
+ * sent. */
 static void put_sum(const struct walk *s, struct walker *w, size_t group)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -112,7 +119,8 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Refreshes all codebooks of a group that lose a key at `budget`, and the group's sum of values. */
+/* Selects keys again in all codebooks of a group that lose a key at `budget`, and sums the values of the group again.
+ */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -128,7 +136,7 @@ static void refresh_group(const struct walk *s, struct walker *w, size_t group, 
     put_sum(s, w, group);
 }
 
-/* True if the answer is `label`: the label has the largest logit, and no lower class has an equal logit. */
+/* True if the answer to a row is `label`: the label has the largest logit, and no lower class has an equal logit. */
 static bool is_right(const struct walk *s, struct walker *w, int32_t label)
 {
     size_t groups = dkvb__groups(s->model), classes = s->model->classes;
@@ -138,7 +146,7 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
-        return false; /* if no selected pair has learned values, the row abstains */
+        return false; /* if no selected pair has learned values, the model gives no answer to the row */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
@@ -165,8 +173,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Refreshes the groups from `first` to below `end` that lose a key at `budget`. The result is false if no group
- * does. */
+/* Selects keys and sums values again in those groups from `first` to below `end` that lose a key at `budget`. The
+ * result is false if no group loses a key. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -180,7 +188,7 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row over all budgets and sums this rank's groups each time they change. */
+/* Follows a row over all budgets and sums the values of this rank's groups of codebooks each time they change. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -247,7 +255,7 @@ static void judge_row(void *context, size_t task, unsigned worker)
     walk_row(s, w, row);
 }
 
-/* Sends the sums of each row to the rank that the row belongs to. */
+/* Sends the sums of each row of the block to the rank that owns the row. */
 static dkvb_status exchange_sums(struct walk *s)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;

@@ -94,8 +94,8 @@ static dkvb_status check_options(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Sets the salt of a record that will commit to rows or pairs: the given salt, or a random one. If ranks share the
- * model, all use the random salt of rank 0. */
+/* Sets the salt of a journal record that will commit to rows or pairs: the given salt, or a random one. If ranks share
+ * the model, all use the random salt of rank 0. */
 static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given, const dkvb_ranks *ranks)
 {
     dkvb_status rc;
@@ -130,7 +130,7 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record)
     record->commits_to_pairs = true;
 }
 
-/* bytes of the fixed part of an entry that its chain hash covers; docs/format.md, *The chain* */
+/* bytes of the fixed part of a journal entry that its chain hash covers; docs/format.md, *The chain* */
 enum { HASHED_SIZE = 136 };
 
 static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t *to)
@@ -160,7 +160,7 @@ static void first_head(uint8_t head[32], const dkvb_model *model)
     dkvb__sha256(head, pieces, sizeof pieces / sizeof *pieces);
 }
 
-/* Computes the chain hash of the entry at `index` from the hash of the entry before. */
+/* Computes the chain hash of the journal entry at `index` from the chain hash of the entry before. */
 static void head_of(uint8_t head[32], const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];
@@ -194,7 +194,8 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     }
 }
 
-/* Names the fault in the evidence of one entry, supposing that the hash before is right; NULL if there is no fault. */
+/* Names the fault in the evidence of one journal entry, supposing that the chain hash of the entry before is right;
+ * NULL if there is no fault. */
 static const char *fault(const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];

@@ -7,18 +7,18 @@
 /* Evidence in the journal: hashes that commit to rows and pairs, and a chain of hashes over the entries. docs/format.md
  * describes every byte that is hashed. */
 
-/* True if a number is one of the strengths DKVB_STRENGTH_…; the number 2 is not used. */
+/* True if a number is one of the strengths of forgetting DKVB_STRENGTH_…; the number 2 is not used. */
 static inline bool dkvb__strength_known(uint32_t strength)
 {
     return strength == DKVB_STRENGTH_NONE || strength == DKVB_STRENGTH_SUPPRESS || strength == DKVB_STRENGTH_EXACT;
 }
 
-/* Sets the strength, the salt and the commitment to rows of a record as the options ask, which are checked. After a
- * failure the caller must clear the record with dkvb__record_clear(). */
+/* Sets the strength, the salt and the commitment to rows of a journal record as the options ask, which are checked.
+ * After a failure the caller must clear the record with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
                                 const dkvb_allocator *mem);
 
-/* Sets the record's hash that commits to its list of pairs, with the salt of the record. */
+/* Sets the hash with which a journal record commits to its list of pairs, with the salt of the record. */
 void dkvb__evidence_commit_pairs(struct dkvb__record *record);
 
 /* Computes the chain hash of the journal entry at `index` from the entry and from the hash of the entry before. */
@@ -27,12 +27,12 @@ void dkvb__evidence_chain(dkvb_model *model, size_t index);
 /* Erases every salt of the journal. */
 void dkvb__evidence_drop_salts(dkvb_model *model);
 
-/* Returns DKVB_EFORMAT unless every chain hash follows from its entry and from the hash before, salts are present
- * exactly where they are allowed, and lists of pairs match their commitments. */
+/* Returns DKVB_EFORMAT unless every chain hash of the journal follows from its entry and from the hash before, salts
+ * are present exactly where they are allowed, and lists of pairs match their commitments. */
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
-/* Finds out whether the record at `index` commits to exactly these rows, in any order. The answer is false if the salt
- * of the record is not stored. The call may return DKVB_ENOMEM. */
+/* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. The answer is false
+ * if the salt of the record is not stored. The call may return DKVB_ENOMEM. */
 dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
 
 #endif

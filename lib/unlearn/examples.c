@@ -30,8 +30,8 @@ static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, 
     return DKVB_OK;
 }
 
-/* Scores key-value pairs: if the row drawn at place i is the first to select a pair, the pair's score is n - i, so rows
- * that are drawn earlier give higher scores. */
+/* Scores key-value pairs: if the row drawn at place i is the first row to select a pair, the pair's score is n - i, so
+ * rows that are drawn earlier give higher scores. */
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 {
     const dkvb_model *m = choice->model;

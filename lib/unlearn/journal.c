@@ -16,21 +16,23 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-/* Returns the time of a new entry: the present time, or SOURCE_DATE_EPOCH. */
+/* Returns the time of a new journal entry: the present time, or SOURCE_DATE_EPOCH. */
 static int64_t now(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
     char *end;
     long long fixed;
 
-    if (epoch && *epoch >= '0' && *epoch <= '9') { /* strtoll would accept blanks and signs */
+    /* the first character must be a digit, as strtoll would accept blanks and signs */
+    if (epoch && *epoch >= '0' && *epoch <= '9') {
         errno = 0;
         fixed = strtoll(epoch, &end, 10);
         if (errno == 0 && *end == '\0')
             return fixed;
     }
     fixed = (long long)time(NULL);
-    return fixed > 0 ? fixed : 0; /* a clock before 1970 must not lead to a file that no reader accepts */
+    /* the time is never negative: a clock before 1970 must not lead to a file that no reader accepts */
+    return fixed > 0 ? fixed : 0;
 }
 
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more)
@@ -69,7 +71,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's copy */
+    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's copy of the journal record */
     return j->count;
 }
 
@@ -177,8 +179,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the record of a masking that an undo may take back, or fails with the reason. The record must still have its
- * list of masked pairs. */
+/* Finds the journal record of a masking that an undo may take back, or fails with the reason. The record must still
+ * have its list of masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -197,7 +199,7 @@ static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct 
     return DKVB_OK;
 }
 
-/* Computes the mask as the union of the records' lists, except the list of one record. */
+/* Computes the mask as the union of the lists of all journal records, except the list of one record. */
 static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -226,7 +228,8 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    record = &model->journal.records[entry - 1]; /* preparing the entry may have moved the records */
+    /* the pointer is set again, as preparing the entry may have moved the records */
+    record = &model->journal.records[entry - 1];
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);
     undo.ends = entry;

@@ -6,8 +6,8 @@
 
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
-/* True for an entry of a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves such an
- * entry in force for ever. */
+/* True for a journal entry of a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves
+ * such an entry in force for ever. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)
@@ -15,8 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* True if the pairs of the entry at `index` are masked: the entry was neither undone nor purged. The pairs stay masked
- * even after relearning ends the forgetting. */
+/* True if the key-value pairs of the journal entry at `index` are masked: the entry was neither undone nor purged. The
+ * pairs stay masked even after relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];
@@ -29,8 +29,8 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
 /* Creates a journal entry in two steps. The first step does everything that may fail: it reads the options (NULL: the
- * method is the name of the kind, and nothing else is set), makes a record of this kind with the present time, a salt
- * and a commitment to rows, and reserves room for the record. The model must be mutable. The caller then fills in
+ * method is the name of the kind, and nothing else is set), makes a record of the given kind with the present time, a
+ * salt and a commitment to rows, and reserves room for the record. The model must be mutable. The caller then fills in
  * numbers, target and list, and appends the record, or gives up with dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
@@ -40,11 +40,11 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
  * record's memory, and the caller's copy is erased. Room must be reserved. The result is the number of the entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
-/* Adds the key-value pairs of a record's list to a mask. */
+/* Adds the key-value pairs in the list of a journal record to a mask. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);
 
-/* Returns DKVB_EFORMAT unless the mask in force is the union of the records' lists, and the evidence of all records is
- * right. */
+/* Returns DKVB_EFORMAT unless the mask in force is the union of the lists of the journal records, and the evidence of
+ * all records is right. */
 dkvb_status dkvb__journal_check(const dkvb_model *model);
 
 #endif

@@ -25,7 +25,7 @@ static dkvb_status check_share(const char *what, double share)
     return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
 }
 
-/* Refuses members of a request that are out of range for every model. */
+/* Refuses members of a forget request that are out of range for every model. */
 static dkvb_status check_members(const dkvb_forget_request *q)
 {
     dkvb_status rc = check_share("target", q->target);
@@ -49,7 +49,7 @@ static dkvb_status check_members(const dkvb_forget_request *q)
     return DKVB_OK;
 }
 
-/* Refuses a request that contradicts itself for every model. */
+/* Refuses a forget request that contradicts itself for every model. */
 static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
 {
     bool exact = q->strength == DKVB_STRENGTH_EXACT;
@@ -99,7 +99,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* Computes the marks of classes, plan->marks, from the request. */
+/* Computes the marks of classes of a plan, plan->marks, from the forget request. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -125,8 +125,8 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* Checks that the codeset belongs to the model. If keys are placed again, the codeset may have other keys than the
- * model, since the model may have been saved and the codeset not. */
+/* Checks that the codeset belongs to the model of the plan. If keys are placed again, the codeset may have other keys
+ * than the model, since the model may have been saved and the codeset not. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -141,7 +141,7 @@ const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name)
                                          : " (any more)";
 }
 
-/* Marks the rows of the training part that the request names, and counts them. */
+/* Marks the rows of the training part that the forget request names, and counts them. */
 static dkvb_status mark_ids(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
@@ -173,7 +173,7 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows of a codeset that a request of forgetting names. */
+/* Finds the rows of a codeset that a forget request names. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -187,7 +187,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* plans of several requests use ids as well */
+    if (plan->marks && !plan->ids) { /* a plan of several requests names the rows of classes by ids as well */
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -202,7 +202,8 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows that a request names if there are codes without a codeset: all rows, or the rows of the classes. */
+/* Finds the rows that a forget request names if there are codes without a codeset: all rows, or the rows of the
+ * classes. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -244,7 +245,7 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 }
 
 /* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searches for many keys are slow, so only these rows are searched. */
+ * held-out rows. Searches for many keys are slow, so only the sampled rows are searched. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -348,8 +349,8 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a mask that changes no answer, as nothing would be forgotten. If such a mask has pairs, force records the
- * request: another request may be undone, and these pairs then stay masked. */
+/* Refuses a plan whose mask changes no answer, as nothing would be forgotten. If such a mask has pairs, the option
+ * `force` records the request: another request may be undone, and these pairs then stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -441,7 +442,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies all parts of the request that the plan needs after the call. */
+/* Copies all parts of the forget request that the plan needs after the call. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -488,7 +489,8 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    dkvb__erase(&state, sizeof state); /* the checksum's state holds the last bytes that were added */
+    /* the state of the checksum is erased, as it holds the last bytes that were added */
+    dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
 
@@ -497,7 +499,8 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        return !plan->unknown; /* the effects of the plan are not known yet */
+        /* force can override too few held-out rows, unless there was no row to find a budget with */
+        return !plan->unknown;
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
 
@@ -525,8 +528,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Classes forgotten before are set aside only after pairs were chosen, as a given number of pairs is chosen as if
-     * nothing had been forgotten before. */
+    /* Classes that earlier requests forgot are marked as set aside only after the plan has chosen its pairs: a given
+     * number of pairs is chosen as if nothing had been forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     rc = dkvb__model_agree(p->model, rc);
@@ -565,7 +568,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* the plan does not read the caller's memory after this call */
+    q->classes = NULL; /* the plan does not keep pointers to the caller's memory after this call */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -704,7 +707,7 @@ dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, ui
     return rc;
 }
 
-/* Checks that the model is still the model that the plan was made for. */
+/* Checks that the model is still the model that the plan of forgetting was made for. */
 static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint8_t head[32];
@@ -808,5 +811,5 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* the plan must be erased, as it holds the salt of commitments */
+    dkvb__free_erased(&mem, plan); /* the memory of the plan is erased, as it holds the salt of commitments */
 }

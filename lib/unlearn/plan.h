@@ -8,20 +8,21 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-/* A request of an earlier journal entry that has to be forgotten once more. */
+/* A forget request of an earlier journal entry whose classes have to be forgotten once more. */
 struct dkvb__again {
-    uint64_t entry;   /* number of the journal entry; 0: the request that is being planned */
-    uint8_t *classes; /* marks of the classes, [classes], such as DKVB_FORGET */
+    uint64_t entry;   /* number of the journal entry of the request; 0: the request that is being planned */
+    uint8_t *classes; /* marks of the classes of the request, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* ids of the rows of these classes, [id_count] */
+    uint64_t *ids; /* ids of the rows of the classes of the request, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
 };
 
-enum { DKVB__MAX_REFUSAL = 700 }; /* bytes of the text of a refusal, with the terminating NUL */
+enum { DKVB__MAX_REFUSAL = 700 }; /* largest number of bytes of the text of a refusal, with the terminating NUL */
 
-/* A plan of one or several requests. A plan of several requests has a plan for each request as its parts, in order. */
+/* A plan of one or several forget requests. A plan of several requests has a plan for each request as its parts, in
+ * order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
@@ -33,11 +34,11 @@ struct dkvb_plan {
     uint32_t classes;
     uint8_t head[32];
     uint64_t entries; /* number of entries in the journal of the model */
-    uint64_t values;  /* checksum of the values of the model */
+    uint64_t values;  /* checksum of the values of the model that the plan was made for */
     uint32_t values_dtype;
     bool counted;
 
-    /* The request with copies of the arrays that it points to: */
+    /* The forget request of the plan, with copies of the arrays that it points to: */
     dkvb_forget_request request;
     uint8_t *marks; /* marks of the classes that the request names, [classes], or NULL */
     uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
@@ -47,30 +48,33 @@ struct dkvb_plan {
     uint8_t salt[32];
 
     dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
-    bool measured;              /* true if `effects` was measured */
+    bool measured;              /* true if `effects` of the plan was measured */
     dkvb_mask *mask;            /* pairs that the plan masks, for the strength suppress */
-    bool unknown;               /* true if there was no held-out row to find a budget with */
-    uint64_t budget;            /* the budget that determined the mask, for the journal */
-    struct dkvb__again *again;  /* earlier requests that the plan forgets once more, [info.again] */
+    bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
+    uint64_t budget; /* the budget that determined the mask of the plan, for the journal */
+    struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
 
     /* Members of a plan with the strength exact: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
-    uint64_t *lifted;    /* numbers of the journal entries whose masks the plan removes, [info.lifted] */
-    /* model with the new values, on the old keys or on the keys of `placed`; NULL once the plan was applied */
+    uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
+    /* model with the new values of an exact plan, on the old keys or on the keys of `placed`; NULL once the plan was
+     * applied */
     dkvb_model *after;
     double temperature, power;
-    dkvb_model *placed; /* model on new keys, which replaces the old model; NULL if the keys stay */
-    /* codeset of the model on new keys; without `placed` if only the codeset is left to be written */
+    /* model on new keys, which replaces the old model when the plan is applied; NULL if the keys stay */
+    dkvb_model *placed;
+    /* codeset of the model on new keys; if `placed` is NULL, only this codeset is left to be written */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
     size_t part_count;
-    dkvb_plan_request *requests; /* descriptions of the parts for dkvb_plan_info, [part_count] */
+    dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
 
     /* Members of a part of a plan of several requests: */
-    uint64_t line, entry; /* line of the request in its text; number of its journal entry */
-    bool already;         /* true if journal entry `entry` forgot the same request before */
-    /* names of the rows, [id_count] strings one after another, if the request names rows by name; otherwise NULL */
+    uint64_t line, entry; /* line of the request in the text of requests; number of the request's journal entry */
+    bool already;         /* true if the journal entry number `entry` forgot the same request before */
+    /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
+     * otherwise NULL */
     char *names;
 };
 
@@ -80,11 +84,11 @@ struct dkvb__planning {
     dkvb_model *model; /* the caller's model, for which the plan is made */
     /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
     struct dkvb_model view;
-    dkvb_codeset *set; /* codeset of the model; or NULL */
+    dkvb_codeset *set; /* codeset of the model for which the plan is made; or NULL */
     const dkvb_run_options *run;
-    /* held-out rows to measure on; label -1 if a row is not measured; n = 0 without held-out rows */
+    /* held-out rows to measure the plan on; label -1 if a row is not measured; n = 0 without held-out rows */
     dkvb_codeset_rows held;
-    int32_t *sampled; /* labels of the held-out rows, [held.n] */
+    int32_t *sampled; /* labels of the held-out rows to measure the plan on, [held.n] */
     /* ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
      * measured */
     uint64_t *sampled_ids;
@@ -92,22 +96,24 @@ struct dkvb__planning {
     const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][codebooks][k]; NULL: not available */
     const int32_t *labels; /* labels of the rows by which pairs are chosen, [n], or NULL */
     size_t n;
-    uint8_t *rows; /* marks of these rows, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
+    /* marks of the rows by which pairs are chosen, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
+    uint8_t *rows;
     /* with several requests: marks of classes that one request may harm without limit, [classes]; otherwise NULL */
     const uint8_t *asked;
 };
 
-/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A plan keeps its
- * first reason, unless force overrides that reason and then finds the request impossible. `label` is the class that the
- * plan would harm. */
+/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A plan keeps
+ * its first reason, unless the option `force` overrides that reason and the request then turns out to be impossible.
+ * `label` is the class that the plan would harm. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Refuses the plan if, by plan->effects, a class that no request asked for loses too much accuracy. */
+/* Refuses the plan if, by its measured effects plan->effects, a class that no request asked for loses too much
+ * accuracy. */
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
 
-/* Refuses a request by rows if a class loses accuracy by it, and would lose too much together with all requests in
- * force that name no class. */
+/* Refuses a forget request by rows if a class loses accuracy by it, and would lose too much together with all requests
+ * in force that name no class. */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p);
 
 /* Refuses the plan if the ids to be forgotten include rows of other classes whose loss would harm their class. */
@@ -120,29 +126,31 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
  * one that is searched, in plan->mask, and the loss of each class. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
-/* Finds the smallest budget that brings the accuracy of the classes marked DKVB_FORGET down to a target under the mask
- * of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget if one was found. `effects`,
- * [classes] or NULL, becomes the loss of each class. */
+/* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
+ * to a target under the mask of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget
+ * if one was found. `effects`, [classes] or NULL, becomes the loss of each class. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
 /* Functions of plan_again.c. dkvb__plan_set_aside() and dkvb__set_aside() set classes aside: unmarked classes that
  * forgettings in force asked for get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* `marks` has one mark per class */
+/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; `marks` has one mark per class. */
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
  * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
  * plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Returns what a message adds to "the codes have no such row" if the row was asked for by a name or by an id. */
+/* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by
+ * a name or by an id. */
 const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
 
-/* Functions of plan_exact.c, which plans requests with the strength exact. */
+/* Functions of plan_exact.c, which plans forget requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
-/* True if a model is already the result of the plan, so that only the codeset may have to be changed. */
+/* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
 /* Applies a plan of the strength exact. `done` says that the model was changed before, and only the codeset has to be
@@ -156,7 +164,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
 /* Fills in the descriptions of the parts of a plan for dkvb_plan_info. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
-/* True if every request of a plan of several requests was forgotten before. */
+/* True if the model has forgotten every request of a plan of several requests before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
 /* Functions of plan.c. dkvb__plan_new() creates a plan with its model and its request only. dkvb__plan_one() plans a
@@ -166,27 +174,31 @@ dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set
                            const dkvb_run_options *run);
 void dkvb__plan_finish(struct dkvb__planning *p);
 
-/* Finds the rows of a codeset that a request names: p->rows, and the ids of these rows if the request names classes. */
+/* Finds the rows of a codeset that a forget request names: p->rows, and the ids of these rows if the request names
+ * classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
 /* Chooses the held-out rows to measure the effects of a plan on: p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
-/* True if force can carry out a refused plan. Force accepts harm to other classes and effects that were not measured,
- * but no impossible request. */
+/* True if the option `force` can carry out a refused plan. Force accepts harm to other classes and effects that were
+ * not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a request for the journal. The request is one of the parts of `plan`, or the plan itself. */
+/* Returns the details of a forget request for the journal. The request is one of the parts of `plan`, or the plan
+ * itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
-/* Derives a salt of its own for each further entry, so that no two commitments can be compared with each other. */
+/* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with
+ * each other. */
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
 /* Writes the journal entries of a plan of one request with the strength suppress. *entry becomes the number of the
- * request's own entry. */
+ * request's own journal entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
-/* Makes sure that a part of the codeset has its codes: they are searched now if the part was loaded as features. */
+/* Makes sure that a part of the codeset (training or held-out rows) has its codes: they are searched now if the part
+ * was loaded as features. */
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part);
 
 /* Lists the ids of all rows of a codeset whose classes are marked DKVB_FORGET, in new memory. */

@@ -5,12 +5,12 @@
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* One earlier request that has a target accuracy. */
+/* One earlier forget request that has a target accuracy. */
 struct group {
-    uint64_t entry; /* number of the request's journal entry; 0: the request being planned */
+    uint64_t entry; /* number of the request's journal entry; 0: the request that is being planned */
     uint8_t *classes;
     double target;
-    bool hopeless; /* true if no mask within the limits reaches the target */
+    bool hopeless; /* true if no mask within the limits reaches the target of the request */
 };
 
 struct groups {
@@ -18,9 +18,9 @@ struct groups {
     size_t count;
 };
 
-enum { ROUNDS = 5 }; /* largest number of rounds; each round weakens other classes a little less */
+enum { ROUNDS = 5 }; /* largest number of rounds of forgetting again; each round weakens other classes a little less */
 
-/* True for a forgetting in force that asked for classes. */
+/* True for a journal entry of a forgetting in force that asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -74,8 +74,8 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests in the journal that have a target, and the planned request itself, which could come back
- * too. */
+/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes
+ * could come back too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -88,14 +88,15 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Entries that repeat an earlier forgetting are left out, as the earlier entry has the same request. */
+        /* Journal entries that repeat an earlier forgetting are left out, as the earlier entry has the same request. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }
     return rc ? rc : add_group(g, p, 0, p->plan->request.target);
 }
 
-/* True if the accuracy of a model on the rows of a group's classes is higher than the group's target allows. */
+/* True if the accuracy of a model on the rows of an earlier request's classes is higher than the target of that
+ * request allows. */
 static bool came_back(const struct dkvb__planning *p, const struct group *group, const dkvb_class_effect *now)
 {
     dkvb_class_effect sum = {0};
@@ -106,7 +107,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets the classes of a group once more, if that keeps the limits. */
+/* Forgets the classes of an earlier request once more, if that keeps the limits. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -157,14 +158,15 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                if (!rc && !g->all[i].hopeless) /* the new mask may be sufficient for the next groups too */
+                /* the effects are measured again, as the new mask may be sufficient for the next requests too */
+                if (!rc && !g->all[i].hopeless)
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
     }
     return rc;
 }
 
-/* Measures the effects of all masks together in comparison with the present model. */
+/* Measures the effects of all masks of the plan together in comparison with the present model. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

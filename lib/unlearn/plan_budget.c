@@ -1,4 +1,4 @@
-/* Chooses the pairs of a plan: by the given budget, or by the smallest budget that reaches the target. */
+/* Chooses the key-value pairs of a plan: by the given budget, or by the smallest budget that reaches the target. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -19,8 +19,8 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
     return request;
 }
 
-/* Finds out whether a mask keeps both limits, and harms no class so much that the guard would refuse the mask.
- * `effects`, [classes], becomes the loss of each class. */
+/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse
+ * the mask. `effects`, [classes], becomes the loss of each class. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {
@@ -62,8 +62,8 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* The budget with room for rows that were not held out is tried first. If it does not keep the limits, the budget
-     * without room is used. */
+    /* The found budget with room for rows that were not held out is tried first. If it does not keep the limits, the
+     * budget without room is used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {
@@ -81,7 +81,7 @@ end:
     return rc;
 }
 
-/* Refuses a target that no budget reaches; this reason replaces a refusal for too few rows if the request was
+/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few rows if the request was
  * forced. */
 static void refuse_target(dkvb_plan *plan)
 {
@@ -105,8 +105,8 @@ static void refuse_target(dkvb_plan *plan)
         (unsigned long long)b->budget, what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
-/* Finds the budget of the request. Classes forgotten earlier count neither as kept nor as forgotten, as pairs that
- * support them may be masked. */
+/* Finds the budget (number of pairs to mask) of a forget request. Classes forgotten earlier count neither as kept nor
+ * as forgotten, as pairs that support them may be masked. */
 static dkvb_status find(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

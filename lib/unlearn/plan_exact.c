@@ -18,7 +18,7 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if a journal entry is about exactly the rows of the request, or of one of several requests. */
+/* True if a journal entry is about exactly the rows of the plan's request, or of one of its several requests. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -27,8 +27,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes earlier maskings of exactly the same rows, which would only be a trace of these rows. `mask` is the mask that
- * stays in force. */
+/* Removes the masks of earlier forgettings of exactly the same rows, which would only be a trace of these rows. `mask`
+ * is the mask that stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -50,7 +50,8 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has a replay without exactly these rows, with this handling of the keys. */
+/* True if the journal has an exact forgetting (replay) without exactly the given rows, with the given handling of the
+ * keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -64,7 +65,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows. The values are not examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. The values are not
+ * examined. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -101,8 +103,8 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature again, since it depends on the held-out rows, some of which may be removed. If the codeset still
- * has removed rows, they have no label during the fit. */
+/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed. If
+ * the codeset still has removed rows, they have no label during the fit. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -135,7 +137,7 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model once without some rows. The model must belong to the codeset. */
+/* Trains the values of a model once without the rows to be forgotten. The model must belong to the codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -174,12 +176,13 @@ static dkvb_status replay(struct dkvb__planning *p)
 
 /* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
-    struct dkvb__rows rows; /* features of the remaining rows */
+    struct dkvb__rows rows; /* features of the remaining training rows */
     size_t *index;          /* numbers of the remaining rows among all rows with features, [n] */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    const char **names; /* names of the rows, if the codeset keeps names; the pointers point into the codeset */
+    /* names of the remaining rows, if the codeset keeps names; the pointers point into the codeset */
+    const char **names;
     size_t n;
 };
 
@@ -192,7 +195,7 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns the form in which the request names the rows of its features: ids, names or numbers. */
+/* Returns the form in which the forget request names the rows of its features: ids, names or numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -325,7 +328,7 @@ static dkvb_status remember_removed(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Builds a codeset of the remaining rows, on the keys of a model, with the sessions of the old codeset. */
+/* Builds a codeset of the remaining rows, on the keys of a model, with the training sessions of the old codeset. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
 {
@@ -338,7 +341,8 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file without features must not get features now */
+    /* a codes file that kept no features must not get features now */
+    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
     o.allocator = &p->set->mem; /* the new codeset replaces the old codeset */
     source.x = plan->request.features;
@@ -374,7 +378,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;
-    run.ranks = &old->codebooks->ranks; /* the same ranks share the new model */
+    run.ranks = &old->codebooks->ranks; /* the ranks (processes) that shared the old model share the new model */
     if (!rc)
         rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, &run);
     if (!rc)
@@ -391,13 +395,13 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* the counts are zero, so that the replay counts */
+    if (!rc && old->counts) /* the new counts are zero, and the replay will count */
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
 
-/* Measures the loss of each class by new keys and values, on the held-out rows that remain. The removed rows are meant
- * to lose accuracy. */
+/* Measures the loss of each class by new keys and values, on the held-out rows that remain. The classes of the removed
+ * rows are meant to lose accuracy. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -438,7 +442,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     return dkvb__guard_effects(p);
 }
 
-/* Finishes a request whose model already has new keys, while the codeset still has the old keys. */
+/* Finishes a forget request whose model already has new keys, while the codeset still has the old keys. */
 static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
 {
     dkvb_status rc;
@@ -514,7 +518,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    /* several requests check each request separately */
+    /* a plan of several requests checks each request for mixed rows separately */
     if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked)
         rc = dkvb__guard_mixture(p);
     if (!rc)
@@ -522,8 +526,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset is the codeset that the plan was made with. If both model and codeset are already without the
- * rows, nothing is left to do. */
+/* Checks that the codeset is the codeset that the plan was made with. If both model and codeset are already without
+ * the rows of the plan, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -559,8 +563,8 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes the journal entries of an exact plan: earlier maskings of the same rows are undone, and each request gets an
- * entry. */
+/* Writes the journal entries of an exact plan: earlier maskings of the same rows are undone, and each forget request
+ * gets an entry. */
 static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
     dkvb_status rc = DKVB_OK;
@@ -578,7 +582,7 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            terms.effects = NULL; /* the effects of all requests together are written once */
+            terms.effects = NULL; /* the effects of all requests together are written into one journal entry only */
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
             return rc;

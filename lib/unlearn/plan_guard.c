@@ -1,4 +1,4 @@
-/* Guards of a plan: they refuse requests that would harm other classes, or that rest on too few rows. */
+/* Guards of a plan of forgetting: they refuse requests that would harm other classes, or that rest on too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -20,8 +20,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* Force overrides the refusal for too few rows to measure on, and the request may then turn out to be impossible;
-     * the new reason replaces the old one. */
+    /* The option `force` overrides the refusal for too few rows to measure on, and the request may then turn out to be
+     * impossible; the new reason replaces the old one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -40,7 +40,8 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns advice on another way to reach the goal, for the end of a refusal, if there is one. */
+/* Returns advice on another way to reach the goal of a refused request, for the end of the refusal, if there is
+ * another way. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -80,9 +81,9 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose (if it names
- * no class, the class with most of its rows), and classes named by requests in force are forgotten already. `marks` is
- * [classes]. */
+/* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
+ * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
+ * already. `marks` is [classes]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -103,8 +104,8 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 
 static const double all_losses = -2.0; /* a lower limit for any loss, as no class gains more than 1 */
 
-/* Finds the class with the largest loss among the classes marked DKVB_KEEP that certainly lose more than a limit; L if
- * there is none. */
+/* Finds the class with the largest loss of accuracy among the classes marked DKVB_KEEP that certainly lose more than a
+ * limit; the number of classes if there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -166,8 +167,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of such requests count in no
- * sum of losses, since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of these requests count in
+ * no sum of losses, since the user has accepted their losses. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -182,9 +183,9 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* Adds to `mask` the pairs masked by requests that cost one class more than their limit, which do not count in the sum
- * of that class's losses. Requests that cost a class more were mostly for rows of that class, or they would have been
- * refused. `scratch` is [classes]; *any becomes true if there are such requests. */
+/* Adds to `mask` the pairs masked by requests that cost the class `label` more than their limit; these requests do not
+ * count in the sum of that class's losses. A request that costs a class more than the limit was mostly for rows of
+ * that class, or it would have been refused. `scratch` is [classes]; *any becomes true if there are such requests. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -218,8 +219,8 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost this
- * class more. `scratch` is [classes]. */
+/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost
+ * this class more than the limit. `scratch` is [classes]. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -249,7 +250,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* effects on the classes, [2][classes]; the second half is scratch space */
+    dkvb_class_effect *sum; /* effects of the masks on the classes, [2][classes]; the second half is scratch space */
     uint32_t worst = plan->classes;
     uint8_t *marks;
     bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [classes] */
@@ -265,7 +266,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (!(plan->effects[l].loss > 0.0)) /* this request does not cost the class any accuracy */
+        if (!(plan->effects[l].loss > 0.0)) /* a class is set aside if this request does not cost it any accuracy */
             marks[l] = DKVB_ASIDE;
     if (!rc)
         rc = dkvb_mask_new(&without, p->model->codebooks);
@@ -293,7 +294,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: the rows of one class (`label`), or all rows (-1). */
+/* Collects every pair that the rows to be forgotten select: only the rows of the class `label`, or all rows if `label`
+ * is -1. */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -349,7 +351,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    if (!rc && requested[main_class] == 0) /* rows without a label belong to no class */
+    /* the check ends if no row has a label, as rows without a label belong to no class */
+    if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)
         rc = every_pair(p, (int32_t)main_class, &own);
@@ -379,7 +382,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    uint32_t silent = plan->classes; /* the first class without a held-out row that could show a loss */
+    uint32_t silent = plan->classes; /* the first requested class that has no held-out row that could show a loss */
     char text[300];
     dkvb_status rc;
 

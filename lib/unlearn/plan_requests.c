@@ -16,17 +16,17 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* State of reading the text of several requests. */
+/* State of reading the text of several forget requests, one per line. */
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
     const dkvb_codeset *set; /* codeset in which rows are looked up; or NULL */
-    char *text;              /* a copy of the text, cut into lines and words */
+    char *text;              /* a copy of the text of requests, cut into lines and words */
     size_t room;             /* number of parts for which plan->parts has room */
     uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */
 };
 
-/* Fails with an error message about one line: the line's number, then the library's message. */
+/* Fails with an error message about one line of the requests: the line's number, then the library's message. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -104,8 +104,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one id, up to a comma or the end. The result is NULL unless the digits are a number of at most 64
- * bits. */
+/* Reads the digits of one row id, up to a comma or the end. The result is NULL unless the digits are a number of at
+ * most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -139,7 +139,8 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        at = *end == ',' ? skip_blanks(end + 1) : end; /* reading stops at the end of the text */
+        /* the next id begins after a comma; without a comma the list has ended */
+        at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
 }
@@ -151,8 +152,8 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* Reads a list of rows. A row's name may contain a comma, so the whole list is a name if a row has that name. Whether
- * the codeset has the rows is checked later, when forgotten requests are known. */
+/* Reads a list of rows to forget. A row's name may contain a comma, so the whole list is a name if a row has that
+ * name. Whether the codeset has the rows is checked later, when forgotten requests are known. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -181,13 +182,14 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        memmove(to, at, strlen(at) + 1); /* closes the gap in the text; to <= at */
+        /* moves the name of the row to the end of the names before, so that names follow without gaps; to <= at */
+        memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
     return DKVB_OK;
 }
 
-/* Describes a row of a part as the text of requests does: by the row's name in quotes, or by its id. */
+/* Describes a row of a forget request as the text of requests does: by the row's name in quotes, or by its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -226,7 +228,8 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        /* a single request gives the same bytes in both forms of a plan */
+        /* the first request uses the given salt, so that a single request gives the same bytes in both forms of a plan
+         */
         memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
@@ -332,7 +335,7 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     return rc ? rc : check_ids(plan);
 }
 
-/* True if a codeset still has a row of a request. */
+/* True if a codeset still has a row that a forget request names. */
 static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     for (size_t p = 0; p < DKVB__PARTS; p++) {
@@ -349,7 +352,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if a journal entry in force asked for all classes, or for exactly the rows, of a request. `scratch` is
+/* True if a journal entry in force asked for all classes, or for exactly the rows, of a forget request. `scratch` is
  * [classes]. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
@@ -363,7 +366,7 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing the model's training with the present codeset. */
+/* Result of comparing the model's training with the codeset: whether the model was trained on exactly its rows. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
@@ -389,8 +392,8 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests that the model has forgotten already. If rows must be deleted and the codeset still has them, the
- * request is not finished: the model was saved, but saving the codeset failed. */
+/* Finds the requests that the model has forgotten already. If rows must be deleted and the codeset still has these
+ * rows, the request is not finished: the model was saved, but saving the codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -419,7 +422,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses the whole plan for the reason of one of its parts. */
+/* Refuses the whole plan of several requests for the reason of one of them. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -428,7 +431,7 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Adds the numbers of a part to the numbers of the whole plan. */
+/* Adds the numbers of a part (the plan of one request) to the numbers of the whole plan. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -450,7 +453,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks the classes that the requests name, if any request names a class. */
+/* Collects in plan->marks the classes that the forget requests name, if any request names a class. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -524,7 +527,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures the effects of all parts together, on the draft that has all of them. */
+/* Measures the effects of all requests together, on the draft in which all of them are applied. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -563,7 +566,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans a part on the draft, and writes its journal entries to the draft. */
+/* Plans one of several requests on the draft, and writes its journal entries to the draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
     dkvb_forget_request q = p->plan->request;
@@ -578,7 +581,8 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* the message of check_rows() has the names of rows */
+    /* names of rows are checked here, as the message of check_rows() can say them */
+    rc = who->names ? check_rows(p->set, who) : DKVB_OK;
     if (rc)
         return rc;
     rc = dkvb__plan_one(&made, draft, p->set, &q, p->run);
@@ -615,8 +619,8 @@ static dkvb_status suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects the rows of each request, all of which must be in the codeset, and in plan->ids the rows of all requests,
- * each once. */
+/* Collects the ids of the rows of each request, all of which must be in the codeset, and in plan->ids the ids of all
+ * requests, each once. */
 static dkvb_status unite_ids(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -775,7 +779,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    for (size_t i = 0; i < plan->part_count; i++) { /* a part has the same pointers as the whole request */
+    /* the memory of a part is released in the same way, as a part points to the arrays of its request */
+    for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 
         dkvb__plan_finish(&of_part);

@@ -65,7 +65,7 @@ static dkvb_status own_codebooks(dkvb_model *model)
     return DKVB_OK;
 }
 
-/* True if the model holds anything that a purge erases. */
+/* True if the model holds anything that a purge erases, for example values of masked pairs. */
 static bool has_traces(const dkvb_model *model)
 {
     bool any = dkvb__mask_count(model->mask) > 0 || model->extra_count > 0 || model->counts;

@@ -17,10 +17,10 @@ struct work {
     const struct dkvb__coderows *rows; /* rows of the training part of the codeset */
     const dkvb_allocator *mem;
     struct dkvb__run run;
-    uint8_t *gone;        /* marks of rows to be left out, [n] */
-    int32_t *labels;      /* labels of one session, [n]: -1 if a row takes no part in the session */
-    uint16_t *live_codes; /* codes of the rows without purged pairs; NULL if no pairs are purged */
-    uint8_t trained[16];  /* fingerprint that the new model will have */
+    uint8_t *gone;   /* marks of the rows to be left out of the training, [n] */
+    int32_t *labels; /* labels of the rows in one session of training, [n]: -1 if a row takes no part in the session */
+    uint16_t *live_codes; /* codes of the rows in which purged pairs are replaced; NULL if no pairs are purged */
+    uint8_t trained[16];  /* fingerprint of the training that the new model will have */
 };
 
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
@@ -178,7 +178,7 @@ static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place,
     return rc;
 }
 
-/* Counts the key-value pairs that the rows of all sessions select, by class. */
+/* Counts, by class, the key-value pairs that the rows of all training sessions select. */
 static dkvb_status count(const struct work *w, dkvb_model *after)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -308,7 +308,8 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    after->temperature = model->temperature; /* the caller may have set temperature and power since then */
+    /* the caller may have set temperature and power since the replay was made */
+    after->temperature = model->temperature;
     after->power = model->power;
     dkvb__model_become(model, after);
 }
@@ -355,7 +356,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    dkvb_status rc = dkvb__model_need_mutable(model); /* checked before the training, which takes long */
+    dkvb_status rc = dkvb__model_need_mutable(model); /* the model is checked before the training, which takes long */
 
     if (!rc)
         rc = dkvb__replay_new(&r, model, set, without, n, false, run);

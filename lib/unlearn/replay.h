@@ -9,8 +9,10 @@
  * whatever is measured between both steps. */
 struct dkvb__replay {
     dkvb_allocator mem;
-    dkvb_model *model; /* the original model, which must outlive the replay and must not change until the commit */
-    /* model with the new values and the mask of the original model, without a journal; NULL once committed */
+    /* the original model, which must outlive the replay and must not change until the replay is committed */
+    dkvb_model *model;
+    /* model with the new values and the mask of the original model, without a journal; NULL once the replay is
+     * committed */
     dkvb_model *after;
     uint8_t trained[16]; /* fingerprint of the trainings of the original model when the replay was made */
 };

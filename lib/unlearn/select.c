@@ -1,8 +1,9 @@
 /* Finds the key-value pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Histogram of the counts; counts of LARGE or more share a bin. Several tables are used in turn: neighbouring pairs
- * often have the same count, and adding to a number that was just written would wait for the write. */
+/* Sizes of the histogram of selection counts; counts of LARGE or more share a bin. Several tables are used in turn:
+ * neighbouring pairs often have the same count, and adding to a number that was just written would wait for the write.
+ */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
@@ -52,7 +53,7 @@ static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uin
     return prefix;
 }
 
-/* Returns the lowest `count` set bits of `word`, which has more set bits. */
+/* Returns the lowest `count` set bits of `word`, which has more than `count` set bits. */
 static uint64_t lowest_bits(uint64_t word, uint64_t count)
 {
     uint64_t rest = word;
@@ -62,8 +63,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Adds up to 64 pairs to a word of the mask: all pairs with counts above the limit, and the lowest `*left` pairs with
- * counts at the limit. */
+/* Adds up to 64 key-value pairs to a word of the mask: all pairs with counts above the limit, and the lowest `*left`
+ * pairs with counts at the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;
@@ -101,7 +102,8 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* pairs that were never selected are not added */
+    /* key-value pairs that were never selected are not added to the mask */
+    at_limit = limit > 0 && pairs > above ? pairs - above : 0;
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)
             take_word(&mask->bits[c * mask->words + w], scores + w * 64,

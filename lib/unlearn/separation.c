@@ -17,10 +17,11 @@
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16,  /* number of codebooks counted in one pass over the rows */
-    BLOCK = 1024,    /* number of pairs whose selecting classes are counted at once */
-    CHUNK = 64,      /* number of rows that one parallel task measures */
-    MAX_SIZE = 65535 /* largest number of codebooks and of keys: codes are 16 bits wide, and 65535 means none */
+    CODEBOOKS = 16, /* number of codebooks counted in one pass over the rows */
+    BLOCK = 1024,   /* number of pairs whose selecting classes are counted at once */
+    CHUNK = 64,     /* number of rows that one parallel task measures */
+    /* largest number of codebooks, and of keys in a codebook: codes are 16 bits wide, and 65535 means no key */
+    MAX_SIZE = 65535
 };
 
 static size_t code_size(const dkvb_separation_rows *in)
@@ -103,8 +104,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts the selections in some codebooks. Each task has codebooks of its own, so that no two tasks write the same
- * count. */
+/* Counts how often the rows of each class select each pair, in some codebooks. Each task has codebooks of its own, so
+ * that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -145,12 +146,12 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
     return rc;
 }
 
-/* Counts, for all classes, the pairs from `first` to below `first + size` that a class selects, and selects alone. The
- * result is the number of these pairs that any class selects. */
+/* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
+ * that it selects alone. The result is the number of pairs in the range that any class selects. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    uint32_t owners[BLOCK] = {0}; /* number of classes that select each pair */
+    uint32_t owners[BLOCK] = {0}; /* number of classes that select each pair of the block */
     size_t any = 0;
 
     for (size_t l = 0; l < in->classes; l++)
@@ -185,7 +186,7 @@ struct comparing {
     const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* overlaps of classes, [classes][classes] */
+    double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
 };
 
 /* Computes the overlaps of two classes. The frequencies count_a / rows_a and count_b / rows_b are compared as count_a
@@ -218,7 +219,7 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
-/* Computes the overlaps of one class with itself and with the classes after it. */
+/* Computes the overlaps of the codes of one class with itself and with the classes after it. */
 static void compare_class(void *context, size_t task, unsigned worker)
 {
     const struct comparing *s = context;
@@ -243,8 +244,8 @@ struct measuring {
     double *each;
 };
 
-/* Counts the selections of all rows of a class that are also selections of this code. *selections becomes the number of
- * selections of the code itself. */
+/* Counts the selections of all rows of a class that are also selections of the given code. *selections becomes the
+ * number of selections of the code itself. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);
@@ -313,12 +314,12 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
     return dkvb__parallel_long(run, chunks_of(in), measure_chunk, &s, in->classes, in->classes + chunks_of(in));
 }
 
-/* The result of dkvb_separation_measure(), with the memory that its members point to. */
+/* The result of dkvb_separation_measure(), with the memory that the members of the public result point to. */
 struct separation {
     /* the public result, as the first member: a pointer to it is a pointer to the whole struct */
     dkvb_separation found;
     dkvb_allocator mem;
-    size_t pairs; /* number of key-value pairs, C K */
+    size_t pairs; /* number of key-value pairs of the codebooks, C K */
     uint64_t *rows, *selected, *exclusive;
     int32_t *nearest;
     double *overlap, *silhouettes, *jaccard, *weighted, *row_silhouettes;
@@ -353,7 +354,7 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds the other class with the largest weighted overlap with a class, the lowest class in a tie. */
+/* Finds, for a class, the other class with the largest weighted overlap, the lowest class in a tie. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;
@@ -446,6 +447,6 @@ void dkvb_separation_free(dkvb_separation *separation)
     dkvb__free(&mem, s->jaccard);
     dkvb__free(&mem, s->weighted);
     dkvb__free(&mem, s->row_silhouettes);
-    dkvb__free_erased(&mem, s->counts); /* a count of 1 is a single row, so the counts must be erased */
+    dkvb__free_erased(&mem, s->counts); /* the counts are erased, as a count of 1 shows what a single row selected */
     dkvb__free(&mem, s);
 }

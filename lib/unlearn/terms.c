@@ -1,4 +1,5 @@
-/* Terms of journal entries: converts terms from options to bytes, and from bytes to structs. */
+/* Terms of journal entries (what a forget request asked for, within which limits): converts terms from options to
+ * bytes, and from bytes to structs. */
 #include "unlearn/terms.h"
 
 #include <math.h>
@@ -22,8 +23,10 @@ enum {
     AT_AFTER = 48,
     AT_CLASS_COUNT = 80,
     AT_EFFECT_COUNT = 84,
-    CLASS_SIZE = 4,  /* number of bytes that store a class: u32 label */
-    EFFECT_SIZE = 44 /* bytes of an effect: u32 label, u64 rows, right before, right after, lost, gained */
+    CLASS_SIZE = 4, /* number of bytes that store a class in the terms of a journal entry: u32 label */
+    /* bytes that store an effect in the terms of a journal entry: u32 label, u64 rows, right before, right after,
+     * lost, gained */
+    EFFECT_SIZE = 44
 };
 enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
 
@@ -45,8 +48,8 @@ static const unsigned char *effect_at(const unsigned char *terms, uint32_t i)
     return class_at(terms, dkvb__read32(terms + AT_CLASS_COUNT)) + (size_t)i * EFFECT_SIZE;
 }
 
-/* True if counts of paired answers are possible: a row that was right before is still right or lost, and a row that is
- * right after was right before or is gained. */
+/* True if counts of answers before and after a forgetting are possible: a row that was right before is still right or
+ * lost, and a row that is right after was right before or is gained. */
 static bool effect_can_be(const dkvb_class_effect *e)
 {
     return e->right_before <= e->rows && e->lost <= e->right_before && e->gained <= e->rows - e->right_before &&
@@ -74,7 +77,7 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* for NaN the comparison is false */
+    return x >= 0.0 && x <= 1.0; /* the comparison refuses NaN too, as it is then false */
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -114,7 +117,8 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
     return DKVB_OK;
 }
 
-/* Counts the classes that the options ask for, and those with an effect, among the model's `classes`. */
+/* Counts the classes that the options of a forgetting ask for, and the classes with an effect, among the model's
+ * `classes`. */
 static dkvb_status count_classes(const dkvb_model *model, const dkvb_forget_options *o, uint32_t *asked,
                                  uint32_t *measured)
 {
@@ -142,7 +146,7 @@ static void write_fixed(unsigned char *to, const dkvb_forget_options *o, uint32_
     dkvb__write32(to + AT_FLAGS, (o->forced ? FORCED : 0u) | (o->found ? FOUND : 0u) | (o->after ? HAS_AFTER : 0u));
     dkvb__write32(to + AT_KEYS, o->keys);
     dkvb__write64(to + AT_BUDGET, o->budget);
-    /* Adding 0 turns a negative 0 into a positive one, so that equal terms have equal bytes. */
+    /* Adding 0 turns a negative 0 into a positive 0, so that equal terms of a request have equal bytes. */
     dkvb__write_double(to + AT_TARGET, o->found ? o->target + 0.0 : 0.0);
     dkvb__write_double(to + AT_RETAIN_DROP, o->max_retain_drop + 0.0);
     dkvb__write_double(to + AT_CLASS_LOSS, o->max_class_loss + 0.0);
@@ -167,7 +171,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
         return rc;
     write_fixed(fixed, o, asked, measured);
     if (memcmp(fixed, zeros, sizeof fixed) == 0)
-        return DKVB_OK; /* an entry without terms has no bytes for them, neither in memory nor in files */
+        return DKVB_OK; /* a journal entry without terms has no bytes for them, neither in memory nor in files */
     record->terms_size = dkvb__terms_size(fixed);
     record->terms = dkvb__alloc(&model->mem, record->terms_size, 1);
     if (!record->terms)
@@ -185,7 +189,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* True if the bytes are a fraction as it is written: 0 to 1, and 0 without a sign. */
+/* True if the bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -282,7 +286,7 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* the sum also gets loss and interval */
+        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* adding to the sum also computes its loss and interval */
     }
     return DKVB_OK;
 }

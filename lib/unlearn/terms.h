@@ -4,25 +4,27 @@
 #include "bottleneck/model.h"
 #include "dkvb/unlearn.h"
 
-/* Terms of a journal entry: the classes or rows that were meant, the limits, and what was measured. A record holds the
- * terms as the bytes of the model file, which the hash of the entry covers (docs/format.md, *terms*), so that only one
- * form has to be checked. */
+/* Terms of a journal entry: the classes or rows that a forget request meant, its limits, and what was measured. A
+ * journal record in memory holds its terms as the same bytes as the model file, so that the terms have to be checked
+ * in one form only; the hash of the journal entry covers these bytes (docs/format.md, *terms*). */
 
-enum { DKVB__TERMS_SIZE = 88 }; /* bytes of the fixed part of terms; classes and effects follow */
+/* bytes of the fixed part of the terms of a journal entry; classes and effects follow */
+enum { DKVB__TERMS_SIZE = 88 };
 
-/* Sets the terms of a record that will be appended, from options, which are checked; the record gets no terms if the
- * options have none. */
+/* Sets the terms of a journal record that will be appended, from options, which are checked; the record gets no terms
+ * if the options have none. */
 dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *model, const dkvb_forget_options *o);
 
-/* Returns the number of bytes of terms, computed from the counts in their fixed part at `fixed`. */
+/* Returns the number of bytes of the terms of a journal entry, computed from the counts in their fixed part at
+ * `fixed`. */
 size_t dkvb__terms_size(const unsigned char *fixed);
 
-/* Returns the fault in the terms of the entry at `index`, or NULL. The record must have its terms, of the right
- * size. */
+/* Returns the fault in the terms of the journal entry at `index`, or NULL. The record must have its terms, of the
+ * right size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class that a record asked for among the classes marked with 1; `marks` is [classes]. The result is false if
- * the record asked for no marked class. */
+/* Finds a class that the request of a journal record asked for among the classes marked with 1; `marks` is [classes].
+ * The result is false if the request asked for no marked class. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
 /* Fills in the members of a public journal entry that are about terms. */

@@ -27,26 +27,27 @@ enum { MOST_SERIES = 3, MOST_OWNED = 16 };
 struct bench {
     struct bench_args args;
     const struct work *work;
-    uint64_t random; /* state of the random number generator */
+    uint64_t random; /* state of the random number generator that makes the data of the benchmark */
     dkvb_array keys_file;
     struct features rows_file;
-    const float *keys, *rows; /* random keys, [codebooks][keys][key_dim], and rows, [n][input_dim] */
-    int8_t *projected;        /* search: projected rows, [n][codebooks][key_dim] */
+    const float *keys, *rows; /* random keys, [codebooks][keys][key_dim], and random rows, [n][input_dim] */
+    int8_t *projected;        /* rows projected into the codebooks, for the part `search`, [n][codebooks][key_dim] */
     dkvb_codebooks *codebooks;
     dkvb_model *model;
-    uint16_t *codes;       /* codes of the rows, [n][codebooks][k] */
-    uint16_t *other_codes; /* forget: codes after the mask was set, [n][codebooks][k] */
-    int32_t *labels;       /* labels of the rows, [n] */
-    uint64_t entry;        /* forget: the journal entry that will be undone, or 0 */
-    uint64_t masked, hit;  /* forget: number of masked pairs, and of (row, codebook) pairs that are searched again */
+    uint16_t *codes;       /* codes of the random rows (selected keys), [n][codebooks][k] */
+    uint16_t *other_codes; /* codes after the mask was set, for the part `forget`, [n][codebooks][k] */
+    int32_t *labels;       /* random labels of the rows, [n] */
+    uint64_t entry;        /* number of the journal entry that the part `forget` will undo, or 0 */
+    /* for the part `forget`: number of masked pairs, and of (row, codebook) pairs that are searched again */
+    uint64_t masked, hit;
     void *owned[MOST_OWNED];
     size_t owned_count;
 
-    uint32_t repeat;            /* number of the repeat; 0: the first run, which does not count */
-    double *times[MOST_SERIES]; /* times of each series in seconds, [repeats + 1] */
-    double *call_times;         /* search: times of single calls, [repeats + 1][calls] */
-    double *sorted;             /* scratch space for sorting times, [repeats] */
-    double step_from, step_to;  /* range of the present step in the progress of the whole benchmark */
+    uint32_t repeat;            /* number of the present repeat; 0: the first run, which does not count */
+    double *times[MOST_SERIES]; /* times of each series of measurements in seconds, [repeats + 1] */
+    double *call_times;         /* times of single calls of the part `search`, [repeats + 1][calls] */
+    double *sorted;             /* scratch space for sorting the times of the repeats, [repeats] */
+    double step_from, step_to;  /* range of the present series in the progress of the whole benchmark */
 };
 
 /* One part of the benchmark. Each part measures one or more series of times in every repeat. */
@@ -55,10 +56,12 @@ struct work {
     uint32_t series;
     uint32_t told; /* index of the series from which rows per second are computed */
     int (*prepare)(struct bench *b);
-    int (*ready)(struct bench *b, uint32_t series); /* runs before the clock starts; or NULL */
+    int (*ready)(struct bench *b, uint32_t series); /* prepares a run of a series before the clock starts; or NULL */
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    void (*say)(struct bench *b);  /* prints the lines of this part after the two lines that all parts have */
-    void (*json)(struct bench *b); /* prints the JSON keys of this part after the keys that all parts have */
+    /* prints the lines of this part of the benchmark after the two lines that all parts have */
+    void (*say)(struct bench *b);
+    /* prints the JSON keys of this part of the benchmark after the keys that all parts have */
+    void (*json)(struct bench *b);
 };
 
 /* Allocates memory that is freed at the end of the benchmark. */
@@ -168,8 +171,8 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* Return medians over the repeats: seconds_of() of the time of a series, ratio_of() of the ratio of the times of two
- * series. */
+/* Return medians over the repeats: seconds_of() the median time of a series, ratio_of() the median ratio of the times
+ * of two series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
     memcpy(b->sorted, b->times[series] + 1, b->args.repeats * sizeof *b->sorted);
@@ -198,8 +201,8 @@ static uint64_t value_bytes(const struct bench_args *a)
     return (uint64_t)a->codebooks * a->keys * a->classes * sizeof(float);
 }
 
-/* Returns the work of a search in 10^9 operations, 2 C K d for each row: a product of bytes and its addition count as
- * two operations. */
+/* Returns the number of operations of a search in 10^9, 2 C K d for each row: a product of bytes and its addition
+ * count as two operations. */
 static double search_work(const struct bench_args *a)
 {
     return 2.0 * (double)key_bytes(a) * (double)a->rows / 1e9;
@@ -336,8 +339,9 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of the part `forget`. First all rows are searched without the mask, which gives the stored codes. In the
- * second step, pairs are counted, chosen and masked. Finally the codes that name masked pairs are searched again. */
+/* Series of the part `forget` of the benchmark. First all rows are searched without the mask, which gives the stored
+ * codes. In the second step, pairs are counted, chosen and masked. Finally the codes that name masked pairs are
+ * searched again. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)
@@ -508,8 +512,8 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* Runs all series once, and then `repeats` times. The first run does not count, as the system has to provide memory
- * pages. */
+/* Runs all series of a part of the benchmark once, and then `repeats` times. The first run does not count, as the
+ * system has to provide memory pages. */
 static int run_repeats(struct bench *b)
 {
     const struct work *work = b->work;

@@ -98,8 +98,8 @@ struct audit {
     dkvb_codeset *set;
     struct features x, test_x;
     struct labels y, test_y;
-    bool *classes;  /* marks of the classes of --class */
-    struct ids ids; /* ids of the rows of --rows */
+    bool *classes;  /* marks of the classes that --class names, [classes] */
+    struct ids ids; /* ids of the rows that --rows names */
     dkvb_audit_report *report;
     dkvb_reference_report *reference;
 };
@@ -131,10 +131,11 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
-/* Reads the codes file. Only ids and labels are needed, except for KLoM, which plans requests again from the codes. */
+/* Reads the codes file of the audit. Only ids and labels are needed, except for KLoM, which plans requests again from
+ * the codes. */
 static int read_codes(struct audit *a)
 {
-    /* a purged model has fewer keys than the model before */
+    /* the codes are checked with the model before, as a purged model has fewer keys */
     const dkvb_model *model = a->before ? a->before : a->model;
 
     if (a->args.models > 0)
@@ -142,7 +143,7 @@ static int read_codes(struct audit *a)
     return codeset_load(&a->set, a->args.codes, model);
 }
 
-/* Reads all inputs that the command line names. */
+/* Reads all inputs of the audit that the command line names. */
 static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_rows *rows)
 {
     const struct audit_args *args = &a->args;
@@ -156,7 +157,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    /* the marks are an array of bool, as `true` equals DKVB_FORGET */
     request->classes = (const uint8_t *)a->classes;
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
@@ -321,7 +322,8 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
     printf("  %-24s", text);
 }
 
-/* Output lines of a figure: one for the figure itself, three more for membership attacks, two more for KLoM. */
+/* Output lines of a figure (a measured number) of the audit: one for the figure itself, three more for membership
+ * attacks, two more for KLoM. */
 enum { VALUE, PRIVLEAK, TPR_1, TPR_01, MEDIAN, P95, LINES };
 
 static bool has_line(const dkvb_audit_figure *f, int which)
@@ -338,7 +340,7 @@ static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
     return lines[which];
 }
 
-/* Prints a line of a figure for all audited models. */
+/* Prints one output line of one figure (a measured number) of an audit, with a column for each audited model. */
 static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
 {
     static const char *const more[] = {[PRIVLEAK] = "PrivLeak",
@@ -371,10 +373,10 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     putchar('\n');
 }
 
-/* The figures of the audit in the order of the output. Each group of figures has a heading with the question that its
- * attacks answer. */
+/* The figures (measured numbers) of the audit in the order of the output. Each group of figures has a heading with the
+ * question that its attacks answer. */
 static const struct {
-    const char *heading; /* printed before the first figure of a group */
+    const char *heading; /* heading of a group, printed before the group's first figure */
     uint32_t first, last;
 } groups[] = {
     {"membership (untraining: have the rows an influence?): AUC, forgotten rows against test rows of the same classes",

@@ -11,24 +11,25 @@
 #include "io/progress.h"
 #include "tool.h"
 
-/* Arguments of the command, and the changed model. */
+/* Arguments of `dkvb undo`, `purge` or `rename`, and the changed model. */
 struct change {
-    struct args args; /* arguments; operand 0 is the model */
+    struct args args; /* arguments of the command; operand 0 is the model */
     const char *output;
     bool json, drop_name;
 
     dkvb_model *model;
     dkvb_model_info before, after;
-    uint64_t entry;   /* undo: the journal entry to take back; 0: the latest entry */
-    uint32_t label;   /* rename: number of the class */
-    uint32_t dropped; /* purge: number of classes that lost their names */
+    uint64_t entry;   /* number of the journal entry that `dkvb undo` takes back; 0: the latest entry */
+    uint32_t label;   /* number of the class that `dkvb rename` gives a name */
+    uint32_t dropped; /* number of classes that lost their names by `dkvb purge` */
 };
 
 #define AT(member) offsetof(struct change, member)
 
 static const struct args_option options[] = {
     {"drop-name", ARGS_FLAG, AT(drop_name),
-     .help = "also take away the names of classes that are forgotten"}, /* --drop-name is an option of purge only */
+     /* the option --drop-name is an option of `dkvb purge` only */
+     .help = "also take away the names of classes that are forgotten"},
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},

@@ -87,7 +87,7 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* Checks and locks the output files of the command. The part file, which keeps rows during the work, is one more
+/* Checks and locks the output files of `dkvb encode`. The part file, which keeps rows during the work, is one more
  * output, but the command does not wait for its lock. */
 static int claim_paths(struct encode *e, const char *kept)
 {
@@ -107,7 +107,7 @@ static int claim_paths(struct encode *e, const char *kept)
     return code ? code : paths_claim(&command, inputs, claimed);
 }
 
-/* Checks before the work that all inputs which the outputs need were given. */
+/* Checks before the work of `dkvb encode` that all inputs which the outputs need were given. */
 static int check_outputs(struct encode *e)
 {
     const struct encode_args *args = &e->args;
@@ -133,7 +133,7 @@ static int check_outputs(struct encode *e)
     return code;
 }
 
-/* Reports the number of pictures from an earlier call, and moves the progress bar. */
+/* Reports once how many pictures an earlier call has encoded, and moves the progress bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct encode *e = user;
@@ -189,7 +189,7 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
     return textfile_end(&text, code);
 }
 
-/* Writes the output files. `kept` is the path of the part file, which keeps rows during the work. */
+/* Writes the output files of `dkvb encode`. `kept` is the path of the part file, which keeps rows during the work. */
 static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;
@@ -250,7 +250,8 @@ int cmd_encode(int argc, char **argv)
         return code;
     kept = paths_with(e.args.output, ".part");
     code = kept ? write_files(&e, kept) : EXIT_FAILURE;
-    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has reported the kept rows already */
+    /* the kept rows are reported once, and an interrupt has reported them already */
+    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0)
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
                   e.report.kept, e.report.pictures);
     if (code == EXIT_SUCCESS)

@@ -59,7 +59,7 @@ struct eval {
     struct features x;
     struct pictures pictures; /* the pictures that were encoded into the rows */
     struct labels y;
-    struct codes codes; /* codes of the rows, if a file has them */
+    struct codes codes; /* codes of the rows to measure on, if a file has them */
     bool *forgotten;    /* marks of the forgotten classes, [classes], or NULL */
     dkvb_evaluation found;
     struct features train_x; /* training rows for linear heads (--reference) */
@@ -134,7 +134,7 @@ static int measure(struct eval *e)
     dkvb_run_options run = progress_start("predict", e->args.threads);
     dkvb_status rc;
 
-    /* rows outside the scale were counted when the codes were made */
+    /* rows whose codes come from a file were checked for unusual scale when the codes were made */
     run.outside = e->args.codes ? NULL : outside_count(&e->x);
     e->found.source = e->x.source;
     rc = dkvb_model_evaluate(e->model, e->x.x, e->codes.codes, e->y.y, e->x.rows, &e->found, &run);
@@ -151,7 +151,7 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    /* the marks are an array of bool, as `true` equals DKVB_FORGET */
     request.classes = (const uint8_t *)e->forgotten;
     return reference_compare(&e->reference, &rows, e->args.threads);
 }

@@ -45,8 +45,8 @@ static const struct args_command command = {
 /* One array of the export: file, type and shape. */
 struct part {
     const char *name;
-    char *path; /* path of the array's file; owned */
-    void *data; /* elements of the array; owned */
+    char *path; /* path of the array's file, which the struct owns */
+    void *data; /* elements of the array, which the struct owns */
     uint32_t dtype, ndim;
     uint64_t shape[3];
 };
@@ -75,8 +75,8 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
     return EXIT_SUCCESS;
 }
 
-/* Removes the file of an array that this model does not have, but that an export of another model left. The old array
- * would not fit the new ones. */
+/* Removes the file of an array that this model does not have, but that an export of another model left in the folder.
+ * The old array would not fit the new arrays. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)
@@ -115,7 +115,7 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
         outputs[i] = (struct path){"an output", parts[i].path};
     }
     if ((code = paths_check_in_folder(&command, args->dir, inputs, outputs)) ||
-        /* arrays have no checksums by which a reader could find damage */
+        /* the model is verified, as exported arrays have no checksums by which a reader could find damage */
         (code = tool_check(dkvb_model_verify(model))) || (code = copy_arrays(model, parts, whitened)) ||
         (code = paths_make_folder(args->dir)))
         return code;

@@ -126,7 +126,7 @@ static const struct args_command apply_command = {
 
 #define misused(message) args_misused(&command, message)
 
-/* Checks the options that name the rows to be forgotten. */
+/* Checks the options of `dkvb forget` that name the rows to be forgotten. */
 static int check_who(const struct forget_args *args)
 {
     bool codeset = args->kept;
@@ -163,7 +163,7 @@ static int check_who(const struct forget_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks the options that set the number of pairs, and refuses options without effect. */
+/* Checks the options of `dkvb forget` that set the number of pairs to mask, and refuses options without effect. */
 static int check_suppress(const struct forget_args *args)
 {
     static const char *const not_pairs[] = {"examples", "seed", NULL};
@@ -188,7 +188,7 @@ static int check_suppress(const struct forget_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks the options about pictures, which need --images. */
+/* Checks the options of `dkvb forget` about pictures, which need --images. */
 static int check_pictures(const struct forget_args *args)
 {
     int code = pictures_check_source(&command, &args->pictures, "images");
@@ -229,7 +229,7 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "--strength exact, which masks nothing");
 }
 
-/* Checks the options for writing a plan to a file, which changes no model. */
+/* Checks the options for writing a plan of forgetting to a file, which changes no model. */
 static int check_plan_out(const struct forget_args *args)
 {
     static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
@@ -262,7 +262,7 @@ static int check_args(struct forget_args *args)
     return code ? code : check_strength(args);
 }
 
-/* Sets f->request.classes from the option --class. */
+/* Marks the classes to be forgotten, f->request.classes, from the option --class. */
 static int mark_classes(struct forget *f)
 {
     bool *chosen = NULL;
@@ -276,8 +276,8 @@ static int mark_classes(struct forget *f)
     return f->classes ? EXIT_SUCCESS : code ? code : EXIT_FAILURE;
 }
 
-/* Gives ids to rows: rows of pictures have the numbers of the pictures as ids, rows of a features file their own
- * ids. */
+/* Gives ids to the rows to be forgotten: rows of pictures have the numbers of the pictures as ids, rows of a features
+ * file their own ids. */
 static int number_rows(struct forget *f)
 {
     int code = pictures_source(&f->args.pictures)
@@ -289,7 +289,7 @@ static int number_rows(struct forget *f)
     return code;
 }
 
-/* Encodes pictures into rows, with their labels if the request selects rows by class. */
+/* Encodes pictures into the rows to be forgotten, with their labels if the request selects rows by class. */
 static int read_pictures(struct forget *f)
 {
     const char *path = f->args.args.operand[0];
@@ -304,7 +304,8 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keeps only the rows of the chosen classes, as other rows need not be searched. Rows in memory are moved together. */
+/* Keeps only the rows of the chosen classes, as rows of other classes need not be searched. Rows in memory are moved
+ * together. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
@@ -326,7 +327,7 @@ static int cut_out_classes(struct forget *f)
             char *name = f->rows.name[kept];
 
             f->rows.name[kept] = f->rows.name[i];
-            f->rows.name[i] = name; /* names are swapped, so that each is freed once */
+            f->rows.name[i] = name; /* two names change places, so that each name is freed once */
         } else {
             f->rows.id[kept] = f->rows.id[i];
         }
@@ -389,7 +390,7 @@ static int read_key_features(struct forget *f)
     return code;
 }
 
-/* Reads the text of several requests; a NUL is refused, as it would cut the text off. */
+/* Reads the text of several forget requests; a NUL is refused, as it would cut the text off. */
 static int read_requests(struct forget *f)
 {
     const char *path = f->args.requests;
@@ -413,7 +414,7 @@ static int read_requests(struct forget *f)
     return code;
 }
 
-/* Reads all inputs that the options name. */
+/* Reads all inputs that the options of `dkvb forget` name. */
 static int read_inputs(struct forget *f)
 {
     const struct forget_args *a = &f->args;
@@ -444,7 +445,7 @@ static int read_inputs(struct forget *f)
     return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
 }
 
-/* Fills in the request's numbers from the options. */
+/* Fills in the numbers of the forget request from the options. */
 static int fill_request(struct forget *f)
 {
     dkvb_forget_request *q = &f->request;
@@ -469,12 +470,12 @@ static int fill_request(struct forget *f)
     return EXIT_SUCCESS;
 }
 
-/* Reports the failure of a library call with the model and the rows. */
+/* Reports the failure of a library call about a forgetting, with the files of the model and of the rows. */
 static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
-    /* the failure is about a line of the requests */
+    /* a failure of this kind is about a line of the file of requests */
     if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND))
         return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
@@ -502,8 +503,8 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* Checks and locks the files of the command. The model, and for "exact" the codes, may be replaced by their new
- * versions, but a mask must not replace them. */
+/* Checks and locks the files of `dkvb forget`. The model, and with the strength "exact" the codes file, may be
+ * replaced by their new versions, but a mask must not replace them. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
@@ -569,7 +570,7 @@ static int forget(struct forget *f)
     const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
-    /* The request is checked without data first, so that a mistake shows before rows are read or encoded. */
+    /* The forget request is checked without data first, so that a mistake shows before rows are read or encoded. */
     if (code || (code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL))) ||
         (code = output_check_epoch()) || (code = claim_paths(f->command, &f->args)) ||
         (code = input_model_load(&f->model, model, &f->info)) || (code = read_inputs(f)) || (code = make_plan(f)))
@@ -577,7 +578,7 @@ static int forget(struct forget *f)
     return finish(f, f->args.output ? f->args.output : model);
 }
 
-/* Checks that the files for a plan of this strength were given, once the plan is read. */
+/* Checks that the files for a plan of this strength were given, once the plan of forgetting is read. */
 static int check_apply(const struct forget_args *args, const char *plan)
 {
     static const char *const of_exact[] = {"codes", "codes-out", "drop-name", NULL};
@@ -610,7 +611,7 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    f->args.args.operand[0] = model ? model : plan; /* path of the file that messages name */
+    f->args.args.operand[0] = model ? model : plan; /* the operand becomes the path of the file that messages name */
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;

@@ -15,27 +15,29 @@ struct forget_args {
     struct args args;
     struct pictures_args pictures;
     struct columns_args columns;
-    const char *set; /* argument of --features or --images, if one was given */
+    const char *set; /* argument of --features or --images, if one of both was given */
     const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
     const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    uint32_t strength, method, threads; /* strength: index of the word given to --strength */
+    /* index of the word given to --strength; method of choosing pairs; number of threads */
+    uint32_t strength, method, threads;
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
-    bool exact;   /* true if the strength is "exact", false if it is "suppress" */
-    bool kept;    /* true if --codes is a codes file */
-    bool planned; /* true if the plan was read from a file, so that options which would change the plan are missing */
+    bool exact; /* true if the strength of forgetting is "exact", false if it is "suppress" */
+    bool kept;  /* true if --codes is a codes file */
+    /* true if the plan of forgetting was read from a file, so that options which would change the plan are missing */
+    bool planned;
 };
 
 struct forget {
-    /* command that messages name: "forget", or another command that forgets by a mask */
+    /* command that messages name: `dkvb forget`, or another command that forgets by a mask */
     const struct args_command *command;
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    dkvb_codeset *codeset; /* contents of --codes, if it is a codes file */
-    dkvb_mask *mask;       /* mask that was read from the file of --mask */
-    uint8_t *classes;      /* marks of the classes of --class, [classes] */
+    dkvb_codeset *codeset; /* codeset read from the file of --codes, if it is a codes file */
+    dkvb_mask *mask;       /* mask of pairs that was read from the file of --mask */
+    uint8_t *classes;      /* marks of the classes that --class names, [classes] */
     struct features x, key_x;
     struct pictures pictures; /* the pictures that were encoded into the rows */
     struct codes npy;
@@ -47,7 +49,7 @@ struct forget {
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
-    uint64_t entry; /* number of the journal entry, once the plan is applied */
+    uint64_t entry; /* number of the journal entry that the plan wrote, once the plan is applied */
     uint32_t names_dropped;
     double began;
 };
@@ -57,7 +59,7 @@ struct forget {
 void forget_print(const struct forget *f, const char *output);
 
 /* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.
- * If `output` is NULL, the model is replaced; `reason` and `salt` may be NULL. */
+ * If `output` is NULL, the file of the model is replaced; `reason` and `salt` may be NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 

@@ -38,13 +38,14 @@ static void json_budget(const dkvb_plan_info *found)
     json_close('}');
 }
 
-/* Writes the classes that a request asks for, by index and name; as text, nothing if the request names no class. */
+/* Writes the classes that a forget request asks for, by index and name; as text, nothing if the request names no
+ * class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
     return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
-/* Writes each of several requests: its rows or classes, and its result. */
+/* Writes each of several forget requests: its rows or classes, and its result. */
 static void write_requests(const struct forget *f)
 {
     for (size_t i = 0; i < f->found.request_count; i++) {
@@ -129,8 +130,8 @@ static double share(uint64_t part, uint64_t whole)
 
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
-/* Chooses the classes to print if there are many: the classes asked for, and of all others those that change most. The
- * caller frees the marks; NULL: all classes are printed. */
+/* Chooses the classes to print if a model has many: the classes that the request asks for, and of all others those
+ * whose accuracy changes most. The caller frees the marks; NULL: all classes are printed. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -170,7 +171,8 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    uint64_t rows = 0, before = 0, after = 0; /* sums over the classes that are not printed */
+    /* numbers of rows, and of right answers before and after, summed over the classes that are not printed */
+    uint64_t rows = 0, before = 0, after = 0;
     uint32_t hidden = 0;
     bool *shown;
 
@@ -246,7 +248,7 @@ static void print_masked(const struct forget *f, const char *output, double seco
         mask_say_written(f->found.pairs, f->args.mask_out);
 }
 
-/* True if a class that the request asks for still has a name. */
+/* True if a class that the forget request asks for still has a name. */
 static bool has_name(const struct forget *f)
 {
     const uint8_t *classes = f->found.classes;
@@ -283,7 +285,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("%s still has the rows\n", f->args.codes);
 }
 
-/* Prints notes that a reader of the printed figures should know. */
+/* Prints notes on a plan that a reader of the printed figures should know. */
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;
@@ -291,13 +293,14 @@ static void note(const struct forget *f)
     uint64_t selections = p->looked_at * f->info.codebooks;
     bool aside = false;
 
-    /* Rows of classes that were forgotten before usually run out of keys, and need no note. */
+    /* Rows of classes that were forgotten before usually run out of keys, so no note on missing keys is printed for
+     * them. */
     for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         aside = aside || classes[l] == DKVB_ASIDE;
     if (p->looked_at < p->held_out && f->args.codes)
         tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
                   p->looked_at, p->held_out);
-    /* a note is printed from half a percent of all selections on */
+    /* a note is printed if rows find too few keys in at least half a percent of all selections */
     if (p->effects && !aside && f->args.codes && selections && p->exhausted * 200 > selections)
         tool_note("%s: %" PRIu64 " of %" PRIu64
                   " selections of rows held out ran out of keys, and count for nothing in what was measured: 'train "

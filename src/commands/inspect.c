@@ -38,7 +38,7 @@ struct inspect {
     dkvb_model_info info;
     dkvb_codebooks_info codebooks;
     char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
-    bool lengths; /* true if the codebooks store the usual lengths of rows */
+    bool lengths; /* true if the codebooks of the model store the usual lengths of rows */
 };
 
 static int print_json(const struct inspect *it)

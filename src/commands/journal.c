@@ -23,7 +23,7 @@ struct journal_args {
 
 static const struct args_option options[] = {
     {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
-     .word = true}, /* options of dkvb verify */
+     .word = true}, /* the options from --head on are options of dkvb verify */
     {"receipt", ARGS_TEXT, AT(receipt), "FILE", .help = "check this receipt against the files"},
     {"codes", ARGS_TEXT, AT(codes), "FILE", .help = "--receipt: codes file of the model"},
     {"before", ARGS_TEXT, AT(before), "FILE", .help = "--receipt: the model before the forgetting"},
@@ -88,7 +88,7 @@ int cmd_masks(int argc, char **argv)
     return code;
 }
 
-/* Prints the journal entries at the end of a check: a list in JSON, or one line each in text. */
+/* Prints the journal entries at the end of `dkvb verify`: a list in JSON, or one line each in text. */
 static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bool json)
 {
     static const char *const kinds[][2] = {
@@ -114,7 +114,7 @@ static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bo
     return code;
 }
 
-/* Prints the result of a check. `found` is the entry whose hash equals --head, or NULL. */
+/* Prints the result of `dkvb verify`. `found` is the journal entry whose hash equals --head, or NULL. */
 static int tell(const struct journal_args *args, const dkvb_model *model, const dkvb_model_info *info,
                 const uint64_t *found, double began)
 {

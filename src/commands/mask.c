@@ -12,7 +12,7 @@
 #include "io/paths.h"
 #include "tool.h"
 
-enum { MOST = ARGS_MAX_OPERANDS - 1 }; /* largest number of operands after the name of the subcommand */
+enum { MOST = ARGS_MAX_OPERANDS - 1 }; /* largest number of operands of `dkvb mask` after the name of the subcommand */
 
 struct mask_args {
     struct args args;
@@ -21,17 +21,17 @@ struct mask_args {
     bool json;
 
     const struct work *work;
-    const char *const *operand; /* operands after the name of the subcommand, [operands] */
+    const char *const *operand; /* operands of `dkvb mask` after the name of the subcommand, [operands] */
     int operands;
 };
 
 struct work {
     const char *name;
     int (*run)(const struct mask_args *args);
-    int least, most;        /* smallest and largest number of operands */
-    uint32_t how;           /* way to combine masks, DKVB_MASK_…, for subcommands that do so */
-    bool writes;            /* true if --output is required */
-    const char *refused[5]; /* options that would have no effect, ending with NULL */
+    int least, most;        /* smallest and largest number of operands of the subcommand */
+    uint32_t how;           /* way to combine masks, DKVB_MASK_…, for subcommands that combine masks */
+    bool writes;            /* true if the subcommand requires the option --output */
+    const char *refused[5]; /* options that would have no effect on the subcommand, ending with NULL */
 };
 
 #define AT(member) offsetof(struct mask_args, member)
@@ -75,7 +75,7 @@ void mask_say_written(uint64_t pairs, const char *path)
            path, pairs);
 }
 
-/* Prints facts about a mask that was written, or, for `mask info`, about one that was read. */
+/* Prints facts about a mask that was written, or, for `mask info`, about a mask that was read. */
 static int tell(const struct mask_args *args, const dkvb_mask *mask)
 {
     dkvb_mask_info info = DKVB_MASK_INFO_INIT;
@@ -127,7 +127,7 @@ static int import(const struct mask_args *args)
                           args->json);
 }
 
-/* Combines all masks into one and writes it; `mask info` reads a single mask and writes nothing. */
+/* Combines all masks of the command line into one and writes it; `mask info` reads a single mask and writes nothing. */
 static int combine(const struct mask_args *args)
 {
     const struct path outputs[] = {{"--output", args->output}, {0}};
@@ -164,7 +164,7 @@ static const struct work works[] = {
     {"info", combine, 1, 1, 0, false, {"entry", "reason", "salt", "output"}},
 };
 
-/* Checks that the subcommand got the options that it needs, and no option without effect. */
+/* Checks that the subcommand of `dkvb mask` got the options that it needs, and no option without effect. */
 static int check_args(const struct mask_args *args)
 {
     const struct work *work = args->work;

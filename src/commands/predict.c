@@ -58,19 +58,21 @@ struct predict {
     struct features x;
     struct pictures pictures; /* the pictures that were encoded into the rows */
     struct names names;       /* names of the pictures that were encoded */
-    struct ids ids;           /* ids of the rows of a file */
+    struct ids ids;           /* ids of the rows of a features file */
     uint32_t top;
-    char delimiter;       /* delimiter of a text table; 0: the output is an array, or is printed */
-    size_t most;          /* number of rows that are predicted at a time */
-    int32_t *labels;      /* predicted classes, [n][top], in a text table [most][top]; NULL with --scores */
-    int32_t *block;       /* first predictions for a block of rows */
-    float *probabilities; /* probabilities of `labels`, if they are printed; otherwise NULL */
-    float *rows;          /* features of a block of rows that stay in their file, [most][columns]; or NULL */
-    /* logits: with --scores [n][classes], in a text table [most][classes]; otherwise scratch space, [most][classes] */
+    char delimiter; /* delimiter of the text table to write; 0: the output is an array, or is printed */
+    size_t most;    /* number of rows that are predicted at a time */
+    /* predicted classes of all rows, [n][top], or in a text table of a block, [most][top]; NULL with --scores */
+    int32_t *labels;
+    int32_t *block;       /* first predictions for the rows of a block */
+    float *probabilities; /* probabilities of the predicted classes `labels`, if they are printed; otherwise NULL */
+    float *rows; /* features of a block of rows that are read from their file as needed, [most][columns]; or NULL */
+    /* logits of the rows: with --scores [n][classes], in a text table [most][classes]; otherwise scratch space,
+     * [most][classes] */
     float *logits;
     dkvb_run_options run;
     bool headed; /* true once the header of a text table is written */
-    size_t next; /* number of the next row to write */
+    size_t next; /* number of the next row to write to the text table */
     uint64_t abstained;
     double began;
 };
@@ -131,7 +133,8 @@ static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, f
     return code;
 }
 
-/* Allocates memory for predictions: of one block for a text table; of all rows for an array or for printing. */
+/* Allocates memory for predictions: for one block of rows if the output is a text table; for all rows if it is an
+ * array or printed. */
 static int make_room(struct predict *p)
 {
     size_t rows = p->x.rows, classes = p->info.classes, kept;
@@ -152,8 +155,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes their number. Their predictions begin at place `at` of
- * the memory. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. Their predictions begin
+ * at place `at` of the arrays. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
@@ -192,7 +195,8 @@ static void json_predictions(const struct predict *p)
     json_close(']');
 }
 
-/* Writes the JSON list "ids": a name or a number for each row; null if rows are identified by their position. */
+/* Writes the JSON list "ids" of predicted rows: a name or a number for each row; null if rows are identified by their
+ * position. */
 static void json_ids(const struct predict *p)
 {
     if (!p->ids.n) {
@@ -255,7 +259,7 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* Prints a line for each row: its name, id or number, then its classes. Names are left-justified, numbers
+/* Prints a line for each predicted row: its name, id or number, then its classes. Names are left-justified, numbers
  * right-justified. */
 static void print_answers(const struct predict *p)
 {
@@ -304,7 +308,8 @@ static void put_header(const struct predict *p, FILE *to)
     putc('\n', to);
 }
 
-/* Writes the fields for label and probability; both are empty for a row on which the model abstained. */
+/* Writes the fields for label and probability of a predicted row; both are empty for a row on which the model
+ * abstained. */
 static void put_answer(const struct predict *p, int32_t label, float probability, FILE *to)
 {
     char text[16];
@@ -353,7 +358,8 @@ static int write_array(const struct predict *p)
     return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
 }
 
-/* Predicts all rows and writes the output file, if there is one. A text table is written while rows are predicted. */
+/* Predicts all rows and writes the output file, if the command line names one. A text table is written while rows are
+ * predicted. */
 static int answer(struct predict *p)
 {
     int code = make_room(p);

@@ -72,7 +72,7 @@ int cmd_receipt(int argc, char **argv)
     }
     code = args.key ? signing_read(&key, args.key, true, &o) : EXIT_SUCCESS;
     if (code == EXIT_SUCCESS && output_begin(&file, args.out, &code)) {
-        /* for a receipt, a model with an exact forgetting is trained again */
+        /* the progress bar is needed, as a receipt of an exact forgetting trains the model again */
         const dkvb_run_options run = progress_start("receipt", 0);
         const dkvb_status status = dkvb_receipt_write(args.out, &o, &run);
 
@@ -85,7 +85,7 @@ int cmd_receipt(int argc, char **argv)
     return code;
 }
 
-/* Prints a sentence as a line of text, or as an object of the list in JSON. */
+/* Prints a sentence of a checked receipt as a line of text, or as an object of the list in JSON. */
 static int tell(uint32_t outcome, const char *about, const char *sentence, void *json)
 {
     static const char *const words[] = {"checked", "differs", "not checked"};

@@ -9,7 +9,7 @@ struct receipt_check {
     bool json;
 };
 
-/* Checks a receipt against files, and prints one sentence per line. Returns an exit code. */
+/* Checks a receipt against the files that it describes, and prints one sentence per line. Returns an exit code. */
 int receipt_check(const struct receipt_check *check);
 
 #endif

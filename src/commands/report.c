@@ -72,7 +72,7 @@ static const char program[] =
     "sys.exit(main(sys.argv[1:]))\n";
 
 #ifndef DKVB_PACKAGE_FROM_TOOL
-#define DKVB_PACKAGE_FROM_TOOL "" /* the package is not installed with this tool */
+#define DKVB_PACKAGE_FROM_TOOL "" /* no folder is searched, as the package is not installed with this tool */
 #endif
 
 /* Finds the folder of the Python package relative to the folder of this program, as both may have been moved together.
@@ -95,7 +95,7 @@ static void find_package(char *folder, size_t size)
 }
 
 /* Joins "--name=value", so that Python does not take a value that begins with '-' for an option; the caller frees the
- * result. */
+ * joined text. */
 static char *joined(const char *name, const char *value)
 {
     size_t size = strlen(name) + (value ? strlen(value) : 0) + sizeof "--=";
@@ -120,7 +120,7 @@ static int run_python(const struct report_args *a)
     enum { OPTIONS = sizeof options / sizeof *options - 1, BEFORE = 4, AFTER = 3 };
     const char *chosen = getenv("DKVB_PYTHON"), *python = chosen && *chosen ? chosen : "python3";
     char folder[8192], *words[BEFORE + OPTIONS + AFTER] = {(char *)python, (char *)"-c", (char *)program, folder};
-    int n = BEFORE, code = EXIT_SUCCESS; /* execvp() does not change the words */
+    int n = BEFORE, code = EXIT_SUCCESS; /* the words are passed without const, as execvp() does not change them */
 
     find_package(folder, sizeof folder);
     for (size_t i = 0; i < OPTIONS && code == EXIT_SUCCESS; i++) {

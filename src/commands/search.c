@@ -49,12 +49,12 @@ struct search {
     dkvb_model_info info;
     struct features x;
     dkvb_search_file_report report;
-    dkvb_run_options bar; /* options of the progress bar */
-    bool told;            /* the continued work was reported */
+    dkvb_run_options bar; /* run options that move the progress bar */
+    bool told;            /* true if a message has said that earlier work is continued */
     double began;
 };
 
-/* Reports where the work continues, and moves the bar. */
+/* Reports once at which row an interrupted search continues, and moves the progress bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct search *s = user;
@@ -124,7 +124,7 @@ static void report(const struct search *s, double seconds)
     json_close('}');
 }
 
-/* Checks the files. `kept`: the part file, which keeps codes during the work. */
+/* Checks the files of `dkvb search`. `kept` is the path of the part file, which keeps codes during the work. */
 static int check_paths(const struct search_args *args, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
@@ -146,7 +146,8 @@ int cmd_search(int argc, char **argv)
     code = kept ? check_paths(&s.args, kept) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = write_files(&s);
-    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0) /* an interrupt has reported that already */
+    /* the kept codes are reported once, and an interrupt has reported them already */
+    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0)
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " rows: the same command goes on from there", kept, s.report.kept,
                   s.report.rows);
     if (code == EXIT_SUCCESS)

@@ -53,15 +53,15 @@ struct separation {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;   /* rows that were read from the file of --features */
-    uint16_t *searched;  /* codes that were searched for these rows */
+    uint16_t *searched;  /* codes that were searched for the rows of --features */
     struct codes stored; /* codes that were read from the file of --codes, if it is an array */
-    bool kept;           /* true if --codes is a codes file */
-    dkvb_codeset *set;   /* contents of the codes file, if --codes is one */
+    bool kept;           /* true if the file of --codes is a codes file */
+    dkvb_codeset *set;   /* codeset read from the file of --codes, if it is a codes file */
     struct labels y;
     dkvb_separation *found;
 };
 
-/* Reads codes and labels from the files that the options name. */
+/* Reads the codes and labels to measure from the files that the options name. */
 static int read_rows(struct separation *s, dkvb_separation_rows *rows)
 {
     const struct separation_args *a = &s->args;
@@ -184,7 +184,7 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* Writes the next field of a line, which is empty if the number is NaN. */
+/* Writes the next field of a line of a table, which is empty if the number is NaN. */
 static void put_real(FILE *csv, double value)
 {
     putc(',', csv);
@@ -218,7 +218,7 @@ static void write_classes(FILE *csv, const struct separation *s)
     }
 }
 
-/* Writes a matrix as a table with a line and a column for each class. */
+/* Writes a matrix as a CSV table with a line and a column for each class. */
 static void write_matrix(FILE *csv, const struct separation *s, const double *matrix)
 {
     uint32_t classes = s->found->classes;
@@ -257,7 +257,7 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     return code;
 }
 
-/* Makes the file names of the tables, which the caller frees one by one, and checks that the files can be written. */
+/* Makes the file names of the tables, which the caller frees one by one, and checks that these files can be written. */
 static int name_tables(const struct separation_args *a, char *paths[TABLES])
 {
     static const char *const names[TABLES] = {"classes.csv", "jaccard.csv", "weighted.csv"};

@@ -17,11 +17,12 @@
 #include "tool.h"
 
 enum {
-    READ_BYTES = 1 << 20, /* largest number of bytes that are read before rows are answered */
+    READ_BYTES = 1 << 20, /* largest number of bytes that are read at a time before rows are answered */
     PIECE = 4096,         /* PIPE_BUF of Linux: poll() promises room for this number of bytes in a pipe */
     LOOK_EACH = 250, /* milliseconds between checks for a signal and for another model file, while no input arrives */
-    PATIENCE = 5,    /* seconds that rows wait for a model file, or that answers wait for a reader after a signal */
-    STEPS = 64       /* number of counters for each doubling of a time, so that a percentile is exact to 1.6 % */
+    /* seconds that rows wait for a usable model file, or that answers wait for a reader after a signal */
+    PATIENCE = 5,
+    STEPS = 64 /* number of counters for each doubling of a waiting time, so that a percentile is exact to 1.6 % */
 };
 
 static const char input[] = "standard input";
@@ -34,7 +35,7 @@ struct server {
     dkvb_outside outside;
     char *buffer; /* input buffer, [READ_BYTES] */
     bool ended, broken;
-    double first, last; /* times at which the first bytes were read and the last answer was written */
+    double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
     uint64_t rows, batches, abstained, refused;
     uint64_t waited[64 * STEPS]; /* histogram of waiting times in nanoseconds: number of rows in each step */
     uint64_t longest;
@@ -47,7 +48,7 @@ static size_t step_of(uint64_t nanoseconds)
     return (size_t)power * STEPS + (nanoseconds >> (power - 6)) % STEPS;
 }
 
-/* Returns the time in milliseconds within which this fraction of the rows was answered. */
+/* Returns the time in milliseconds within which the fraction `share` of the rows was answered. */
 static double percentile(const struct server *s, double share)
 {
     uint64_t all = 0, seen = 0;
@@ -76,7 +77,7 @@ static void look_for_model(struct server *s)
         dkvb_live_release(s->live, model);
 }
 
-/* Waits until input arrives. The result is false if a signal came: all input before the signal was answered. */
+/* Waits until input arrives. The result is false if a signal came and all input before the signal was answered. */
 static bool wait_for_input(struct server *s)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -144,8 +145,8 @@ static int write_answers(struct server *s, const char *bytes, size_t size)
     return EXIT_SUCCESS;
 }
 
-/* Waits for a usable model file, after a file could not be used. The old model must not answer meanwhile: the file that
- * replaced it may be the one in which rows were forgotten. */
+/* Waits for a usable model file, after a file could not be used. The old model must not answer while the process
+ * waits: the file that replaced it may be the file in which rows were forgotten. */
 static int wait_for_model(struct server *s)
 {
     double began = progress_clock();
@@ -175,7 +176,7 @@ static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 
     *answers = (dkvb_answers)DKVB_ANSWERS_INIT;
     rc = dkvb_service_answer(s->service, answers, &s->run);
-    if (rc) { /* a failure may be about the input or about the model file: only the latter may pass with time */
+    if (rc) { /* the batch is tried again, as a failure may be about a model file that is replaced later */
         if ((code = wait_for_model(s)))
             return code;
         rc = dkvb_service_answer(s->service, answers, &s->run);

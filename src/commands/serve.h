@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct serve_args {
-    const char *model, *id_column; /* paths and names; `id_column` may be NULL */
+    const char *model, *id_column; /* path of the model and name of the column with ids; `id_column` may be NULL */
     uint32_t top, threads;
     bool scores;
 };

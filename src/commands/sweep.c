@@ -79,7 +79,7 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* Numbers from a comma-separated list. */
+/* A list of numbers that was read from a comma-separated option. */
 struct numbers {
     uint64_t *at;
     size_t n;
@@ -112,8 +112,8 @@ static size_t count_parts(const char *list)
     return n;
 }
 
-/* Copies the next part of a comma-separated list; `at` moves behind the part. The result is false if the part is too
- * long to be valid. */
+/* Copies the next part of a comma-separated list; `at` moves to the end of the part. The result is false if the part
+ * is too long to be valid. */
 static bool next_part(const char **at, char *text, size_t size)
 {
     size_t length = strcspn(*at, ",");
@@ -146,10 +146,10 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Reads the words of a list as the numbers that the library has for words of this kind. */
+/* Reads the words of a comma-separated list as the numbers that the library has for words of this kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* larger than the number of words of any kind */
+    enum { WORDS = 64 }; /* room for words of a list, more than there are words of any kind */
     const char *at = list;
 
     if (!list)
@@ -198,7 +198,7 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Returns element i of a list that may be missing; 0 stands for the model's own size. */
+/* Returns element i of a list of sizes that may be missing; 0 stands for the model's own size. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;
@@ -209,7 +209,8 @@ static size_t length(const struct numbers *list)
     return list->at ? list->n : 1;
 }
 
-/* Makes every combination of the lists of sizes and seeds for models; the last list changes fastest. */
+/* Makes the shapes of the models of a sweep: every combination of the lists of sizes and seeds; the last list changes
+ * fastest. */
 static int make_shapes(struct sweep *s)
 {
     const struct numbers *lists[] = {&s->codebooks, &s->keys, &s->key_dims, &s->top_ks, &s->train_seeds};
@@ -257,7 +258,7 @@ static int check_args(struct sweep *s)
     return code;
 }
 
-/* Checks and locks the output files of the command. The part file, which keeps cells during the work, is one more
+/* Checks and locks the output files of `dkvb sweep`. The part file, which keeps cells during the work, is one more
  * output, but the command does not wait for its lock. */
 static int claim_paths(const struct sweep_args *a, const char *kept)
 {
@@ -289,7 +290,7 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    o->classes = (const uint8_t *)s->classes; /* an array of bool is an array of marks: `true` equals DKVB_FORGET */
+    o->classes = (const uint8_t *)s->classes; /* the marks are an array of bool, as `true` equals DKVB_FORGET */
     o->features = s->x.x;
     o->feature_rows = s->x.rows;
     o->feature_columns = s->x.columns;
@@ -304,7 +305,7 @@ static int read_inputs(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Reports the number of cells from an earlier call, and moves the progress bar. */
+/* Reports once how many cells of the sweep an earlier call has measured, and moves the progress bar. */
 static int step(void *user, uint64_t done, uint64_t total)
 {
     struct sweep *s = user;
@@ -392,7 +393,8 @@ int cmd_sweep(int argc, char **argv)
     }
     if (code == EXIT_SUCCESS)
         code = measure(&s);
-    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0) /* an interrupt has reported the kept cells already */
+    /* the kept cells are reported once, and an interrupt has reported them already */
+    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0)
         tool_note("%s keeps %" PRIu64 " of %" PRIu64 " cells: the same command goes on from there", kept, s.report.kept,
                   s.report.cells);
     if (code == EXIT_SUCCESS)

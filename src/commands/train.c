@@ -1,5 +1,5 @@
-/* dkvb train places the keys (or takes those of another model), searches every row once, trains the values, and
- * saves. */
+/* dkvb train places the keys (or takes the keys of another model), searches every row once, trains the values, and
+ * saves the model. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,13 +22,14 @@ static const char *const stages[STAGES] = {"whitening", "keys", "search", "value
 struct train {
     struct train_args args;
     struct features x, key_rows;
-    struct pictures pictures;                 /* the pictures whose rows are trained on, until they are encoded */
-    char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* identity of the encoder that made the rows; "" if it is not known */
-    struct left_out left;                     /* counts of files that the picture set left out */
-    dkvb_labels_info seen;                    /* counts and range of the training labels */
-    dkvb_labels_info measured;                /* counts and range of the labels of held-out rows */
-    dkvb_features_info values;                /* range and other facts about the features of the rows */
-    struct codes given;                       /* codes that were given in place of rows */
+    struct pictures pictures; /* the pictures whose rows are trained on, until they are encoded */
+    /* identity of the encoder that made the rows; "" if the encoder is not known */
+    char encoder[DKVB_ENCODER_IDENTITY_SIZE];
+    struct left_out left;      /* counts of files that the picture set left out */
+    dkvb_labels_info seen;     /* counts and range of the training labels */
+    dkvb_labels_info measured; /* counts and range of the labels of held-out rows */
+    dkvb_features_info values; /* range of the features of the rows, and other facts about them */
+    struct codes given;        /* codes that the options give in place of rows */
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
@@ -39,9 +40,9 @@ struct train {
     dkvb_model_info info;
     dkvb_fit_report fitted;
     double began, stage_began;
-    double seconds[STAGES];  /* seconds that each stage took */
-    const char *stage;       /* name of the present stage, or NULL */
-    uint64_t entries_before; /* number of journal entries before a training is continued */
+    double seconds[STAGES];  /* seconds that each stage of the training took */
+    const char *stage;       /* name of the present stage of the training, or NULL */
+    uint64_t entries_before; /* number of journal entries before the training of the model is continued */
 };
 
 /* Prints a line of text unless JSON output was asked for. */
@@ -59,8 +60,8 @@ static void say(const struct train *t, const char *format, ...)
     fflush(stdout);
 }
 
-/* Refuses classes without rows, unless --empty-classes or a file of names asks for them. `known` is the number of
- * classes of the model whose training continues. */
+/* Refuses classes without training rows, unless --empty-classes or a file of names asks for them. `known` is the
+ * number of classes of the model whose training continues. */
 static int survey(struct train *t, uint32_t known)
 {
     bool any = t->args.empty_classes || t->args.class_names;
@@ -74,7 +75,7 @@ static int survey(struct train *t, uint32_t known)
     return tool_fail("%s: %s; --empty-classes trains nevertheless", t->y.path, dkvb_last_error());
 }
 
-/* Computes the number of classes that labels and names ask for. */
+/* Computes the number of classes that the labels and names of `dkvb train` ask for. */
 static int count_classes(struct train *t)
 {
     size_t classes = (size_t)t->y.largest + 1;
@@ -103,7 +104,7 @@ static int read_pictures(struct train *t)
     struct pictures *p = &t->pictures;
     struct names unused = {0};
     struct table_use use = {.names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* the model at `path`, whose encoder and classes are used */
+    dkvb_model *model = NULL; /* the model at `path`, whose encoder and classes are used for the pictures */
     dkvb_model_info info;
     int32_t *as = NULL;
     int code;
@@ -133,7 +134,7 @@ end:
     return code;
 }
 
-/* Takes the names of classes from labels that are names. */
+/* Takes the names of classes from training labels that are names. */
 static int name_classes(struct train *t)
 {
     int code = EXIT_SUCCESS;
@@ -146,13 +147,14 @@ static int name_classes(struct train *t)
     return code;
 }
 
-/* Reads rows or their codes, the same number of labels, and the ids of the rows. */
+/* Reads the training rows or their codes, the same number of labels, and the ids of the rows. */
 static int read_rows(struct train *t)
 {
     const struct train_args *a = &t->args;
     struct table_use use = {
         .columns = &a->columns, .names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* the model whose training continues, whose columns and classes are used */
+    /* the model whose training continues; its columns and classes are used to read the rows */
+    dkvb_model *model = NULL;
     dkvb_model_info info;
     int code;
 
@@ -175,7 +177,7 @@ static int read_rows(struct train *t)
     return a->codes ? ids_of_rows(&t->ids, a->ids, t->given.path, t->y.rows) : ids_of_features(&t->ids, a->ids, &t->x);
 }
 
-/* Prints notes about labels that train no class. */
+/* Prints notes about training labels that train no class. */
 static void say_labels(const struct train *t)
 {
     if (t->seen.unlabelled > 0)
@@ -240,7 +242,7 @@ static int share_keys(struct train *t)
     return code;
 }
 
-/* Continues the training of a model. The model may have more classes than these labels use, or need more classes. */
+/* Continues the training of a model. The model may have more classes than the new labels use, or need more classes. */
 static int continue_model(struct train *t)
 {
     dkvb_model_info info;
@@ -274,7 +276,7 @@ static int describe_model(struct train *t)
     return tool_check(dkvb_model_get_info(t->model, &t->info));
 }
 
-/* Prints the stage that has ended, with its time. */
+/* Prints the stage of the training that has ended, with its time. */
 static void end_stage(struct train *t)
 {
     double now = progress_clock(), took = now - t->stage_began;
@@ -316,7 +318,7 @@ static int report_trial(void *user, const dkvb_trial *trial)
     return progress_interrupted();
 }
 
-/* Chooses a shape that fits --size; --tune may still choose all other settings. */
+/* Chooses a shape of the model that fits --size; --tune may still choose all other settings. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
     dkvb_settings suit = a->settings;
@@ -324,7 +326,7 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        /* a size of 0 would mean no limit */
+        /* at least one byte remains, as a size of 0 would mean no limit */
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));
@@ -370,7 +372,7 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     return EXIT_SUCCESS;
 }
 
-/* Prints the results on held-out rows, or why the temperature does not come from held-out rows. */
+/* Prints the results of the training on held-out rows, or why the temperature does not come from held-out rows. */
 static void say_held_out(const struct train *t)
 {
     static const char *const kept[] = {[DKVB_TEMPERATURE_FEW_ROWS] = "too few rows can be held out",
@@ -410,7 +412,7 @@ static int make_model_of_codes(struct train *t)
 
     if (t->args.settings.top_k)
         o.top_k = t->args.settings.top_k;
-    /* other shapes of codes are refused */
+    /* the number of selected keys is taken from the codes; codes of other shapes are refused later */
     else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX)
         o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)
@@ -418,7 +420,8 @@ static int make_model_of_codes(struct train *t)
     return code;
 }
 
-/* Numbers the rows. The library numbers new rows after those of the codes file, but unreadable pictures count too. */
+/* Numbers the training rows. The library numbers new rows after the rows of the codes file, but unreadable pictures
+ * count too. */
 static int number_on(struct train *t)
 {
     uint64_t first = 0;
@@ -437,7 +440,7 @@ static int number_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Prints a note about forgotten rows for which this training cannot find out whether it brings them back. */
+/* Prints a note about forgotten rows for which this training cannot find out whether it trains on them again. */
 static int note_unchecked(const struct train *t)
 {
     for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out; i++) {
@@ -476,7 +479,7 @@ static int prepare(struct train *t, dkvb_fit_rows *rows)
     return a->codes_out && !a->ids && pictures_source(&a->pictures) ? number_on(t) : EXIT_SUCCESS;
 }
 
-/* Makes a model, or continues its training. A failure is about codes, about rows, or about a model and its codes
+/* Makes a model, or continues its training. A message about a failure names codes, or rows, or a model and its codes
  * file. */
 static int fit(struct train *t)
 {
@@ -542,7 +545,7 @@ static int survey_held_out(struct train *t)
     return code;
 }
 
-/* Returns the number of the forgetting that an entry of this training ended. */
+/* Returns the number of the forgetting that a journal entry of this training ended. */
 static uint64_t ended_by(const struct train *t, uint64_t index)
 {
     dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

@@ -27,8 +27,8 @@ extern const struct args_command train_command;
 /* Number types of values, by the index train_args.values. */
 extern const uint32_t train_value_types[];
 
-/* Checks which options belong together, and sets values that follow from them. train_claim_paths() checks that no file
- * is used twice. */
+/* Checks which options of `dkvb train` belong together, and sets values that follow from them. train_claim_paths()
+ * checks that no file is used twice. */
 int train_check_args(struct train_args *args);
 int train_claim_paths(const struct train_args *args);
 

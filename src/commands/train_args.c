@@ -20,7 +20,7 @@ static const char *const whitenings[] = {
 static const char *const keeps[] = {
     [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
 
-enum { DEFAULT_VALUES = 1 }; /* index of float16 among the types of values */
+enum { DEFAULT_VALUES = 1 }; /* index of float16 among the number types of values */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 const uint32_t train_value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
 
@@ -146,7 +146,7 @@ const struct args_command train_command = {
     .defaults = set_defaults,
 };
 
-/* Reads a size such as "8M", in powers of 1000. */
+/* Reads the size of a model such as "8M", in powers of 1000. */
 static int read_size(struct train_args *args)
 {
     char *end;
@@ -175,7 +175,7 @@ static int apply_paper(struct train_args *args)
     return code;
 }
 
-/* Checks the options that name the rows. */
+/* Checks the options of `dkvb train` that name the training rows. */
 static int check_rows(const struct train_args *args)
 {
     bool told = args_given(&train_command, args, "encoder") || (!args->init_from && !args->continue_from);
@@ -205,11 +205,11 @@ static int check_rows(const struct train_args *args)
     if (!pictures_source(&args->pictures))
         return args_refuse(&train_command, args, pictures_options,
                            "--features and --codes: it says how pictures are read");
-    /* otherwise the model may remember the encoder */
+    /* the encoder is checked only if an option names it, as otherwise the model may remember its encoder */
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS;
 }
 
-/* Refuses options that do not belong together. */
+/* Refuses options of `dkvb train` that do not belong together. */
 static int check_together(const struct train_args *args)
 {
     static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
@@ -279,7 +279,7 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks and locks the files of the command. Only a model whose training continues may be its own output. */
+/* Checks and locks the files of `dkvb train`. Only a model whose training continues may be its own output. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},

@@ -63,7 +63,8 @@ bool args_number(const char *text, uint64_t *out)
     char *end;
     unsigned long long number;
 
-    if (!isdigit((unsigned char)text[0])) /* strtoull would accept blanks and signs */
+    /* a number must begin with a digit, as strtoull would accept blanks and signs */
+    if (!isdigit((unsigned char)text[0]))
         return false;
     errno = 0;
     number = strtoull(text, &end, 10);
@@ -129,7 +130,7 @@ static struct {
     char text[320];
 } listed;
 
-/* Appends a word to a list; a command line of `argc` words has no more words. */
+/* Appends a word to the list of a list option; a command line of `argc` words has no more words. */
 static int add_word(struct args_list *list, int argc, const char *word)
 {
     if (!listed.word)
@@ -180,7 +181,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
     case ARGS_TEXT:
         *(const char **)to = text;
         return true;
-    case ARGS_LIST: /* take_option() has added the word */
+    case ARGS_LIST: /* nothing is left to do for a list option, as take_option() has added the word */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);
@@ -191,7 +192,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
-/* Refuses the value of an option. The message says which values parse_value() accepts. */
+/* Refuses the value of an option with a message that says which values parse_value() accepts. */
 static int refuse_value(const struct args_command *command, const struct args_option *o, const char *found)
 {
     const char *from = o->positive ? "a number above 0" : "a number of 0 or more";
@@ -259,8 +260,8 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     g->longs[n + 1] = (struct option){NULL, 0, NULL, 0};
 }
 
-/* Takes an option or operand that getopt_long() found. *open is the list to which words without an option now belong,
- * or NULL. */
+/* Takes an option or operand that getopt_long() found. *open is the list option to which words without an option now
+ * belong, or NULL. */
 static int take_option(const struct args_command *command, void *values, int found, int argc, struct args_list **open)
 {
     size_t i = found >= FIRST_LONG ? (size_t)(found - FIRST_LONG) : 0;
@@ -312,7 +313,7 @@ static void print_option(const struct args_option *option, const void *values)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
-    if (strlen(left) > 31) /* a long option takes a line of its own in help */
+    if (strlen(left) > 31) /* a long option takes a line of its own in the help text */
         printf("  %s\n  %-31s %s%s\n", left, "", option->help, shown);
     else
         printf("  %-31s %s%s\n", left, option->help, shown);
@@ -368,7 +369,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         else
             *code = take_option(command, values, found, argc, &open);
     }
-    while (*code == EXIT_SUCCESS && optind < argc) /* operands after "--" */
+    while (*code == EXIT_SUCCESS && optind < argc) /* the loop takes the operands after "--" */
         *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
     if (*code == EXIT_SUCCESS)
         end_list(command, values, list, &operands);

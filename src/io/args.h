@@ -13,18 +13,21 @@ enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 
 /* Kind of an option's value, which determines the type of the member at the offset `at`. */
 enum args_kind {
-    ARGS_FLAG,  /* a bool; the option takes no value */
-    ARGS_TEXT,  /* a text, const char * */
-    ARGS_LIST,  /* one word or more, struct args_list; a command has at most one such option */
-    ARGS_U32,   /* a number, uint32_t */
-    ARGS_U64,   /* a number, uint64_t */
-    ARGS_REAL,  /* a double, finite and not negative */
-    ARGS_CHOICE /* a word, stored as uint32_t, the word's index in `choices` */
+    ARGS_FLAG, /* kind of a flag: the member is a bool, and the option takes no value */
+    ARGS_TEXT, /* kind of an option with a text: the member is a const char * */
+    /* kind of an option with one word or more: the member is a struct args_list; a command has at most one such option
+     */
+    ARGS_LIST,
+    ARGS_U32,   /* kind of an option with a number: the member is a uint32_t */
+    ARGS_U64,   /* kind of an option with a number: the member is a uint64_t */
+    ARGS_REAL,  /* kind of an option with a number that is finite and not negative: the member is a double */
+    ARGS_CHOICE /* kind of an option with a word of `choices`: the member is a uint32_t, the index of the word */
 };
 
 /* The words of a list option: `--images a.png b.png` has two words. The list ends at the next option. */
 struct args_list {
-    const char *text; /* text for messages: the only word, or "a.png and 1 more"; NULL: the option was not given */
+    /* text of the list for messages: its only word, or "a.png and 1 more"; NULL: the option was not given */
+    const char *text;
     const char *const *word;
     size_t count;
 };
@@ -32,18 +35,19 @@ struct args_list {
 struct args_option {
     const char *name;
     enum args_kind kind;
-    size_t at;         /* offset of the value's member in the command's struct */
-    const char *value; /* placeholder for the value in help; NULL for a flag */
+    size_t at;         /* offset of the member for the option's value in the command's struct */
+    const char *value; /* placeholder for the option's value in help; NULL for a flag */
     const char *help;
-    /* limits of a U32 or U64 value, and of a REAL value (`most` only); most 0: the limit of the type */
+    /* limits of an option's value: `least` and `most` for ARGS_U32 and ARGS_U64, `most` for ARGS_REAL; most 0: the
+     * limit of the type */
     uint64_t least, most;
-    double below;               /* for REAL: the value must be less than this limit; 0: no such limit */
-    bool positive;              /* for REAL: true if 0 is refused */
-    const char *const *choices; /* for CHOICE: the allowed words, ending with NULL */
+    double below;               /* limit for ARGS_REAL: the value must be less; 0: no such limit */
+    bool positive;              /* true if an option of the kind ARGS_REAL refuses 0 */
+    const char *const *choices; /* allowed words of an option of the kind ARGS_CHOICE, ending with NULL */
     char letter;                /* one-letter form of the option, or 0 */
     bool required;
-    bool shows_default; /* true if help prints the default value, which args_command.defaults sets */
-    bool word;          /* for TEXT: true if the value names no file, so that a shell offers no files */
+    bool shows_default; /* true if help prints the default value of the option, which args_command.defaults sets */
+    bool word; /* true if the text of an option of the kind ARGS_TEXT names no file, so that a shell offers no files */
 };
 
 /* The last lines of the table of options of a command that works on rows. */
@@ -56,8 +60,9 @@ struct args_option {
 
 /* Arguments that every command has. struct args is the first member of every command's struct. */
 struct args {
-    const char *operand[ARGS_MAX_OPERANDS]; /* the operands; NULL for operands that were not given */
-    uint64_t given;                         /* bit i is 1 if the command line has option i */
+    /* the operands of the command line; NULL for operands that were not given */
+    const char *operand[ARGS_MAX_OPERANDS];
+    uint64_t given; /* bits of the options on the command line: bit i is 1 if option i of the table was given */
 };
 
 struct args_command {
@@ -66,13 +71,13 @@ struct args_command {
     const char *example;      /* example of the command, the first line of help; a test runs it */
     const char *const *words; /* words that the first operand may be, ending with NULL; NULL: operands are files */
     const char *about;        /* one or two sentences about the command for help, with fixed line breaks */
-    const struct args_option *options; /* table of options, ending with a NULL name */
-    size_t size;                       /* size of the command's struct */
-    void (*defaults)(void *values);    /* sets the default values; NULL: all are zero */
+    const struct args_option *options; /* table of the command's options, ending with a NULL name */
+    size_t size;                       /* size of the command's struct in bytes */
+    void (*defaults)(void *values); /* function that sets the default values of options; NULL: all defaults are zero */
     int least_operands, most_operands;
 };
 
-/* Prints the text of --help; `values` holds the defaults. */
+/* A function that prints the text of --help; `values` holds the defaults. */
 typedef void args_help_fn(const struct args_command *command, const void *values);
 
 /* Makes --help call `print` from now on, so that man pages and completions use the same tables as help. */

@@ -62,7 +62,7 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model)
 {
     const dkvb_array *a = &codes->array;
-    char found[32 + 24 * DKVB_ARRAY_MAX_NDIM]; /* type and shape as "uint16[400][8][1]" */
+    char found[32 + 24 * DKVB_ARRAY_MAX_NDIM]; /* number type and shape of the array found, as "uint16[400][8][1]" */
     int length;
 
     if (a->dtype == DKVB_DTYPE_U16 && a->ndim == 3 && a->shape[1] == model->codebooks && a->shape[2] == model->top_k)
@@ -86,8 +86,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* Reads codes and checks all keys at once. The library gets the codes in parts, and would count rows from the start of
- * a part. */
+/* Reads codes from a file and checks all keys at once. The library gets the codes in parts, and would count rows from
+ * the start of a part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;
@@ -124,7 +124,7 @@ int codeset_is(const char *path, bool *is)
     *is = false;
     if (stat(path, &st) != 0)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode)) /* opening a pipe would wait for a writer */
+    if (!S_ISREG(st.st_mode)) /* the file must be a regular file, as opening a pipe would wait for a writer */
         return tool_fail("%s: is not a regular file", path);
     file = fopen(path, "rb");
     if (!file)
@@ -161,7 +161,7 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 static struct {
     const char *path;
     dkvb_outside found;
-} noted[4]; /* no command searches the rows of more than four files */
+} noted[4]; /* four places are enough, as no command searches the rows of more than four files */
 
 static size_t count;
 

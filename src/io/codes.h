@@ -1,4 +1,5 @@
-/* Codes of rows: either searched under the mask in force, or read from a file that was written earlier. */
+/* Codes of rows (selected keys): either searched under the mask in force, or read from a file that was written
+ * earlier. */
 #ifndef DKVB_TOOL_CODES_H
 #define DKVB_TOOL_CODES_H
 
@@ -7,8 +8,8 @@
 
 #include "io/input.h"
 
-/* Searches the codes of every row with the model's own k; masked and purged pairs are not found. `codes` is
- * uint16_t[rows][codebooks][k]. */
+/* Searches the codes of every row with the number of selected keys k of the model; masked and purged pairs are not
+ * found. `codes` is uint16_t[rows][codebooks][k]. */
 int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes);
 
 /* Codes of rows from a file, uint16_t[rows][codebooks][k]. Such a file names neither model nor mask, so only its shape
@@ -28,28 +29,28 @@ int codes_map(struct codes *out, const char *path);
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
-/* Finds out by its first bytes whether a file is a codes file, which holds a codeset of the library: it is made in
- * training and used to forget. The call fails if the file cannot be read. */
+/* Finds out by its first bytes whether a file is a codes file, which holds a codeset of the library: a codes file is
+ * made in training and used to forget. The call fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Reads a codes file, which must belong to `model` unless `model` is NULL. The file may hold features of a part instead
- * of the part's codes. */
+/* Reads a codes file, which must belong to `model` unless `model` is NULL. The file may hold features of a part of the
+ * codeset (training or held-out rows) instead of the part's codes. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
-/* Reads a codes file for this model, and searches the codes of parts that have only features. */
+/* Reads a codes file of the given model, and searches the codes of parts of the codeset that have only features. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
-/* Returns the counter of rows outside the scale for the run options of a search of these rows; NULL if the rows were
- * counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports rows
- * outside the scale at its end. */
+/* Returns the counter of rows outside the scale, for the run options of a search of the given rows; NULL if the rows
+ * were counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports
+ * rows outside the scale at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
-/* Notes that rows of this file were searched. outside_tell() reports the file if any of its rows is outside the scale.
- * `path` must outlive the call of outside_tell(). */
+/* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the
+ * scale. `path` must outlive the call of outside_tell(). */
 void outside_note(const char *path, const dkvb_outside *found);
 
-/* Prints a line on stderr for each file with rows outside the scale: their number, and in which way the first one is
- * unusual. A command calls this function only at the end of a success, as a failure prints one line. */
+/* Prints a line on stderr for each file with rows outside the scale: the number of these rows, and in which way the
+ * first one is unusual. A command calls this function only at the end of a success, as a failure prints one line. */
 void outside_tell(void);
 
 #endif

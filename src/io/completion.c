@@ -7,7 +7,7 @@
 #include "io/args.h"
 #include "io/pages.h"
 
-/* Kind of words that a shell offers after an option. */
+/* Kind of words that a shell offers for completion after an option. */
 enum offer { OFFER_NOTHING, OFFER_WORDS, OFFER_FILES, OFFER_FOLDERS };
 
 static enum offer offer_of(const struct args_option *o)
@@ -134,7 +134,7 @@ static int bash(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* Prints [explanation]:value:action, the end of a line for zsh's _arguments. */
+/* Prints [explanation]:value:action, the end of a line in the completion script for zsh (_arguments). */
 static void zsh_rest(const struct args_option *o)
 {
     putchar('[');
@@ -322,6 +322,6 @@ int pages_ask(const struct pages_command *command)
     char *words[] = {name, option, NULL};
 
     snprintf(name, sizeof name, "%s", command->name);
-    optind = 0; /* makes glibc read a new command line from its start */
+    optind = 0; /* 0 makes glibc's getopt_long() read a new command line from its start */
     return command->run(2, words);
 }

@@ -28,7 +28,7 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
     return memory;
 }
 
-/* Names for reading a table: of the columns and of the classes. */
+/* Names that are known before a table is read: names of the columns and of the classes. */
 struct known {
     const char **columns, **classes;
     size_t column_count, class_count;
@@ -155,7 +155,8 @@ int input_rows(const struct features *features, size_t first, size_t n, float *b
         *x = features->x + first * features->columns;
         return EXIT_SUCCESS;
     }
-    for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) { /* neighbouring rows are read together */
+    /* rows that are neighbours in the source are read together */
+    for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) {
         for (end = kept ? i + 1 : n; end < n && kept[first + end] == kept[first + end - 1] + 1;)
             end++;
         code = tool_check(
@@ -182,7 +183,7 @@ int input_features_for(struct features *out, const char *path, uint32_t how, con
     return code;
 }
 
-/* The first row of a class. */
+/* Returns the first row of a class. */
 static size_t first_of(const struct labels *labels, uint32_t class)
 {
     size_t row = 0;
@@ -192,7 +193,7 @@ static size_t first_of(const struct labels *labels, uint32_t class)
     return row;
 }
 
-/* Takes the labels of a table and their names. Names of labels must be names of classes of the model. */
+/* Takes the labels of a table and the names of labels, which must be names of classes of the model. */
 static int take_labels(struct labels *out, const dkvb_table *table, const char *path, const struct table_use *use)
 {
     dkvb_table_info info = DKVB_TABLE_INFO_INIT;
@@ -219,8 +220,8 @@ static int take_labels(struct labels *out, const dkvb_table *table, const char *
     return code;
 }
 
-/* Reads labels for the `rows` rows of the file `of`. If the features have one column and the numbers of rows and labels
- * differ, the message says that the features may have been meant as one row. */
+/* Reads labels for the `rows` rows of the file `of`. If the features have one column and the numbers of rows and
+ * labels differ, the message says that the features may have been meant as one row. */
 static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column,
                        const struct table_use *use)
 {
@@ -418,7 +419,8 @@ static int read_lines(struct names *out, const char *path)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     code = read_names(out, file);
     fclose(file);
-    while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* removes blank lines at the end */
+    /* removes blank lines at the end of the list of names */
+    while (out->count > 0 && out->line[out->count - 1][0] == '\0')
         free(out->line[--out->count]);
     return code || out->count ? code : tool_fail("%s: no line with a name", path);
 }

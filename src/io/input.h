@@ -31,12 +31,12 @@ struct columns_args {
                                                               .word = true                                             \
     }
 
-/* Information that helps to read a table. */
+/* Information that helps to read a table: names of columns and classes. */
 struct table_use {
-    const struct columns_args *columns; /* columns that options name; or NULL */
-    const dkvb_model *model;            /* model whose columns are matched and whose classes have names; or NULL */
-    const struct names *names;          /* names of the classes, in place of the names of the model; or NULL */
-    bool grows;                         /* true if further names in the table become new classes */
+    const struct columns_args *columns; /* names of columns that options give; or NULL */
+    const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
+    const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
+    bool grows;                /* true if names in the table that no class has become new classes */
 };
 
 /* Ways to read the features of a file. The numbers are those of the member `in_place` of dkvb_table_options. */
@@ -49,26 +49,26 @@ enum {
 /* Rows of features: an array, float[rows][columns], or a source from which rows are read. */
 struct features {
     const char *path;
-    dkvb_table *table; /* table that a file was read into */
+    dkvb_table *table; /* table that the file with the features was read into */
     dkvb_table_info info;
     float *made; /* features that pictures were encoded into; freed with free() */
-    float *x;    /* the features in memory; NULL if there is a source */
+    float *x;    /* the features in memory; NULL if the rows are read from a source */
     const dkvb_row_source *source;
-    size_t *kept; /* numbers of the rows in the source, [rows], freed with free(); NULL: 0 to rows - 1 */
+    size_t *kept; /* numbers of the rows in the source of features, [rows], freed with free(); NULL: 0 to rows - 1 */
     size_t rows, columns;
-    dkvb_outside outside; /* counts of rows outside the scale, see codes.h */
+    dkvb_outside outside; /* counts of rows outside the scale of the keys, see codes.h */
 };
 
 /* Labels of rows, int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_table *table;        /* table of a file that has only labels */
-    int32_t *made;            /* labels of pictures; freed with free() */
+    dkvb_table *table;        /* table of a file that has labels only */
+    int32_t *made;            /* labels of pictures, if the labels are of pictures; freed with free() */
     const char *const *names; /* names of the classes, [name_count], of a table whose labels are names; or NULL */
     size_t name_count;
     const int32_t *y;
     size_t rows;
-    int32_t largest; /* largest label; -1 if no row has a label */
+    int32_t largest; /* largest label of the rows; -1 if no row has a label */
     size_t largest_row;
 };
 
@@ -80,48 +80,49 @@ void input_features_free(struct features *features);
 int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
 
-/* Allocates memory for a block of `n` rows, which the caller frees with free(); *block is NULL if the features lie in
+/* Allocates memory for a block of `n` rows, which the caller frees with free(); *block is NULL if all features lie in
  * memory. */
 int input_block(float **block, const struct features *features, size_t n);
 
-/* Sets a pointer to the rows from `first` on: in memory, or read into the block. */
+/* Sets a pointer to `n` rows of features from row `first` on: in memory, or read into the block. */
 int input_rows(const struct features *features, size_t first, size_t n, float *block, const float **x);
 
-/* Reads labels from a file; there must be as many as the `rows` rows of the other file, `of`. */
+/* Reads labels from a file, which must have one label for each of the `rows` rows of the other file, `of`. */
 int input_labels(struct labels *out, const char *path, const char *of, size_t rows, const struct table_use *use);
 
-/* Reads the labels of these rows from a file; without a path, the labels are those of the rows' table. If the numbers
- * of rows and labels differ, and the features may be one row written as a column, the message says so. */
+/* Reads the labels of rows of features from a file; without a path, the labels come from the table of the features. If
+ * the numbers of rows and labels differ, and the features may be one row written as a column, the message says so. */
 int input_labels_for(struct labels *out, const char *path, const struct features *x, const struct table_use *use);
 void input_labels_free(struct labels *labels);
 
-/* Computes the largest label and the row that has it. */
+/* Computes the largest label of the rows, and the first row that has it. */
 void input_labels_range(struct labels *labels);
 
 /* Ids of rows, which may be numbers or strings. */
 struct ids {
-    const char *path; /* path of the file with the ids; NULL: ids are row numbers */
-    uint64_t *id;     /* ids of the rows, [n]; NULL if the ids are strings */
-    char **name;      /* ids that are strings, [n], or NULL */
+    const char *path; /* path of the file with the ids of the rows; NULL: ids are row numbers */
+    uint64_t *id;     /* ids of the rows that are numbers, [n]; NULL if the ids are strings */
+    char **name;      /* ids of the rows that are strings, [n], or NULL */
     size_t n;
 };
 
-/* Reads ids of rows, each of which may appear once; strings are allowed only with `names`. `columns` may be NULL. */
+/* Reads ids of rows from a file, in which no id appears twice; strings are allowed only with `names`. `columns` may be
+ * NULL. */
 int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
-/* Reads ids from a file; there must be as many as the `rows` rows of the other file, `of`. With `path` NULL, ids are 0
- * to rows - 1. */
+/* Reads ids from a file, which must have one id for each of the `rows` rows of the other file, `of`. With `path` NULL,
+ * ids are 0 to rows - 1. */
 int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
 
-/* Finds the ids of these rows: in a file, else in the table of the rows; else they are 0 to rows - 1. */
+/* Finds the ids of rows of features: in a file, else in the table of the features; else ids are 0 to rows - 1. */
 int ids_of_features(struct ids *out, const char *path, const struct features *x);
 void ids_free(struct ids *ids);
 
-/* Opens a model, for changing (load) or only for use (map), and gets its info. */
+/* Opens a model file, for changing the model (load) or only for using it (map), and gets the info of the model. */
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
 
-/* Opens a model that every rank has whole, for work in which ranks do not share values. */
+/* Opens a model that every rank has completely, for work in which ranks do not share values. */
 int input_model_whole(dkvb_model **out, const char *path, dkvb_model_info *info);
 
 /* Returns the name of the encoder that a model stores, or NULL. */
@@ -129,21 +130,21 @@ const char *input_encoder(const dkvb_model *model);
 
 int input_mask(dkvb_mask **out, const char *path);
 
-/* Marks the classes of a list: a name, an index, or several of both separated by commas, as dkvb_model_find_class()
- * finds them. The caller frees `chosen`, bool[classes], with free(). */
+/* Marks the classes of a list: a name, an index, or several names and indices separated by commas, as
+ * dkvb_model_find_class() finds them. The caller frees `chosen`, bool[classes], with free(). */
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
 
 /* Names of classes or columns that a model accepts: no name appears twice; some may be empty. */
 struct names {
-    const char *path; /* path of the file that the names come from */
+    const char *path; /* path of the file that has the names */
     char **line;
     size_t count, room;
 };
 
-/* Reads the lines of a text file as names. */
+/* Reads the lines of a text file as names of classes or columns. */
 int input_names(struct names *out, const char *path);
 
-/* Appends a copy of a name. */
+/* Appends a copy of a name to a list of names. */
 int input_names_add(struct names *names, const char *name);
 
 void input_names_free(struct names *names);

@@ -12,15 +12,15 @@
 #include "io/output.h"
 #include "tool.h"
 
-enum { CLASSES_SHOWN = 8 }; /* number of classes of a request that text output shows */
+enum { CLASSES_SHOWN = 8 }; /* number of classes of a forget request that text output shows */
 
-/* One journal entry, and its effects on each class. */
+/* One journal entry to print, and its effects on each class. */
 struct told {
     const dkvb_model *model;
     uint32_t classes;
     dkvb_journal_entry entry;
-    uint8_t *asked;             /* marks of the classes that the entry asked for, [classes], DKVB_FORGET or DKVB_KEEP */
-    dkvb_class_effect *effects; /* effects on the classes, [classes] */
+    uint8_t *asked; /* marks of the classes that the journal entry asked for, [classes], DKVB_FORGET or DKVB_KEEP */
+    dkvb_class_effect *effects; /* effects of the journal entry on the classes, [classes] */
 };
 
 /* Prints one more part of a line about a journal entry. The first part is indented, the others follow a comma. */
@@ -35,7 +35,7 @@ static void say(bool *begun, const char *format, ...)
     *begun = true;
 }
 
-/* Prints budget, limits and other terms of a request; no line if the request has none. */
+/* Prints budget, limits and other terms of the request of a journal entry; no line if the request has none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
     bool begun = false;
@@ -63,7 +63,7 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-/* Prints the accuracy of the classes that an entry asked for, and of the other class that lost most. */
+/* Prints the accuracy of the classes that a journal entry asked for, and of the other class that lost most accuracy. */
 static void print_effects(const struct told *t)
 {
     uint64_t rows = 0, before = 0, after = 0;
@@ -97,7 +97,7 @@ static void print_effects(const struct told *t)
 static void print_entry(const struct told *t)
 {
     const dkvb_journal_entry *e = &t->entry;
-    /* the method would repeat the kind of the entry */
+    /* the method of an undo or a purge is not printed, as it would repeat the kind of the entry */
     bool done = e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE;
     char time[32], what[32], rows[24] = "";
 
@@ -134,13 +134,13 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
     json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
-/* Writes a number to JSON, unless it is 0, which means that it is missing. */
+/* Writes a number of a journal entry to JSON, unless the number is 0, which means that it is missing. */
 static void write_number(const char *key, uint64_t number)
 {
     number ? json_count(key, number) : json_unknown(key);
 }
 
-/* Writes a name to JSON, unless it is empty, which means that it is missing. */
+/* Writes a name of a journal entry to JSON, unless the name is empty, which means that it is missing. */
 static void write_name(const char *key, uint32_t of, uint32_t number)
 {
     json_text(key, number ? dkvb_name(of, number) : NULL);
@@ -194,7 +194,7 @@ static void write_entry(const struct told *t)
     }
     e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
-        if (t->effects[l].rows) /* only classes with held-out rows have effects */
+        if (t->effects[l].rows) /* only classes that have held-out rows have effects */
             journal_json_effect(t->model, l, &t->effects[l]);
     if (e->measured)
         json_close(']');

@@ -8,15 +8,15 @@
 #include <stdint.h>
 
 void json_open(const char *key, char bracket); /* opens an object or a list; the bracket is '{' or '[' */
-/* closes an object or a list with '}' or ']'; the outermost also ends the line */
+/* closes an object or a list with '}' or ']'; closing the outermost also ends the line */
 void json_close(char bracket);
-/* writes a text; NULL becomes null, and bytes that are not UTF-8 become U+FFFD */
+/* writes a text as JSON; NULL becomes null, and bytes that are not UTF-8 become U+FFFD */
 void json_text(const char *key, const char *value);
 void json_count(const char *key, uint64_t value);
-/* writes the count if `known` is true, otherwise null */
+/* writes a count as JSON if `known` is true, otherwise null */
 void json_count_if(const char *key, bool known, uint64_t value);
 void json_label(const char *key, int32_t value);
-void json_number(const char *key, double value); /* writes a number; null if it is not finite */
+void json_number(const char *key, double value); /* writes a number as JSON; null if the number is not finite */
 void json_bool(const char *key, bool value);
 void json_unknown(const char *key);
 

@@ -107,7 +107,7 @@ static void put_example(const char *example)
     fputs("\n.fi\n", stdout);
 }
 
-/* Prints the help of a command as a man page of its own. */
+/* Prints the help of a command as a separate man page. */
 static void print_page(const struct args_command *command, const void *values)
 {
     put_title("dkvb-", command->name);

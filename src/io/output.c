@@ -48,7 +48,7 @@ int output_end(const struct output *file, dkvb_status status)
     progress_add_file(file->began);
     status = ranks_settle(status);
     if (!ranks_lead())
-        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* rank 0 prints the reason of a failure */
+        return status == DKVB_OK ? EXIT_SUCCESS : EXIT_FAILURE; /* only rank 0 prints the reason of a failure */
     if (status != DKVB_OK)
         return tool_check(status);
     output_wrote(file->path);
@@ -64,8 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` in output_begin() and output_end(). All ranks make the call together if it moves values that
- * they share; otherwise only rank 0 makes the call. */
+/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks make the call together if it
+ * moves values that they share; otherwise only rank 0 makes the call. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -95,7 +95,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
     if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
         (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
         return code;
-    codes.began = progress_clock(); /* its time is within that of the model */
+    /* the time of writing the codes begins after the model's time, which includes it */
+    codes.began = progress_clock();
     return output_end(&codes, DKVB_OK);
 }
 
@@ -109,13 +110,13 @@ int output_bytes(const char *path, const void *data, size_t size)
     OUTPUT(path, ranks_lead() ? dkvb_file_write(path, data, size) : DKVB_OK);
 }
 
-/* The part of a text file that is in memory. */
+/* The part of a text file that is in memory while the file is written. */
 struct part {
     output_print_fn *print;
     void *context;
     const char *path;
-    char *text; /* text of the part that is being written */
-    int code;   /* exit code of printing the part; a failure has been reported */
+    char *text; /* text of the part that is being written to the file */
+    int code;   /* exit code of printing the part; a failure has been reported already */
 };
 
 static int next_part(void *user, const void **data, size_t *size)
@@ -148,7 +149,7 @@ int output_parts(const char *path, output_print_fn *print, void *context)
         return code;
     if (ranks_lead()) {
         status = dkvb_file_write_parts(path, next_part, &part);
-    } else { /* printing may compute with all ranks */
+    } else { /* the other ranks print too, since printing may compute with all ranks */
         const void *data;
         size_t size;
 
@@ -167,7 +168,7 @@ int output_width(const char *text)
     int width = 0;
 
     for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80; /* skips continuation bytes of UTF-8 */
+        width += ((unsigned char)*text & 0xC0) != 0x80; /* continuation bytes of UTF-8 do not add to the width */
     return width;
 }
 

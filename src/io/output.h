@@ -19,14 +19,14 @@ struct output {
 };
 
 /* Checks for a signal before a file is written. The result is false if a signal came, since the work of an interrupted
- * command is not saved; the message was printed, and `code` is set. */
+ * command is not saved; the message was printed then, and `code` is set. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file. The library keeps owner and group if the system allows it; if not, this function prints a
- * note on stderr, as the administrator of a service that reads the file must know. */
+/* Ends the writing of a file. The library keeps owner and group of an old file if the system allows it; if not, this
+ * function prints a note on stderr, as the administrator of a service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* The functions for writing files. Each is called between output_begin() and output_end(). */
+/* The functions that write a file of a certain kind. Each function calls output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -39,10 +39,11 @@ int output_bytes(const char *path, const void *data, size_t size);
 /* A callback that prints the next part of a text file; a part without text ends the file. Returns an exit code. */
 typedef int output_print_fn(void *context, FILE *to);
 
-/* Writes a text file part by part: memory holds one part, and a failure leaves the old file. */
+/* Writes a text file part by part: memory holds one part at a time, and a failure leaves the old file. */
 int output_parts(const char *path, output_print_fn *print, void *context);
 
-/* Counts one more written file, for the message after an interrupt, and reports leftover temporary files beside it. */
+/* Counts one more written file, for the message after an interrupt, and reports leftover temporary files beside the
+ * file. */
 void output_wrote(const char *path);
 
 /* Reports each temporary file on stderr that a killed command left beside `path`. */
@@ -60,7 +61,7 @@ int output_wider(int width, const char *text);
 /* Writes number and name of a class to `text`; "-" stands for no class (-1). */
 const char *output_class(const dkvb_model *model, int32_t label, char text[300]);
 
-/* Returns the width in columns of the longest class of the model, at least `least`. */
+/* Returns the width in columns of the longest class name of the model with its number, at least `least`. */
 int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 
 /* Writes a time in seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years beyond the calendar. */
@@ -77,8 +78,8 @@ int output_finish(void);
 /* A text file that is printed to memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* stream to print the text to */
-    char *text; /* the printed text, once the stream is closed */
+    FILE *file; /* stream to which the text of the file is printed */
+    char *text; /* the printed text of the file, once the stream is closed */
     size_t size;
 };
 

@@ -9,7 +9,7 @@
 
 struct pages_command {
     const char *name;
-    tool_command *run; /* runs the command; with --help the command prints its table of options */
+    tool_command *run; /* function that runs the command; with --help the command prints its table of options */
     const char *summary;
 };
 

@@ -16,7 +16,7 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { LOCK_TRIES = 250 }; /* attempts to lock a file that another process replaces again and again */
+enum { LOCK_TRIES = 250 }; /* number of attempts to lock a file that another process replaces again and again */
 
 static int fail_errno(const char *path, const char *what)
 {
@@ -133,8 +133,8 @@ static int check_folder(const char *path)
     return code;
 }
 
-/* Checks at once whether an output can be written, which saving would find only at the end. A link is followed: the
- * file that it names is replaced, the link stays. */
+/* Checks at once whether an output can be written, since saving would find a failure only at the end of the work. A
+ * link is followed: the file that it names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
@@ -188,7 +188,7 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (progress_interrupted())
             return tool_interrupted();
-        if (errno != EWOULDBLOCK && errno != EINTR) { /* a file system without locks is no reason to stop */
+        if (errno != EWOULDBLOCK && errno != EINTR) { /* a file system without locks does not stop the command */
             tool_note("%s: cannot be locked, so no other command may change it now: %s", path, strerror(errno));
             return EXIT_SUCCESS;
         }
@@ -208,7 +208,7 @@ static int lock_file(const char *path)
     bool waiting = false;
 
     for (int tries = 0;; tries++) {
-        /* opened for writing, as locks need it on some network file systems */
+        /* the file is opened for writing, as locks need it on some network file systems */
         int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code;
         struct stat opened, now;
         bool gone;
@@ -224,7 +224,7 @@ static int lock_file(const char *path)
         if ((gone && errno != ENOENT) || fstat(fd, &opened) != 0)
             return fail_errno(path, "cannot be examined");
         if (!gone && same_inode(&opened, &now))
-            return EXIT_SUCCESS; /* the file stays open, as the system releases the lock when the process ends */
+            return EXIT_SUCCESS; /* the file stays open, as the system releases its lock when the process ends */
         close(fd);
         if (progress_interrupted())
             return tool_interrupted();
@@ -258,7 +258,7 @@ void paths_keep_private(const char *path)
 
     if (!file || stat(file, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         free(file);
-        return; /* a pipe has permissions of its own; opening the file reports a failure */
+        return; /* a pipe is left out, as it has permissions of its own; opening the file reports a failure */
     }
     others = st.st_mode & 7;
     /* New files belong to the group of the process and have no access control list. If the input has an access control

@@ -17,7 +17,7 @@ const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_RESNET50 - 1] = "resnet50",
                                          NULL};
 
-enum { FORMAT_CIFAR = 5 }; /* format for CIFAR, whatever the number of classes */
+enum { FORMAT_CIFAR = 5 }; /* number of the picture format CIFAR, whatever its number of classes */
 /* largest number of bytes of a picture or a list that is read as a whole */
 static const size_t MOST_BYTES = (size_t)1 << 31;
 
@@ -217,7 +217,7 @@ static int open_encoder(struct pictures *p, uint32_t kind, const char *remembere
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
     if (code == EXIT_SUCCESS)
-        /* the info may have changed, as a picture may have been read */
+        /* the info of the picture set is read again, as opening the encoder may have read a picture */
         code = tool_check(dkvb_imageset_get_info(p->set, &p->info));
     if (code == EXIT_SUCCESS && p->encoder_info.guessed && !remembered)
         tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
@@ -337,7 +337,7 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
 
 void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    /* the labels belong to pictures or to a table of this command, so they may be changed */
+    /* the labels may be changed, since they belong to pictures or to a table of this command */
     int32_t *y = (int32_t *)(uintptr_t)labels->y;
 
     labels->rows = 0;
@@ -463,7 +463,7 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     return tool_fail("%s: class '%s': %s", out->path, which < out->count ? out->line[which] : "", dkvb_last_error());
 }
 
-/* Matches the classes of a picture set to the classes of a model by name. `names` has the names of the set's
+/* Matches the classes of a picture set to the classes of a model by name. `names` has the names of the picture set's
  * classes. */
 static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, const char *path,
                        struct names *more, int32_t *as)

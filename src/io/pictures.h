@@ -15,11 +15,11 @@
 /* Options about pictures, used as a member of a command's struct. */
 struct pictures_args {
     struct args_list paths; /* paths of pictures; "-" stands for the bytes of one picture from standard input */
-    const char *from;       /* file with a list of paths, or "-"; NULL: the paths of `paths` */
+    const char *from;       /* file with a list of paths of pictures, or "-"; NULL: the pictures are those of `paths` */
     const char *weights, *config;
-    uint32_t encoder;    /* number of the encoder, DKVB_ENCODER_… minus 1 */
-    uint32_t format;     /* index of the format in pictures_formats */
-    uint32_t activation; /* activation function, DKVB_ACTIVATION_… */
+    uint32_t encoder;    /* number of the encoder of the pictures, DKVB_ENCODER_… minus 1 */
+    uint32_t format;     /* index of the picture format in pictures_formats */
+    uint32_t activation; /* activation function of the encoder, DKVB_ACTIVATION_… */
     bool exif_orientation, coarse_labels, skip_unreadable;
 };
 
@@ -82,18 +82,19 @@ struct pictures {
     const struct pictures_args *args;
     dkvb_imageset *set;
     dkvb_imageset_info info;
-    uint8_t *bytes; /* bytes of a picture from standard input, which the set uses */
+    uint8_t *bytes; /* bytes of a picture from standard input, which the picture set uses */
     dkvb_encoder *encoder;
     dkvb_encoder_info encoder_info;
     uint8_t *readable;   /* marks of readable pictures, [pictures]: 0 for each picture that is known to be unreadable */
-    uint64_t unreadable; /* number of unreadable pictures */
+    uint64_t unreadable; /* number of unreadable pictures of the set */
 };
 
 /* Counts of files that did not become rows, which are printed after the picture set was closed. */
 enum { LEFT_OUT_KINDS = 32 };
 struct left_out {
     uint64_t files, unreadable;
-    uint32_t nested, kinds; /* nested: DKVB_NESTED_…; kinds: number of different file endings */
+    /* how folders of the set are nested, DKVB_NESTED_…; number of different file endings of left-out files */
+    uint32_t nested, kinds;
     struct {
         char ending[16];
         uint64_t files;
@@ -103,7 +104,8 @@ struct left_out {
 /* Counts the left-out files of a picture set, and notes folders that are hardly classes. */
 void pictures_left_out(struct left_out *out, const struct pictures *p);
 void pictures_say_left_out(const struct left_out *left);
-void pictures_json_left_out(const struct left_out *left); /* writes several JSON fields */
+/* writes the counts of files that did not become rows, as several JSON fields */
+void pictures_json_left_out(const struct left_out *left);
 
 /* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is that
  * of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another width than
@@ -124,25 +126,25 @@ int pictures_encoded(const struct pictures *p, dkvb_status status);
 /* Encodes all readable pictures of the set into rows in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
 
-/* Returns the labels of all pictures. `as`, int32_t[classes], is the label of each class of the set; with NULL, labels
- * are the numbers of the classes. */
+/* Returns the labels of all pictures of a set. `as`, int32_t[classes], is the label of each class of the set; with
+ * NULL, labels are the numbers of the classes. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 
-/* Removes the labels of unreadable pictures after encoding. Before, `labels` has one label for each picture, from the
- * set or from a file. */
+/* Removes the labels of unreadable pictures after encoding. Before the call, `labels` has one label for each picture,
+ * from the picture set or from a file. */
 void pictures_keep_labels(const struct pictures *p, struct labels *labels);
 
 /* Removes the ids of unreadable pictures after encoding. Thus the id of a picture does not depend on whether other
  * pictures can be read. */
 void pictures_keep_ids(const struct pictures *p, struct ids *ids);
 
-/* Encodes all readable pictures, with their labels in the model: from the file `labels` or, if `labels` is NULL, from
- * the set's classes. `path` is the path of the model. */
+/* Encodes all readable pictures of a set, with their labels in the model: from the file `labels` or, if `labels` is
+ * NULL, from the set's classes. `path` is the path of the model. */
 int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
                   struct features *x, struct labels *y);
 
-/* Returns the names of the set's classes in the form that a model accepts: each in one line, with control characters
- * escaped. The result is empty if the set has no names. */
+/* Returns the names of a picture set's classes in the form that a model accepts: each in one line, with control
+ * characters escaped. The result is empty if the set has no names. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
 /* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model to
@@ -153,8 +155,8 @@ int pictures_class_names(const struct pictures *p, struct names *out);
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 
-/* Returns the names of the readable pictures, in order, each in one line: backslashes and control characters become
- * \xHH. */
+/* Returns the names of the readable pictures of a set, in order, each in one line: backslashes and control characters
+ * become \xHH. */
 int pictures_names(const struct pictures *p, struct names *out);
 
 #endif

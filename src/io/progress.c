@@ -14,25 +14,28 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { BAR_WIDTH = 40, LINE_EACH = 60 /* LINE_EACH is in seconds */ };
+/* BAR_WIDTH: characters of the progress bar; LINE_EACH: seconds between lines without a terminal */
+enum { BAR_WIDTH = 40, LINE_EACH = 60 };
 
-static const double FIRST_DRAW = 0.5; /* seconds of work before a bar is drawn, so that short work shows none */
+/* seconds of work before a progress bar is drawn, so that short work shows no bar */
+static const double FIRST_DRAW = 0.5;
 static const double REDRAW = 0.1;
 
 static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal ends the process */
 
-static atomic_uint interrupted; /* 0, or the time of the first signal, from millisecond() and made odd */
+static atomic_uint interrupted; /* time of the first signal, from millisecond() and made odd; 0: no signal came */
 
 static struct {
-    const char *label; /* label of the bar; NULL: no work is running */
-    /* true if stderr is a terminal, where a bar is drawn; otherwise a line is printed at intervals */
+    const char *label; /* label of the progress bar; NULL: no work is running */
+    /* true if stderr is a terminal, where a progress bar is drawn; otherwise a line is printed at intervals */
     bool terminal;
     double from, to;
     double next_draw, last_draw;
-    int drawn; /* number of characters of the bar on the terminal */
+    int drawn; /* number of characters of the progress bar that are on the terminal */
 } bar;
 
-static double began, line_each, next_line; /* start of the command; seconds between lines; time of the next line */
+/* start of the command; seconds between progress lines; time of the next progress line */
+static double began, line_each, next_line;
 
 /* Returns the milliseconds of a clock that wraps around, for differences. The function is async-signal-safe. */
 static unsigned millisecond(void)
@@ -56,7 +59,8 @@ static void end_by(int number)
 static void die_of(int number)
 {
     static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
-    size_t skip = bar.drawn == 0; /* without a bar on the terminal the line is empty already */
+    /* the newline at the start is left out if no bar is on the terminal, as the line is empty then */
+    size_t skip = bar.drawn == 0;
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
     (void)ignored;
@@ -104,15 +108,17 @@ void progress_catch_signals(void)
 
     catch_signal(SIGINT, raise_flag);
     catch_signal(SIGTERM, raise_flag);
-    catch_signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails, and the failure is reported */
-    catch_signal(SIGXFSZ, SIG_IGN); /* writing to a file that must not grow fails, and is reported too */
+    /* SIGPIPE is ignored: writing to a closed pipe then fails, and the failure is reported */
+    catch_signal(SIGPIPE, SIG_IGN);
+    /* SIGXFSZ is ignored: writing to a file that must not grow then fails, and the failure is reported */
+    catch_signal(SIGXFSZ, SIG_IGN);
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool ends = true;
 
         for (int i = 0; i < OTHERS; i++)
             ends = ends && number != others[i];
         if (ends)
-            catch_signal(number, end_by); /* a signal that is caught or ignored already is left alone */
+            catch_signal(number, end_by); /* other signals get a handler unless they are caught or ignored already */
     }
 }
 
@@ -154,7 +160,7 @@ static void draw(double share)
     fflush(stderr);
 }
 
-/* Prints a progress line for logs, where a bar would be drawn over and over again. */
+/* Prints a progress line for logs, where a progress bar would be drawn over and over again. */
 static void print_line(double share, double now)
 {
     fprintf(stderr, "%s: %s: %d %% done, %.0f seconds after the command began\n", ranks_program, bar.label,
@@ -174,7 +180,9 @@ static int step(void *user, uint64_t done, uint64_t total)
         return 0;
     bar.next_draw = now + REDRAW;
     bar.last_draw = now;
-    fflush(stdout); /* readers of a pipe or a log see finished work at once; a failure is reported at the end */
+    /* output is flushed, so that readers of a pipe or a log see finished work at once; a failure is reported at the
+     * end */
+    fflush(stdout);
     share = bar.from + (bar.to - bar.from) * (share < 1 ? share : 1);
     if (bar.terminal)
         draw(share);
@@ -210,7 +218,8 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     bar.to = 1;
     if (bar.last_draw == 0)
         bar.last_draw = progress_clock();
-    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short pieces of work in a row may take long together */
+    /* a bar is drawn in time, as many short pieces of work in a row may take long together */
+    bar.next_draw = bar.last_draw + FIRST_DRAW;
     bar.label = label;
     bar.terminal = isatty(STDERR_FILENO);
     fflush(stdout);

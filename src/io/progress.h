@@ -25,7 +25,7 @@ int progress_begin(void);
  * must outlive the bar. */
 dkvb_run_options progress_start(const char *label, uint32_t threads);
 
-/* Sets which part of the whole progress the next call makes, 0 <= from <= to <= 1. */
+/* Sets which part of the whole progress of a command the next call makes, 0 <= from <= to <= 1. */
 void progress_span(double from, double to);
 
 /* Removes the progress bar from the terminal until the bar moves again. */

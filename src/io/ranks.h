@@ -15,21 +15,22 @@ extern const char ranks_program[], ranks_usage[];
 /* Text that --version adds after the version of libdkvb. */
 const char *ranks_version(void);
 
-/* Joins the other ranks. Options of dkvb-mpi itself, before the command, are removed from argc and argv. The result is
- * 0, or the exit code after an error message. */
+/* Joins the other ranks of the MPI job. Options of dkvb-mpi itself, before the command, are removed from argc and
+ * argv. The result is 0, or the exit code after an error message. */
 int ranks_begin(int *argc, char **argv);
 
 /* Prepares a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another rank. The
  * result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
-/* Leaves the other ranks. `code` is the exit code of this rank; the result is the exit code of all ranks. */
+/* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank; the result is the exit code of
+ * all ranks. */
 int ranks_end(int code);
 
-/* Returns the group of ranks that shares the models of this command. NULL stands for this process alone. */
+/* Returns the group of ranks that shares the models of the running command. NULL stands for this process alone. */
 const dkvb_ranks *ranks_group(void);
 
-/* True on rank 0, which prints and writes. */
+/* True on rank 0, which prints and writes files for all ranks. */
 bool ranks_lead(void);
 
 /* Takes over the error line of a failure, which ranks_end() prints once for all ranks. The result is false if the
@@ -41,7 +42,7 @@ bool ranks_keep(const char *line);
 int ranks_settle(int result);
 
 /* Returns true if a signal ends this process at once, since ranks cannot agree to stop at the same step; the function
- * has then written the reason. Signal handlers call it. */
+ * has then written the reason. Signal handlers call this function. */
 bool ranks_end_by_signal(int number);
 
 #endif

@@ -24,8 +24,8 @@ static struct {
     const char *(*error)(void);
 } library;
 
-/* Stores a function of the reference library at `at`, the address of a function pointer. C has no conversion from an
- * object pointer to a function pointer, so the bytes are copied. */
+/* Stores the address of a function of the reference library at `at`, the address of a function pointer. C has no
+ * conversion from an object pointer to a function pointer, so the bytes are copied. */
 static bool find(void *handle, const char *name, void *at)
 {
     void *found = dlsym(handle, name);
@@ -47,7 +47,7 @@ int reference_load(void)
         !find(handle, "dkvb_reference_error", &library.error))
         return tool_fail("--reference: " SONAME
                          " is not of this version: install libdkvb and libdkvb-reference together");
-    return EXIT_SUCCESS; /* the reference library stays loaded until the process ends */
+    return EXIT_SUCCESS; /* the reference library is not closed, as it stays loaded until the process ends */
 }
 
 static dkvb_reference_rows rows_of(const struct features *x, const struct labels *y, uint32_t classes)

@@ -10,8 +10,8 @@
 
 #include "io/input.h"
 
-/* Loads libdkvb-reference. Commands call this function before any work, so that a missing library is reported at
- * once. */
+/* Loads the library libdkvb-reference. Commands call this function before any work, so that a missing library is
+ * reported at once. */
 int reference_load(void);
 
 /* Rows and models for a comparison with linear heads. */
@@ -19,16 +19,16 @@ struct reference_rows {
     const dkvb_model *model; /* model whose answers to the test rows are compared as well */
     const struct features *x, *test_x;
     const struct labels *y, *test_y;
-    const dkvb_audit_request *request; /* request that names the forgotten rows, or NULL */
+    const dkvb_audit_request *request; /* request of the audit that names the forgotten rows, or NULL */
 };
 
-/* Compares linear heads with the model, after reference_load(). The caller frees `report` with reference_free(), which
- * accepts NULL too. */
+/* Compares linear heads (classifiers) with the model, after reference_load(). The caller frees `report` with
+ * reference_free(), which accepts NULL too. */
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *rows, uint32_t threads);
 void reference_free(dkvb_reference_report *report);
 
-/* reference_json() writes the comparison as the JSON member "reference", which is null if the report is NULL;
- * reference_print() prints it as a table. */
+/* Functions of a comparison with linear heads. reference_json() writes it as the JSON member "reference", which is
+ * null if the report is NULL; reference_print() prints it as a table. */
 void reference_json(const dkvb_reference_report *report);
 void reference_print(const dkvb_reference_report *report);
 

@@ -8,12 +8,12 @@
 
 /* A signing key that was read from a PEM file. */
 struct signing_key {
-    void *key; /* the key as OpenSSL's EVP_PKEY */
+    void *key; /* the signing key as OpenSSL's EVP_PKEY */
     uint8_t public_key[32];
 };
 
-/* Reads a private key (to sign) or a public key (to check), and puts the key into the options. Returns 0, or an exit
- * code after an error message. A tool without OpenSSL always fails. The key must outlive the options. */
+/* Reads a private key (to sign a receipt) or a public key (to check one), and puts the key into the options. Returns
+ * 0, or an exit code after an error message. A tool without OpenSSL always fails. The key must outlive the options. */
 int signing_read(struct signing_key *key, const char *path, bool to_sign, dkvb_receipt_options *o);
 void signing_free(struct signing_key *key);
 
