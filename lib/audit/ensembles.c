@@ -30,8 +30,8 @@ struct ensembles {
     struct dkvb__audit *a;
     size_t rows;     /* number of chosen rows in all groups of KLoM together */
     size_t dim;      /* number of features of a row */
-    float *x;        /* features of the chosen rows, [rows][dim] */
-    int32_t *y;      /* labels of the chosen rows, [rows] */
+    float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
+    int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
     uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
     /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;

@@ -43,7 +43,7 @@ double dkvb__margin(const struct dkvb__answers *a, size_t row, size_t column);
  * on the margin. Members of a training set have larger margins (the loss attack of Yeom et al. 2018, arXiv 1709.01604).
  * If the column of a row's label is left out, the margin of its largest remaining column is used.
  *
- * `margins` is double[n], undefined after a failure.
+ * The rows' `margins` are double[n], undefined after a failure.
  */
 dkvb_status dkvb__audit_margins(const struct dkvb__answers *a, double *margins);
 

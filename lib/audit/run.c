@@ -1,6 +1,6 @@
 /* Runs a whole audit of what a model still knows of forgotten rows. An audit checks options, lists and searches rows,
- * trains shadow models, attacks the audited models and estimates figures. Ranks deal out most of this work (shares.h);
- * every part of the audit ends with the same status on all ranks. */
+ * trains shadow models, attacks the audited models and estimates figures. Ranks (processes) deal out most of the work
+ * of an audit (shares.h); every part of the audit ends with the same status on all ranks. */
 #include "audit/run.h"
 #include "audit/shares.h"
 

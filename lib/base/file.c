@@ -153,7 +153,7 @@ static size_t folder_size(const char *path)
 }
 
 /* Returns the number of bytes of the target's path that the name of the temporary file repeats. Most systems allow file
- * names of 255 bytes, so a longer name is cut, always between two characters. */
+ * names of 255 bytes, so a longer name of a temporary file is cut, always between two characters. */
 static size_t stem_size(const char *path)
 {
     size_t folder = folder_size(path), length = strlen(path + folder);

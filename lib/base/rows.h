@@ -16,7 +16,7 @@ struct dkvb__rows {
 };
 
 /* Takes the rows that a caller gives as an array or as a source. The call returns DKVB_EINVAL if the caller gave both
- * or neither, unless n is 0. `what` names the rows in messages. */
+ * an array and a source or neither, unless n is 0. The argument `what` names the rows in messages. */
 dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
                             size_t width, const char *what);
 

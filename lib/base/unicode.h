@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* Names are compared by Unicode's canonical equivalence, so that "ä" as one character equals "a" followed by a
- * diaeresis. File systems and keyboards differ in which of these two forms they produce. The usual forms NFC and NFD of
- * a name are equal.
+ * diaeresis. File systems and keyboards differ in which of the two forms of a character they produce. The usual forms
+ * NFC and NFD of a name are equal.
  *
  * The Unicode tables are part of this library. A normalization library would be one more dependency; if it were
  * optional, one build would find a name that another build does not find. */

@@ -51,9 +51,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 }
 
 /*
- * Draws the random signs and the order of outputs of the projection. Each round is one transform with new signs. The
- * dimensions of keys are runs of `width` outputs of a shuffled round, so that no codebook has an output twice. Keys
- * that are wider than a round use several rounds, one after another.
+ * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
+ * new signs. The dimensions of keys are runs of `width` outputs of a shuffled round, so that no codebook has an output
+ * twice. Keys that are wider than a round use several rounds, one after another.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {

@@ -70,8 +70,8 @@ static void answer_row(void *context, size_t own, unsigned worker)
         d->labels[r] = learned ? argmax(logits, classes) : -1;
 }
 
-/* Decodes rows in one process, or with the ranks (processes) that share the model. With ranks, each rank sums its own
- * groups of codebooks for all rows, and then adds up the groups for its own part of the rows. */
+/* Decodes rows in one process, or with the ranks (processes) that share the model. If ranks share the model, each rank
+ * sums its own groups of codebooks for all rows, and then adds up the groups for its own part of the rows. */
 static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &d->model->codebooks->ranks;

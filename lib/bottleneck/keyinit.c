@@ -123,7 +123,7 @@ static void placement_end(struct placement *w)
     dkvb__projector_free(&w->projector);
 }
 
-/* Draws the rows for placing keys, in ascending order. Each row is taken with the probability (rows still to draw) /
+/* Draws the rows for placing keys, in ascending order. Each row is drawn with the probability (rows still to draw) /
  * (rows left) (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
 static dkvb_status draw_rows(struct placement *w, size_t rows)
 {
@@ -302,8 +302,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column is summed in row
- * order in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column of the rows is
+ * summed in row order in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

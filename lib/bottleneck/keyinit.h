@@ -8,7 +8,7 @@
 #include "bottleneck/project.h"
 
 /* Checks the key initialisation options of a caller except for the sizes, and fills in the default passes and batch of
- * the chosen method. `o` holds the defaults. */
+ * the chosen method. The struct `o` holds the defaults before the call. */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
 /* Replaces sizes of 0 in the options by sizes that suit the rows. docs/method.md has the rule and its measurements. */
@@ -57,7 +57,8 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
 /* Draws the first keys of a codebook from its projected rows without replacement. use[j] becomes the number of rows of
- * a step divided by the number of keys. `key` is float[keys][key_dim] in quantisation steps; `use` is float[keys]. */
+ * a step divided by the number of keys. The drawn keys, `key`, are float[keys][key_dim] in quantisation steps; their
+ * use counts, `use`, are float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old averages keep the
@@ -69,8 +70,8 @@ void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *or
  * without rows is drawn again. */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Places a codebook's keys by passes of moving-average steps over all rows. Each pass visits the rows in a random order
- * of its own. */
+/* Places a codebook's keys by passes of moving-average steps over all rows. Each pass of the key placement visits the
+ * rows in a random order of its own. */
 void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 #endif

@@ -254,8 +254,8 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. `h` holds the outputs of
- * round *done of the projection. */
+/* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
+ * outputs of round *done of the projection. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;

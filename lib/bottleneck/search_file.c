@@ -329,7 +329,8 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. `rc` is the status of this rank so far. */
+/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status of this rank so
+ * far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};

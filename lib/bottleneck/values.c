@@ -43,8 +43,8 @@ enum {
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats of a row of values that are added at once. The addition is elementwise, so its results equal those of
- * single floats bit for bit. */
+/* Four floats of a row of values that are added at once. The addition of vectors is elementwise, so the results equal
+ * those of single floats bit for bit. */
 typedef float four __attribute__((vector_size(16)));
 
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
@@ -90,8 +90,9 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* Copies one codebook's values into the memory of a training. Threads share this work because most of its time goes
- * into page faults. Cleared pages are written before they are read, as each page would otherwise fault twice. */
+/* Copies one codebook's values into the memory of a training. Threads share the work of copying values because most of
+ * the time goes into page faults. Cleared pages of memory are written before they are read, as each page would
+ * otherwise fault twice. */
 static void copy_values(void *context, size_t own, unsigned worker)
 {
     const dkvb_model *model = context;
@@ -137,7 +138,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* No float32 values may stay in memory after the shorter rows, where no purge would find them. */
+    /* After a training in place, no float32 values may stay in memory behind the shorter rows, where no purge would
+     * find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -342,7 +344,7 @@ struct pass {
     const size_t *order;   /* numbers of the rows to train on, in their order */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
-    size_t first, rows; /* the present batch has `rows` rows, beginning with order[first] */
+    size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
     size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added to the values */
     /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
     uint16_t *columns[2];
@@ -384,8 +386,9 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. `values` is [keys][4
- * fours]. The function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` is
+ * [keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors of four floats in
+ * a row of values, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -726,7 +729,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees it, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller frees the memory, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -754,7 +757,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. `present` is the number of classes that have rows. */
+ * row is 1. The number `present` is that of the classes that have rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;

@@ -1,7 +1,7 @@
 /*
  * Half whitening multiplies rows by W = S^(-1/4), where S is the covariance of the key rows with a floor under its
- * eigenvalues. Each principal axis is divided by the square root of its standard deviation, which brings axes half way
- * towards equal weight.
+ * eigenvalues. Each principal axis of the rows is divided by the square root of its standard deviation, which brings
+ * axes half way towards equal weight.
  *
  * The matrix root is computed by Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo
  * and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S /
@@ -29,13 +29,13 @@ enum {
     LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor, axes along which rows
- * hardly differ, or along which too few rows have no spread at all, would be magnified. */
+/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues,
+ * axes along which rows hardly differ, or along which too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
     size_t m;
-    struct dkvb__matrix packed; /* the right factor of a matrix product, packed */
+    struct dkvb__matrix packed; /* the right factor of a matrix product, packed for the kernels */
     float *x, *t, *power, *spare;
     uint64_t step; /* step of Newton's iteration, for progress reports */
     const struct dkvb__run *run;

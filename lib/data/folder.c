@@ -12,8 +12,8 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Largest number of folders that are walked. Without this limit, links between many folders would be followed in every
- * possible order. */
+/* Largest number of folders that are walked. Without a limit on the number of folders, links between many folders would
+ * be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
 /* An array that grows as elements are added. */
@@ -298,7 +298,7 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Otherwise the
+/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Any other
  * folder is stored at its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {

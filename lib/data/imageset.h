@@ -21,7 +21,7 @@ struct dkvb__images_kind {
     /* frees the state of a picture set, even one that open() left half made; NULL does nothing */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Reads one picture of the set. `out` is an empty picture and has its struct_size. */
+    /* Reads one picture of the set. The result `out` is an empty picture at first, and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,

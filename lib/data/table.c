@@ -42,8 +42,8 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* Reads a row's id that is written as a number; false for any other text. "007" is a name: as a number it would lose
- * its zeros. */
+/* Reads a row's id that is written as a number; false for any other text. The id "007" is a name, as a number would
+ * lose the zeros. */
 static bool id_number(const char *text, uint64_t *id)
 {
     bool negative;

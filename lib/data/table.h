@@ -46,7 +46,7 @@ dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *tex
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 
 /* Turns the text of each row into its label, and keeps the texts as names of the labels unless all texts are whole
- * numbers. `path` is for messages. */
+ * numbers. The path of the table is for messages. */
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 

@@ -65,7 +65,8 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor must have this number of dimensions, none of them 0. */
+/* Finds a tensor of the weights by name. The tensor that is found must have the given number of dimensions, none of
+ * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
 {
@@ -462,7 +463,7 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * none, path and root are NULL. The caller releases both, even after a failure. */
+ * no config file, path and root are NULL. The caller releases path and root, even after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};

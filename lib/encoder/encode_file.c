@@ -222,8 +222,8 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. A run of
- * readable pictures, of as many as a rank encodes together, is put at once. */
+/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. The rows of
+ * neighbouring readable pictures, of as many as a rank encodes together, are put at once. */
 static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
 {
     size_t dim = w->encoder->info.dim;
@@ -366,8 +366,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks (processes) encode the same pictures in the same way. `rc` is the status of this rank so
- * far. */
+/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the status of this
+ * rank so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {
