@@ -29,14 +29,14 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 struct ensembles {
     struct dkvb__audit *a;
     size_t rows;     /* number of chosen rows in all groups of KLoM together */
-    size_t dim;      /* number of features of a row */
+    size_t dim;      /* number of features of a row chosen for KLoM */
     float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
     uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
     /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;
     uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
-    float *logits;    /* scratch space for logits, [rows][classes] */
+    float *logits;    /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
     double *margins;  /* scratch space for margins of the chosen rows, [rows] */
     float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
     uint8_t *marks;         /* marks of the classes that a forget request names, [classes] */
@@ -356,7 +356,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* shares all rows of the codeset, as plans of strength suppress only read rows whose codes are there */
+    /* the shallow copy of the codeset shares all rows, as plans of strength suppress only read rows whose codes are
+     * there */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;

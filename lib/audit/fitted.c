@@ -25,7 +25,7 @@ static const double smallest_step = 1e-8;
 
 struct fit {
     size_t n, width; /* number of rows, and number of features including the constant */
-    double *x;       /* features of the rows, [n][width] */
+    double *x;       /* features of the rows in the logistic regression, [n][width] */
     uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
     const uint8_t *member;
     double l2;
@@ -56,7 +56,7 @@ static struct fold fold_at(const struct fit *fit, size_t number)
     return (struct fold){fit, number, at, at + w, at + 2 * w, at + 3 * w, at + 4 * w, at + 6 * w, at + 5 * w};
 }
 
-/* Returns log(1 + e^x) without overflow. */
+/* Computes log(1 + e^x) without overflow of e^x. */
 static double softplus(double x)
 {
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));

@@ -27,8 +27,8 @@ struct dkvb__coded {
 
 /*
  * State of an audit. The codes of every row are searched once, on the keys that all audited models share. An audited
- * model with a mask has its own refreshed copy of the codes. All later work of the audit is training and decoding of
- * stored codes.
+ * model with a mask has its own refreshed copy of the codes. After the searches, the audit only trains on stored codes
+ * and decodes them.
  *
  * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
  * targets of membership attacks are the forgotten rows (members), then the test rows of these classes (non-members).

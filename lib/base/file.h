@@ -38,7 +38,7 @@ struct dkvb__mapping {
 
 dkvb_status dkvb__mapping_open(struct dkvb__mapping **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
-/* releases one reference to a mapping of a file; NULL does nothing */
+/* Releases one reference to a mapping of a file; NULL does nothing. */
 void dkvb__mapping_free(struct dkvb__mapping *mapping);
 
 /* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h.
@@ -62,7 +62,7 @@ dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const v
 /* Flushes a file that is being written to disk. A flushed file gets its name by dkvb__writer_commit() without further
  * writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
-/* completes the written file, then releases the writer; aborts the file on failure */
+/* Completes the written file, then releases the writer; aborts the file on failure. */
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);
 

@@ -40,7 +40,7 @@ struct dkvb__partial_key {
 
 struct dkvb__partial {
     const dkvb_allocator *mem;
-    char *path; /* path of the part file */
+    char *path; /* path of the part file with the finished rows */
     struct dkvb__partial_key key;
     int fd;       /* file descriptor of the part file; -1: this rank (process) has no file, only a copy of the state */
     bool created; /* true if this call created the part file */
@@ -84,9 +84,9 @@ dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_
  * being written. */
 dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, uint64_t size, struct dkvb__writer *to);
 
-/* Ends the work with a part file. The part file is removed after a success, or if nothing in it is worth a second call.
- * Otherwise all rows are marked, the file stays, and *kept becomes true. The result is `rc`, or the error of ending
- * after a success. */
+/* Ends the work with a part file. The part file is removed after a success, or if it holds too little work to be worth
+ * keeping. Otherwise all rows are marked, the file stays, and *kept becomes true. The result is `rc`, or the error of
+ * ending after a success. */
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, bool *kept);
 
 #endif

@@ -747,7 +747,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    dkvb__codeset_drop_session(set); /* removes the session of training and its marks on rows */
+    dkvb__codeset_drop_session(set); /* the call removes the session of training and its marks on rows */
     return rc;
 }
 

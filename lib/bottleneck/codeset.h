@@ -141,9 +141,9 @@ uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
 /* Shortens the list of ascending row numbers rows[0 .. *count-1] to the rows that a softmax temperature for `classes`
- * classes is fitted on: all rows, or as many as can be decoded in about a second. Rows are drawn by id. The choice is
- * stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill the free places. The array
- * `ids` has the ids of all rows; NULL stands for row numbers. */
+ * classes is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are
+ * drawn by their ids. The choice is stable: if some rows are missing, the other drawn rows stay drawn, and the next
+ * rows fill the free places. The array `ids` has the ids of all rows; NULL stands for row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 

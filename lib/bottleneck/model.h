@@ -261,8 +261,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 /* Journal entries that record the end of forgettings whose rows were trained on again. The entries are made before new
  * values are put in place, since making entries may fail, and are appended afterwards. First come entries for
  * forgettings whose classes were taught (`taught`, [classes], or NULL), then entries for forgettings of exactly the
- * rows that came back (`back`, [n] ids). The member `made` is NULL if no journal entry is to be written. Each struct
- * dkvb__relearning must be appended or dropped. */
+ * rows that came back (`back`, [n] ids). The member `made` is NULL if no journal entry is to be written. The journal
+ * entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

@@ -37,7 +37,7 @@ bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const do
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
 /* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float more
- * than classes: in decoding, this float says whether any value of a group was learned. */
+ * than classes: in decoding, the additional float says whether any value of a group was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums */

@@ -355,7 +355,7 @@ struct pass {
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors that will be added to values, [batch][S] */
-    float *logits;  /* scratch space for logits, [threads][classes] */
+    float *logits;  /* scratch space of the threads for logits, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
     uint8_t *right; /* marks of the batch's rows with the right answer, [batch] */
@@ -684,7 +684,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
+    /* the call adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;

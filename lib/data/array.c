@@ -84,7 +84,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* moves on to the next index of the array, like an odometer */
+        for (size_t d = last; d-- > 0;) { /* the loop moves on to the next index of the array, like an odometer */
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;

@@ -255,7 +255,8 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        rc = unpack(src, &extra, 1, &got); /* reads to the end of the gzip file, where inflate() checks the CRC */
+        /* the call reads to the end of the gzip file, where inflate() checks the CRC */
+        rc = unpack(src, &extra, 1, &got);
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,
                         "%.300s: unpacks to more than the %zu bytes of elements that type and shape promise", s->path,

@@ -7,11 +7,11 @@
 
 #include "dkvb/images.h"
 
-/* The bytes of a picture file. */
+/* The bytes of a picture file, such as a PNG. */
 struct dkvb__encoded {
     const uint8_t *bytes;
     size_t size;
-    const char *name; /* name of the picture for messages */
+    const char *name; /* name of the picture file for messages */
 };
 
 /* True if a file that starts with these bytes claims to be a picture of a kind that this build reads. */

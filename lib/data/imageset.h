@@ -18,14 +18,15 @@ struct dkvb__images_kind {
     /* Opens the picture set at set->path: creates the state, and fills in the info except its format. After a failure
      * the state may remain. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
-    /* frees the state of a picture set, even one that open() left half made; NULL does nothing */
+    /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
     /* Reads one picture of the set. The result `out` is an empty picture at first, and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
-                   size_t size); /* writes the name of a picture, and returns the length of the name, like snprintf() */
+                   /* the function writes the name of a picture, and returns the length of the name, like snprintf() */
+                   size_t size);
 
     /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. NULL: all
      * pictures are in set->path. */

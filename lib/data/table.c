@@ -13,7 +13,7 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
-enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` */
+enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` for reading a table */
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
@@ -390,7 +390,7 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Makes an array of pointers to a table's texts. A text that is only a placeholder becomes "". */
+/* Makes an array of pointers to a table's texts. A label name that is only a placeholder becomes "". */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

@@ -13,8 +13,8 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the CLIP network together. The widest layer of so many tokens needs moderate
- * memory, and they keep all threads busy. */
+/* Number of tokens that pass through the CLIP network together. The widest layer of the network needs moderate memory
+ * for 1,664 tokens, and so many tokens keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {

@@ -152,7 +152,7 @@ static dkvb_status begin(struct work *w, const char *path)
     return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
 }
 
-/* Notes why a picture of this rank (process) cannot be read. Rank 0 tells the caller. */
+/* Notes why a picture of this rank (process) cannot be read. Rank 0 passes these notes to the caller. */
 static int note(void *user, uint64_t index, const char *message)
 {
     struct work *w = user;
@@ -178,7 +178,8 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    for (size_t i = 0; i < n; i++) /* handles a failure that is not a picture's fault, such as missing memory */
+    /* the loop handles a failure that is not a picture's fault, such as missing memory */
+    for (size_t i = 0; i < n; i++)
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
     return rc;

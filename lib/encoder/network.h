@@ -43,7 +43,7 @@ struct dkvb__network {
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
-    /* frees the state of an encoder's network; NULL does nothing */
+    /* Frees the state of an encoder's network; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
     /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. NULL: the
