@@ -118,7 +118,7 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
 }
 
 /* Computes the placements of the rows for the scores of two models: [n] for model a, then [n] for model b. If the
- * result is NULL, *rc is the reason. */
+ * returned array is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {

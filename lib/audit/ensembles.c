@@ -162,8 +162,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice
- * does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice of
+ * rows does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -348,8 +348,8 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     return rc;
 }
 
-/* Plans the forget request of a journal entry again on another model, and applies the plan. *done becomes false if the
- * plan was refused. */
+/* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
+ * false if the plan of the forgetting was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;

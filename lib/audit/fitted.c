@@ -5,8 +5,8 @@
  *
  *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
  *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight belongs to the
- * constant feature.
+ * The objective is strictly convex; a step that does not make it smaller is halved. The last weight of the regression
+ * belongs to the constant feature.
  */
 #include "audit/fitted.h"
 

@@ -12,7 +12,7 @@
  *
  * Rows with label -1 are left out; some of the other rows must belong to target classes and some must not. The marks
  * `target` are uint8_t[classes], where 1 means that the constant is added to the class's logit; some classes must be 1
- * and some 0. *constant becomes the middle between two gaps.
+ * and some 0. The best constant, *constant, is the middle between two gaps of rows.
  */
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);

@@ -4,10 +4,10 @@
 #include "audit/run.h"
 
 /*
- * The parts of an audit that several processes (ranks) deal out among themselves. Every rank has the whole models and
- * all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of the models
- * of KLoM, and attacks some of the audited models. Each result of the work is then passed to all ranks, so that all
- * ranks estimate the same figures. Without ranks the functions of this header move no bytes.
+ * The parts of an audit that several processes (ranks) deal out among themselves. Every rank of an audit has the whole
+ * models and all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of
+ * the models of KLoM, and attacks some of the audited models. Each result of the work is then passed to all ranks, so
+ * that all ranks estimate the same figures. Without ranks the functions of this header move no bytes.
  */
 
 /* Checks before work starts that all ranks audit the same models and rows with the same options. The argument `rc` is

@@ -31,7 +31,7 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     dkvb_status rc;
 
     *file = (struct dkvb__file){.path = path};
-    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. The flag has no effect on regular
+    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. O_NONBLOCK has no effect on regular
      * files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)

@@ -19,7 +19,7 @@ struct dkvb__file {
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
 
-/* Wraps the bytes of a file that lie in memory. The result needs no closing. */
+/* Wraps the bytes of a file that lie in memory. The wrapped file needs no closing. */
 struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path);
 
 /* Reads exactly `size` bytes of a file at `offset`. DKVB_EFORMAT says that the file ends before the last of these
@@ -41,8 +41,8 @@ struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
 /* Releases one reference to a mapping of a file; NULL does nothing. */
 void dkvb__mapping_free(struct dkvb__mapping *mapping);
 
-/* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h.
- * The calls are begin, write, and then commit or abort. */
+/* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h. A
+ * caller begins the writer, writes, and then commits or aborts the file. */
 struct dkvb__writer {
     const dkvb_allocator *mem;
     int fd;

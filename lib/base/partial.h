@@ -2,9 +2,9 @@
  *
  * The part file of an output file OUTPUT is OUTPUT.part. A part file has a header with the identity of the rows, then
  * marks, then rows. Each mark in a part file stands for some finished things, such as pictures, and for the rows that
- * were made of them. A mark is 0 until its rows are on disk. The contents of a part file stay true however the file is
- * cut: rows are synced to disk before they are marked, and marks after a gap, or without rows in the file, do not
- * count.
+ * were made of them. A mark in the part file is 0 until its rows are on disk. The contents of a part file stay true
+ * however the file is cut: rows are synced to disk before they are marked, and marks after a gap, or without rows in
+ * the file, do not count.
  *
  * If several ranks (processes) work, rank 0 alone has the part file. The rows of a part file are in the order of the
  * things at any time, so any other number of ranks can continue the work. */

@@ -88,8 +88,8 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
  * even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are then
- * frozen. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are
+ * frozen after this call. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */

@@ -79,8 +79,8 @@ static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const str
 double dkvb__hold_out_place(uint64_t id);
 
 /* Orders rows that are to be added to a codeset by ascending id (ids NULL: by number). Each id must be new to both
- * parts of the codeset (training and held-out rows) and appear once. The function also checks labels. The arrays
- * `order` and `scratch` have n elements. The message of DKVB_EINVAL names the row. */
+ * parts of the codeset (training and held-out rows) and appear once. dkvb__codeset_order() also checks the labels. The
+ * arrays `order` and `scratch` have n elements. The message of DKVB_EINVAL names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
@@ -151,7 +151,7 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
  * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both
  * codesets have the same number of codebooks and keys and the same top_k, and every row of the training part of `set`
  * is, by id, in the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record()
- * does. After a failure `set` has no sessions. */
+ * does. After a failure the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its

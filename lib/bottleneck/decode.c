@@ -93,7 +93,7 @@ static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 }
 
 /* Returns the number of rows that are decoded at a time: as many as have sums of some 32 MB on a rank (process). The
- * number is the same on all ranks. */
+ * number of rows is the same on all ranks. */
 static size_t rows_at_a_time(const dkvb_model *model)
 {
     enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
@@ -258,7 +258,8 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l into the list of a row's `count` best classes. In a tie the lower class comes first. */
+/* Inserts class l into the list of a row's `count` best classes. Of two classes with equal logits, the lower class
+ * comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

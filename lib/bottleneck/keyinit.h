@@ -28,7 +28,8 @@ enum {
 };
 void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
 
-/* Memory of a worker that places the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
+/* Memory of a worker that places the keys of one codebook after another. The projected rows are bytes in tiles of 16
+ * rows (kernels.h). */
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* options of the key initialisation, with passes and batch filled in */
     const struct dkvb__shape *shape;
@@ -61,8 +62,8 @@ void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
  * use counts, `use`, are float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old averages keep the
- * weight `keep`. */
+/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old moving averages keep
+ * the weight `keep`. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 

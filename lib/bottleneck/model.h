@@ -113,7 +113,7 @@ struct dkvb_model {
     char *path;                          /* path of the mapped model file, for messages */
 };
 
-/* Creates a model without values, but with a mask and names. The model becomes one more owner of the codebooks. */
+/* Creates a model without values, but with a mask and names. The new model becomes one more owner of the codebooks. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
@@ -166,8 +166,8 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
  * text in the error message. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 
-/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" are no
- * names. The only failure is DKVB_ENOMEM. */
+/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" in the
+ * list do not count as names. The only failure is DKVB_ENOMEM. */
 dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
                               const dkvb_allocator *mem);
 
@@ -251,8 +251,8 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 /* Functions of the model's journal that training calls, although the journal lies in the layer above
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller has checked the
- * labels. `scratch` is [classes]. */
+/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller must have checked
+ * the labels. `scratch` is [classes]. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
 /* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */

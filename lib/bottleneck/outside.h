@@ -12,7 +12,7 @@
  */
 
 /* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order. The
- * result is finite. */
+ * length of a row is finite. */
 double dkvb__row_length(const float *x, size_t width);
 
 /* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. The call may return

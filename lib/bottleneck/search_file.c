@@ -1,9 +1,9 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
- * The work goes in steps of some rows. The part file has a mark for each finished step, and after all marks the results
- * of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark also has
- * two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was given the
- * same rows, and the counts of rows outside the scale of the codebooks.
+ * A search into a file goes in steps of some rows. The part file has a mark for each finished step, and after all marks
+ * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark
+ * also has two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was
+ * given the same rows, and the counts of rows outside the scale of the codebooks.
  *
  * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
 #include <inttypes.h>

@@ -5,9 +5,9 @@
 
 /*
  * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). Codebooks are
- * divided into groups of DKVB__GROUP. Within a group, a class's values are added from 0 in float32, codebooks and ranks
- * ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over all groups
- * divided by C k, rounded to float32 once.
+ * divided into groups of DKVB__GROUP codebooks. Within a group, a class's values are added from 0 in float32, codebooks
+ * and ranks ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over
+ * all groups divided by C k, rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -22,11 +22,11 @@ static inline size_t dkvb__groups(const dkvb_model *m)
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
 /* The two steps of dkvb__logits(), for callers that sum again only those groups of codebooks in which a code has
- * changed. The logits are equal bit for bit. The first step computes sum, float[classes], of the values that the code
- * selects in a group of codebooks, whose values this rank must hold. The second step computes the logits,
- * float[classes], from the sums of all groups, double[classes], added in ascending order. The array `learned` marks the
- * key-value pairs of all ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds
- * the values of all pairs. */
+ * changed. The logits of the two steps equal those of dkvb__logits() bit for bit. The first step computes sum,
+ * float[classes], of the values that the code selects in a group of codebooks, whose values this rank must hold. The
+ * second step computes the logits, float[classes], from the sums of all groups, double[classes], added in ascending
+ * order. The array `learned` marks the key-value pairs of all ranks that have learned values, from
+ * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);

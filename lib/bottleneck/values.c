@@ -2,10 +2,11 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work is divided by groups of codebooks (sums.h). A task takes one group. In each codebook
- * of its group, a task adds the errors of the previous batch, then sums the values that the present batch selects,
- * while that codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups
- * and computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
+ * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h). A parallel task takes one
+ * group of codebooks. In each codebook of its group, a task adds the errors of the previous batch, then sums the values
+ * that the present batch selects, while that codebook's values are in the cache. A second kind of task, for some rows
+ * each, adds the sums of the groups and computes the errors. No sum depends on which thread ran which task, and every
+ * value sees its rows in order.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -516,8 +517,8 @@ static void move_group(void *context, size_t own, unsigned worker)
 
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
- * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits equal
- * those of decoding.
+ * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits of
+ * training equal those of decoding.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {

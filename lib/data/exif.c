@@ -82,7 +82,7 @@ static uint32_t in_png(const uint8_t *bytes, size_t size)
 }
 
 /* Searches EXIF data in the chunks of a WebP, after the 12 bytes of its RIFF header: name, length, data, and one more
- * byte if the length is odd. Some programs write JPEG's EXIF marker before the TIFF directory. */
+ * byte if the length is odd. Some programs that write WebP put JPEG's EXIF marker before the TIFF directory. */
 static uint32_t in_webp(const uint8_t *bytes, size_t size)
 {
     size_t at = 12;

@@ -317,7 +317,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* Reads the folder whose path is set in the walk. Subfolders of the root are classes. */
+/* Reads the folder whose path is set in the walk. Subfolders of the root folder are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;

@@ -1,5 +1,5 @@
 /* Reads IDX files, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as
- * big-endian u32, and the elements, big-endian. The format was described at http://yann.lecun.com/exdb/mnist/. IDX
+ * big-endian u32, and the elements, big-endian. The IDX format was described at http://yann.lecun.com/exdb/mnist/. IDX
  * files are usually packed by gzip (RFC 1952). */
 #include "data/idx.h"
 

@@ -97,8 +97,8 @@ static dkvb_status no_memory(const char *path, size_t count)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
 }
 
-/* Takes the names of labels that the options of reading a table give. Names of the options come first and keep their
- * numbers. */
+/* Takes the names of labels that the options of reading a table give. Label names from the options come first and keep
+ * their numbers. */
 static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;

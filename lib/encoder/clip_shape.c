@@ -1,5 +1,6 @@
-/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes. A config file gives the settings
- * that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config are supported:
+/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
+ * file are supported:
  *
  * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
  * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel

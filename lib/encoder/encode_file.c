@@ -1,9 +1,9 @@
 /* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
  * (base/partial.h).
  *
- * The work goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and rank 0, which
- * alone has the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one
- * rank. */
+ * The encoding of a set goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and
+ * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process counts
+ * as rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -252,7 +252,7 @@ static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *r
 }
 
 /* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. The
- * other ranks keep the same counts. */
+ * other ranks keep the same counts of rows. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;

@@ -35,7 +35,7 @@ struct dkvb__view {
 struct dkvb__network {
     /* Opens the network of an encoder. The function fills in all members of `info` after `kind`. open() also writes the
      * identity of the encoder without the name of its kind: a version, and a checksum of the weights as they are used,
-     * or "" if the name is enough. After a failure *state is NULL. */
+     * or "" if the name is enough. After a failure the network's state, *state, is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
