@@ -32,7 +32,7 @@ struct ensembles {
     size_t dim;      /* number of features of a row chosen for KLoM */
     float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
-    uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
+    uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
     /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;
     uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
@@ -47,7 +47,7 @@ struct ensembles {
     /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
      * replay */
     struct dkvb_codeset left;
-    uint64_t *gone_ids; /* ids that a replay removes, at most as many as the codeset has rows */
+    uint64_t *gone_ids; /* ids that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint8_t *gone_rows; /* scratch space for marks of the codeset's rows, one mark a row */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
     bool planned;       /* true if all forget requests were planned again on the model that is measured now */

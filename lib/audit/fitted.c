@@ -24,7 +24,7 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* number of rows, and number of features including the constant */
+    size_t n, width; /* number of rows in the regression, and number of features of a row including the constant */
     double *x;       /* features of the rows in the logistic regression, [n][width] */
     uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
     const uint8_t *member;
@@ -40,7 +40,7 @@ struct fold {
     size_t number;
     double *mean, *scale, *weight, *trial, *gradient; /* vectors of a logistic regression's fit, [width] each */
     double *hessian; /* Hessian of the regression's objective, [width][width], lower half */
-    double *row;     /* features of a row, scaled to mean 0 and deviation 1, [width] */
+    double *row;     /* features of a row in the regression, scaled to mean 0 and deviation 1, [width] */
 };
 
 static size_t scratch_size(size_t width)

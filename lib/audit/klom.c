@@ -80,7 +80,7 @@ struct noise {
     const struct dkvb__klom_pair *pair;
     /* random orders of the models, [DKVB__DEALS][2 models]; the first half of each order goes to ensemble p */
     const size_t *deals;
-    float *scratch; /* scratch space of the threads, [threads][5 models] */
+    float *scratch; /* scratch space of the threads for margins, [threads][5 models] */
     double *gaps;   /* KLoM of ensemble p minus KLoM of the noise floor for each row and deal, [rows][DKVB__DEALS] */
 };
 

@@ -14,7 +14,7 @@ struct dkvb__shadow_rows {
     /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */
     const int32_t *labels;
     size_t n;
-    const uint64_t *targets; /* row numbers of the targets, [count], each once; at least 2 */
+    const uint64_t *targets; /* row numbers of the target rows, [count], each once; there are at least 2 targets */
     size_t count;
 };
 

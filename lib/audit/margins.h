@@ -9,8 +9,8 @@
 
 /* Answers of a model to rows whose class is known. */
 struct dkvb__answers {
-    const float *logits;   /* finite logits of the rows, [n][classes] */
-    const int32_t *labels; /* labels of the rows, [n], 0 to classes - 1 */
+    const float *logits;   /* finite logits of the answered rows, [n][classes] */
+    const int32_t *labels; /* labels of the answered rows, [n], 0 to classes - 1 */
     size_t n;
     uint32_t classes;
     /* marks of logit columns, [classes], 1 = the column is left out of a row's logits; at least 2 columns remain; NULL:

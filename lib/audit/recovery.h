@@ -38,7 +38,7 @@ struct dkvb__drawing {
  * rows. */
 dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, const dkvb_allocator *mem);
 
-/* Rows whose classes will be represented by a few means. */
+/* Rows with labels whose classes will be represented by prototypes, which are means of rows. */
 struct dkvb__grouping {
     const float *x; /* features of the rows to average, [n][dim] */
     size_t dim;

@@ -10,7 +10,7 @@ struct dkvb__audit_report {
     /* the public report of the audit, as the first member: a pointer to it is also a pointer to the whole struct */
     dkvb_audit_report seen;
     dkvb_allocator mem;
-    uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
+    uint8_t *forgotten; /* marks of the classes of forgotten rows in the report, [classes] */
     dkvb_outside outside, test_outside;
     bool there[DKVB_AUDIT_SUBJECTS];
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];

@@ -80,7 +80,7 @@ struct dkvb__audit {
      * request */
     struct dkvb__coded first, masked, earlier;
 
-    float *logits; /* scratch space for logits, [the largest of targets, tests and n][classes] */
+    float *logits; /* scratch space of the audit for logits, [the largest of targets, tests and n][classes] */
     /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
     uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */

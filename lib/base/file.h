@@ -14,7 +14,7 @@ struct dkvb__file {
     int fd;                      /* file descriptor of an open file; -1 if the file lies in memory */
     const unsigned char *memory; /* bytes of a file in memory, not owned; NULL for an open file */
     uint64_t size;
-    const char *path; /* path of the file as the caller gave it, for messages */
+    const char *path; /* path of the file to read as the caller gave it, for messages */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);

@@ -1,4 +1,4 @@
-/* Temperatures of rows, and the calibration error of probabilities. */
+/* Softmax temperatures of rows, and the calibration error of probabilities. */
 #ifndef DKVB_BOTTLENECK_CALIBRATION_H
 #define DKVB_BOTTLENECK_CALIBRATION_H
 

@@ -88,7 +88,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            size_t first = run % runs * size; /* dimension of the codebook at which this run of outputs begins */
+            size_t first = run % runs * size; /* dimension of the codebook's keys at which this run of outputs begins */
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
             for (size_t i = 0; i < width && first + i < s->key_dim; i++)

@@ -26,13 +26,13 @@ struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
 
-/* bytes of the keys of one codebook, padded to whole groups of 64 keys */
+/* number of bytes of the keys of one codebook, padded to whole groups of 64 keys */
 size_t dkvb__key_bytes(const struct dkvb__shape *s);
 /* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
 size_t dkvb__norm_count(const struct dkvb__shape *s);
 /* number of 64-bit words in a set of key-value pairs, one bit each, [codebooks][words] */
 size_t dkvb__word_count(const struct dkvb__shape *s);
-/* number of floats of the whitening matrix, stored in panels */
+/* number of floats of the whitening matrix, which is stored in panels for the kernels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);
 
 /* Returns DKVB_EINVAL, with `what` in the message, unless every size of the codebooks' shape is in range. */

@@ -35,7 +35,7 @@ dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, ui
     return dkvb__check_code_range(codes, k, n, shape->codebooks, shape->keys);
 }
 
-enum { CHUNK = 256 }; /* number of rows that one parallel task handles */
+enum { CHUNK = 256 }; /* number of rows whose codes one parallel task checks or packs */
 
 struct code_check {
     const dkvb_model *model;

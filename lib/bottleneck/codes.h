@@ -43,7 +43,7 @@ static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
 struct dkvb__packing {
     uint32_t codebooks, k, keys;
     unsigned bits;
-    size_t before; /* number of rows that precede the packed rows, for row numbers in messages */
+    size_t before; /* number of rows of the codeset that precede the packed rows, for row numbers in messages */
 };
 
 /* Packs codes, which must be in range, into bytes. The packed rows are written to `to`, uint8_t[n][packed size]. */

@@ -18,9 +18,9 @@ enum {
 /* One session of training the values on the rows of a codeset. Bit s of a row's `sessions` says whether the row took
  * part in session s. */
 struct dkvb__session {
-    dkvb_train_options training; /* training options of the session, without their pointers */
+    dkvb_train_options training; /* training options of the session of training, without their pointers */
     uint32_t classes;            /* number of classes of the model during the session of training */
-    uint32_t values_dtype;       /* number type to which the values were rounded at the end of the session */
+    uint32_t values_dtype; /* number type to which the values were rounded at the end of the session of training */
 };
 
 struct dkvb__coderows {
@@ -140,10 +140,10 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
-/* Shortens the list of ascending row numbers rows[0 .. *count-1] to the rows that a softmax temperature for `classes`
- * classes is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are
- * drawn by their ids. The choice is stable: if some rows are missing, the other drawn rows stay drawn, and the next
- * rows fill the free places. The array `ids` has the ids of all rows; NULL stands for row numbers. */
+/* Shortens the list `rows` of *count ascending row numbers to the rows that a softmax temperature for `classes` classes
+ * is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are drawn by
+ * their ids. The choice is stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill
+ * the free places. The array `ids` has the ids of all rows; NULL stands for row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 

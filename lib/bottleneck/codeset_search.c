@@ -117,7 +117,7 @@ struct filling {
     dkvb_codeset *set;
     const dkvb_codebooks *cb;
     dkvb_codeset_source from;
-    struct dkvb__rows rows; /* features of the rows to add */
+    struct dkvb__rows rows; /* source of the features of the rows to add */
     struct told told;
     /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
     struct dkvb__keyed *order;

@@ -28,11 +28,11 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;                /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
-    float *group;                /* sums of values in one group of codebooks, [threads][classes] */
-    float *answer;               /* logits of a row if the caller wants no logits, [threads][classes] */
+    double *sums;  /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
+    float *group;  /* sums of values in one group of codebooks, for one row of each thread, [threads][classes] */
+    float *answer; /* logits of a row if the caller wants no logits, [threads][classes] */
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
-    size_t most;                 /* largest number of rows that ranks decode at a time; 0 without ranks */
+    size_t most; /* largest number of rows that ranks sharing a model decode at a time; 0 without ranks */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)

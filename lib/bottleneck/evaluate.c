@@ -12,7 +12,7 @@
 /* largest numbers of rows and of logits in a block of rows that is evaluated at once */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 };
 
-/* Progress of one block of rows, reported as a part of all rows. */
+/* Progress of evaluating one block of rows, reported as a part of all rows. */
 struct told {
     dkvb_run_options all;
     uint64_t before, total;

@@ -35,12 +35,12 @@ struct dkvb__placer {
     const struct dkvb__shape *shape;
     size_t n;                /* number of all rows that keys are placed on */
     size_t batch;            /* number of rows in a step of the key placement */
-    uint8_t *keys;           /* keys that are being placed, rounded to bytes */
+    uint8_t *keys;           /* keys of the codebook that are being placed, rounded to bytes */
     int32_t *norms;          /* squared norms of the keys that are being placed */
     int8_t *tile;            /* one tile of rows that are picked from several tiles, [quads][16][4] */
     int32_t *scores;         /* scratch memory for scores in the search for a row's nearest key */
     int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
-    uint32_t *count;         /* number of rows that chose each key, [keys] */
+    uint32_t *count;         /* number of rows that chose each key of the codebook, [keys] */
     size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
 
     /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */

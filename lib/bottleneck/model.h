@@ -8,8 +8,8 @@
 
 enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
-/* The version of the model file format that this library writes. A model that was created in memory has this
- * version. */
+/* The version of the model file format that this library writes. A model that was created in memory counts as a model
+ * of this version. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
 /* One journal entry as plain data; unlearn/journal.c fills it in. */
@@ -51,7 +51,7 @@ struct dkvb__journal {
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
-    void *data; /* bytes of the section, in the model's mapping if there is one; otherwise owned */
+    void *data; /* bytes of the unknown section, in the model's mapping if there is one; otherwise owned */
     size_t size;
 };
 
@@ -66,7 +66,7 @@ struct dkvb__training {
     size_t stride;
     bool afresh; /* true if all values of the model were 0 when the training began */
     uint8_t trained[16];
-    uint64_t rows; /* number of rows that this training has seen so far */
+    uint64_t rows; /* number of rows that the training has seen so far */
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
@@ -89,7 +89,7 @@ struct dkvb_model {
     /* true if `values` has room for the float32 rows of a training, which then needs no other memory for values */
     bool roomy;
     uint32_t values_dtype;
-    bool blank; /* true if all values are 0 and no training ever changed them */
+    bool blank; /* true if all values of the model are 0 and no training ever changed them */
     /* counts of how often training rows of each class selected each pair, [classes][own codebooks][keys]; or
      * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
@@ -109,7 +109,7 @@ struct dkvb_model {
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
-    uint32_t format_major, format_minor; /* version of the file format in the model's file */
+    uint32_t format_major, format_minor; /* version of the model file format that the model's file has */
     char *path;                          /* path of the mapped model file, for messages */
 };
 

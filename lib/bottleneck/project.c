@@ -11,7 +11,7 @@
 
 enum {
     TILE = DKVB__LANES,
-    CHUNK = 64,                /* number of rows in one task of a check for finite numbers */
+    CHUNK = 64,                /* number of rows that one parallel task checks for finite numbers */
     CHECKED_ROWS = 4096,       /* number of rows that are read and checked for finite numbers at a time */
     PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows that a projector keeps in memory */
 };
@@ -400,7 +400,7 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* State of copying projected rows from tiles to int8_t[n][codebooks][key_dim]. */
+/* State of copying projected rows from tiles to rows, int8_t[n][codebooks][key_dim]. */
 struct copying {
     const struct dkvb__projector *p;
     const int8_t *tiles; /* projected rows in tiles, [codebooks][capacity / 16][quads][16][4], each number times -2 */

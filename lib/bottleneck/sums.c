@@ -12,7 +12,7 @@
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
 
-enum { AHEAD = 64 }; /* number of rows of values that are looked up before they are added */
+enum { AHEAD = 64 }; /* number of rows of values whose addresses are computed before the rows are added */
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {

@@ -40,8 +40,8 @@ dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const 
  * than classes: in decoding, the additional float says whether any value of a group was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
-    size_t row;        /* number of floats in a row of sums */
-    size_t rows;       /* number of rows in the present block */
+    size_t row;        /* number of floats in a row of sums, one more than the number of classes */
+    size_t rows;       /* number of rows in the block whose values are being summed */
     size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
     /* sums of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that rank][row] */
     float *own;

@@ -32,7 +32,7 @@
 enum {
     ROWS = 16,       /* number of rows in one parallel task that computes errors */
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
-    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead */
+    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
     RANKS = 16,      /* number of longer rows of values that one call of the kernels adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
@@ -255,7 +255,7 @@ static dkvb_status need_training(const dkvb_model *model)
 /* State of ending a training, with the place of a value that is too large, if there is one. */
 struct ending {
     dkvb_model *model;
-    _Atomic size_t bad; /* index of the first value that the model's type cannot hold */
+    _Atomic size_t bad; /* index of the first trained value that the model's number type cannot hold */
     bool write;
 };
 
@@ -342,7 +342,7 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of this pass of training */
-    const size_t *order;   /* numbers of the rows to train on, in their order */
+    const size_t *order;   /* numbers of the rows to train on, in the order of training */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
     size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
@@ -355,7 +355,7 @@ struct pass {
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
-    float *error;   /* errors that will be added to values, [batch][S] */
+    float *error;   /* errors of the batch's rows that will be added to values, [batch][S] */
     float *logits;  /* scratch space of the threads for logits, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */

@@ -22,7 +22,7 @@
 
 enum {
     CHUNK = 1024,     /* number of rows whose products are added to the covariance at a time */
-    PART_ROWS = 1024, /* number of rows of a product between two progress reports */
+    PART_ROWS = 1024, /* number of rows of a matrix product between two progress reports */
     /* largest number of steps of Newton's iteration; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
     MOST_STEPS = 60,
     ROWS_A_COLUMN = 16, /* number of key rows that whitening uses for each column */
@@ -37,7 +37,7 @@ struct root {
     size_t m;
     struct dkvb__matrix packed; /* the right factor of a matrix product, packed for the kernels */
     float *x, *t, *power, *spare;
-    uint64_t step; /* step of Newton's iteration, for progress reports */
+    uint64_t step; /* number of the present step of Newton's iteration, for progress reports */
     const struct dkvb__run *run;
 };
 

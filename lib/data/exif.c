@@ -41,8 +41,8 @@ static uint32_t in_tiff(const uint8_t *tiff, size_t size)
     return 0;
 }
 
-/* Searches EXIF data in the segments before the scans of a JPEG. A segment is FF, a code, a length that includes
- * itself, and data. */
+/* Searches EXIF data in the segments before the scans of a JPEG. A segment of a JPEG is the byte FF, a code, a length
+ * that includes itself, and data. */
 static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
 {
     size_t at = 2;

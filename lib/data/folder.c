@@ -47,7 +47,7 @@ struct level {
 
 /* A folder that the walk through the folders still has to read. */
 struct task {
-    size_t path; /* offset of the folder's path in `paths` */
+    size_t path; /* offset in `paths` of the path of the folder */
     uint32_t depth;
     int32_t label;
 };
@@ -407,7 +407,7 @@ static dkvb_status sort(struct pile *entries, const struct walk *w)
     return DKVB_OK;
 }
 
-/* Sorts classes by name, and pictures by class and path. */
+/* Sorts the classes of a folder of pictures by name, and its pictures by class and path. */
 static dkvb_status put_in_order(struct walk *w)
 {
     struct folder *f = w->folder;

@@ -20,7 +20,7 @@ bool dkvb__image_sniff(const uint8_t *start, size_t size);
 /* Number of bytes at the start of a picture file that dkvb__image_sniff() needs. */
 enum { DKVB__IMAGE_SNIFF = 12 };
 
-/* Returns DKVB_EFORMAT unless width and height are allowed for a picture. */
+/* Returns DKVB_EFORMAT unless width and height are allowed for a picture with this name. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
 
 /* Allocates the pixels of a picture from out->allocator. Width and height must have been checked. The call may return

@@ -45,7 +45,7 @@ struct layout {
     bool big_endian, boolean, fortran;
     bool takes_texts; /* true if the caller accepts arrays whose elements are texts */
     char text;        /* kind of text elements: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
-    size_t width;     /* number of characters in a text element */
+    size_t width;     /* number of characters in a text element of the array */
 };
 
 struct slice {

@@ -109,8 +109,8 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Replaces palette indices by colours. The indices of a row of pixels lie in the last third of the row's memory, so
- * that colours can be written from the first pixel on. */
+/* Replaces palette indices by colours. The palette indices of a row of pixels lie in the last third of the row's
+ * memory, so that colours can be written from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];

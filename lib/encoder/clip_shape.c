@@ -54,7 +54,7 @@ struct naming {
     /* parts of the names of tensors in a transformer block: `block`, the number of the block, and one of the other
      * names */
     const char *block, *norm, *attention, *mlp;
-    uint32_t projection_width; /* the dimension of the tensor `projection` that equals the width */
+    uint32_t projection_width; /* which dimension of the tensor `projection` equals the transformer's width */
 };
 
 static const struct naming namings[] = {

@@ -91,7 +91,8 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
 
 static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const float votes[restrict DIRECTIONS])
 {
-    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* number of pixels in a cell, a power of two */
+    /* number of pixels in a cell of the grid, a power of two */
+    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells);
 
     for (uint32_t j = 0; j < 2; j++)
         for (uint32_t i = 0; i < 2; i++) {

@@ -24,7 +24,7 @@
  * is the number of bytes of other ranks' rows that rank 0 takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
-/* Marks of the pictures in a round. */
+/* Marks of the pictures in a round of encoding. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
 /* Marks of pictures in a part file, a byte each. */

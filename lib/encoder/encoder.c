@@ -161,7 +161,7 @@ struct source {
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
-    size_t begin, n; /* range of the batch's pictures among the pictures of the call */
+    size_t begin, n; /* range of the batch's pictures among all pictures of the call */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
     bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */

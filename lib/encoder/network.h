@@ -39,7 +39,8 @@ struct dkvb__network {
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
-    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. `x` is float[n][dim]. */
+    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. The rows are written to `x`,
+     * float[n][dim]. */
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
@@ -51,7 +52,7 @@ struct dkvb__network {
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 
-/* Largest number of pictures that are encoded together. */
+/* Largest number of pictures that an encoder encodes together. */
 enum { DKVB__ENCODER_BATCH = 32 };
 
 extern const struct dkvb__network dkvb__pixels;

@@ -204,7 +204,7 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     for (size_t i = 0; i < BLOCKS && !rc; i++)
         rc = read_block(r, &net->blocks[i]);
     dkvb__free(r->mem, room);
-    /* a file of ResNet-101 has all tensors of ResNet-50, and more */
+    /* the check refuses a file of ResNet-101, which has all tensors of ResNet-50, and more */
     return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked");
 }
 

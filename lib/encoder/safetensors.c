@@ -43,7 +43,7 @@ struct dkvb__safetensors {
     char *path;
     struct dkvb__mapping *mapping;
     const unsigned char *elements; /* first byte of the tensors' elements in the mapping of the file */
-    size_t size;                   /* number of bytes of the elements of all tensors */
+    size_t size;                   /* number of bytes of the elements of all tensors in the file */
     char *names;                   /* names of all tensors in the file, one after another */
     const char *prefix;            /* prefix of the tensor names that callers ask for; prefix_size bytes in `names` */
     size_t prefix_size;
@@ -357,7 +357,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* tensor names without a prefix take precedence */
+        if (before == 0) { /* the search ends here, as tensor names without a prefix take precedence */
             *rc = DKVB_OK;
             break;
         }
