@@ -59,7 +59,7 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 /* Overwrites bytes in an earlier part of a file that is being written; the size of the file stays the same. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
 
-/* Flushes a file that is being written to disk. A flushed file gets its name by dkvb__writer_commit() without further
+/* Flushes to disk a file that is being written. A flushed file gets its name by dkvb__writer_commit() without further
  * writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
 /* Completes the written file, then releases the writer; aborts the file on failure. */

@@ -36,11 +36,11 @@ bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const do
  * their parts. */
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
-/* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float more
- * than classes: in decoding, the additional float says whether any value of a group was learned. */
+/* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float for
+ * each class. In decoding, an additional float says whether any value of a group was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
-    size_t row;        /* number of floats in a row of sums, one more than the number of classes */
+    size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
     size_t rows;       /* number of rows in the block whose values are being summed */
     size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
     /* sums of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that rank][row] */
