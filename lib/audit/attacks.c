@@ -18,7 +18,7 @@
  * tries several rates on rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-/* numbers of rows of each class with which the relearning attack is run */
+/* numbers of rows that an attacker has of each class; the relearning attack is run with each number */
 static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
@@ -276,7 +276,7 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
 
 /* The few rows that a relearning attack has drawn for its training, and the codes of these rows. */
 struct few {
-    int32_t *drawn; /* labels of the drawn rows, [n], -1 = not drawn */
+    int32_t *drawn; /* labels of the rows drawn for relearning, [n], -1 = the row was not drawn */
     int32_t *labels;
     uint16_t *codes;
     size_t count;

@@ -118,7 +118,7 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
 }
 
 /* Computes the placements of the rows for the scores of two models: [n] for model a, then [n] for model b. If the
- * result is NULL, *rc is the reason. */
+ * returned array is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -252,8 +252,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. All intervals are symmetric around their
- * middle, except at the ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the figures are symmetric
+ * around their middle, except at the ends -1 and 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)

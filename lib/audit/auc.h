@@ -16,8 +16,9 @@
  * of DeLong et al. 1988 (Biometrics 44) computed from midranks (Sun and Xu 2014, IEEE Signal Processing Letters 21). If
  * all members score above all non-members, the interval has width 0, since such rows tell nothing more.
  *
- * `scores` is double[n] and may hold infinite scores; `member` is uint8_t[n] with at least 2 members and 2 non-members.
- * Failures are DKVB_EINVAL (too few members or non-members, or a score that is NaN) and DKVB_ENOMEM.
+ * The argument `scores` is double[n] and may hold infinite scores; the marks `member` are uint8_t[n] with at least 2
+ * members and 2 non-members. Failures are DKVB_EINVAL (too few members or non-members, or a score that is NaN) and
+ * DKVB_ENOMEM.
  */
 dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
                             const dkvb_allocator *mem);
@@ -31,18 +32,18 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
 /*
  * PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has
  * the scores of the retrained model. A PrivLeak above 0 means that the model remembers more than the retrained model.
- * MUSE uses the AUC of non-members, so its sign is opposite and its denominator is 1 - AUC of b; PrivLeak here and in
- * MUSE differ. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta method, with DeLong's
- * variance of (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give PrivLeak 0 and the interval
- * [0, 0]; if the AUC of `b` is 0, all numbers of the estimate are NaN.
+ * PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of non-members, so in MUSE the sign is opposite
+ * and the denominator is 1 - AUC of b. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta
+ * method, with DeLong's variance of (place_a - ratio * place_b) / AUC of b over the placements. Equal scores give
+ * PrivLeak 0 and the interval [0, 0]; if the AUC of `b` is 0, all numbers of the estimate are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
 
 /* The true positive rate: the share of members whose score is above a limit that at most floor(fpr * non-members) of
  * the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate shows more than an
- * AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval covers the choice
- * of members; it ignores that few rows set the limit itself. */
+ * AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval of a true positive
+ * rate covers the choice of members; the interval ignores that few rows set the limit of the scores. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
@@ -63,10 +64,11 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
 
 /*
  * The average gap to the retrained model: the mean absolute difference over `count` figures, as unlearning papers
- * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the interval is the mean of the least,
- * or of the largest, absolute difference that the intervals of the figures allow. Each interval is widened from 95 % to
- * 100 - 5 / 4 = 98.75 %, so that the intervals of four figures hold at once in 95 % of cases (Bonferroni; 98.75 % is
- * used for any `count`). The figures share rows, so averaging gains nothing, and the interval is wider than necessary.
+ * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the gap's interval is the mean of the
+ * least, or of the largest, absolute difference that the intervals of the figures allow. Each interval is widened from
+ * 95 % to 100 - 5 / 4 = 98.75 %, so that the intervals of four figures hold at once in 95 % of cases (Bonferroni; 98.75
+ * % is used for any `count`). The figures share rows, so averaging gains nothing, and the interval is wider than
+ * necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

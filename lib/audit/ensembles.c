@@ -29,14 +29,14 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 struct ensembles {
     struct dkvb__audit *a;
     size_t rows;     /* number of chosen rows in all groups of KLoM together */
-    size_t dim;      /* number of features of a row */
-    float *x;        /* features of the chosen rows, [rows][dim] */
-    int32_t *y;      /* labels of the chosen rows, [rows] */
-    uint16_t *codes; /* codes of the chosen rows without a mask, [rows][code] */
+    size_t dim;      /* number of features of a row chosen for KLoM */
+    float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
+    int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
+    uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
     /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;
     uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
-    float *logits;    /* scratch space for logits, [rows][classes] */
+    float *logits;    /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
     double *margins;  /* scratch space for margins of the chosen rows, [rows] */
     float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
     uint8_t *marks;         /* marks of the classes that a forget request names, [classes] */
@@ -47,7 +47,7 @@ struct ensembles {
     /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
      * replay */
     struct dkvb_codeset left;
-    uint64_t *gone_ids; /* ids that a replay removes, at most as many as the codeset has rows */
+    uint64_t *gone_ids; /* ids that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint8_t *gone_rows; /* scratch space for marks of the codeset's rows, one mark a row */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
     bool planned;       /* true if all forget requests were planned again on the model that is measured now */
@@ -162,8 +162,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice
- * does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice of
+ * rows does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -348,15 +348,16 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     return rc;
 }
 
-/* Plans the forget request of a journal entry again on another model, and applies the plan. *done becomes false if the
- * plan was refused. */
+/* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
+ * false if the plan of the forgetting was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* shares all rows of the codeset, as plans of strength suppress only read rows whose codes are there */
+    /* the shallow copy of the codeset shares all rows, as plans of strength suppress only read rows whose codes are
+     * there */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;

@@ -5,8 +5,8 @@
  *
  *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
  *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight belongs to the
- * constant feature.
+ * The objective is strictly convex; a step that does not make it smaller is halved. The last weight of the regression
+ * belongs to the constant feature.
  */
 #include "audit/fitted.h"
 
@@ -24,8 +24,8 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* number of rows, and number of features including the constant */
-    double *x;       /* features of the rows, [n][width] */
+    size_t n, width; /* number of rows in the regression, and number of features of a row including the constant */
+    double *x;       /* features of the rows in the logistic regression, [n][width] */
     uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
     const uint8_t *member;
     double l2;
@@ -40,7 +40,7 @@ struct fold {
     size_t number;
     double *mean, *scale, *weight, *trial, *gradient; /* vectors of a logistic regression's fit, [width] each */
     double *hessian; /* Hessian of the regression's objective, [width][width], lower half */
-    double *row;     /* features of a row, scaled to mean 0 and deviation 1, [width] */
+    double *row;     /* features of a row in the regression, scaled to mean 0 and deviation 1, [width] */
 };
 
 static size_t scratch_size(size_t width)
@@ -56,7 +56,7 @@ static struct fold fold_at(const struct fit *fit, size_t number)
     return (struct fold){fit, number, at, at + w, at + 2 * w, at + 3 * w, at + 4 * w, at + 6 * w, at + 5 * w};
 }
 
-/* Returns log(1 + e^x) without overflow. */
+/* Computes log(1 + e^x) without overflow of e^x. */
 static double softplus(double x)
 {
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));

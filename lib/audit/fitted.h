@@ -21,10 +21,12 @@ struct dkvb__fitting {
  *
  *     minimise  sum log(1 + exp(-t w.x)) + l2 / 2 |w|^2,  t = 1 for members, -1 for others, no penalty on the constant
  *
- * by Newton's method with halved steps. Each row's score is w.x under a fit that has not seen the row.
+ * The weights w are found by Newton's method with halved steps. The score of a row is w.x with weights w from a fit
+ * that has not seen the row.
  *
- * `member` is uint8_t[n] with at least 2 members and 2 non-members, and each part gets its proportion of both; `scores`
- * is double[n], undefined after a failure. The progress callback counts the parts of the cross-validation.
+ * The marks `member` are uint8_t[n] with at least 2 members and 2 non-members, and each part of the cross-validation
+ * gets its proportion of members and non-members. The fitted `scores` are double[n], undefined after a failure. The
+ * progress callback counts the parts of the cross-validation.
  */
 dkvb_status dkvb__audit_fitted_scores(const struct dkvb__answers *a, const uint8_t *member,
                                       const struct dkvb__fitting *how, double *scores, const dkvb_allocator *mem,

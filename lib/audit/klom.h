@@ -15,11 +15,11 @@
  *     p_b, q_b: shares of P and Q in bin b;  r_b = max(q_b, 1e-5) where p_b > 0, else q_b
  *     KLoM = sum_b p_b log(p_b sum(r) / r_b)
  *
- * libdkvb differs in one point: the largest margin of both samples belongs to the last bin, while the authors' code
- * leaves it out.
+ * KLoM in libdkvb differs from the authors' code in one point: the largest margin of a row belongs to the last bin,
+ * while the authors' code leaves that margin out.
  *
- * `p` and `q` are finite margins, float[models][rows], as from dkvb__audit_margins(); `klom` is double[rows], and its
- * values are 0 to about 11.5.
+ * The arguments `p` and `q` are finite margins of models, float[models][rows], as from dkvb__audit_margins(); the
+ * result `klom` is double[rows], and its values are 0 to about 11.5.
  */
 void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t rows, double *klom);
 
@@ -32,13 +32,13 @@ struct dkvb__klom_pair {
 };
 
 /*
- * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows
- * share the same models, so an interval over rows alone would take the noise of a few models for a difference between
- * ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no difference (a
- * permutation test: Fisher 1935). half[g] becomes the half width of the noise in the mean of group g: 95 % of the
- * absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, with sizes[g]
- * rows in group g of `groups` groups. The results are equal bit for bit for any number of threads. The progress
- * callback counts rows. The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
+ * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows of
+ * a group are measured on the same models, so an interval over rows alone would take the noise of a few models for a
+ * difference between ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no
+ * difference (a permutation test: Fisher 1935). half[g] becomes the half width of the noise in the mean of group g: 95
+ * % of the absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, with
+ * sizes[g] rows in group g of `groups` groups. The results are equal bit for bit for any number of threads. The
+ * progress callback counts rows. The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

@@ -14,7 +14,7 @@ struct dkvb__shadow_rows {
     /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */
     const int32_t *labels;
     size_t n;
-    const uint64_t *targets; /* row numbers of the targets, [count], each once; at least 2 */
+    const uint64_t *targets; /* row numbers of the target rows, [count], each once; there are at least 2 targets */
     size_t count;
 };
 
@@ -42,10 +42,10 @@ struct dkvb__shadowing {
  * models learn a target. Shadow models share the keys, so no nearest keys are searched: a shadow model costs one
  * training of the values, and every view one decoding.
  *
- * `model` gives the number of codebooks and classes, top_k, the type of values and the allocator; its values and mask
- * are not used. `margins` is double[views_count][shadows][count], as from dkvb__audit_margins(), and undefined after a
- * failure. `inside` is uint8_t[shadows][count], with 1 where a shadow model has learned a target. The progress callback
- * counts shadow models.
+ * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
+ * models; the model's own values and mask are not used. The targets' `margins` are double[views_count][shadows][count],
+ * as from dkvb__audit_margins(), and undefined after a failure. The marks `inside` are uint8_t[shadows][count], with 1
+ * where a shadow model has learned a target. The progress callback counts shadow models.
  *
  * If `run` has ranks, the ranks deal out the shadow models: each rank trains its own on its copy of the codes, and gets
  * the margins of all. Progress of a rank then counts the shadow models that the rank trains.
@@ -61,9 +61,10 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
  * two densities. With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the
  * variance over all rows is used (section 6.2).
  *
- * `margins` is double[shadows][count] of one view. `inside` is uint8_t[shadows][count]; at least 2 shadow models have
- * learned each target and at least 2 have not. `observed` is double[count], the margins of the attacked model in the
- * same view. `scores` is double[count], undefined after a failure.
+ * The targets' `margins` in the shadow models are double[shadows][count], in one view. The marks `inside` are
+ * uint8_t[shadows][count]; at least 2 shadow models have learned each target and at least 2 have not. The margins
+ * `observed`, double[count], are those of the attacked model in the same view. The targets' `scores` are double[count],
+ * undefined after a failure.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

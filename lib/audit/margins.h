@@ -9,8 +9,8 @@
 
 /* Answers of a model to rows whose class is known. */
 struct dkvb__answers {
-    const float *logits;   /* finite logits of the rows, [n][classes] */
-    const int32_t *labels; /* labels of the rows, [n], 0 to classes - 1 */
+    const float *logits;   /* finite logits of the answered rows, [n][classes] */
+    const int32_t *labels; /* labels of the answered rows, [n], 0 to classes - 1 */
     size_t n;
     uint32_t classes;
     /* marks of logit columns, [classes], 1 = the column is left out of a row's logits; at least 2 columns remain; NULL:
@@ -19,7 +19,7 @@ struct dkvb__answers {
 };
 
 /* Returns DKVB_EINVAL unless at least two columns remain, every label is a class and every logit is finite. The error
- * message names the row at fault. */
+ * message names the faulty row of logits. */
 dkvb_status dkvb__answers_check(const struct dkvb__answers *a);
 
 static inline bool dkvb__is_dropped(const struct dkvb__answers *a, size_t column)
@@ -39,11 +39,12 @@ double dkvb__margin(const struct dkvb__answers *a, size_t row, size_t column);
  *
  *     margin = logit[label] - log sum over the other classes of exp(logit)
  *
- * so that the margin does not saturate. The cross-entropy is log(1 + exp(-margin)), so a limit on the loss is a limit
- * on the margin. Members of a training set have larger margins (the loss attack of Yeom et al. 2018, arXiv 1709.01604).
- * If the column of a row's label is left out, the margin of its largest remaining column is used.
+ * This form of the margin does not saturate for large logits. The cross-entropy is log(1 + exp(-margin)), so a limit on
+ * the loss is a limit on the margin. Members of a training set have larger margins (the loss attack of Yeom et al.
+ * 2018, arXiv 1709.01604). If the column of a row's label is left out, the margin of its largest remaining column is
+ * used.
  *
- * `margins` is double[n], undefined after a failure.
+ * The rows' `margins` are double[n], undefined after a failure.
  */
 dkvb_status dkvb__audit_margins(const struct dkvb__answers *a, double *margins);
 

@@ -13,8 +13,9 @@
 #include "dkvb/search.h"
 
 /* A value of the attacker's constant at which the prediction of a row changes. A row is predicted as a target class if
- * the constant is above the row's gap. `gain` is the change of the mean of the two accuracies at that gap: a rise if a
- * row of the target classes becomes right, a fall if another row becomes wrong. */
+ * the constant is above the row's gap. The member `gain` is the change, at a row's gap, of the mean of the accuracy on
+ * target classes and the accuracy on all others: a rise if a row of the target classes becomes right, a fall if another
+ * row becomes wrong. */
 struct step {
     double gap, gain;
 };
@@ -170,8 +171,8 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
     return DKVB_OK;
 }
 
-/* Computes the prototypes of one class, which are means of groups of its rows. `order`, [count], is a permutation of
- * the rows; `sums`, [dim], is scratch space. */
+/* Computes the prototypes of one class, which are means of groups of its rows. The argument `order`, [count], is a
+ * permutation of the class's rows; `sums`, [dim], is scratch space. */
 static void average_groups(const struct dkvb__grouping *g, const size_t *rows, const size_t *order, size_t count,
                            double *sums, float *means)
 {

@@ -10,7 +10,7 @@ struct dkvb__audit_report {
     /* the public report of the audit, as the first member: a pointer to it is also a pointer to the whole struct */
     dkvb_audit_report seen;
     dkvb_allocator mem;
-    uint8_t *forgotten; /* marks of the classes of forgotten rows, [classes] */
+    uint8_t *forgotten; /* marks of the classes of forgotten rows in the report, [classes] */
     dkvb_outside outside, test_outside;
     bool there[DKVB_AUDIT_SUBJECTS];
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
@@ -23,12 +23,14 @@ struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_a
 uint32_t dkvb__audit_kind(uint32_t figure);
 
 /* Estimates a figure of an audited model from the model's values of the rows, double[n], and from the retrained model's
- * values. `marks` is uint8_t[n], 1 for members or for rows of the forgotten rows' classes; only an AUC uses marks. */
+ * values. The rows' `marks` are uint8_t[n], 1 for members or for rows of the forgotten rows' classes; only an AUC uses
+ * marks. */
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
 /* Widens the interval of a figure's difference by the half width of another source of noise, whose variance is added.
- * The verdict of the figure then follows the wider interval. A figure that was not measured stays as it is. */
+ * The verdict of the figure then follows the wider interval. A figure of an audit that was not measured stays as it
+ * is. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
 /* Estimates the average gap between an audited model and the retrained model from the audited model's figures,

@@ -18,8 +18,8 @@
  * population. The score of dkvb__audit_rmia() is log ratio(x). A score of log ratio(x) separates a member above all
  * non-members from the highest non-member, however few non-members there are.
  *
- * `margins` is double[references][count], as from dkvb__audit_margins(); `observed` is double[count], the margins of
- * the attacked model; `scores` is double[count].
+ * The targets' `margins` in the reference models are double[references][count], as from dkvb__audit_margins(); the
+ * margins `observed`, double[count], are those of the attacked model; the targets' `scores` are double[count].
  */
 void dkvb__audit_rmia(const double *margins, uint32_t references, size_t count, const double *observed, double *scores);
 

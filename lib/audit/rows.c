@@ -62,7 +62,7 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that forgettings in force asked to forget. `marks`, [classes], is scratch space. */
+/* Marks the classes that forgettings in force asked to forget. The array `marks`, [classes], is scratch space. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;

@@ -1,6 +1,6 @@
 /* Runs a whole audit of what a model still knows of forgotten rows. An audit checks options, lists and searches rows,
- * trains shadow models, attacks the audited models and estimates figures. Ranks deal out most of this work (shares.h);
- * every part of the audit ends with the same status on all ranks. */
+ * trains shadow models, attacks the audited models and estimates figures. Ranks (processes) deal out most of the work
+ * of an audit (shares.h); every part of the audit ends with the same status on all ranks. */
 #include "audit/run.h"
 #include "audit/shares.h"
 
@@ -162,7 +162,8 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
     if (!rc)
         rc = dkvb__ranks_agree(&a.ranks, dkvb__audit_take_rows(&a, &who));
     for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++)
-        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a)); /* a part of the audit fails on all ranks if it fails on one */
+        /* each part of the audit fails on all ranks (processes) if it fails on one */
+        rc = dkvb__ranks_agree(&a.ranks, parts[i](&a));
     audit_free(&a);
     if (rc)
         dkvb_audit_report_free(a.report ? &a.report->seen : NULL);

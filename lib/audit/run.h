@@ -15,8 +15,8 @@ extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 /* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of the rows of an audit under one mask. `all` has the training rows, then the test rows; the other arrays are
- * copies for rows that are decoded again and again. */
+/* Codes of the rows of an audit under one mask. The array `all` has the codes of the training rows, then of the test
+ * rows; the other arrays are copies of codes that are decoded again and again. */
 struct dkvb__coded {
     uint16_t *all;      /* codes of the training rows, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
@@ -27,8 +27,8 @@ struct dkvb__coded {
 
 /*
  * State of an audit. The codes of every row are searched once, on the keys that all audited models share. An audited
- * model with a mask has its own refreshed copy of the codes. All later work of the audit is training and decoding of
- * stored codes.
+ * model with a mask has its own refreshed copy of the codes. After the searches, the audit only trains on stored codes
+ * and decodes them.
  *
  * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
  * targets of membership attacks are the forgotten rows (members), then the test rows of these classes (non-members).
@@ -80,7 +80,7 @@ struct dkvb__audit {
      * request */
     struct dkvb__coded first, masked, earlier;
 
-    float *logits; /* scratch space for logits, [the largest of targets, tests and n][classes] */
+    float *logits; /* scratch space of the audit for logits, [the largest of targets, tests and n][classes] */
     /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
     uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */
@@ -115,12 +115,13 @@ struct dkvb__subject {
 };
 
 /* Functions of attacks.c, which train the shadow models, then attack each audited model. The retrained model comes
- * first, since all other models are compared with it. Each rank attacks the models that were dealt to it. */
+ * first, since all other models are compared with it. Each rank (process) attacks the audited models that were dealt to
+ * it. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Trains a new model on the shared keys with the training options of the audited model. `labels` has one label for each
- * training row, [n]. */
+/* Trains a new model on the shared keys with the training options of the audited model. The argument `labels`, [n], has
+ * one label for each training row. */
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 

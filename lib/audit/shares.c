@@ -13,7 +13,7 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 
-/* Adds an array to a checksum. A NULL array adds nothing. */
+/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing. */
 static void add(struct dkvb__checksum_state *sum, const void *data, size_t count, size_t size)
 {
     dkvb__checksum_add(sum, &count, sizeof count);

@@ -4,18 +4,18 @@
 #include "audit/run.h"
 
 /*
- * The parts of an audit that several processes (ranks) deal out among themselves. Every rank has the whole models and
- * all rows. Each rank searches the codes of some rows, trains some of the shadow models and of the models of KLoM, and
- * attacks some of the audited models. Each result of the work is then passed to all ranks, so that all ranks estimate
- * the same figures. Without ranks the functions of this header move no bytes.
+ * The parts of an audit that several processes (ranks) deal out among themselves. Every rank of an audit has the whole
+ * models and all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of
+ * the models of KLoM, and attacks some of the audited models. Each result of the work is then passed to all ranks, so
+ * that all ranks estimate the same figures. Without ranks the functions of this header move no bytes.
  */
 
-/* Checks before work starts that all ranks audit the same models and rows with the same options. `rc` is the status of
- * this rank so far; the call fails on all ranks if it failed on one. */
+/* Checks before work starts that all ranks audit the same models and rows with the same options. The argument `rc` is
+ * the status of this rank (process) so far; the call fails on all ranks if `rc` is a failure on one. */
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc);
 
-/* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. `codes`
- * is [n][code]; `outside` receives the counts of rows outside the scale, or is NULL. */
+/* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. The
+ * result `codes` is [n][code]; `outside` receives the counts of rows outside the scale of the codebooks, or is NULL. */
 dkvb_status dkvb__audit_search_rows(const struct dkvb__audit *a, const float *x, size_t n, uint16_t *codes,
                                     dkvb_outside *outside);
 

@@ -41,7 +41,7 @@ struct head {
 };
 
 /* Computes the size to request from the allocator: the block, its header, and room to align the block. The result is
- * false if the sum overflows. */
+ * false if the size of the request overflows. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
     if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))

@@ -20,7 +20,7 @@ static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
 /* Returns the allocator that an options struct names, or malloc and free if `given` is NULL. */
 dkvb_allocator dkvb__allocator(const dkvb_allocator *given);
 
-/* Returns DKVB_EINVAL if only one of the allocator's two functions is given. */
+/* Returns DKVB_EINVAL if only one of the two functions of an allocator is given. */
 dkvb_status dkvb__check_allocator(const dkvb_allocator *given);
 
 /* Allocates `count` elements of `size` bytes, 64-byte aligned and not cleared. The result is NULL if memory runs out or

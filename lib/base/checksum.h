@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. The checksum finds accidental damage; it does not stop an
+/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. An XXH3 checksum finds accidental damage; it does not stop an
  * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 

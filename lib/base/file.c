@@ -31,7 +31,7 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     dkvb_status rc;
 
     *file = (struct dkvb__file){.path = path};
-    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. The flag has no effect on regular
+    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. O_NONBLOCK has no effect on regular
      * files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)
@@ -153,7 +153,7 @@ static size_t folder_size(const char *path)
 }
 
 /* Returns the number of bytes of the target's path that the name of the temporary file repeats. Most systems allow file
- * names of 255 bytes, so a longer name is cut, always between two characters. */
+ * names of 255 bytes, so a longer name of a temporary file is cut, always between two characters. */
 static size_t stem_size(const char *path)
 {
     size_t folder = folder_size(path), length = strlen(path + folder);

@@ -14,12 +14,12 @@ struct dkvb__file {
     int fd;                      /* file descriptor of an open file; -1 if the file lies in memory */
     const unsigned char *memory; /* bytes of a file in memory, not owned; NULL for an open file */
     uint64_t size;
-    const char *path; /* path of the file as the caller gave it, for messages */
+    const char *path; /* path of the file to read as the caller gave it, for messages */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
 
-/* Wraps the bytes of a file that lie in memory. The result needs no closing. */
+/* Wraps the bytes of a file that lie in memory. The wrapped file needs no closing. */
 struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path);
 
 /* Reads exactly `size` bytes of a file at `offset`. DKVB_EFORMAT says that the file ends before the last of these
@@ -38,11 +38,11 @@ struct dkvb__mapping {
 
 dkvb_status dkvb__mapping_open(struct dkvb__mapping **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
-/* releases one reference to a mapping of a file; NULL does nothing */
+/* Releases one reference to a mapping of a file; NULL does nothing. */
 void dkvb__mapping_free(struct dkvb__mapping *mapping);
 
-/* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h.
- * The calls are begin, write, and then commit or abort. */
+/* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h. A
+ * caller begins the writer, writes, and then commits or aborts the file. */
 struct dkvb__writer {
     const dkvb_allocator *mem;
     int fd;
@@ -59,10 +59,10 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 /* Overwrites bytes in an earlier part of a file that is being written; the size of the file stays the same. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
 
-/* Flushes a file that is being written to disk. A flushed file gets its name by dkvb__writer_commit() without further
+/* Flushes to disk a file that is being written. A flushed file gets its name by dkvb__writer_commit() without further
  * writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
-/* completes the written file, then releases the writer; aborts the file on failure */
+/* Completes the written file, then releases the writer; aborts the file on failure. */
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);
 

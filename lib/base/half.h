@@ -57,8 +57,9 @@ static inline uint16_t dkvb__float_to_half(float x)
     uint32_t half = magnitude < 113u << 23 ? dkvb__bits_of_float(tiny) - (126u << 23)
                                            : dkvb__round_off(magnitude - (112u << 23), 13);
 
-    half = magnitude >= 0x477FF000u ? 0x7C00 : half; /* numbers from 65520 on round to 65536, which is infinite */
-    half = magnitude > 0x7F800000u ? 0x7E00 : half;  /* a NaN becomes the quiet binary16 NaN */
+    /* numbers from 65520 on round to 65536, which is infinite in binary16 */
+    half = magnitude >= 0x477FF000u ? 0x7C00 : half;
+    half = magnitude > 0x7F800000u ? 0x7E00 : half; /* a NaN becomes the quiet binary16 NaN */
     return (uint16_t)(sign | half);
 }
 

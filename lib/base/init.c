@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* One row of the table of default values of structs. The values come from the INIT macro of the struct. */
+/* One row of the table of default values of structs. The default values of a struct come from its INIT macro. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \

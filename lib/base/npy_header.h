@@ -10,9 +10,9 @@
 enum { DKVB__NPY_MAGIC = 6 };
 extern const unsigned char dkvb__npy_magic[DKVB__NPY_MAGIC];
 
-/* Writes preamble and header of a .npy array, and returns their size in bytes; the elements follow in the file. `descr`
- * is NumPy's word for the type, at most 16 bytes; `to` has DKVB__NPY_HEADER bytes, which are enough for 8
- * dimensions. */
+/* Writes preamble and header of a .npy array, and returns their size in bytes; the elements follow in the file. The
+ * argument `descr` is NumPy's word for the type, at most 16 bytes; the buffer `to` has DKVB__NPY_HEADER bytes, which
+ * are enough for 8 dimensions. */
 enum { DKVB__NPY_HEADER = 384 };
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
 

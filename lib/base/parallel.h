@@ -19,7 +19,7 @@ struct dkvb__run {
     bool asked; /* true if the caller of the library chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
-    /* counts of clipped coordinates that the caller asked for; NULL: the caller asked for none */
+    /* counts of rows outside the scale of the codebooks that the caller asked for; NULL: the caller asked for none */
     struct dkvb_outside *outside;
     /* ranks (processes) that share the codebooks to be made; NULL: this process makes all codebooks */
     const dkvb_ranks *ranks;

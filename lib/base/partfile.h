@@ -14,8 +14,9 @@
  */
 
 /* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks
- * it. `what` names the contents in messages, for example "rows". *created tells whether this call made the file. *fd is
- * -1 after a failure. DKVB_ESTATE says that another process uses the part file, DKVB_EIO that another user made it. */
+ * it. The argument `what` names the contents of the part file in messages, for example "rows". *created tells whether
+ * this call made the part file. *fd is -1 after a failure. DKVB_ESTATE says that another process uses the part file,
+ * DKVB_EIO that another user made it. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
 
 /* Writes bytes to a part file at an offset. */

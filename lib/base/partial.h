@@ -1,9 +1,10 @@
 /* Part files of rows. Finished rows are kept in a file beside the output, so that an interrupted call can be continued.
  *
  * The part file of an output file OUTPUT is OUTPUT.part. A part file has a header with the identity of the rows, then
- * marks, then rows. Each mark stands for some finished things, such as pictures, and for the rows that were made of
- * them. A mark is 0 until its rows are on disk. The contents of a part file stay true however the file is cut: rows are
- * synced to disk before they are marked, and marks after a gap, or without rows in the file, do not count.
+ * marks, then rows. Each mark in a part file stands for some finished things, such as pictures, and for the rows that
+ * were made of them. A mark in the part file is 0 until its rows are on disk. The contents of a part file stay true
+ * however the file is cut: rows are synced to disk before they are marked, and marks after a gap, or without rows in
+ * the file, do not count.
  *
  * If several ranks (processes) work, rank 0 alone has the part file. The rows of a part file are in the order of the
  * things at any time, so any other number of ranks can continue the work. */
@@ -39,7 +40,7 @@ struct dkvb__partial_key {
 
 struct dkvb__partial {
     const dkvb_allocator *mem;
-    char *path; /* path of the part file */
+    char *path; /* path of the part file with the finished rows */
     struct dkvb__partial_key key;
     int fd;       /* file descriptor of the part file; -1: this rank (process) has no file, only a copy of the state */
     bool created; /* true if this call created the part file */
@@ -60,16 +61,17 @@ struct dkvb__partial {
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, const dkvb_allocator *mem);
 
-/* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file. All
- * functions below then only count. dkvb__partial_end() ends the work with such a copy as with a file. */
+/* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file.
+ * With such a copy, the functions below only count. dkvb__partial_end() ends the work with such a copy as with a
+ * file. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 
 /* Tells all ranks (processes) how many rows rank 0's part file has. All ranks must make this call together. */
 dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks);
 
-/* Fails because the part file holds rows of other things than the caller's. The file is closed and stays as it is; only
- * dkvb__partial_end() may follow. All ranks must make this call together. */
+/* Fails because the part file holds rows of other things than the caller's. The part file is closed and stays as it is;
+ * only dkvb__partial_end() may follow. All ranks must make this call together. */
 dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, const char *wanted);
 
 /* Adds n rows to a part file. The rows count once a mark stands for them. */
@@ -82,9 +84,9 @@ dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_
  * being written. */
 dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, uint64_t size, struct dkvb__writer *to);
 
-/* Ends the work with a part file. The part file is removed after a success, or if nothing in it is worth a second call.
- * Otherwise all rows are marked, the file stays, and *kept becomes true. The result is `rc`, or the error of ending
- * after a success. */
+/* Ends the work with a part file. The part file is removed after a success, or if it holds too little work to be worth
+ * keeping. Otherwise all rows are marked, the file stays, and *kept becomes true. The result is `rc`, or the error of
+ * ending after a success. */
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, bool *kept);
 
 #endif

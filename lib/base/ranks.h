@@ -51,7 +51,8 @@ dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, cons
                                  const size_t *receive_sizes);
 
 /* Completes an array on all ranks (processes) after each rank has filled in its own items: rank r has the items from
- * first[r] to below first[r + 1], each of `size` bytes. `first` is [count + 1]. */
+ * first[r] to below first[r + 1], each of `size` bytes. The array `first` has one element for each rank, and the number
+ * of all items as the last element. */
 dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
 
 /* Completes an array on all ranks (processes), each of which has filled in its own items; the `items` items were dealt

@@ -31,8 +31,8 @@ double dkvb__rng_unit(struct dkvb__rng *rng);
 /* Draws a random number with the standard normal distribution by Marsaglia's polar method, with dkvb__log(). */
 double dkvb__rng_gauss(struct dkvb__rng *rng);
 
-/* Draws `count` <= n of the integers 0 to n - 1 without replacement, and writes them to `chosen` in random order.
- * `scratch` has n elements. */
+/* Draws `count` <= n of the integers 0 to n - 1 without replacement, and writes them to `chosen` in random order. The
+ * scratch space of the draw, `scratch`, has n elements. */
 void dkvb__rng_choose(struct dkvb__rng *rng, size_t n, size_t count, size_t *chosen, size_t *scratch);
 
 #endif

@@ -16,11 +16,11 @@ struct dkvb__rows {
 };
 
 /* Takes the rows that a caller gives as an array or as a source. The call returns DKVB_EINVAL if the caller gave both
- * or neither, unless n is 0. `what` names the rows in messages. */
+ * an array and a source or neither, unless n is 0. The argument `what` names the rows in messages. */
 dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
                             size_t width, const char *what);
 
-/* Returns the rows of an array in memory. */
+/* Returns the rows of features of an array in memory, in the form of struct dkvb__rows. */
 static inline struct dkvb__rows dkvb__rows_of(const float *x, size_t n, size_t width)
 {
     return (struct dkvb__rows){.x = x, .n = n, .width = width};

@@ -182,7 +182,7 @@ static const struct kind utf16 = {
 static const struct kind csv = {.name = "text, perhaps CSV",
                                 .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
 
-/* True if the bytes contain `text`, ignoring case. */
+/* True if the bytes of a file contain `text`, ignoring case. */
 static bool holds(const unsigned char *start, size_t size, const char *text)
 {
     size_t length = strlen(text);

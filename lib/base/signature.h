@@ -30,7 +30,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 
 /* Fails with DKVB_EFORMAT and a message of one sentence: the kind of the file, the kind that the use needs, and how to
- * convert the file. If no signature fits, the message shows the first bytes. `whole` is the size of the whole file. */
+ * convert the file. If no signature fits, the message shows the first bytes. The argument `whole` is the size of the
+ * whole file. */
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 

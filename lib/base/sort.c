@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Negative doubles get all bits inverted, other doubles get the sign bit set. The resulting integers sort in the order
- * of the doubles. */
+/* Negative doubles get all bits inverted, other doubles get the sign bit set. The integers that result from these bits
+ * sort in the order of the doubles. */
 uint64_t dkvb__key_of_double(double value)
 {
     uint64_t bits, sign = (uint64_t)1 << 63;

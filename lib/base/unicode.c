@@ -83,7 +83,8 @@ static void append(struct codes *to, uint32_t code)
     to->count++;
 }
 
-/* The second part of a canonical decomposition never decomposes further. The first part may, a few steps deep. */
+/* The second part of a canonical decomposition never decomposes further. The first part of a decomposition may
+ * decompose further, a few steps deep. */
 static void decompose(struct codes *to, uint32_t code)
 {
     uint32_t seconds[8], depth = 0;

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /* Names are compared by Unicode's canonical equivalence, so that "ä" as one character equals "a" followed by a
- * diaeresis. File systems and keyboards differ in which of these two forms they produce. The usual forms NFC and NFD of
- * a name are equal.
+ * diaeresis. File systems and keyboards differ in which of the two forms of a character they produce. The usual forms
+ * NFC and NFD of a name are equal.
  *
- * The Unicode tables are part of this library. A normalization library would be one more dependency; if it were
- * optional, one build would find a name that another build does not find. */
+ * The Unicode tables for comparing names are part of this library. A normalization library would be one more
+ * dependency; if it were optional, one build would find a name that another build does not find. */
 
 /* True if two texts, both valid UTF-8, are the same name. Texts longer than 1,024 bytes are compared byte by byte. */
 bool dkvb__same_name(const char *a, const char *b);

@@ -1,4 +1,4 @@
-/* Temperatures of rows, and the calibration error of probabilities. */
+/* Softmax temperatures of rows, and the calibration error of probabilities. */
 #ifndef DKVB_BOTTLENECK_CALIBRATION_H
 #define DKVB_BOTTLENECK_CALIBRATION_H
 
@@ -16,8 +16,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
 /* Returns the cross-entropy, in nats, of a row's softmax at the row's own temperature. */
 double dkvb__row_loss(const float *row, uint32_t classes, int32_t label, double temperature, double power);
 
-/* Adds calibration gaps to the bins: the sum of right answers minus their probabilities. `gaps` is
- * double[DKVB__ECE_BINS], zeros at first. Rows with label -1 are ignored, and *rows counts the labelled rows. The
+/* Adds calibration gaps to the bins: the sum of right answers minus their probabilities. The sums of the bins, `gaps`,
+ * are double[DKVB__ECE_BINS], zeros at first. Rows with label -1 are ignored, and *rows counts the labelled rows. The
  * caller has checked that logits are finite, and that labels, temperature and power are in range. */
 void dkvb__gaps_add(double *gaps, uint64_t *rows, const float *logits, const int32_t *labels, size_t n,
                     uint32_t classes, double temperature, double power);

@@ -26,13 +26,13 @@ struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
 
-/* bytes of the keys of one codebook, padded to whole groups of 64 keys */
+/* number of bytes of the keys of one codebook, padded to whole groups of 64 keys */
 size_t dkvb__key_bytes(const struct dkvb__shape *s);
 /* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
 size_t dkvb__norm_count(const struct dkvb__shape *s);
 /* number of 64-bit words in a set of key-value pairs, one bit each, [codebooks][words] */
 size_t dkvb__word_count(const struct dkvb__shape *s);
-/* number of floats of the whitening matrix, stored in panels */
+/* number of floats of the whitening matrix, which is stored in panels for the kernels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);
 
 /* Returns DKVB_EINVAL, with `what` in the message, unless every size of the codebooks' shape is in range. */
@@ -84,12 +84,12 @@ dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
-/* Makes an independent copy of frozen codebooks with the same birth id. The copy lies in memory of its own, even if the
- * original is mapped from a file. */
+/* Makes an independent copy of frozen codebooks with the same birth id. A copy of codebooks lies in memory of its own,
+ * even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are then
- * frozen. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are
+ * frozen after this call. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */
@@ -105,8 +105,9 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
     return cb->norms + c * dkvb__norm_count(&cb->shape);
 }
 
-/* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes past the last
- * dimension are DKVB__KEY_ZERO. Places past the last key are 0, and their norms are DKVB__DEAD. */
+/* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
+ * the last dimension are DKVB__KEY_ZERO. Bytes past the last key of the codebook are 0, and the norms there are
+ * DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */

@@ -35,7 +35,7 @@ dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, ui
     return dkvb__check_code_range(codes, k, n, shape->codebooks, shape->keys);
 }
 
-enum { CHUNK = 256 }; /* number of rows that one parallel task handles */
+enum { CHUNK = 256 }; /* number of rows whose codes one parallel task checks or packs */
 
 struct code_check {
     const dkvb_model *model;
@@ -90,7 +90,7 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
     atomic_init(&s.bad, false);
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, check_chunk, &s);
     if (atomic_load(&s.bad))
-        /* finds the first code that names no existing key, and names it in the message */
+        /* dkvb__check_codes() finds the first code that names no existing key, and names it in the message */
         return dkvb__check_codes(model, codes, k, n);
     if (atomic_load(&s.stale) > 0)
         return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",

@@ -675,8 +675,8 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows of a codeset that took part in a new session of training. `bit` is the session's bit in a row's
- * `sessions`. The ids of all rows are looked up before any row is marked. */
+/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` is the session's bit in a
+ * row's `sessions`. The ids of all rows are looked up before any row is marked. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -747,7 +747,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    dkvb__codeset_drop_session(set); /* removes the session of training and its marks on rows */
+    dkvb__codeset_drop_session(set); /* the call removes the session of training and its marks on rows */
     return rc;
 }
 

@@ -18,9 +18,9 @@ enum {
 /* One session of training the values on the rows of a codeset. Bit s of a row's `sessions` says whether the row took
  * part in session s. */
 struct dkvb__session {
-    dkvb_train_options training; /* training options of the session, without their pointers */
-    uint32_t classes;            /* number of classes of the model during the session */
-    uint32_t values_dtype;       /* number type to which the values were rounded at the end of the session */
+    dkvb_train_options training; /* training options of the session of training, without their pointers */
+    uint32_t classes;            /* number of classes of the model during the session of training */
+    uint32_t values_dtype; /* number type to which the values were rounded at the end of the session of training */
 };
 
 struct dkvb__coderows {
@@ -64,8 +64,8 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
 /* Makes room for `n` rows in all in a part of a codeset (training or held-out rows); after a failure the part is
- * unchanged. A part without rows gets arrays for codes, features or both, as asked. `dtype` and `columns` of the
- * features are set before. */
+ * unchanged. A part without rows gets arrays for codes, for features or for both, as asked. The members `dtype` and
+ * `columns` of the features are set before the call. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
 /* Returns the number of codes of a row of a codeset: codebooks times k. */
@@ -79,14 +79,14 @@ static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const str
 double dkvb__hold_out_place(uint64_t id);
 
 /* Orders rows that are to be added to a codeset by ascending id (ids NULL: by number). Each id must be new to both
- * parts of the codeset (training and held-out rows) and appear once. The function also checks labels. `order` and
- * `scratch` are [n]. The message of DKVB_EINVAL names the row. */
+ * parts of the codeset (training and held-out rows) and appear once. dkvb__codeset_order() also checks the labels. The
+ * arrays `order` and `scratch` have n elements. The message of DKVB_EINVAL names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
 
-/* Removes the rows with these ids from a codeset, and ignores ids that no row has. `gone` is scratch space for one mark
- * for each row of the larger part of the codeset. */
+/* Removes the rows with these ids from a codeset, and ignores ids that no row has. The array `gone` is scratch space
+ * for one mark for each row of the larger part of the codeset. */
 uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone);
 
 /* Returns DKVB_EINVAL unless the number of a codeset's part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
@@ -96,7 +96,8 @@ dkvb_status dkvb__codeset_check_part(uint32_t part);
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /* Checks the birth id of a codeset as dkvb__codeset_check() does, and also that all labels are classes of the model and
- * all codes have as many keys as the model selects. `other_keys` allows codebooks with other keys. */
+ * all codes have as many keys as the model selects. The argument `other_keys` allows codebooks with other keys than
+ * those of the codeset. */
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
 /* Records that the keys were placed on exactly the rows of this codeset, and with which options (all but `allocator`).
@@ -139,18 +140,18 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
-/* Shortens the list of ascending row numbers rows[0 .. *count-1] to the rows that a softmax temperature for `classes`
- * classes is fitted on: all rows, or as many as can be decoded in about a second. Rows are drawn by id. The choice is
- * stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill the free places. `ids` has
- * the ids of all rows; NULL stands for row numbers. */
+/* Shortens the list `rows` of *count ascending row numbers to the rows that a softmax temperature for `classes` classes
+ * is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are drawn by
+ * their ids. The choice is stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill
+ * the free places. The array `ids` has the ids of all rows; NULL stands for row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 
 /* Copies the sessions of `from`, and its list of removed ids, into a codeset without sessions. The codeset `set` holds
- * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both have
- * the same number of codebooks and keys and the same top_k, and every row of the training part of `set` is, by id, in
- * the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record() does. After a
- * failure `set` has no sessions. */
+ * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both
+ * codesets have the same number of codebooks and keys and the same top_k, and every row of the training part of `set`
+ * is, by id, in the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record()
+ * does. After a failure the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its
@@ -184,7 +185,7 @@ void dkvb__codeset_drop_session(dkvb_codeset *set);
 void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
- * `gone`. The codeset's training part must have its codes. `labels`, [n], is scratch space. */
+ * `gone`. The codeset's training part must have its codes. The array `labels`, [n], is scratch space. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 
@@ -195,8 +196,9 @@ dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__rem
 bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);
 void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem);
 
-/* Does the work of dkvb_codeset_add_features() for chosen rows of an array or of a source. `index`, [n], holds the
- * numbers of the chosen rows; NULL stands for all rows. The other members of `source` describe the chosen rows. */
+/* Does the work of dkvb_codeset_add_features() for chosen rows of an array or of a source. The array `index`, [n],
+ * holds the numbers of the chosen rows; NULL stands for all rows. The other members of `source` describe the chosen
+ * rows. */
 dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *source,
                                    const size_t *index, const dkvb_run_options *run);
 

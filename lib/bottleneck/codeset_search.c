@@ -14,7 +14,7 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or passed on, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The individual searches report nothing. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The individual searches report no progress. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -40,8 +40,8 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes are allocated
- * before. */
+/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes must be allocated
+ * before the call. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -117,7 +117,7 @@ struct filling {
     dkvb_codeset *set;
     const dkvb_codebooks *cb;
     dkvb_codeset_source from;
-    struct dkvb__rows rows; /* features of the rows to add */
+    struct dkvb__rows rows; /* source of the features of the rows to add */
     struct told told;
     /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
     struct dkvb__keyed *order;

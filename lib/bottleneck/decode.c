@@ -28,11 +28,11 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;                /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
-    float *group;                /* sums of values in one group of codebooks, [threads][classes] */
-    float *answer;               /* logits of a row if the caller wants no logits, [threads][classes] */
+    double *sums;  /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
+    float *group;  /* sums of values in one group of codebooks, for one row of each thread, [threads][classes] */
+    float *answer; /* logits of a row if the caller wants no logits, [threads][classes] */
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
-    size_t most;                 /* largest number of rows that ranks decode at a time; 0 without ranks */
+    size_t most; /* largest number of rows that ranks sharing a model decode at a time; 0 without ranks */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -70,8 +70,8 @@ static void answer_row(void *context, size_t own, unsigned worker)
         d->labels[r] = learned ? argmax(logits, classes) : -1;
 }
 
-/* Decodes rows in one process, or with the ranks (processes) that share the model. With ranks, each rank sums its own
- * groups of codebooks for all rows, and then adds up the groups for its own part of the rows. */
+/* Decodes rows in one process, or with the ranks (processes) that share the model. If ranks share the model, each rank
+ * sums its own groups of codebooks for all rows, and then adds up the groups for its own part of the rows. */
 static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &d->model->codebooks->ranks;
@@ -93,7 +93,7 @@ static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
 }
 
 /* Returns the number of rows that are decoded at a time: as many as have sums of some 32 MB on a rank (process). The
- * number is the same on all ranks. */
+ * number of rows is the same on all ranks. */
 static size_t rows_at_a_time(const dkvb_model *model)
 {
     enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
@@ -258,7 +258,8 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l into the list of a row's `count` best classes. In a tie the lower class comes first. */
+/* Inserts class l into the list of a row's `count` best classes. Of two classes with equal logits, the lower class
+ * comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

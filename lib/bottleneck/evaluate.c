@@ -12,7 +12,7 @@
 /* largest numbers of rows and of logits in a block of rows that is evaluated at once */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 };
 
-/* Progress of one block of rows, reported as a part of all rows. */
+/* Progress of evaluating one block of rows, reported as a part of all rows. */
 struct told {
     dkvb_run_options all;
     uint64_t before, total;
@@ -49,7 +49,8 @@ static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from,
     return dkvb__model_agree(model, rc);
 }
 
-/* Counts the right answers in a block of rows. `loss` of the report is a sum until all rows are counted. */
+/* Counts the right answers in a block of rows. The member `loss` of the report is a sum over rows until all rows are
+ * counted. */
 static void count(const dkvb_model *model, const int32_t *labels, const int32_t *answers, const float *logits, size_t n,
                   dkvb_evaluation *e)
 {

@@ -98,16 +98,16 @@ struct placement {
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes; /* bytes of one codebook's projected rows in `rows` */
+    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in `rows` */
     size_t group;          /* number of units of codebooks in a group that is processed at a time */
-    size_t first;          /* index of the first codebook of the present group */
+    size_t first;          /* index of the first codebook of the group whose keys are being placed */
     struct range own;      /* the codebooks in which this rank (process) places keys */
     /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
      * codebooks][keys] */
     float *growing, *use;
     bool step;            /* true if this call makes one step of growing keys, and all rows form one batch */
     atomic_size_t placed; /* number of codebooks in the present group whose keys are placed */
-    atomic_bool stop;     /* set if the caller asks to cancel the key placement */
+    atomic_bool stop;     /* set to true if the caller asks to cancel the key placement */
 };
 
 static void placement_end(struct placement *w)
@@ -123,7 +123,7 @@ static void placement_end(struct placement *w)
     dkvb__projector_free(&w->projector);
 }
 
-/* Draws the rows for placing keys, in ascending order. Each row is taken with the probability (rows still to draw) /
+/* Draws the rows for placing keys, in ascending order. Each row is drawn with the probability (rows still to draw) /
  * (rows left) (Knuth, *The Art of Computer Programming*, volume 2, algorithm 3.4.2 S). */
 static dkvb_status draw_rows(struct placement *w, size_t rows)
 {
@@ -282,10 +282,10 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const float *x;     /* features of the present block of rows */
+    const float *x;     /* features of the block of rows that is being summed */
     const size_t *pick; /* places of the block's rows in x, [n]; NULL: the rows are neighbours */
     size_t n, width;
-    double *sum; /* sum of the rows for their mean, [input_dim] */
+    double *sum; /* sums of the columns over all rows, for the mean, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -302,8 +302,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column is summed in row
- * order in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column of the rows is
+ * summed in row order in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

@@ -8,7 +8,7 @@
 #include "bottleneck/project.h"
 
 /* Checks the key initialisation options of a caller except for the sizes, and fills in the default passes and batch of
- * the chosen method. `o` holds the defaults. */
+ * the chosen method. The struct `o` holds the defaults before the call. */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
 /* Replaces sizes of 0 in the options by sizes that suit the rows. docs/method.md has the rule and its measurements. */
@@ -28,18 +28,19 @@ enum {
 };
 void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
 
-/* Memory of a worker that places the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
+/* Memory of a worker that places the keys of one codebook after another. The projected rows are bytes in tiles of 16
+ * rows (kernels.h). */
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* options of the key initialisation, with passes and batch filled in */
     const struct dkvb__shape *shape;
     size_t n;                /* number of all rows that keys are placed on */
     size_t batch;            /* number of rows in a step of the key placement */
-    uint8_t *keys;           /* keys that are being placed, rounded to bytes */
+    uint8_t *keys;           /* keys of the codebook that are being placed, rounded to bytes */
     int32_t *norms;          /* squared norms of the keys that are being placed */
     int8_t *tile;            /* one tile of rows that are picked from several tiles, [quads][16][4] */
     int32_t *scores;         /* scratch memory for scores in the search for a row's nearest key */
     int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
-    uint32_t *count;         /* number of rows that chose each key, [keys] */
+    uint32_t *count;         /* number of rows that chose each key of the codebook, [keys] */
     size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
 
     /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */
@@ -57,11 +58,12 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
 /* Draws the first keys of a codebook from its projected rows without replacement. use[j] becomes the number of rows of
- * a step divided by the number of keys. `key` is float[keys][key_dim] in quantisation steps; `use` is float[keys]. */
+ * a step divided by the number of keys. The drawn keys, `key`, are float[keys][key_dim] in quantisation steps; their
+ * use counts, `use`, are float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old averages keep the
- * weight `keep`. */
+/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old moving averages keep
+ * the weight `keep`. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 
@@ -69,8 +71,8 @@ void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *or
  * without rows is drawn again. */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Places a codebook's keys by passes of moving-average steps over all rows. Each pass visits the rows in a random order
- * of its own. */
+/* Places a codebook's keys by passes of moving-average steps over all rows. Each pass of the key placement visits the
+ * rows in a random order of its own. */
 void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 #endif

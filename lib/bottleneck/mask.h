@@ -18,7 +18,7 @@ dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t co
 /* Returns DKVB_EMISMATCH unless the mask belongs to these codebooks. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
-/* Tells whether a key-value pair is in the mask. The key must exist in its codebook. */
+/* Tells whether a key-value pair is in the mask. The key of the pair must exist in its codebook. */
 static inline bool dkvb__mask_bit(const dkvb_mask *mask, size_t codebook, size_t key)
 {
     return mask->bits[codebook * mask->words + key / 64] >> (key % 64) & 1;

@@ -383,7 +383,7 @@ static void spread_rows(char *to, const char *from, size_t rows, size_t to_size,
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
-/* New arrays for a model that gets more classes. Arrays that are not needed are NULL. */
+/* New arrays for a model that gets more classes. Arrays that the wider model does not need are NULL. */
 struct widened {
     void *values;
     char **names;
@@ -633,8 +633,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of a model's first classes against the names of the classes from number `count` on. The names of
- * those classes stay, so no new name may equal one of them. */
+/* Checks the new names of a model's first classes against the names of the classes from number `count` on. The old
+ * names stay, so no new name may equal an old name. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)
@@ -680,7 +680,8 @@ dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *nam
     return rc;
 }
 
-/* Reads a word as the index of a class of the model. The result is false unless the word has digits only. */
+/* Reads a word as the index of a class of the model. The result is false unless the word has digits only and is the
+ * index of a class. */
 static bool take_index(const dkvb_model *model, const char *word, uint32_t *label)
 {
     uint64_t number = 0;

@@ -8,8 +8,8 @@
 
 enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
-/* The version of the model file format that this library writes. A model that was created in memory has this
- * version. */
+/* The version of the model file format that this library writes. A model that was created in memory counts as a model
+ * of this version. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
 /* One journal entry as plain data; unlearn/journal.c fills it in. */
@@ -51,7 +51,7 @@ struct dkvb__journal {
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
-    void *data; /* bytes of the section, in the model's mapping if there is one; otherwise owned */
+    void *data; /* bytes of the unknown section, in the model's mapping if there is one; otherwise owned */
     size_t size;
 };
 
@@ -66,7 +66,7 @@ struct dkvb__training {
     size_t stride;
     bool afresh; /* true if all values of the model were 0 when the training began */
     uint8_t trained[16];
-    uint64_t rows; /* number of rows that this training has seen so far */
+    uint64_t rows; /* number of rows that the training has seen so far */
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
@@ -89,7 +89,7 @@ struct dkvb_model {
     /* true if `values` has room for the float32 rows of a training, which then needs no other memory for values */
     bool roomy;
     uint32_t values_dtype;
-    bool blank; /* true if all values are 0 and no training ever changed them */
+    bool blank; /* true if all values of the model are 0 and no training ever changed them */
     /* counts of how often training rows of each class selected each pair, [classes][own codebooks][keys]; or
      * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
@@ -109,11 +109,11 @@ struct dkvb_model {
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
-    uint32_t format_major, format_minor; /* version of the file format in the model's file */
+    uint32_t format_major, format_minor; /* version of the model file format that the model's file has */
     char *path;                          /* path of the mapped model file, for messages */
 };
 
-/* Creates a model without values, but with a mask and names. The model becomes one more owner of the codebooks. */
+/* Creates a model without values, but with a mask and names. The new model becomes one more owner of the codebooks. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
@@ -166,8 +166,8 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
  * text in the error message. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 
-/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" are no
- * names. The only failure is DKVB_ENOMEM. */
+/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" in the
+ * list do not count as names. The only failure is DKVB_ENOMEM. */
 dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
                               const dkvb_allocator *mem);
 
@@ -176,8 +176,8 @@ dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *fi
  * runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. `where` begins the error
- * message. */
+/* Returns `code` unless all names of columns are allowed and differ from each other. The argument `where` begins the
+ * error message. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -251,8 +251,8 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 /* Functions of the model's journal that training calls, although the journal lies in the layer above
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller has checked the
- * labels. `scratch` is [classes]. */
+/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller must have checked
+ * the labels. `scratch` is [classes]. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
 /* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */
@@ -261,8 +261,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 /* Journal entries that record the end of forgettings whose rows were trained on again. The entries are made before new
  * values are put in place, since making entries may fail, and are appended afterwards. First come entries for
  * forgettings whose classes were taught (`taught`, [classes], or NULL), then entries for forgettings of exactly the
- * rows that came back (`back`, [n] ids). `made` is NULL if no entry is to be written. Each struct dkvb__relearning must
- * be appended or dropped. */
+ * rows that came back (`back`, [n] ids). The member `made` is NULL if no journal entry is to be written. The journal
+ * entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

@@ -9,8 +9,10 @@
 #include "base/status.h"
 
 enum {
-    ODD_SHARE = 20, /* one in ODD_SHARE rows at each end of the lengths is unusual, and is left out of the limits */
-    ROOM = 4,       /* factor by which a row's length may exceed the usual lengths */
+    /* one in ODD_SHARE key rows counts as unusually short, and one in ODD_SHARE as unusually long; the limits leave
+     * these rows out */
+    ODD_SHARE = 20,
+    ROOM = 4, /* factor by which the length of a row may differ from the usual lengths */
     /* a row with one in CUT_SHARE of its numbers at an end of the scale counts as outside the scale; usual rows have
      * fewer */
     CUT_SHARE = 5,
@@ -36,7 +38,7 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the lengths of %zu rows", n);
     for (size_t r = 0; r < n; r++) {
         memcpy(&order[r].key, &lengths[r],
-               sizeof lengths[r]); /* the bits of nonnegative doubles sort as the doubles do */
+               sizeof lengths[r]); /* the bits of nonnegative doubles, taken as integers, sort as the doubles do */
         order[r].index = r;
     }
     dkvb__sort_keyed(order, order + n, n);

@@ -6,13 +6,13 @@
 
 /*
  * Rows outside the scale of the codebooks: rows that the codebooks were not made for, as they come from another scale,
- * type or encoder than the key rows. Two signs show a row outside the scale: its length as handed over, compared with
- * the usual lengths of key rows, which codebooks remember; and how many of its projected numbers lie at an end of the
- * scale (docs/numerics.md, *Rows outside the scale*).
+ * type or encoder than the key rows. Two signs show a row outside the scale: the length of the row as the caller gave
+ * it, compared with the usual lengths of key rows, which codebooks remember; and how many of the row's projected
+ * numbers lie at an end of the scale (docs/numerics.md, *Rows outside the scale*).
  */
 
 /* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order. The
- * result is finite. */
+ * length of a row is finite. */
 double dkvb__row_length(const float *x, size_t width);
 
 /* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. The call may return
@@ -24,7 +24,7 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
 void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 
 /* Adds `n` rows to the counts of rows outside the scale of the codebooks, by the rows' lengths and by `cut`, their
- * counts of numbers at an end of the scale. `cut` is NULL if rows are scaled to length 1. */
+ * counts of numbers at an end of the scale. The counts `cut` are NULL if rows are scaled to length 1. */
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 

@@ -11,9 +11,9 @@
  *
  *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j.
  *
- * Rows are the same bytes as in a search, so sums of rows are exact. Keys are floats in steps of the scale while they
- * move; they are rounded whenever rows are assigned to the nearest key. A key that hardly any row uses is placed again,
- * on a row of the batch.
+ * Rows are the same bytes as in a search, so sums of rows are exact. While keys move, they are floats in quantisation
+ * steps; the keys are rounded whenever rows are assigned to the nearest key. A key that hardly any row uses is placed
+ * again, on a row of the batch.
  */
 #include <string.h>
 

@@ -11,7 +11,7 @@
 
 enum {
     TILE = DKVB__LANES,
-    CHUNK = 64,                /* number of rows in one task of a check for finite numbers */
+    CHUNK = 64,                /* number of rows that one parallel task checks for finite numbers */
     CHECKED_ROWS = 4096,       /* number of rows that are read and checked for finite numbers at a time */
     PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows that a projector keeps in memory */
 };
@@ -254,8 +254,8 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
     return DKVB_OK;
 }
 
-/* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. `h` holds the outputs of
- * round *done of the projection. */
+/* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
+ * outputs of round *done of the projection. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
@@ -400,7 +400,7 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* State of copying projected rows from tiles to int8_t[n][codebooks][key_dim]. */
+/* State of copying projected rows from tiles to rows, int8_t[n][codebooks][key_dim]. */
 struct copying {
     const struct dkvb__projector *p;
     const int8_t *tiles; /* projected rows in tiles, [codebooks][capacity / 16][quads][16][4], each number times -2 */

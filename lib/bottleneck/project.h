@@ -6,7 +6,7 @@
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
- * numbers in the message. The progress callback counts rows. The other failure is DKVB_ECANCELLED. */
+ * numbers in the message. The progress callback counts rows. The other possible failure is DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
@@ -20,9 +20,9 @@ dkvb_status dkvb__fail_not_finite(const char *what, const float *row, size_t num
 enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, unless a caller needs another number */
 
 /*
- * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row is prepared: centred,
- * whitened and scaled. After the preparation, the bytes of one unit of codebooks after another are taken from the
- * random transforms that the codebooks of a unit share.
+ * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row of features is prepared:
+ * centred, whitened and scaled. After the preparation, the bytes of one unit of codebooks after another are taken from
+ * the random transforms that the codebooks of a unit share.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
@@ -82,7 +82,7 @@ void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count);
 
 /* Returns the scale of a codebook, in quantisation steps per unit of a projected number, that puts 99 % of the numbers
  * within 36 of the 63 steps. Numbers of a normal distribution then have a standard deviation of 14 steps, and one
- * number in 150,000 is cut. The scale is 1 if all numbers are 0. */
+ * number in 150,000 is cut. The scale of a codebook is 1 if all projected numbers are 0. */
 float dkvb__sizes_scale(const struct dkvb__sizes *sizes);
 
 #endif

@@ -8,11 +8,14 @@
 #include "dkvb/memory.h"
 #include "dkvb/status.h"
 
-enum { DKVB__NAME_SALT = 16, DKVB__ROW_NAME = 255 /* sizes of a salt and of the longest name, in bytes */ };
+enum {
+    DKVB__NAME_SALT = 16,
+    DKVB__ROW_NAME = 255 /* sizes in bytes of a codeset's salt and of the longest name of a row */
+};
 
 /* The way in which the rows of a codeset are named. */
 struct dkvb__row_names {
-    uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of names; zeros unless `salted` */
+    uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of row names; zeros unless `salted` */
     bool salted; /* true if rows of the codeset are named by strings and every id is a hash of the row's name */
     bool kept;   /* true if the codeset stores the strings too, besides their hashes */
 };

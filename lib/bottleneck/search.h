@@ -15,7 +15,7 @@ struct dkvb__search {
     uint32_t k;
     /* largest number of rows in a call of dkvb__search_tile(), counted over all ranks together */
     size_t capacity;
-    struct dkvb__rows from; /* the rows to search, in memory or in a source */
+    struct dkvb__rows from; /* the rows to search the nearest keys of, in memory or in a source */
     /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     float *block;
     struct dkvb__projector projector;

@@ -1,9 +1,9 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
- * The work goes in steps of some rows. The part file has a mark for each finished step, and after all marks the results
- * of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark also has
- * two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was given the
- * same rows, and the counts of rows outside the scale of the codebooks.
+ * A search into a file goes in steps of some rows. The part file has a mark for each finished step, and after all marks
+ * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark
+ * also has two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was
+ * given the same rows, and the counts of rows outside the scale of the codebooks.
  *
  * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
 #include <inttypes.h>
@@ -329,7 +329,8 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. `rc` is the status of this rank so far. */
+/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status of this rank so
+ * far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};

@@ -5,9 +5,9 @@
 
 /*
  * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). Codebooks are
- * divided into groups of DKVB__GROUP. Within a group, a class's values are added from 0 in float32, codebooks and ranks
- * ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over all groups
- * divided by C k, rounded to float32 once.
+ * divided into groups of DKVB__GROUP codebooks. Within a group, a class's values are added from 0 in float32, codebooks
+ * and ranks ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over
+ * all groups divided by C k, rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -16,31 +16,32 @@ static inline size_t dkvb__groups(const dkvb_model *m)
     return (m->codebooks->shape.codebooks + DKVB__GROUP - 1) / DKVB__GROUP;
 }
 
-/* Computes the logits, float[classes], of one code from the model's stored values. `group`, float[classes], and `sums`,
- * double[classes], are scratch space. The result is false if the row abstains, because no pair of its code has a
- * learned value; the logits of such a row are 0. */
+/* Computes the logits, float[classes], of one code from the model's stored values. The arrays `group`, float[classes],
+ * and `sums`, double[classes], are scratch space. The result is false if the row abstains, because no pair of its code
+ * has a learned value; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
 /* The two steps of dkvb__logits(), for callers that sum again only those groups of codebooks in which a code has
- * changed. The logits are equal bit for bit. The first step computes sum, float[classes], of the values that the code
- * selects in a group of codebooks, whose values this rank must hold. The second step computes the logits,
- * float[classes], from the sums of all groups, double[classes], added in ascending order. `learned` marks the pairs of
- * all ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
- * pairs. */
+ * changed. The logits of the two steps equal those of dkvb__logits() bit for bit. The first step computes sum,
+ * float[classes], of the values that the code selects in a group of codebooks, whose values this rank must hold. The
+ * second step computes the logits, float[classes], from the sums of all groups, double[classes], added in ascending
+ * order. The array `learned` marks the key-value pairs of all ranks that have learned values, from
+ * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
 
 /* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys]. The
- * function passes over the values once, in their order; ranks (processes) that share the model combine their parts. */
+ * function dkvb__find_learned() reads the values once, in their order; ranks (processes) that share the model combine
+ * their parts. */
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
-/* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float more
- * than classes: in decoding, this float says whether any value of a group was learned. */
+/* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float for
+ * each class. In decoding, an additional float says whether any value of a group was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
-    size_t row;        /* number of floats in a row of sums */
-    size_t rows;       /* number of rows in the present block */
+    size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
+    size_t rows;       /* number of rows in the block whose values are being summed */
     size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
     /* sums of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that rank][row] */
     float *own;
@@ -54,8 +55,8 @@ void dkvb__summing_free(struct dkvb__summing *s);
 
 /* Functions that sum the values of a block of `rows` rows, in the order of calls. The functions decide which rows
  * belong to which rank, sum one of this rank's groups of codebooks for all rows (`codes` is [rows][codebooks][k]),
- * exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. `sums`, double[classes], is
- * scratch space. */
+ * exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. The array `sums`,
+ * double[classes], is scratch space. */
 void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
 void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
 dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);

@@ -1,7 +1,7 @@
 /*
  * Computes the fingerprint of all trainings of a model. The fingerprint is a chain of hashes, so that every training
- * changes it. Each link is a sum of row hashes, so that the order of the rows does not matter. The fingerprint can be
- * computed again from a codeset, which shows whether the codeset belongs to a model.
+ * changes it. Each link of the chain is a sum of row hashes, so that the order of the rows does not matter. The
+ * fingerprint can be computed again from a codeset, which shows whether the codeset belongs to a model.
  */
 #include <string.h>
 

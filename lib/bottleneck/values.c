@@ -2,10 +2,11 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work is divided by groups of codebooks (sums.h). A task takes one group. In each codebook
- * of its group, a task adds the errors of the previous batch, then sums the values that the present batch selects,
- * while that codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups
- * and computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
+ * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h). A parallel task takes one
+ * group of codebooks. In each codebook of its group, a task adds the errors of the previous batch, then sums the values
+ * that the present batch selects, while that codebook's values are in the cache. A second kind of task, for some rows
+ * each, adds the sums of the groups and computes the errors. No sum depends on which thread ran which task, and every
+ * value sees its rows in order.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -31,7 +32,7 @@
 enum {
     ROWS = 16,       /* number of rows in one parallel task that computes errors */
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
-    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead */
+    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
     RANKS = 16,      /* number of longer rows of values that one call of the kernels adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
@@ -43,8 +44,8 @@ enum {
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats of a row of values that are added at once. The addition is elementwise, so its results equal those of
- * single floats bit for bit. */
+/* Four floats of a row of values that are added at once. The addition of vectors is elementwise, so the results equal
+ * those of single floats bit for bit. */
 typedef float four __attribute__((vector_size(16)));
 
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
@@ -90,8 +91,9 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* Copies one codebook's values into the memory of a training. Threads share this work because most of its time goes
- * into page faults. Cleared pages are written before they are read, as each page would otherwise fault twice. */
+/* Copies one codebook's values into the memory of a training. Threads share the work of copying values because most of
+ * the time goes into page faults. Cleared pages of memory are written before they are read, as each page would
+ * otherwise fault twice. */
 static void copy_values(void *context, size_t own, unsigned worker)
 {
     const dkvb_model *model = context;
@@ -137,7 +139,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* No float32 values may stay in memory after the shorter rows, where no purge would find them. */
+    /* After a training in place, no float32 values may stay in memory behind the shorter rows, where no purge would
+     * find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -252,7 +255,7 @@ static dkvb_status need_training(const dkvb_model *model)
 /* State of ending a training, with the place of a value that is too large, if there is one. */
 struct ending {
     dkvb_model *model;
-    _Atomic size_t bad; /* index of the first value that the model's type cannot hold */
+    _Atomic size_t bad; /* index of the first trained value that the model's number type cannot hold */
     bool write;
 };
 
@@ -339,10 +342,10 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of this pass of training */
-    const size_t *order;   /* numbers of the rows to train on, in their order */
+    const size_t *order;   /* numbers of the rows to train on, in the order of training */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
-    size_t first, rows; /* the present batch has `rows` rows, beginning with order[first] */
+    size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
     size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added to the values */
     /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
     uint16_t *columns[2];
@@ -352,8 +355,8 @@ struct pass {
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
-    float *error;   /* errors that will be added to values, [batch][S] */
-    float *logits;  /* scratch space for logits, [threads][classes] */
+    float *error;   /* errors of the batch's rows that will be added to values, [batch][S] */
+    float *logits;  /* scratch space of the threads for logits, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
     uint8_t *right; /* marks of the batch's rows with the right answer, [batch] */
@@ -384,8 +387,9 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. `values` is [keys][4
- * fours]. The function is inlined with a constant number of fours, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` is
+ * [keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors of four floats in
+ * a row of values, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -513,8 +517,8 @@ static void move_group(void *context, size_t own, unsigned worker)
 
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
- * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits equal
- * those of decoding.
+ * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits of
+ * training equal those of decoding.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -681,7 +685,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
+    /* the call adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
@@ -726,7 +730,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees it, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller frees the memory, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -754,7 +758,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. `present` is the number of classes that have rows. */
+ * row is 1. The number `present` is that of the classes that have rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;

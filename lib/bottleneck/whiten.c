@@ -1,7 +1,7 @@
 /*
  * Half whitening multiplies rows by W = S^(-1/4), where S is the covariance of the key rows with a floor under its
- * eigenvalues. Each principal axis is divided by the square root of its standard deviation, which brings axes half way
- * towards equal weight.
+ * eigenvalues. Each principal axis of the rows is divided by the square root of its standard deviation, which brings
+ * axes half way towards equal weight.
  *
  * The matrix root is computed by Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo
  * and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S /
@@ -22,22 +22,22 @@
 
 enum {
     CHUNK = 1024,     /* number of rows whose products are added to the covariance at a time */
-    PART_ROWS = 1024, /* number of rows of a product between two progress reports */
+    PART_ROWS = 1024, /* number of rows of a matrix product between two progress reports */
     /* largest number of steps of Newton's iteration; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
     MOST_STEPS = 60,
     ROWS_A_COLUMN = 16, /* number of key rows that whitening uses for each column */
     LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor, axes along which rows
- * hardly differ, or along which too few rows have no spread at all, would be magnified. */
+/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues,
+ * axes along which rows hardly differ, or along which too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
     size_t m;
-    struct dkvb__matrix packed; /* the right factor of a matrix product, packed */
+    struct dkvb__matrix packed; /* the right factor of a matrix product, packed for the kernels */
     float *x, *t, *power, *spare;
-    uint64_t step; /* step of Newton's iteration, for progress reports */
+    uint64_t step; /* number of the present step of Newton's iteration, for progress reports */
     const struct dkvb__run *run;
 };
 

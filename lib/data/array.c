@@ -84,7 +84,7 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* moves on to the next index of the array, like an odometer */
+        for (size_t d = last; d-- > 0;) { /* the loop moves on to the next index of the array, like an odometer */
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;
@@ -155,8 +155,8 @@ enum { ALIGNMENT = 64 };
 /* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if elements of this type can be used in a mapped file without conversion. A bool or a byte may have to be
- * converted. */
+/* True if elements of this type can be used in a mapped file without conversion. Elements of type bool or byte may have
+ * to be converted. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;

@@ -30,7 +30,7 @@ static dkvb_status fail(const struct dkvb__csv *c, uint64_t line, const char *wh
     return dkvb__fail(DKVB_EFORMAT, "%.300s: line %llu: %s", c->file->path, (unsigned long long)line, what);
 }
 
-/* Takes the end of a line of the table: LF, CRLF or CR. */
+/* Takes the end of a line of a text table: LF, CRLF or CR. */
 static void take_line_end(struct dkvb__csv *c)
 {
     bool cr = c->buffer[c->at] == '\r';
@@ -119,7 +119,7 @@ static void end_field(struct dkvb__csv *c)
     int byte = peek(c);
 
     if (byte == ' ' && c->separator == ' ') {
-        skip_blanks(c); /* spaces at the end of a line separate no fields */
+        skip_blanks(c); /* spaces at the end of a table's line separate no fields */
         byte = peek(c);
         c->last = byte < 0 || ends_line(byte);
     } else {
@@ -137,7 +137,7 @@ dkvb_status dkvb__csv_next(struct dkvb__csv *c, bool *more)
     int byte;
     dkvb_status rc;
 
-    while (!c->inside && c->separator) { /* skips empty lines, and blanks before a record of the text table */
+    while (!c->inside && c->separator) { /* the loop skips empty lines, and blanks before a record of the text table */
         byte = peek(c);
         if (ends_line(byte))
             take_line_end(c);

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 
-enum { DKVB__CSV_FIELD = 65535 }; /* largest number of bytes in a field */
+enum { DKVB__CSV_FIELD = 65535 }; /* largest number of bytes in a field of a text table */
 
 struct dkvb__csv {
     const struct dkvb__file *file;
@@ -21,7 +21,7 @@ struct dkvb__csv {
     /* character between fields of the table: ',', ';', a tab or a space; 0: each line, even an empty one, is a record
      * of one field */
     char separator;
-    bool inside;   /* true after the first field of a record until the record ends */
+    bool inside;   /* true while the fields of a record are being read, after the first field */
     uint64_t line; /* number of the table's line that is being read, from 1 */
     /* The field of the table that was read last: */
     char *field; /* text of the field that was read last, ending with a NUL */
@@ -34,7 +34,7 @@ struct dkvb__csv {
  * which character separates fields: a tab, else a semicolon, else a comma, else spaces. */
 dkvb_status dkvb__csv_open(struct dkvb__csv *csv, const struct dkvb__file *file, bool lines, const dkvb_allocator *mem);
 
-/* Goes back to the first record of the table. */
+/* Goes back to the first record of the text table. */
 void dkvb__csv_rewind(struct dkvb__csv *csv);
 
 /* Reads the next field of a text table. *more is false at the end of the file. Spaces around fields without quotes are

@@ -87,7 +87,7 @@ static bool quickly(const struct decimal *d, double *value)
 
 /* True if rounding the double to a float gives the float nearest to the decimal number. A double in the middle between
  * two floats may be there by rounding, and must not be rounded again: the 29 bits that a float lacks are then 1 and
- * zeros. Subnormal floats lack more bits. */
+ * zeros. Subnormal floats lack more than 29 bits of a double. */
 static bool rounds_once(double value)
 {
     uint64_t bits;

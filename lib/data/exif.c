@@ -41,8 +41,8 @@ static uint32_t in_tiff(const uint8_t *tiff, size_t size)
     return 0;
 }
 
-/* Searches EXIF data in the segments before the scans of a JPEG. A segment is FF, a code, a length that includes
- * itself, and data. */
+/* Searches EXIF data in the segments before the scans of a JPEG. A segment of a JPEG is the byte FF, a code, a length
+ * that includes itself, and data. */
 static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
 {
     size_t at = 2;
@@ -51,7 +51,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
         size_t length = number(bytes + at + 2, 2, true);
         const uint8_t *data = bytes + at + 4;
 
-        if (bytes[at + 1] == 0xFF) { /* skips a fill byte between segments of the JPEG */
+        if (bytes[at + 1] == 0xFF) { /* the loop skips a fill byte between segments of the JPEG */
             at++;
             continue;
         }
@@ -82,7 +82,7 @@ static uint32_t in_png(const uint8_t *bytes, size_t size)
 }
 
 /* Searches EXIF data in the chunks of a WebP, after the 12 bytes of its RIFF header: name, length, data, and one more
- * byte if the length is odd. Some programs write JPEG's EXIF marker before the TIFF directory. */
+ * byte if the length is odd. Some programs that write WebP put JPEG's EXIF marker before the TIFF directory. */
 static uint32_t in_webp(const uint8_t *bytes, size_t size)
 {
     size_t at = 12;

@@ -12,8 +12,8 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Largest number of folders that are walked. Without this limit, links between many folders would be followed in every
- * possible order. */
+/* Largest number of folders that are walked. Without a limit on the number of folders, links between many folders would
+ * be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
 /* An array that grows as elements are added. */
@@ -47,7 +47,7 @@ struct level {
 
 /* A folder that the walk through the folders still has to read. */
 struct task {
-    size_t path; /* offset of the folder's path in `paths` */
+    size_t path; /* offset in `paths` of the path of the folder */
     uint32_t depth;
     int32_t label;
 };
@@ -298,7 +298,7 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Otherwise the
+/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Any other
  * folder is stored at its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
@@ -317,7 +317,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* Reads the folder whose path is set in the walk. Subfolders of the root are classes. */
+/* Reads the folder whose path is set in the walk. Subfolders of the root folder are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;
@@ -407,7 +407,7 @@ static dkvb_status sort(struct pile *entries, const struct walk *w)
     return DKVB_OK;
 }
 
-/* Sorts classes by name, and pictures by class and path. */
+/* Sorts the classes of a folder of pictures by name, and its pictures by class and path. */
 static dkvb_status put_in_order(struct walk *w)
 {
     struct folder *f = w->folder;

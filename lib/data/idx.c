@@ -1,5 +1,5 @@
 /* Reads IDX files, the format of MNIST: two zero bytes, the type, the number of dimensions, the dimensions as
- * big-endian u32, and the elements, big-endian. The format was described at http://yann.lecun.com/exdb/mnist/. IDX
+ * big-endian u32, and the elements, big-endian. The IDX format was described at http://yann.lecun.com/exdb/mnist/. IDX
  * files are usually packed by gzip (RFC 1952). */
 #include "data/idx.h"
 
@@ -255,7 +255,8 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        rc = unpack(src, &extra, 1, &got); /* reads to the end of the gzip file, where inflate() checks the CRC */
+        /* the call reads to the end of the gzip file, where inflate() checks the CRC */
+        rc = unpack(src, &extra, 1, &got);
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,
                         "%.300s: unpacks to more than the %zu bytes of elements that type and shape promise", s->path,
@@ -266,7 +267,8 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
 bool dkvb__idx_sniff(const unsigned char *start, size_t size)
 {
     if (size >= 3 && start[0] == 0 && start[1] == 0)
-        return start[2] >= 0x08 && start[2] <= 0x0E; /* several kinds of pictures begin with two zero bytes as well */
+        /* a picture file of some kinds begins with two zero bytes as well, so the type code must fit IDX */
+        return start[2] >= 0x08 && start[2] <= 0x0E;
     return size >= 2 && start[0] == gzip_magic[0] && start[1] == gzip_magic[1];
 }
 

@@ -7,11 +7,11 @@
 
 #include "dkvb/images.h"
 
-/* The bytes of a picture file. */
+/* The bytes of a picture file, such as a PNG. */
 struct dkvb__encoded {
     const uint8_t *bytes;
     size_t size;
-    const char *name; /* name of the picture for messages */
+    const char *name; /* name of the picture file for messages */
 };
 
 /* True if a file that starts with these bytes claims to be a picture of a kind that this build reads. */
@@ -20,7 +20,7 @@ bool dkvb__image_sniff(const uint8_t *start, size_t size);
 /* Number of bytes at the start of a picture file that dkvb__image_sniff() needs. */
 enum { DKVB__IMAGE_SNIFF = 12 };
 
-/* Returns DKVB_EFORMAT unless width and height are allowed for a picture. */
+/* Returns DKVB_EFORMAT unless width and height are allowed for a picture with this name. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
 
 /* Allocates the pixels of a picture from out->allocator. Width and height must have been checked. The call may return
@@ -31,7 +31,7 @@ dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, 
  * allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
-/* Ends a call that fills in a picture: after a failure the picture is empty. */
+/* Ends a call that fills in the picture `out`: after a failure the picture is empty. */
 dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
 
 /* Returns the orientation in the EXIF data of a picture file, 1 to 8; 0 if the file has no EXIF orientation. */
@@ -46,8 +46,8 @@ dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb
 dkvb_status dkvb__image_turn_upright(dkvb_image *image);
 
 /* Resizes a picture to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each. All pixel values equal those of PIL's
- * `Image.resize`, and the number of channels stays. `out` must not be `in`. The possible failures are `DKVB_EINVAL` and
- * `DKVB_ENOMEM`. */
+ * `Image.resize`, and the number of channels stays. The resized picture `out` must not be the original `in`. The
+ * possible failures are `DKVB_EINVAL` and `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
                                const dkvb_allocator *allocator);
 

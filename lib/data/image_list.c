@@ -138,8 +138,8 @@ static dkvb_status no_memory(const struct dkvb_imageset *set)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a list of pictures", set->path);
 }
 
-/* Adds the properties of a source to those of the whole list of pictures. Width, height and channels stay 0 unless
- * equal in all sources. */
+/* Adds the properties of a source to those of the whole list of pictures. Width, height and channels of the list stay 0
+ * unless equal in all sources. */
 static void add_info(struct dkvb_imageset *set, struct part *p)
 {
     dkvb_imageset_info *whole = &set->info, one = {.pictures = 1};
@@ -212,8 +212,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names are in
- * `names`. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names end up
+ * in `names`, not in the scratch space. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {

@@ -124,7 +124,8 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Creates a picture set without pictures. `path` leads to the set; for a list, the path is used in messages only. */
+/* Creates a picture set without pictures. The argument `path` leads to the set; for a list of sources, the path is used
+ * in messages only. */
 static dkvb_imageset *new_set(const char *path, const dkvb_imageset_options *o)
 {
     dkvb_allocator mem = dkvb__allocator(o->allocator);
@@ -271,8 +272,8 @@ static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH
     return set->kind->file && set->kind->file(set, index, path) && (!own_path(set) || strcmp(path, own_path(set)) != 0);
 }
 
-/* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing, since reading them will fail
- * anyway. Folders add nothing either, since an output may be written to them. */
+/* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing to the checksum, since
+ * reading them will fail anyway. Folders add nothing either, since an output may be written to them. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;

@@ -16,19 +16,20 @@
  * are always valid. */
 struct dkvb__images_kind {
     /* Opens the picture set at set->path: creates the state, and fills in the info except its format. After a failure
-     * the state may remain. */
+     * to open, the state of the set may remain. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
-    /* frees the state of a picture set, even one that open() left half made; NULL does nothing */
+    /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Reads one picture of the set. `out` is an empty picture and has its struct_size. */
+    /* Reads one picture of the set. The result `out` is an empty picture at first, and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
-                   size_t size); /* writes the name of a picture, and returns the length of the name, like snprintf() */
+                   /* the function writes the name of a picture, and returns the length of the name, like snprintf() */
+                   size_t size);
 
     /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. NULL: all
-     * pictures are in set->path. */
+     * pictures of the set are in the file set->path. */
     bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
 
     /* The functions below are NULL if no picture of the set has a class, no class has a name, or no file is ever left
@@ -37,7 +38,8 @@ struct dkvb__images_kind {
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
 
-    /* Adds data of the picture set that are in no file to a checksum of the set. NULL: all data are in files. */
+    /* Adds data of the picture set that are in no file to a checksum of the set. NULL: all data of the set are in
+     * files. */
     void (*add)(const struct dkvb_imageset *set, uint64_t *sum);
 };
 
@@ -88,8 +90,8 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
 /* Finds which kind of picture set a path leads to; *format becomes the kind. */
 dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
 
-/* Finds out whether a path leads to CIFAR-10 or CIFAR-100 by contents, name and size of the file. *format becomes the
- * kind; 0 for neither. */
+/* Finds out whether a path leads to CIFAR-10 or CIFAR-100 by contents, name and size of the file. The result *format
+ * becomes the kind of CIFAR, or 0 for neither. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
 /* Returns the number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set.

@@ -86,8 +86,8 @@ static void on_progress(j_common_ptr jpeg)
         give_up(d, "has more than 100 scans");
 }
 
-/* Checks the size in the JPEG header before memory is allocated for it. With Huffman codes, a block has at least one
- * bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
+/* Checks the size in the JPEG header before memory is allocated for it. With Huffman codes, a block of a JPEG has at
+ * least one bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = d->jpeg.image_width, height = d->jpeg.image_height;

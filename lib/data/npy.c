@@ -16,11 +16,11 @@
 #include "base/npy_header.h"
 #include "base/status.h"
 
-/* Largest header in bytes. A plain array's header has less than 300 bytes. Version 1.0 cannot have more than 65,535
- * bytes, and other versions need no more. */
+/* Largest header in bytes. A plain array's header has less than 300 bytes. A header of version 1.0 cannot have more
+ * than 65,535 bytes, and other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
-/* NumPy's codes of number types without the byte order. The first code of each type is used in writing. */
+/* NumPy's codes of number types without the byte order. The first code of each number type is used in writing. */
 static const struct type {
     const char *code;
     uint32_t dtype;
@@ -45,7 +45,7 @@ struct layout {
     bool big_endian, boolean, fortran;
     bool takes_texts; /* true if the caller accepts arrays whose elements are texts */
     char text;        /* kind of text elements: 'U' for UTF-32, 'S' for bytes; 0 for numbers */
-    size_t width;     /* number of characters in a text element */
+    size_t width;     /* number of characters in a text element of the array */
 };
 
 struct slice {
@@ -398,7 +398,7 @@ dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file
 }
 
 /* Converts a text element from UTF-32 to UTF-8 with a NUL at the end; the result is false if a number is no character.
- * Zeros at the end of the text are padding. */
+ * Zeros at the end of a text element are padding. */
 static bool to_utf8(char *to, const unsigned char *from, size_t width, bool big_endian)
 {
     size_t n = width;

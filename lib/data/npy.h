@@ -17,7 +17,7 @@ struct dkvb__npy_place {
 };
 
 /* Reads type, shape and order of a .npy file from the header alone, and finds where its elements are. The size of the
- * file must be exactly right for its elements. */
+ * .npy file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
 /* A callback that takes the text of a row. The text ends with a NUL and is valid only during the call. */

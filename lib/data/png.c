@@ -94,8 +94,8 @@ static void set_limits(struct decoder *d)
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-/* Asks libpng for one byte a sample, without alpha. Colours of palettes are looked up later. The result is the number
- * of passes over all rows of pixels. */
+/* Asks libpng for samples (colour values) of one byte, without alpha. Colours of palettes are looked up after reading.
+ * The result is the number of passes over all rows of pixels. */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);
@@ -109,8 +109,8 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Replaces palette indices by colours. The indices of a row of pixels lie in the last third of the row's memory, so
- * that colours can be written from the first pixel on. */
+/* Replaces palette indices by colours. The palette indices of a row of pixels lie in the last third of the row's
+ * memory, so that colours can be written from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];

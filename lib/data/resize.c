@@ -8,12 +8,12 @@
 #include "base/status.h"
 #include "data/image.h"
 
-/* The weights of an output pixel sum to 2^BITS. The sum of their magnitudes is less than twice 2^BITS, and 255 times
- * that sum fits an int32. */
+/* The weights of an output pixel sum to 2^BITS. The sum of the weights' magnitudes is less than twice 2^BITS, and 255
+ * times that sum fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. The
- * pixels left out may be more than memory holds. */
+ * pixels of the axis that are not computed may be more than memory holds. */
 struct axis {
     uint64_t size;
     uint64_t first;
@@ -64,7 +64,8 @@ static void round_weights(int32_t *to, const double *exact, size_t n)
         to[t] = (int32_t)(exact[t] * (1 << BITS) + (exact[t] < 0.0 ? -0.5 : 0.5));
 }
 
-/* Computes the weights of the input pixels for output pixel i of an axis. `exact` has room for w->most weights. */
+/* Computes the weights of the input pixels for output pixel i of an axis. The scratch space `exact` has room for
+ * w->most weights. */
 static void weigh_pixel(struct weights *w, uint32_t i, const struct axis *axis, uint32_t in, uint32_t filter,
                         double *exact)
 {

@@ -41,7 +41,7 @@ dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Returns the number of elements of an array whose bytes are known to fit in memory. */
+/* Returns the number of elements of an array whose size in bytes is known to fit in memory. */
 size_t dkvb__elements(const dkvb_array *a)
 {
     size_t count = 1;

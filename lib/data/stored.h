@@ -34,8 +34,8 @@ dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
                                     size_t bytes);
 
-/* Fills array.data with the rest of the array's file from `offset` on. The rest must have the size that dtype and shape
- * require. */
+/* Fills array.data with the rest of the array's file from `offset` on. The rest of the file must have the size that
+ * dtype and shape of the array require. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
 
 /* Returns the number of elements of an array. */

@@ -122,8 +122,8 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
 }
 
 /* Bins for counting feature values by the exponent of float32: bin e has values from 2^(e - 127) to below twice that;
- * bin 0 has zeros and subnormal values. A part is the numbers that are read at a time. */
-enum { BINS = 256, GAP = 10, PART = 1 << 18 }; /* PART: number of feature values that are read at a time */
+ * bin 0 has zeros and subnormal values. PART is the number of values that are read at a time. */
+enum { BINS = 256, GAP = 10, PART = 1 << 18 };
 
 static uint32_t exponent_of(float x)
 {

@@ -13,7 +13,7 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
-enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` */
+enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` for reading a table */
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
@@ -42,8 +42,8 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
     r->index = NULL;
 }
 
-/* Reads a row's id that is written as a number; false for any other text. "007" is a name: as a number it would lose
- * its zeros. */
+/* Reads a row's id that is written as a number; false for any other text. The id "007" is a name, as a number would
+ * lose the zeros. */
 static bool id_number(const char *text, uint64_t *id)
 {
     bool negative;
@@ -97,8 +97,8 @@ static dkvb_status no_memory(const char *path, size_t count)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
 }
 
-/* Takes the names of labels that the options of reading a table give. Names of the options come first and keep their
- * numbers. */
+/* Takes the names of labels that the options of reading a table give. Label names from the options come first and keep
+ * their numbers. */
 static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
 {
     dkvb_status rc = DKVB_OK;
@@ -390,7 +390,7 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Makes an array of pointers to a table's texts. A text that is only a placeholder becomes "". */
+/* Makes an array of pointers to a table's texts. A label name that is only a placeholder becomes "". */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

@@ -31,7 +31,7 @@ struct reader {
     struct dkvb__rows_of_text texts[NAMED];
     bool words;   /* true if a line of a list of labels or ids, apart from the first, is no number */
     bool numbers; /* true if the numbers of rows are ids, because groups are asked for and no column has ids */
-    size_t rows;  /* number of rows in the table, once they are counted */
+    size_t rows;  /* number of rows in the table, known once they are counted */
 };
 
 static const char *path_of(const struct reader *r)
@@ -100,7 +100,7 @@ static bool holds_text(const struct dkvb__texts *fields, const char *text)
 
 /* True if the first record of a table is a header with column names: a column has no number in the first record and a
  * number in the second, or the first record has no number at all, or it only counts (but two numbers 0 and 1 may be a
- * row). A column name that an option gives decides. */
+ * row). A first record with a column name that an option gives is a header. */
 static bool first_is_header(const struct reader *r)
 {
     const struct dkvb__texts *a = &r->first, *b = &r->second;
@@ -218,7 +218,7 @@ static bool has_other_use(const struct reader *r, size_t field)
     for (size_t i = 0; i < NAMED; i++)
         if (r->named[i] == (int64_t)field)
             return true;
-    /* True for pandas' column of row numbers, which is the first and has no name */
+    /* true for pandas' column of row numbers, which is the first column and has no name */
     return field == 0 && r->header && r->fields > 1 && !*dkvb__text(&r->first, 0);
 }
 
@@ -471,7 +471,7 @@ static dkvb_status look(struct reader *r, size_t *columns)
         return rc;
     if (r->o->what == DKVB_TABLE_ROWS)
         return place_features(r, columns);
-    /* the only column of a table is the label */
+    /* if a table of labels names no label column, its only column has the labels */
     if (r->named[LABEL] == NOT_USED && r->o->what == DKVB_TABLE_LABELS)
         r->named[LABEL] = 0;
     if (r->named[ID] == NOT_USED && r->o->what == DKVB_TABLE_IDS && !r->numbers)

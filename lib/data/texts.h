@@ -13,7 +13,7 @@ struct dkvb__texts {
     bool names; /* true if texts are compared as class names are (base/unicode.h); texts are valid UTF-8 then */
     char *bytes;
     size_t size, room; /* numbers of used and of allocated bytes of `bytes`, which holds all texts */
-    size_t *at;        /* offsets of the texts in `bytes`, [count] */
+    size_t *at;        /* offsets of the stored texts in `bytes`, [count] */
     size_t count, most;
     size_t *slots; /* hash table of texts with open addressing, [slot_count]; a slot is the index of a text + 1, or 0 */
     size_t slot_count;

@@ -1,5 +1,6 @@
 /* Reads WebP files through libwebp, which only this file uses, with the settings that PIL leaves at their defaults, so
- * that pixels are equal to PIL's pixels. Transparency is dropped, as in PNG files. The format is RFC 9649. */
+ * that pixels are equal to PIL's pixels. Transparency of pictures is dropped, as for PNG files. The WebP format is RFC
+ * 9649. */
 #include <webp/decode.h>
 
 #include "base/status.h"
@@ -13,7 +14,7 @@ enum {
 };
 
 /* Checks the size in the WebP header before memory is allocated for it. A block of a lossy picture has at least three
- * bits, of which one is required here. A lossless picture of one colour has no bits for its pixels at all, and libwebp
+ * bits; the check requires one bit. A lossless picture of one colour has no bits for its pixels at all, and libwebp
  * allocates four bytes for each pixel, so a very large picture must have some bytes. */
 static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstreamFeatures *features)
 {

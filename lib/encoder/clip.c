@@ -13,13 +13,13 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the CLIP network together. The widest layer of so many tokens needs moderate
- * memory, and they keep all threads busy. */
+/* Number of tokens that pass through the CLIP network together. The widest layer of the network needs moderate memory
+ * for 1,664 tokens, and so many tokens keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {
     struct dkvb__clip_weights w;
-    float level[3][256]; /* prepared colour values by channel and pixel value */
+    float level[3][256]; /* prepared values of a picture's colours, by channel and pixel value */
     /* zeros as start values of the matrix products in attention: as many as tokens, or as a head's width, in panels */
     float *zeros;
 };
@@ -33,7 +33,7 @@ struct pass {
     const struct dkvb__view *pictures;
     size_t n, tokens; /* number of pictures in a pass through the network, and number of tokens of all these pictures */
     float *x, *next;  /* tokens before and after a step of the network, [tokens][width] */
-    float *y;         /* normalised tokens, or the output of the attention heads, [tokens][width] */
+    float *y;         /* normalised tokens, or the output of the attention heads for all tokens, [tokens][width] */
     float *wide;      /* output of the widest layer for all tokens, [tokens][width of the layer] */
     float *attention; /* scratch space of the threads for attention, [threads], attention_room() floats each */
 };

@@ -1,5 +1,6 @@
-/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes. A config file gives the settings
- * that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config are supported:
+/* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
+ * file are supported:
  *
  * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
  * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
@@ -53,7 +54,7 @@ struct naming {
     /* parts of the names of tensors in a transformer block: `block`, the number of the block, and one of the other
      * names */
     const char *block, *norm, *attention, *mlp;
-    uint32_t projection_width; /* the dimension of the tensor `projection` that equals the width */
+    uint32_t projection_width; /* which dimension of the tensor `projection` equals the transformer's width */
 };
 
 static const struct naming namings[] = {
@@ -65,7 +66,8 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor must have this number of dimensions, none of them 0. */
+/* Finds a tensor of the weights by name. The tensor that is found must have the given number of dimensions, none of
+ * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
 {
@@ -462,7 +464,7 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * none, path and root are NULL. The caller releases both, even after a failure. */
+ * no config file, path and root are NULL. The caller releases path and root, even after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};

@@ -16,7 +16,7 @@ struct dkvb__clip_shape {
     uint32_t layers;
     uint32_t heads; /* number of attention heads in a block, a divisor of `width` */
     uint32_t mlp;   /* width of the hidden layer in the perceptron of a transformer block */
-    uint32_t dim;   /* length of an embedding, which is the output of the encoder */
+    uint32_t dim;   /* length of a picture's embedding, which is the output of the encoder */
     uint32_t activation;
     /* true if neither config.json nor the options gave activation and heads of the network, which then are those of
      * OpenAI's weights */

@@ -9,8 +9,8 @@
 #include "base/status.h"
 #include "encoder/weights.h"
 
-/* Names of CLIP's tensors in each layout of weights. In both layouts, matrices are [outputs][inputs], except OpenAI's
- * projection. */
+/* Names of CLIP's tensors in each layout of weights. In both layouts of weights, matrices are [outputs][inputs], except
+ * OpenAI's projection. */
 static const struct names {
     const char *start; /* start of all tensor names except the name of the projection */
     const char *class_token, *patch, *positions, *pre, *post, *projection;

@@ -30,7 +30,7 @@ struct dkvb__clip_weights {
 /* Reads the weights of a CLIP encoder from a file in either layout (Hugging Face or OpenAI). */
 dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_encoder_options *opts,
                                     const dkvb_allocator *mem);
-/* frees the weights of a CLIP encoder, even if reading them failed halfway */
+/* Frees the weights of a CLIP encoder, even if reading them failed halfway. */
 void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem);
 
 /* Writes a hash of the weights that is equal for equal weights in either layout, and differs otherwise, as 32

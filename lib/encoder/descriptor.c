@@ -11,15 +11,15 @@
  *
  * The histograms of gradients follow N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection",
  * CVPR 2005: central differences in the channel where they are largest, with the vote of a pixel divided bilinearly
- * among the cells around it. Each cell is normalised by the four blocks of 2 x 2 cells that it belongs to, and the four
- * results, clipped, are averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively trained
- * part-based models", TPAMI 2010, but with directions that distinguish light-to-dark from dark-to-light. The final
- * square root turns distances between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman, "Three
- * things everyone should know to improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K. van de
- * Sande et al., "Evaluating color descriptors for object and scene recognition", TPAMI 2010.
+ * among the cells around it. Each cell of the grid is normalised by the four blocks of 2 x 2 cells that it belongs to,
+ * and the four results, clipped, are averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively
+ * trained part-based models", TPAMI 2010, but with directions that distinguish light-to-dark from dark-to-light. The
+ * final square root turns distances between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman,
+ * "Three things everyone should know to improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K.
+ * van de Sande et al., "Evaluating color descriptors for object and scene recognition", TPAMI 2010.
  *
- * The arithmetic is + - * / and sqrtf on floats in the order written, so a row is equal bit for bit on every machine.
- */
+ * The arithmetic is + - * / and sqrtf on floats in the order written, so a row is equal bit for bit on every
+ * machine. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +91,8 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
 
 static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const float votes[restrict DIRECTIONS])
 {
-    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* number of pixels in a cell, a power of two */
+    /* number of pixels in a cell of the grid, a power of two */
+    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells);
 
     for (uint32_t j = 0; j < 2; j++)
         for (uint32_t i = 0; i < 2; i++) {

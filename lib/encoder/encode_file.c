@@ -1,9 +1,9 @@
 /* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
  * (base/partial.h).
  *
- * The work goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and rank 0, which
- * alone has the files, takes the rows of all ranks in the order of the pictures. A single process is rank 0 of one
- * rank. */
+ * The encoding of a set goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and
+ * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process counts
+ * as rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@
  * is the number of bytes of other ranks' rows that rank 0 takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
-/* Marks of the pictures in a round. */
+/* Marks of the pictures in a round of encoding. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
 /* Marks of pictures in a part file, a byte each. */
@@ -152,7 +152,7 @@ static dkvb_status begin(struct work *w, const char *path)
     return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
 }
 
-/* Notes why a picture of this rank (process) cannot be read. Rank 0 tells the caller. */
+/* Notes why a picture of this rank (process) cannot be read. Rank 0 passes these notes to the caller. */
 static int note(void *user, uint64_t index, const char *message)
 {
     struct work *w = user;
@@ -178,7 +178,8 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    for (size_t i = 0; i < n; i++) /* handles a failure that is not a picture's fault, such as missing memory */
+    /* the loop handles a failure that is not a picture's fault, such as missing memory */
+    for (size_t i = 0; i < n; i++)
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
     return rc;
@@ -222,8 +223,8 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. A run of
- * readable pictures, of as many as a rank encodes together, is put at once. */
+/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. The rows of
+ * neighbouring readable pictures, of as many as a rank encodes together, are put at once. */
 static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
 {
     size_t dim = w->encoder->info.dim;
@@ -251,7 +252,7 @@ static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *r
 }
 
 /* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. The
- * other ranks keep the same counts. */
+ * other ranks keep the same counts of rows. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
@@ -366,8 +367,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks (processes) encode the same pictures in the same way. `rc` is the status of this rank so
- * far. */
+/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the status of this
+ * rank so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {

@@ -161,7 +161,7 @@ struct source {
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
-    size_t begin, n; /* range of the batch's pictures among the pictures of the call */
+    size_t begin, n; /* range of the batch's pictures among all pictures of the call */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
     bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
@@ -169,8 +169,8 @@ struct batch {
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* Makes the picture that the encoder's network takes as input. The result has pixels of its own, or takes over the
- * pixels of `image`. */
+/* Makes the picture that the encoder's network takes as input. The fitted picture has pixels of its own, or takes over
+ * the pixels of `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -333,7 +333,8 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture that the caller gives to an encoder. `size` is the struct_size of every picture of the call. */
+/* Checks a picture that the caller gives to an encoder. The argument `size` is the struct_size of every picture of the
+ * call. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)

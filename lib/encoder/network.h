@@ -35,15 +35,16 @@ struct dkvb__view {
 struct dkvb__network {
     /* Opens the network of an encoder. The function fills in all members of `info` after `kind`. open() also writes the
      * identity of the encoder without the name of its kind: a version, and a checksum of the weights as they are used,
-     * or "" if the name is enough. After a failure *state is NULL. */
+     * or "" if the name is enough. After a failure the network's state, *state, is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
-    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. `x` is float[n][dim]. */
+    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. The rows are written to `x`,
+     * float[n][dim]. */
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
-    /* frees the state of an encoder's network; NULL does nothing */
+    /* Frees the state of an encoder's network; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
     /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. NULL: the
@@ -51,7 +52,7 @@ struct dkvb__network {
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 
-/* Largest number of pictures that are encoded together. */
+/* Largest number of pictures that an encoder encodes together. */
 enum { DKVB__ENCODER_BATCH = 32 };
 
 extern const struct dkvb__network dkvb__pixels;

@@ -10,11 +10,11 @@
  * folded into the convolutions when the weights are read.
  * https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py
  *
- * Between layers, a picture is float[pixels][channels]. A trace gets the arrays under the names "conv1" (with its norm
- * and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
+ * Between layers, a picture is float[pixels][channels]. A trace callback gets the arrays under the names "conv1" (with
+ * its norm and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
  *
- * Networks that are narrower throughout are accepted too: `width`, the channels of conv1, is 64 in all known networks.
- */
+ * Networks that are narrower throughout are accepted too: `width`, the channels of conv1, is 64 in all known
+ * networks. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -204,7 +204,7 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     for (size_t i = 0; i < BLOCKS && !rc; i++)
         rc = read_block(r, &net->blocks[i]);
     dkvb__free(r->mem, room);
-    /* a file of ResNet-101 has all tensors of ResNet-50, and more */
+    /* the check refuses a file of ResNet-101, which has all tensors of ResNet-50, and more */
     return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked");
 }
 
@@ -446,8 +446,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All numbers before
- * pooling are 0 or more, so zeros beyond the edge change nothing. */
+/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All numbers of a picture
+ * before pooling are 0 or more, so zeros beyond the edge change nothing. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

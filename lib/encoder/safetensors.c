@@ -3,8 +3,8 @@
  *
  *     {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
  *
- * Offsets count from the first element. Tensors may come in any order, but must fill the file without overlap or gap.
- * Elements are little-endian, in C order, and need not be aligned.
+ * The offsets in the header count from the first element. Tensors may come in any order, but must fill the file without
+ * overlap or gap. Elements are little-endian, in C order, and need not be aligned.
  * https://github.com/huggingface/safetensors#format */
 #include "encoder/safetensors.h"
 
@@ -43,7 +43,7 @@ struct dkvb__safetensors {
     char *path;
     struct dkvb__mapping *mapping;
     const unsigned char *elements; /* first byte of the tensors' elements in the mapping of the file */
-    size_t size;                   /* number of bytes of the elements of all tensors */
+    size_t size;                   /* number of bytes of the elements of all tensors in the file */
     char *names;                   /* names of all tensors in the file, one after another */
     const char *prefix;            /* prefix of the tensor names that callers ask for; prefix_size bytes in `names` */
     size_t prefix_size;
@@ -145,7 +145,7 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
 }
 
 /* Checks the object "__metadata__" of a .safetensors header, which is not a tensor but has texts about the file. The
- * texts are not used. */
+ * library does not use these texts. */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;
@@ -357,7 +357,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* tensor names without a prefix take precedence */
+        if (before == 0) { /* the search ends here, as tensor names without a prefix take precedence */
             *rc = DKVB_OK;
             break;
         }
