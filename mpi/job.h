@@ -31,7 +31,7 @@ struct dkvb__mpi_rank {
     char text[DKVB__MPI_TEXT];
 };
 
-/* A message between the watch threads of two ranks. All such messages have the same size. */
+/* A message between the watch threads of two ranks. All messages between watch threads have the same size. */
 struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;

@@ -1,6 +1,6 @@
 /* The watch sends a sign of life from each rank each second, by a separate thread, so that a computing rank does not
- * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The same messages carry the results of
- * ranks, from which rank 0 decides the one line to print. */
+ * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The signs of life also carry the
+ * results of ranks, from which rank 0 decides the one line to print. */
 #include "job.h"
 
 #include <stdarg.h>

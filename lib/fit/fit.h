@@ -81,12 +81,12 @@ struct dkvb__measured {
 };
 
 /* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. If no row is held out, rows is 0 and the temperature 1. */
+ * dkvb__temperature_rows() leaves. If no row is held out, the number of measured rows is 0 and the temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. `run` is f->run or f->counting. */
+ * the codes. The run options `run` are f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
@@ -115,7 +115,7 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. Settings that the caller left open are 0 in `s`. */
+/* Checks the fit options of a caller. Settings that the caller left open are 0 in the settings `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the callback of this
@@ -123,7 +123,7 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct must outlive the training. */
+ * own callback. The struct dkvb__told must outlive the training. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

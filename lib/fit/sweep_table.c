@@ -61,7 +61,7 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits and the blank after it. The result is NULL if there is none, or if the number is too
+/* Reads a number in digits and the blank after it. The result is NULL if there is no number, or if the number is too
  * large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
@@ -227,7 +227,8 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in ). NULL becomes an empty field. */
+/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in ). A text that is NULL becomes an empty
+ * field. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -302,8 +303,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group leaves out
- * the class and the seed. */
+/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group of cells
+ * leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -392,8 +393,8 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 }
 
 /* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The sorts are stable,
- * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. `order` is [2 *
- * cells], and its second half is scratch space. */
+ * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. The array `order`
+ * has 2 * cells elements, and its second half is scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)

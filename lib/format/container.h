@@ -88,8 +88,9 @@ struct dkvb__output {
     const char *path;      /* path of the file to be written; NULL: the file is written to memory */
     unsigned char *memory; /* bytes of the file that was written to memory, [size]; the caller frees them */
     size_t size;
-    struct dkvb__writer *held; /* with a path: receives the file, which is on disk and does not have its name yet, for
-                                  dkvb__writer_commit() or dkvb__writer_abort(). NULL: the file gets its name at once */
+    /* writer that receives a file with a path, which is on disk and does not have its name yet, for
+     * dkvb__writer_commit() or dkvb__writer_abort(); NULL: the file gets its name at once */
+    struct dkvb__writer *held;
 };
 
 dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,

@@ -628,7 +628,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid count. */
+/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid selection
+ * count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -901,8 +902,8 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. By now, the
- * file's name may belong to another file. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The name of the
+ * model file may belong to another file by the time of the call. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

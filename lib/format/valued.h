@@ -18,8 +18,8 @@ bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 size_t dkvb__valued_least(size_t pairs);
 
 /* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[codebooks][words].
- * *count becomes the number of chosen pairs, which is that of all pairs if no row is left out. Ranks that share the
- * model must make this call together; only an error between ranks makes it fail. */
+ * *count becomes the number of chosen pairs, which is the number of all pairs if no row is left out. Ranks that share
+ * the model must make this call together; the call fails only if ranks cannot reach each other. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
 /* A walk over the rows of values of chosen key-value pairs, in ascending order. */

@@ -12,8 +12,8 @@
  * keys.
  *
  * The range -63 to 63 is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products
- * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs numbers within
- * these limits.
+ * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw, which multiplies
+ * bytes, needs numbers within these limits.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
@@ -135,8 +135,8 @@ struct dkvb__kernels {
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* Functions for the member add_values of kernel tables. The table `scalar` has the plain one; the others call the plain
- * one if a row of values does not fill a vector. */
+/* Functions for the member add_values of kernel tables. The table `scalar` has the plain function; the functions of
+ * other tables call the plain function if a row of values does not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
@@ -151,7 +151,8 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of them. */
+/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of the kernel
+ * tables. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
 /* Returns the kernel table in use (see dkvb_runtime_kernels()). */

@@ -119,7 +119,8 @@ void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, doubl
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
 /* Checks a caller's rows: pointers, sizes, labels and every number. Error messages begin with `what` and " rows" or "
- * labels"; if `what` is "" they begin with "rows" or "labels". The copy has all members of the caller's struct. */
+ * labels"; if `what` is "" they begin with "rows" or "labels". The copy `full` has all members of the caller's struct.
+ */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is the penalty. The
@@ -131,9 +132,9 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
                                    struct dkvb__work *work);
 
 /* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
- * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest score
- * of the other classes; it is infinite if one of both groups has no class with rows. Each of the three arrays may be
- * NULL. */
+ * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest
+ * score of the other classes; it is infinite if one of both groups has no class with rows. The arrays `labels`,
+ * `scores` and `margin` may each be NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

@@ -210,8 +210,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                  (unsigned long long)l->line, fields, s->columns, s->id_column ? " and one of ids" : "");
 }
 
-/* Understands the first line of a client: its separator and its columns. *header becomes true if the line holds names.
- */
+/* Understands the first line of a client: its separator and its columns. *header becomes true if the line holds names
+ * of columns. */
 static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *header)
 {
     struct dkvb__lines *l = &s->lines;

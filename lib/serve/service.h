@@ -56,7 +56,7 @@ struct dkvb_service {
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* Input from the client: */
+    /* The following members hold the input from the client: */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
@@ -74,7 +74,7 @@ struct dkvb_service {
     float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* Answers to the rows of the batch: */
+    /* The answers to the rows of the batch are in the following arrays: */
     int32_t *labels;      /* predicted classes, [rows][top] */
     float *probabilities; /* probabilities of the predicted classes, [rows][top], if the input is lines */
     /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
@@ -87,7 +87,7 @@ struct dkvb_service {
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to an item of the batch to `out`. `model` gives the names of classes. The call may return
+/* Appends the answer to an item of the batch to `out`. The names of classes come from `model`. The call may return
  * DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,

@@ -123,7 +123,7 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
 }
 
 /* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit.
- * Logits are rounded as in decoding. */
+ * Logits are rounded as in the prediction of a model. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -400,7 +400,8 @@ static dkvb_status share_found(struct following *f)
     return rc;
 }
 
-/* Follows the open rows with the ranks that share the model. Rows whose turns did not fit stay open. */
+/* Follows the open rows with the ranks that share the model. Rows whose turns of answers did not fit in memory stay
+ * open. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -433,8 +434,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread does this, as
- * workers never allocate. */
+/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread allocates, as
+ * workers never do. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -641,10 +642,10 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that turn
- * later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of 1,000
- * rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. `most` is the
- * budget that masks all pairs.
+ * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that
+ * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
+ * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. The argument
+ * `most` is the budget that masks all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -757,7 +758,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
     /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. Rows are therefore followed to a small budget first, and further if it does not suffice. */
+     * for each change. Rows are therefore followed to a small budget first, and further if no budget up to the small
+     * one suffices. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 

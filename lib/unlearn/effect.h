@@ -56,12 +56,12 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
 
 /*
  * Measures the effects of many masks at once. Each mask holds the key-value pairs whose rank is at most a budget; the
- * counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is followed
- * along the budgets, and only the sums that changed are computed again.
+ * counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is
+ * followed along the budgets, and only the sums that changed are computed again.
  *
- * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). `budgets` is [count], ascending. `effects` is
- * [count][classes]. `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The progress callback counts
- * rows.
+ * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). The array `budgets` is [count], ascending. The array
+ * `effects` is [count][classes]. The array `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The
+ * progress callback of the run counts rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -139,8 +139,8 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
- * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
- * plan->effects become the effects of all masks together. */
+ * weaken competing classes. The function repeats the search for pairs until all requests keep their target accuracies
+ * or nothing helps. plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by

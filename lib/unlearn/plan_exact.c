@@ -1,10 +1,11 @@
 /*
  * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If the keys
- * were placed on these rows too, the keys can be placed again without them, and every row is searched again.
+ * were placed on the rows to be forgotten too, the keys can be placed again without these rows, and every row is
+ * searched again.
  *
  * Model and codeset are two files, and the model is saved first. A codeset that still has the rows after the model was
  * saved is recognised by the journal, which commits to the rows, and by the fingerprint of the training. Repeating the
- * request then only changes the codeset.
+ * forget request then only changes the codeset.
  */
 #include <string.h>
 

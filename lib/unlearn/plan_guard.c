@@ -83,7 +83,7 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 
 /* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
  * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
- * already. `marks` is [classes]. */
+ * already. The array `marks` is [classes]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;

@@ -78,7 +78,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
 /* Finds the journal entries that end by relearning, and why: `what` is [entries], zeros at first. *count becomes the
- * number of these entries. */
+ * number of entries that end. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {

@@ -55,7 +55,7 @@ struct forget {
 };
 
 /* Prints a forgetting that was done, or with --dry-run one that would be done; as JSON with --json. Without a model,
- * classes have no names. */
+ * classes are printed without names. */
 void forget_print(const struct forget *f, const char *output);
 
 /* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.

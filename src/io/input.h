@@ -72,7 +72,7 @@ struct labels {
     size_t largest_row;
 };
 
-/* Reads the features of a file. `how` is one of INPUT_…; `use` may be NULL. */
+/* Reads the features of a file. The argument `how` is one of INPUT_…; `use` may be NULL. */
 int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 

@@ -83,14 +83,14 @@ struct textfile {
     size_t size;
 };
 
-/* Begins a text file. The caller must end it, even after a failure. */
+/* Begins a text file. The caller must end the text file, even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
 /* Writes the text file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the exit code of a failed
  * write. */
 int textfile_end(struct textfile *text, int code);
 
-/* Writes bytes as hexadecimal digits. `text` has 2 * size + 1 bytes, and is returned. */
+/* Writes bytes as hexadecimal digits. The buffer `text` has 2 * size + 1 bytes, and is returned. */
 const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 
 /* Reads bytes from hexadecimal. The result is true if `text` is exactly 2 * size hexadecimal digits, in upper or lower

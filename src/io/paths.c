@@ -31,7 +31,8 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* Splits a path into the folder, which the caller frees, and the name in the folder. NULL: memory ran out. */
+/* Splits a path into the folder, which the caller frees, and the name in the folder. The result is NULL if memory ran
+ * out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');

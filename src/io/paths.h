@@ -19,8 +19,8 @@ struct path {
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
- * command loads a file that this command will replace. Models come first in the list. While another command holds a
- * lock, the function waits and prints a note. The locks are held until the process ends. */
+ * command loads a file that this command will replace. Models come first in the list of outputs. While another command
+ * holds a lock, the function waits and prints a note. The locks are held until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Reports a failure of the library with the path of a file. Messages of the library begin with the argument at fault,

@@ -37,7 +37,8 @@ static struct {
 /* start of the command; seconds between progress lines; time of the next progress line */
 static double began, line_each, next_line;
 
-/* Returns the milliseconds of a clock that wraps around, for differences. The function is async-signal-safe. */
+/* Returns the milliseconds of a clock that wraps around, for differences. The function may be called by a signal
+ * handler. */
 static unsigned millisecond(void)
 {
     struct timespec now;

@@ -31,7 +31,7 @@ void progress_span(double from, double to);
 /* Removes the progress bar from the terminal until the bar moves again. */
 void progress_hide(void);
 
-/* Ends the progress bar. Without a bar the call does nothing. */
+/* Ends the progress bar. If no progress bar is shown, the call does nothing. */
 void progress_stop(void);
 
 /* Returns the seconds of a clock that never goes back. */

@@ -27,7 +27,8 @@ int ranks_command(const char *name, int argc, char **argv, bool *runs);
  * all ranks. */
 int ranks_end(int code);
 
-/* Returns the group of ranks that shares the models of the running command. NULL stands for this process alone. */
+/* Returns the group of ranks that shares the models of the running command. The result NULL stands for this process
+ * alone. */
 const dkvb_ranks *ranks_group(void);
 
 /* True on rank 0, which prints and writes files for all ranks. */
