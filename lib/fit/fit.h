@@ -33,14 +33,14 @@ struct dkvb__fitting {
     uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
     int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
-    size_t held_count;             /* number of held-out rows with a label */
+    size_t held_count;             /* number of held-out rows that have a label */
     uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
-    uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
+    uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
     /* Groups of rows, if at least one group has two rows; otherwise group_count is 0. */
     struct dkvb__row_group *groups; /* groups of rows, by ascending place, [group_count] */
     size_t group_count;
-    size_t *group_rows;   /* row numbers, sorted by group, [n] */
+    size_t *group_rows;   /* numbers of the rows, sorted by the rows' groups, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
     uint64_t *in_group;   /* scratch space for the rows of one group by class, all zeros between calls, [classes] */
     bool in_place;        /* true if models are trained in place, so that a failure may destroy their values */
@@ -48,9 +48,9 @@ struct dkvb__fitting {
     bool keeps_share;
 };
 
-/* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
- * dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt that is computed from the
- * rows if `salt` is NULL. The call may return DKVB_EINVAL. */
+/* Checks the caller's rows and labels, and does not hold out rows yet. The step can fail on one rank only, so the
+ * caller must end it with dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt
+ * that is computed from the rows if `salt` is NULL. The call may return DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 

@@ -67,8 +67,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts the rows by group, and the groups by place. If each row has a group of its own, no groups are stored: the
- * number of the group then replaces the row's id. */
+/* Sorts the rows by their groups, and the groups by their places. If each row has a group of its own, no groups are
+ * stored: the number of the group then replaces the row's id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;

@@ -58,8 +58,9 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Gives ids to the new rows. Rows without ids are numbered from the largest id on; given ids must be new. The rows of a
- * codeset must all have names or all have numbers, as a number could equal the hash of a name. */
+/* Gives ids to the new rows that will join the codeset. Rows without ids are numbered from the largest id on; given
+ * ids must be new. The rows of a codeset must all have names or all have numbers, as a number could equal the hash of
+ * a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -186,7 +187,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the model itself, without a copy. */
+/* Trains the given model itself, without a copy of it. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;

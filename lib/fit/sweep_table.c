@@ -36,7 +36,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes after the last valid line of the part file. */
+/* Appends bytes after the last valid line of the part file of a sweep. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -61,8 +61,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits and the blank after it. The result is NULL if there is no number, or if the number is too
- * large. */
+/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if there is no number, or
+ * if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -215,7 +215,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two. */
+/* A line of the table of a sweep that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two.
+ */
 struct line {
     char text[2048];
     size_t size;
@@ -227,8 +228,8 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in ). A text that is NULL becomes an empty
- * field. */
+/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
+ * empty field. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -343,8 +344,9 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* The 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of Fisher
- * and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below 2e-7. */
+/* Returns the 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of
+ * Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below
+ * 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,

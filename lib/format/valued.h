@@ -33,9 +33,9 @@ struct dkvb__valued_rows {
  * dkvb__produce_fn and requires that offsets ascend. */
 dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size);
 
-/* Moves rows of values to their places in the array. `values` has room for all rows, and its last rows are the stored
- * rows of the pairs in `bits`; all other rows become 0. The result is the pair of the first row that should have been
- * left out, or the number of pairs if there is no such row. */
+/* Moves rows of values that were read from a file to their places in the array. `values` has room for all rows, and
+ * its last rows are the stored rows of the pairs in `bits`; all other rows become 0. The result is the pair of the
+ * first row that should have been left out, or the number of pairs if there is no such row. */
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values);
 
 #endif

@@ -28,7 +28,8 @@ dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to,
  * calls this function. */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 until rank 0 ends. All ranks except rank 0 call this function. */
+/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call this function.
+ */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

@@ -152,7 +152,7 @@ static __attribute__((noinline)) void dense_single(const struct dkvb__product *p
     dense_tile(p, t, panel, DENSE_ROWS, 1);
 }
 
-/* Multiplies the rows of one tile by the panels [panel, end). */
+/* Multiplies the rows of one tile of the left matrix by the panels from `panel` to below `end`. */
 static void dense_row_of_tiles(const struct dkvb__product *p, const struct dense_rows *t, size_t panel, size_t end)
 {
     bool half = t->count <= DENSE_ROWS / 2;

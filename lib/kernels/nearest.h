@@ -50,8 +50,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Returns the sum of two numbers, modulo 2^32. Sums can wrap around if an unverified mapped file holds bytes that no
- * valid key has. */
+/* Returns the sum of two numbers of 32 bits, modulo 2^32. Sums can wrap around if an unverified mapped file holds
+ * bytes that no valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -69,11 +69,11 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that at least k scores do not exceed. The bound is found from the least scores of 16 `vectors` groups
- * of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at least twice k
- * groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound.
- * `vectors` is a constant where the function is inlined, so that all groups stay in registers. No branch depends on a
- * score, as the processor could not predict such a branch.
+ * Returns a bound that the scores of at least k keys do not exceed. The bound is found from the least scores of 16
+ * `vectors` groups of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at
+ * least twice k groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there
+ * is no bound. `vectors` is a constant where the function is inlined, so that all groups stay in registers. No branch
+ * depends on a score, as the processor could not predict such a branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)

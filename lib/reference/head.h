@@ -39,7 +39,7 @@ struct dkvb__sums {
     uint64_t rows;
     uint64_t *count; /* number of rows of each class in the sums, [classes] */
     double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
-    double *total;   /* sum of x - shift over all rows, [dim] */
+    double *total;   /* sum of x - shift over all rows x, [dim] */
     double *cross;   /* sum of x - shift over the rows of each class, [classes][dim] */
     double *gram;    /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
     dkvb_allocator mem;
@@ -90,14 +90,14 @@ struct dkvb__logistic {
     const dkvb_reference_rows *rows;
     const int32_t *labels;   /* labels of the rows, [rows->n], -1 for rows that are left out */
     struct dkvb__sums *sums; /* sums of the rows, from which the fit takes centre, scale and covariance */
-    uint32_t columns;        /* number of classes with rows */
-    uint32_t *column_class;  /* class of each column of weights, [columns] */
-    int32_t *class_column;   /* column of each class, [classes], -1: the class has no column */
+    uint32_t columns;        /* number of classes that have rows */
+    uint32_t *column_class;  /* class that each column of weights belongs to, [columns] */
+    int32_t *class_column;   /* column of weights of each class, [classes], -1: the class has no column */
     /* number of parameters, columns * (dim + 1): weights [columns][dim] for scaled rows, then intercepts [columns] */
     size_t size;
-    double *point;  /* present values of the parameters, [size] */
+    double *point;  /* present values of the parameters of the regression, [size] */
     double *memory; /* memory of all other arrays that a fit of logistic regression needs */
-    float *block;   /* scratch space for a block of rows and their scores */
+    float *block;   /* scratch space for a block of rows and the rows' scores */
     uint32_t iterations;
     bool converged;
     double gradient; /* largest absolute element of the gradient at the present point */

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* number of progress steps in a part */ };
+enum { STEPS = 1000 /* number of progress steps in a part of the work */ };
 
 /* OpenBLAS has one number of threads for the whole process. Calls that change this number may overlap and end in any
  * order. The first call saves the old number, and the last call restores it. */

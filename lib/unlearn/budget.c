@@ -63,13 +63,13 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
     bool kept;                  /* true if rows of kept classes are followed too */
-    struct follower *followers; /* a follower for each thread, [threads] */
+    struct follower *followers; /* memory of each thread that follows rows, [threads] */
     /* marks of the pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up
      * the values of each pair would wait for memory; one byte per pair stays in the cache */
     uint8_t *learned;
     uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
     size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
-    uint8_t *followed;        /* marks of followed rows, [n] */
+    uint8_t *followed;        /* marks of rows that were followed to the largest budget, [n] */
 
     /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
     size_t first, block;

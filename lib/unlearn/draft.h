@@ -15,7 +15,7 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model);
  * fail. */
 void dkvb__draft_adopt(struct dkvb_model *draft, dkvb_model *model);
 
-/* Releases a draft. If the draft was adopted, or is all zeros, the call does nothing. */
+/* Releases a draft of a model. If the draft was adopted, or is all zeros, the call does nothing. */
 void dkvb__draft_free(struct dkvb_model *draft);
 
 #endif

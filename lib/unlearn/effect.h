@@ -55,9 +55,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
                               const dkvb_run_options *run);
 
 /*
- * Measures the effects of many masks at once. Each mask holds the key-value pairs whose rank is at most a budget; the
- * counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is
- * followed along the budgets, and only the sums that changed are computed again.
+ * Measures the effects of many masks on held-out rows at once. Each mask holds the key-value pairs whose rank is at
+ * most a budget; the counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so
+ * each row is followed along the budgets, and only the sums that changed are computed again.
  *
  * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). The array `budgets` is [count], ascending. The array
  * `effects` is [count][classes]. The array `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The

@@ -42,8 +42,8 @@ struct walker {
     uint32_t *low;
     uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
     float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of values over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row that is followed, [classes] */
+    double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
+    float *logits;       /* logits of the row whose answers are followed, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
     struct counts *counts;
     uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
@@ -419,7 +419,7 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of all workers. The counts are integers, so their order does not matter. */
+/* Adds up the counts of answers of all workers. The counts are integers, so their order does not matter. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

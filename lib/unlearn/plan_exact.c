@@ -345,7 +345,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     /* a codes file that kept no features must not get features now */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the new codeset replaces the old codeset */
+    o.allocator = &p->set->mem; /* the allocator is the old codeset's, as the new codeset replaces the old one */
     source.x = plan->request.features;
     source.source = plan->request.feature_source;
     source.n = left->n;
@@ -626,7 +626,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on nothing can fail. */
+    /* From this line on applying the plan cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

@@ -50,7 +50,8 @@ struct bench {
     double step_from, step_to;  /* range of the present series in the progress of the whole benchmark */
 };
 
-/* One part of the benchmark. Each part measures one or more series of times in every repeat. */
+/* One part of the benchmark: search, training or forgetting. Each part measures one or more series of times in every
+ * repeat. */
 struct work {
     const char *name;
     uint32_t series;

@@ -39,7 +39,7 @@ struct forget {
     dkvb_mask *mask;       /* mask of pairs that was read from the file of --mask */
     uint8_t *classes;      /* marks of the classes that --class names, [classes] */
     struct features x, key_x;
-    struct pictures pictures; /* the pictures that were encoded into the rows */
+    struct pictures pictures; /* the pictures that were encoded into the rows to be forgotten */
     struct codes npy;
     struct labels y;
     struct ids rows, key_ids;

@@ -56,8 +56,8 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* the pictures that were encoded into the rows */
-    struct names names;       /* names of the pictures that were encoded */
+    struct pictures pictures; /* the pictures that were encoded into the rows to predict */
+    struct names names;       /* names of the pictures that were encoded, which identify the rows */
     struct ids ids;           /* ids of the rows of a features file */
     uint32_t top;
     char delimiter; /* delimiter of the text table to write; 0: the output is an array, or is printed */

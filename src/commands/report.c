@@ -20,7 +20,8 @@ struct report_args {
 
 #define AT(member) offsetof(struct report_args, member)
 
-/* The options must equal those in bindings/python/dkvb/report/__main__.py; a test compares them. */
+/* The options of dkvb report must equal the options in bindings/python/dkvb/report/__main__.py; a test compares both.
+ */
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "REPORT.html", .help = "the page", .letter = 'o', .required = true},
     {"before", ARGS_TEXT, AT(before), "MODEL0",

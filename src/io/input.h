@@ -41,9 +41,10 @@ struct table_use {
 
 /* Ways to read the features of a file. The numbers are those of the member `in_place` of dkvb_table_options. */
 enum {
-    INPUT_COPIED = 0, /* features are copied to memory, which may be changed */
-    INPUT_MAPPED = 1, /* features are mapped if possible, and must not be changed */
-    INPUT_BLOCKS = 2  /* features are read from the file block by block if possible, and must not be changed */
+    INPUT_COPIED = 0, /* way in which features are copied to memory, which may be changed */
+    INPUT_MAPPED = 1, /* way in which features are mapped if possible, and must not be changed */
+    /* way in which features are read from the file block by block if possible, and must not be changed */
+    INPUT_BLOCKS = 2
 };
 
 /* Rows of features: an array, float[rows][columns], or a source from which rows are read. */

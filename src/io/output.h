@@ -22,8 +22,9 @@ struct output {
  * command is not saved; the message was printed then, and `code` is set. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file. The library keeps owner and group of an old file if the system allows it; if not, this
- * function prints a note on stderr, as the administrator of a service that reads the file must know. */
+/* Ends the writing of a file that output_begin() began. The library keeps owner and group of an old file if the system
+ * allows it; if not, this function prints a note on stderr, as the administrator of a service that reads the file must
+ * know. */
 int output_end(const struct output *file, dkvb_status status);
 
 /* The functions that write a file of a certain kind. Each function calls output_begin() and output_end(). */
@@ -83,7 +84,7 @@ struct textfile {
     size_t size;
 };
 
-/* Begins a text file. The caller must end the text file, even after a failure. */
+/* Begins a text file that is printed to memory. The caller must end the text file, even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
 /* Writes the text file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the exit code of a failed

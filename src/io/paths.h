@@ -33,8 +33,8 @@ int paths_tell(const struct path *files, const char *message);
  * or write the input `path`. */
 void paths_keep_private(const char *path);
 
-/* Checks outputs in a folder as paths_check() does. A folder that does not exist yet is accepted. paths_make_folder()
- * makes the folder, or fails if there is another file of that name. */
+/* Checks the outputs of a command in a folder as paths_check() does. A folder that does not exist yet is accepted.
+ * paths_make_folder() makes the folder, or fails if there is another file of that name. */
 int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
                           const struct path *outputs);
 int paths_make_folder(const char *folder);

@@ -68,8 +68,8 @@ static void die_of(int number)
     end_by(number);
 }
 
-/* Notes a request to stop. Ctrl-C is often pressed twice, and some programs send a signal again that the terminal has
- * sent already. A signal soon after the first therefore counts as the same request. */
+/* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
+ * that the terminal has sent already. A signal soon after the first therefore counts as the same request. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;

@@ -19,8 +19,8 @@ const char *ranks_version(void);
  * argv. The result is 0, or the exit code after an error message. */
 int ranks_begin(int *argc, char **argv);
 
-/* Prepares a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another rank. The
- * result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
+/* Prepares the run of a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another
+ * rank. The result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
 /* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank; the result is the exit code of
