@@ -63,7 +63,7 @@ struct dkvb__mpi_watch {
     double beat;                  /* time at which the next sign of life is due */
     /* names of the ranks that are silent now: one of the two texts is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index in `silent` of the text that may be read */
+    atomic_uint reads; /* index in the array `silent` of the list of silent ranks that may be read */
 };
 
 struct dkvb_mpi {

@@ -275,8 +275,8 @@ static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
     return rc ? rc : check_shapes_differ(g);
 }
 
-/* Finds the features on which models of other shapes are trained: those of the options, g->places, or the codeset's
- * own. */
+/* Finds the features on which models of other shapes are trained: features of the options (their places are
+ * g->places), or the codeset's own features. */
 static dkvb_status find_features(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *parts = g->set->part;
@@ -364,8 +364,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep in the order of the table. The function is called twice: to count the cells,
- * and to describe them. */
+/* Adds all cells to the grid of a sweep in the order of the table. The function is called twice: to count the cells of
+ * the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;

@@ -149,7 +149,7 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
 
     if (rc)
         return rc;
-    /* the part file is empty, or was cut within its first line, which is that of this sweep */
+    /* the part file is empty, or was cut within the first line of this sweep */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -383,7 +383,7 @@ enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* each size of a model's shape fits in 16 bits */
+    case SIZES: /* the four sizes fit in one number, as each size of a model's shape fits in 16 bits */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;
@@ -422,8 +422,8 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of result f, one for each unit, for a mean over units, and returns their number. A unit is a
- * class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
+/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. A unit
+ * is a class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;

@@ -158,8 +158,8 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 /* Returns the kernel table that the library uses (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* Functions for the k nearest keys of one row that were found so far. The k keys form a heap with the farthest key on
- * top until they are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
+/* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
+ * key on top until the keys are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

@@ -72,8 +72,8 @@ static inline int32_t lanes_least(lanes v)
  * Returns a bound that the scores of at least k keys do not exceed. The bound is found from the least scores of 16
  * `vectors` groups of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at
  * least twice k groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there
- * is no bound. `vectors` is a constant where the function is inlined, so that all groups stay in registers. No branch
- * depends on a score, as the processor could not predict such a branch.
+ * is no bound. `vectors` is a constant where the function is inlined, so that all groups stay in registers. The
+ * function has no branch that depends on a score, as the processor could not predict the branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)

@@ -1,6 +1,6 @@
 /*
- * The kernel add_values() for instruction sets with vectors. A file that includes this header defines the following
- * names before:
+ * The kernel add_values() for instruction sets with vectors. A kernel file defines the following names before it
+ * includes this header:
  *
  *     VALUES_LANES, values_vector             floats in a vector
  *     values_load(p), values_store(p, v)      float32

@@ -310,8 +310,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Finds a step of the search that lowers the loss. If no length of the step does, the remembered steps may mislead the
- * search, so the search is tried once more without the remembered steps. */
+/* Finds a step of the search that lowers the loss. If no length of the step lowers the loss, the remembered steps may
+ * mislead the search, so the search is tried once more without the remembered steps. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;

@@ -223,8 +223,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns. A worker never allocates memory. If the turns of a row do not
- * fit, the worker drops them, and leaves this row and all later rows open for the next pass. */
+/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. If the turns
+ * of a row do not fit in the worker's memory, the worker drops them, and leaves this row and all later rows open for
+ * the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;

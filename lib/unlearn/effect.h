@@ -30,7 +30,7 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
  * classes that are not among the `most` rows with the lowest draws. The draw of a row depends on its id only, so other
  * rows have no influence on it. With `most` 0, as many rows are drawn as can be decoded with a billion additions of
  * values, and at least 1,024: 2,097 rows of 1,000 classes at C * k = 512, 52,428 rows of 10 classes at C * k = 2048.
- * `*stay` counts rows that keep their label. Labels and marks must have been checked. */
+ * `*stay` becomes the number of rows that keep their label. Labels and marks must have been checked. */
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 

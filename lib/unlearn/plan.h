@@ -116,7 +116,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
  * in force that name no class. */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p);
 
-/* Refuses the plan if the ids to be forgotten include rows of other classes whose loss would harm their class. */
+/* Refuses the plan if the row ids to be forgotten include rows of other classes, and forgetting these rows would harm
+ * their classes. */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 
 /* Refuses the plan if there are too few held-out rows to decide whether the requested classes are forgotten. */

@@ -28,8 +28,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes the masks of earlier forgettings of exactly the same rows, which would only be a trace of these rows. `mask`
- * is the mask that stays in force. */
+/* Removes the masks of earlier forgettings of exactly the same rows, as the masks would only be a trace of these rows.
+ * `mask` is the mask that stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;

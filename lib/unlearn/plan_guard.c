@@ -242,7 +242,7 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * Guards against the sum of many requests by rows. Each request may keep its limits, and still all together may cost a
  * class more than one request may. The rows come from many persons, none of whom is responsible for the sum, so the
  * accuracy under all masks is compared with the accuracy under the masks that count in no sum. A mask in force that
- * names no class counts like the mask of a request for rows. Purged pairs count on neither side: their values are
+ * names no class counts like the mask of a request for rows. Purged pairs count in neither accuracy: their values are
  * erased, and only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)

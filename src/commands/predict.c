@@ -1,4 +1,4 @@
-/* dkvb predict predicts the classes of rows, and writes them to a file or prints them. */
+/* dkvb predict predicts the classes of rows, and writes the predictions to a file or prints them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,8 +155,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. Their predictions begin
- * at place `at` of the arrays. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions begin
+ * at place `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;

@@ -76,8 +76,8 @@ static const char program[] =
 #define DKVB_PACKAGE_FROM_TOOL "" /* no folder is searched, as the package is not installed with this tool */
 #endif
 
-/* Finds the folder of the Python package relative to the folder of this program, as both may have been moved together.
- * The text is empty if the folder is unknown. */
+/* Finds the folder of the Python package relative to the folder of this program, as both folders may have been moved
+ * together. The text is empty if the folder is unknown. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];

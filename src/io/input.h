@@ -39,7 +39,7 @@ struct table_use {
     bool grows;                /* true if names in the table that no class has become new classes */
 };
 
-/* Ways to read the features of a file. The numbers are those of the member `in_place` of dkvb_table_options. */
+/* Ways to read the features of a file. The numbers are the values of the member `in_place` of dkvb_table_options. */
 enum {
     INPUT_COPIED = 0, /* way in which features are copied to memory, which may be changed */
     INPUT_MAPPED = 1, /* way in which features are mapped if possible, and must not be changed */

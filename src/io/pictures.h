@@ -64,7 +64,8 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both give pictures. */
+/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both options give
+ * pictures. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
 /* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if an option is missing or
@@ -107,9 +108,10 @@ void pictures_say_left_out(const struct left_out *left);
 /* writes the counts of files that did not become rows, as several JSON fields */
 void pictures_json_left_out(const struct left_out *left);
 
-/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is that
- * of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another width than
- * the model remembers is refused. `path` is the path of the model; both are NULL without a model. */
+/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is the
+ * encoder of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another
+ * width than the model remembers is refused. `path` is the path of the model; `path` and `model` are NULL without a
+ * model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 

@@ -103,7 +103,7 @@ static void catch_signal(int number, void (*handler)(int))
 
 void progress_catch_signals(void)
 {
-    /* Signals that end no process: by default they are ignored, stop the process, or continue it. */
+    /* Signals that end no process: by default these signals are ignored, stop the process, or continue it. */
     static const int others[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGSTOP, SIGKILL};
     enum { OTHERS = sizeof others / sizeof *others };
 
