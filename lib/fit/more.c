@@ -107,8 +107,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row and no class of a new row was forgotten. The copy that is trained has no journal, so the
- * original model is checked. */
+/* Checks that no new row and no class of a new row was forgotten. The copy of the model that is trained has no
+ * journal, so the original model is checked. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -311,7 +311,8 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes at the end of training with more rows. All ranks prepare all changes before any change is made. */
+/* The changes at the end of training with more rows. All ranks prepare all changes to model and codeset before any
+ * change is made. */
 struct ending {
     struct dkvb__relearning over;
     uint32_t *counts; /* new selection counts of the model, if it had none and gets some */

@@ -462,7 +462,7 @@ static dkvb_status write_to_path(struct sink *sink, const struct dkvb__output *t
     return rc;
 }
 
-/* Writes a libdkvb file to new memory, which the caller frees. Nothing stays allocated after a failure. */
+/* Writes a libdkvb file to new memory, which the caller frees. No memory stays allocated after a failure. */
 static dkvb_status write_to_memory(struct sink *sink, struct dkvb__output *to, unsigned char *head,
                                    const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {

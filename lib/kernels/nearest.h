@@ -160,11 +160,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Ranks the collected candidate keys. One number stands for each candidate: the distance of its score below the bound
- * in the upper half, and the key in the lower half, so that no two numbers are equal. The rank of a candidate is the
- * count of the candidates that come before it. Copies of the first candidate pad the last vectors; the copies are not
- * counted, and get the rank of the first candidate. If a score is too far below the bound for the upper half of a
- * number, the result is false and nothing is done.
+ * Ranks the candidate keys that collect() found by their scores. One number stands for each candidate: the distance of
+ * its score below the bound in the upper half, and the key in the lower half, so that no two numbers are equal. The
+ * rank of a candidate is the count of the candidates that come before it. Copies of the first candidate pad the last
+ * vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score below the
+ * bound does not fit in the upper half of a number, the result is false and no key is ranked.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)

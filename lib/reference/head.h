@@ -85,7 +85,7 @@ struct dkvb_reference {
  * DKVB_EINVAL if the sums cannot be solved. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
-/* State of a multinomial logistic regression. A fit begins at the point that the fit before reached. */
+/* State of a multinomial logistic regression. A fit begins at the weights that the fit before reached. */
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
     const int32_t *labels;   /* labels of the rows, [rows->n], -1 for rows that are left out */

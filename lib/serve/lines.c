@@ -269,7 +269,7 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of the batch from a line with text. If memory runs out, nothing has changed. */
+/* Makes an item of the batch from a line with text. If memory runs out, the batch has not changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;

@@ -10,7 +10,7 @@
 #include "data/npy.h"
 #include "dkvb/live.h"
 
-/* An array of bytes that grows. */
+/* An array of bytes that grows as bytes are appended. */
 struct dkvb__text {
     char *bytes;
     size_t size, room;
@@ -99,7 +99,8 @@ dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t mor
 /* Appends bytes to a growing array of bytes. */
 dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void *bytes, size_t size);
 
-/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch is unchanged. */
+/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch of rows is unchanged.
+ */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
 /* Appends an item to the batch that is answered by an error message. */

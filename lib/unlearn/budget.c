@@ -1,16 +1,17 @@
 /*
  * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
  * of its selected keys is masked. Each row is followed from one such change to the next, and only the budgets at which
- * its answer turns right or wrong are stored. Sorted by budget, these turns give the accuracy at every budget.
+ * its answer turns right or wrong are stored. Sorted by budget, these turns of answers give the accuracy at every
+ * budget.
  *
- * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the values
- * of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows the row:
- * sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the order
- * of budgets.
+ * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the
+ * values of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows
+ * the row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in
+ * the order of budgets.
  *
  * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
- * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their rows
- * are followed too.
+ * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their
+ * rows are followed too.
  */
 #include <string.h>
 

@@ -186,8 +186,8 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
  * not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request for the journal. The request is one of the parts of `plan`, or the plan
- * itself. */
+/* Returns the details of a forget request for the journal. The request belongs to one of the parts of `plan`, or to
+ * the plan itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with

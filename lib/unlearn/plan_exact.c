@@ -66,8 +66,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. The values are not
- * examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. The values of the model
+ * are not examined. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;

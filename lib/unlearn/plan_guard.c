@@ -167,8 +167,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of these requests count in
- * no sum of losses, since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of requests that name
+ * classes or were forced count in no sum of losses, since the user has accepted their losses. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;

@@ -138,7 +138,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* the records are dropped from the list, as the journal owns them now */
+    r->count = 0; /* the journal records are dropped from the list, as the journal owns them now */
     dkvb__relearn_drop(model, r);
 }
 

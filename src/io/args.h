@@ -1,5 +1,5 @@
-/* Options and operands of one command. A table lists the options, a struct of the command takes their values, and help
- * is printed from the same table. */
+/* Reads the options and operands of one command of the tool. A table lists the options, a struct of the command takes
+ * their values, and help is printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
 

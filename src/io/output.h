@@ -69,8 +69,8 @@ int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 const char *output_time(int64_t seconds, char *text, size_t size);
 
 /* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0, or the exit code after an error
- * message if the variable is not a time. Without this check the library would use the present time, and the written
- * bytes would not be the expected ones. */
+ * message if SOURCE_DATE_EPOCH is not a time. Without this check the library would use the present time, and the
+ * written bytes would not be the expected ones. */
 int output_check_epoch(void);
 
 /* Flushes stdout. The result is 0, or the exit code after an error message was printed. */

@@ -136,7 +136,7 @@ static int check_folder(const char *path)
 }
 
 /* Checks at once whether an output can be written, since saving would find a failure only at the end of the work. A
- * link is followed: the file that it names is replaced, the link stays. */
+ * symbolic link is followed: the file that the link names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
