@@ -124,7 +124,7 @@ static dkvb_status failed(const char *function, int code)
     return dkvb__fail(DKVB_EIO, "%s: %s", function, text);
 }
 
-/* Makes ranks agree on a status, since a rank that went on alone would wait for the others for ever. */
+/* Makes ranks agree on a status, since a rank that went on alone would wait for the other ranks for ever. */
 static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;

@@ -31,7 +31,7 @@ struct dkvb__mpi_rank {
     char text[DKVB__MPI_TEXT];
 };
 
-/* A message between the watch threads of two ranks. All such messages have the same size. */
+/* A message between the watch threads of two ranks. All messages between watch threads have the same size. */
 struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;
@@ -53,23 +53,23 @@ struct dkvb__mpi_watch {
     struct dkvb__mpi_note own; /* result of this rank, valid from the stage DKVB__MPI_ENDED on */
     /* true if a rank could not start its watch thread: all other ranks then end their watch threads at once */
     bool cancelled;
-    bool verdict;     /* true if the result of the job is known */
-    int32_t job_code; /* exit code of the job, once it is known */
+    bool verdict;     /* true if the result of the MPI job is known */
+    int32_t job_code; /* exit code of the MPI job, once it is known */
     /* The following members are used by the watch thread only: */
-    struct dkvb__mpi_rank *ranks; /* states of all ranks, [count] */
+    struct dkvb__mpi_rank *ranks; /* states of all ranks of the job, [count] */
     struct dkvb__mpi_note *sent;  /* messages to the other ranks that are being sent, [count] */
     MPI_Request *requests;        /* MPI requests of the messages that are being sent, [count] */
     bool *told_end;               /* marks of ranks to which the last message of this rank was sent, [count] */
     double beat;                  /* time at which the next sign of life is due */
     /* names of the ranks that are silent now: one of the two texts is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index in `silent` of the text that may be read */
+    atomic_uint reads; /* index in the array `silent` of the list of silent ranks that may be read */
 };
 
 struct dkvb_mpi {
     dkvb_allocator mem;
     dkvb_mpi_options options;
-    MPI_Comm comm; /* communicator of the functions of the group */
+    MPI_Comm comm; /* MPI communicator of the functions of the group */
     dkvb_ranks ranks;
     dkvb_mpi_info info;
     char (*hosts)[DKVB__MPI_HOST]; /* host names of the ranks, [count] */
@@ -81,7 +81,7 @@ struct dkvb_mpi {
 /* Returns the seconds of a clock that never goes back. */
 double dkvb__mpi_clock(void);
 
-/* Sleeps for a number of microseconds. */
+/* Lets the calling thread sleep for a number of microseconds. */
 void dkvb__mpi_sleep(long microseconds);
 
 /* Starts the watch of this rank, unless the watch is switched off or MPI forbids threads. All ranks must call this
@@ -91,7 +91,7 @@ dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job);
 /* Reports how this rank ended, and waits until all ranks have ended. Returns the exit code of the job. */
 int dkvb__mpi_watch_end(dkvb_mpi *job, int code, const char *text);
 
-/* Waits until all ranks leave, and ends the watch thread. */
+/* Waits until all ranks leave the job, and ends the watch thread. */
 void dkvb__mpi_watch_stop(dkvb_mpi *job);
 
 #endif

@@ -56,7 +56,8 @@ static struct {
     size_t copy_count;
 } mpi = {.count = 1};
 
-/* True once the ranks have ended their work; code_of_all is then their exit code. Signal handlers read `over`. */
+/* True once the ranks have ended their work; code_of_all is then their exit code. Signal handlers read the variable
+ * `over`. */
 static atomic_bool over;
 static int code_of_all;
 
@@ -245,8 +246,8 @@ static int compare_words(int argc, char **argv)
     return compare("the command line", text);
 }
 
-/* Returns the part of a word that may name an input: the word itself, or the text after "--option=". NULL: the word is
- * an option, or names an output, which only rank 0 needs. */
+/* Returns the part of a word that may name an input: the word itself, or the text after "--option=". The result is
+ * NULL if the word is an option, or names an output, which only rank 0 needs. */
 static const char *input_of(char **argv, int i)
 {
     const char *before = i > 0 ? argv[i - 1] : "", *word = argv[i], *value = strchr(word, '=');

@@ -1,6 +1,6 @@
 /* The watch sends a sign of life from each rank each second, by a separate thread, so that a computing rank does not
- * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The same messages carry the results of
- * ranks, from which rank 0 decides the one line to print. */
+ * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The signs of life also carry the
+ * results of ranks, from which rank 0 decides the one line to print. */
 #include "job.h"
 
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static const double NEAR = 3.0;
 static const double LATE = 2.5;
 /* seconds of a pause of the watch thread after which the silence of other ranks means nothing */
 static const double STARVED = 1.0;
-static const double LAST_SECONDS = 5.0; /* seconds for which MPI_Abort() may run */
+static const double LAST_SECONDS = 5.0; /* seconds for which MPI_Abort() may run before the process is ended */
 enum { TURN = 10000 /* microseconds between checks of the watch thread for messages */ };
 
 /* A line of text that is put together piece by piece. */
@@ -87,8 +87,8 @@ static bool hears(const dkvb_mpi *job, uint32_t rank)
     return rank != job->ranks.rank && (job->ranks.rank == 0 || rank == 0);
 }
 
-/* Returns the seconds after which a silent rank counts as lost. If rank 0 is lost, rank 1 speaks for the others; each
- * later rank waits longer, so that the ranks before it can speak. */
+/* Returns the seconds after which a silent rank counts as lost. If rank 0 is lost, rank 1 reports the loss for all
+ * ranks; each later rank waits longer, so that the ranks before it can report. */
 static double patience(const dkvb_mpi *job)
 {
     uint32_t rank = job->ranks.rank;
@@ -231,7 +231,7 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
         if (rank->text[0] == '\0')
             continue;
         with_text++;
-        /* A rank that lost the others knows less about the cause than a rank with a failure of its own. */
+        /* A rank that lost the other ranks knows less about the cause than a rank with a failure of its own. */
         if (speaks == UINT32_MAX || (w->ranks[speaks].cut_off && !rank->cut_off))
             speaks = r;
         alike = alike && strcmp(rank->text, w->ranks[speaks].text) == 0;
@@ -308,7 +308,7 @@ static void *watch(void *user)
         dkvb__mpi_sleep(TURN);
         now = dkvb__mpi_clock();
         for (uint32_t r = 0; now - last > STARVED && r < job->ranks.count; r++)
-            /* this process was stopped, or its host slept, so the silence of the others means nothing */
+            /* this process was stopped, or its host slept, so the silence of other ranks means nothing */
             w->ranks[r].heard = now;
         last = now;
         pthread_mutex_lock(&w->lock);

@@ -116,9 +116,9 @@ static int help(int argc, char **argv)
     return run_command(argv[1], 2, words);
 }
 
-/* Opens streams that were closed for this process. Otherwise a file that the process opens could become its stdout or
- * stderr, and printed text would be written to the file. The streams are read-only, so that printing still fails and is
- * noticed. */
+/* Opens the standard streams that were closed for this process. Otherwise a file that the process opens could become
+ * its stdout or stderr, and printed text would be written to the file. The streams are read-only, so that printing
+ * still fails and is noticed. */
 static void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -13,7 +13,8 @@ enum {
     EXIT_INTERRUPTED = 130 /* exit code after an interrupt by a signal: 128 + SIGINT, as shells report it */
 };
 
-/* A row of the table of exit codes, which help and man pages list. A NULL name ends the table. */
+/* A row of the table of exit codes, which help and man pages list. A row with a NULL name ends the table of exit
+ * codes. */
 struct tool_exit_code {
     int code;
     const char *name, *meaning;

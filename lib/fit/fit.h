@@ -33,14 +33,14 @@ struct dkvb__fitting {
     uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
     int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
-    size_t held_count;             /* number of held-out rows with a label */
+    size_t held_count;             /* number of held-out rows that have a label */
     uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
-    uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
+    uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
     /* Groups of rows, if at least one group has two rows; otherwise group_count is 0. */
     struct dkvb__row_group *groups; /* groups of rows, by ascending place, [group_count] */
     size_t group_count;
-    size_t *group_rows;   /* row numbers, sorted by group, [n] */
+    size_t *group_rows;   /* numbers of the rows, sorted by the rows' groups, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
     uint64_t *in_group;   /* scratch space for the rows of one group by class, all zeros between calls, [classes] */
     bool in_place;        /* true if models are trained in place, so that a failure may destroy their values */
@@ -48,9 +48,9 @@ struct dkvb__fitting {
     bool keeps_share;
 };
 
-/* Checks rows and labels, and holds no row out. The step can fail on one rank only, so the caller must end it with
- * dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt that is computed from the
- * rows if `salt` is NULL. The call may return DKVB_EINVAL. */
+/* Checks the caller's rows and labels, and does not hold out rows yet. The step can fail on one rank only, so the
+ * caller must end it with dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt
+ * that is computed from the rows if `salt` is NULL. The call may return DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -81,12 +81,12 @@ struct dkvb__measured {
 };
 
 /* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. If no row is held out, rows is 0 and the temperature 1. */
+ * dkvb__temperature_rows() leaves. If no row is held out, the number of measured rows is 0 and the temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. `run` is f->run or f->counting. */
+ * the codes. The run options `run` are f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
@@ -115,7 +115,7 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. Settings that the caller left open are 0 in `s`. */
+/* Checks the fit options of a caller. Settings that the caller left open are 0 in the settings `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the callback of this
@@ -123,7 +123,7 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct must outlive the training. */
+ * own callback. The struct dkvb__told must outlive the training. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

@@ -58,8 +58,9 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Gives ids to the new rows. Rows without ids are numbered from the largest id on; given ids must be new. The rows of a
- * codeset must all have names or all have numbers, as a number could equal the hash of a name. */
+/* Gives ids to the new rows that will join the codeset. Rows without ids are numbered from the largest id on; given
+ * ids must be new. The rows of a codeset must all have names or all have numbers, as a number could equal the hash of
+ * a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -106,8 +107,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row and no class of a new row was forgotten. The copy that is trained has no journal, so the
- * original model is checked. */
+/* Checks that no new row and no class of a new row was forgotten. The copy of the model that is trained has no
+ * journal, so the original model is checked. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -186,7 +187,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the model itself, without a copy. */
+/* Trains the given model itself, without a copy of it. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;
@@ -310,7 +311,8 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes at the end of training with more rows. All ranks prepare all changes before any change is made. */
+/* The changes at the end of training with more rows. All ranks prepare all changes to model and codeset before any
+ * change is made. */
 struct ending {
     struct dkvb__relearning over;
     uint32_t *counts; /* new selection counts of the model, if it had none and gets some */

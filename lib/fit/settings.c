@@ -8,7 +8,7 @@
 #include "fit/fit.h"
 
 enum {
-    TOP_K = 8, /* number of keys that a row selects in a codebook */
+    TOP_K = 8, /* default number of keys that a row selects in a codebook */
     /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
     KEYS_A_TOP = 8,
     VALUE_BYTES = 80 << 20, /* number of bytes of all values of a model above which the number of keys is reduced */

@@ -27,7 +27,7 @@ struct subject {
     dkvb_codeset_rows held; /* held-out rows to measure on, with codes that list more keys than the model uses */
     /* codes of the held-out rows on the keys of this model, if the codes are not the codeset's; otherwise NULL */
     uint16_t *searched;
-    uint64_t shape; /* index of the shape that the model was trained for */
+    uint64_t shape; /* index of the shape of the sweep that the model was trained for */
     bool anew;
 };
 
@@ -35,7 +35,7 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for a run of cells: */
+    /* Scratch memory for a run of cells of a sweep: */
     uint32_t *rank; /* ranks of all key-value pairs (the smallest budget that masks a pair), [codebooks][keys] */
     size_t ranked;  /* number of key-value pairs for which `rank` has room */
     /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
@@ -44,7 +44,7 @@ struct sweep {
     uint64_t *exhausted; /* number of (row, codebook) pairs with too few unmasked keys, for each budget of a run */
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
-    uint64_t at; /* number of finished cells, for progress reports */
+    uint64_t at; /* number of finished cells of the sweep, for progress reports */
     /* progress that was reported to the caller, in thousandths of a cell; this number never goes back */
     uint64_t reached;
 };

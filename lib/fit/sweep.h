@@ -29,8 +29,8 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *part, const char *out
 /* Appends n finished cells of a sweep to the part file. */
 dkvb_status dkvb__sweep_part_add(struct dkvb__sweep_part *part, const dkvb_sweep_cell *cells, size_t n);
 
-/* Closes the part file, and removes it unless it has to be kept. The result is `rc`, or the error of closing if `rc` is
- * DKVB_OK. */
+/* Closes the part file, and removes it unless it has to be kept. The result is `rc`, or the error of closing the file
+ * if `rc` is DKVB_OK. */
 dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *part, dkvb_status rc, bool keep);
 
 /* Writes the table of all cells of a sweep, [count], with means and intervals. `measured_on` names the measured rows

@@ -32,7 +32,7 @@ static dkvb_status out_of_memory(const struct dkvb__sweep_grid *g)
     return dkvb__fail(DKVB_ENOMEM, "out of memory for a sweep of %zu cells", g->count);
 }
 
-/* Checks that no number appears twice in a list. */
+/* Checks that no number appears twice in a list of the sweep's options. */
 static dkvb_status check_once(const char *what, const uint64_t *list, size_t n)
 {
     for (size_t i = 1; i < n; i++)
@@ -117,7 +117,7 @@ static dkvb_status check_options(struct dkvb__sweep_grid *g)
     return rc ? rc : check_once("seed", o->seeds, o->seed_count);
 }
 
-/* Fills in the classes of the grid: g->swept, g->aside and g->class_rows. */
+/* Fills in the classes whose forgetting a sweep measures: g->swept, g->aside and g->class_rows. */
 static dkvb_status find_classes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *training = &g->set->part[DKVB_PART_TRAINING];
@@ -275,8 +275,8 @@ static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
     return rc ? rc : check_shapes_differ(g);
 }
 
-/* Finds the features on which models of other shapes are trained: those of the options, g->places, or the codeset's
- * own. */
+/* Finds the features on which models of other shapes are trained: features of the options (their places are
+ * g->places), or the codeset's own features. */
 static dkvb_status find_features(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *parts = g->set->part;
@@ -364,7 +364,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid in their order. The function is called twice: to count the cells, and to describe them. */
+/* Adds all cells to the grid of a sweep in the order of the table. The function is called twice: to count the cells of
+ * the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -426,7 +427,8 @@ struct recipe {
     double decay, restart;
     uint64_t seed, own_keys, sessions;
     uint32_t method, passes, batch, rows_per_key, normalize, whiten;
-    uint32_t session[DKVB_CODESET_SESSIONS][2]; /* number of classes and type of values in each session */
+    /* number of classes and type of values of the model in each training session */
+    uint32_t session[DKVB_CODESET_SESSIONS][2];
     unsigned char training[DKVB_CODESET_SESSIONS][DKVB__TRAINING_SIZE];
 };
 

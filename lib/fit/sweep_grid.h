@@ -16,8 +16,8 @@ struct dkvb__sweep_grid {
     uint8_t *aside;
     uint64_t *class_rows;   /* number of rows of each class in the training part of the codeset, [classes] */
     const int32_t *labels;  /* labels of the measured rows, which are test rows or held-out rows, [n] */
-    size_t n;               /* number of measured rows */
-    uint64_t measured;      /* number of measured rows with a label */
+    size_t n;               /* number of rows that the sweep measures */
+    uint64_t measured;      /* number of rows with a label that the sweep measures */
     uint64_t *steps;        /* default budgets of the sweep, one list, [o.steps] */
     dkvb_sweep_cell *cells; /* all cells of the grid, [count], described before any cell is measured */
     size_t count, room;
@@ -32,8 +32,8 @@ struct dkvb__sweep_grid {
 dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *model, dkvb_codeset *set,
                                  const dkvb_sweep_options *opts);
 
-/* Returns the end of the run that begins at `first`. A run is a group of cells that differ in their budget alone and
- * are measured together. */
+/* Returns the index after the last cell of the run that begins at cell `first`. A run is a group of cells that differ
+ * in their budget alone and are measured together. */
 size_t dkvb__sweep_grid_run_end(const struct dkvb__sweep_grid *grid, size_t first);
 
 /* Computes a fingerprint of everything that the cells of a sweep depend on: other models, codes, features or options

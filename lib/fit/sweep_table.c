@@ -36,7 +36,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes after the last valid line of the part file. */
+/* Appends bytes after the last valid line of the part file of a sweep. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -61,8 +61,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits and the blank after it. The result is NULL if there is none, or if the number is too
- * large. */
+/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if there is no number, or
+ * if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -149,7 +149,7 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
 
     if (rc)
         return rc;
-    /* the part file is empty, or was cut within its first line, which is that of this sweep */
+    /* the part file is empty, or was cut within the first line of this sweep */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -215,7 +215,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two. */
+/* A line of the table of a sweep that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two.
+ */
 struct line {
     char text[2048];
     size_t size;
@@ -227,7 +228,8 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in ). NULL becomes an empty field. */
+/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
+ * empty field. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -302,8 +304,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group leaves out
- * the class and the seed. */
+/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group of cells
+ * leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -342,8 +344,9 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* The 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of Fisher
- * and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below 2e-7. */
+/* Returns the 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of
+ * Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below
+ * 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -380,7 +383,7 @@ enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* each size of a model's shape fits in 16 bits */
+    case SIZES: /* the four sizes fit in one number, as each size of a model's shape fits in 16 bits */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;
@@ -392,8 +395,8 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 }
 
 /* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The sorts are stable,
- * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. `order` is [2 *
- * cells], and its second half is scratch space. */
+ * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. The array `order`
+ * has 2 * cells elements, and its second half is scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -419,8 +422,8 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of result f, one for each unit, for a mean over units, and returns their number. A unit is a
- * class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
+/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. A unit
+ * is a class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;

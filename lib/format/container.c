@@ -80,7 +80,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table. The section must start directly after the section before, with alignment. */
+/* Reads one entry of the section table of a file. The section must start directly after the section before, with
+ * alignment. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -303,9 +304,9 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 
 /* Destination of the bytes of a file that is being written: the writer of a path, or memory. */
 struct sink {
-    struct dkvb__writer writer; /* writer of the path, used if `memory` is NULL */
+    struct dkvb__writer writer; /* writer of the output's path, used if the output is not memory */
     unsigned char *memory;
-    uint64_t at; /* number of bytes of the file written so far */
+    uint64_t at; /* number of bytes of the file that were written so far */
     struct dkvb__checksum_state sum;
     /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
     unsigned char *piece;
@@ -386,8 +387,8 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes a whole file. The checksums in header and section table are known only after the last section, so header and
- * table are written twice: first as a placeholder, and at the end with the checksums. */
+/* Writes all bytes of a file. The checksums in header and section table are known only after the last section, so
+ * header and table are written twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
@@ -461,7 +462,7 @@ static dkvb_status write_to_path(struct sink *sink, const struct dkvb__output *t
     return rc;
 }
 
-/* Writes a file to new memory, which the caller frees. Nothing stays allocated after a failure. */
+/* Writes a libdkvb file to new memory, which the caller frees. No memory stays allocated after a failure. */
 static dkvb_status write_to_memory(struct sink *sink, struct dkvb__output *to, unsigned char *head,
                                    const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {

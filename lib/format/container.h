@@ -49,7 +49,7 @@ dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *na
 /* Reads a section into `to`, which has room for the section, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
-/* Reads a section piece by piece, and checks its checksum. */
+/* Reads a section piece by piece without keeping its bytes, and checks its checksum. */
 dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct dkvb__section *s);
 
 /* Reads a section into new memory, which the caller frees, and checks its checksum. */
@@ -63,8 +63,8 @@ dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s,
  * appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
-/* A section to be written. The bytes of a section lie in memory, or a function makes them piece by piece, so that no
- * second copy of large arrays is needed. */
+/* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by
+ * piece, so that no second copy of large arrays is needed. */
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
@@ -75,7 +75,7 @@ struct dkvb__part {
     size_t unit; /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
 };
 
-/* Returns a section whose bytes lie in memory. */
+/* Returns a section to be written whose bytes lie in memory. */
 static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, uint32_t flags, const void *data,
                                               uint64_t size)
 {
@@ -88,8 +88,9 @@ struct dkvb__output {
     const char *path;      /* path of the file to be written; NULL: the file is written to memory */
     unsigned char *memory; /* bytes of the file that was written to memory, [size]; the caller frees them */
     size_t size;
-    struct dkvb__writer *held; /* with a path: receives the file, which is on disk and does not have its name yet, for
-                                  dkvb__writer_commit() or dkvb__writer_abort(). NULL: the file gets its name at once */
+    /* writer that receives a file with a path, which is on disk and does not have its name yet, for
+     * dkvb__writer_commit() or dkvb__writer_abort(); NULL: the file gets its name at once */
+    struct dkvb__writer *held;
 };
 
 dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,

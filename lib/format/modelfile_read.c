@@ -86,8 +86,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes the array of a section. The size of the array is checked; then the array is mapped in place, or read into
- * `*array`, which the caller has allocated. */
+/* Takes the array of a section of a model file. The size of the array is checked; then the array is mapped in place,
+ * or read into `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -286,8 +286,8 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return rc;
 }
 
-/* Reads the values that this rank holds. The whole section is read, some rows at a time, since its checksum covers the
- * whole section. */
+/* Reads the values of the key-value pairs that this rank holds. The whole section is read, some rows at a time, since
+ * its checksum covers the whole section. */
 static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     enum { PIECE = 4 << 20 };
@@ -628,7 +628,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid count. */
+/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid selection
+ * count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -702,7 +703,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
-    dkvb_codebooks_free(cb); /* the model is an owner of the codebooks now */
+    dkvb_codebooks_free(cb); /* the reader gives up its codebooks, as the model is an owner of them now */
     if (rc)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
@@ -901,8 +902,8 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. By now, the
- * file's name may belong to another file. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The name of the
+ * model file may belong to another file by the time of the call. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

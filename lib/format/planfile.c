@@ -324,8 +324,8 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* Checks everything in a plan that dkvb_forget_apply() relies on. `of` is the plan that `plan` is a part of, or
- * NULL. */
+/* Checks everything in a plan from a file that dkvb_forget_apply() relies on. The argument `of` is the plan that has
+ * `plan` as a part (one of its requests), or NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;

@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows of values to rank 0. Each rank packs the rows of its own pairs, which lie side by side
- * in the piece to be sent. */
+/* Moves the next `count` rows of values from all ranks to rank 0. Each rank packs the rows of its own pairs, which lie
+ * side by side in the piece to be sent. */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;
@@ -48,7 +48,7 @@ static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *t
     return rc;
 }
 
-/* Moves the selection counts of the next class to rank 0. */
+/* Moves the selection counts of the next class from all ranks to rank 0. */
 static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
 {
     const dkvb_model *m = w->model;

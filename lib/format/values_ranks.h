@@ -20,7 +20,7 @@ struct dkvb__values_ranks {
 };
 
 /* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as
- * context). Only rank 0 calls these two functions. */
+ * context). Only rank 0 calls the functions that make rows and counts. */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
@@ -28,7 +28,8 @@ dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to,
  * calls this function. */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 until rank 0 ends. All ranks except rank 0 call this function. */
+/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call this function.
+ */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

@@ -115,7 +115,7 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* defines nearest() by the functions of this file */
+#include "kernels/nearest.h" /* the header defines nearest() by the functions of this file */
 
 enum {
     DENSE_LANES = 16,
@@ -144,7 +144,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm512_fmadd_ps(a, b, c);
 }
 
-#include "kernels/dense.h" /* defines multiply(), layer_norm() and softmax() by the functions of this file */
+/* the header defines multiply(), layer_norm() and softmax() by the functions of this file */
+#include "kernels/dense.h"
 
 const struct dkvb__kernels dkvb__kernels_avx512 = {
     "avx512", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_avx2};

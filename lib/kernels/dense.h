@@ -20,8 +20,8 @@
 
 /* Sizes of a stretch of the depth (the inner dimension of a product), and of a group of panels. All panels of a group
  * are multiplied by one stretch before the next stretch begins. A tile's rows take 12 to 24 KiB and stay in the L1
- * cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches the sums lie in
- * `out`, where they are as exact as in a register. */
+ * cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches of the depth the
+ * sums lie in `out`, where the sums are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
 /* Copies of some rows of the left matrix, cut to a stretch of the depth. The copied rows lie side by side at a distance
@@ -152,7 +152,7 @@ static __attribute__((noinline)) void dense_single(const struct dkvb__product *p
     dense_tile(p, t, panel, DENSE_ROWS, 1);
 }
 
-/* Multiplies the rows of one tile by the panels [panel, end). */
+/* Multiplies the rows of one tile of the left matrix by the panels from `panel` to below `end`. */
 static void dense_row_of_tiles(const struct dkvb__product *p, const struct dense_rows *t, size_t panel, size_t end)
 {
     bool half = t->count <= DENSE_ROWS / 2;

@@ -23,8 +23,8 @@ static inline void hadamard_stage(float *restrict a, float *restrict b, size_t s
     }
 }
 
-/* Computes two stages of the Walsh-Hadamard transform in one pass. Each sum is the same as if the stages came one after
- * the other. */
+/* Computes two stages of the Walsh-Hadamard transform in one pass. Each sum of the transform is the same as if the
+ * stages came one after the other. */
 static inline void hadamard_stages(float *restrict a, float *restrict b, float *restrict c, float *restrict d,
                                    size_t step)
 {

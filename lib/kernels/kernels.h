@@ -12,8 +12,8 @@
  * keys.
  *
  * The range -63 to 63 is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products
- * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw needs numbers within
- * these limits.
+ * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw, which multiplies
+ * bytes, needs numbers within these limits.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
@@ -63,7 +63,7 @@ struct dkvb__lookup {
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
     const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD for keys that must not be found */
     size_t words, quads, k;
-    int32_t *scores; /* scratch space for scores, [DKVB__SCORE_ROWS][words * 64] */
+    int32_t *scores; /* scratch space for the scores of keys, [DKVB__SCORE_ROWS][words * 64] */
 };
 enum { DKVB__SCORE_ROWS = 4 };
 
@@ -83,12 +83,12 @@ enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 
 /* A matrix product, out[r][c] = activation(add[r][c] + sum). Each sum of a product is a chain of fused multiply-adds, s
  * = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
 struct dkvb__product {
-    float *out;          /* result of the product, [rows][out_stride] */
+    float *out;          /* result of the matrix product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in `out` and in `add` */
-    const float *a;      /* left matrix of the product, [rows][a_stride] */
+    const float *a;      /* left matrix of the matrix product, [rows][a_stride] */
     size_t a_stride;     /* number of floats from one row to the next in `a`, at least `depth` */
     size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
-    const float *panels; /* right matrix b of the product, in panels */
+    const float *panels; /* right matrix b of the matrix product, in panels of 16 columns */
     size_t columns;
     const float *start; /* start values of the sums of a product, [panels * 16] */
     /* matrix that is added to the product, laid out like `out`; NULL: nothing is added; must not be `out` */
@@ -135,8 +135,8 @@ struct dkvb__kernels {
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* Functions for the member add_values of kernel tables. The table `scalar` has the plain one; the others call the plain
- * one if a row of values does not fill a vector. */
+/* Functions for the member add_values of kernel tables. The table `scalar` has the plain function; the functions of
+ * other tables call the plain function if a row of values does not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
@@ -151,14 +151,15 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of them. */
+/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of the kernel
+ * tables. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
-/* Returns the kernel table in use (see dkvb_runtime_kernels()). */
+/* Returns the kernel table that the library uses (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* Functions for the k nearest keys of one row that were found so far. The k keys form a heap with the farthest key on
- * top until they are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
+/* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
+ * key on top until the keys are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

@@ -50,8 +50,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Returns the sum of two numbers, modulo 2^32. Sums can wrap around if an unverified mapped file holds bytes that no
- * valid key has. */
+/* Returns the sum of two numbers of 32 bits, modulo 2^32. Sums can wrap around if an unverified mapped file holds
+ * bytes that no valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -69,11 +69,11 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that at least k scores do not exceed. The bound is found from the least scores of 16 `vectors` groups
- * of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at least twice k
- * groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound.
- * `vectors` is a constant where the function is inlined, so that all groups stay in registers. No branch depends on a
- * score, as the processor could not predict such a branch.
+ * Returns a bound that the scores of at least k keys do not exceed. The bound is found from the least scores of 16
+ * `vectors` groups of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at
+ * least twice k groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there
+ * is no bound. `vectors` is a constant where the function is inlined, so that all groups stay in registers. The
+ * function has no branch that depends on a score, as the processor could not predict the branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -160,11 +160,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Ranks the collected candidate keys. One number stands for each candidate: the distance of its score below the bound
- * in the upper half, and the key in the lower half, so that no two numbers are equal. The rank of a candidate is the
- * count of the candidates that come before it. Copies of the first candidate pad the last vectors; the copies are not
- * counted, and get the rank of the first candidate. If a score is too far below the bound for the upper half of a
- * number, the result is false and nothing is done.
+ * Ranks the candidate keys that collect() found by their scores. One number stands for each candidate: the distance of
+ * its score below the bound in the upper half, and the key in the lower half, so that no two numbers are equal. The
+ * rank of a candidate is the count of the candidates that come before it. Copies of the first candidate pad the last
+ * vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score below the
+ * bound does not fit in the upper half of a number, the result is false and no key is ranked.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)

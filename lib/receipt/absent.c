@@ -1,4 +1,4 @@
-/* Receipts in a build without jansson: both public functions fail and say so. */
+/* Receipts in a build without the JSON library jansson: both public functions for receipts fail and say so. */
 #include "base/status.h"
 #include "dkvb/receipt.h"
 

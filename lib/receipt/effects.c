@@ -117,7 +117,7 @@ static dkvb_status one_training(const struct entry *e, bool *known)
 }
 
 /* Compares the effects that the journal recorded with the effects that are measured again. *why becomes NULL if both
- * can be compared. */
+ * effects can be compared. */
 static dkvb_status compare(struct entry *e, bool *same, const char **why)
 {
     uint32_t compared = 0;

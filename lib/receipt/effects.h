@@ -21,7 +21,7 @@ dkvb_status dkvb__effects_again(json_t **out, struct dkvb__receipt *r);
 dkvb_status dkvb__effects_from_before(json_t **out, struct dkvb__receipt *r);
 
 /* Makes the statement "trained_again": every section of the model file, after the values were trained again from the
- * codes. The statement is null unless a forgetting of strength exact is in force. */
+ * codes. The statement "trained_again" is null unless a forgetting of strength exact is in force. */
 dkvb_status dkvb__trained_again(json_t **out, struct dkvb__receipt *r);
 
 #endif

@@ -50,8 +50,9 @@ static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem
     return text;
 }
 
-/* Decodes a text in base64 into new memory; DKVB_EFORMAT, with `complaint`, if the text is not base64. Unused bits must
- * be zero: encoding the result again gives the same text, so bytes have one text only. */
+/* Decodes a text in base64 into new memory; DKVB_EFORMAT, with `complaint`, if the text is not base64. Unused bits
+ * must be zero: encoding the decoded bytes again then gives the same text, so the same bytes always have the same
+ * text. */
 static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const char *path, const char *complaint,
                           const dkvb_allocator *mem)
 {

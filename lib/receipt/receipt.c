@@ -19,7 +19,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Adds a statement to the predicate of the receipt. A statement about a file also becomes a subject of the receipt. */
+/* Adds a statement (a checked fact about the model) to the predicate of the receipt. A statement about a file also
+ * becomes a subject of the receipt. */
 static bool add(json_t *predicate, json_t *subjects, size_t s, json_t *made, const struct dkvb__receipt *r)
 {
     const char *path = dkvb__statement_file(s, &r->o);

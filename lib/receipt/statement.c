@@ -32,7 +32,7 @@ const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size)
     return text;
 }
 
-/* Returns a count as a JSON number. Counts above INT64_MAX become a string, since jansson cannot hold them. */
+/* Returns a count as a JSON number. A count above INT64_MAX becomes a string, since jansson numbers cannot hold it. */
 static json_t *count(uint64_t n)
 {
     char text[24];

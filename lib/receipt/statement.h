@@ -54,7 +54,8 @@ const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
-/* Checks the options of a receipt and fills in defaults. After a failure there is nothing to close. */
+/* Checks the options of a receipt and fills in defaults. After a failure of this function there is no receipt to
+ * close. */
 dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
 
 /* Returns the path of the file that a statement describes, the model or the codes; NULL for other statements. */

@@ -14,7 +14,7 @@
 #include "receipt/envelope.h"
 #include "receipt/statement.h"
 
-/* State of checking a receipt. */
+/* State of checking a receipt against files. */
 struct check {
     struct dkvb__receipt r;
     uint64_t differ;

@@ -94,7 +94,7 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
 /* State of fitting a linear head. */
 struct fitting {
     const dkvb_reference_rows *rows;
-    const int32_t *labels; /* labels of all rows to fit, [n] */
+    const int32_t *labels; /* labels of all rows to which the head is fitted, [n] */
     int32_t *part;         /* labels of the rows that are not held out, [n], otherwise -1 */
     dkvb_reference_options opts;
     dkvb_reference *head;
@@ -106,9 +106,9 @@ struct fitting {
 /* Memory of a linear head's predictions: a block of rows as doubles, and the rows' scores. */
 struct scoring {
     const dkvb_reference *head;
-    size_t room;    /* number of rows in a block to score */
-    double *x;      /* features of the rows of a block, [room][dim] */
-    double *scores; /* scores of the rows of a block, [room][classes] */
+    size_t room;    /* largest number of rows in a block whose scores are computed */
+    double *x;      /* features of the rows of a block of rows, [room][dim] */
+    double *scores; /* scores of the rows of a block of rows, [room][classes] */
 };
 
 static dkvb_status scoring_begin(struct scoring *s, const dkvb_reference *head)

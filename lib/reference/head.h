@@ -39,7 +39,7 @@ struct dkvb__sums {
     uint64_t rows;
     uint64_t *count; /* number of rows of each class in the sums, [classes] */
     double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
-    double *total;   /* sum of x - shift over all rows, [dim] */
+    double *total;   /* sum of x - shift over all rows x, [dim] */
     double *cross;   /* sum of x - shift over the rows of each class, [classes][dim] */
     double *gram;    /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
     dkvb_allocator mem;
@@ -85,19 +85,19 @@ struct dkvb_reference {
  * DKVB_EINVAL if the sums cannot be solved. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
-/* State of a multinomial logistic regression. A fit begins at the point that the fit before reached. */
+/* State of a multinomial logistic regression. A fit begins at the weights that the fit before reached. */
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
     const int32_t *labels;   /* labels of the rows, [rows->n], -1 for rows that are left out */
     struct dkvb__sums *sums; /* sums of the rows, from which the fit takes centre, scale and covariance */
-    uint32_t columns;        /* number of classes with rows */
-    uint32_t *column_class;  /* class of each column of weights, [columns] */
-    int32_t *class_column;   /* column of each class, [classes], -1: the class has no column */
+    uint32_t columns;        /* number of classes that have rows */
+    uint32_t *column_class;  /* class that each column of weights belongs to, [columns] */
+    int32_t *class_column;   /* column of weights of each class, [classes], -1: the class has no column */
     /* number of parameters, columns * (dim + 1): weights [columns][dim] for scaled rows, then intercepts [columns] */
     size_t size;
-    double *point;  /* present values of the parameters, [size] */
+    double *point;  /* present values of the parameters of the regression, [size] */
     double *memory; /* memory of all other arrays that a fit of logistic regression needs */
-    float *block;   /* scratch space for a block of rows and their scores */
+    float *block;   /* scratch space for a block of rows and the rows' scores */
     uint32_t iterations;
     bool converged;
     double gradient; /* largest absolute element of the gradient at the present point */
@@ -119,7 +119,8 @@ void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, doubl
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
 /* Checks a caller's rows: pointers, sizes, labels and every number. Error messages begin with `what` and " rows" or "
- * labels"; if `what` is "" they begin with "rows" or "labels". The copy has all members of the caller's struct. */
+ * labels"; if `what` is "" they begin with "rows" or "labels". The copy `full` has all members of the caller's struct.
+ */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is the penalty. The
@@ -131,9 +132,9 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
                                    struct dkvb__work *work);
 
 /* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
- * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest score
- * of the other classes; it is infinite if one of both groups has no class with rows. Each of the three arrays may be
- * NULL. */
+ * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest
+ * score of the other classes; it is infinite if one of both groups has no class with rows. The arrays `labels`,
+ * `scores` and `margin` may each be NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

@@ -78,7 +78,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The block has room for the arrays of struct pass. */
+    /* The memory fit->block has room for the arrays of struct pass. */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -131,7 +131,7 @@ struct pass {
     float *scores; /* scores of the rows, [block][columns] */
     float *weight; /* weights of the point at which the pass computes, [columns][dim] */
     float *part;   /* part of the gradient from one block of rows, [columns][dim] */
-    float *mean;   /* mean of the rows, [dim] */
+    float *mean;   /* mean of the rows of the regression, [dim] */
     float inverse; /* factor that scales the features of the rows, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
@@ -310,8 +310,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Finds a step that lowers the loss. If no length of the step does, the remembered steps may mislead the search, so
- * the search is tried once more without the remembered steps. */
+/* Finds a step of the search that lowers the loss. If no length of the step lowers the loss, the remembered steps may
+ * mislead the search, so the search is tried once more without the remembered steps. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;
@@ -331,7 +331,8 @@ static dkvb_status go_down(struct search *s, bool *less)
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* replaces the oldest step once PAIRS steps are remembered */
+    /* the new step replaces the oldest step once PAIRS steps are remembered */
+    uint32_t at = (s->oldest + s->pairs) % PAIRS;
     double product = 0;
 
     for (size_t i = 0; i < n; i++)

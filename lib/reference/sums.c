@@ -136,7 +136,8 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees sums of rows. The sums are erased first, so that no freed block holds sums of forgotten rows. */
+/* Frees the sums of rows of a linear head. The sums are erased first, so that no freed block holds sums of forgotten
+ * rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);

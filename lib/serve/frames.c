@@ -16,7 +16,8 @@ static bool is_feature(uint32_t dtype)
     return dtype == DKVB_DTYPE_U8 || dtype == DKVB_DTYPE_F16 || dtype == DKVB_DTYPE_F32 || dtype == DKVB_DTYPE_F64;
 }
 
-/* Writes to `why` the reason why a frame is refused, or an empty text. `name` is the name of the frame. */
+/* Writes to `why` the reason why a frame is refused, or an empty text. The text `name` is the name of the frame in
+ * messages. */
 static void check(const dkvb_service *s, const struct dkvb__npy_start *start, uint64_t bytes, const char *name,
                   char *why, size_t room)
 {

@@ -210,8 +210,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                  (unsigned long long)l->line, fields, s->columns, s->id_column ? " and one of ids" : "");
 }
 
-/* Understands the first line of a client: its separator and its columns. *header becomes true if the line holds names.
- */
+/* Understands the first line of a client: its separator and its columns. *header becomes true if the line holds names
+ * of columns. */
 static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *header)
 {
     struct dkvb__lines *l = &s->lines;
@@ -243,7 +243,7 @@ static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *he
     return DKVB_OK;
 }
 
-/* Reads the numbers of a line into `x`. `why` stays empty, or says why the line is no row of features. */
+/* Reads the features of a row from a line into `x`. `why` stays empty, or says why the line is no row of features. */
 static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, float *x, char *why)
 {
     const struct dkvb__lines *l = &s->lines;
@@ -269,7 +269,7 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of the batch from a line with text. If memory runs out, nothing has changed. */
+/* Makes an item of the batch from a line with text. If memory runs out, the batch has not changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;
@@ -371,7 +371,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
             l->dropping = !rc && !found;
             step = found ? step : s->in.size - s->at;
         } else {
-            if (l->line == 1 && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) { /* skips a byte order mark */
+            /* a byte order mark before the first line is skipped */
+            if (l->line == 1 && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
                 line += 3;
                 size -= 3;
             }
@@ -388,7 +389,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
     return rc;
 }
 
-/* Appends a field to the answer. Quotes surround a field that holds the separator, a quote or a line break. */
+/* Appends a text field to the answer to a row. Quotes surround a field that holds the separator, a quote or a line
+ * break. */
 static dkvb_status put_cell(dkvb_service *s, const char *text, size_t size)
 {
     bool quoted = memchr(text, s->lines.separator, size) || memchr(text, '"', size) || memchr(text, '\r', size);
@@ -415,7 +417,7 @@ static dkvb_status put_separator(dkvb_service *s)
     return dkvb__text_add(s, &s->out, &s->lines.separator, 1);
 }
 
-/* Appends a class to the answer: its name, or its number if it has no name. */
+/* Appends a class to the answer to a row: its name, or its number if it has no name. */
 static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t label)
 {
     const char *name = dkvb_model_class_name(model, (uint32_t)label);

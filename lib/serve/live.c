@@ -26,8 +26,8 @@ enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may 
 static const uint64_t RETIRED = UINT64_C(1) << 63;
 static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
 
-/* Identity of a file. The model in use maps its file, so no other file can get the same inode number. Size and times
- * show that a file was overwritten in place. */
+/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can
+ * get the same inode number. Size and times show that a file was overwritten in place. */
 struct identity {
     dev_t device;
     ino_t inode;
@@ -38,7 +38,7 @@ struct identity {
 
 struct slot {
     struct slot *next;
-    _Atomic(dkvb_model *) model; /* model of the slot; NULL: the slot is free */
+    _Atomic(dkvb_model *) model; /* model that the slot holds; NULL: the slot is free */
     _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
     struct identity file;        /* identity of the model's file, constant while the slot is current */
 };

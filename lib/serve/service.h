@@ -10,7 +10,7 @@
 #include "data/npy.h"
 #include "dkvb/live.h"
 
-/* An array of bytes that grows. */
+/* An array of bytes that grows as bytes are appended. */
 struct dkvb__text {
     char *bytes;
     size_t size, room;
@@ -34,13 +34,13 @@ struct dkvb__lines {
     bool known;
     char separator;
     size_t fields;           /* number of fields in every line of the client */
-    size_t *field_of;        /* index of the field that holds each feature, [columns] */
+    size_t *field_of;        /* index of the field of a line that holds each feature, [columns] */
     size_t id;               /* index of the field that holds the row's id; `fields` if no field does */
     uint64_t line, row;      /* number of the last line, from 1, and number of the next row, from 0 */
     size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
     bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
     struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
-    size_t *at;              /* offset at which each field begins, [at_room] */
+    size_t *at;              /* offset at which each field of a line begins, [at_room] */
     size_t at_room;
 };
 
@@ -56,7 +56,7 @@ struct dkvb_service {
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* Input from the client: */
+    /* The following members hold the input from the client: */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
@@ -64,7 +64,7 @@ struct dkvb_service {
     uint64_t frame; /* number of the last frame of the client, from 1 */
     uint64_t skip;  /* number of bytes of a refused frame that are still to be skipped */
     struct dkvb__lines lines;
-    dkvb_status broken; /* DKVB_OK, or the reason why no more input can be understood */
+    dkvb_status broken; /* status: DKVB_OK, or the reason why no more input can be understood */
     char why[512];
 
     /* The batch of items, from the first item that is made until the answers are handed over: */
@@ -74,9 +74,9 @@ struct dkvb_service {
     float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* Answers to the rows of the batch: */
-    int32_t *labels;      /* predicted classes, [rows][top] */
-    float *probabilities; /* probabilities of the predicted classes, [rows][top], if the input is lines */
+    /* The answers to the rows of the batch are in the following arrays: */
+    int32_t *labels;      /* predicted classes of the rows, [rows][top] */
+    float *probabilities; /* probabilities of the predicted classes of the rows, [rows][top], if the input is lines */
     /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
     float *logits;
     struct dkvb__text out;
@@ -87,7 +87,7 @@ struct dkvb_service {
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to an item of the batch to `out`. `model` gives the names of classes. The call may return
+/* Appends the answer to an item of the batch to `out`. The names of classes come from `model`. The call may return
  * DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
@@ -96,10 +96,11 @@ dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, c
 /* Makes room for `more` bytes after the present bytes of a growing array. */
 dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t more);
 
-/* Appends bytes to the growing array `text`. */
+/* Appends bytes to a growing array of bytes. */
 dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void *bytes, size_t size);
 
-/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch is unchanged. */
+/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch of rows is unchanged.
+ */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
 /* Appends an item to the batch that is answered by an error message. */

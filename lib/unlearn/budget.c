@@ -1,16 +1,17 @@
 /*
  * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
  * of its selected keys is masked. Each row is followed from one such change to the next, and only the budgets at which
- * its answer turns right or wrong are stored. Sorted by budget, these turns give the accuracy at every budget.
+ * its answer turns right or wrong are stored. Sorted by budget, these turns of answers give the accuracy at every
+ * budget.
  *
- * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the values
- * of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows the row:
- * sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the order
- * of budgets.
+ * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the
+ * values of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows
+ * the row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in
+ * the order of budgets.
  *
  * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
- * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their rows
- * are followed too.
+ * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their
+ * rows are followed too.
  */
 #include <string.h>
 
@@ -63,13 +64,13 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
     bool kept;                  /* true if rows of kept classes are followed too */
-    struct follower *followers; /* a follower for each thread, [threads] */
+    struct follower *followers; /* memory of each thread that follows rows, [threads] */
     /* marks of the pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up
      * the values of each pair would wait for memory; one byte per pair stays in the cache */
     uint8_t *learned;
     uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
     size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
-    uint8_t *followed;        /* marks of followed rows, [n] */
+    uint8_t *followed;        /* marks of rows that were followed to the largest budget, [n] */
 
     /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
@@ -123,7 +124,7 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
 }
 
 /* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit.
- * Logits are rounded as in decoding. */
+ * Logits are rounded as in the prediction of a model. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -223,8 +224,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns. A worker never allocates memory. If the turns of a row do not
- * fit, the worker drops them, and leaves this row and all later rows open for the next pass. */
+/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. If the turns
+ * of a row do not fit in the worker's memory, the worker drops them, and leaves this row and all later rows open for
+ * the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -400,7 +402,8 @@ static dkvb_status share_found(struct following *f)
     return rc;
 }
 
-/* Follows the open rows with the ranks that share the model. Rows whose turns did not fit stay open. */
+/* Follows the open rows with the ranks that share the model. Rows whose turns of answers did not fit in memory stay
+ * open. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -433,8 +436,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread does this, as
- * workers never allocate. */
+/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread allocates, as
+ * workers never do. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -641,10 +644,10 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that turn
- * later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of 1,000
- * rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. `most` is the
- * budget that masks all pairs.
+ * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that
+ * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
+ * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. The argument
+ * `most` is the budget that masks all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -757,7 +760,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
     /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. Rows are therefore followed to a small budget first, and further if it does not suffice. */
+     * for each change. Rows are therefore followed to a small budget first, and further if no budget up to the small
+     * one suffices. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 

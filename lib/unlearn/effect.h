@@ -30,7 +30,7 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
  * classes that are not among the `most` rows with the lowest draws. The draw of a row depends on its id only, so other
  * rows have no influence on it. With `most` 0, as many rows are drawn as can be decoded with a billion additions of
  * values, and at least 1,024: 2,097 rows of 1,000 classes at C * k = 512, 52,428 rows of 10 classes at C * k = 2048.
- * `*stay` counts rows that keep their label. Labels and marks must have been checked. */
+ * `*stay` becomes the number of rows that keep their label. Labels and marks must have been checked. */
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 
@@ -55,13 +55,13 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
                               const dkvb_run_options *run);
 
 /*
- * Measures the effects of many masks at once. Each mask holds the key-value pairs whose rank is at most a budget; the
- * counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so each row is followed
- * along the budgets, and only the sums that changed are computed again.
+ * Measures the effects of many masks on held-out rows at once. Each mask holds the key-value pairs whose rank is at
+ * most a budget; the counts of a mask are exactly those of dkvb_effect_measure(). Masks of one ranking are nested, so
+ * each row is followed along the budgets, and only the sums that changed are computed again.
  *
- * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). `budgets` is [count], ascending. `effects` is
- * [count][classes]. `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The progress callback counts
- * rows.
+ * `rank` is [codebooks][keys], from dkvb__unlearn_rank(). The array `budgets` is [count], ascending. The array
+ * `effects` is [count][classes]. The array `exhausted` is [count], counted as in dkvb_effect_measure(), or NULL. The
+ * progress callback of the run counts rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -4,9 +4,9 @@
  * codebooks with a change. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as
  * if it were decoded under each mask alone.
  *
- * Ranks that share the model follow the rows of a block twice. First each rank sums its own groups of codebooks,
- * whenever they change. The sums of a row go to the rank that owns the row. The owner of the row then follows the row
- * once more, with the sums of all groups instead of adding values.
+ * Ranks that share the model follow the rows of a block twice. First each rank sums the values of its own groups of
+ * codebooks, whenever the selected keys change. The sums of a row go to the rank that owns the row. The owner of the
+ * row then follows the row once more, with the sums of all groups instead of adding values.
  */
 #include <string.h>
 
@@ -42,8 +42,8 @@ struct walker {
     uint32_t *low;
     uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
     float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of values over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row that is followed, [classes] */
+    double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
+    float *logits;       /* logits of the row whose answers are followed, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
     struct counts *counts;
     uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
@@ -74,7 +74,7 @@ struct walk {
 };
 
 /* Keeps the selected keys of a codebook that are alive at `budget`, and fills the free places with the next live keys
- * of the row's code. The order stays that of the code, nearest first. */
+ * of the row's code. The selected keys keep the order of the row's code, nearest first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -419,7 +419,8 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of all workers. The counts are integers, so their order does not matter. */
+/* Adds up the counts of answers of all workers. The counts are integers, so the order of the additions does not
+ * matter. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

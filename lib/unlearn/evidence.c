@@ -36,7 +36,7 @@ static bool ascends(const uint64_t *ids, size_t n)
     return true;
 }
 
-/* Copies ids into new memory and sorts the copy. The result is NULL if memory runs out. */
+/* Copies ids of rows into new memory and sorts the copy. The result is NULL if memory runs out. */
 static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator *mem)
 {
     struct dkvb__keyed *items = dkvb__alloc(mem, n, sizeof *items), *scratch = dkvb__alloc(mem, n, sizeof *scratch);

@@ -81,7 +81,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Lists the pairs of a mask, ascending. The result is NULL if memory runs out. */
+/* Lists the key-value pairs of a mask, ascending. The result is NULL if memory runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -168,7 +168,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* From this line on nothing can fail. The record gets all its numbers first, as the chain hash covers them. */
+    /* From this line on adding the journal entry cannot fail. The journal record gets all its numbers first, as the
+     * chain hash covers these numbers. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -179,8 +180,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason. The record must still
- * have its list of masked pairs. */
+/* Finds the journal record of a masking that an undo may take back, or fails with the reason. The journal record must
+ * still have its list of masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;

@@ -7,7 +7,7 @@
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
 /* True for a journal entry of a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves
- * such an entry in force for ever. */
+ * the entry of a forgetting in force for ever. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)
@@ -37,7 +37,8 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
 
 /* Appends a record to the journal, chains it to the entry before, and updates the state of earlier entries. An undo
  * ends the entry that has the same list; a relearning ends an entry in force. The journal becomes the owner of the
- * record's memory, and the caller's copy is erased. Room must be reserved. The result is the number of the entry. */
+ * record's memory, and the caller's copy is erased. Room for the record must be reserved before. The result is the
+ * number of the new journal entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds the key-value pairs in the list of a journal record to a mask. */

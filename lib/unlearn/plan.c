@@ -736,7 +736,7 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes all journal entries of the plan, or none. */
+/* Writes all journal entries of a plan of forgetting, or none. */
 static dkvb_status apply_suppress(const dkvb_plan *plan, dkvb_model *model, uint64_t *entry)
 {
     struct dkvb_model draft = {0};

@@ -49,12 +49,12 @@ struct dkvb_plan {
 
     dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
     bool measured;              /* true if `effects` of the plan was measured */
-    dkvb_mask *mask;            /* pairs that the plan masks, for the strength suppress */
+    dkvb_mask *mask;            /* key-value pairs that the plan masks, for the strength suppress */
     bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
     uint64_t budget; /* the budget that determined the mask of the plan, for the journal */
     struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
 
-    /* Members of a plan with the strength exact: */
+    /* The following members belong to plans with the strength exact: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
     uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
     /* model with the new values of an exact plan, on the old keys or on the keys of `placed`; NULL once the plan was
@@ -70,7 +70,7 @@ struct dkvb_plan {
     size_t part_count;
     dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
 
-    /* Members of a part of a plan of several requests: */
+    /* The following members belong to a part of a plan of several requests: */
     uint64_t line, entry; /* line of the request in the text of requests; number of the request's journal entry */
     bool already;         /* true if the journal entry number `entry` forgot the same request before */
     /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
@@ -116,7 +116,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
  * in force that name no class. */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p);
 
-/* Refuses the plan if the ids to be forgotten include rows of other classes whose loss would harm their class. */
+/* Refuses the plan if the row ids to be forgotten include rows of other classes, and forgetting these rows would harm
+ * their classes. */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 
 /* Refuses the plan if there are too few held-out rows to decide whether the requested classes are forgotten. */
@@ -138,9 +139,9 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
 /* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; `marks` has one mark per class. */
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
-/* Forgets again the classes of earlier requests with a target. A forgotten class can come back when later requests
- * weaken competing classes. The function repeats the search until all requests keep their targets or nothing helps.
- * plan->effects become the effects of all masks together. */
+/* Forgets the classes of earlier requests that have a target accuracy once more, if necessary. A forgotten class can
+ * come back when later requests weaken competing classes. The function repeats the search for pairs until all requests
+ * keep their target accuracies or nothing helps. plan->effects become the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by
@@ -153,8 +154,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 /* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of the strength exact. `done` says that the model was changed before, and only the codeset has to be
- * changed. */
+/* Applies a plan of forgetting with the strength exact. `done` says that the model was changed before, and only the
+ * codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
 /* Functions of plan_requests.c. dkvb__plan_requests() plans several requests for dkvb_forget_plan(). */
@@ -185,8 +186,8 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
  * not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request for the journal. The request is one of the parts of `plan`, or the plan
- * itself. */
+/* Returns the details of a forget request for the journal. The request belongs to one of the parts of `plan`, or to
+ * the plan itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with

@@ -62,8 +62,8 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* The found budget with room for rows that were not held out is tried first. If it does not keep the limits, the
-     * budget without room is used. */
+    /* The found budget with room for rows that were not held out is tried first. If the budget with room does not keep
+     * the limits, the budget without room is used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {

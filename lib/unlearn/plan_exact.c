@@ -1,10 +1,11 @@
 /*
  * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If the keys
- * were placed on these rows too, the keys can be placed again without them, and every row is searched again.
+ * were placed on the rows to be forgotten too, the keys can be placed again without these rows, and every row is
+ * searched again.
  *
  * Model and codeset are two files, and the model is saved first. A codeset that still has the rows after the model was
  * saved is recognised by the journal, which commits to the rows, and by the fingerprint of the training. Repeating the
- * request then only changes the codeset.
+ * forget request then only changes the codeset.
  */
 #include <string.h>
 
@@ -27,8 +28,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes the masks of earlier forgettings of exactly the same rows, which would only be a trace of these rows. `mask`
- * is the mask that stays in force. */
+/* Removes the masks of earlier forgettings of exactly the same rows, as the masks would only be a trace of these rows.
+ * `mask` is the mask that stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -65,8 +66,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. The values are not
- * examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. The values of the model
+ * are not examined. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -344,7 +345,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     /* a codes file that kept no features must not get features now */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the new codeset replaces the old codeset */
+    o.allocator = &p->set->mem; /* the allocator is the old codeset's, as the new codeset replaces the old one */
     source.x = plan->request.features;
     source.source = plan->request.feature_source;
     source.n = left->n;
@@ -625,7 +626,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on nothing can fail. */
+    /* From this line on applying the plan cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

@@ -83,7 +83,7 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 
 /* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
  * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
- * already. `marks` is [classes]. */
+ * already. The array `marks` is [classes]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -167,8 +167,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of these requests count in
- * no sum of losses, since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of requests that name
+ * classes or were forced count in no sum of losses, since the user has accepted their losses. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -242,7 +242,7 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * Guards against the sum of many requests by rows. Each request may keep its limits, and still all together may cost a
  * class more than one request may. The rows come from many persons, none of whom is responsible for the sum, so the
  * accuracy under all masks is compared with the accuracy under the masks that count in no sum. A mask in force that
- * names no class counts like the mask of a request for rows. Purged pairs count on neither side: their values are
+ * names no class counts like the mask of a request for rows. Purged pairs count in neither accuracy: their values are
  * erased, and only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)

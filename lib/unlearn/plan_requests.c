@@ -20,7 +20,7 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* codeset in which rows are looked up; or NULL */
+    const dkvb_codeset *set; /* codeset in which the rows of requests are looked up; or NULL */
     char *text;              /* a copy of the text of requests, cut into lines and words */
     size_t room;             /* number of parts for which plan->parts has room */
     uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */
@@ -70,8 +70,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
     return rc;
 }
 
-/* Reads a list of classes. A class name may contain a comma, so the whole list is looked up as one name first. A text
- * that is both a name and a list of classes is refused. */
+/* Reads a list of classes to forget. A class name may contain a comma, so the whole list is looked up as one name
+ * first. A text that is both a name and a list of classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -314,7 +314,7 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     uint64_t number = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* skips the byte order mark that some editors put before UTF-8 */
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the byte order mark that some editors put before UTF-8 is skipped */
         text += 3;
     r.text = dkvb__strdup(&plan->mem, text);
     r.named_by = dkvb__alloc0(&plan->mem, plan->classes, sizeof *r.named_by);
@@ -508,7 +508,7 @@ static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
     return DKVB_OK;
 }
 
-/* Applies the limits on losses to all requests together. */
+/* Applies the limits on losses of accuracy to all requests of a plan together. */
 static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 {
     dkvb_plan *plan = p->plan;

@@ -36,8 +36,8 @@ static void erase_pairs(dkvb_model *model)
     dkvb__mask_clear(model->mask);
 }
 
-/* Erases the sections that this library does not know. Unknown sections may hold information about rows, so a purge
- * cannot keep them. */
+/* Erases the sections of the model file that this library does not know. Unknown sections may hold information about
+ * rows, so a purge cannot keep them. */
 static void erase_extras(dkvb_model *model)
 {
     for (size_t i = 0; i < model->extra_count; i++) {

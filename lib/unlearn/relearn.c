@@ -78,7 +78,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
 /* Finds the journal entries that end by relearning, and why: `what` is [entries], zeros at first. *count becomes the
- * number of these entries. */
+ * number of entries that end. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {
@@ -138,7 +138,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* the records are dropped from the list, as the journal owns them now */
+    r->count = 0; /* the journal records are dropped from the list, as the journal owns them now */
     dkvb__relearn_drop(model, r);
 }
 

@@ -332,7 +332,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* From this line on nothing can fail. */
+    /* From this line on committing the replay cannot fail. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);

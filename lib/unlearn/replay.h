@@ -33,11 +33,12 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
 
 /* Replaces the values of the original model by the new values, and adds a journal entry. DKVB_ESTATE says that the
  * model was trained or got classes since dkvb__replay_new(), and nothing was changed. `opts` and `entry` may be NULL.
- * After the commit the replay can only be freed. */
+ * After dkvb__replay_commit() the replay can only be freed. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
 /* Replaces the values and counts of the model by those of `after`, which is freed. Both models must have the same
- * codebooks, classes, type of values and allocator, and both must keep counts or neither. The call cannot fail. */
+ * codebooks, classes, type of values and allocator, and both must keep counts or neither. Replacing values and counts
+ * cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 
 /* Frees a replay, committed or not. A NULL pointer is allowed and does nothing. */

@@ -189,9 +189,9 @@ struct comparing {
     double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
 };
 
-/* Computes the overlaps of two classes. The frequencies count_a / rows_a and count_b / rows_b are compared as count_a
- * rows_b and count_b rows_a. The products count_a rows_b and count_b rows_a are integers, whose sums are exact in any
- * order, and the common factor rows_a rows_b cancels in the quotient. */
+/* Computes the overlaps of the codes of two classes. The frequencies count_a / rows_a and count_b / rows_b are
+ * compared as count_a rows_b and count_b rows_a. The products count_a rows_b and count_b rows_a are integers, whose
+ * sums are exact in any order, and the common factor rows_a rows_b cancels in the quotient. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;

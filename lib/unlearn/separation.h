@@ -4,7 +4,8 @@
 #include "base/parallel.h"
 #include "dkvb/separation.h"
 
-/* The steps of dkvb_separation_measure(). The caller has checked the rows and knows the number of classes. */
+/* The steps of dkvb_separation_measure(), which measures how far the codes of classes lie apart. The caller has
+ * checked the rows and knows the number of classes. */
 
 /* Counts the rows of each class, `rows`, uint64_t[classes], and how often they select each pair, `counts`,
  * uint32_t[classes][codebooks][keys]. DKVB_EINVAL says that a class gets more rows than the counts have room for; then

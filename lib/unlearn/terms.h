@@ -19,8 +19,8 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
  * `fixed`. */
 size_t dkvb__terms_size(const unsigned char *fixed);
 
-/* Returns the fault in the terms of the journal entry at `index`, or NULL. The record must have its terms, of the
- * right size. */
+/* Returns the fault in the terms of the journal entry at `index`, or NULL. The journal record must have its terms, of
+ * the right size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
 /* Finds a class that the request of a journal record asked for among the classes marked with 1; `marks` is [classes].

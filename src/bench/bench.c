@@ -50,7 +50,8 @@ struct bench {
     double step_from, step_to;  /* range of the present series in the progress of the whole benchmark */
 };
 
-/* One part of the benchmark. Each part measures one or more series of times in every repeat. */
+/* One part of the benchmark: search, training or forgetting. Each part measures one or more series of times in every
+ * repeat. */
 struct work {
     const char *name;
     uint32_t series;
@@ -145,7 +146,8 @@ static int make_codebooks(struct bench *b)
     o.keys = a->keys;
     o.key_dim = a->key_dim;
     arrays.dim = a->input_dim;
-    arrays.keys = b->keys; /* projected numbers of rows of length 1 have about the same size as these keys */
+    /* the random keys are used unscaled, as projected numbers of rows of length 1 have about their size */
+    arrays.keys = b->keys;
     return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }
 
@@ -213,7 +215,8 @@ static void say_bytes(const struct bench_args *a)
     printf("bytes: keys %" PRIu64 ", codes %" PRIu64 "\n", key_bytes(a), code_bytes(a));
 }
 
-/* Series of the part `search`: the whole search of rows, and the projection within a search. */
+/* Series of times that the part `search` of the benchmark measures: the whole search of rows, and the projection
+ * within a search. */
 enum { SEARCH, PROJECT };
 
 static uint64_t batch_of(const struct bench_args *a)
@@ -339,9 +342,9 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of the part `forget` of the benchmark. First all rows are searched without the mask, which gives the stored
- * codes. In the second step, pairs are counted, chosen and masked. Finally the codes that name masked pairs are
- * searched again. */
+/* Series of times that the part `forget` of the benchmark measures. First all rows are searched without the mask,
+ * which gives the stored codes. In the second step, pairs are counted, chosen and masked. Finally the codes that name
+ * masked pairs are searched again. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)

@@ -131,8 +131,8 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
-/* Reads the codes file of the audit. Only ids and labels are needed, except for KLoM, which plans requests again from
- * the codes. */
+/* Reads the codes file that the audit needs. Only ids and labels are needed, except for KLoM, which plans requests
+ * again from the codes. */
 static int read_codes(struct audit *a)
 {
     /* the codes are checked with the model before, as a purged model has fewer keys */

@@ -57,7 +57,7 @@ struct eval {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* the pictures that were encoded into the rows */
+    struct pictures pictures; /* the pictures that were encoded into the rows to measure on */
     struct labels y;
     struct codes codes; /* codes of the rows to measure on, if a file has them */
     bool *forgotten;    /* marks of the forgotten classes, [classes], or NULL */

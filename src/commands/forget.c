@@ -1,5 +1,5 @@
 /* dkvb forget and dkvb apply plan a forgetting, or read a saved plan, and print or apply the plan. The library makes
- * all decisions (include/dkvb/plan.h). */
+ * all decisions about a forgetting (include/dkvb/plan.h). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -39,7 +39,7 @@ struct forget {
     dkvb_mask *mask;       /* mask of pairs that was read from the file of --mask */
     uint8_t *classes;      /* marks of the classes that --class names, [classes] */
     struct features x, key_x;
-    struct pictures pictures; /* the pictures that were encoded into the rows */
+    struct pictures pictures; /* the pictures that were encoded into the rows to be forgotten */
     struct codes npy;
     struct labels y;
     struct ids rows, key_ids;
@@ -54,8 +54,8 @@ struct forget {
     double began;
 };
 
-/* Prints a forgetting that was done, or with --dry-run one that would be done; as JSON with --json. Without a model,
- * classes have no names. */
+/* Prints a forgetting that was done, or with --dry-run a forgetting that would be done; as JSON with --json. Without a
+ * model, classes are printed without names. */
 void forget_print(const struct forget *f, const char *output);
 
 /* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.
@@ -63,7 +63,7 @@ void forget_print(const struct forget *f, const char *output);
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 
-/* Prints on stdout that a mask was written, and a warning for those who pass it on. */
+/* Prints on stdout that a mask was written, and a warning for users who give the mask file to others. */
 void mask_say_written(uint64_t pairs, const char *path);
 
 #endif

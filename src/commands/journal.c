@@ -15,7 +15,7 @@
 
 struct journal_args {
     struct args args;
-    const char *head, *receipt, *codes, *before, *audit, *key, *ids; /* arguments of dkvb verify */
+    const char *head, *receipt, *codes, *before, *audit, *key, *ids; /* arguments of the command dkvb verify */
     bool json;
 };
 

@@ -1,4 +1,4 @@
-/* dkvb predict predicts the classes of rows, and writes them to a file or prints them. */
+/* dkvb predict predicts the classes of rows, and writes the predictions to a file or prints them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +56,8 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* the pictures that were encoded into the rows */
-    struct names names;       /* names of the pictures that were encoded */
+    struct pictures pictures; /* the pictures that were encoded into the rows to predict */
+    struct names names;       /* names of the pictures that were encoded, which identify the rows */
     struct ids ids;           /* ids of the rows of a features file */
     uint32_t top;
     char delimiter; /* delimiter of the text table to write; 0: the output is an array, or is printed */
@@ -113,9 +113,9 @@ static int check_args(const struct predict_args *args)
  * each number. */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
-/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model abstained,
- * and their softmax probabilities unless `probabilities` is NULL. `labels` is [n]; `logits`, [n][classes], is
- * overwritten. */
+/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model
+ * abstained, and their softmax probabilities unless `probabilities` is NULL. The array `labels` is [n]; the array
+ * `logits`, [n][classes], is overwritten. */
 static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, float *logits, int32_t *top,
                      float *probabilities)
 {
@@ -155,8 +155,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. Their predictions begin
- * at place `at` of the arrays. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions begin
+ * at place `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;

@@ -20,7 +20,8 @@ struct report_args {
 
 #define AT(member) offsetof(struct report_args, member)
 
-/* The options must equal those in bindings/python/dkvb/report/__main__.py; a test compares them. */
+/* The options of dkvb report must equal the options in bindings/python/dkvb/report/__main__.py; a test compares both.
+ */
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "REPORT.html", .help = "the page", .letter = 'o', .required = true},
     {"before", ARGS_TEXT, AT(before), "MODEL0",
@@ -75,8 +76,8 @@ static const char program[] =
 #define DKVB_PACKAGE_FROM_TOOL "" /* no folder is searched, as the package is not installed with this tool */
 #endif
 
-/* Finds the folder of the Python package relative to the folder of this program, as both may have been moved together.
- * The text is empty if the folder is unknown. */
+/* Finds the folder of the Python package relative to the folder of this program, as both folders may have been moved
+ * together. The text is empty if the folder is unknown. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];

@@ -33,7 +33,7 @@ struct server {
     dkvb_service *service;
     dkvb_run_options run;
     dkvb_outside outside;
-    char *buffer; /* input buffer, [READ_BYTES] */
+    char *buffer; /* buffer for the input that is read at a time, [READ_BYTES] */
     bool ended, broken;
     double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
     uint64_t rows, batches, abstained, refused;
@@ -77,7 +77,8 @@ static void look_for_model(struct server *s)
         dkvb_live_release(s->live, model);
 }
 
-/* Waits until input arrives. The result is false if a signal came and all input before the signal was answered. */
+/* Waits until input arrives on standard input. The result is false if a signal came and all input before the signal
+ * was answered. */
 static bool wait_for_input(struct server *s)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};

@@ -242,7 +242,8 @@ static int share_keys(struct train *t)
     return code;
 }
 
-/* Continues the training of a model. The model may have more classes than the new labels use, or need more classes. */
+/* Continues the training of a model. The model that is trained may have more classes than the new labels use, or need
+ * more classes. */
 static int continue_model(struct train *t)
 {
     dkvb_model_info info;
@@ -420,8 +421,8 @@ static int make_model_of_codes(struct train *t)
     return code;
 }
 
-/* Numbers the training rows. The library numbers new rows after the rows of the codes file, but unreadable pictures
- * count too. */
+/* Raises the ids of the training rows above the ids of the codes file. The library numbers new rows after the rows of
+ * the codes file, but unreadable pictures count too. */
 static int number_on(struct train *t)
 {
     uint64_t first = 0;

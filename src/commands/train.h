@@ -1,4 +1,4 @@
-/* The options of `dkvb train`, separate from their use. */
+/* The options of `dkvb train`, and the functions that check these options. */
 #ifndef DKVB_TOOL_TRAIN_H
 #define DKVB_TOOL_TRAIN_H
 

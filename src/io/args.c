@@ -123,8 +123,8 @@ static bool parse_choice(const struct args_option *option, const char *text, uin
     return false;
 }
 
-/* The words of the only list option that a command may have. The words are in use until the process ends, and are never
- * freed. */
+/* The words of the only list option that a command may have. The words of the list are in use until the process ends,
+ * and are never freed. */
 static struct {
     const char **word;
     char text[320];

@@ -1,5 +1,5 @@
-/* Options and operands of one command. A table lists the options, a struct of the command takes their values, and help
- * is printed from the same table. */
+/* Reads the options and operands of one command of the tool. A table lists the options, a struct of the command takes
+ * their values, and help is printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
 
@@ -44,7 +44,7 @@ struct args_option {
     double below;               /* limit for ARGS_REAL: the value must be less; 0: no such limit */
     bool positive;              /* true if an option of the kind ARGS_REAL refuses 0 */
     const char *const *choices; /* allowed words of an option of the kind ARGS_CHOICE, ending with NULL */
-    char letter;                /* one-letter form of the option, or 0 */
+    char letter;                /* letter of the option's one-letter form, or 0 */
     bool required;
     bool shows_default; /* true if help prints the default value of the option, which args_command.defaults sets */
     bool word; /* true if the text of an option of the kind ARGS_TEXT names no file, so that a shell offers no files */

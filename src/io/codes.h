@@ -12,8 +12,8 @@
  * found. `codes` is uint16_t[rows][codebooks][k]. */
 int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes);
 
-/* Codes of rows from a file, uint16_t[rows][codebooks][k]. Such a file names neither model nor mask, so only its shape
- * and its keys can be checked against the model. */
+/* Codes of rows from a file, uint16_t[rows][codebooks][k]. A file of codes names neither model nor mask, so only its
+ * shape and its keys can be checked against the model. */
 struct codes {
     const char *path;
     dkvb_array array;

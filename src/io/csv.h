@@ -7,8 +7,8 @@
 /* Returns the delimiter for a file by its ending, in any case: ',' for .csv, '\t' for .tsv, 0 for any other ending. */
 char csv_delimiter(const char *path);
 
-/* Writes a field of text to a table. Quotes surround a field that holds the delimiter, a quote or a line break. NULL
- * becomes an empty field. */
+/* Writes a field of text to a table. Quotes surround a field that holds the delimiter, a quote or a line break. A text
+ * that is NULL becomes an empty field. */
 void csv_text(FILE *to, char delimiter, const char *text);
 
 /* Writes a float to a table with as many digits as reading back the same float needs. */

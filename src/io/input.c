@@ -75,7 +75,7 @@ static int know(struct known *k, const struct table_use *use)
     return k->columns ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Reads a table with the known names of columns and classes. */
+/* Reads a table from a file, with the known names of columns and classes. */
 static int read_table(dkvb_table **out, const char *path, uint32_t what, uint32_t how, const struct table_use *use)
 {
     static const struct table_use none = {0};
@@ -445,7 +445,7 @@ void input_names_free(struct names *names)
     *names = (struct names){0};
 }
 
-/* Copies the ids of a table. */
+/* Copies the ids of the rows of a table. */
 static int copy_ids(struct ids *out, const dkvb_table_info *info)
 {
     out->n = (size_t)info->rows;

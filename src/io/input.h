@@ -39,11 +39,12 @@ struct table_use {
     bool grows;                /* true if names in the table that no class has become new classes */
 };
 
-/* Ways to read the features of a file. The numbers are those of the member `in_place` of dkvb_table_options. */
+/* Ways to read the features of a file. The numbers are the values of the member `in_place` of dkvb_table_options. */
 enum {
-    INPUT_COPIED = 0, /* features are copied to memory, which may be changed */
-    INPUT_MAPPED = 1, /* features are mapped if possible, and must not be changed */
-    INPUT_BLOCKS = 2  /* features are read from the file block by block if possible, and must not be changed */
+    INPUT_COPIED = 0, /* way in which features are copied to memory, which may be changed */
+    INPUT_MAPPED = 1, /* way in which features are mapped if possible, and must not be changed */
+    /* way in which features are read from the file block by block if possible, and must not be changed */
+    INPUT_BLOCKS = 2
 };
 
 /* Rows of features: an array, float[rows][columns], or a source from which rows are read. */
@@ -72,7 +73,7 @@ struct labels {
     size_t largest_row;
 };
 
-/* Reads the features of a file. `how` is one of INPUT_…; `use` may be NULL. */
+/* Reads the features of a file. The argument `how` is one of INPUT_…; `use` may be NULL. */
 int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 

@@ -23,7 +23,8 @@ struct told {
     dkvb_class_effect *effects; /* effects of the journal entry on the classes, [classes] */
 };
 
-/* Prints one more part of a line about a journal entry. The first part is indented, the others follow a comma. */
+/* Prints one more part of a line about a journal entry. The first part of the line is indented, further parts follow a
+ * comma. */
 static void say(bool *begun, const char *format, ...)
 {
     va_list args;

@@ -11,7 +11,7 @@
 
 static const char *summary; /* summary of the command whose page is printed */
 
-/* Prints one line of roff. A hyphen becomes the keyboard's hyphen, and a dot or quote at the start of the line is
+/* Prints one line of roff text. A hyphen becomes the keyboard's hyphen, and a dot or quote at the start of the line is
  * escaped. */
 static void put_line(const char *text, size_t length)
 {
@@ -32,8 +32,8 @@ static void put_word(const char *text)
     put_line(text, strlen(text));
 }
 
-/* Prints paragraphs, which are separated by empty lines. Lines that begin with a blank are a table and keep their line
- * breaks. */
+/* Prints paragraphs of a text, which are separated by empty lines. Lines that begin with a blank are a table and keep
+ * their line breaks. */
 static void put_text(const char *text)
 {
     bool table = false;

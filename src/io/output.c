@@ -233,7 +233,7 @@ int output_finish(void)
 {
     if (fflush(stdout) != 0)
         return tool_fail("standard output: %s", strerror(errno));
-    if (ferror(stdout)) /* an earlier flush failed, and its errno is lost */
+    if (ferror(stdout)) /* an earlier flush of the stream failed, and its errno is lost */
         return tool_fail("standard output: not everything could be written");
     return EXIT_SUCCESS;
 }

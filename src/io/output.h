@@ -22,8 +22,9 @@ struct output {
  * command is not saved; the message was printed then, and `code` is set. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file. The library keeps owner and group of an old file if the system allows it; if not, this
- * function prints a note on stderr, as the administrator of a service that reads the file must know. */
+/* Ends the writing of a file that output_begin() began. The library keeps owner and group of an old file if the system
+ * allows it; if not, this function prints a note on stderr, as the administrator of a service that reads the file must
+ * know. */
 int output_end(const struct output *file, dkvb_status status);
 
 /* The functions that write a file of a certain kind. Each function calls output_begin() and output_end(). */
@@ -68,8 +69,8 @@ int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 const char *output_time(int64_t seconds, char *text, size_t size);
 
 /* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0, or the exit code after an error
- * message if the variable is not a time. Without this check the library would use the present time, and the written
- * bytes would not be the expected ones. */
+ * message if SOURCE_DATE_EPOCH is not a time. Without this check the library would use the present time, and the
+ * written bytes would not be the expected ones. */
 int output_check_epoch(void);
 
 /* Flushes stdout. The result is 0, or the exit code after an error message was printed. */
@@ -83,14 +84,14 @@ struct textfile {
     size_t size;
 };
 
-/* Begins a text file. The caller must end it, even after a failure. */
+/* Begins a text file that is printed to memory. The caller must end the text file, even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
 /* Writes the text file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the exit code of a failed
  * write. */
 int textfile_end(struct textfile *text, int code);
 
-/* Writes bytes as hexadecimal digits. `text` has 2 * size + 1 bytes, and is returned. */
+/* Writes bytes as hexadecimal digits. The buffer `text` has 2 * size + 1 bytes, and is returned. */
 const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 
 /* Reads bytes from hexadecimal. The result is true if `text` is exactly 2 * size hexadecimal digits, in upper or lower

@@ -31,7 +31,8 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* Splits a path into the folder, which the caller frees, and the name in the folder. NULL: memory ran out. */
+/* Splits a path into the folder, which the caller frees, and the name in the folder. The result is NULL if memory ran
+ * out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
@@ -113,7 +114,8 @@ static int refuse_same(const struct args_command *command, const struct path *ou
     return code;
 }
 
-/* Checks the folder of an output. The new file is first written beside the old file, so the folder must be writable. */
+/* Checks that files can be made in the folder of an output. The new file is first written beside the old file, so the
+ * folder must be writable. */
 static int check_folder(const char *path)
 {
     const char *name;
@@ -134,7 +136,7 @@ static int check_folder(const char *path)
 }
 
 /* Checks at once whether an output can be written, since saving would find a failure only at the end of the work. A
- * link is followed: the file that it names is replaced, the link stays. */
+ * symbolic link is followed: the file that the link names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
@@ -179,8 +181,8 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
     return ranks_settle(ranks_lead() ? check(command, inputs, outputs) : EXIT_SUCCESS);
 }
 
-/* Tries to lock a file again and again. The process does not wait in flock(), as a signal would not reliably end that
- * wait. */
+/* Tries to lock a file again and again until another process releases it. The process does not wait in flock(), as a
+ * signal would not reliably end that wait. */
 static int wait_for_lock(int fd, const char *path, bool *waiting)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -200,8 +202,9 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* Locks a file. Saving replaces the file, so a command that gets the lock of a replaced file then locks the new file.
- * The number of attempts is limited, since some network file systems give a file another inode number at each look. */
+/* Locks an output file for this process. Saving replaces the file, so a command that gets the lock of a replaced file
+ * then locks the new file. The number of attempts is limited, since some network file systems give a file another
+ * inode number at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};

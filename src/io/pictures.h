@@ -33,8 +33,8 @@ static inline const char *pictures_source(const struct pictures_args *args)
     return args->from ? args->from : args->paths.text;
 }
 
-/* Lines about pictures for a table of options; AT() gives the offset of a member. The command itself has the line of
- * --encoder. */
+/* Lines about pictures for a table of options; AT() gives the offset of a member. The option --encoder is not among
+ * the lines: the table of the command has it. */
 /* clang-format off */
 #define PICTURES_OPTIONS(AT, member)                                                                                   \
     {"images-from", ARGS_TEXT, AT(member.from), "FILE",                                                                \
@@ -64,7 +64,8 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both give pictures. */
+/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both options give
+ * pictures. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
 /* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if an option is missing or
@@ -107,9 +108,10 @@ void pictures_say_left_out(const struct left_out *left);
 /* writes the counts of files that did not become rows, as several JSON fields */
 void pictures_json_left_out(const struct left_out *left);
 
-/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is that
- * of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another width than
- * the model remembers is refused. `path` is the path of the model; both are NULL without a model. */
+/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is the
+ * encoder of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another
+ * width than the model remembers is refused. `path` is the path of the model; `path` and `model` are NULL without a
+ * model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
@@ -147,11 +149,11 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
  * characters escaped. The result is empty if the set has no names. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model to
- * be trained. With a model, the set's classes are matched by name to the classes of the model at `path`, if both have
- * names. `names` are then the names of the model, followed by new classes; if `names` is NULL, every class of the set
- * must be a class of the model. *as, which the caller frees, is the model's label for each class of the set. A set
- * without classes is refused. */
+/* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model
+ * to be trained. With a model, the set's classes are matched by name to the classes of the model at `path`, if both
+ * have names. `names` are then the names of the model, followed by new classes; if `names` is NULL, every class of the
+ * set must be a class of the model. The array *as, which the caller frees, is the model's label for each class of the
+ * set. A set without classes is refused. */
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 

@@ -37,7 +37,8 @@ static struct {
 /* start of the command; seconds between progress lines; time of the next progress line */
 static double began, line_each, next_line;
 
-/* Returns the milliseconds of a clock that wraps around, for differences. The function is async-signal-safe. */
+/* Returns the milliseconds of a clock that wraps around, for differences. The function may be called by a signal
+ * handler. */
 static unsigned millisecond(void)
 {
     struct timespec now;
@@ -67,8 +68,8 @@ static void die_of(int number)
     end_by(number);
 }
 
-/* Notes a request to stop. Ctrl-C is often pressed twice, and some programs send a signal again that the terminal has
- * sent already. A signal soon after the first therefore counts as the same request. */
+/* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
+ * that the terminal has sent already. A signal soon after the first therefore counts as the same request. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -102,7 +103,7 @@ static void catch_signal(int number, void (*handler)(int))
 
 void progress_catch_signals(void)
 {
-    /* Signals that end no process: by default they are ignored, stop the process, or continue it. */
+    /* Signals that end no process: by default these signals are ignored, stop the process, or continue it. */
     static const int others[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGSTOP, SIGKILL};
     enum { OTHERS = sizeof others / sizeof *others };
 

@@ -8,10 +8,10 @@
 
 #include <dkvb/dkvb.h>
 
-/* Catches signals. After the call, SIGINT and SIGTERM only set a flag; a second signal that comes a second or more
- * after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are ignored, so that the failed write is
- * reported. Every other signal that ends the process removes half-written files first. The function must be called
- * before there are threads. */
+/* Catches the signals that end a process. After the call, SIGINT and SIGTERM only set a flag; a second signal that
+ * comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are ignored, so
+ * that the failed write is reported. Every other signal that ends the process removes half-written files first. The
+ * function must be called before there are threads. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */
@@ -31,7 +31,7 @@ void progress_span(double from, double to);
 /* Removes the progress bar from the terminal until the bar moves again. */
 void progress_hide(void);
 
-/* Ends the progress bar. Without a bar the call does nothing. */
+/* Ends the progress bar. If no progress bar is shown, the call does nothing. */
 void progress_stop(void);
 
 /* Returns the seconds of a clock that never goes back. */

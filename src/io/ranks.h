@@ -19,15 +19,16 @@ const char *ranks_version(void);
  * argv. The result is 0, or the exit code after an error message. */
 int ranks_begin(int *argc, char **argv);
 
-/* Prepares a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another rank. The
- * result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
+/* Prepares the run of a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another
+ * rank. The result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
 /* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank; the result is the exit code of
  * all ranks. */
 int ranks_end(int code);
 
-/* Returns the group of ranks that shares the models of the running command. NULL stands for this process alone. */
+/* Returns the group of ranks that shares the models of the running command. The result NULL stands for this process
+ * alone. */
 const dkvb_ranks *ranks_group(void);
 
 /* True on rank 0, which prints and writes files for all ranks. */
