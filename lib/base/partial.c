@@ -158,7 +158,8 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
     if (rc)
         return rc;
     if (memcmp(h.magic, magic, got < sizeof magic ? got : sizeof magic) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of %s on their way, but stands in their place: move it",
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: not a file of finished %s, but another file with that name: move or delete it",
                           p->path, p->key.contents);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
         /* the part file was cut before the first row, or has a version that cannot be continued, or the caller asked to

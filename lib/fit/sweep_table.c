@@ -153,7 +153,8 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of cells on their way, but stands in their place: move it",
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: not a file of finished cells, but another file with that name: move or delete it",
                           p->path);
     if (restart)
         return begin(p, head, length);

@@ -243,7 +243,7 @@ cp cells again.csv.part
 check "$dkvb" sweep m.dkvb --codes m.codes --steps 3 --restart -o again.csv --json >restarted.json
 claim restarted.json 'd["resumed"] == 0 and d["cells"] == 12 and d["measured_on"] == "held out"'
 printf 'my letter' >again.csv.part
-refused 1 'is no file of cells on their way' "$dkvb" sweep m.dkvb --codes m.codes -o again.csv
+refused 1 'not a file of finished cells' "$dkvb" sweep m.dkvb --codes m.codes -o again.csv
 [ "$(cat again.csv.part)" = 'my letter' ] || fail "a letter was written over"
 rm again.csv.part
 

@@ -239,7 +239,7 @@ static void rows_go_into_no_file_that_somebody_else_put_there(void **state)
     unlink(partial);
     write_file(partial, "precious", 8);
     assert_int_equal(encode_until(0, NULL, &report), DKVB_EFORMAT);
-    assert_message("is no file of rows on their way");
+    assert_message("not a file of finished rows");
     fd = open(partial, O_RDWR);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     assert_int_equal(encode_until(0, NULL, &report), DKVB_ESTATE);

@@ -473,7 +473,7 @@ static void codes_go_into_no_file_that_somebody_else_put_there(void **state)
     unlink(partial);
     write_file(partial, "precious", 8);
     assert_int_equal(search_until(0, NULL, &report), DKVB_EFORMAT);
-    assert_message("is no file of codes on their way");
+    assert_message("not a file of finished codes");
     fd = open(partial, O_RDWR);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     assert_int_equal(search_until(0, NULL, &report), DKVB_ESTATE);
