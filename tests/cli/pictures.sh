@@ -144,6 +144,6 @@ slow="$dkvb encode --input slow --threads 1"
     claim s.json 'd["resumed"] == 0'
     same whole.npy s.npy
     echo precious >s.npy.part
-    refused 1 's.npy.part: is no file of rows' $slow -o s.npy --restart
+    refused 1 's.npy.part: not a file of finished rows' $slow -o s.npy --restart
     [ "$(cat s.npy.part)" = precious ] || fail "another file was lost"
 }

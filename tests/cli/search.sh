@@ -115,7 +115,7 @@ slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
     claim s.json 'd["resumed"] == 0'
     same whole.npy s.npy
     echo precious >s.npy.part
-    refused 1 's.npy.part: is no file of codes' $slow -o s.npy --restart
+    refused 1 's.npy.part: not a file of finished codes' $slow -o s.npy --restart
     [ "$(cat s.npy.part)" = precious ] || fail "another file was lost"
 }
 

@@ -639,7 +639,7 @@ static void cells_of_another_sweep_are_refused(void **state)
         write_file(partial, firsts[i], strlen(firsts[i]));
         o = table_options();
         assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_EMISMATCH : DKVB_EFORMAT);
-        assert_message(i < 2 ? "cells of another version" : i < 3 ? "of another sweep" : "move it");
+        assert_message(i < 2 ? "cells of another version" : i < 3 ? "of another sweep" : "move or delete it");
         assert_same_file(partial, (const unsigned char *)firsts[i], strlen(firsts[i]));
         o.restart = 1;
         assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_OK : DKVB_EFORMAT);
@@ -648,7 +648,7 @@ static void cells_of_another_sweep_are_refused(void **state)
     write_file(partial, "a letter to somebody", 20);
     o = table_options();
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_EFORMAT);
-    assert_message("move it");
+    assert_message("move or delete it");
     assert_same_file(partial, (const unsigned char *)"a letter to somebody", 20);
     unlink(partial);
     assert_int_equal(symlink(output, partial), 0);
