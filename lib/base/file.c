@@ -393,6 +393,14 @@ void dkvb__writer_abort(struct dkvb__writer *w)
     release(w);
 }
 
+dkvb_status dkvb__writer_end(struct dkvb__writer *w, dkvb_status rc)
+{
+    if (!rc)
+        return dkvb__writer_commit(w);
+    dkvb__writer_abort(w);
+    return rc;
+}
+
 dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
 {
     dkvb_allocator mem = dkvb__allocator(NULL);
@@ -404,11 +412,7 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     rc = dkvb__writer_begin(&w, path, &mem);
     if (rc)
         return rc;
-    rc = dkvb__writer_put(&w, data, size);
-    if (!rc)
-        return dkvb__writer_commit(&w);
-    dkvb__writer_abort(&w);
-    return rc;
+    return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
 /* Writes parts of a file, which a callback gives, until a part has no bytes. The temporary file holds the parts, so
@@ -443,11 +447,7 @@ dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *use
     rc = dkvb__writer_begin(&w, path, &mem);
     if (rc)
         return rc;
-    rc = put_parts(&w, path, next, user);
-    if (!rc)
-        return dkvb__writer_commit(&w);
-    dkvb__writer_abort(&w);
-    return rc;
+    return dkvb__writer_end(&w, put_parts(&w, path, next, user));
 }
 
 /* True if the rest of a file name, after the part that repeats the target's name, is the ending

@@ -62,8 +62,13 @@ dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const v
 /* Flushes to disk a file that is being written. A flushed file gets its name by dkvb__writer_commit() without further
  * writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
+
 /* Completes the written file, then releases the writer; aborts the file on failure. */
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);
+
+/* Ends a file whose contents were written with the result `rc`: commits the file after DKVB_OK, else aborts it. The
+ * result is `rc`, or the status of the commit. */
+dkvb_status dkvb__writer_end(struct dkvb__writer *w, dkvb_status rc);
 
 #endif

@@ -281,10 +281,7 @@ static dkvb_status write_file(const struct work *w, const char *path, const char
         rc = dkvb__partial_copy(&w->partial, at, (m.rows - before) * size, &to);
         before = m.rows;
     }
-    if (!rc)
-        return dkvb__writer_commit(&to);
-    dkvb__writer_abort(&to);
-    return rc;
+    return dkvb__writer_end(&to, rc);
 }
 
 static dkvb_status write_files(const struct work *w)

@@ -587,9 +587,5 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
     if (rc)
         return rc;
     rc = halves ? put_halves(&w, data, bytes / sizeof(uint16_t)) : dkvb__writer_put(&w, data, bytes);
-    if (rc) {
-        dkvb__writer_abort(&w);
-        return rc;
-    }
-    return dkvb__writer_commit(&w);
+    return dkvb__writer_end(&w, rc);
 }

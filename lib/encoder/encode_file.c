@@ -334,11 +334,7 @@ static dkvb_status write_file(const struct work *w, const char *path)
 
     if (rc)
         return rc;
-    rc = dkvb__partial_copy(&w->partial, 0, w->partial.rows * w->partial.key.row_size, &to);
-    if (!rc)
-        return dkvb__writer_commit(&to);
-    dkvb__writer_abort(&to);
-    return rc;
+    return dkvb__writer_end(&to, dkvb__partial_copy(&w->partial, 0, w->partial.rows * w->partial.key.row_size, &to));
 }
 
 static dkvb_status write_rows(struct work *w, const char *path)

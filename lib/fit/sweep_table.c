@@ -514,9 +514,5 @@ dkvb_status dkvb__sweep_write_table(const char *path, const dkvb_model *model, c
     }
     if (!rc)
         rc = put_groups(&t);
-    if (rc) {
-        dkvb__writer_abort(&t.writer);
-        return rc;
-    }
-    return dkvb__writer_commit(&t.writer);
+    return dkvb__writer_end(&t.writer, rc);
 }

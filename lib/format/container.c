@@ -425,14 +425,12 @@ static size_t piece_room(const struct dkvb__part *parts, size_t count)
     return (size_t)most;
 }
 
-/* Ends a file that was written completely: gives the file its name, or hands it to the caller, who gives the file its
- * name later. */
-static dkvb_status end_file(struct dkvb__writer *writer, struct dkvb__writer *held)
+/* Ends a file whose sections were written with the result `rc`: gives the file its name, or hands it to the caller, who
+ * gives the file its name later. */
+static dkvb_status end_file(struct dkvb__writer *writer, dkvb_status rc, struct dkvb__writer *held)
 {
-    dkvb_status rc;
-
-    if (!held)
-        return dkvb__writer_commit(writer);
+    if (rc || !held)
+        return dkvb__writer_end(writer, rc);
     rc = dkvb__writer_flush(writer);
     if (rc)
         dkvb__writer_abort(writer);
@@ -451,13 +449,8 @@ static dkvb_status write_to_path(struct sink *sink, const struct dkvb__output *t
     if (room > 0 && !sink->piece)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to write %.300s", to->path);
     rc = dkvb__writer_begin(&sink->writer, to->path, mem);
-    if (!rc) {
-        rc = put_file(sink, head, parts, count);
-        if (!rc)
-            rc = end_file(&sink->writer, to->held);
-        else
-            dkvb__writer_abort(&sink->writer);
-    }
+    if (!rc)
+        rc = end_file(&sink->writer, put_file(sink, head, parts, count), to->held);
     dkvb__free_erased(mem, sink->piece);
     return rc;
 }
