@@ -656,6 +656,8 @@ uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const 
 
 void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set)
 {
+    if (!r->gone)
+        return; /* the struct is all zeros */
     dkvb__free_erased(&set->mem, r->gone);
     dkvb__removed_free(&r->memory, &set->mem);
     r->gone = NULL;

@@ -168,7 +168,8 @@ dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mo
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 
 /* A removal of rows from a codeset in two steps, as dkvb_codeset_remove() makes it: the first step can fail, the second
- * cannot. A removal that is not committed must be freed, unless the struct is all zeros. */
+ * cannot. A removal that is not committed must be freed; freeing a struct of zeros does nothing, and `set` may be NULL.
+ */
 struct dkvb__removal {
     uint8_t *gone;               /* scratch space for marks of the codeset's rows, [rows of the larger part] */
     struct dkvb__removed memory; /* the codeset's list of removed rows as it will be after the removal */

@@ -621,8 +621,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         rc = dkvb__removal_new(&removal, set, plan->ids, plan->id_count);
     failed = dkvb__model_agree(model, rc);
     if (failed) {
-        if (set)
-            dkvb__removal_free(&removal, set);
+        dkvb__removal_free(&removal, set);
         dkvb__draft_free(&draft);
         return failed;
     }
