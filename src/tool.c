@@ -1,5 +1,6 @@
 #include "tool.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -102,6 +103,13 @@ void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things
     kept.all = all;
     kept.deed = deed;
     kept.things = things;
+}
+
+void tool_note_kept(const char *path, int code)
+{
+    if (code && code != EXIT_INTERRUPTED && kept.done > 0)
+        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " %s: the same command goes on from there", path, kept.done,
+                  kept.all, kept.things);
 }
 
 /* Writes a number with a comma between groups of digits, such as "1,234", into `digits`. */

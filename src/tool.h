@@ -56,6 +56,10 @@ void tool_wrote_file(void);
  */
 void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
+/* Says on stderr, after a failure with the exit code `code`, what the file `path` keeps by tool_kept(). Nothing is said
+ * if nothing is kept, or after an interrupt, whose message has said so already. */
+void tool_note_kept(const char *path, int code);
+
 /* Reports that a signal ended the work, and which part of the work is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
 

@@ -11,6 +11,7 @@
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"
+#include "io/resumed.h"
 #include "tool.h"
 
 struct encode_args {
@@ -66,9 +67,8 @@ static const struct args_command command = {
 struct encode {
     struct encode_args args;
     struct pictures pictures;
-    dkvb_run_options bar;
     dkvb_encode_report report;
-    bool told; /* true if a message has said that earlier work is continued */
+    struct resumed work;
     struct labels y;
     struct left_out left;
     double began;
@@ -133,20 +133,6 @@ static int check_outputs(struct encode *e)
     return code;
 }
 
-/* Reports once how many pictures an earlier call has encoded, and moves the progress bar. */
-static int step(void *user, uint64_t done, uint64_t total)
-{
-    struct encode *e = user;
-
-    if (e->report.resumed > 0 && !e->told && !e->args.json) {
-        progress_hide();
-        printf("going on after %" PRIu64 " of %" PRIu64 " pictures\n", e->report.resumed, total);
-        fflush(stdout);
-    }
-    e->told = true;
-    return e->bar.progress(e->bar.user, done, total);
-}
-
 static int write_rows(struct encode *e)
 {
     struct pictures *p = &e->pictures;
@@ -160,9 +146,9 @@ static int write_rows(struct encode *e)
         return code;
     o.dtype = dtypes[e->args.dtype];
     o.restart = e->args.restart;
-    e->bar = run = progress_start("encode", e->args.threads);
-    run.progress = step;
-    run.user = e;
+    e->work = (struct resumed){
+        .things = "pictures", .done = &e->report.resumed, .all = &e->report.pictures, .quiet = e->args.json};
+    run = resumed_start(&e->work, "encode", e->args.threads);
     rc = dkvb_encoder_encode_file(p->encoder, p->set, e->args.output, &o, &e->report, &run);
     tool_kept(e->report.kept, e->report.pictures, "encoded", "pictures");
     for (uint64_t i = 0; rc != DKVB_OK && p->unreadable == 0 && i < p->info.pictures; i++)
@@ -250,10 +236,7 @@ int cmd_encode(int argc, char **argv)
         return code;
     kept = paths_with(e.args.output, ".part");
     code = kept ? write_files(&e, kept) : EXIT_FAILURE;
-    /* the kept rows are reported once, and an interrupt has reported them already */
-    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0)
-        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
-                  e.report.kept, e.report.pictures);
+    tool_note_kept(kept, code);
     if (code == EXIT_SUCCESS)
         e.args.json ? print_json(&e) : print_text(&e);
     free(kept);

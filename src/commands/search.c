@@ -10,6 +10,7 @@
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/resumed.h"
 #include "tool.h"
 
 struct search_args {
@@ -49,24 +50,9 @@ struct search {
     dkvb_model_info info;
     struct features x;
     dkvb_search_file_report report;
-    dkvb_run_options bar; /* run options that move the progress bar */
-    bool told;            /* true if a message has said that earlier work is continued */
+    struct resumed work;
     double began;
 };
-
-/* Reports once at which row an interrupted search continues, and moves the progress bar. */
-static int step(void *user, uint64_t done, uint64_t total)
-{
-    struct search *s = user;
-
-    if (s->report.resumed > 0 && !s->told && !s->args.json) {
-        progress_hide();
-        printf("going on after %" PRIu64 " of %" PRIu64 " rows\n", s->report.resumed, total);
-        fflush(stdout);
-        s->told = true;
-    }
-    return s->bar.progress(s->bar.user, done, total);
-}
 
 static int tell_failure(const struct search *s, dkvb_status status)
 {
@@ -93,9 +79,8 @@ static int write_files(struct search *s)
     o.source = s->x.source;
     o.distances = a->distances;
     o.restart = a->restart;
-    s->bar = run = progress_start("search", a->threads);
-    run.progress = step;
-    run.user = s;
+    s->work = (struct resumed){.things = "rows", .done = &s->report.resumed, .all = &s->report.rows, .quiet = a->json};
+    run = resumed_start(&s->work, "search", a->threads);
     run.outside = outside_count(&s->x);
     rc = dkvb_search_file(s->model, s->x.x, s->x.rows, a->output, &o, &s->report, &run);
     progress_stop();
@@ -146,10 +131,7 @@ int cmd_search(int argc, char **argv)
     code = kept ? check_paths(&s.args, kept) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = write_files(&s);
-    /* the kept codes are reported once, and an interrupt has reported them already */
-    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0)
-        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " rows: the same command goes on from there", kept, s.report.kept,
-                  s.report.rows);
+    tool_note_kept(kept, code);
     if (code == EXIT_SUCCESS)
         report(&s, progress_clock() - s.began);
     free(kept);

@@ -11,6 +11,7 @@
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/resumed.h"
 #include "tool.h"
 
 struct sweep_args {
@@ -99,8 +100,7 @@ struct sweep {
     struct ids ids;
     dkvb_sweep_options options;
     dkvb_sweep_report report;
-    dkvb_run_options bar;
-    bool told;
+    struct resumed work;
 };
 
 static size_t count_parts(const char *list)
@@ -305,20 +305,6 @@ static int read_inputs(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Reports once how many cells of the sweep an earlier call has measured, and moves the progress bar. */
-static int step(void *user, uint64_t done, uint64_t total)
-{
-    struct sweep *s = user;
-
-    if (s->report.resumed > 0 && !s->told && !s->args.json) {
-        progress_hide();
-        printf("going on after %" PRIu64 " of %" PRIu64 " cells\n", s->report.resumed, s->report.cells);
-        fflush(stdout);
-    }
-    s->told = true;
-    return s->bar.progress(s->bar.user, done, total);
-}
-
 static int measure(struct sweep *s)
 {
     dkvb_run_options run;
@@ -328,9 +314,9 @@ static int measure(struct sweep *s)
 
     if ((code = read_inputs(s)) || !output_begin(&file, s->args.output, &code))
         return code;
-    s->bar = run = progress_start("sweep", s->args.threads);
-    run.progress = step;
-    run.user = s;
+    s->work =
+        (struct resumed){.things = "cells", .done = &s->report.resumed, .all = &s->report.cells, .quiet = s->args.json};
+    run = resumed_start(&s->work, "sweep", s->args.threads);
     status = dkvb_sweep_run(s->model, s->set, &s->options, &s->report, &run);
     tool_kept(s->report.kept, s->report.cells, "measured", "cells");
     progress_stop();
@@ -393,10 +379,7 @@ int cmd_sweep(int argc, char **argv)
     }
     if (code == EXIT_SUCCESS)
         code = measure(&s);
-    /* the kept cells are reported once, and an interrupt has reported them already */
-    if (code && code != EXIT_INTERRUPTED && s.report.kept > 0)
-        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " cells: the same command goes on from there", kept, s.report.kept,
-                  s.report.cells);
+    tool_note_kept(kept, code);
     if (code == EXIT_SUCCESS)
         s.args.json ? print_json(&s, progress_clock() - began) : print_text(&s, progress_clock() - began);
     free(kept);
