@@ -414,7 +414,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _known(self, y, what):
         """Returns the labels in the model, `int32[n]`, of classes that the model has."""
-        _together(self.classes_, y)
+        _same_kind(self.classes_, y)
         columns = np.searchsorted(self.classes_, y)
         columns[columns == len(self.classes_)] = 0
         strange = self.classes_[columns] != y
@@ -606,10 +606,15 @@ def _plain_labels(y, what):
 
 def _together(classes, others):
     """Joins two arrays of labels; labels of different kinds are refused."""
+    _same_kind(classes, others)
+    return np.concatenate([classes, others])
+
+
+def _same_kind(classes, others):
+    """Refuses labels that are text where the labels in classes_ are numbers, or the other way round."""
     kinds = [("text" if one.dtype.kind in "UO" else "numbers") for one in (classes, others)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"y: labels that are {kinds[1]} found, the labels in classes_ are {kinds[0]}")
-    return np.concatenate([classes, others])
 
 
 def _held_out(codeset, ids):
