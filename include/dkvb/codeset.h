@@ -59,7 +59,7 @@ enum {
     DKVB_PART_BOTH = 2      /**< both parts of a codeset, accepted by dkvb_codeset_search() */
 };
 
-/** What a codes file stores for each row. The numbers of the DKVB_KEPT_… constants are part of the ABI. */
+/** Contents that a codes file can store for each row. The numbers of the DKVB_KEPT_… constants are part of the ABI. */
 enum {
     DKVB_KEPT_AUTO = 0,  /**< each part stores features if they take fewer bytes than packed codes, else packed codes */
     DKVB_KEPT_CODES = 1, /**< each part stores packed codes */

@@ -184,7 +184,7 @@ typedef struct dkvb_labels_info {
     uint64_t rows;        /**< number of rows that were examined */
     uint64_t unlabelled;  /**< number of rows with label -1 */
     uint64_t largest_row; /**< first row with the largest label */
-    int32_t smallest;     /**< smallest label of 0 or more; -1 if there is none */
+    int32_t smallest;     /**< smallest label that is not negative; -1 if no row has one */
     int32_t largest;      /**< largest label; -1 if no row has a label */
     uint32_t classes;     /**< number of classes: the number that was given, or one more than the largest label */
     uint32_t empty;       /**< number of classes that have no row */

@@ -66,7 +66,7 @@ class LabelsInfo:
     rows: int
     unlabelled: int  # number of rows with label -1
     largest_row: int  # number of the first row that has the largest label
-    smallest: int  # smallest label of 0 or more; -1 if there is none
+    smallest: int  # smallest label that is not negative; -1 if no row has such a label
     largest: int
     classes: int
     empty: int  # number of classes that have no row

@@ -40,7 +40,7 @@ class Outside:
 
     @property
     def first(self) -> Optional[int]:
-        """Number of the first row outside the scale, counted through all calls; None if there is none."""
+        """Number of the first row outside the scale, counted through all calls; None if no row is outside."""
         return self._raw.first if self._raw.rows else None
 
     @property
