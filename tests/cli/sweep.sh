@@ -206,13 +206,16 @@ for limit in 4 $blocks; do
 done
 [ -n "$kept" ] || fail "no cell was kept: $(cat err.txt)"
 
-# A disk without room for the first line leaves no file, since nothing was kept. The pipe has no limit.
-(
-    ulimit -f 0
-    exec "$dkvb" sweep m.dkvb --codes m.codes --steps 2 -o again.csv
-) 2>&1 | cat >err.txt
-grep -q '^dkvb: again.csv.part: cannot write: ' err.txt || fail "$(cat err.txt)"
-[ ! -e again.csv.part ] || fail "a file without a cell was left"
+# A disk without room for the first line leaves no file, since nothing was kept. The pipe has no limit. LLVM's OpenMP
+# ends the process under such a limit, since its shared memory has no room either.
+if ! ldd "$dkvb" | grep -q 'libomp\.'; then
+    (
+        ulimit -f 0
+        exec "$dkvb" sweep m.dkvb --codes m.codes --steps 2 -o again.csv
+    ) 2>&1 | cat >err.txt
+    grep -q '^dkvb: again.csv.part: cannot write: ' err.txt || fail "$(cat err.txt)"
+    [ ! -e again.csv.part ] || fail "a file without a cell was left"
+fi
 
 # Cells of an earlier call, cut within a line: the work continues, with a note. Other options are refused; --restart
 # begins anew.
