@@ -34,6 +34,9 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. O_NONBLOCK has no effect on regular
      * files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file->fd < 0 && errno == ENOENT && strcmp(path, "-") == 0)
+        return dkvb__fail(DKVB_EIO, "-: there is no file of this name, and standard input is not read here: write it "
+                                    "to a file, and name that file");
     if (file->fd < 0)
         return dkvb__fail_errno(path, "open");
     if (fstat(file->fd, &st) != 0) {
@@ -43,8 +46,10 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     }
     if (!S_ISREG(st.st_mode)) {
         dkvb__file_close(file);
-        return dkvb__fail(DKVB_EIO, "%.300s: %s, a regular file is wanted", path,
-                          S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
+        return dkvb__fail(DKVB_EIO, "%.300s: %s", path,
+                          S_ISDIR(st.st_mode) ? "is a directory, a file is wanted"
+                                              : "is not a regular file but a pipe or a device: write its bytes to a "
+                                                "file, and name that file");
     }
     file->size = (uint64_t)st.st_size;
     return DKVB_OK;

@@ -1,5 +1,6 @@
 /* Trains a model with an exact forgetting in force again from its codes, and makes the model's file again in memory.
  * Every section of the new file must equal the section of the model's file. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -30,12 +31,17 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     struct dkvb__replay *replay = NULL;
     dkvb_model *fresh = NULL;
+    char said[512];
     dkvb_status rc;
 
     o.allocator = &r->mem;
     rc = dkvb_model_load(&fresh, r->o.model, &o);
     if (!rc)
         rc = dkvb__replay_new(&replay, fresh, r->codes, NULL, 0, true, r->run);
+    if (rc == DKVB_EMISMATCH) {
+        snprintf(said, sizeof said, "%s", dkvb_last_error());
+        rc = dkvb__fail(rc, "%.120s and %.120s: %s", r->o.model, r->o.codes, said);
+    }
     if (!rc) {
         dkvb__values_replace(fresh, replay->after);
         replay->after = NULL;

@@ -117,10 +117,11 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
     before = rows_of_sessions(w, NULL);
     after = rows_of_sessions(w, w->gone);
     if (model->rows_trained != before && model->rows_trained != after)
-        return dkvb__fail(DKVB_EMISMATCH,
-                          "the model was trained on %llu rows, the codes account for %llu in %u sessions: replay would "
-                          "lose the others",
-                          (unsigned long long)model->rows_trained, (unsigned long long)before, w->set->sessions);
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "the model was trained on %llu rows, counted in each epoch, but the codes are of %llu, from %u sessions of "
+            "training: to train it again, the codes that were written with this model are wanted",
+            (unsigned long long)model->rows_trained, (unsigned long long)before, w->set->sessions);
     if (memcmp(model->trained, unknown, sizeof unknown) == 0 || (w->live_codes && w->rows->features) ||
         memcmp(model->trained, w->trained, sizeof all) == 0)
         return DKVB_OK;
