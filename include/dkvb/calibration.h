@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-/** @addtogroup dkvb_values Values: training, logits, probabilities
+/** @addtogroup dkvb_values
  *  @{ */
 
 /** Smallest allowed softmax temperature of a row whose spread (largest logit minus mean logit) is 1. */
@@ -51,7 +51,7 @@ extern "C" {
  * that are wrong with certainty, and would leave a larger calibration error (docs/method.md). dkvb_calibration_fit()
  * takes (right + 1) / (rows + 2) as the accuracy, where `right` rows are classified correctly, and leaves the power
  * near 0 if there are few rows. dkvb_calibration_fit() ignores rows whose logits are all equal. Equal logits and labels
- * give equal bits on every machine.
+ * give equal fits, bit for bit, on every machine.
  *
  * @param      logits       `float[n][classes]`, finite logits of rows that the model was not trained on.
  * @param      labels       `int32_t[n]`, labels of the rows; rows with label -1 are ignored.

@@ -18,11 +18,12 @@
  * - Method `every`: the score of a (codebook, key) pair is 1 if a forget row selects the pair (f > 0), else 0. The
  *   method `every` masks all pairs with score 1 and ignores the budget.
  *
- * The counts f and r come from the codes of rows, or from the counts of each class that the model keeps
- * (dkvb_model_count_classes()). If the model keeps counts of each class, a request to forget classes needs no rows. The
- * method `every` shows the largest effect that masking can have. With k > 1 the method `every` masks most pairs of a
- * model (docs/unlearning.md). The method `values` computes the norm without classes that are marked DKVB_ASIDE.
- * Therefore the method `values` may mask pairs that serve only classes marked DKVB_ASIDE.
+ * The counts f (by rows to forget) and r (by rows to keep) of a pair come from the codes of rows, or from the counts of
+ * each class that the model keeps (dkvb_model_count_classes()). If the model keeps counts of each class, a request to
+ * forget classes needs no rows. The method `every` shows the largest effect that masking can have. With k > 1 the
+ * method `every` masks most pairs of a model (docs/unlearning.md). The method `values` computes the norm without
+ * classes that are marked DKVB_ASIDE. For this reason, the method `values` may mask pairs that serve only classes
+ * marked DKVB_ASIDE.
  *
  * The order of requests to forget does not matter if all codes were searched without a mask, since the mask in force is
  * the union of the masks of all requests. dkvb_forget_plan() finds how large the budget of a request must be (plan.h).
@@ -43,10 +44,13 @@
 extern "C" {
 #endif
 
-/** @addtogroup dkvb_unlearn Unlearning
+/** @addtogroup dkvb_unlearn
  *  @{ */
 
-/** Methods of choosing which pairs to mask. The numbers of the DKVB_METHOD_… constants are part of the ABI. */
+/**
+ * Methods of choosing which (codebook, key) pairs to mask. The numbers of the DKVB_METHOD_… constants are part of the
+ * ABI.
+ */
 enum {
     /** Method activations: the score of a (codebook, key) pair is f, how often the rows to forget select the pair. */
     DKVB_METHOD_ACTIVATIONS = 1,
@@ -117,14 +121,14 @@ DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
  * Choose (codebook, key) pairs for a request to forget, and add the pairs to a mask.
  *
  * dkvb_unlearn_choose() adds the `budget` pairs with the highest scores among all codebooks; among equal scores, pairs
- * with lower numbers come first. The method `examples` adds all pairs of the first `budget` rows drawn. The method
- * `every` ignores the budget. Pairs with a score of 0 are never added, so the mask may gain fewer pairs than the
- * budget.
+ * with lower numbers come first. The method `examples` adds to the mask all pairs that the first `budget` drawn rows
+ * select. The method `every` ignores the budget. Pairs with a score of 0 are never added, so the mask may gain fewer
+ * pairs than the budget.
  *
  * @param mask     mask of the model's codebooks, to which the chosen pairs are added.
  * @param model    the model that is to forget; only read.
  * @param request  the request: which rows or classes to forget, and by which method.
- * @param budget   number of pairs to choose; for the method `examples`, number of rows to draw.
+ * @param budget   number of (codebook, key) pairs to choose; for the method `examples`, number of rows to draw.
  * @param run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` if nothing is to be forgotten, or if the request lacks data that its method needs;
  *         `DKVB_EMISMATCH` if the mask or the codes do not fit the model; `DKVB_ENOTFOUND` if the request has no codes

@@ -2,7 +2,8 @@
  * @file
  * @brief Codebooks prepare and project each row of features, and hold the keys of each projected space.
  *
- * A row of features is first prepared. From a row `z` of `input_dim` numbers, the library computes the prepared row y:
+ * Codebooks first prepare each row of features. From a row `z` of `input_dim` numbers, the library computes the
+ * prepared row y:
  *
  *     prepared row of features:  y = W (z - center), then y = y / |y|
  *
@@ -79,8 +80,8 @@ typedef struct dkvb_keyinit_options {
     uint32_t whiten;    /**< 1 half-whitens rows, which may then have at most 4,096 columns */
     double decay;       /**< fraction of the old average that a step of method ema keeps, 0 <= decay < 1 */
     /**
-     * The key placing method ema places a key again that fewer rows choose than the fraction `restart`, below 1, of an
-     * even share; 0 never places a key again.
+     * Threshold of the method ema, at least 0 and below 1: a key that gets less than this fraction of an even share of
+     * the rows is placed again; 0 never places a key again.
      */
     double restart;
     /** Seed of the random projections and of every random draw; each codebook has its own random stream. */
@@ -306,7 +307,7 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
  *     projection of the row by codebook c:  q[c][i] = h flattened [order[c][i]]
  *
  * @param codebooks  the codebooks whose arrays are copied.
- * @param to         the pointers to memory that receives the copied arrays.
+ * @param to         the memory that receives the copied arrays of the codebooks.
  * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (nothing is copied
  *         then); `DKVB_EINVAL` for an invalid argument.
  */

@@ -59,7 +59,10 @@ enum {
     DKVB_PART_BOTH = 2      /**< both parts of a codeset (training and held-out), accepted by dkvb_codeset_search() */
 };
 
-/** Contents that a codes file can store for each row. The numbers of the DKVB_KEPT_… constants are part of the ABI. */
+/**
+ * Contents that a codes file can store for each row: packed codes or features. The numbers of the DKVB_KEPT_… constants
+ * are part of the ABI.
+ */
 enum {
     /** Each part of a codes file stores features if they take fewer bytes than packed codes, else packed codes. */
     DKVB_KEPT_AUTO = 0,
@@ -294,8 +297,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
  * Search the codes of a codeset whose file stores features.
  *
  * dkvb_codeset_search() ignores masks, finds `top_k` keys per codebook for training rows and `depth` for held-out rows,
- * and does nothing if all codes are there. Pairs that were purged since the training are gone from the codebooks, so
- * codes searched later list the next nearest keys instead.
+ * and does nothing if all codes are there. (codebook, key) pairs that were purged since the training are gone from the
+ * codebooks, so codes searched later list the next nearest keys instead.
  *
  * @param set        the codeset, which receives its missing codes.
  * @param codebooks  codebooks that the codes of the codeset belong to.

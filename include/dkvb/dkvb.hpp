@@ -235,7 +235,7 @@ template <class T, void (*Free)(T *)> class handle
     {
         return owner_.get();
     }
-    /** Gives up the C object, which the caller must free. */
+    /** Takes the C object out of the handle; the caller must then free the object. */
     T *release() noexcept
     {
         return owner_.release();
@@ -340,7 +340,10 @@ class array
 class table : public detail::handle<dkvb_table, dkvb_table_free>
 {
   public:
-    /** Options that say how columns are used: the members of dkvb_table_options, with strings instead of pointers. */
+    /**
+     * Options that say how the columns of a table are used: the members of dkvb_table_options, with strings instead of
+     * pointers.
+     */
     struct columns {
         std::string label, id, group; /**< columns with labels, ids and groups; "" for no column */
         /** Name of the group whose rows the table keeps; "" keeps the rows of all groups. */
@@ -374,7 +377,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         return owner;
     }
 
-    /** Contents of a table that was read. The pointers in the contents are valid as long as the table. */
+    /** Contents of a table that was read, with pointers that are valid as long as the table. */
     dkvb_table_info info() const
     {
         dkvb_table_info out = DKVB_TABLE_INFO_INIT;
@@ -432,7 +435,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
     }
 };
 
-/** A set of (codebook, key) pairs (mask.h). A loop over the mask gives its pairs in ascending order. */
+/** A set of (codebook, key) pairs (mask.h). A loop over a mask gives its (codebook, key) pairs in ascending order. */
 class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 {
   public:
@@ -570,7 +573,8 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
     }
 
     /**
-     * Places keys on rows of `columns` numbers each. The argument `options` is NULL for the default key initialisation.
+     * Places keys on rows of `columns` numbers each. The argument `options` may be NULL for the default options of
+     * placing keys.
      */
     static codebooks fit(span<const float> x, std::size_t columns, const dkvb_keyinit_options *options = nullptr,
                          const run &how = run())
@@ -789,7 +793,7 @@ class request
 
     dkvb_forget_request options;
 
-    /** The request for C functions, valid as long as the object. */
+    /** The C struct of the request, for functions of the C library; valid as long as the request object. */
     dkvb_forget_request raw() const noexcept
     {
         dkvb_forget_request out = options;
@@ -833,7 +837,7 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         check(dkvb_plan_save(get(), path.c_str()));
     }
 
-    /** Contents of the plan of a forgetting. The pointers in the contents are valid as long as the plan. */
+    /** Contents of the plan of a forgetting, with pointers that are valid as long as the plan. */
     dkvb_plan_info info() const
     {
         dkvb_plan_info out = DKVB_PLAN_INFO_INIT;
@@ -876,7 +880,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_new(&out, keys.get(), classes, options));
         return model(out);
     }
-    /** Opens a model file. With `in_place`, the file is mapped into memory, and the model can answer but not change. */
+    /**
+     * Opens a model file. With the model option `in_place`, the model file is mapped into memory, and the model can
+     * answer but not change.
+     */
     static model load(const std::string &path, const dkvb_model_options *options = nullptr)
     {
         dkvb_model *out = nullptr;
@@ -1029,8 +1036,8 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return out;
     }
     /**
-     * Writes the codes of rows into a `.npy` file. After an interruption, a call with the same arguments continues the
-     * work (search.h).
+     * Writes the codes of rows into a `.npy` file. An interrupted search_file() continues when it is called again with
+     * the same arguments (search.h).
      */
     dkvb_search_file_report search_file(span<const float> x, const std::string &path, bool restart = false,
                                         const run &how = run()) const
@@ -1075,7 +1082,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
 
     /**
      * Makes a plan for a request to forget. Making a plan does not change the model, but searches the codes of a
-     * codeset that has none.
+     * codeset that has no codes yet.
      */
     dkvb::plan plan(const request &who, codeset *codes = nullptr, const run &how = run())
     {
@@ -1097,7 +1104,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return plan(who, codes, how).apply(*this, codes);
     }
-    /** Masks the pairs of a mask, adds an entry to the journal, and returns the number of the entry. */
+    /** Masks the pairs of a mask in the model, adds an entry to the journal, and returns the number of the entry. */
     std::uint64_t forget(const mask &pairs, const dkvb_forget_options *options = nullptr)
     {
         std::uint64_t entry = 0;
@@ -1105,7 +1112,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_forget(get(), pairs.get(), options, &entry));
         return entry;
     }
-    /** Undoes one masking, 0 for the latest active one, and returns the number of its journal entry. */
+    /**
+     * Undoes the forget operation of one journal entry (0: the latest active one), and returns the number of that
+     * entry.
+     */
     std::uint64_t undo(std::uint64_t entry = 0)
     {
         std::uint64_t undone = 0;
@@ -1204,8 +1214,8 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
         return live_model(out);
     }
     /**
-     * Begins a use of the live model, with the model in the file. Throws if the file is missing, damaged or holds
-     * another model, since a replaced model must not answer.
+     * Begins a use of the live model, with the model in the file. The method acquire() throws if the model file is
+     * missing, damaged or holds another model, since a replaced model must not answer.
      */
     use acquire() const
     {
@@ -1347,8 +1357,8 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
 
 /**
  * Audits a model that has forgotten rows: attacks run on it, and on values that were trained again without these rows.
- * `rows` are what the model was trained on, `tests` were never trained on; `who` names the forgotten rows, NULL takes
- * the classes that the journal names.
+ * The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never trained on;
+ * `who` names the forgotten rows, NULL takes the classes that the journal names.
  */
 inline audit_report audit(const model &of, const labelled &rows, const labelled &tests,
                           const dkvb_audit_options *options = nullptr, const dkvb_audit_request *who = nullptr,

@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/** @addtogroup dkvb_unlearn Unlearning
+/** @addtogroup dkvb_unlearn
  *  @{ */
 
 /**
@@ -49,7 +49,8 @@ typedef struct dkvb_class_effect {
 } dkvb_class_effect;
 
 /**
- * Measure how much accuracy each class would lose if the pairs of a mask were masked too.
+ * Measure how much accuracy each class would lose if the pairs of a mask were masked in addition to the model's mask in
+ * force.
  *
  * @param      model      the model to measure, whose mask in force counts both before and after the masking.
  * @param      before     (codebook, key) pairs that count as masked both before and after the masking, in addition to
@@ -88,7 +89,7 @@ typedef struct dkvb_budget {
      */
     uint64_t budget;
     uint64_t forget_rows; /**< number of held-out rows of the classes to forget */
-    uint64_t retain_rows; /**< number of held-out rows of all other classes */
+    uint64_t retain_rows; /**< number of held-out rows of the classes to keep */
     double forget_before; /**< accuracy on held-out rows of the classes to forget, before the masking */
     double forget_after;  /**< accuracy on held-out rows of the classes to forget, after masking `budget` pairs */
     double retain_before; /**< accuracy on held-out rows of the classes to keep, before the masking */

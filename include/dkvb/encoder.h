@@ -68,8 +68,8 @@ typedef struct dkvb_encoder_options {
     /** Path of the .safetensors weights file of CLIP or ResNet-50; NULL for other kinds of encoders. */
     const char *weights;
     /**
-     * Path of the config.json of CLIP; NULL takes the config.json beside the weights file, if there is one. For kinds
-     * of encoders other than CLIP, this path must be NULL.
+     * Path of the config.json of CLIP; NULL takes the config.json beside the weights file, if there is one. Encoders of
+     * all kinds but CLIP need NULL as the path of the config.
      */
     const char *config;
     /**
@@ -277,7 +277,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *enco
  * a time, in memory from malloc().
  *
  * @param      encoder  the encoder that encodes the pictures.
- * @param      set      the set that has the pictures.
+ * @param      set      the set of pictures of which some are encoded.
  * @param      first    number in the set of the first picture to encode.
  * @param      n        number of pictures to encode.
  * @param[out] x        `float[n][dim]`, rows of features; rows of pictures that cannot be read are zeros.

@@ -101,13 +101,13 @@ enum {
 typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
     /**
-     * Options for placing keys. The members codebooks, keys and key_dim may be open, which means 0: the library then
-     * chooses them. The member `whiten` of dkvb_settings replaces `keyinit.whiten`.
+     * Options for placing keys, of which codebooks, keys and key_dim may be open (0), so that the library chooses them.
+     * The member `whiten` of dkvb_settings replaces `keyinit.whiten`.
      */
     dkvb_keyinit_options keyinit;
     /**
-     * Options of training. The members epochs, batch and learning_rate (and rate_last with it) may be open, which means
-     * 0: the library then chooses them.
+     * Options of training, of which epochs, batch and learning_rate (and rate_last with it) may be open (0), so that
+     * the library chooses them.
      */
     dkvb_train_options train;
     uint32_t top_k;  /**< number of keys selected per codebook; 0 leaves the choice to the library */
@@ -132,8 +132,9 @@ enum {
 };
 
 /**
- * Callback that receives the stage of a fit. The library invokes the callback at the beginning of each stage, on the
- * thread that made the call. The progress callback of dkvb_run_options counts from 0 again in each stage of a fit.
+ * Callback that receives the stage of a fit. The library invokes the stage callback at the beginning of each stage of a
+ * fit, on the thread that made the call. The progress callback of dkvb_run_options counts from 0 again in each stage of
+ * a fit.
  *
  * @param user   the pointer `user` of dkvb_fit_options.
  * @param stage  name of the stage: "whitening", "keys", "search", "values", "temperature" or "codes"; without a
@@ -291,7 +292,8 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  *
  * @param[out] model    the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param[out] codeset  codeset with codes, ids and labels of all rows, which later forgetting needs; the caller
- *                      releases it with dkvb_codeset_free(). A NULL argument `codeset` makes the fit create no codeset.
+ *                      releases it with dkvb_codeset_free(). If the argument `codeset` is NULL, dkvb_fit() makes no
+ *                      codeset.
  * @param      rows     rows to learn from, at least one of them with a label.
  * @param      opts     options of the fit; NULL for the defaults.
  * @param[out] report   report of what the fit chose and measured; or NULL.
@@ -403,7 +405,7 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  * Try the settings of a fixed list (docs/method.md), and fill in the best for dkvb_fit() to use.
  *
  * Each trial is measured on rows that its values did not learn from: a tenth of the rows, or a quarter if there are
- * fewer than 1,000. Settings that the caller gave (not 0) do not change.
+ * fewer than 1,000. dkvb_tune() does not change settings that the caller gave (not 0).
  *
  * @param[in,out] settings  settings, which receive the best values that dkvb_tune() found: `whiten` becomes
  *                          DKVB_WHITEN_NEVER or DKVB_WHITEN_ALWAYS, and `train.trials` becomes the number of trials.

@@ -158,10 +158,10 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  * Each subfolder of a folder of pictures is a class, and its name is the name of the class. Classes are in byte order
  * of their names, and the pictures of a class are in byte order of their relative paths. Folders of pictures may nest
  * to any depth inside the folder of a class. Files whose names end in .png, .jpg, .jpeg or .webp, in upper or lower
- * case, are pictures. Files whose names have other endings are counted and left out. Files and folders whose names
- * begin with a dot, and folders named __MACOSX and @@eaDir, are skipped. Pictures that lie directly in the folder of
- * the set come first and have no class. A folder without subfolders is a set without classes. Links to folders are
- * followed, except a link to a folder that the path already leads through.
+ * case, are pictures. Files of a folder whose names do not end like those of pictures are counted and left out. Files
+ * and folders whose names begin with a dot, and folders named __MACOSX and @@eaDir, are skipped. Pictures that lie
+ * directly in the folder of the set come first and have no class. A folder without subfolders is a set without classes.
+ * Links to folders are followed, except a link to a folder that the path already leads through.
  *
  * A CIFAR data set in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its
  * training pictures. Class names of CIFAR come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt
@@ -280,7 +280,7 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
 /**
  * Count the files of a folder that are not pictures, for each ending of file names.
  *
- * @param      set    the set of pictures in the folder.
+ * @param      set    the set of pictures that was opened from a folder.
  * @param      index  rank of the file-name ending: 0 for the ending that most files have, then 1, 2, ….
  * @param[out] count  number of files whose names have this ending; or NULL.
  * @return the file-name ending in lower case, for example ".txt"; "" for file names without an ending; NULL if `index`
@@ -326,7 +326,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, 
 /**
  * Check that writing a file would not replace a file of a set of pictures, by any name or link.
  *
- * @param set   the set of pictures whose files must stay.
+ * @param set   the set of pictures whose files must not be replaced.
  * @param path  path of the file that is to be written.
  * @return `DKVB_EINVAL` if writing the path would replace a file of the set of pictures.
  */

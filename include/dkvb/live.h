@@ -71,7 +71,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_open(dkvb_live **out, const char *
 DKVB_API void dkvb_live_free(dkvb_live *live);
 
 /**
- * Begin a use of a live model, with the model file that has the path now.
+ * Begin a use of a live model, with the model file that is at the path now.
  *
  * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the file of the
  * model in use. If the model file was replaced, the new file is opened and checked as a whole, and only then replaces
@@ -198,7 +198,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_new(dkvb_service **out, dkvb_li
                                                      const dkvb_service_options *opts);
 
 /**
- * Release a service. The library erases rows that the service did not answer from memory.
+ * Release a service. The library erases from memory all rows that the service did not answer.
  *
  * @param service  the service to release; NULL does nothing.
  */
