@@ -99,7 +99,7 @@ typedef struct dkvb_request {
      * stand for the rows.
      */
     const uint16_t *codes;
-    size_t n; /**< number of rows in `codes` */
+    size_t n; /**< number of rows whose codes are in `codes` */
     /** `uint8_t[n]`, a mark (DKVB_FORGET …) for each row of `codes`; NULL if all rows are to be forgotten. */
     const uint8_t *rows;
     /**

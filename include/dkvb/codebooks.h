@@ -101,7 +101,7 @@ typedef struct dkvb_codebooks_info {
     size_t struct_size; /**< size of dkvb_codebooks_info in bytes, set by DKVB_CODEBOOKS_INFO_INIT */
     uint32_t codebooks; /**< number of codebooks (C) */
     uint32_t keys;      /**< number of keys per codebook (K), purged keys included */
-    uint32_t key_dim;   /**< length of a key (d) */
+    uint32_t key_dim;   /**< length of each key in a codebook (d) */
     uint32_t input_dim; /**< length of a row of features (m) */
     uint32_t normalize; /**< 1 if rows are scaled to length 1 before they are projected */
     uint32_t whitened;  /**< 1 if rows are half-whitened before they are scaled */
@@ -247,7 +247,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **
  * dkvb_codebooks_retain().
  *
  * @param codebooks  the codebooks that get one more owner; NULL does nothing.
- * @return the pointer `codebooks` that was passed.
+ * @return the same pointer that was passed as `codebooks`.
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 

@@ -190,7 +190,7 @@ typedef struct dkvb_codeset_source {
     size_t struct_size; /**< size of dkvb_codeset_source in bytes, set by DKVB_CODESET_SOURCE_INIT */
     const float *x;     /**< `float[n][dim]`, features of the rows, row-major, finite */
     size_t n;           /**< number of rows in the arrays of dkvb_codeset_source */
-    size_t dim;         /**< number of columns of the features */
+    size_t dim;         /**< number of columns of a row of features */
     /** `uint64_t[n]`, ids of the rows, new to the codeset; NULL stands for the row numbers 0 to n - 1. */
     const uint64_t *ids;
     const int32_t *labels;   /**< `int32_t[n]`, labels of the rows, -1 or more */
@@ -347,7 +347,7 @@ DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);
  * @param set  the codeset to which the rows may be added again.
  * @param ids  `uint64_t[n]`, removed ids to readmit, in any order; ids that were not removed are skipped; NULL readmits
  *             all.
- * @param n    number of ids to readmit.
+ * @param n    number of removed ids to readmit.
  * @return `DKVB_ENOMEM` if memory runs out; the codeset is then unchanged.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t n);
@@ -408,7 +408,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
 /**
  * Write a codeset to a codes file (docs/format.md), atomically (file.h).
  *
- * @param set   the codeset to write.
+ * @param set   the codeset to write to a codes file.
  * @param path  path of the codes file to write.
  * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
  */
@@ -422,9 +422,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, c
  * renamings, or a folder that refuses the second renaming, leaves a new model file beside an old codes file; the
  * error message of a refused renaming says so.
  *
- * @param model       the model to write. If ranks share the model, all ranks call dkvb_model_save_with().
+ * @param model       the model to write to a model file. If ranks share the model, all ranks call
+ *                    dkvb_model_save_with().
  * @param path        path of the model file to write.
- * @param set         the codeset to write; read on rank 0.
+ * @param set         the codeset to write to a codes file; only rank 0 reads it.
  * @param codes_path  path of the codes file to write.
  * @return any status code of dkvb_model_save() and dkvb_codeset_save().
  */

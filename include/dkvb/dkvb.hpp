@@ -11,9 +11,9 @@
  * The header dkvb.hpp only calls the C functions of libdkvb, so answers, files and journals have the same bits as in C.
  * Options and reports in C++ are the structs of the C headers; each struct is initialised by its INIT macro.
  *
- * Errors are thrown as dkvb::error. A function of dkvb.hpp that throws has changed nothing. A handle that was moved
- * from is empty, and can only be assigned to or destroyed. Threads: as in C, many threads may read one object at once,
- * or a single thread may change the object.
+ * Functions of dkvb.hpp throw errors as dkvb::error. A function of dkvb.hpp that throws has changed nothing. A handle
+ * that was moved from is empty, and can only be assigned to or destroyed. Threads: as in C, many threads may read one
+ * object at once, or a single thread may change the object.
  *
  * A dkvb::span is a std::span from C++20 on. Before C++20, dkvb::span holds a pointer and a size, and is made from
  * both, from a std::vector or from a std::array.
@@ -385,7 +385,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         check(dkvb_table_get_info(get(), &out));
         return out;
     }
-    /** Features of the table, row by row. */
+    /** Features of the table that was read, row by row. */
     span<const float> floats() const
     {
         const dkvb_table_info i = info();
@@ -561,8 +561,8 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 };
 
 /**
- * Keys of all codebooks (codebooks.h). Models can share codebooks: each model that is made from them becomes one more
- * owner.
+ * Handle of codebooks, which hold the frozen keys of a model (codebooks.h). Models can share codebooks: each model that
+ * is made from them becomes one more owner.
  */
 class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 {
@@ -1289,7 +1289,10 @@ struct fitted {
     dkvb_fit_report report;
 };
 
-/** Trains a model (fit.h). A tenth of the rows is held out, unless `hold_out` of the options says otherwise. */
+/**
+ * Trains a model from labelled rows (fit.h). A tenth of the rows is held out, unless `hold_out` of the options says
+ * otherwise.
+ */
 inline fitted fit(const labelled &rows, const dkvb_fit_options *options = nullptr, const run &how = run())
 {
     dkvb_model *trained = nullptr;
@@ -1332,7 +1335,7 @@ inline dkvb_fit_report fit_more(model &to, codeset *codes, const labelled &rows,
     return report;
 }
 
-/** Figures of an audit (audit.h). */
+/** Report of an audit, with all its figures (audit.h). */
 class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_free>
 {
   public:

@@ -4,7 +4,7 @@
  *
  * `dkvb train` and the Python module call dkvb_fit(). dkvb_fit() chooses all settings that the caller left open, places
  * keys, searches every row once, trains the values, and fits the softmax temperature on rows that the values did not
- * learn from. A minimal call of dkvb_fit():
+ * learn from. The following lines are a minimal call of dkvb_fit():
  *
  *     dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
  *
@@ -58,9 +58,9 @@ typedef struct dkvb_fit_rows {
     /** `uint64_t[n]`, ids of the rows to learn from, each once; NULL stands for the row numbers 0 to n - 1. */
     const uint64_t *ids;
     size_t n;         /**< number of rows, of which at least one must have a label */
-    size_t dim;       /**< number of columns of the features */
+    size_t dim;       /**< number of columns of a row of features */
     uint32_t classes; /**< number of classes; 0 stands for one more than the largest label */
-    uint32_t k;       /**< number of keys per codebook in `codes` */
+    uint32_t k;       /**< number of keys per codebook that the codes in `codes` list */
     /**
      * `uint16_t[n][codebooks][k]`, codes of the rows, which dkvb_fit_more() accepts instead of `x`; NULL if `x` is
      * given.
@@ -95,8 +95,8 @@ enum {
 };
 
 /**
- * Settings of a fit. A setting is open if its member is 0: the library then chooses a value that suits the data.
- * `DKVB_SETTINGS_INIT` leaves all settings open.
+ * Settings of a fit. A setting is open if its member is 0 (DKVB_WHITEN_CHOOSE for `whiten`): the library then chooses a
+ * value that suits the data. `DKVB_SETTINGS_INIT` leaves all settings open.
  */
 typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
@@ -190,7 +190,7 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
  *                          failure.
  * @param         rows      number of training rows that have a label.
  * @param         columns   number of columns of the training rows.
- * @param         classes   number of classes, 1 or more.
+ * @param         classes   number of classes of the training rows, 1 or more.
  * @param         preset    DKVB_PRESET_NONE, or DKVB_PRESET_PAPER, which first sets the shape and training recipe of
  *                          the paper: 256 codebooks of 4,096 keys of length 32 by moving averages, one selected key per
  *                          codebook, one epoch at one rate, and rows that are neither scaled to length 1 nor whitened
@@ -232,11 +232,11 @@ typedef struct dkvb_fit_report {
     uint64_t rows;        /**< number of rows with a label from which the values learned */
     uint64_t held_out;    /**< number of rows that the codeset holds out, on which the values were never trained */
     uint64_t unlearnable; /**< number of classes that have no row to learn from */
-    uint32_t classes;     /**< number of classes (L) */
+    uint32_t classes;     /**< number of classes of the fitted model (L) */
     uint32_t codebooks;   /**< number of codebooks (C) */
     uint32_t keys;        /**< number of keys per codebook (K) */
-    uint32_t key_dim;     /**< length of a key (d) */
-    uint32_t top_k;       /**< number of keys selected per codebook (k) */
+    uint32_t key_dim;     /**< length of each key in a codebook (d) */
+    uint32_t top_k;       /**< number of keys that a row selects per codebook (k) */
     uint32_t whitened;    /**< 1 if the model half-whitens rows */
     uint32_t epochs;      /**< number of epochs: passes of the training over the rows */
     double learning_rate; /**< learning rate of the first epoch of training */
@@ -353,8 +353,8 @@ typedef struct dkvb_trial {
     size_t struct_size;   /**< size of dkvb_trial in bytes, set by DKVB_TRIAL_INIT */
     uint32_t number;      /**< number of the trial, counted from 1 */
     uint32_t keys;        /**< number of keys per codebook (K) */
-    uint32_t key_dim;     /**< length of a key (d) */
-    uint32_t top_k;       /**< number of keys selected per codebook (k) */
+    uint32_t key_dim;     /**< length of each key in a codebook (d) */
+    uint32_t top_k;       /**< number of keys that a row selects per codebook (k) */
     uint32_t whitened;    /**< 1 if the model of the trial half-whitens rows */
     uint32_t epochs;      /**< number of epochs: passes of the trial's training over the rows */
     double learning_rate; /**< learning rate of the first epoch of training */
@@ -411,7 +411,7 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  *                          DKVB_WHITEN_NEVER or DKVB_WHITEN_ALWAYS, and `train.trials` becomes the number of trials.
  *                          The same number of trials always finds the same settings. dkvb_tune() leaves the settings
  *                          unchanged on failure.
- * @param         rows      rows to learn from, as for dkvb_fit().
+ * @param         rows      rows that the trials learn from, as for dkvb_fit().
  * @param         opts      options of the tuning; NULL for the defaults.
  * @param         run       run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return the status codes of dkvb_fit(); also `DKVB_EINVAL` if too few rows can be held out to compare settings.

@@ -272,7 +272,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get_info(const dkvb_imageset *
  * Look up the name of a class in a set of pictures.
  *
  * @param set    the set of pictures that has the class.
- * @param index  index of the class in the set.
+ * @param index  index of the class in the set of pictures.
  * @return the name of the class, owned by the set of pictures; NULL if the class has no name or does not exist.
  */
 DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t index);
