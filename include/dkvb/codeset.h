@@ -297,8 +297,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
  * Search the codes of a codeset whose file stores features.
  *
  * dkvb_codeset_search() ignores masks, finds `top_k` keys per codebook for training rows and `depth` for held-out rows,
- * and does nothing if all codes are there. (codebook, key) pairs that were purged since the training are gone from the
- * codebooks, so codes searched later list the next nearest keys instead.
+ * and does nothing if all codes are there. Purged (codebook, key) pairs are gone from the codebooks, so codes that are
+ * searched after a purge list the next nearest keys instead.
  *
  * @param set        the codeset, which receives its missing codes.
  * @param codebooks  codebooks that the codes of the codeset belong to.

@@ -414,7 +414,7 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  * @param         rows      rows that the trials learn from, as for dkvb_fit().
  * @param         opts      options of the tuning; NULL for the defaults.
  * @param         run       run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return the status codes of dkvb_fit(); also `DKVB_EINVAL` if too few rows can be held out to compare settings.
+ * @return any status code of dkvb_fit(); also `DKVB_EINVAL` if too few rows can be held out to compare settings.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_settings *settings, const dkvb_fit_rows *rows,
                                               const dkvb_tune_options *opts, const dkvb_run_options *run);

@@ -169,7 +169,7 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  *
  * @param[out] out   the opened set of pictures, which the caller releases with dkvb_imageset_free(); NULL on failure.
  * @param      path  path of the folder or file with the pictures.
- * @param      opts  options of opening the set; NULL for the defaults.
+ * @param      opts  options of opening the set of pictures; NULL for the defaults.
  * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EIO` if a file cannot be read; `DKVB_EFORMAT` if the path is no
  *         set of a known format, has no picture, or has a label out of range; `DKVB_ENOMEM`.
  */
@@ -208,7 +208,7 @@ typedef struct dkvb_image_source {
  * @param      sources  `dkvb_image_source[count]`, sources of pictures; their `bytes` must stay as they are until the
  *                      set is released.
  * @param      count    number of sources of pictures, at least 1.
- * @param      opts     options of opening the set; NULL for the defaults.
+ * @param      opts     options of opening the set of pictures; NULL for the defaults.
  * @return any status code of dkvb_imageset_open(); also `DKVB_EFORMAT` if sources have different classes and the
  *         classes have no names.
  */

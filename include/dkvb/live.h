@@ -192,7 +192,7 @@ DKVB_INIT_FUNCTION(dkvb_answers, DKVB_ANSWERS_INIT)
  * @param      live  live model to answer from, which must outlive the service; many services may share one live model.
  * @param      opts  options of the service, whose texts are copied; NULL for the defaults.
  * @return `DKVB_EINVAL` for an option `top` above the number of classes, or `top` and `scores` together; `DKVB_ENOMEM`;
- *         also the status codes of dkvb_live_acquire().
+ *         also any status code of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_new(dkvb_service **out, dkvb_live *live,
                                                      const dkvb_service_options *opts);
@@ -229,7 +229,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_put(dkvb_service *service, cons
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EFORMAT` if the service's input cannot be understood any further, or ends within a frame, with a
  *         message that names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing;
- *         `DKVB_ENOMEM`; also the status codes of dkvb_live_acquire().
+ *         `DKVB_ENOMEM`; also any status code of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_answer(dkvb_service *service, dkvb_answers *answers,
                                                         const dkvb_run_options *run);
