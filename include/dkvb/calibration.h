@@ -47,11 +47,11 @@ extern "C" {
  *
  * With the fitted temperature and power, the mean of the largest probabilities of the rows equals the accuracy on the
  * rows. The power is fitted so that the excess of the largest probabilities over the accuracy neither rises nor falls
- * with the spread of a row's logits. A fit that minimised the cross-entropy instead would give weight to the few rows
- * that are wrong with certainty, and would leave a larger calibration error (docs/method.md). dkvb_calibration_fit()
- * takes (right + 1) / (rows + 2) as the accuracy, where `right` rows are classified correctly, and leaves the power
- * near 0 if there are few rows. dkvb_calibration_fit() ignores rows whose logits are all equal. Equal logits and labels
- * give equal fits, bit for bit, on every machine.
+ * with the spread of a row's logits. A temperature fit that minimised the cross-entropy would give weight to the few
+ * rows that are wrong with certainty, and would leave a larger calibration error (docs/method.md).
+ * dkvb_calibration_fit() takes (right + 1) / (rows + 2) as the accuracy, where `right` rows are classified correctly,
+ * and leaves the power near 0 if there are few rows. dkvb_calibration_fit() ignores rows whose logits are all equal.
+ * Equal logits and labels give equal fits, bit for bit, on every machine.
  *
  * @param      logits       `float[n][classes]`, finite logits of rows that the model was not trained on.
  * @param      labels       `int32_t[n]`, labels of the rows; rows with label -1 are ignored.
