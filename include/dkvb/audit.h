@@ -1,11 +1,11 @@
 /**
  * @file
- * @brief Audit: does a model still know anything about forgotten rows?
+ * @brief Audit: does a model still know anything about rows that it has forgotten?
  *
  * An audit compares the model with a *retrained* model, whose values were trained again without the forgotten rows, on
  * the same keys. A model that still remembers forgotten rows differs from the retrained model in one direction; a model
- * that forgot more than the forgotten rows differs in the other direction. So each audit figure is an estimate with an
- * interval, and has a difference to the retrained model, measured row by row.
+ * that forgot more than the forgotten rows differs in the other direction. Each audit figure is an estimate with an
+ * interval, and comes with its difference to the figure of the retrained model, measured row by row.
  *
  * - *Membership*: can a membership attack tell the forgotten rows (members) from rows that were never trained on?
  * - *Answers*: does the audited model answer training and test rows as the retrained model does?
@@ -17,7 +17,8 @@
  * answers to training rows, and divergence measure untraining. The forget strength `exact` trains again without the
  * forgotten rows, and so removes their influence. *Unlearning*: does the model still answer a forgotten class, or can
  * somebody restore its answers? Accuracy on the forgotten classes, and the recovery figures, measure unlearning. The
- * forget strength `suppress`, which masks pairs, is made for unlearning. A mask does not untrain.
+ * forget strength `suppress`, which masks (codebook, key) pairs, is made for unlearning: a mask hides what forgotten
+ * rows taught the model, but does not remove their influence.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -34,12 +35,12 @@
  *         printf("%s: %s is %.3f, %s\n", f->subject, f->key, f->value.value, f->verdict);
  *     dkvb_audit_report_free(report);
  *
- * Each interval of an audit figure is a 95 % interval for the choice of rows: it covers figures of other rows of the
- * same kind. Intervals do not cover what another training seed changes. So the audit also measures a second retrained
- * model (*replay*), trained with another seed. docs/audit.md gives the formula and source of every audit figure, and
- * says what no figure can show.
+ * The interval of an audit figure is a 95 % interval for the choice of rows: it says what the figure would be on other
+ * rows of the same kind. The interval of an audit figure does not say how much another training seed would change; for
+ * that, the audit also measures a second retrained model (*replay*), trained with another seed. docs/audit.md gives the
+ * formula and source of every audit figure, and says what no figure can show.
  *
- * Threads: an audit only reads models and rows. Equal inputs give equal bits, for any number of threads.
+ * Threads: an audit only reads models and rows. Audits of equal inputs have equal bits, for any number of threads.
  */
 #ifndef DKVB_AUDIT_H
 #define DKVB_AUDIT_H
@@ -67,16 +68,19 @@ extern "C" {
  * The forgotten rows of an audit: all training rows of some classes, or some training rows. Callers initialise the
  * request with `DKVB_AUDIT_REQUEST_INIT`.
  *
- * A request without classes and rows stands for all classes of those forget operations in the model's journal that were
- * not undone (unlearn.h).
+ * An audit request that names neither classes nor rows stands for all classes of those forget operations in the model's
+ * journal that were not undone (unlearn.h).
  */
 typedef struct dkvb_audit_request {
     size_t struct_size; /**< size of dkvb_audit_request in bytes, set by DKVB_AUDIT_REQUEST_INIT */
-    /** `uint8_t[classes]` of the model: DKVB_FORGET (choose.h) marks each forgotten class; NULL names no class. */
+    /**
+     * `uint8_t[classes]`, one mark for each class of the model: DKVB_FORGET (choose.h) marks a forgotten class; NULL
+     * names no class.
+     */
     const uint8_t *classes;
     /** `uint64_t[row_count]`, numbers of the forgotten training rows, each once; NULL names no rows. */
     const uint64_t *rows;
-    size_t row_count; /**< number of forgotten rows in `rows` */
+    size_t row_count; /**< number of forgotten rows that the request names in `rows` */
 } dkvb_audit_request;
 
 /** Initialiser of dkvb_audit_request that gives every member its default. */
@@ -95,10 +99,11 @@ typedef struct dkvb_audit_rows {
     const float *x;     /**< `float[n][input_dim]`, finite: the rows that the model was trained on */
     /** `int32_t[n]`, labels of the training rows; label -1 marks a row that was not trained on. */
     const int32_t *labels;
-    /** `uint64_t[n]`, ids that the training rows had in the training; NULL if the ids were row numbers. */
+    /** `uint64_t[n]`, ids that the training rows had when the model was trained; NULL if the ids were row numbers. */
     const uint64_t *ids;
-    size_t n;            /**< number of training rows */
-    const float *test_x; /**< `float[test_n][input_dim]`, finite: rows of the same kind that were never trained on */
+    size_t n; /**< number of training rows */
+    /** `float[test_n][input_dim]`, finite: test rows of the same kind that were never trained on. */
+    const float *test_x;
     /** `int32_t[test_n]`, labels of the test rows; the audit leaves out test rows with label -1. */
     const int32_t *test_labels;
     size_t test_n; /**< number of test rows; at least 2 must belong to classes of the forgotten rows */
@@ -115,14 +120,15 @@ DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
 typedef struct dkvb_audit_options {
     size_t struct_size; /**< size of dkvb_audit_options in bytes, set by DKVB_AUDIT_OPTIONS_INIT */
     /**
-     * The model before it forgot, on the same keys, which the audit measures too; NULL leaves it out. The audit
-     * searches codes on the keys of `before`, which still hold pairs that were purged from the audited model.
+     * The model before it forgot, with the same keys, which the audit measures too; NULL measures no such model. The
+     * audit searches codes with the keys of the model `before`, which still has the (codebook, key) pairs that were
+     * purged from the audited model.
      */
     const dkvb_model *before;
     /**
      * Codeset from before the model forgot, with one training session, which says how the model was trained and on
      * which rows; NULL if there is no codeset. With a codeset, the audit gives label -1 to training rows that did not
-     * take part in the session.
+     * take part in the training session.
      */
     const dkvb_codeset *codeset;
     /**
@@ -134,11 +140,11 @@ typedef struct dkvb_audit_options {
     uint32_t shadows;
     uint64_t seed; /**< seed of the audit's own random draws */
     /**
-     * Callback that receives the name of each stage of the audit: "search", "refresh", "shadows", "attacks", "models";
+     * Callback that receives the name of each stage of the audit ("search", "refresh", "shadows", "attacks", "models");
      * or NULL.
      */
     dkvb_stage_fn stage;
-    void *user; /**< pointer that the `stage` callback receives */
+    void *user; /**< pointer that the `stage` callback of the audit receives */
     /**
      * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA reuses the shadow
      * models, and the audit trains reference models only beyond the number `shadows`.
@@ -146,8 +152,9 @@ typedef struct dkvb_audit_options {
     uint32_t rmia_models;
     /**
      * Number of models in each ensemble of the divergence KLoM, 2 to 10,000 (usually 100 or more); 0 skips KLoM. KLoM
-     * trains three times as many models, or four times as many if a replay in force left out rows that `before` had
-     * learned. An audit with KLoM is refused if such a replay does not say which rows it left out.
+     * trains three times as many models, or four times as many if an exact forgetting in force (a replay, replay.h)
+     * left out rows that the model `before` had learned. An audit with KLoM is refused if the model's journal does not
+     * say which rows an exact forgetting left out.
      */
     uint32_t models;
 } dkvb_audit_options;
@@ -159,71 +166,126 @@ typedef struct dkvb_audit_options {
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
-/** Subjects: the models that an audit measures. The numbers of the DKVB_AUDIT_… constants are part of the ABI. */
+/**
+ * Subjects of an audit: the models that the audit measures. The numbers of the DKVB_AUDIT_… constants are part of the
+ * ABI.
+ */
 enum {
-    DKVB_AUDIT_MODEL = 0,  /**< the audited model with its mask */
-    DKVB_AUDIT_BEFORE = 1, /**< the model before it forgot; measured if the options give this model */
+    DKVB_AUDIT_MODEL = 0, /**< the audited model with its mask, as the subject of an audit */
+    /** The model before it forgot, as the subject of an audit; measured if the audit options give this model. */
+    DKVB_AUDIT_BEFORE = 1,
     /**
-     * The model before it forgot, without the columns of the forgotten classes in its answers; measured if the request
-     * names classes and at least two other classes are left.
+     * Subject of an audit: the model before it forgot, without the columns of the forgotten classes in its answers;
+     * measured if the request names classes and at least two other classes are left.
      */
     DKVB_AUDIT_DROPPED = 2,
-    /** A second retrained model, trained with the next seed; it shows what a seed alone changes. */
+    /**
+     * A second retrained model, trained with the next seed, as the subject of an audit; it shows what a seed alone
+     * changes.
+     */
     DKVB_AUDIT_REPLAY = 3,
-    DKVB_AUDIT_RETRAINED = 4, /**< the retrained model that the audit compares all other models with */
-    DKVB_AUDIT_SUBJECTS = 5   /**< number of subjects of an audit */
+    DKVB_AUDIT_RETRAINED = 4, /**< the retrained model, with which the audit compares all other models */
+    DKVB_AUDIT_SUBJECTS = 5   /**< number of subjects (measured models) of an audit */
 };
 
 /**
- * Figures: what an audit measures of each model (docs/audit.md). The key string of a figure is the end of its
- * constant's name in lower case, for example "membership_loss". The numbers of the DKVB_AUDIT_… constants are part of
- * the ABI.
+ * Audit figures: numbers that an audit measures of each model (docs/audit.md). The key string of an audit figure is the
+ * end of its constant's name in lower case, for example "membership_loss". The numbers of the DKVB_AUDIT_… constants
+ * are part of the ABI.
  */
 enum {
-    DKVB_AUDIT_MEMBERSHIP_LOSS = 0,   /**< AUC of a membership attack that thresholds the loss of a row */
-    DKVB_AUDIT_MEMBERSHIP_FITTED = 1, /**< AUC of a membership attack by logistic regression on logits */
-    /** AUC of the likelihood-ratio membership attack (LiRA), which trains shadow models. */
+    DKVB_AUDIT_MEMBERSHIP_LOSS = 0,   /**< audit figure: AUC of a membership attack that thresholds the loss of a row */
+    DKVB_AUDIT_MEMBERSHIP_FITTED = 1, /**< audit figure: AUC of a membership attack by logistic regression on logits */
+    /** Audit figure: AUC of the likelihood-ratio membership attack (LiRA), which trains shadow models. */
     DKVB_AUDIT_MEMBERSHIP_LIRA = 2,
-    DKVB_AUDIT_ACCURACY_CLASS = 3, /**< accuracy on test rows of the forgotten classes */
-    DKVB_AUDIT_ACCURACY_REST = 4,  /**< accuracy on all other test rows */
-    /** Agreement: fraction of test rows of the forgotten classes that get the answer of the retrained model. */
+    DKVB_AUDIT_ACCURACY_CLASS = 3, /**< audit figure: accuracy of the model on test rows of the forgotten classes */
+    /** Audit figure: accuracy of the model on test rows of the classes that were not forgotten. */
+    DKVB_AUDIT_ACCURACY_REST = 4,
+    /**
+     * Agreement: fraction of test rows of the forgotten classes to which the model and the retrained model give the
+     * same answer.
+     */
     DKVB_AUDIT_AGREEMENT_CLASS = 5,
-    /** Agreement: fraction of all other test rows that get the answer of the retrained model. */
+    /**
+     * Agreement: fraction of test rows of the other classes to which the model and the retrained model give the same
+     * answer.
+     */
     DKVB_AUDIT_AGREEMENT_REST = 6,
-    DKVB_AUDIT_CONSTANT_CLASS = 7, /**< accuracy on forgotten classes after a constant was added to their logits */
-    /** Accuracy on all other classes after a constant was added to the logits of the forgotten classes. */
+    /**
+     * Recovery figure: accuracy on forgotten classes after a constant was added to the logits of the forgotten classes.
+     */
+    DKVB_AUDIT_CONSTANT_CLASS = 7,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after a constant was added to the logits of the
+     * forgotten classes.
+     */
     DKVB_AUDIT_CONSTANT_REST = 8,
-    /** Accuracy on forgotten classes of new values that were trained on the model's codes. */
+    /** Recovery figure: accuracy on forgotten classes of new values that were trained on the model's codes. */
     DKVB_AUDIT_PROBE_CLASS = 9,
-    /** Accuracy on all other classes of new values that were trained on the model's codes. */
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten of new values that were trained on the model's
+     * codes.
+     */
     DKVB_AUDIT_PROBE_REST = 10,
-    DKVB_AUDIT_RELEARN_10_CLASS = 11, /**< accuracy on forgotten classes after training on 10 rows per class */
-    DKVB_AUDIT_RELEARN_10_REST = 12,  /**< accuracy on all other classes after training on 10 rows per class */
-    DKVB_AUDIT_RELEARN_20_CLASS = 13, /**< accuracy on forgotten classes after training on 20 rows per class */
-    DKVB_AUDIT_RELEARN_20_REST = 14,  /**< accuracy on all other classes after training on 20 rows per class */
-    DKVB_AUDIT_RELEARN_50_CLASS = 15, /**< accuracy on forgotten classes after training on 50 rows per class */
-    DKVB_AUDIT_RELEARN_50_REST = 16,  /**< accuracy on all other classes after training on 50 rows per class */
-    /** AUC of an attack that sees only the mask and tells forgotten rows from test rows. */
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 10 rows per class. */
+    DKVB_AUDIT_RELEARN_10_CLASS = 11,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 10 rows per
+     * class.
+     */
+    DKVB_AUDIT_RELEARN_10_REST = 12,
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 20 rows per class. */
+    DKVB_AUDIT_RELEARN_20_CLASS = 13,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 20 rows per
+     * class.
+     */
+    DKVB_AUDIT_RELEARN_20_REST = 14,
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 50 rows per class. */
+    DKVB_AUDIT_RELEARN_50_CLASS = 15,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 50 rows per
+     * class.
+     */
+    DKVB_AUDIT_RELEARN_50_REST = 16,
+    /** Audit figure: AUC of an attack that sees only the model's mask and tells forgotten rows from test rows. */
     DKVB_AUDIT_MASK_MEMBERS = 17,
     /**
-     * AUC of an attack that sees only the mask and tells test rows of the forgotten classes from all other test rows.
+     * Audit figure: AUC of an attack that sees only the model's mask and tells test rows of the forgotten classes from
+     * all other test rows.
      */
     DKVB_AUDIT_MASK_CLASS = 18,
-    /** AUC of the robust membership inference attack (RMIA), which trains reference models. */
+    /** Audit figure: AUC of the robust membership inference attack (RMIA), which trains reference models. */
     DKVB_AUDIT_MEMBERSHIP_RMIA = 19,
-    DKVB_AUDIT_ACCURACY_FORGOTTEN = 20, /**< accuracy on the forgotten training rows */
-    DKVB_AUDIT_ACCURACY_RETAINED = 21,  /**< accuracy on the training rows that were not forgotten */
-    DKVB_AUDIT_ACCURACY_TEST = 22,      /**< accuracy on all test rows */
-    /** Mean distance of four figures of a model to the same figures of the retrained model. */
+    DKVB_AUDIT_ACCURACY_FORGOTTEN = 20, /**< audit figure: accuracy of the model on the forgotten training rows */
+    /** Audit figure: accuracy of the model on the training rows that were not forgotten. */
+    DKVB_AUDIT_ACCURACY_RETAINED = 21,
+    DKVB_AUDIT_ACCURACY_TEST = 22, /**< audit figure: accuracy of the model on all test rows */
+    /**
+     * Average gap: mean distance between four audit figures of a model and the same figures of the retrained model
+     * (docs/audit.md).
+     */
     DKVB_AUDIT_AVERAGE_GAP = 23,
-    DKVB_AUDIT_PROTOTYPES_1_CLASS = 24, /**< accuracy on forgotten classes after training on 1 mean row per class */
-    /** Accuracy on all other classes after training on 1 mean row per class. */
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 1 mean row per class. */
+    DKVB_AUDIT_PROTOTYPES_1_CLASS = 24,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 1 mean row
+     * per class.
+     */
     DKVB_AUDIT_PROTOTYPES_1_REST = 25,
-    DKVB_AUDIT_PROTOTYPES_3_CLASS = 26, /**< accuracy on forgotten classes after training on 3 mean rows per class */
-    /** Accuracy on all other classes after training on 3 mean rows per class. */
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 3 mean rows per class. */
+    DKVB_AUDIT_PROTOTYPES_3_CLASS = 26,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 3 mean rows
+     * per class.
+     */
     DKVB_AUDIT_PROTOTYPES_3_REST = 27,
-    DKVB_AUDIT_PROTOTYPES_10_CLASS = 28, /**< accuracy on forgotten classes after training on 10 mean rows per class */
-    /** Accuracy on all other classes after training on 10 mean rows per class. */
+    /** Recovery figure: accuracy on forgotten classes after further training of the model on 10 mean rows per class. */
+    DKVB_AUDIT_PROTOTYPES_10_CLASS = 28,
+    /**
+     * Recovery figure: accuracy on classes that were not forgotten after further training of the model on 10 mean rows
+     * per class.
+     */
     DKVB_AUDIT_PROTOTYPES_10_REST = 29,
     /** KLoM, a divergence between ensembles of models, on the forgotten training rows. */
     DKVB_AUDIT_KLOM_FORGOTTEN = 30,
@@ -231,37 +293,42 @@ enum {
     DKVB_AUDIT_KLOM_RETAINED = 31,
     /** KLoM, a divergence between ensembles of models, on test rows of the forgotten classes. */
     DKVB_AUDIT_KLOM_CLASS = 32,
-    DKVB_AUDIT_KLOM_REST = 33, /**< KLoM, a divergence between ensembles of models, on all other test rows */
-    DKVB_AUDIT_FIGURES = 34    /**< number of figures of each subject */
+    /** KLoM, a divergence between ensembles of models, on test rows of the classes that were not forgotten. */
+    DKVB_AUDIT_KLOM_REST = 33,
+    DKVB_AUDIT_FIGURES = 34 /**< number of audit figures that each measured model has */
 };
 
 /**
- * Kinds of audit figures, which say what the number of a figure means. The numbers of the DKVB_AUDIT_… constants are
- * part of the ABI.
+ * Kinds of audit figures, which say what the value of an audit figure means. The numbers of the DKVB_AUDIT_… constants
+ * are part of the ABI.
  */
 enum {
     /** Area under the ROC curve (AUC) that tells forgotten rows from test rows of their classes. */
     DKVB_AUDIT_AUC_MEMBERS = 0,
     /** Area under the ROC curve (AUC) that tells test rows of the forgotten classes from all other test rows. */
     DKVB_AUDIT_AUC_CLASS = 1,
-    DKVB_AUDIT_SHARE_CLASS = 2,     /**< fraction of the test rows of the forgotten classes */
-    DKVB_AUDIT_SHARE_REST = 3,      /**< fraction of the test rows of all other classes */
-    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< fraction of the forgotten training rows */
-    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< fraction of the training rows that were not forgotten */
-    DKVB_AUDIT_SHARE_TESTS = 6,     /**< fraction of all test rows */
-    DKVB_AUDIT_GAP = 7, /**< mean distance of four figures of a model to the same figures of the retrained model */
-    /** KLoM: mean KL divergence between the margins of unlearned models and the margins of retrained models. */
+    DKVB_AUDIT_SHARE_CLASS = 2, /**< the figure is a fraction of the test rows of the forgotten classes */
+    /** The figure is a fraction of the test rows of the classes that were not forgotten. */
+    DKVB_AUDIT_SHARE_REST = 3,
+    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< the figure is a fraction of the forgotten training rows */
+    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< the figure is a fraction of the training rows that were not forgotten */
+    DKVB_AUDIT_SHARE_TESTS = 6,     /**< the figure is a fraction of all test rows */
+    /** Average gap: mean distance of four audit figures of a model to those of the retrained model. */
+    DKVB_AUDIT_GAP = 7,
+    /**
+     * KLoM: mean KL divergence between the logit margins of unlearned models and the logit margins of retrained models.
+     */
     DKVB_AUDIT_KLOM = 8
 };
 
 /**
- * An estimated number and its 95 % interval. The struct dkvb_audit_estimate will always have three members: `value`,
- * `low` and `high`.
+ * An audit figure's estimated value and its 95 % interval. The struct dkvb_audit_estimate will always have three
+ * members: `value`, `low` and `high`.
  */
 typedef struct dkvb_audit_estimate {
-    double value; /**< value of the estimated figure */
-    double low;   /**< lower end of the 95 % interval */
-    double high;  /**< upper end of the 95 % interval */
+    double value; /**< estimated value of the audit figure */
+    double low;   /**< lower end of the figure's 95 % interval */
+    double high;  /**< upper end of the figure's 95 % interval */
 } dkvb_audit_estimate;
 
 /**
@@ -274,16 +341,17 @@ typedef struct dkvb_audit_figure {
     const char *key;   /**< key of the audit figure, for example "membership_loss" */
     const char *title; /**< title of the audit figure, for example "loss threshold" */
     /**
-     * "as retrained", "more than retrained" or "less than retrained": the sign of `difference` if its interval excludes
-     * 0, and "" for a figure that was not measured.
+     * Verdict on the figure, "as retrained", "more than retrained" or "less than retrained": the sign of `difference`
+     * if its interval excludes 0; "" for a figure that was not measured.
      */
     const char *verdict;
     uint32_t kind; /**< kind of the figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, DKVB_AUDIT_GAP or DKVB_AUDIT_KLOM */
-    uint32_t measured; /**< 0 if the figure was left out or had no rows; all numbers of the figure are NaN then */
-    dkvb_audit_estimate value; /**< measured number with its interval */
+    /** 1 if the audit measured the figure; 0 if the figure was left out or had no rows, and all its numbers are NaN. */
+    uint32_t measured;
+    dkvb_audit_estimate value; /**< value that the audit measured, with its interval */
     /**
-     * `value` minus the figure of the retrained model, paired row by row. For KLoM, `difference` is `value` minus the
-     * noise floor, and its interval includes the noise of the trained models.
+     * Difference of a model's figure to the same figure of the retrained model, paired row by row. For the figure KLoM,
+     * `difference` is `value` minus the noise floor, and its interval includes the noise of the trained models.
      */
     dkvb_audit_estimate difference;
     /**
@@ -298,8 +366,8 @@ typedef struct dkvb_audit_figure {
     dkvb_audit_estimate tpr_01;
     /**
      * PrivLeak of an AUC of members, (AUC - AUC retrained) / AUC retrained; a positive number means that more is
-     * remembered. PrivLeak is NaN for other figures, and if the retrained AUC is 0. The PrivLeak of the MUSE benchmark
-     * has the opposite sign and another denominator (docs/audit.md).
+     * remembered. PrivLeak is NaN for figures that are no AUC of members, and if the retrained AUC is 0. The PrivLeak
+     * of the MUSE benchmark has the opposite sign and another denominator (docs/audit.md).
      */
     dkvb_audit_estimate privleak;
     dkvb_audit_estimate median; /**< median of KLoM over the rows; NaN for all other figures */
@@ -315,48 +383,50 @@ typedef struct dkvb_audit_report {
     uint32_t class_count; /**< number of classes that forgotten rows belong to */
     /** `uint8_t[L]`: DKVB_FORGET for classes of forgotten rows, DKVB_KEEP for all other classes. */
     const uint8_t *forgotten;
-    uint64_t members;                 /**< number of forgotten rows */
-    uint64_t others;                  /**< number of test rows in classes of forgotten rows */
-    uint64_t rest;                    /**< number of test rows in all other classes */
-    uint64_t masked_pairs;            /**< number of masked (codebook, key) pairs of the audited model */
-    uint64_t purged_pairs;            /**< number of purged (codebook, key) pairs of the audited model */
-    uint32_t shadows;                 /**< number of shadow models that the likelihood-ratio attack used */
-    const dkvb_outside *outside;      /**< counts of training rows that lie outside the scale of the keys (search.h) */
-    const dkvb_outside *test_outside; /**< counts of test rows that lie outside the scale of the keys (search.h) */
-    uint64_t retained;                /**< number of training rows that were not forgotten */
-    uint32_t rmia_models;             /**< number of reference models that the membership attack RMIA used */
-    uint32_t models;                  /**< number of models in each ensemble of the divergence KLoM */
+    uint64_t members;      /**< number of forgotten training rows */
+    uint64_t others;       /**< number of test rows in the forgotten classes */
+    uint64_t rest;         /**< number of test rows in the classes that were not forgotten */
+    uint64_t masked_pairs; /**< number of masked (codebook, key) pairs of the audited model */
+    uint64_t purged_pairs; /**< number of purged (codebook, key) pairs of the audited model */
+    uint32_t shadows;      /**< number of shadow models that the likelihood-ratio attack used */
+    /** Counts of training rows whose projections lie outside the scale of the keys (search.h). */
+    const dkvb_outside *outside;
+    /** Counts of test rows whose projections lie outside the scale of the keys (search.h). */
+    const dkvb_outside *test_outside;
+    uint64_t retained;    /**< number of training rows that were not forgotten */
+    uint32_t rmia_models; /**< number of reference models that the membership attack RMIA used */
+    uint32_t models;      /**< number of models in each ensemble of the divergence KLoM */
     /**
-     * Number of unlearned models of KLoM whose requests were planned anew. All other unlearned models of KLoM get the
-     * mask of the audited model, because its request is unknown or its plan was refused; nothing is masked if the
-     * audited model has no mask.
+     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. All other
+     * unlearned models of KLoM get the mask of the audited model, because a request in the model's journal is unknown
+     * or its plan was refused; nothing is masked if the audited model has no mask.
      */
     uint32_t planned;
 } dkvb_audit_report;
 
 /**
- * Audit a model that has forgotten rows. Each attack runs on the model, and on values that were trained again without
- * the forgotten rows.
+ * Audit a model that has forgotten rows. Each attack of an audit runs on the model, and on values that were trained
+ * again without the forgotten rows.
  *
- * The audit searches every row once; each further model then takes the time of one training on stored codes. Memory
- * comes from the allocator of the model. The audit needs memory for the codes of all rows, once for each mask; for the
- * values of two models; and for `float[n][classes]` logits, where n is the number of training rows, or of test rows if
- * there are more (5 GB for 1,280,000 rows and 1,000 classes).
+ * The audit searches every row once; each further model then takes the time of one training on stored codes. An audit
+ * takes its memory from the allocator of the model. The audit needs memory for the codes of all rows, once for each
+ * mask; for the values of two models; and for `float[n][classes]` logits, where n is the number of training rows, or of
+ * test rows if there are more (5 GB for 1,280,000 rows and 1,000 classes).
  *
- * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that it searches. All ranks call
- * dkvb_audit_run() with the same models, rows and options, and each rank holds them whole. Each rank gets the whole
- * report, with the same bits for any number of ranks. A rank needs as much memory as an audit without ranks. Each rank
- * calls its own callbacks: progress counts the models and rows of the rank, and any rank can stop the audit. An audit
- * is refused before work starts if the inputs of the ranks differ. A model whose values are distributed over ranks is
- * audited without ranks in `run`: its ranks then train each model together.
+ * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that the audit searches. All ranks
+ * call dkvb_audit_run() with the same models, rows and options, and each rank holds all of these in its memory. Each
+ * rank gets the whole audit report, with the same bits for any number of ranks. A rank needs as much memory as an audit
+ * without ranks. Each rank calls its own callbacks: the progress callback counts the models and rows of the rank, and
+ * any rank can stop the audit. An audit is refused before work starts if the inputs of the ranks differ. A model whose
+ * values are distributed over ranks is audited without ranks in `run`: its ranks then train each model together.
  *
- * @param[out] report   the result, which the caller releases with dkvb_audit_report_free(); NULL on failure.
+ * @param[out] report   the audit report, which the caller releases with dkvb_audit_report_free(); NULL on failure.
  * @param      model    the audited model, which may be memory-mapped; attacks change only copies of the model.
  * @param      request  the forgotten rows; NULL stands for the classes that the journal of the model names.
- * @param      rows     training and test rows; at least 2 of the training rows are forgotten.
+ * @param      rows     training and test rows of the audit; at least 2 of the training rows are forgotten.
  * @param      opts     options of the audit; NULL for the defaults.
- * @param      run      run options (threads, progress, ranks); NULL for the defaults. The progress callback counts from
- *                      0 in each stage of the audit.
+ * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
+ *                      counts from 0 in each stage of the audit.
  * @return `DKVB_EINVAL` for a row, label or option out of range, for too few rows, or if no row was forgotten (the
  *         message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or
  *         "options"); `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, if the codeset belongs to
@@ -369,11 +439,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_run(dkvb_audit_report **report, c
 /**
  * Find one figure of an audit report.
  *
- * @param report   the audit report.
+ * @param report   the audit report that has the figure.
  * @param subject  the measured model: DKVB_AUDIT_MODEL, _BEFORE, _DROPPED, _REPLAY or _RETRAINED.
- * @param figure   number of the figure, for example DKVB_AUDIT_MEMBERSHIP_LOSS.
- * @return the figure, valid as long as the report; NULL if the subject was not measured, or if the subject or figure
- *         does not exist.
+ * @param figure   number of the audit figure, for example DKVB_AUDIT_MEMBERSHIP_LOSS.
+ * @return the audit figure, valid as long as the report; NULL if the audit did not measure the subject, or if the
+ *         subject or figure does not exist.
  */
 DKVB_API const dkvb_audit_figure *dkvb_audit_get_figure(const dkvb_audit_report *report, uint32_t subject,
                                                         uint32_t figure);
@@ -381,7 +451,7 @@ DKVB_API const dkvb_audit_figure *dkvb_audit_get_figure(const dkvb_audit_report 
 /**
  * Release an audit report.
  *
- * @param report  the audit report; NULL does nothing.
+ * @param report  the audit report to release; NULL does nothing.
  */
 DKVB_API void dkvb_audit_report_free(dkvb_audit_report *report);
 

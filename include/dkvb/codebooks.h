@@ -2,24 +2,26 @@
  * @file
  * @brief Codebooks prepare and project each row of features, and hold the keys of each projected space.
  *
- * The library first prepares a row `z` of `input_dim` numbers:
+ * Codebooks first prepare each row of features. From a row `z` of `input_dim` numbers, the library computes the
+ * prepared row y:
  *
- *     y = W (z - center),  then y = y / |y|
+ *     prepared row of features:  y = W (z - center), then y = y / |y|
  *
- * W is the half-whitening matrix, which is used only if `whiten` is set. The option `normalize` switches the scaling to
- * length 1 on or off. The prepared row is then projected once for each codebook: by random signs, a fast Walsh-Hadamard
- * transform, and a selection of outputs of the transform. Signs and selection follow from the seed (docs/numerics.md,
- * *Projection*). The projected numbers q are rounded to bytes, with one scale per codebook:
+ * The prepared row `y` is computed from a row of features `z` by a half-whitening matrix `W` (only if the option
+ * `whiten` is set) and by a scaling to length 1 (only if the option `normalize` is set). Each codebook projects the
+ * prepared row by random signs, a fast Walsh-Hadamard transform, and a selection of outputs of the transform. The signs
+ * and the selection of a projection follow from the seed (docs/numerics.md, *Projection*). The library rounds the
+ * projected numbers `q` to bytes `r`, with one scale per codebook:
  *
- *     r = round(q * scale), limited to -63 .. 63
+ *     rounded projection of a row:  r = round(q * scale), limited to -63 .. 63
  *
- * Each codebook holds `keys` points of its projected space, rounded like projected rows. Key initialisation places the
- * keys, without labels. Keys are then frozen: only a purge changes a key, so the code of a row never changes. Sources:
- * *Discrete Key-Value Bottleneck*, arXiv 2207.11240, section 3; subsampled randomised Hadamard transforms, Ailon and
- * Chazelle 2009; docs/method.md.
+ * Each codebook holds `keys` points of its projected space, the keys, rounded like projected rows. Key initialisation
+ * places the keys without labels, and then freezes them: only a purge changes a frozen key, so the code of a row never
+ * changes. Sources: *Discrete Key-Value Bottleneck*, arXiv 2207.11240, section 3; subsampled randomised Hadamard
+ * transforms, Ailon and Chazelle 2009; docs/method.md.
  *
- * Threads: frozen codebooks never change, and any number of threads may use them. Codebooks that are still growing
- * belong to one thread at a time.
+ * Threads: frozen codebooks never change, and any number of threads may use frozen codebooks. Growing codebooks (made
+ * by dkvb_codebooks_begin(), not frozen yet) belong to one thread at a time.
  */
 #ifndef DKVB_CODEBOOKS_H
 #define DKVB_CODEBOOKS_H
@@ -41,7 +43,7 @@ extern "C" {
 
 /**
  * Handle of codebooks, which can have several owners: dkvb_codebooks_retain() adds an owner, dkvb_codebooks_free()
- * removes one.
+ * removes an owner.
  */
 typedef struct dkvb_codebooks dkvb_codebooks;
 
@@ -66,16 +68,20 @@ typedef struct dkvb_keyinit_options {
      */
     uint32_t keys;
     uint32_t key_dim; /**< length of a key, 1 to 4,096; 0 chooses a length that suits the rows */
-    /** Number of passes over the rows that place the keys; 0 stands for 2 passes of method ema, 1 of method means. */
-    uint32_t passes;
-    uint32_t batch;        /**< number of rows in one step of method ema; 0 stands for 2,048 */
-    uint32_t rows_per_key; /**< largest number of rows per key that place the keys, drawn by seed; 0 uses all rows */
-    uint32_t normalize;    /**< 1 scales every row to length 1, when keys are placed and in every later search */
-    uint32_t whiten;       /**< 1 half-whitens rows, which may then have at most 4,096 columns */
-    double decay;          /**< fraction of the old average that a step of method ema keeps, 0 <= decay < 1 */
     /**
-     * Method ema places a key again if its use falls below the fraction `restart` of an even use, which is below 1; 0
-     * never places a key again.
+     * Number of passes over the rows that place the keys; 0 stands for 2 passes of the method ema, and 1 pass of the
+     * method means.
+     */
+    uint32_t passes;
+    uint32_t batch; /**< number of rows in one step of the key placing method ema; 0 stands for 2,048 */
+    /** Largest number of rows per key that place the keys, drawn by the seed; 0 uses all rows. */
+    uint32_t rows_per_key;
+    uint32_t normalize; /**< 1 scales every row to length 1, before keys are placed and before every later search */
+    uint32_t whiten;    /**< 1 half-whitens rows, which may then have at most 4,096 columns */
+    double decay;       /**< fraction of the old average that a step of method ema keeps, 0 <= decay < 1 */
+    /**
+     * Threshold of the method ema, at least 0 and below 1: a key that gets less than this fraction of an even share of
+     * the rows is placed again; 0 never places a key again.
      */
     double restart;
     /** Seed of the random projections and of every random draw; each codebook has its own random stream. */
@@ -90,27 +96,30 @@ typedef struct dkvb_keyinit_options {
     }
 DKVB_INIT_FUNCTION(dkvb_keyinit_options, DKVB_KEYINIT_OPTIONS_INIT)
 
-/** Properties of codebooks, filled in by dkvb_codebooks_get_info(). The caller sets `struct_size`. */
+/** Properties of codebooks, filled in by dkvb_codebooks_get_info(). */
 typedef struct dkvb_codebooks_info {
     size_t struct_size; /**< size of dkvb_codebooks_info in bytes, set by DKVB_CODEBOOKS_INFO_INIT */
     uint32_t codebooks; /**< number of codebooks (C) */
     uint32_t keys;      /**< number of keys per codebook (K), purged keys included */
-    uint32_t key_dim;   /**< length of a key (d) */
+    uint32_t key_dim;   /**< length of each key in a codebook (d) */
     uint32_t input_dim; /**< length of a row of features (m) */
     uint32_t normalize; /**< 1 if rows are scaled to length 1 before they are projected */
     uint32_t whitened;  /**< 1 if rows are half-whitened before they are scaled */
     uint32_t rounds;    /**< number of Walsh-Hadamard transforms that project a row */
     /** Number of outputs of one Walsh-Hadamard transform: the least power of two that is not below `input_dim`. */
     uint32_t round_size;
-    uint32_t frozen;       /**< 1 if the keys are frozen, 0 if the codebooks are still growing */
-    uint64_t purged_pairs; /**< number of (codebook, key) pairs that were erased for good */
+    /** 1 if the keys are frozen, 0 if the codebooks are still growing (dkvb_codebooks_step()). */
+    uint32_t frozen;
+    uint64_t purged_pairs; /**< number of (codebook, key) pairs that purges erased for good */
     /** Birth id of 16 bytes, which identifies frozen codebooks; copies, saved files and purges keep the birth id. */
     uint8_t birth[16];
-    /** Least length of a row whose projection lies inside the scale of the keys (search.h); 0 if unknown. */
+    /**
+     * Least length of a row of features whose projection lies inside the scale of the keys (search.h); 0 if unknown.
+     */
     double least_length;
     /**
-     * Greatest length of a row whose projection lies inside the scale of the keys (search.h); the greatest float if
-     * unknown.
+     * Greatest length of a row of features whose projection lies inside the scale of the keys (search.h); the greatest
+     * float if unknown.
      */
     double greatest_length;
 } dkvb_codebooks_info;
@@ -125,54 +134,57 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
 /**
  * Build codebooks from key rows: draw the projections, place the keys, and freeze the keys.
  *
- * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the rows
- * that place the keys (`rows_per_key`) centres all rows. The whitening is computed from at most 16 rows per column, but
- * not fewer than 16,384. The scales of the codebooks are computed from 4,096 rows. Equal rows, options and seeds give
- * equal bits, for any number of threads and any processor.
+ * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The library subtracts
+ * the mean of the rows that place the keys (`rows_per_key`) from all rows. The half-whitening matrix is computed from
+ * at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the codebooks are
+ * computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and any processor.
  *
  * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
- * @param      x     `float[n][dim]`, key rows, row-major, finite.
+ * @param      x     `float[n][dim]`, key rows (rows on which the keys are placed), row-major, finite.
  * @param      n     number of key rows, at least `keys`.
  * @param      dim   length of a key row, 1 to 1,048,576.
- * @param      opts  options of the call; NULL for the defaults.
- * @param      run   run options (threads, progress, ranks); NULL for the defaults. The progress callback counts
- *                   codebooks.
- * @return `DKVB_EINVAL` for an option out of range, too few rows, or a number that is not finite (the message names row
- *         and column); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @param      opts  options of building the codebooks; NULL for the defaults.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
+ *                   counts finished codebooks.
+ * @return `DKVB_EINVAL` for an option out of range, too few key rows, or a feature that is not finite (the message
+ *         names row and column); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, size_t dim,
                                                        const dkvb_keyinit_options *opts, const dkvb_run_options *run);
 
 /**
- * Begin codebooks from rows that come in batches, so that the rows need not be in memory all at once.
+ * Begin growing codebooks, whose keys are placed on rows that come in batches, so that the rows need not be in memory
+ * all at once.
  *
- * Keys of batches are moving averages, whatever `method` the options name. dkvb_codebooks_step() takes the batches, and
- * dkvb_codebooks_freeze() freezes the keys. Growing codebooks cannot search before they are frozen.
+ * The keys of growing codebooks are moving averages of rows, whatever `method` the options name. dkvb_codebooks_step()
+ * moves the keys by one batch of rows, and dkvb_codebooks_freeze() freezes the keys. Growing codebooks cannot search
+ * codes before they are frozen.
  *
- * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
- * @param      dim   length of a row, 1 to 1,048,576.
- * @param      opts  options of the call; NULL for the defaults.
- * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
+ * @param[out] out   the growing codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
+ * @param      dim   length of a row of features, 1 to 1,048,576.
+ * @param      opts  options of the growing codebooks; NULL for the defaults.
+ * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,
                                                          const dkvb_keyinit_options *opts);
 
 /**
- * Move the keys by one step of exponential moving averages over a batch:
+ * Move the keys of growing codebooks by one step of exponential moving averages over a batch of rows:
  *
- *     N_j <- decay N_j + (1 - decay) n_j
- *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
+ *     rows of key j:  N_j <- decay N_j + (1 - decay) n_j
+ *     place of key j: key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
  *
- * In the formulas, n_j is the number of batch rows that are nearest to key j, and s_j is their sum. The formulas are
- * the usual update of vector quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an
- * update of the key itself. The first batch gives the first keys, and the mean that centres all rows; so the first
- * batch needs at least `keys` rows. Every call of dkvb_codebooks_step() is one step, whatever `batch` of the options
- * says. A cancelled call changes nothing, except in the first step.
+ * In the formulas for key j, n_j is the number of batch rows that are nearest to the key, s_j is the sum of these rows,
+ * and N_j is the moving average of n_j. The formulas for key j are the usual update of vector quantisers (van den Oord
+ * et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The first batch of rows gives
+ * the first keys, and the mean that is subtracted from all rows; so the first batch needs at least `keys` rows. Every
+ * call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A cancelled dkvb_codebooks_step()
+ * changes nothing, unless it was the first step of the codebooks.
  *
- * @param codebooks  codebooks that are still growing.
+ * @param codebooks  the growing codebooks, which are not frozen yet.
  * @param x          `float[n][input_dim]`, rows of the batch, finite.
  * @param n          number of rows in the batch; 0 changes nothing.
- * @param run        run options (threads, progress, ranks); NULL for the defaults.
+ * @param run        run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for a number that is not finite, with a message that names the row; `DKVB_ESTATE` if the
  *         codebooks are frozen, or for run options with ranks; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
@@ -180,10 +192,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebook
                                                         const dkvb_run_options *run);
 
 /**
- * Freeze growing codebooks. Frozen keys never move, and dkvb_codebooks_freeze() gives the codebooks their birth id.
+ * Freeze the keys of growing codebooks. Frozen keys never move, and dkvb_codebooks_freeze() gives the codebooks their
+ * birth id.
  *
- * @param codebooks  codebooks that are still growing.
- * @return `DKVB_ESTATE` if dkvb_codebooks_step() was not called before.
+ * @param codebooks  the growing codebooks to freeze.
+ * @return `DKVB_ESTATE` if the codebooks had no dkvb_codebooks_step() yet.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *codebooks);
 
@@ -197,12 +210,13 @@ typedef struct dkvb_codebooks_arrays {
     const float *center;    /**< `float[dim]`, mean that is subtracted from each row; NULL stands for zeros */
     const float *whitening; /**< `float[dim][dim]`, symmetric whitening matrix; NULL for no whitening */
     /**
-     * `float[codebooks]`, scale of each codebook in steps per unit, above 0; NULL chooses scales that suit the keys.
+     * `float[codebooks]`, scale of each codebook (steps per unit of projected rows), above 0; NULL chooses scales that
+     * suit the keys.
      */
     const float *scales;
     /**
-     * `float[codebooks][keys][key_dim]`, keys in units of projected rows; the library rounds keys to steps of the
-     * scale.
+     * `float[codebooks][keys][key_dim]`, keys in units of projected rows; the library rounds keys to steps of their
+     * codebook's scale.
      */
     const float *keys;
 } dkvb_codebooks_arrays;
@@ -215,58 +229,63 @@ typedef struct dkvb_codebooks_arrays {
 DKVB_INIT_FUNCTION(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT)
 
 /**
- * Make frozen codebooks from arrays that another library or an export made. The library copies the arrays, checks that
- * they are finite, and rounds the keys.
+ * Make frozen codebooks from arrays that another library or an export made. The library copies the arrays of codebooks,
+ * checks that all numbers are finite, and rounds the keys.
  *
  * @param[out] out     the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
- * @param      arrays  arrays of the projection and the keys.
- * @param      opts    options that give the shapes, `normalize`, the seed of the projections and the allocator; all
- *                     other members are ignored.
- * @return `DKVB_OK`; on failure `DKVB_EINVAL` or `DKVB_ENOMEM`.
+ * @param      arrays  the arrays from which the codebooks are made: projection and keys.
+ * @param      opts    options of the codebooks, of which the shapes, `normalize`, the seed of the projections and the
+ *                     allocator are read.
+ * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out,
                                                                const dkvb_codebooks_arrays *arrays,
                                                                const dkvb_keyinit_options *opts);
 
 /**
- * Add one owner to codebooks. Any thread may call dkvb_codebooks_retain().
+ * Add one owner to codebooks, so that they live until each owner has freed them. Any thread may call
+ * dkvb_codebooks_retain().
  *
- * @param codebooks  the codebooks; or NULL.
- * @return the same pointer `codebooks`.
+ * @param codebooks  the codebooks that get one more owner; NULL does nothing.
+ * @return the same pointer that was passed as `codebooks`.
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 
 /**
  * Remove one owner of codebooks; the last owner frees the codebooks. Any thread may call dkvb_codebooks_free().
  *
- * @param codebooks  the codebooks; NULL does nothing.
+ * @param codebooks  the codebooks that lose an owner; NULL does nothing.
  */
 DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 
 /**
  * Read the properties of codebooks: shapes, birth id, and more.
  *
- * @param      codebooks  the codebooks.
- * @param[out] info       properties of the codebooks; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if `struct_size` is not set.
+ * @param      codebooks  the codebooks whose properties are read.
+ * @param[out] info       receives the properties of the codebooks; the caller sets its member `struct_size` before the
+ *                        call.
+ * @return `DKVB_EINVAL` if the member `struct_size` of `info` is not set.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
 /**
  * Memory that receives copies of the arrays of codebooks. Callers initialise the struct with
- * `DKVB_CODEBOOKS_COPIES_INIT`. An array whose pointer is NULL is not copied.
+ * `DKVB_CODEBOOKS_COPIES_INIT`. dkvb_codebooks_copies names one pointer for each array; an array whose pointer is NULL
+ * is not copied.
  */
 typedef struct dkvb_codebooks_copies {
     size_t struct_size; /**< size of dkvb_codebooks_copies in bytes, set by DKVB_CODEBOOKS_COPIES_INIT */
     int8_t *signs;      /**< `int8_t[rounds][round_size]`, random signs of the projections, 1 or -1 */
     /**
-     * `uint32_t[codebooks][key_dim]`, selected outputs of the projections, each stored as round * round_size + output.
+     * `uint32_t[codebooks][key_dim]`, the outputs of the transforms that each codebook selects, stored as round *
+     * round_size + output.
      */
     uint32_t *order;
-    float *center;    /**< `float[input_dim]`, mean that is subtracted from each row */
-    float *whitening; /**< `float[input_dim][input_dim]`, whitening matrix; must be NULL if rows are not whitened */
-    float *scales;    /**< `float[codebooks]`, scale of each codebook in steps per unit */
-    int8_t *keys;     /**< `int8_t[codebooks][keys][key_dim]`, keys in steps of the scale; purged keys are zeros */
+    float *center; /**< `float[input_dim]`, mean that is subtracted from each row of features */
+    /** `float[input_dim][input_dim]`, half-whitening matrix; must be NULL if rows are not whitened. */
+    float *whitening;
+    float *scales; /**< `float[codebooks]`, scale of each codebook (steps per unit of projected rows) */
+    int8_t *keys;  /**< `int8_t[codebooks][keys][key_dim]`, keys in steps of the scale; purged keys are zeros */
 } dkvb_codebooks_copies;
 
 /** Initialiser of dkvb_codebooks_copies that gives every member its default. */
@@ -277,36 +296,39 @@ typedef struct dkvb_codebooks_copies {
 DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
 
 /**
- * Copy the arrays of codebooks. A program without this library needs only the copied arrays to search.
+ * Copy the arrays of codebooks. With the copied arrays, a program without this library can search the codes of rows.
  *
- * Signs and order are computed from the seed, and describe the projection of a row. Let y be the prepared row, padded
- * with zeros to `round_size`. Let H be the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1
- * bits of i & j is even, else -1. The projection q of codebook c is then
+ * The arrays `signs` and `order` of codebooks are computed from the seed, and describe the projection of a row. In the
+ * formulas of the projection, y is the prepared row of features, padded with zeros to `round_size`. The matrix H of the
+ * projection is the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1 bits of i & j is even,
+ * else -1. Transform t of the prepared row is h[t], and the projection of the row by codebook c is q[c]:
  *
- *     h[t] = H (signs[t] y),  q[c][i] = h flattened [order[c][i]]
+ *     transform t of the row:               h[t] = H (signs[t] y)
+ *     projection of the row by codebook c:  q[c][i] = h flattened [order[c][i]]
  *
- * @param codebooks  the codebooks.
- * @param to         memory that receives the copies.
- * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and rows are not whitened, with nothing copied;
- *         `DKVB_EINVAL` for an invalid argument.
+ * @param codebooks  the codebooks whose arrays are copied.
+ * @param to         the memory that receives the copied arrays of the codebooks.
+ * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (nothing is copied
+ *         then); `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *codebooks,
                                                               const dkvb_codebooks_copies *to);
 
 /**
- * Prepare rows, project them, and round the projections. The projection of a row has the same bits in any batch and on
- * any processor (docs/numerics.md).
+ * Prepare rows of features, project the prepared rows, and round the projections. The projection of a row has the same
+ * bits in any batch and on any processor (docs/numerics.md).
  *
- * @param      codebooks  the codebooks.
+ * @param      codebooks  the codebooks that project the rows.
  * @param      x          `float[n][input_dim]`, rows of features, finite.
- * @param      n          number of rows.
- * @param[out] rows       `int8_t[n][codebooks][key_dim]`, projected rows in steps of the scale; undefined if the call
- *                        fails.
+ * @param      n          number of rows of features to project.
+ * @param[out] rows       `int8_t[n][codebooks][key_dim]`, receives the projected rows in steps of the scale; undefined
+ *                        if the call fails.
  * @param[out] saturated  `uint32_t[n]`: how many of the `codebooks * key_dim` projected numbers of each row lay outside
- *                        the scale and were limited; or NULL. About one number in ten thousand is limited for rows like
- *                        the key rows; a row with a tenth or more of its numbers limited is of another kind.
- * @param      run        run options (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_EINVAL` for numbers that are not finite, or so large that sums would overflow (the message names the
+ *                        the scale of the keys and were limited to it; or NULL. About one projected number in ten
+ *                        thousand is limited for rows like the key rows; a row with a tenth or more of its projected
+ *                        numbers limited is of another kind than the key rows.
+ * @param      run        run options of the call (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EINVAL` for features that are not finite, or so large that sums would overflow (the message names the
  *         row); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_project(const dkvb_codebooks *codebooks, const float *x, size_t n,

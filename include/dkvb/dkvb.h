@@ -6,11 +6,11 @@
  * discrete key-value bottleneck turns each row into a short code. Values that were trained on codes answer with a
  * class. A class is forgotten by masking the (codebook, key) pairs that its rows select, without any training.
  *
- * One call trains a model with settings that suit the data:
+ * dkvb_fit() trains a model with settings that suit the data, in one call:
  *
  *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // fit.h
  *
- * Separate calls train a model step by step, and make it forget:
+ * Separate functions train a model step by step, and make the model forget a class:
  *
  *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
  *
@@ -30,13 +30,14 @@
  *
  *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // measure what the model knows  audit.h
  *
- * The header reference.h declares linear heads to compare a model with. Linear heads are in a second library,
- * libdkvb-reference.
+ * The header reference.h declares linear heads to compare a model with. The functions for linear heads are in a second
+ * library, libdkvb-reference.
  *
- * Every function that can fail returns a `dkvb_status`. dkvb_last_error() returns a sentence for a person. Functions
- * that end in `_free` free handles. Macros that end in `_INIT` set option structs to their defaults. The functions of
- * data.h read files of rows. Arrays in comments are row-major. Comments use the letters of docs/method.md: n rows, m
- * columns of a row, C codebooks, K keys per codebook, d columns of a key, L classes, k keys selected per codebook.
+ * Every function that can fail returns a `dkvb_status`. dkvb_last_error() returns a sentence that tells a person why
+ * the last call failed. Functions that end in `_free` free handles. Macros that end in `_INIT` set option structs to
+ * their defaults. The functions of data.h read files of rows. Arrays that comments of the headers describe are
+ * row-major. Comments of the headers use the letters of docs/method.md: n rows, m columns of a row, C codebooks, K keys
+ * per codebook, d columns of a key, L classes, k keys selected per codebook.
  */
 #ifndef DKVB_H
 #define DKVB_H

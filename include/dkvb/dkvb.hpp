@@ -9,11 +9,11 @@
  *         std::cout << entry.id << ": " << entry.reason << "\n";
  *
  * The header dkvb.hpp only calls the C functions of libdkvb, so answers, files and journals have the same bits as in C.
- * The structs of the C headers are used for options and reports; each is initialised by its INIT macro.
+ * Options and reports in C++ are the structs of the C headers; each struct is initialised by its INIT macro.
  *
- * Errors are thrown as dkvb::error. A function that throws has changed nothing. A handle that was moved from is empty,
- * and can only be assigned to or destroyed. Threads: as in C, many threads may read one object, or a single thread may
- * change it.
+ * Functions of dkvb.hpp throw errors as dkvb::error. A function of dkvb.hpp that throws has changed nothing. A handle
+ * that was moved from is empty, and can only be assigned to or destroyed. Threads: as in C, many threads may read one
+ * object at once, or a single thread may change the object.
  *
  * A dkvb::span is a std::span from C++20 on. Before C++20, dkvb::span holds a pointer and a size, and is made from
  * both, from a std::vector or from a std::array.
@@ -130,7 +130,10 @@ inline void check(dkvb_status status)
         throw error(status, dkvb_last_error());
 }
 
-/** Options that say how long calls run. The default uses as many threads as OpenMP would, and reports no progress. */
+/**
+ * Run options of long calls: number of threads, progress callback, counter of unusual rows. The default of dkvb::run
+ * uses as many threads as OpenMP would, and reports no progress.
+ */
 struct run {
     /**
      * Number of threads, including the calling thread; 0 uses as many as OpenMP would. Results never depend on the
@@ -154,7 +157,10 @@ struct run {
 namespace detail
 {
 
-/** Run options of one C call. An exception must not leave C code, so progress() keeps it until check() throws it. */
+/**
+ * Run options of one C call. An exception must not leave C code, so progress() keeps the exception of a callback until
+ * check() throws it.
+ */
 class running
 {
   public:
@@ -176,8 +182,8 @@ class running
     }
 
     /*
-     * Throws after a C call, once the objects that C made have owners: a callback may have thrown although the call
-     * succeeded.
+     * Throws the exception that a callback of a C call has thrown, even if the C call succeeded; called once the
+     * objects that the C call made have owners.
      */
     void check(dkvb_status status) const
     {
@@ -204,7 +210,7 @@ class running
     std::exception_ptr thrown_;
 };
 
-/** Number of rows in an array of `size` numbers, with `columns` numbers in each row. */
+/** Number of rows in an array of `size` numbers, where each row has `columns` numbers. */
 inline std::size_t rows_in(std::size_t size, std::size_t columns, const char *what)
 {
     if (columns == 0 || size % columns != 0)
@@ -224,12 +230,12 @@ inline void same_size(std::size_t found, std::size_t expected, const char *what)
 template <class T, void (*Free)(T *)> class handle
 {
   public:
-    /** The C object, valid as long as the handle. */
+    /** The C object that the handle owns, valid as long as the handle. */
     T *get() const noexcept
     {
         return owner_.get();
     }
-    /** Gives up the C object, which the caller must free. */
+    /** Takes the C object out of the handle; the caller must then free the object. */
     T *release() noexcept
     {
         return owner_.release();
@@ -261,8 +267,8 @@ class array
 {
   public:
     /**
-     * Reads features as rows of `float`, from a `.npy` or IDX file, plain or gzip. `how` is 0, or DKVB_READ_… of
-     * data.h.
+     * Reads features as rows of `float`, from a `.npy` or IDX file, plain or gzip. The argument `how` is 0, or
+     * DKVB_READ_… of data.h (a way to read an array file).
      */
     static array features(const std::string &path, std::uint32_t how = 0)
     {
@@ -271,7 +277,7 @@ class array
         check(dkvb_features_read(out.raw_.get(), path.c_str(), how, nullptr));
         return out;
     }
-    /** Reads labels as `int32_t`. */
+    /** Reads labels of rows from an array file, as `int32_t`. */
     static array labels(const std::string &path)
     {
         array out;
@@ -292,12 +298,12 @@ class array
             all *= static_cast<std::size_t>(raw_->shape[i]);
         return all;
     }
-    /** The numbers that features() has read. */
+    /** The features that the method features() has read. */
     span<const float> floats() const
     {
         return span<const float>(as<float>(DKVB_DTYPE_F32), rows() * columns());
     }
-    /** The numbers that labels() has read. */
+    /** The labels that the method labels() has read. */
     span<const std::int32_t> ints() const
     {
         return span<const std::int32_t>(as<std::int32_t>(DKVB_DTYPE_I32), rows() * columns());
@@ -334,15 +340,20 @@ class array
 class table : public detail::handle<dkvb_table, dkvb_table_free>
 {
   public:
-    /** Options that say how columns are used: the members of dkvb_table_options, with strings instead of pointers. */
+    /**
+     * Options that say how the columns of a table are used: the members of dkvb_table_options, with strings instead of
+     * pointers.
+     */
     struct columns {
         std::string label, id, group; /**< columns with labels, ids and groups; "" for no column */
-        std::string only_group;       /**< name of the group whose rows are kept; "" keeps all rows */
+        /** Name of the group whose rows the table keeps; "" keeps the rows of all groups. */
+        std::string only_group;
         /**
-         * columns that are features, in this order, such as those of a model; an empty vector takes all other columns
+         * columns that become features, in this order, such as the columns of a model; an empty vector takes all
+         * columns without another role
          */
         std::vector<std::string> features;
-        std::vector<std::string> names; /**< names that the labels 0, 1, … already have */
+        std::vector<std::string> names; /**< names of classes that the labels 0, 1, … already have */
     };
 
     static table read(const std::string &path, const columns &which = columns(), const run &how = run())
@@ -366,7 +377,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         return owner;
     }
 
-    /** Contents of the table. The pointers are valid as long as the table. */
+    /** Contents of a table that was read, with pointers that are valid as long as the table. */
     dkvb_table_info info() const
     {
         dkvb_table_info out = DKVB_TABLE_INFO_INIT;
@@ -374,7 +385,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
         check(dkvb_table_get_info(get(), &out));
         return out;
     }
-    /** Features of the table, row by row. */
+    /** Features of the table that was read, row by row. */
     span<const float> floats() const
     {
         const dkvb_table_info i = info();
@@ -424,7 +435,7 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
     }
 };
 
-/** A set of (codebook, key) pairs (mask.h). A loop over the mask gives its pairs in ascending order. */
+/** A set of (codebook, key) pairs (mask.h). A loop over a mask gives its (codebook, key) pairs in ascending order. */
 class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 {
   public:
@@ -479,17 +490,17 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
         void find(std::uint64_t from) noexcept
         {
             if (!dkvb_mask_next(mask_, from, &at_)) {
-                mask_ = nullptr; /* as end() is */
+                mask_ = nullptr; /* the iterator now equals end() */
                 at_ = 0;
             }
         }
 
         const dkvb_mask *mask_;
         std::uint32_t keys_;
-        std::uint64_t at_; /* codebook * keys + key */
+        std::uint64_t at_; /* number of the (codebook, key) pair: codebook * keys + key */
     };
 
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::mask that owns the C mask `object`. */
     explicit mask(dkvb_mask *object) noexcept : handle(object)
     {
     }
@@ -550,18 +561,21 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 };
 
 /**
- * Keys of all codebooks (codebooks.h). Models can share codebooks: each model that is made from them becomes one more
- * owner.
+ * Handle of codebooks, which hold the frozen keys of a model (codebooks.h). Models can share codebooks: each model that
+ * is made from them becomes one more owner.
  */
 class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 {
   public:
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::codebooks that owns one reference to the C codebooks `object`. */
     explicit codebooks(dkvb_codebooks *object) noexcept : handle(object)
     {
     }
 
-    /** Places keys on rows of `columns` numbers each. `options` may be NULL for the defaults. */
+    /**
+     * Places keys on rows of `columns` numbers each. The argument `options` may be NULL for the default options of
+     * placing keys.
+     */
     static codebooks fit(span<const float> x, std::size_t columns, const dkvb_keyinit_options *options = nullptr,
                          const run &how = run())
     {
@@ -583,8 +597,8 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
         return out;
     }
     /**
-     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. Pairs of the mask `masked` are left
-     * out; NULL leaves out no pair.
+     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. The search leaves out (codebook, key)
+     * pairs of the mask `masked`; NULL leaves out no pair.
      */
     std::vector<std::uint16_t> search(span<const float> x, std::uint32_t k = 1, const mask *masked = nullptr,
                                       const run &how = run()) const
@@ -617,7 +631,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
 {
   public:
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::codeset that owns the C codeset `object`. */
     explicit codeset(dkvb_codeset *object) noexcept : handle(object)
     {
     }
@@ -642,8 +656,8 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
         return out;
     }
     /**
-     * Rows of the part DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. The pointers are valid until the codeset changes or is
-     * destroyed.
+     * Rows of one part of the codeset, DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. Pointers to the rows are valid until
+     * the codeset changes or is destroyed.
      */
     dkvb_codeset_rows rows(std::uint32_t part) const
     {
@@ -663,7 +677,8 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
 };
 
 /**
- * Entries of a model's journal, oldest first. The texts of entries are valid until the model changes or is destroyed.
+ * Entries of a model's journal, oldest first. The texts of journal entries are valid until the model changes or is
+ * destroyed.
  */
 class journal_view
 {
@@ -751,8 +766,8 @@ class journal_view
 class model;
 
 /**
- * A request to forget names the classes or rows to forget. All other terms are in `options`: strength, budget, target,
- * limits, reason (plan.h).
+ * A request to forget names the classes or rows to forget. The options of a request to forget hold all other choices:
+ * strength, budget, accuracy limits, reason (plan.h).
  */
 class request
 {
@@ -767,7 +782,7 @@ class request
         out.ids_.assign(ids.data(), ids.data() + ids.size());
         return out;
     }
-    /** Request to forget what the caller sets in `options`: codes, a mask, or a text of requests. */
+    /** Request to forget what the caller names in `options`: codes of rows, a mask, or a text of requests. */
     static request of_options(const dkvb_forget_request &options)
     {
         request out;
@@ -778,7 +793,7 @@ class request
 
     dkvb_forget_request options;
 
-    /** The request for C functions, valid as long as the object. */
+    /** The C struct of the request, for functions of the C library; valid as long as the request object. */
     dkvb_forget_request raw() const noexcept
     {
         dkvb_forget_request out = options;
@@ -797,7 +812,7 @@ class request
     {
     }
 
-    std::vector<std::uint8_t> marks_; /* of each class, DKVB_FORGET or DKVB_KEEP */
+    std::vector<std::uint8_t> marks_; /* mark of each class: DKVB_FORGET or DKVB_KEEP */
     std::vector<std::uint64_t> ids_;
 };
 
@@ -805,7 +820,7 @@ class request
 class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
 {
   public:
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::plan that owns the C plan `object`. */
     explicit plan(dkvb_plan *object) noexcept : handle(object)
     {
     }
@@ -822,7 +837,7 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         check(dkvb_plan_save(get(), path.c_str()));
     }
 
-    /** Contents of the plan. The pointers are valid as long as the plan. */
+    /** Contents of the plan of a forgetting, with pointers that are valid as long as the plan. */
     dkvb_plan_info info() const
     {
         dkvb_plan_info out = DKVB_PLAN_INFO_INIT;
@@ -831,8 +846,8 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         return out;
     }
     /**
-     * Applies the plan, and returns the number of the journal entry. Throws `DKVB_EREFUSED` with the reason if the plan
-     * is refused. `codes` is needed for the strength exact.
+     * Applies the plan to the model `to`, and returns the number of the new journal entry. Throws `DKVB_EREFUSED` with
+     * the reason if the plan is refused. The forget strength `exact` needs the codeset `codes` of the model.
      */
     inline std::uint64_t apply(model &to, codeset *codes = nullptr);
 };
@@ -843,15 +858,16 @@ struct evaluation {
     double loss;              /**< mean cross-entropy of the labelled rows in nats; NaN without such rows */
     double calibration_error; /**< expected calibration error of the probabilities, in 15 bins */
     std::uint64_t abstained;  /**< number of rows for which the model gave no answer, which count as wrong */
-    std::vector<std::uint64_t> class_rows;  /**< `[classes]`, number of rows of each class */
-    std::vector<std::uint64_t> class_right; /**< `[classes]`, number of rows of each class classified correctly */
+    std::vector<std::uint64_t> class_rows; /**< `[classes]`, number of labelled rows of each class */
+    /** `[classes]`, number of rows of each class that the model classifies correctly. */
+    std::vector<std::uint64_t> class_right;
 };
 
 /** A classifier that can forget (model.h, unlearn.h). */
 class model : public detail::handle<dkvb_model, dkvb_model_free>
 {
   public:
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::model that owns the C model `object`. */
     explicit model(dkvb_model *object) noexcept : handle(object)
     {
     }
@@ -864,7 +880,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_new(&out, keys.get(), classes, options));
         return model(out);
     }
-    /** Opens a model file. With `in_place`, the file is mapped into memory, and the model can answer but not change. */
+    /**
+     * Opens a model file. With the model option `in_place`, the model file is mapped into memory, and the model can
+     * answer but not change.
+     */
     static model load(const std::string &path, const dkvb_model_options *options = nullptr)
     {
         dkvb_model *out = nullptr;
@@ -899,7 +918,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return info().classes;
     }
-    /** The codebooks of the model, of which the result becomes one more owner. */
+    /** The codebooks of the model; the returned dkvb::codebooks is one more owner of them. */
     codebooks keys() const noexcept
     {
         return codebooks(dkvb_codebooks_retain(dkvb_model_codebooks(get())));
@@ -938,7 +957,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
             texts.push_back(name.c_str());
         check(dkvb_model_set_column_names(get(), texts.data(), texts.size()));
     }
-    /** Class whose name or index is given. */
+    /** Index of the class of the model whose name or index is `word`. */
     std::uint32_t find_class(const std::string &word) const
     {
         std::uint32_t label = 0;
@@ -959,7 +978,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(dkvb_model_train(get(), codes.data(), k, labels.data(), labels.size(), options, running));
     }
 
-    /** Predicts the class of each row, -1 if no selected pair has learned anything. */
+    /** Predicts the class of each row, -1 if no (codebook, key) pair that the row selects has learned anything. */
     std::vector<std::int32_t> predict(span<const float> x, const run &how = run()) const
     {
         const std::size_t n = detail::rows_in(x.size(), info().input_dim, "x");
@@ -970,8 +989,8 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return labels;
     }
     /**
-     * Predicts the class of each row, -1 if no selected pair has learned anything, into memory of the caller, without
-     * allocating memory for the result.
+     * Predicts the class of each row, -1 if no (codebook, key) pair that the row selects has learned anything, into
+     * memory of the caller, without allocating memory for the result.
      */
     void predict(span<const float> x, span<std::int32_t> labels, const run &how = run()) const
     {
@@ -981,7 +1000,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         detail::same_size(labels.size(), n, "labels");
         running.check(dkvb_model_predict(get(), x.data(), n, labels.data(), nullptr, running));
     }
-    /** Logits of rows, `float[n][classes]`, not divided by a temperature. */
+    /** Logits of rows, `float[n][classes]`, before they are divided by the softmax temperature. */
     std::vector<float> logits(span<const float> x, const run &how = run()) const
     {
         const dkvb_model_info found = info();
@@ -1016,7 +1035,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
                                   nullptr, running));
         return out;
     }
-    /** Writes the codes of rows into a `.npy` file. The same call continues an interrupted call (search.h). */
+    /**
+     * Writes the codes of rows into a `.npy` file. An interrupted search_file() continues when it is called again with
+     * the same arguments (search.h).
+     */
     dkvb_search_file_report search_file(span<const float> x, const std::string &path, bool restart = false,
                                         const run &how = run()) const
     {
@@ -1048,7 +1070,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         out.abstained = raw.abstained;
         return out;
     }
-    /** All values of the model, `float[codebooks][keys][classes]`. */
+    /** All values of the model, `float[codebooks][keys][classes]`: one number for each key and class. */
     std::vector<float> values() const
     {
         const dkvb_model_info found = info();
@@ -1058,7 +1080,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return out;
     }
 
-    /** Makes a plan for a request to forget. The model does not change, but a codeset without codes is searched. */
+    /**
+     * Makes a plan for a request to forget. Making a plan does not change the model, but searches the codes of a
+     * codeset that has no codes yet.
+     */
     dkvb::plan plan(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         const dkvb_forget_request raw = who.raw();
@@ -1071,15 +1096,15 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return made;
     }
     /**
-     * Makes a plan for a request to forget and applies it. Returns the number of the journal entry. The strength
-     * suppress masks pairs; only the strength exact deletes what the forgotten rows taught. Throws `DKVB_EREFUSED` with
-     * the reason if the plan is refused.
+     * Makes a plan for a request to forget and applies it. Returns the number of the new journal entry. The forget
+     * strength `suppress` masks (codebook, key) pairs; only the strength `exact` deletes what the forgotten rows
+     * taught. Throws `DKVB_EREFUSED` with the reason if the plan is refused.
      */
     std::uint64_t forget(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         return plan(who, codes, how).apply(*this, codes);
     }
-    /** Masks the pairs of a mask, adds an entry to the journal, and returns the number of the entry. */
+    /** Masks the pairs of a mask in the model, adds an entry to the journal, and returns the number of the entry. */
     std::uint64_t forget(const mask &pairs, const dkvb_forget_options *options = nullptr)
     {
         std::uint64_t entry = 0;
@@ -1087,7 +1112,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_forget(get(), pairs.get(), options, &entry));
         return entry;
     }
-    /** Undoes one masking, 0 for the latest active one, and returns the number of its journal entry. */
+    /**
+     * Undoes the forget operation of one journal entry (0: the latest active one), and returns the number of that
+     * entry.
+     */
     std::uint64_t undo(std::uint64_t entry = 0)
     {
         std::uint64_t undone = 0;
@@ -1106,8 +1134,8 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return journal_view(get(), info().journal_entries);
     }
     /**
-     * Head of the journal: a hash of its newest entry and all entries before it. A head that is kept elsewhere shows
-     * later whether the journal has only grown.
+     * Head of the journal: a hash of its newest entry and all entries before it. A journal head that somebody keeps
+     * outside the model shows later whether the journal has only grown.
      */
     std::array<std::uint8_t, 32> journal_head() const noexcept
     {
@@ -1116,7 +1144,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         dkvb_journal_head(get(), out.data());
         return out;
     }
-    /** Mask with the pairs that a journal entry asked for; 0 gives all pairs in force. */
+    /**
+     * Mask of the (codebook, key) pairs that a journal entry asked to mask; entry 0 stands for all pairs that are
+     * masked now.
+     */
     mask masked(std::uint64_t entry = 0) const
     {
         dkvb_mask *out = nullptr;
@@ -1126,13 +1157,13 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     }
 };
 
-/** A model file that is reopened whenever it is replaced (live.h). Many threads may use one object at once. */
+/** A model file that is reopened whenever it is replaced (live.h). Many threads may use one live_model at once. */
 class live_model : public detail::handle<dkvb_live, dkvb_live_free>
 {
   public:
     /**
-     * One use of the model that the file held when the use began; the model stays until the object is destroyed. The
-     * `live_model` must outlive the use.
+     * One use of a live model: the model that the file held when the use began stays available until the `use` is
+     * destroyed. The `live_model` must outlive its uses.
      */
     class use
     {
@@ -1153,12 +1184,12 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
             dkvb_live_release(live_, model_);
         }
 
-        /** The model for functions of the C library; valid as long as the object. */
+        /** The C model of this use, for functions of the C library; valid as long as the `use` object. */
         const dkvb_model *get() const noexcept
         {
             return model_;
         }
-        /** Predicts the class of each row, -1 if no selected pair has learned anything. */
+        /** Predicts the class of each row, -1 if no (codebook, key) pair that the row selects has learned anything. */
         std::vector<std::int32_t> predict(span<const float> x, const run &how = run()) const
         {
             dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -1183,8 +1214,8 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
         return live_model(out);
     }
     /**
-     * Begins a use of the model in the file. A file that is missing, damaged or another model throws, since a replaced
-     * model must not answer.
+     * Begins a use of the live model, with the model in the file. The method acquire() throws if the model file is
+     * missing, damaged or holds another model, since a replaced model must not answer.
      */
     use acquire() const
     {
@@ -1222,7 +1253,7 @@ inline std::uint64_t plan::apply(model &to, codeset *codes)
 
 /**
  * Rows to learn from, with `columns` numbers in each, and a label for each row, where -1 marks rows to ignore. Callers
- * may change `raw` further.
+ * may change further members of `raw`, the C struct of rows.
  */
 struct labelled {
     dkvb_fit_rows raw;
@@ -1258,7 +1289,10 @@ struct fitted {
     dkvb_fit_report report;
 };
 
-/** Trains a model (fit.h). A tenth of the rows is held out, unless `hold_out` of the options says otherwise. */
+/**
+ * Trains a model from labelled rows (fit.h). A tenth of the rows is held out, unless `hold_out` of the options says
+ * otherwise.
+ */
 inline fitted fit(const labelled &rows, const dkvb_fit_options *options = nullptr, const run &how = run())
 {
     dkvb_model *trained = nullptr;
@@ -1301,11 +1335,11 @@ inline dkvb_fit_report fit_more(model &to, codeset *codes, const labelled &rows,
     return report;
 }
 
-/** Figures of an audit (audit.h). */
+/** Report of an audit, with all its figures (audit.h). */
 class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_free>
 {
   public:
-    /** Makes a handle that owns the C object `object`. */
+    /** Makes a dkvb::audit_report that owns the C audit report `object`. */
     explicit audit_report(dkvb_audit_report *object) noexcept : handle(object)
     {
     }
@@ -1316,7 +1350,7 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
     }
     /**
      * One figure of one model, both named by DKVB_AUDIT_… of audit.h; NULL if the model was not measured. The pointer
-     * is valid as long as the report.
+     * to a figure is valid as long as the audit report.
      */
     const dkvb_audit_figure *figure(std::uint32_t subject, std::uint32_t which) const noexcept
     {
@@ -1326,8 +1360,8 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
 
 /**
  * Audits a model that has forgotten rows: attacks run on it, and on values that were trained again without these rows.
- * `rows` are what the model was trained on, `tests` were never trained on; `who` names the forgotten rows, NULL takes
- * the classes that the journal names.
+ * The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never trained on;
+ * `who` names the forgotten rows, NULL takes the classes that the journal names.
  */
 inline audit_report audit(const model &of, const labelled &rows, const labelled &tests,
                           const dkvb_audit_options *options = nullptr, const dkvb_audit_request *who = nullptr,

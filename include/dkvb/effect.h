@@ -1,12 +1,12 @@
 /**
  * @file
- * @brief Effects: how much accuracy each class would lose if the pairs of a mask were masked.
+ * @brief Effects of a mask: how much accuracy each class would lose if the pairs of the mask were masked.
  *
  * Effects are measured on held-out rows: rows of a codeset that the values never learned from (codeset.h). The codes of
- * held-out rows are deep: they list more keys than the model selects. So the library knows without a new search, which
- * farther key a row selects when a mask removes its nearest keys. A mask may remove all keys that a code lists for a
- * codebook. The codebook then adds nothing to the logits of the row, although a search would find a farther key.
- * dkvb_effect_measure() reports how often a code ran out of keys.
+ * held-out rows are deep: they list more keys than the model selects, so the library knows without a new search which
+ * farther key a row selects when a mask removes its nearest keys. If a mask removes all keys that a row's code lists
+ * for a codebook, this codebook adds nothing to the logits of the row, although a search would find a farther key.
+ * dkvb_effect_measure() reports how often the code of a row ran out of keys.
  */
 #ifndef DKVB_EFFECT_H
 #define DKVB_EFFECT_H
@@ -25,67 +25,80 @@
 extern "C" {
 #endif
 
-/** @addtogroup dkvb_unlearn Unlearning
+/** @addtogroup dkvb_unlearn
  *  @{ */
 
 /**
  * Effect of a mask on the rows of one class.
  *
- * `loss` is a difference of paired proportions: the fraction of rows classified correctly before the masking, minus the
- * fraction classified correctly after the masking. The 95 % interval is that of Agresti and Min (2005, *Simple improved
- * confidence intervals for comparing matched proportions*, Statistics in Medicine 24:729), which adds half a row to
- * each cell of the 2 x 2 table. So the interval exists even for a single row, and is wide for few rows.
+ * The accuracy that a class loses by a mask is a difference of paired proportions: the fraction of rows classified
+ * correctly before the masking, minus the fraction classified correctly after the masking. The 95 % interval of the
+ * lost accuracy is that of Agresti and Min (2005, *Simple improved confidence intervals for comparing matched
+ * proportions*, Statistics in Medicine 24:729), which adds half a row to each cell of the 2 x 2 table; the interval
+ * exists even for a single row, and is wide for few rows.
  */
 typedef struct dkvb_class_effect {
-    uint64_t rows;         /**< number of held-out rows of the class */
+    uint64_t rows;         /**< number of held-out rows of the class that loses accuracy */
     uint64_t right_before; /**< number of rows classified correctly under the mask in force */
-    uint64_t right_after;  /**< number of rows classified correctly after the new mask was added */
-    uint64_t lost;         /**< number of rows classified correctly before the masking and wrongly after it */
-    uint64_t gained;       /**< number of rows classified wrongly before the masking and correctly after it */
+    uint64_t right_after;  /**< number of rows classified correctly after more pairs were masked */
+    uint64_t lost;         /**< number of rows classified correctly before the masking and wrongly after the masking */
+    uint64_t gained;       /**< number of rows classified wrongly before the masking and correctly after the masking */
     double loss;           /**< accuracy lost by the masking, (lost - gained) / rows; 0 if there are no rows */
-    double low;            /**< lower end of the 95 % interval of `loss` */
-    double high;           /**< upper end of the 95 % interval of `loss` */
+    double low;            /**< lower end of the 95 % interval of the accuracy that the class loses */
+    double high;           /**< upper end of the 95 % interval of the accuracy that the class loses */
 } dkvb_class_effect;
 
 /**
- * Measure how much accuracy each class would lose if the pairs of a mask were masked too.
+ * Measure how much accuracy each class would lose if the pairs of a mask were masked in addition to the model's mask in
+ * force.
  *
- * @param      model      the model, whose mask in force counts both before and after the masking.
- * @param      before     pairs that count as masked both before and after, in addition to the mask in force; or NULL.
- * @param      mask       pairs that count as masked only after; `mask` and `before` belong to the model's codebooks. If
- *                        `mask` is NULL, no pair is masked: no class loses accuracy, and `right_before` shows the
- *                        present accuracy.
+ * @param      model      the model to measure, whose mask in force counts both before and after the masking.
+ * @param      before     (codebook, key) pairs that count as masked both before and after the masking, in addition to
+ *                        the model's mask in force; or NULL.
+ * @param      mask       (codebook, key) pairs that count as masked only after the masking; both masks belong to the
+ *                        model's codebooks. If `mask` is NULL, no pair is masked: no class loses accuracy, and
+ *                        `right_before` shows the present accuracy.
  * @param      held       held-out rows, whose codes have at least as many keys per codebook (`k`) as the model's
  *                        `top_k`; rows with label -1 are left out.
- * @param[out] effects    `dkvb_class_effect[classes]`, the effect on each class.
+ * @param[out] effects    `dkvb_class_effect[classes]`, receives the effect of the mask on each class.
  * @param[out] exhausted  number of (row, codebook) pairs whose codes have fewer unmasked keys than the model selects;
  *                        or NULL.
- * @param      run        run options (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_EINVAL` for a label or key that does not exist, with a message that names it; `DKVB_EMISMATCH` if masks
- *         or rows do not fit the model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @param      run        run options of the call (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EINVAL` for a label or key that does not exist, with a message that names the label or key;
+ *         `DKVB_EMISMATCH` if masks or rows do not fit the model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *before,
                                                         const dkvb_mask *mask, const dkvb_codeset_rows *held,
                                                         dkvb_class_effect *effects, uint64_t *exhausted,
                                                         const dkvb_run_options *run);
 
-/** A budget, or number of pairs to mask, that a plan has searched for, and its effect on held-out rows (plan.h). */
+/**
+ * A budget (number of (codebook, key) pairs to mask) that a plan has searched for, and its effect on held-out rows
+ * (plan.h).
+ */
 typedef struct dkvb_budget {
     size_t struct_size; /**< size of dkvb_budget in bytes, set by DKVB_BUDGET_INIT */
-    /** 1 if the budget meets both accuracy limits of the plan; 0 if no budget does, and `budget` comes nearest. */
+    /**
+     * 1 if masking `budget` pairs meets both accuracy limits of the plan; 0 if no budget does, and `budget` comes
+     * nearest.
+     */
     uint32_t met;
-    /** Smallest number of pairs whose masking meets the accuracy limits, as dkvb_unlearn_choose() takes it. */
+    /**
+     * Smallest budget (number of pairs to mask) that meets the accuracy limits of the plan, as dkvb_unlearn_choose()
+     * takes it.
+     */
     uint64_t budget;
     uint64_t forget_rows; /**< number of held-out rows of the classes to forget */
-    uint64_t retain_rows; /**< number of held-out rows of all other classes */
-    double forget_before; /**< accuracy on rows of the classes to forget, before the masking */
-    double forget_after;  /**< accuracy on rows of the classes to forget, after masking `budget` pairs */
-    double retain_before; /**< accuracy on rows of all other classes, before the masking */
-    double retain_after;  /**< accuracy on rows of all other classes, after masking `budget` pairs */
+    uint64_t retain_rows; /**< number of held-out rows of the classes to keep */
+    double forget_before; /**< accuracy on held-out rows of the classes to forget, before the masking */
+    double forget_after;  /**< accuracy on held-out rows of the classes to forget, after masking `budget` pairs */
+    double retain_before; /**< accuracy on held-out rows of the classes to keep, before the masking */
+    double retain_after;  /**< accuracy on held-out rows of the classes to keep, after masking `budget` pairs */
     /**
      * Larger budget, meant for rows that were not held out, and never less than `budget`: budget * ln(1000) /
-     * ln(forget_rows + 1). At the larger budget the last of 1,000 forget rows would stop being answered, if changes of
-     * answers get rarer as in an exponential tail. A plan takes the larger budget if it meets the accuracy limits too.
+     * ln(forget_rows + 1). With the larger budget, the model would stop answering even the last of 1,000 forget rows,
+     * if changes of answers get rarer as in an exponential tail. A plan takes the larger budget if this budget meets
+     * the accuracy limits too.
      */
     uint64_t roomy;
 } dkvb_budget;

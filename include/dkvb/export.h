@@ -6,7 +6,7 @@
 #ifndef DKVB_EXPORT_H
 #define DKVB_EXPORT_H
 
-/** @addtogroup dkvb_base Basics: status, memory, files, run options
+/** @addtogroup dkvb_base
  *  @{ */
 
 #if defined(__GNUC__) || defined(__clang__)

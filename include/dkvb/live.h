@@ -1,12 +1,12 @@
 /**
  * @file
- * @brief Serving: answering from a model file that forget operations replace while it is in use, row by row as rows
- * arrive.
+ * @brief Serving: answering rows, as they arrive, from a model file that forget operations replace while a
+ * program uses it.
  *
- * A forget operation replaces its model file by a new file (file.h). A program that mapped the old file into memory
- * would go on to answer from what was forgotten. dkvb_live notices the new file: every use of the model begins with
- * dkvb_live_acquire(), which first checks which file has the path. docs/serving.md explains how to run server
- * processes.
+ * A forget operation replaces its model file by a new file (file.h). A program that mapped the old model file into
+ * memory would go on to answer from what was forgotten. A live model (dkvb_live) notices the new model file: every use
+ * of the model begins with dkvb_live_acquire(), which first checks which file has the path. docs/serving.md explains
+ * how to run server processes.
  */
 #ifndef DKVB_LIVE_H
 #define DKVB_LIVE_H
@@ -28,7 +28,10 @@ extern "C" {
 /** @defgroup dkvb_live Serving
  *  @{ */
 
-/** Handle of a model file that is reopened whenever it is replaced. Many threads may use one dkvb_live at once. */
+/**
+ * Handle of a live model: a model file that is reopened whenever it is replaced. Many threads may use one dkvb_live at
+ * once.
+ */
 typedef struct dkvb_live dkvb_live;
 
 /** Options of dkvb_live_open(). Callers initialise the struct with `DKVB_LIVE_OPTIONS_INIT`. */
@@ -36,7 +39,7 @@ typedef struct dkvb_live_options {
     size_t struct_size; /**< size of dkvb_live_options in bytes, set by DKVB_LIVE_OPTIONS_INIT */
     /**
      * 1 checks every byte of a model file with dkvb_model_verify() before the file is used; 0 makes only the checks
-     * that dkvb_model_load() makes when it opens a file in place.
+     * that dkvb_model_load() makes when it opens a model file in place.
      */
     uint32_t verify;
     const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */
@@ -52,54 +55,56 @@ DKVB_INIT_FUNCTION(dkvb_live_options, DKVB_LIVE_OPTIONS_INIT)
 /**
  * Open a model file in place and follow its replacements. Processes that open the same model file share its memory.
  *
- * @param[out] out   the live model, which the caller releases with dkvb_live_free(); NULL on failure.
+ * @param[out] out   the live model (model file that is reopened when replaced), which the caller releases with
+ *                   dkvb_live_free(); NULL on failure.
  * @param      path  path of the model file, which is copied; every dkvb_live_acquire() looks at the path again.
- * @param      opts  options of the call; NULL for the defaults.
- * @return the status codes of dkvb_model_load().
+ * @param      opts  options of opening the live model; NULL for the defaults.
+ * @return any status code of dkvb_model_load().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_open(dkvb_live **out, const char *path, const dkvb_live_options *opts);
 
 /**
- * Release a live model. Every model that was acquired from the live model must have been released before.
+ * Release a live model. Every model that was acquired from the live model must be released before the live model.
  *
- * @param live  the live model; NULL does nothing.
+ * @param live  the live model to release; NULL does nothing.
  */
 DKVB_API void dkvb_live_free(dkvb_live *live);
 
 /**
- * Begin a use of the model whose file has the path now.
+ * Begin a use of a live model, with the model file that is at the path now.
  *
  * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the file of the
- * model in use. If the file was replaced, the new file is opened and checked as a whole, and only then replaces the old
- * model. So a use that begins after a replacement always has the new model, and a use that began before keeps the old
- * model to its end. While no file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and
- * two atomic operations.
+ * model in use. If the model file was replaced, the new file is opened and checked as a whole, and only then replaces
+ * the old model. A use of a live model that begins after a replacement always has the new model, and a use that began
+ * before the replacement keeps the old model to its end. While no model file is replaced, dkvb_live_acquire() takes no
+ * lock: it costs one file status query and two atomic operations.
  *
  * A new model file must fit the old one: it must have the same codebooks (`birth` of dkvb_model_info), the same names
- * of columns and the same encoder, but may have more classes. A new file that is missing, unreadable or does not fit is
- * an error: the old model is not handed out, since the new file may be the one that forgets. The next
- * dkvb_live_acquire() tries again.
+ * of columns and the same encoder, but may have more classes. A new model file that is missing, unreadable or does not
+ * fit is an error: the old model is not handed out, since the new file may be the one that forgets. After a failed
+ * dkvb_live_acquire(), the next one tries again to open the new model file.
  *
- * @param      live   the live model.
+ * @param      live   the live model whose model is used.
  * @param[out] model  the model, memory-mapped and read-only, valid until dkvb_live_release(); NULL on failure.
- * @return `DKVB_EIO`, `DKVB_EFORMAT` or `DKVB_ECHECKSUM` if the file cannot be read; `DKVB_EMISMATCH` if the file holds
- *         another model; `DKVB_ENOMEM`.
+ * @return `DKVB_EIO`, `DKVB_EFORMAT` or `DKVB_ECHECKSUM` if the model file cannot be read; `DKVB_EMISMATCH` if the
+ *         model file holds another model; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model);
 
 /**
- * End a use of a model. The library frees a model that was replaced when its last use ends.
+ * End a use of a live model that dkvb_live_acquire() began. The library frees a model that was replaced when its last
+ * use ends.
  *
- * @param live   the live model.
- * @param model  model that dkvb_live_acquire() returned, released once for each acquisition; NULL does nothing.
+ * @param live   the live model whose model was used.
+ * @param model  the model that dkvb_live_acquire() returned, released once for each acquisition; NULL does nothing.
  */
 DKVB_API void dkvb_live_release(dkvb_live *live, const dkvb_model *model);
 
 /**
  * Number of replacements of the model file that were noticed since dkvb_live_open().
  *
- * @param live  the live model.
- * @return the number of replacements; 0 while the first file is in use.
+ * @param live  the live model whose file may have been replaced.
+ * @return the number of replacements of the model file; 0 while the first model file is in use.
  */
 DKVB_API uint64_t dkvb_live_taken(const dkvb_live *live);
 
@@ -109,27 +114,31 @@ DKVB_API uint64_t dkvb_live_taken(const dkvb_live *live);
  */
 typedef struct dkvb_service dkvb_service;
 
-/** Kinds of input that a service understands. The first bytes of the input tell its kind. */
+/** Kinds of input that a service understands. The first bytes of the input of a service tell its kind. */
 enum {
-    DKVB_SERVICE_UNKNOWN = 0, /**< too few bytes have arrived to tell the kind of input */
-    DKVB_SERVICE_FRAMES = 1,  /**< input of `.npy` files, one after another */
-    DKVB_SERVICE_LINES = 2    /**< input of CSV lines */
+    DKVB_SERVICE_UNKNOWN = 0, /**< kind of a service's input: too few bytes have arrived to tell the kind */
+    DKVB_SERVICE_FRAMES = 1,  /**< kind of a service's input: frames, which are `.npy` files, one after another */
+    DKVB_SERVICE_LINES = 2    /**< kind of a service's input: lines of CSV text */
 };
 
 /** Options of dkvb_service_new(). Callers initialise the struct with `DKVB_SERVICE_OPTIONS_INIT`. */
 typedef struct dkvb_service_options {
     size_t struct_size; /**< size of dkvb_service_options in bytes, set by DKVB_SERVICE_OPTIONS_INIT */
-    uint32_t top;       /**< number of classes in an answer, likeliest class first; 0 stands for one */
-    uint32_t scores;    /**< 1 if an answer is the logits of all classes */
+    /** Number of classes that the service names in an answer, likeliest class first; 0 stands for one. */
+    uint32_t top;
+    uint32_t scores; /**< 1 if the service answers a row by the logits of all classes */
     /**
-     * Number of rows after which a batch ends, with the frame that reaches this number; 0 stands for 8192, or fewer if
-     * there are many classes.
+     * Number of rows after which a batch of the service ends, with the frame that reaches this number; 0 stands for
+     * 8192, or fewer if there are many classes.
      */
     uint32_t most_rows;
-    /** Largest number of bytes of a frame or line, above which the service refuses it; 0 stands for 256 MiB. */
+    /**
+     * Largest number of bytes of an input frame or line, above which the service refuses the frame or line; 0 stands
+     * for 256 MiB.
+     */
     uint64_t most_bytes;
     const char *id_column;           /**< name of the CSV column that holds the ids of rows; NULL numbers the rows */
-    const char *name;                /**< name of the input in error messages; NULL stands for "input" */
+    const char *name;                /**< name of the service's input in error messages; NULL stands for "input" */
     const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */
 } dkvb_service_options;
 
@@ -140,18 +149,19 @@ typedef struct dkvb_service_options {
     }
 DKVB_INIT_FUNCTION(dkvb_service_options, DKVB_SERVICE_OPTIONS_INIT)
 
-/** Answers of a service to a batch of rows. The caller sets `struct_size`. */
+/** Answers of a service to a batch of rows. */
 typedef struct dkvb_answers {
     size_t struct_size; /**< size of dkvb_answers in bytes, set by DKVB_ANSWERS_INIT */
-    /** Answers to send to the client, in the order of the input; valid until the next call for the service. */
+    /** Answers to send to the client, in the order of the input; valid until the next function call for the service. */
     const void *bytes;
-    size_t size;        /**< number of bytes to send to the client */
-    uint64_t rows;      /**< number of rows that were answered, including rows for which the model abstained */
-    uint64_t abstained; /**< number of rows for which the model abstained, as dkvb_model_predict() counts them */
-    uint64_t refused;   /**< number of frames or lines that were answered by an error message */
-    uint32_t more;      /**< 1 if further rows have arrived completely and wait for an answer */
-    uint32_t kind;      /**< kind of the input, DKVB_SERVICE_… */
-    uint32_t cut;       /**< 1 if the last line of the input had no line end */
+    size_t size;   /**< number of bytes of answers to send to the client */
+    uint64_t rows; /**< number of rows that were answered, including rows for which the model abstained */
+    /** Number of rows for which the model abstained (gave no class), as dkvb_model_predict() counts them. */
+    uint64_t abstained;
+    uint64_t refused; /**< number of input frames or lines that the service answered by an error message */
+    uint32_t more;    /**< 1 if further rows have arrived completely and wait for an answer of the service */
+    uint32_t kind;    /**< kind of the service's input, DKVB_SERVICE_… */
+    uint32_t cut;     /**< 1 if the last line of the service's input had no line end */
 } dkvb_answers;
 
 /** Initialiser of dkvb_answers that gives every member its default. */
@@ -162,60 +172,64 @@ typedef struct dkvb_answers {
 DKVB_INIT_FUNCTION(dkvb_answers, DKVB_ANSWERS_INIT)
 
 /**
- * Begin a conversation with a client about a live model.
+ * Begin a service: a conversation with a client about a live model.
  *
- * Input frames are `.npy` files of float16, float32, float64, uint8 or bool, one after another. A frame with one
- * dimension is one row; a frame with more dimensions has one row for each index of the first. Each input frame is
- * answered by one frame, which has the shape of the input frame without its columns: `int32` classes, with -1 for an
- * abstention. With the option `top`, an answer frame has one more dimension of length `top`; with `scores`, an answer
- * frame is `float32` with one more dimension of all classes. An input frame of another shape or type, or with a number
- * that is not finite, is answered by a frame of NumPy's type S without dimensions, which holds the error message.
+ * Input frames of a service are `.npy` files of float16, float32, float64, uint8 or bool, one after another. An input
+ * frame with one dimension is one row; an input frame with more dimensions has one row for each index of the first
+ * dimension. Each input frame is answered by one frame, which has the shape of the input frame without its columns:
+ * `int32` classes, with -1 for an abstention. With the option `top`, an answer frame has one more dimension of length
+ * `top`; with `scores`, an answer frame is `float32` with one more dimension of all classes. An input frame of another
+ * shape or type, or with a number that is not finite, is answered by a frame of NumPy's type S without dimensions,
+ * which holds the error message.
  *
- * Each non-empty input line is answered by one line, `row,label,probability,error`. With the option `top`, further
- * fields `label_2,probability_2` and so on follow; with `scores`, the fields are `row`, one for each class, and
- * `error`. The first input line may hold names of columns; it is answered by the names of the answer's columns. If the
- * columns of a model have names, the service finds features by these names. An input line that is not a valid row is
- * answered by a line with the error message as its last field.
+ * A service answers each non-empty input line by one line, `row,label,probability,error`. With the option `top`, an
+ * answer line has further fields `label_2,probability_2` and so on; with `scores`, the fields of an answer line are
+ * `row`, one for each class, and `error`. The first input line may hold names of columns; the service answers that line
+ * by the names of the answer's columns. If the columns of a model have names, the service finds features by these
+ * names. An input line that is not a valid row is answered by a line with the error message as its last field.
  *
- * @param[out] out   the service, which the caller releases with dkvb_service_free(); NULL on failure.
+ * @param[out] out   the service that begins, which the caller releases with dkvb_service_free(); NULL on failure.
  * @param      live  live model to answer from, which must outlive the service; many services may share one live model.
- * @param      opts  options, whose texts are copied; NULL for the defaults.
- * @return `DKVB_EINVAL` for `top` above the number of classes, or `top` and `scores` together; `DKVB_ENOMEM`; also the
- *         status codes of dkvb_live_acquire().
+ * @param      opts  options of the service, whose texts are copied; NULL for the defaults.
+ * @return `DKVB_EINVAL` for an option `top` above the number of classes, or `top` and `scores` together; `DKVB_ENOMEM`;
+ *         also any status code of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_new(dkvb_service **out, dkvb_live *live,
                                                      const dkvb_service_options *opts);
 
 /**
- * Release a service. Rows that were not answered are erased from memory.
+ * Release a service. The library erases from memory all rows that the service did not answer.
  *
- * @param service  the service; NULL does nothing.
+ * @param service  the service to release; NULL does nothing.
  */
 DKVB_API void dkvb_service_free(dkvb_service *service);
 
 /**
- * Give input bytes to a service, in pieces of any size.
+ * Give input bytes from the client to a service, in pieces of any size.
  *
- * @param service  the service.
- * @param bytes    `uint8_t[size]`, input bytes, which are copied.
- * @param size     number of input bytes; 0 says that the input has ended, as read() does.
- * @return `DKVB_ESTATE` if the input had already ended; `DKVB_ENOMEM`. A failed dkvb_service_put() changes nothing.
+ * @param service  the service that gets the input.
+ * @param bytes    `uint8_t[size]`, input bytes of the service, which are copied.
+ * @param size     number of input bytes; 0 says that the client's input has ended, as read() does.
+ * @return `DKVB_ESTATE` if the service's input had already ended; `DKVB_ENOMEM`. A failed dkvb_service_put() changes
+ *         nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_put(dkvb_service *service, const void *bytes, size_t size);
 
 /**
- * Answer a batch: the rows that have arrived completely, at most `most_rows`. One model answers all rows of a batch:
- * the model that the file held when the batch began.
+ * Answer a batch of a service: the rows that have arrived completely, at most `most_rows`. One model answers all rows
+ * of a batch: the model that the live model's file held when the batch began.
  *
- * A failed dkvb_service_answer() may be repeated, and loses no row. After `DKVB_EFORMAT` about the input the service
- * cannot continue, and every further call returns `DKVB_EFORMAT`; earlier calls answered all rows before the damage.
+ * A failed dkvb_service_answer() may be repeated, and loses no row. After a dkvb_service_answer() that fails with
+ * `DKVB_EFORMAT`, the service cannot continue, and every further call returns `DKVB_EFORMAT`; earlier calls answered
+ * all rows before the damaged input.
  *
- * @param      service  the service.
- * @param[out] answers  answers to the batch, with `size` 0 if no row is complete; the caller sets `struct_size`.
- * @param      run      run options (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_EFORMAT` if the input cannot be understood any further, or ends within a frame, with a message that
- *         names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing; `DKVB_ENOMEM`; also
- *         the status codes of dkvb_live_acquire().
+ * @param      service  the service that answers.
+ * @param[out] answers  receives the answers to the batch, with `size` 0 if no row is complete; the caller sets its
+ *                      member `struct_size`.
+ * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
+ * @return `DKVB_EFORMAT` if the service's input cannot be understood any further, or ends within a frame, with a
+ *         message that names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing;
+ *         `DKVB_ENOMEM`; also any status code of dkvb_live_acquire().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_answer(dkvb_service *service, dkvb_answers *answers,
                                                         const dkvb_run_options *run);
