@@ -4,11 +4,11 @@
  * request to forget.
  *
  * A plan finds on held-out rows how many (codebook, key) pairs to mask, and measures how much accuracy every class
- * would lose. A plan leaves classes that earlier requests forgot out of the accuracy of the other classes, forgets such
- * classes again if the model would otherwise answer them again, and protects classes that nobody asked to forget. The
- * library refuses a plan that would exceed a limit or do nothing. The caller can look at the plan before the model
- * changes. dkvb_forget_apply() then does exactly what the plan says, in the model and in its journal. Equal requests on
- * equal models give equal plans in C, in Python and in the `dkvb` program.
+ * would lose. A plan does not count classes that earlier requests forgot among the other classes, forgets such classes
+ * again if the model would otherwise answer them again, and protects classes that nobody asked to forget. The library
+ * refuses a plan that would exceed a limit or do nothing. The caller can look at the plan before the model changes.
+ * dkvb_forget_apply() then does exactly what the plan says, in the model and in its journal. Equal requests on equal
+ * models give equal plans in C, in Python and in the `dkvb` program.
  *
  * The strength of forgetting `suppress` masks (codebook, key) pairs. The strength of forgetting `exact` trains the
  * values again without the forgotten rows, which deletes what these rows taught (unlearn.h).
