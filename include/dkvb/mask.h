@@ -39,7 +39,7 @@ typedef struct dkvb_mask dkvb_mask;
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_codebooks *codebooks);
 
 /**
- * Copy a mask. The copy holds the same pairs and is independent of the original.
+ * Copy a mask. A copied mask holds the same pairs as the original mask, and is independent of the original.
  *
  * @param[out] out   receives the copy of the mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      mask  the mask to copy.

@@ -329,7 +329,8 @@ DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t lab
  *
  * @param model  model whose columns are named; NULL only checks the names, before any model exists.
  * @param names  `[count]`, names of the columns of features, each once: UTF-8 without control characters, 1 to 255
- *               bytes, copied. Names of columns are compared as for dkvb_model_set_class_name().
+ *               bytes, copied. Names of columns are compared by canonical equivalence of Unicode, as names of classes
+ * are.
  * @param count  number of column names, equal to `input_dim` of dkvb_model_info; 0 removes all names of columns.
  * @return `DKVB_EINVAL` for an invalid column name, with a message that says which column; `DKVB_ESTATE` if the model
  *         is mapped or in training; `DKVB_ENOMEM`. A failed dkvb_model_set_column_names() changes nothing.
@@ -383,9 +384,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
 /**
  * Write a model to a file (docs/format.md), atomically.
  *
- * An old file at the path stays complete until the new file is on disk; the new file gets the mode and owner of the old
- * one (file.h). Equal models give files of equal bytes. dkvb_model_save() verifies a mapped model before writing the
- * model file.
+ * An old model file at the path stays complete until the new model file is on disk; the new model file gets the mode
+ * and owner of the old one (file.h). Equal models give files of equal bytes. dkvb_model_save() verifies a mapped model
+ * before writing the model file.
  *
  * @param model  the model.
  * @param path   path of the model file to write.

@@ -68,11 +68,11 @@ DKVB_INIT_FUNCTION(dkvb_mpi_options, DKVB_MPI_OPTIONS_INIT)
 
 /**
  * Traffic of one function of a group of ranks: the calls of the function, and the bytes that this rank sent to other
- * ranks and received from other ranks. Bytes that a rank sends to itself do not count. A broadcast counts as sent once
- * to each other rank.
+ * ranks and received from other ranks. The traffic of a rank does not count bytes that the rank sends to itself. In the
+ * traffic of a rank, a broadcast counts as sent once to each other rank.
  */
 typedef struct dkvb_mpi_traffic {
-    uint64_t calls;    /**< number of calls of the function of the group of ranks */
+    uint64_t calls;    /**< number of calls of one function of the group of ranks */
     uint64_t sent;     /**< number of bytes that this rank sent to other ranks */
     uint64_t received; /**< number of bytes that this rank received from other ranks */
 } dkvb_mpi_traffic;
@@ -130,8 +130,8 @@ DKVB_API const dkvb_ranks *dkvb_mpi_ranks(const dkvb_mpi *job);
  *
  * @param job   group of ranks on MPI, from dkvb_mpi_new().
  * @param rank  number of the rank whose host is asked for.
- * @return the host name that MPI_Get_processor_name() gives on the rank; "" for a rank that does not exist. The host
- *         name belongs to `job`.
+ * @return the host name of the rank, as MPI_Get_processor_name() gives it, which belongs to `job`; "" for a rank that
+ * does not exist.
  */
 DKVB_API const char *dkvb_mpi_host(const dkvb_mpi *job, uint32_t rank);
 
@@ -163,15 +163,14 @@ DKVB_API const char *dkvb_mpi_silent(const dkvb_mpi *job);
  * @param name  name of the thing that the compared text describes, for the error message.
  * @param text  text of this rank to compare, which the error message shows.
  * @return `DKVB_EMISMATCH` on all ranks if the text of a rank differs from the text of rank 0; the error message names
- *         the first such rank and its host. Other failures are `DKVB_EIO` if a function of MPI failed, and
- *         `DKVB_ENOMEM`.
+ *         the first such rank and its host. dkvb_mpi_compare() also fails with `DKVB_EIO` if a function of MPI failed,
+ * or with `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_compare(dkvb_mpi *job, const char *name, const char *text);
 
 /**
  * End the work of this rank, and wait for the other ranks. Every rank calls dkvb_mpi_end() last, with an exit code of
- * its own: 0 if the rank succeeded. At most one rank prints a line on the standard error of the MPI job, by these
- * rules:
+ * its own: 0 if the rank succeeded. At most one rank of an MPI job prints a line on standard error at the end:
  *
  * - If no rank failed, dkvb_mpi_end() prints nothing and returns 0.
  * - If all failed ranks have the same message, or if only one rank has a message and no rank still works,

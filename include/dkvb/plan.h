@@ -69,9 +69,9 @@ typedef struct dkvb_plan dkvb_plan;
  *
  * The text `requests` has one request to forget per line, in one of three forms:
  *
- *     class NAME_OR_INDEX[,…]
- *     ids N[,N…]
- *     rows NAME[,NAME…]
+ *     class NAME_OR_INDEX[,…]       forgets all rows of the named classes
+ *     ids N[,N…]                    forgets the rows with these ids
+ *     rows NAME[,NAME…]             forgets the rows with these names
  *
  * In the text `requests`, lines with `ids` or `rows` need a codeset; a line with `rows` needs a codeset whose rows have
  * names. Blanks around a name in the text `requests` are ignored. A name that contains a comma must stand alone in its
@@ -127,7 +127,8 @@ typedef struct dkvb_forget_request {
     double max_retain_drop;
     /**
      * Limit of the accuracy that any class not to be forgotten, or all such classes together, may lose for certain, as
-     * a fraction of 0 to 1. The limit is compared with the lower end of the 95 % interval of the loss of accuracy.
+     * a fraction of 0 to 1. The limit `max_class_loss` is compared with the lower end of the 95 % interval of the loss
+     * of accuracy.
      */
     double max_class_loss;
     /**
@@ -223,7 +224,7 @@ typedef struct dkvb_plan_request {
      * were removed before, or if the plan is refused or resumed.
      */
     uint64_t entry;
-    uint64_t ids;   /**< number of rows that the journal entry of the request will commit to */
+    uint64_t ids;   /**< number of rows whose ids the journal entry of the request will commit to */
     uint64_t pairs; /**< number of pairs that the strength `suppress` masks for the request */
     /**
      * Number of pairs to mask for the request that are not masked yet, neither in the model nor by earlier requests of
@@ -268,7 +269,7 @@ typedef struct dkvb_plan_info {
     uint64_t pairs_new;   /**< number of pairs of the plan that are not masked yet */
     uint64_t pairs_total; /**< number of all (codebook, key) pairs of the model */
     uint64_t rows;        /**< number of known rows to forget on which the values of the model were trained */
-    uint64_t ids;         /**< number of rows to which the journal entries of the plan would commit */
+    uint64_t ids;         /**< number of rows whose ids the journal entries of the plan would commit to */
     uint64_t looked_at;   /**< number of held-out rows on which the plan measured its effects */
     uint64_t held_out;    /**< number of held-out rows of the codeset */
     /**
@@ -381,7 +382,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
  * @param      codeset  codeset for a plan of the strength `exact`, with the same rows as when the plan was made; else
  *                      NULL.
  * @param[out] entry    receives the number of the request's journal entry, or of the first of several journal entries;
- *                      0 if there is none. NULL if the caller does not ask for the number.
+ * 0 if there is none; or NULL.
  * @return `DKVB_EREFUSED` with the reason if the plan is refused, unless the request forced it; `DKVB_EMISMATCH` if the
  *         model or the codeset has changed; `DKVB_ESTATE` if the plan was already applied; `DKVB_EIO` if there is no
  *         random source for the salt; `DKVB_ENOMEM`.

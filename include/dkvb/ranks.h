@@ -48,17 +48,17 @@ typedef struct dkvb_ranks {
     void *user;         /**< pointer that the library hands to the three functions of the group of ranks */
 
     /**
-     * Sends bytes from each rank to each rank, itself included, like MPI_Alltoallv. The array `send` holds the bytes
-     * for rank 0, 1, … one after another, of send_sizes[0], send_sizes[1], … bytes; the array `receive` gets the bytes
-     * from rank 0, 1, …, of receive_sizes[0], receive_sizes[1], … bytes. Sender and receiver of an exchange both know
-     * how many bytes it moves.
+     * Sends bytes from each rank to each rank, itself included, like MPI_Alltoallv. In an exchange between ranks, the
+     * array `send` holds the bytes for rank 0, 1, … one after another, of send_sizes[0], send_sizes[1], … bytes; the
+     * array `receive` gets the bytes from rank 0, 1, …, of receive_sizes[0], receive_sizes[1], … bytes. In an exchange
+     * between ranks, sender and receiver both know the number of bytes.
      */
     int (*exchange)(void *user, const void *send, const size_t *send_sizes, void *receive, const size_t *receive_sizes);
 
     /**
-     * Gives all ranks the bytes of all ranks, in the order of ranks, like MPI_Allgatherv. Rank r contributes sizes[r]
-     * bytes to what all ranks receive. The array `send` may lie inside `receive`, at the place of the bytes of this
-     * rank.
+     * Gives all ranks the bytes of all ranks, in the order of ranks, like MPI_Allgatherv. In a gather among ranks, rank
+     * r contributes sizes[r] bytes. In a gather among ranks, the array `send` may lie inside the array `receive`, at
+     * the place of the bytes of this rank.
      */
     int (*gather)(void *user, const void *send, void *receive, const size_t *sizes);
 

@@ -64,7 +64,7 @@ typedef int (*dkvb_receipt_check_fn)(const uint8_t *message, size_t size, const 
 /**
  * Callback that receives the result of checking one statement of a receipt, as a sentence.
  *
- * @param outcome   outcome of checking the statement: `DKVB_RECEIPT_CHECKED`, `DKVB_RECEIPT_DIFFERS` or
+ * @param outcome   outcome of checking a statement of the receipt: `DKVB_RECEIPT_CHECKED`, `DKVB_RECEIPT_DIFFERS` or
  *                  `DKVB_RECEIPT_UNCHECKED`.
  * @param about     subject of the checked statement in one word, such as "journal".
  * @param sentence  sentence about the checked statement, in UTF-8; valid during the callback only.

@@ -37,12 +37,12 @@
  * OpenBLAS computes the sums of a linear head, so the last digits of a head may differ between machines, versions and
  * numbers of threads. A model stores no result of libdkvb-reference.
  *
- * Several threads may read one linear head at once, or one thread may change the head. OpenBLAS has its own threads.
- * While a function of libdkvb-reference runs, the member `threads` of the run options sets the number of OpenBLAS
- * threads for the whole process; 0 does not change this number. Two simultaneous calls of libdkvb-reference may
- * therefore run with each other's number of OpenBLAS threads, which changes only time and rounding. The last of several
- * simultaneous calls of libdkvb-reference restores the old number of OpenBLAS threads. OpenBLAS does not take its
- * working memory from the allocator of the options.
+ * Several threads may read one linear head at once, or one thread may change the head. OpenBLAS computes with threads
+ * of its own. While a function of libdkvb-reference runs, the member `threads` of the run options sets the number of
+ * OpenBLAS threads for the whole process; 0 does not change this number. Two simultaneous calls of libdkvb-reference
+ * may therefore run with each other's number of OpenBLAS threads, which changes only time and rounding. The last of
+ * several simultaneous calls of libdkvb-reference restores the old number of OpenBLAS threads. OpenBLAS does not take
+ * its working memory from the allocator of the options.
  */
 #ifndef DKVB_REFERENCE_H
 #define DKVB_REFERENCE_H
@@ -163,7 +163,7 @@ DKVB_INIT_FUNCTION(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT)
  *
  * @param[out] out   receives the linear head, which the caller releases with dkvb_reference_free(); NULL on failure.
  * @param      rows  rows to fit the linear head on, at least one row of each of two classes.
- * @param      opts  options of the fit; NULL for the defaults.
+ * @param      opts  options of fitting the linear head; NULL for the defaults.
  * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
  *                   counts parts of the whole fit of a linear head; dkvb_reference_fit() ignores the run option
  *                   `outside`.
@@ -235,7 +235,7 @@ DKVB_API void dkvb_reference_free(dkvb_reference *head);
  * creates dkvb_reference_line; later versions of the library add members at its end.
  */
 typedef struct dkvb_reference_line {
-    const char *head; /**< whose figures the line of the comparison holds: "model", "ridge" or "logistic" */
+    const char *head; /**< subject of the line of the comparison: "model", "ridge" or "logistic" */
     const char *rows; /**< rows on which the linear head is fitted, "all" or "kept"; "" for the model */
     double accuracy;  /**< accuracy of the model or linear head on all test rows with a label */
     double forgotten; /**< accuracy on test rows of the forgotten classes; NaN if there are no such test rows */
@@ -243,9 +243,9 @@ typedef struct dkvb_reference_line {
     double others;
     /**
      * Area under the ROC curve that tells test rows of the forgotten classes from all other test rows, for linear heads
-     * fitted on "all" rows (encoder probe). For this ROC curve, the score of a row is the largest score of a forgotten
-     * class minus the largest score of any other class. The AUC is NaN if either the forgotten or the other classes
-     * have no test row or no class to predict.
+     * fitted on "all" rows (encoder probe). In the AUC of a linear head, the score of a test row is the largest score
+     * of a forgotten class minus the largest score of any other class. The AUC of a linear head is NaN if either the
+     * forgotten or the other classes have no test row or no class to predict.
      */
     double auc;
     uint64_t fitted; /**< number of rows on which the linear head is fitted; 0 for the model */
@@ -295,9 +295,9 @@ typedef struct dkvb_reference_report {
  * @param      rows     rows that the model was trained on, and on which the linear heads are fitted.
  * @param      test     test rows that were never trained on, with the same `dim` and `classes` as the training rows;
  *                      their `ids` are ignored.
- * @param      request  what was forgotten (audit.h): classes or row numbers of training rows, not both. The request of
- *                      a comparison must name a training row with a label, and no row twice. If the request is NULL,
- *                      nothing was forgotten, and no linear head of kept rows is fitted.
+ * @param      request  request that says what was forgotten (audit.h): classes or row numbers of training rows, not
+ * both. A comparison needs at least one forgotten training row with a label, and no row may be named twice. If the
+ * request is NULL, nothing was forgotten, and no linear head of kept rows is fitted.
  * @param      answers  `int32_t[test->n]`, predictions of the model for the test rows, -1 for no answer; NULL leaves
  *                      the model out of the comparison.
  * @param      opts     options of the fits; the option `kind` can leave out one kind of linear heads; NULL for the

@@ -4,9 +4,9 @@
  * type.
  *
  * Functions that look at all rows of a training take the rows as an array, `x`, or from a row source. The structs
- * dkvb_fit_rows, dkvb_codeset_source, dkvb_evaluation and dkvb_forget_request have a member `source`. A table makes a
- * row source of a file (dkvb_table_options, `in_place`). Rows from an array and the same rows from a row source give
- * results of the same bytes.
+ * dkvb_fit_rows, dkvb_codeset_source, dkvb_evaluation and dkvb_forget_request have a row source as a member.
+ * dkvb_table_read() can make a row source of a file (dkvb_table_options, `in_place`). Rows from an array and the same
+ * rows from a row source give results of the same bytes.
  */
 #ifndef DKVB_ROWS_H
 #define DKVB_ROWS_H

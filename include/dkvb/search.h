@@ -9,10 +9,10 @@
  * The search for the nearest keys is exact. The elements of projected rows and of keys are whole numbers from -63 to 63
  * (codebooks.h). The distance of a projected row r to a key k is the sum of their squared differences:
  *
- *     sum over i of (r[i] - k[i])^2
+ *     distance(r, k) = sum over i of (r[i] - k[i])^2
  *
- * Keys at equal distances are ordered by their number. Therefore codes and distances are the same with every kernel and
- * every number of threads, and for a row searched alone or in a batch.
+ * Keys at equal distances from a row are ordered by their numbers. Codes and distances are the same with every compute
+ * kernel and every number of threads, and for a row searched alone or in a batch.
  */
 #ifndef DKVB_SEARCH_H
 #define DKVB_SEARCH_H
@@ -68,8 +68,8 @@ typedef struct dkvb_outside {
     uint64_t first; /**< number of the first row outside the scale of the keys, counted through all calls */
     double length;  /**< length of the first row outside the scale of the keys */
     /**
-     * Fraction of the projected numbers of the first row outside the scale that lie at an end of the scale; 0 if the
-     * model scales rows to length 1.
+     * Fraction of the elements of the first row outside the scale of the keys, after projection, that lie at an end of
+     * the scale; 0 if the model scales rows to length 1.
      */
     double cut;
     /** Least length of a row inside the scale of the keys; 0 if the codebooks do not know the usual length of rows. */
@@ -92,7 +92,7 @@ DKVB_INIT_FUNCTION(dkvb_outside, DKVB_OUTSIDE_INIT)
  * Find the nearest keys of each row in each codebook, nearest first.
  *
  * @param      codebooks  frozen codebooks whose keys are searched.
- * @param      mask       mask made for these codebooks, whose masked pairs the search never returns; or NULL. A search
+ * @param      mask       mask made for the searched codebooks, whose pairs the search never returns; or NULL. A search
  *                        never returns purged pairs.
  * @param      x          `float[n][input_dim]`, features of the rows to search, row-major, finite.
  * @param      n          number of rows to search; with 0 rows, no buffer is touched.
@@ -185,9 +185,9 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * The memory that dkvb_search_file() needs does not grow with the number of rows, except by a few bytes for each 512
  * rows. While dkvb_search_file() works, the file PATH.part (`path` followed by ".part") holds the codes and distances
  * of finished rows. The file PATH.part stays if the progress callback stops dkvb_search_file(), if the process ends, or
- * if the call fails after long work. The same call, made again, then continues from the file PATH.part, and its results
- * have the same bytes as without the interruption. A call of dkvb_search_file() that continues first reads the rows
- * whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale of the keys
+ * if the call fails after long work. A repeated call of dkvb_search_file() continues from the file PATH.part, and its
+ * results have the same bytes as without the interruption. A call of dkvb_search_file() that continues first reads the
+ * rows whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale of the keys
  * (dkvb_outside) include the rows that an interrupted call searched. A successful call of dkvb_search_file() removes
  * the file PATH.part. dkvb_search_file() locks the file PATH.part, so that two processes do not write to it.
  * dkvb_search_file() refuses a file PATH.part that is a link, belongs to another user, has a second name, holds codes

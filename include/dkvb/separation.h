@@ -52,7 +52,7 @@ typedef struct dkvb_separation_rows {
     size_t struct_size; /**< size of dkvb_separation_rows in bytes, set by DKVB_SEPARATION_ROWS_INIT */
     /**
      * `uint16_t[n][C][k]`, codes of the rows, with no key twice in one codebook; DKVB_CODE_NONE stands where a row
-     * selects no key. The codes may name masked pairs.
+     * selects no key. Codes given to dkvb_separation_measure() may name masked pairs.
      */
     const uint16_t *codes;
     const int32_t *labels; /**< `int32_t[n]`, labels of the rows in `codes` */
@@ -79,7 +79,8 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  *
  * The overlap of two classes lies between 0 (no common pair) and 1 (the same pairs). The overlap of class A with class
  * B equals the overlap of class B with class A. The overlap of two classes is NaN if one of the classes has no rows, or
- * if neither class selects a pair. There are two measures of overlap:
+ * if neither class selects a pair. The overlap of two classes A and B is measured in two ways, `jaccard` and
+ * `weighted`:
  *
  *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that the class selects (Jaccard 1912)
  *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that
@@ -139,7 +140,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_measure(dkvb_separation **ou
 /**
  * Release the result of dkvb_separation_measure().
  *
- * @param separation  separation to release; NULL does nothing.
+ * @param separation  result of dkvb_separation_measure() to release; NULL does nothing.
  */
 DKVB_API void dkvb_separation_free(dkvb_separation *separation);
 

@@ -139,9 +139,9 @@ typedef int (*dkvb_sweep_fn)(void *user, const dkvb_sweep_cell *cell);
 typedef struct dkvb_sweep_options {
     size_t struct_size; /**< size of dkvb_sweep_options in bytes, set by DKVB_SWEEP_OPTIONS_INIT */
     /**
-     * `uint8_t[classes]` of the model, DKVB_FORGET for each class that the sweep forgets, one class at a time. NULL
-     * sweeps all classes that were not forgotten earlier and have rows in the training part of the codeset and among
-     * the measured rows.
+     * `uint8_t[classes]` of the model, DKVB_FORGET for each class that the sweep forgets, one class at a time. If
+     * `classes` is NULL, the sweep covers all classes that were not forgotten earlier and have rows in the training
+     * part of the codeset and among the measured rows.
      */
     const uint8_t *classes;
     /**
@@ -164,7 +164,7 @@ typedef struct dkvb_sweep_options {
     /**
      * Number of default budgets of the sweep. The default budgets (numbers of pairs to mask) rise in equal ratios from
      * 1/4,096 of the model's pairs to all pairs; for the method `examples`, whose budgets are numbers of rows, from 1
-     * row to all rows of the largest swept class. Default budgets that round to equal numbers are merged.
+     * row to all rows of the largest swept class. Default budgets of a sweep that round to equal numbers are merged.
      */
     uint32_t steps;
     /**

@@ -67,16 +67,17 @@ enum {
  * Options of reading a table. Callers initialise the struct with `DKVB_TABLE_OPTIONS_INIT`.
  *
  * An option of reading a table names a column by the name of the column in the first line. If no column of a table has
- * the given name, the option names a column by its number from 1, also written "#1". Texts that the table keeps are
- * copied.
+ * the given name, the option names a column by its number from 1, also written "#1". dkvb_table_read() copies the texts
+ * of dkvb_table_options that the table keeps.
  */
 typedef struct dkvb_table_options {
     size_t struct_size; /**< size of dkvb_table_options in bytes, set by DKVB_TABLE_OPTIONS_INIT */
     uint32_t what;      /**< part of the file that dkvb_table_read() reads, DKVB_TABLE_… */
     uint32_t header;    /**< meaning of the first line of a text table, DKVB_HEADER_… */
     /**
-     * 1 maps the features of a `.npy` file into memory where possible (data.h). The number 2 leaves the features of a
-     * `.npy` file in C order, of any number type and byte order, in the file, and the library reads them block by block
+     * 1 maps the features of a `.npy` file into memory where possible (data.h). With `in_place` 2, the features of a
+     * `.npy` file in C order, of any number type and byte order, stay in the file, and the library reads them block by
+     * block
      * (`source` of dkvb_table_info).
      */
     uint32_t in_place;
@@ -109,9 +110,9 @@ typedef struct dkvb_table_options {
 DKVB_INIT_FUNCTION(dkvb_table_options, DKVB_TABLE_OPTIONS_INIT)
 
 /**
- * Contents of a table. Callers initialise the struct with `DKVB_TABLE_INFO_INIT`. The pointers in dkvb_table_info
- * belong to the table and are valid until dkvb_table_free(). In dkvb_table_info, a pointer to something that the table
- * lacks is NULL.
+ * Contents of a table that was read from a file. Callers initialise the struct with `DKVB_TABLE_INFO_INIT`. The
+ * pointers in dkvb_table_info belong to the table and are valid until dkvb_table_free(). In dkvb_table_info, a pointer
+ * to something that the table lacks is NULL.
  */
 typedef struct dkvb_table_info {
     size_t struct_size; /**< size of dkvb_table_info in bytes, set by DKVB_TABLE_INFO_INIT */

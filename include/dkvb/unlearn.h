@@ -63,9 +63,9 @@ enum {
  * part of the ABI and of the file format.
  */
 enum {
-    DKVB_KEYS_UNSAID = 0, /**< the journal notes no choice about the keys, or no value was trained again */
-    DKVB_KEYS_KEPT = 1,   /**< the keys of the model do not change, even if they were placed on the forgotten rows */
-    DKVB_KEYS_PLACED = 2  /**< the keys of the model are placed again, without the forgotten rows */
+    DKVB_KEYS_UNSAID = 0, /**< treatment of keys: the journal notes no choice, or no value was trained again */
+    DKVB_KEYS_KEPT = 1,   /**< treatment of keys: they do not change, even if they were placed on the forgotten rows */
+    DKVB_KEYS_PLACED = 2  /**< treatment of keys: they are placed again, without the forgotten rows */
 };
 
 /**
@@ -73,10 +73,10 @@ enum {
  * effects were measured.
  *
  * dkvb_model_forget() records the facts about a forget operation as the caller gives them, and measures none of them;
- * dkvb_forget_apply() takes the facts from a plan. Later plans read these facts in the journal: a plan does not count
- * the classes of earlier requests among the other classes, and forgets them again if the model would answer them again.
- * The facts about a forget operation stay in the journal forever, even after a purge. Callers initialise the struct
- * with `DKVB_FORGET_OPTIONS_INIT`.
+ * dkvb_forget_apply() takes the facts from a plan. Later plans read the facts about earlier forget operations in the
+ * journal: a plan does not count the classes of earlier requests among the other classes, and forgets them again if the
+ * model would answer them again. The facts about a forget operation stay in the journal forever, even after a purge.
+ * Callers initialise the struct with `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< size of dkvb_forget_options in bytes, set by DKVB_FORGET_OPTIONS_INIT */
@@ -199,10 +199,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
  * Note in the journal that forgotten rows or classes were taught again, which ends the forget operation or replay of
  * these rows or classes.
  *
- * Later requests neither set aside the classes of an ended forget operation nor forget them again, and training accepts
- * rows of these classes. The masked pairs of an ended forget operation stay masked until an undo. dkvb_model_train()
- * with `relearn` notes by itself that forgotten classes are taught again. Callers use dkvb_model_relearn() for cases
- * that the library cannot see: rows that were forgotten by their ids, or values that were trained elsewhere.
+ * Plans of later requests count the classes of an ended forget operation among the other classes and do not forget them
+ * again, and training accepts rows of these classes. The masked pairs of an ended forget operation stay masked until an
+ * undo. dkvb_model_train() with `relearn` notes by itself that forgotten classes are taught again. Callers use
+ * dkvb_model_relearn() for cases that the library cannot see: rows that were forgotten by their ids, or values that
+ * were trained elsewhere.
  *
  * @param      model  the model.
  * @param      entry  number of the journal entry of the forget operation or replay to end.
@@ -408,8 +409,8 @@ DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, co
  * Get the head of the journal: a hash of the newest journal entry and all entries before it. The head of an empty
  * journal is a hash of the birth id of the codebooks.
  *
- * A head of the journal that was kept proves later that the journal has only grown since. As a proof, the head of the
- * journal must be kept where nobody who can write the model can change the kept head.
+ * A head of the journal that was kept proves later that the journal has only grown since. A head of the journal serves
+ * as proof only if it is kept where nobody who can write the model can change it.
  *
  * @param      model  the model.
  * @param[out] head   `uint8_t[32]`, receives the head (latest hash) of the journal.

@@ -6,7 +6,7 @@
  * Computing the logits of a row from its code has no parameters besides the values of the keys. The logits of a row are
  * the mean of the values that the code of the row selects, over C codebooks and k keys per codebook:
  *
- *     logits[l] = (1 / (C k)) sum over codebooks c and ranks j of value[c][code[c][j]][l]
+ *     logits[l] = (1 / (C k)) sum over C codebooks c and k selected keys j of value[c][code[c][j]][l]
  *
  * Where the code of a row has DKVB_CODE_NONE instead of a key, nothing is added to the logits, and the divisor stays C
  * k (codebooks times keys per codebook). Training the values minimises the cross-entropy of softmax(logits). Only
@@ -133,8 +133,8 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * Train the values of a model on stored codes of rows, by stochastic gradient descent. The training continues from the
  * present values of the model.
  *
- * For every row of a batch, and every (codebook, key) pair that the code of the row selects, training updates the value
- * of the pair by this formula:
+ * For every row of a batch, training changes the value of every (codebook, key) pair that the code of the row selects,
+ * by a step of gradient descent:
  *
  *     value[c][code] <- value[c][code] + rate weight (target - softmax(logits))
  *     target = (1 - label_smoothing) onehot(label) + label_smoothing / L
@@ -196,10 +196,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, co
  * to end the training.
  *
  * @param model   the model.
- * @param codes   `uint16_t[n][codebooks][k]`, codes of the rows of this step.
+ * @param codes   `uint16_t[n][codebooks][k]`, codes of the rows to train on in this step of the training.
  * @param k       number of keys per codebook in the array `codes`; must equal the model's `top_k`.
- * @param labels  `int32_t[n]`, labels of the rows of this step; training ignores rows with label -1.
- * @param n       number of rows of this step.
+ * @param labels  `int32_t[n]`, labels of the rows to train on in this step of the training; training ignores rows with
+ * label -1.
+ * @param n       number of rows to train on in this step of the training.
  * @param run     run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return the status codes of dkvb_model_train(); also `DKVB_ESTATE` if no training in steps has begun.
  */
