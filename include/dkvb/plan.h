@@ -170,8 +170,8 @@ typedef struct dkvb_forget_request {
     const dkvb_row_source *feature_source;
     /**
      * 1 lets the strength `exact` train the values again in one copy of 4 bytes a value beside the model, instead of 6
-     * bytes a value. With `in_place`, the model does not change until the plan is applied; the values of the model
-     * then take 4 bytes each until the model is freed.
+     * bytes a value. With `in_place`, the model does not change until the plan is applied; the values of the model then
+     * take 4 bytes each until the model is freed.
      */
     uint32_t in_place;
 } dkvb_forget_request;

@@ -300,8 +300,8 @@ typedef struct dkvb_reference_report {
  * request is NULL, nothing was forgotten, and no linear head of kept rows is fitted.
  * @param      answers  `int32_t[test->n]`, predictions of the model for the test rows, -1 for no answer; NULL leaves
  *                      the model out of the comparison.
- * @param      opts     options of the fits; the option `kind` can leave out one kind of linear heads; NULL for the
- *                      defaults.
+ * @param      opts     options of fitting the linear heads; the option `kind` can leave out one kind of linear heads;
+ * NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return the status codes of dkvb_reference_fit(). Error messages of dkvb_reference_compare() about the test rows, the
  *         forgotten rows or the answers begin with "test rows" or "test labels", "forgotten rows" or "answers".

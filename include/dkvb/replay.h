@@ -3,12 +3,12 @@
  * @brief Replay: the values of a model are trained again, from stored codes and without some rows.
  *
  * The keys of a model are frozen and the codes of its training rows are stored, so the values can be trained again from
- * zero. A replay is fast, since training the values only adds numbers to a table for a few epochs. The order of the
- * rows in training depends on their ids alone (values.h). Therefore a replay gives, bit for bit, the model that
- * training without the left-out rows would have made. A replay *deletes* what the left-out rows taught the values. A
- * replay changes neither the keys nor the mean that centres rows, even if the deleted rows had a part in computing
- * them. Keys that were placed on deleted rows must be placed again, or be taken from other data. A replay changes
- * neither the encoder nor other copies of the model.
+ * zero. A replay is fast, since training the values only adds numbers to a table for a few epochs. The place of a row
+ * in the order of training depends on the id of the row, not on the other rows (values.h). Therefore a replay gives,
+ * bit for bit, the model that training without the left-out rows would have made. A replay *deletes* what the left-out
+ * rows taught the values. A replay changes neither the keys nor the mean that centres rows, even if the deleted rows
+ * had a part in computing them. Keys that were placed on deleted rows must be placed again, or be taken from other
+ * data. A replay changes neither the encoder nor other copies of the model.
  */
 #ifndef DKVB_REPLAY_H
 #define DKVB_REPLAY_H

@@ -62,25 +62,27 @@ typedef struct dkvb_sweep_shape {
  * library fills in the struct dkvb_sweep_cell.
  */
 typedef struct dkvb_sweep_cell {
-    uint64_t index;        /**< number of the cell in the grid of the sweep, from 0 */
-    uint64_t cells;        /**< number of all cells in the grid of the sweep */
-    uint32_t trained_anew; /**< 1 if the sweep trained the model of this cell; 0 if the cell measures the given model */
-    uint32_t codebooks;    /**< number of codebooks (C) of the model that the cell measures */
-    uint32_t keys;         /**< number of keys per codebook (K) of the model that the cell measures */
-    uint32_t key_dim;      /**< length of a key (d) of the model that the cell measures */
-    /** Number of keys that a row selects per codebook (k) in the model that the cell measures. */
+    uint64_t index; /**< number of the cell in the grid of the sweep, from 0 */
+    uint64_t cells; /**< number of all cells in the grid of the sweep */
+    /** 1 if the sweep itself trained the model that the cell measures; 0 if the cell measures the given model. */
+    uint32_t trained_anew;
+    uint32_t codebooks; /**< number of codebooks (C) of the model that the cell of the sweep measures */
+    uint32_t keys;      /**< number of keys per codebook (K) of the model that the cell of the sweep measures */
+    uint32_t key_dim;   /**< length of a key (d) of the model that the cell of the sweep measures */
+    /** Number of keys that a row selects per codebook (k) in the model that the cell of the sweep measures. */
     uint32_t top_k;
-    uint32_t label;      /**< index of the class that the cell forgets */
-    uint64_t train_seed; /**< seed with which the model of the cell was trained; 0 if the seed is unknown */
-    uint32_t strength;   /**< strength of forgetting: DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT (unlearn.h) */
-    uint32_t method;     /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for strength exact */
-    uint64_t seed;       /**< seed of the random draw of rows by the method `examples`; 0 for other methods */
+    uint32_t label; /**< index of the class that the cell of the sweep forgets */
+    /** Seed with which the model that the cell of the sweep measures was trained; 0 if the seed is unknown. */
+    uint64_t train_seed;
+    uint32_t strength; /**< strength of forgetting: DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT (unlearn.h) */
+    uint32_t method;   /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for strength exact */
+    uint64_t seed;     /**< seed of the random draw of rows by the method `examples`; 0 for other methods */
     /**
-     * Budget of the cell: number of pairs to mask, for the method `examples` number of drawn rows; 0 for strength exact
-     * or method `every`.
+     * Budget of the cell of the sweep: number of pairs to mask, for the method `examples` number of drawn rows; 0 for
+     * strength exact or method `every`.
      */
     uint64_t budget;
-    uint64_t pairs; /**< number of (codebook, key) pairs that the cell masked */
+    uint64_t pairs; /**< number of (codebook, key) pairs that the cell of the sweep masked */
     /**
      * Number of rows of the forgotten class on which the values were trained; for the method `examples`, number of
      * drawn rows.
@@ -91,11 +93,15 @@ typedef struct dkvb_sweep_cell {
     uint64_t forget_before;
     /** Number of measured rows of the forgotten class that are classified correctly after the forgetting. */
     uint64_t forget_after;
-    /** Number of measured rows of all other classes, without classes that were forgotten earlier. */
+    /** Number of measured rows of all classes but the forgotten one, without classes that were forgotten earlier. */
     uint64_t retain_rows;
-    /** Number of measured rows of all other classes that are classified correctly before the forgetting. */
+    /**
+     * Number of measured rows of all classes but the forgotten one that are classified correctly before the forgetting.
+     */
     uint64_t retain_before;
-    /** Number of measured rows of all other classes that are classified correctly after the forgetting. */
+    /**
+     * Number of measured rows of all classes but the forgotten one that are classified correctly after the forgetting.
+     */
     uint64_t retain_after;
     /**
      * Index of the class, other than the forgotten one, that loses the largest fraction of its rows, the lowest index

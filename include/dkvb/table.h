@@ -77,8 +77,7 @@ typedef struct dkvb_table_options {
     /**
      * 1 maps the features of a `.npy` file into memory where possible (data.h). With `in_place` 2, the features of a
      * `.npy` file in C order, of any number type and byte order, stay in the file, and the library reads them block by
-     * block
-     * (`source` of dkvb_table_info).
+     * block (`source` of dkvb_table_info).
      */
     uint32_t in_place;
     const char *label_column; /**< name of the column of the table that holds the labels; or NULL */

@@ -120,13 +120,17 @@ typedef struct dkvb_forget_options {
      * `found` is 1.
      */
     double target;
-    /** Limit of the request: accuracy that all other classes together may lose, as a fraction of 0 to 1. */
+    /**
+     * Limit of the request: accuracy that all classes not to be forgotten may lose together, as a fraction of 0 to 1.
+     */
     double max_retain_drop;
-    /** Limit of the request: accuracy that any other class may lose for certain, as a fraction of 0 to 1. */
+    /**
+     * Limit of the request: accuracy that any class not to be forgotten may lose for certain, as a fraction of 0 to 1.
+     */
     double max_class_loss;
     /**
-     * Number of an earlier journal entry, not undone, whose classes this request forgets once more; 0 if there is no
-     * such entry.
+     * Number of an earlier journal entry, not undone, whose classes the new forget operation forgets once more; 0 if
+     * there is no such entry.
      */
     uint64_t again;
     /**
@@ -320,9 +324,13 @@ typedef struct dkvb_journal_entry {
     uint64_t budget;
     /** Target of the search for a budget: accuracy that the forgotten classes may still have; 0 unless `found` is 1. */
     double target;
-    /** Limit of the request: accuracy that all other classes together may lose; 0 if no limit is given. */
+    /**
+     * Limit of the request: accuracy that all classes not to be forgotten may lose together; 0 if no limit is given.
+     */
     double max_retain_drop;
-    /** Limit of the request: accuracy that any other class may lose for certain; 0 if no limit is given. */
+    /**
+     * Limit of the request: accuracy that any class not to be forgotten may lose for certain; 0 if no limit is given.
+     */
     double max_class_loss;
     /**
      * Number of the earlier journal entry whose classes were forgotten once more; 0 if there is no such journal entry.
