@@ -31,11 +31,12 @@ extern "C" {
 
 /** Outcomes of checking one statement of a receipt. The numbers of the DKVB_RECEIPT_… constants are part of the ABI. */
 enum {
-    /** A statement of the receipt was checked against the files of the model, and is right. */
+    /** Outcome of a check: the statement of the receipt agrees with the files of the model. */
     DKVB_RECEIPT_CHECKED = 0,
-    /** A statement of the receipt was checked against the files of the model, and is wrong. */
+    /** Outcome of a check: the statement of the receipt differs from the files of the model. */
     DKVB_RECEIPT_DIFFERS = 1,
-    /** A statement of the receipt was not checked, for a reason that the callback `tell` receives. */
+    /** Outcome of a check: the statement of the receipt was not checked, for a reason that the callback `tell`
+       receives. */
     DKVB_RECEIPT_UNCHECKED = 2
 };
 
@@ -108,8 +109,8 @@ typedef struct dkvb_receipt_options {
     dkvb_receipt_tell_fn tell;
     void *user; /**< pointer that the callback `tell` of the receipt options receives */
     /**
-     * Allocator for the work on a receipt; NULL stands for malloc() and free(). JSON values use the allocator of the
-     * library jansson instead.
+     * Allocator for the work on a receipt; NULL stands for malloc() and free(). The JSON values of a receipt use the
+     * allocator of the library jansson instead of this allocator.
      */
     const dkvb_allocator *allocator;
 } dkvb_receipt_options;

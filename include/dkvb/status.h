@@ -28,7 +28,7 @@ enum {
     DKVB_ENOMEM = -1,    /**< status code: an allocation of memory failed */
     DKVB_EINVAL = -2,    /**< status code: an argument of the call is outside its documented range */
     DKVB_EIO = -3,       /**< status code: the operating system refused to read or write a file */
-    DKVB_EFORMAT = -4,   /**< status code: the bytes of the file are not of a kind of file that this library knows */
+    DKVB_EFORMAT = -4,   /**< status code: the file is of no kind that this library knows */
     DKVB_ECHECKSUM = -5, /**< status code: the file is of a kind that this library knows, but damaged */
     /** Status code: two objects do not fit together, since their shapes or codebooks differ, or codes are outdated. */
     DKVB_EMISMATCH = -6,
