@@ -93,8 +93,8 @@ typedef struct dkvb_forget_request {
     uint32_t strength;
     /**
      * Method by which the strength `suppress` chooses the pairs to mask, DKVB_METHOD_…; 0 takes the best method for the
-     * data at hand. The best method to choose pairs is `values` if the request names classes whose other rows are
-     * missing or in a codeset; otherwise `contrast`, or `activations` if only the rows to forget are given.
+     * data at hand. The best method to choose pairs is `values` if the request names classes and gives a codeset or no
+     * codes; otherwise `contrast`, or `activations` if the caller gives only the rows to forget.
      */
     uint32_t method;
     /**

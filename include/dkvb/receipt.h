@@ -35,8 +35,9 @@ enum {
     DKVB_RECEIPT_CHECKED = 0,
     /** Outcome of a check: the statement of the receipt differs from the files of the model. */
     DKVB_RECEIPT_DIFFERS = 1,
-    /** Outcome of a check: the statement of the receipt was not checked, for a reason that the callback `tell`
-       receives. */
+    /**
+     * Outcome of a check: the statement of the receipt was not checked, for a reason that the callback `tell` receives.
+     */
     DKVB_RECEIPT_UNCHECKED = 2
 };
 
@@ -110,7 +111,7 @@ typedef struct dkvb_receipt_options {
     void *user; /**< pointer that the callback `tell` of the receipt options receives */
     /**
      * Allocator for the work on a receipt; NULL stands for malloc() and free(). The JSON values of a receipt use the
-     * allocator of the library jansson instead of this allocator.
+     * allocator of the library jansson, whatever allocator the options name.
      */
     const dkvb_allocator *allocator;
 } dkvb_receipt_options;
