@@ -13,22 +13,23 @@
 extern "C" {
 #endif
 
-/** @addtogroup dkvb_base Basics: status, memory, files, run options
+/** @addtogroup dkvb_base
  *  @{ */
 
 /**
- * An allocator: two functions, and a pointer that the library hands to both functions.
+ * An allocator: two functions, `alloc` and `release`, and a pointer `user` that the library hands to both functions.
  *
- * The options of an object name its allocator. The library copies the dkvb_allocator struct; the target of `user` must
- * outlive the object. The library calls the functions of an allocator only on threads that called the library, never on
- * its worker threads. `alloc` needs no more alignment than malloc() gives, since the library aligns blocks itself.
- * Options whose allocator is NULL, or has two NULL functions, stand for malloc() and free(). The library refuses an
- * allocator with only one of the two functions with `DKVB_EINVAL`.
+ * Callers name an allocator in the options of the object that they create. The library copies the dkvb_allocator
+ * struct; whatever its member `user` points to must outlive the object. The library calls the functions of an allocator
+ * only on threads that called the library, never on its worker threads. The function `alloc` of an allocator needs no
+ * more alignment than malloc() gives, since the library aligns blocks itself. Options whose allocator is NULL, or has
+ * two NULL functions, stand for malloc() and free(). The library refuses an allocator with only one of the two
+ * functions with `DKVB_EINVAL`.
  */
 typedef struct dkvb_allocator {
-    /** Allocates a block of `size` bytes, or returns NULL on failure; `size` is never 0. */
+    /** Allocates a block of memory of `size` bytes, or returns NULL on failure; `size` is never 0. */
     void *(*alloc)(void *user, size_t size);
-    void (*release)(void *user, void *ptr); /**< frees a block; `ptr` is never NULL */
+    void (*release)(void *user, void *ptr); /**< frees the memory block at `ptr`, which is never NULL */
     void *user;                             /**< pointer that both functions of the allocator receive */
 } dkvb_allocator;
 
