@@ -98,14 +98,14 @@ struct placement {
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in `rows` */
+    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array `rows` */
     size_t group;          /* number of units of codebooks in a group that is processed at a time */
     size_t first;          /* index of the first codebook of the group whose keys are being placed */
     struct range own;      /* the codebooks in which this rank (process) places keys */
     /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
      * codebooks][keys] */
     float *growing, *use;
-    bool step;            /* true if this call makes one step of growing keys, and all rows form one batch */
+    bool step;            /* true if the key placement is one step of growing keys, and all rows form one batch */
     atomic_size_t placed; /* number of codebooks in the present group whose keys are placed */
     atomic_bool stop;     /* set to true if the caller asks to cancel the key placement */
 };
@@ -282,8 +282,9 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const float *x;     /* features of the block of rows that is being summed */
-    const size_t *pick; /* places of the block's rows in x, [n]; NULL: the rows are neighbours */
+    const float *x; /* features of the block of rows that is being summed */
+    /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
+    const size_t *pick;
     size_t n, width;
     double *sum; /* sums of the columns over all rows, for the mean, [input_dim] */
 };
@@ -481,8 +482,8 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
         return rc;
     }
     *cb->options = o;
-    /* the copied options outlive the caller's struct, which the pointer may belong to; cb->mem has a copy of the
-     * allocator */
+    /* the options' pointer to an allocator may point into memory that the caller frees, so it is not kept; cb->mem has
+     * a copy of the allocator */
     cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
     cb->options->batch = 0;        /* a step of growing keys has no batches, as all rows of the step are one batch */
@@ -491,9 +492,9 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use counts. The copies then replace the originals,
- * so that a cancelled step changes nothing. The first step computes the preparation of rows, and draws the keys that it
- * then moves. */
+/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and counts then
+ * replace the originals, so that a cancelled step changes nothing. The first step of growing keys also computes the
+ * preparation of rows, and draws the keys that it then moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

@@ -8,10 +8,11 @@
 #include "bottleneck/project.h"
 
 /* Checks the key initialisation options of a caller except for the sizes, and fills in the default passes and batch of
- * the chosen method. The struct `o` holds the defaults before the call. */
+ * the chosen method. The struct `o` holds the default options before the call. */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
-/* Replaces sizes of 0 in the options by sizes that suit the rows. docs/method.md has the rule and its measurements. */
+/* Key initialisation options of 0 (such as the number of keys) are replaced by sizes that suit the rows. docs/method.md
+ * has the rule for the sizes and its measurements. */
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
 
 /* Does the work of dkvb_codebooks_fit() for rows in memory or in a source. */
@@ -43,16 +44,18 @@ struct dkvb__placer {
     uint32_t *count;         /* number of rows that chose each key of the codebook, [keys] */
     size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
 
-    /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */
-    /* run of the calling thread in that thread's placer; NULL in all other placers, which must not report */
+    /* Members of the placer for progress reports, which are made within a codebook, as placing its keys may take many
+     * seconds */
+    /* run options of the calling thread, in the placer of that thread; NULL in the other threads' placers, which must
+     * not report */
     const struct dkvb__run *run;
     uint64_t codebooks_done, codebooks; /* numbers of codebooks for progress reports: with keys placed, and in all */
-    /* flag that all placers share: the caller wants to cancel, so the placed keys will be thrown away */
+    /* flag that the placers of all threads share: the caller wants to cancel, so the placed keys will be thrown away */
     atomic_bool *stop;
 };
 
-/* Allocates the placer of place.c with scratch memory for n rows. The result is false if memory runs out; even then the
- * caller must free the placer. */
+/* Allocates the placer of place.c with scratch memory for n rows. dkvb__placer_new() returns false if memory runs out;
+ * even then the caller must free the placer. */
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,
                       const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
@@ -62,8 +65,8 @@ void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
  * use counts, `use`, are float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old moving averages keep
- * the weight `keep`. */
+/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The weight `keep` is the part
+ * that the old moving averages have in the new ones. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 

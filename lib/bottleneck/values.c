@@ -2,11 +2,11 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h). A parallel task takes one
- * group of codebooks. In each codebook of its group, a task adds the errors of the previous batch, then sums the values
- * that the present batch selects, while that codebook's values are in the cache. A second kind of task, for some rows
- * each, adds the sums of the groups and computes the errors. No sum depends on which thread ran which task, and every
- * value sees its rows in order.
+ * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h), not by rows. A parallel
+ * task of training takes one group of codebooks. In each codebook of its group, a task adds the errors of the previous
+ * batch, then sums the values that the present batch selects, while that codebook's values are in the cache. When the
+ * tasks for groups of codebooks are done, tasks for some rows each add the sums of the groups and compute the errors of
+ * the rows. No sum depends on which thread ran which task, and every value sees its rows in order.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -109,8 +109,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Uses the model's block of values, which has room for float32, as the values of the training. Rows of values become
- * longer, so the last row is moved first. */
+/* Uses the model's block of values, which has room for float32, as the values of the training. Widened rows of values
+ * are longer than the old rows, so the last row is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -154,8 +154,8 @@ static dkvb_status hash_values(void *context, const void *values, size_t size)
     return DKVB_OK;
 }
 
-/* Begins the chain of fingerprints with the fingerprint of the model's trainings. Values that a caller set directly are
- * hashed as they are. */
+/* Begins the chain of fingerprints with the fingerprint of the model's trainings. If a model's values were set directly
+ * by a caller, without training, the fingerprint begins with a hash of the values. */
 static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -310,7 +310,8 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
         dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
     model->rows_trained += t->rows;
-    if (t->options.trials > 0) /* a training that continues a tuned model is not tuned itself */
+    /* a training without trials keeps the number of trials of the model's latest tuned training */
+    if (t->options.trials > 0)
         model->trials = t->options.trials;
     memcpy(model->trained, t->trained, sizeof model->trained);
     dkvb__training_free(model);
@@ -341,7 +342,7 @@ struct pass {
     const uint16_t *codes;
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
-    double rate;           /* learning rate of this pass of training */
+    double rate;           /* learning rate of the present pass over the training rows */
     const size_t *order;   /* numbers of the rows to train on, in the order of training */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
@@ -387,9 +388,9 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` is
- * [keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors of four floats in
- * a row of values, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` of one
+ * codebook is float[keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors
+ * of four floats in a row of values, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -412,8 +413,8 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined in
- * the same way as sum_narrow(). */
+/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. add_narrow() is inlined with
+ * a constant argument `fours`, as sum_narrow() is. */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -586,8 +587,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; the last
- * call has `rows` 0. */
+/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; after the
+ * last batch, train_batch() is called with 0 rows. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -685,7 +686,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* the call adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
+    /* train_batch() with 0 rows adds the errors of the last batch to the values; ranks exchange nothing, so it cannot
+     * fail */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
@@ -730,7 +732,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees the memory, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller frees the memory of the shuffle, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -758,7 +760,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. The number `present` is that of the classes that have rows. */
+ * row is 1. The number `present` counts the classes that have rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;
@@ -835,7 +837,7 @@ static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    /* after a success the state of the training is freed already, and this call does nothing */
+    /* after a success the state of the training is freed already, and dkvb__training_free() does nothing */
     dkvb__training_free(model);
     return rc;
 }
@@ -885,7 +887,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    /* only the classes of a step that succeeded count as taught */
+    /* only the classes of rows whose training succeeded count as taught */
     dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;

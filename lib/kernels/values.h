@@ -1,15 +1,15 @@
 /*
- * The kernel add_values() for instruction sets with vectors. A kernel file defines the following names before it
- * includes this header:
+ * The kernel add_values() for instruction sets with vectors. A kernel file (such as values_avx2.c) that includes
+ * values.h first defines vectors and their operations by the following names.
  *
- *     VALUES_LANES, values_vector             floats in a vector
- *     values_load(p), values_store(p, v)      float32
- *     values_load_f16(p), values_load_bf16(p) VALUES_LANES of these, widened exactly
- *     values_add(a, b)
+ * `values_vector` is a vector of VALUES_LANES float32 numbers. `values_load(p)` loads a vector from memory, and
+ * `values_store(p, v)` stores one. `values_load_f16(p)` and `values_load_bf16(p)` load VALUES_LANES numbers of float16
+ * or bfloat16, widened exactly to float32. `values_add(a, b)` adds two vectors.
  *
  * A vector lane holds a class, so each class's values are added in the same order as in scalar.c. If the number of
- * classes is not a multiple of a vector, the last vector overlaps the one before. The lanes that both vectors have are
- * then added twice, from the same start to the same end, and nothing past the end of a row is read.
+ * classes is not a multiple of a vector, the last vector overlaps the one before. The classes that lie in both of the
+ * last two vectors are then added twice, from the same start to the same end, and nothing past the end of a row is
+ * read.
  */
 #include <stdbool.h>
 
