@@ -40,8 +40,8 @@ struct head {
     size_t size;
 };
 
-/* Computes the size to request from the allocator: the block, its header, and room to align the block. The result is
- * false if the size of the request overflows. */
+/* Computes the size to request from the allocator: the block, its header, and room to align the block. raw_size()
+ * returns false if the size of the request overflows. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
     if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))

@@ -1,5 +1,5 @@
-/* Names of the numbers that the public enums define. All names are in this file, so that messages, JSON files and
- * bindings use the same words. */
+/* Names of the numbers that the public enums define. All names of public constants are in this file, so that messages,
+ * JSON files and bindings use the same words. */
 #include <dkvb/dkvb.h>
 
 static const char *const statuses[] = {

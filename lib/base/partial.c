@@ -276,8 +276,8 @@ dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, u
     return rc;
 }
 
-/* True if the part file is worth keeping. Interrupted calls are usually repeated; failed calls may be, if they had
- * worked for long. */
+/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a call that
+ * failed, if it had worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);

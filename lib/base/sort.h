@@ -14,7 +14,7 @@ struct dkvb__keyed {
 uint64_t dkvb__key_of_double(double value);
 
 /* Sorts items by key, ascending; items with the same key keep their order. The scratch space of the sort, `scratch`,
- * has n elements. The time is O(n), and, unlike qsort(), the function allocates no memory. */
+ * has n elements. Sorting n items takes O(n) time, and, unlike qsort(), dkvb__sort_keyed() allocates no memory. */
 void dkvb__sort_keyed(struct dkvb__keyed *items, struct dkvb__keyed *scratch, size_t n);
 
 #endif

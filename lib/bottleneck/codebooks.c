@@ -52,8 +52,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 
 /*
  * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
- * new signs. The dimensions of keys are runs of `width` outputs of a shuffled round, so that no codebook has an output
- * twice. Keys that are wider than a round use several rounds, one after another.
+ * new signs. The numbers that the keys of a codebook see are runs of `width` outputs of a shuffled round of the
+ * projection, so that no codebook has an output twice. Codebooks whose keys have more dimensions than a round of the
+ * projection has outputs use several rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -88,7 +89,8 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            size_t first = run % runs * size; /* dimension of the codebook's keys at which this run of outputs begins */
+            /* dimension of the codebook's keys that takes the first output of this run */
+            size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
             for (size_t i = 0; i < width && first + i < s->key_dim; i++)

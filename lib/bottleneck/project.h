@@ -23,14 +23,14 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). A projector first prepares each row of
  * features: the row is centred, whitened and scaled. Then the projector computes random transforms of the prepared
- * rows; the codebooks of one unit share a transform, and take their bytes from its outputs.
+ * rows; the codebooks of one unit share transforms, and take their bytes from its outputs.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
     size_t capacity; /* number of rows that the projector prepares at a time, a multiple of 16 */
     size_t units;    /* number of units into which the codebooks are divided */
-    /* number of codebooks in a unit, which share a random transform; the last unit may have fewer */
+    /* number of codebooks in a unit, which share random transforms; the last unit may have fewer */
     size_t unit_codebooks;
     size_t tile_bytes; /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
     float *prepared;   /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */

@@ -38,7 +38,8 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
 
         n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
         dkvb__widen(part, (const char *)from + i * size, dtype, n);
-        for (size_t j = 0; j < n; j++) /* the loop has no early exit, so that many numbers are checked in one step */
+        /* the loop over numbers has no early exit, so that many numbers are checked in one step */
+        for (size_t j = 0; j < n; j++)
             bad += (size_t)!isfinite(part[j]);
         for (size_t j = 0; bad && j < n; j++)
             if (!isfinite(part[j]))

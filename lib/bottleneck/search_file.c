@@ -23,7 +23,7 @@
 #include "bottleneck/search.h"
 
 /* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
- * that the codes and distances of a larger step may take in memory. */
+ * of memory that a longer step of the search may take for codes and distances. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
 /* A mark in the part file: facts about all rows up to the end of a step of the search. */
@@ -31,9 +31,10 @@ struct mark {
     uint64_t rows;
     uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
-    /* outside, shorter, longer, first, length and cut are the members of dkvb_outside for the rows so far */
+    /* the mark's members outside, shorter, longer, first, length and cut are those of dkvb_outside, for all rows so
+     * far */
     double length, cut;
-    uint64_t check; /* checksum of all members of the mark before this member */
+    uint64_t check; /* checksum of all members of the part file's mark before this member */
 };
 
 struct work {
@@ -326,7 +327,7 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status of this rank so
+/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status that this rank has so
  * far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
@@ -400,8 +401,8 @@ dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n, 
         rc = check(&w, model, x, n, opts);
     rc = check_ranks(&w, rc);
     outside = w.run.outside;
-    /* rows outside the scale are counted even if this caller does not ask for them, since the call that continues may
-     * ask */
+    /* rows outside the scale are counted even if the caller does not ask for the counts, since a later call that
+     * continues the search may ask */
     w.run.outside = &w.own;
     if (!rc)
         rc = dkvb__search_begin(&w.search, w.cb, w.mask, model->top_k, &w.rows, DKVB__TILE_ROWS, &w.run);

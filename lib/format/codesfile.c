@@ -510,7 +510,8 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Reads from a codes file which rows took part in which session of training. The training part must have been read. */
+/* Reads from a codes file which rows took part in which session of training. The training part of the codes file must
+ * have been read before. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -554,7 +555,8 @@ static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
     return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
 }
 
-/* Reads the hashes of removed rows from a codes file, ascending. The section exists only if rows were removed. */
+/* Reads the hashes of removed rows from a codes file, ascending. A codes file has the section "removed" only if rows
+ * were removed. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "removed");

@@ -59,8 +59,8 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
 /* A callback that makes `size` bytes of a section, beginning at `offset`. The writer asks for every byte once, in
- * ascending order, in pieces of whole units (even the last piece of a section). A failure ends the writing, and no file
- * appears. */
+ * ascending order, in pieces of whole units (even the last piece of a section). If the callback fails, the writing
+ * ends, and no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
 /* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by

@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-/* Zero rows of values are left out if one in SHARE rows is saved by it; at least one in SHARE rows is always stored. */
+/* A model file leaves zero rows of values out if it saves at least one in SHARE rows; at least one in SHARE rows is
+ * always stored. */
 enum { SHARE = 16 };
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)

@@ -19,17 +19,18 @@ struct dkvb__values_ranks {
     bool broken;  /* true if moving a piece of the values failed, which all ranks know */
 };
 
-/* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as
- * context). Only rank 0 calls the functions that make rows and counts. */
+/* dkvb__values_ranks_produce() makes rows of values, and dkvb__counts_ranks_produce() selection counts, for the writer
+ * of a model file (as dkvb__produce_fn with a struct dkvb__values_ranks as context). Only rank 0 calls
+ * dkvb__values_ranks_produce() and dkvb__counts_ranks_produce(). */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
-/* Tells the other ranks that rank 0 asks for no more pieces, unless a piece failed, which the others know. Only rank 0
- * calls this function. */
+/* Tells the other ranks (processes) that rank 0 asks for no more pieces of values and counts, unless moving a piece
+ * failed, which the other ranks know. Only rank 0 calls dkvb__values_ranks_end(). */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call this function.
- */
+/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call
+ * dkvb__values_ranks_serve(). */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif
