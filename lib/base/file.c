@@ -137,7 +137,7 @@ void dkvb__mapping_free(struct dkvb__mapping *mapping)
     dkvb__free(&mem, mapping);
 }
 
-/* Returns the path of a file to write with symbolic links resolved; the path itself if no file exists there yet. */
+/* Returns the path of a file to write, with symbolic links resolved; if no file exists there yet, the path itself. */
 static char *target_path(const char *path, const dkvb_allocator *mem)
 {
     char resolved[PATH_MAX];
@@ -416,8 +416,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
-/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts are written to a temporary file,
- * so that a cancelled call leaves the file unchanged. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts of the file are written to a
+ * temporary file, so that a cancelled call leaves the file unchanged. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {

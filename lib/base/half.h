@@ -52,8 +52,8 @@ static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 static inline uint16_t dkvb__float_to_half(float x)
 {
     uint32_t bits = dkvb__bits_of_float(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
-    /* Numbers below 2^-14 become multiples of 2^-24, which is the spacing of binary32 numbers between 1/2 and 1; adding
-     * 1/2 rounds to these multiples. */
+    /* Numbers below 2^-14 become multiples of 2^-24 in binary16, which is the spacing of binary32 numbers between 1/2
+     * and 1; adding 1/2 rounds to these multiples. */
     float tiny = dkvb__float_of_bits(magnitude) + 0.5f;
     uint32_t half = magnitude < 113u << 23 ? dkvb__bits_of_float(tiny) - (126u << 23)
                                            : dkvb__round_off(magnitude - (112u << 23), 13);

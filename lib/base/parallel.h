@@ -9,8 +9,8 @@
 #include "dkvb/runtime.h"
 #include "dkvb/status.h"
 
-/* A task is one piece of work. Tasks run in any order on any worker. The result of a task must not depend on `worker`,
- * a number from 0 to threads-1 that only selects scratch space. */
+/* Work for several threads is divided into numbered tasks. Tasks run in any order on any worker. The result of a task
+ * must not depend on `worker`, a number from 0 to threads-1 that only selects scratch space. */
 typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 
 /* The checked run options of a call, with the number of threads decided. */

@@ -82,7 +82,7 @@ dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, con
 /* Adds n rows to a part file. The rows of a part file count only once a mark stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
-/* Adds the next n marks to a part file, for the rows that were put before. */
+/* Adds the next n marks to a part file, for rows that were added before. */
 dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_t n);
 
 /* Copies bytes of a part file's rows, beginning `offset` bytes after the start of the first row, to a file that is

@@ -1,6 +1,6 @@
 /* The file kinds that users give by mistake instead of arrays, pictures or weights. A table tells the kinds of files
- * apart by the first bytes of a file. An error message can then say which kind of file was given, and how to convert
- * the file to a supported format. */
+ * apart by the first bytes of a file. With the table of file kinds, an error message can say which kind of file was
+ * given, and how to convert the file to a supported format. */
 #include "base/signature.h"
 
 #include <stdbool.h>

@@ -13,8 +13,8 @@ uint64_t dkvb__key_of_double(double value)
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* Makes one pass of a radix sort over a byte of the keys. If all sort keys have the same byte, the radix sort's pass
- * returns false and moves nothing. */
+/* Makes one pass of a radix sort over one byte of the sort keys. If all sort keys have the same byte, the radix sort's
+ * pass returns false and moves nothing. */
 static int pass(const struct dkvb__keyed *from, struct dkvb__keyed *to, size_t n, int shift)
 {
     size_t starts[257] = {0};

@@ -1,5 +1,5 @@
 /* Canonical decomposition (Unicode Standard Annex 15) replaces composed characters by their parts, and orders combining
- * characters by their class. Two texts are equal names if their decompositions are equal. */
+ * characters by their class. Two texts are equal names if their canonical decompositions (Unicode) are equal. */
 #include "base/unicode.h"
 
 #include <string.h>

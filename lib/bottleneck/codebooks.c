@@ -52,9 +52,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 
 /*
  * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
- * new signs. The numbers that the keys of a codebook see are runs of `width` outputs of a shuffled round of the
- * projection, so that no codebook has an output twice. Codebooks whose keys have more dimensions than a round of the
- * projection has outputs use several rounds.
+ * new signs. Each codebook takes the numbers for its keys' dimensions from runs of `width` outputs of a shuffled round
+ * of the projection, so that no codebook takes an output twice. Codebooks whose keys have more dimensions than a round
+ * of the projection has outputs use several rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -64,7 +64,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
     while (size < s->input_dim)
         size *= 2;
     width = s->key_dim < size ? s->key_dim : size;
-    /* number of runs of neighbouring outputs that give the dimensions of a codebook's keys */
+    /* number of runs of neighbouring outputs of the projection that give the dimensions of a codebook's keys */
     runs = (s->key_dim + size - 1) / size;
     per_round = size / width;
     cb->round_size = size;
@@ -89,7 +89,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            /* dimension of the codebook's keys that takes the first output of this run */
+            /* dimension of the codebook's keys that takes the first output of the present run of outputs */
             size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
@@ -312,8 +312,8 @@ static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkv
     return DKVB_OK;
 }
 
-/* Rounds the keys that a caller gives to quantisation steps. Scales that the caller did not give are computed from the
- * keys, as they would be from rows. */
+/* Rounds the keys that a caller gives to quantisation steps. Quantisation scales that the caller did not give are
+ * computed from the keys, as they would be from rows. */
 static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
 {
     const struct dkvb__shape *s = &cb->shape;

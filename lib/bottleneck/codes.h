@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Checks of codes that come from callers. The library uses no code as an index before it is checked. */
+/* Checks of codes that callers of the library hand in. The library uses no code as an index before it is checked. */
 
 /* Returns DKVB_EINVAL if an element of `codes`, [n][codebooks][k], names a key that does not exist. */
 dkvb_status dkvb__check_code_range(const uint16_t *codes, uint32_t k, size_t n, uint32_t codebooks, uint32_t keys);

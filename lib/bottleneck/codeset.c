@@ -311,8 +311,8 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part of a codeset, from the largest id down. Merging moves every row of the part at most once;
- * room for the new rows was made before. */
+/* Merges new rows into a part of a codeset, from the largest id down. Merging moves every row of the codeset's part at
+ * most once; room for the new rows was made before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -558,8 +558,8 @@ size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-/* Removes the rows for which gone[r] is 1 from a part of a codeset. The memory after the last remaining row of the part
- * is erased. */
+/* Removes the rows for which gone[r] is 1 from a part of a codeset. The memory after the last remaining row of the
+ * codeset's part is erased. */
 static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
     size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
@@ -860,8 +860,8 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem)
 {
-    /* Seed for drawing the rows of a temperature fit. The seed for drawing rows differs from all other seeds, so that
-     * the draw is independent of the order of training and of the held-out rows. */
+    /* Seed for drawing the rows of a temperature fit. The seed for drawing the rows of a temperature fit differs from
+     * all other seeds, so that the draw is independent of the order of training and of the held-out rows. */
     static const uint64_t seed = 0x74656D7065726174; /* the bytes of the seed for temperature rows spell "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;

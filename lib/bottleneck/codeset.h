@@ -64,8 +64,8 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
 /* Makes room for `n` rows in all in a part of a codeset (training or held-out rows); after a failure the part is
- * unchanged. A part without rows gets arrays for codes, for features or for both, as asked. The caller of
- * dkvb__codeset_reserve() has set the number type and the columns of the features before. */
+ * unchanged. A codeset's part that has no rows yet gets arrays for codes, for features or for both, as asked. The
+ * caller of dkvb__codeset_reserve() has set the number type and the columns of the features before. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
 /* Returns the number of codes of a row of a codeset: codebooks times k. */
@@ -101,8 +101,8 @@ dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *c
  * those of the codeset. */
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
-/* Records that the keys were placed on exactly the rows of this codeset, and with which options (all but `allocator`).
- * If the options are NULL, the codeset records that the keys were placed on other rows. */
+/* Records that a codeset's keys were placed on exactly the rows of the codeset, and with which options (all but
+ * `allocator`). If the options are NULL, the codeset records that the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Returns the index of the row with this id in a part of a codeset, or the number of rows if no row has the id. */
@@ -125,8 +125,8 @@ uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__give
 size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
 
 /* Finds the place of each given row in the codeset; `places` is [given->n]. *known becomes the number of the codeset's
- * rows that the caller gave, *missing the place of the first row that the caller did not give. The function returns
- * DKVB_EINVAL if the caller gave a row of the codeset twice. */
+ * rows that the caller gave, *missing the place of the first row that the caller did not give.
+ * dkvb__codeset_place_given() returns DKVB_EINVAL if the caller gave a row of the codeset twice. */
 dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb__given *given, size_t *places,
                                       size_t *known, size_t *missing, const dkvb_allocator *mem);
 
@@ -134,7 +134,7 @@ dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
 
 /* Returns DKVB_ESTATE if the codes of a part of a codeset (training or held-out rows) were not searched yet. The error
- * message says how the caller can search the codes. */
+ * message for codes that were not searched says how the caller can search them. */
 dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 
 /* Returns the number of bytes that a row takes in a codes file: the bytes of its packed codes, or of its features. */
@@ -175,7 +175,8 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
  * cannot. A removal that is not committed must be freed; freeing a struct of zeros does nothing, and `set` may be NULL.
  */
 struct dkvb__removal {
-    uint8_t *gone;               /* scratch space for marks of the codeset's rows, [rows of the larger part] */
+    /* scratch space for marks of the codeset's rows, one for each row of the larger part (training or held-out) */
+    uint8_t *gone;
     struct dkvb__removed memory; /* the codeset's list of removed rows as it will be after the removal */
 };
 dkvb_status dkvb__removal_new(struct dkvb__removal *r, const dkvb_codeset *set, const uint64_t *ids, size_t n);
@@ -185,8 +186,9 @@ void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set);
 /* Removes the session of training that was recorded last in a codeset. */
 void dkvb__codeset_drop_session(dkvb_codeset *set);
 
-/* Writes to `labels` the labels that training session s taught, one for each row of the codeset's training part, [n]. A
- * label is -1 if the row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is marked). */
+/* Writes the labels with which the rows of the codeset's training part took part in training session s to `labels`,
+ * [n]. A label is -1 if the row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is
+ * marked). */
 void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in

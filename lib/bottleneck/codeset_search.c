@@ -12,7 +12,7 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or passed on, at a time */
+enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
 /* Progress of several searches, reported as one: `done` rows of `total`. Each search runs without its own progress
  * reports. */
@@ -122,7 +122,8 @@ struct filling {
     struct told told;
     /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
     struct dkvb__keyed *order;
-    uint8_t *gone; /* scratch space for marks of the codeset's rows, [rows of the larger part, with the new rows] */
+    /* scratch space for marks of the codeset's rows, one for each row of the larger part with the new rows added */
+    uint8_t *gone;
     uint64_t *all; /* ids of all rows to add, [n], for removing the rows again after a failure */
 
     /* Buffers for one chunk (some thousand rows) of the rows that are added to a codeset: */
@@ -275,7 +276,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
 }
 
 /* Finds the narrowest number type that holds all features of the rows to add: the widest among the narrowest types of
- * all chunks. Numbers of types ascend with the range of values that a type holds. */
+ * all chunks. A number type with a larger constant DKVB_DTYPE_… holds a wider range of values. */
 static dkvb_status find_narrowest(struct filling *f, uint32_t *narrowest)
 {
     size_t chunk = f->from.n < CHUNK ? f->from.n : CHUNK;

@@ -188,8 +188,9 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     return rc;
 }
 
-/* Number of byte multiplications that keep a thread busy for about half a millisecond. Starting a thread for less work
- * costs more than it saves, and takes the core from another caller who predicts a row at the same time. */
+/* Number of byte multiplications that keep a thread busy for about half a millisecond. Starting a thread for less than
+ * half a millisecond of work costs more than it saves, and takes the core from another caller who predicts a row at the
+ * same time. */
 static const double THREAD_WORK = 8e6;
 
 /* Lowers the number of threads of a call to the number that speeds up work on `n` rows. The number of threads stays

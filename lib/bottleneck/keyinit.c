@@ -86,7 +86,8 @@ static struct range own_codebooks(const dkvb_codebooks *cb)
                           dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
 }
 
-/* State of a key placement. Codebooks are processed in groups, so that the projected rows of a group fit in memory. */
+/* State of a key placement. Key placement processes codebooks in groups, so that the projected rows of a group fit in
+ * memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
@@ -213,8 +214,9 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows: in memory, where *pick has their
- * places in *x, or is NULL for neighbouring rows; or in the block, into which they are read. */
+/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. Rows in memory stay in place: *x
+ * is the array of all rows, and *pick has the numbers of the found rows, or is NULL if they are neighbours. Rows of a
+ * source are read into the block of memory for rows, which *x becomes. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -492,9 +494,9 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and counts then
- * replace the originals, so that a cancelled step changes nothing. The first step of growing keys also computes the
- * preparation of rows, and draws the keys that it then moves. */
+/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and of their use
+ * counts replace the originals after the step, so that a cancelled step changes nothing. The first step of growing keys
+ * also computes the preparation of rows, and draws the keys that it then moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

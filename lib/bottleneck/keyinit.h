@@ -19,8 +19,8 @@ void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *from, const dkvb_keyinit_options *given,
                                 const dkvb_run_options *opts);
 
-/* Random streams of one seed, by purpose. Each codebook or round of the projection draws from a stream of its own, so
- * that no result depends on the thread count. */
+/* Random streams of one seed, by purpose. Each codebook, and each round of the projection, draws from a random stream
+ * of its own, so that no result depends on the thread count. */
 enum {
     DKVB__FOR_PROJECTION = 1,
     DKVB__FOR_KEYS = 2,
@@ -71,7 +71,7 @@ void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *or
                     float *use, struct dkvb__rng *rng);
 
 /* Places a codebook's keys by k-means: moves each key to the mean of the rows nearest to the key, once a pass. A key
- * without rows is drawn again. */
+ * that is nearest to no row is drawn again among the rows. */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Places a codebook's keys by passes of moving-average steps over all rows. Each pass of the key placement visits the

@@ -635,8 +635,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of a model's first classes against the names of the classes from number `count` on. The names of
- * the later classes stay, so no new class name may equal one of them. */
+/* Checks the new names of a model's first classes against the names of the classes from number `count` on. A model's
+ * other class names stay, so no new class name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)

@@ -209,7 +209,7 @@ static inline size_t dkvb__first_pair(const dkvb_model *m)
     return m->first_codebook * m->codebooks->shape.keys;
 }
 
-/* Returns the counts of a class for the key-value pairs whose values this rank (process) holds. */
+/* Returns the selection counts of a class for the key-value pairs whose values this rank (process) holds. */
 static inline uint32_t *dkvb__class_counts_of(const dkvb_model *m, size_t label)
 {
     return m->mapping ? m->counts + label * dkvb__pair_count(m) + dkvb__first_pair(m)
@@ -254,7 +254,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
 /* Functions of the model's journal that training calls, although the journal lies in the layer above
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
- * journal, to these functions. */
+ * journal. */
 
 /* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The labels of the rows must
  * have been checked before. The array `scratch`, uint8_t[classes], is scratch space. */

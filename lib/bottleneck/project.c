@@ -159,8 +159,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The other half of the
- * scratch memory holds the centred rows, x - center. */
+/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of the tile are
+ * centred (x - center) in one half of the thread's scratch memory, and whitened into the other half. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -346,7 +346,8 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
     uint32_t bin = 0, bits;
     float size;
 
-    /* If nearly all projected numbers are 0, the scale follows from the sizes of the numbers other than 0. */
+    /* If nearly all projected numbers are 0, the scale of the codebook follows from the sizes of the numbers other than
+     * 0. */
     while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
         bin++;
     if (bin == 0)
@@ -361,7 +362,7 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
 struct scaling {
     const struct dkvb__projector *p;
     float *scales;
-    /* distributions of the sizes of projected numbers, counted by each thread, [threads][codebooks of a unit] */
+    /* distributions of the sizes of projected numbers, counted by each thread, [threads][unit_codebooks] */
     struct dkvb__sizes *sizes;
     size_t unit, n;
 };

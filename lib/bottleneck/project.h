@@ -6,8 +6,8 @@
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
- * numbers in the message. The progress callback counts rows. A check for finite numbers may also fail with
- * DKVB_ECANCELLED. */
+ * numbers in the message. While numbers are checked, the progress callback counts rows. A check for finite numbers may
+ * also fail with DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
@@ -49,8 +49,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
 void dkvb__projector_free(struct dkvb__projector *p);
 
 /* Prepares `n` <= capacity rows of x for projection: x[pick[0]], x[pick[1]], …, or the first n rows if `pick` is NULL.
- * Error messages add `first_row` to row numbers. DKVB_EINVAL says that a number of a row is not finite, or is too
- * large. */
+ * In error messages, the number of a row is its place in the array plus `first_row`. DKVB_EINVAL says that a number of
+ * a row is not finite, or is too large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 

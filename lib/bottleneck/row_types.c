@@ -63,7 +63,8 @@ uint32_t dkvb__narrowest(const float *x, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         if (bits_of(dkvb__half_to_float(dkvb__float_to_half(x[i]))) != bits_of(x[i]))
-            return DKVB_DTYPE_F32; /* numbers that float16 cannot hold do not fit bytes either, so float32 remains */
+            /* numbers that float16 cannot hold exactly do not fit bytes either, so features are kept as float32 */
+            return DKVB_DTYPE_F32;
         bytes = bytes && x[i] >= 0.0f && x[i] <= 255.0f && bits_of((float)(uint8_t)x[i]) == bits_of(x[i]);
     }
     return bytes ? DKVB_DTYPE_U8 : DKVB_DTYPE_F16;

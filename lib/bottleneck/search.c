@@ -317,7 +317,9 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     if (rc)
         return rc;
     quiet = run;
-    quiet.progress = NULL; /* the inner searches report no progress, as the outer loop counts each searched row once */
+    /* checks and searches of single blocks report no progress, as the loop over all blocks counts each searched row
+     * once */
+    quiet.progress = NULL;
     rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
@@ -381,8 +383,8 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory. A
- * larger number of rows at a time loads the keys less often. */
+/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory.
+ * Searching more rows at a time loads the keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,

@@ -20,7 +20,7 @@ struct dkvb__search {
     float *block;
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
-    bool sums;    /* the owner of the search sets this member to true if a checksum of the rows is wanted */
+    bool sums;    /* true if the search is to compute a checksum of the rows, which the owner of the search asks for */
     /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
     uint64_t sum;
     dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */

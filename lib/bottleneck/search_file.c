@@ -1,9 +1,9 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
  * A search into a file goes in steps of some rows. The part file has a mark for each finished step, and after all marks
- * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark
- * also has two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was
- * given the same rows, and the counts of rows outside the scale of the codebooks.
+ * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. In the
+ * part file of a search, a mark also has two facts about all rows so far: the checksum of the rows, by which the next
+ * call finds out whether it was given the same rows, and the counts of rows outside the scale of the codebooks.
  *
  * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
 #include <inttypes.h>
@@ -44,7 +44,7 @@ struct work {
     struct dkvb__rows rows;
     struct dkvb__run run;
     dkvb_mask *mask;   /* mask in force of the model: masked and purged key-value pairs */
-    dkvb_outside told; /* counts of rows outside the scale that the caller handed in, from earlier searches */
+    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller handed in */
     dkvb_outside own; /* counts of rows outside the scale in this search, with the rows of earlier, interrupted calls */
     dkvb_search_file_report report;
     struct dkvb__search search;
@@ -121,8 +121,8 @@ static void take_up(struct work *w)
     w->search.found = w->own;
 }
 
-/* Makes the key of the part file, which says what determines the codes: keys, mask, k, and the number and width of the
- * rows. */
+/* Makes the key by which a part file is recognised: what determines the codes (keys, mask, k, and the number and width
+ * of the rows). */
 static struct dkvb__partial_key make_key(const struct work *w)
 {
     const struct dkvb__shape *shape = &w->cb->shape;
@@ -327,8 +327,8 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status that this rank has so
- * far. */
+/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status that this rank
+ * (process) has so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};
@@ -368,7 +368,7 @@ static dkvb_status search(struct work *w, dkvb_search_file_report *report)
     rc = begin(w);
     if (!rc)
         rc = compare_rows(w);
-    /* the report is given before any row is searched, so that the caller knows where the work continues */
+    /* progress is reported before any row is searched, so that the caller knows where the work continues */
     told = publish(w, report);
     if (!rc)
         rc = told ? told : search_rest(w);

@@ -123,9 +123,9 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 }
 
 /*
- * Values are summed over ranks (processes) in two steps. In the first step each rank sums its own groups of codebooks
- * for all rows of a block. In the second step of summing values the ranks exchange sums: each rank gets the sums of all
- * groups for its own part of the rows, and adds them in the order of groups, as one process would.
+ * Values are summed over ranks (processes) in two steps. In the first step of summing values each rank sums its own
+ * groups of codebooks for all rows of a block. In the second step of summing values the ranks exchange sums: each rank
+ * gets the sums of all groups for its own part of the rows, and adds them in the order of groups, as one process would.
  */
 
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)

@@ -5,9 +5,10 @@
 
 /*
  * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). Codebooks are
- * divided into groups of DKVB__GROUP codebooks. Within a group, a class's values are added from 0 in float32, codebooks
- * and ranks ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over
- * all groups of codebooks divided by the number of selected keys (codebooks times k), rounded to float32 once.
+ * divided into groups of DKVB__GROUP codebooks. Within a group of codebooks, a class's values are added from 0 in
+ * float32, codebooks and ranks ascending. The sums of the groups of codebooks are added in double precision, groups
+ * ascending. A logit is the sum over all groups of codebooks divided by the number of selected keys (codebooks times
+ * k), rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -32,13 +33,14 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
 
-/* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys]. The
- * function dkvb__find_learned() reads the values once, in their order; ranks (processes) that share the model combine
+/* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys].
+ * dkvb__find_learned() reads the model's values once, in their order; ranks (processes) that share the model combine
  * their parts. */
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
 /* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float for
- * each class. In decoding, an additional float says whether any value of a group was learned. */
+ * each class of the model. In decoding, a row of sums has one more float, which says whether any value of a group of
+ * codebooks was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
@@ -47,7 +49,7 @@ struct dkvb__summing {
     /* sums of values of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that
      * rank][floats of a row of sums] */
     float *own;
-    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][row] */
+    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][floats of a row of sums] */
 };
 
 /* Allocates memory for summing the values of blocks of up to `most` rows. dkvb__summing_new() returns false if memory

@@ -6,7 +6,8 @@
  * task of training takes one group of codebooks. In each codebook of its group, a task adds the errors of the previous
  * batch, then sums the values that the present batch selects, while that codebook's values are in the cache. When the
  * tasks for groups of codebooks are done, tasks for some rows each add the sums of the groups and compute the errors of
- * the rows. No sum depends on which thread ran which task, and every value sees its rows in order.
+ * the rows. No sum depends on which thread ran which task, and the errors of rows are added to every value in the order
+ * of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -34,7 +35,7 @@ enum {
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
     CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
-    RANKS = 16,      /* number of longer rows of values that one call of the kernels adds */
+    RANKS = 16,      /* number of long rows of values that one call of the kernel add_values() adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
      * right */
     RECORD = 3,
@@ -76,8 +77,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* Returns the learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the learning
- * rates of the first and of the last epoch are exactly those of the options. */
+/* Returns the learning rate of an epoch. The learning rate falls by the same factor from each epoch to the next; the
+ * learning rates of the first and of the last epoch are exactly those of the options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -334,7 +335,7 @@ dkvb_status dkvb_model_train_end(dkvb_model *model, int keep)
     return rc ? rc : end(model, &run);
 }
 
-/* One pass of training over rows, batch by batch. `S` is the stride: the number of floats of a padded row of values. */
+/* One pass of training over rows, batch by batch. */
 struct pass {
     dkvb_model *model;
     struct dkvb__training *training;
@@ -351,12 +352,13 @@ struct pass {
     /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
     uint16_t *columns[2];
     size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
-    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][S] */
+    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][padded row
+     * of values] */
     float *sums;
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
-    float *error;   /* errors of the batch's rows that will be added to values, [batch][S] */
+    float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
     float *logits;  /* scratch space of the threads for logits, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
@@ -389,7 +391,7 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
 }
 
 /* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` of one
- * codebook is float[keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors
+ * codebook is float[keys][4 * fours]. sum_narrow() is inlined with a constant argument `fours`, the number of vectors
  * of four floats in a row of values, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
@@ -663,7 +665,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Trains once on the rows order[0 .. n-1]. Progress reports continue from `done` rows of `total`. */
+/* Trains once on the rows with the numbers order[0 .. n-1]. Progress reports of the pass begin at `done` rows of
+ * `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -671,7 +674,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    /* `told` is the answer of the caller's progress callback, which other ranks get only after some batches */
+    /* `told` is the answer of this rank's progress callback, which the other ranks get only after some batches */
     dkvb_status rc = DKVB_OK, told = DKVB_OK;
 
     p->order = order;

@@ -40,8 +40,8 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[input_dim][input_dim]. Rows of the product are computed in parts,
- * which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A matrix product is computed some rows at a
+ * time, which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;

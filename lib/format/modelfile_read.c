@@ -17,8 +17,8 @@
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
-/* State of reading a model file. Sizes come from the section "shape", and are checked before any array is read by
- * them. */
+/* State of reading a model file. The sizes of a model file's arrays come from its section "shape", and are checked
+ * before any array is read by them. */
 struct reading {
     struct dkvb__container file;
     struct dkvb__mapping *mapping; /* mapping of the model file; NULL: arrays are copied */
@@ -324,8 +324,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values of a model. Values are used in place if the file holds all rows of values; otherwise rows are copied
- * to their places in memory. */
+/* Reads the values of a model. Values are used in place if the model file holds all rows of values; otherwise rows are
+ * copied to their places in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -640,7 +640,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 
     if (!dkvb__container_find(&r->file, "counts"))
         return DKVB_OK;
-    /* the size of the counts is checked before memory is allocated */
+    /* the size of the selection counts in the model file is checked before memory is allocated */
     rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s);
     if (rc)
         return rc;

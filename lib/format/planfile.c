@@ -1,10 +1,10 @@
 /*
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
- * The section "plan" is one stream of numbers and arrays. The same functions measure, write and read the plan's stream,
- * so that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files within sections:
- * "values" is the model with the new values. If the plan has new keys, "keys" is the model that replaces the old one,
- * and "codes" is the codeset of the new model.
+ * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
+ * plan's stream, so that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files
+ * within sections: "values" is the model with the new values. If the plan has new keys, the section "keys" is the model
+ * that replaces the old one, and the section "codes" is the codeset of the new model.
  */
 #include <string.h>
 
@@ -26,8 +26,8 @@ struct stream {
     const dkvb_allocator *mem;
     const char *path;
     size_t size;              /* number of bytes of the plan's stream that were measured or written so far */
-    unsigned char *to;        /* memory that the stream of a plan is written to, in the direction WRITE */
-    struct dkvb__reader from; /* the bytes of the stream of a plan, in the direction READ */
+    unsigned char *to;        /* memory that the stream of a plan is written to, if a plan is being written */
+    struct dkvb__reader from; /* the bytes of the stream of a plan, if a plan is being read */
     dkvb_status rc;
 };
 

@@ -21,8 +21,8 @@ size_t dkvb__valued_least(size_t pairs)
     return (pairs + SHARE - 1) / SHARE;
 }
 
-/* True if all bytes of a row of values are 0. Rows are compared as bytes, so that a row with a -0 is stored, and a
- * model is loaded exactly as it was saved. */
+/* True if all bytes of a row of values are 0. Rows of values are compared as bytes, so that a row with a -0 is stored,
+ * and a model is loaded exactly as it was saved. */
 static bool is_blank(const char *row, size_t size)
 {
     return row[0] == 0 && memcmp(row, row + 1, size - 1) == 0;

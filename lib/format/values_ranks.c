@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows of values from all ranks to rank 0. Each rank packs the rows of its own pairs, which lie
- * side by side in the piece to be sent. */
+/* Moves the next `count` rows of values from all ranks to rank 0. Each rank packs the rows of values of its own
+ * key-value pairs, which lie side by side in the bytes that it sends. */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;

@@ -87,9 +87,10 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 }
 
 /*
- * Products of bytes are summed in 16 bits where possible. vpmaddubsw adds two products u s in 16 bits, without overflow
- * (kernels.h). Adding further products to the sum takes one instruction in 16 bits, but two in 32 bits. Therefore the
- * products of a run of quads (groups of four dimensions) are added in 16 bits, and the sums of the runs in 32 bits.
+ * Products of bytes are summed in 16 bits where possible. The instruction vpmaddubsw adds two products of key and row
+ * bytes in 16 bits, without overflow (kernels.h). Adding further products to the sum takes one instruction in 16 bits,
+ * but two in 32 bits. Therefore the products of a run of quads (groups of four dimensions) are added in 16 bits, and
+ * the sums of the runs in 32 bits.
  *
  * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of a run of
  * quads begins at -64 sum s (over the run's row bytes s), modulo 2^16. Adding the products u s = k s + 64 s of key and

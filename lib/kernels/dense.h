@@ -1,7 +1,7 @@
 /*
  * Dense arithmetic of neural networks that the vector kernels share: matrix products, and the steps between the
- * products. A kernel file (such as avx2.c) that includes dense.h first defines vectors and tiles by the following
- * names.
+ * products. A kernel file (such as avx2.c) that includes dense.h first defines the vector type, the functions of
+ * vectors and the sizes of tiles that dense.h uses.
  *
  * `dense_vector` is a vector of DENSE_LANES floats; DENSE_ROWS and DENSE_PANELS are the numbers of rows and panels of a
  * tile of a matrix product. `dense_load(p)` loads a vector from memory, `dense_store(p, v)` stores one, and
@@ -25,8 +25,8 @@ enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_L
  * distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
-    /* first row of the left matrix and number of rows that are copied; rows past `count` are zeros, and their results
-     * are dropped */
+    /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
+     * results are dropped */
     size_t first, count;
     size_t from, to; /* range of the depth (inner dimension of the product) that the copied rows are cut to */
 };

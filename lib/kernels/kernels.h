@@ -108,8 +108,8 @@ struct dkvb__kernels {
     void (*nearest)(const struct dkvb__lookup *lookup);
 
     /* Computes the Walsh-Hadamard transform h of signs[i] x[i] for 16 rows side by side. h and x are float[size][16],
-     * signs is float[size], and `size` is a power of two. The stages of the transform add and subtract neighbours at
-     * distance 1, 2, 4, … */
+     * signs is float[size], and `size` is a power of two. The stages of the Walsh-Hadamard transform add and subtract
+     * neighbours at distance 1, 2, 4, … */
     void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
     /* Rounds projected numbers, float[dim][16], to the bytes of a tile. Each byte of a tile is -2 r, where r is x *
@@ -159,7 +159,7 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 const struct dkvb__kernels *dkvb__kernels(void);
 
 /* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
- * key on top until the keys are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
+ * key on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

@@ -29,8 +29,8 @@ dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t column
 /* frees a matrix; a zeroed struct is allowed */
 void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
 
-/* Fills `count` columns of the right-hand matrix, from column `first` on. The matrix `w` is float[columns][depth] if
- * `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
+/* Fills `count` columns of the right-hand matrix of a product, from column `first` on. The matrix `w` is
+ * float[columns][depth] if `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
 /* Returns a matrix product with the given right-hand matrix. The caller fills in the left matrix (`rows`, `a`), the

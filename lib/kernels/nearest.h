@@ -1,7 +1,7 @@
 /*
  * The vector kernels search the nearest keys in two steps: first the scores of all keys, then a ranking of the few keys
  * that can be among the k nearest. A kernel file (such as avx2.c) that includes nearest.h, which defines nearest(),
- * first defines vectors and their operations by the following names.
+ * first defines the vector type and the functions of vectors that nearest.h uses.
  *
  * `lanes` is a vector of 16 numbers of 32 bits. `lanes_load(p)` loads a vector from memory, `lanes_store(p, v)` stores
  * one, `lanes_all(x)` sets all lanes to x, and `lanes_min(a, b)` takes the smaller number in each lane.
@@ -157,9 +157,9 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 /*
  * Ranks the candidate keys that collect() found by their scores. Each candidate key is stood for by one number: how far
  * its score lies below the bound in the upper half, and the key in the lower half, so that no two numbers are equal.
- * The rank of a candidate is the count of the candidates that come before it. Copies of the first candidate key pad the
- * last vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score below
- * the bound does not fit in the upper half of a number, the result is false and no key is ranked.
+ * The rank of a candidate key is the number of candidates that come before it. Copies of the first candidate key pad
+ * the last vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score
+ * below the bound does not fit in the upper half of a number, rank_candidates() ranks no key and returns false.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)

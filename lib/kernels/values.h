@@ -1,6 +1,6 @@
 /*
  * The kernel add_values() for instruction sets with vectors. A kernel file (such as values_avx2.c) that includes
- * values.h first defines vectors and their operations by the following names.
+ * values.h first defines the vector type and the functions of vectors that values.h uses.
  *
  * `values_vector` is a vector of VALUES_LANES float32 numbers. `values_load(p)` loads a vector from memory, and
  * `values_store(p, v)` stores one. `values_load_f16(p)` and `values_load_bf16(p)` load VALUES_LANES numbers of float16
@@ -26,9 +26,9 @@ static inline values_vector values_widen(const void *row, size_t l, uint32_t dty
 
 enum { VALUES_BLOCK = 4 };
 
-/* Sums rows of values of one type. Long rows of values are added DKVB__SWEEP at a time, which is as many streams as
- * the processor prefetches, in blocks of one or two cache lines. While a block of rows is added, the same block of the
- * next rows is prefetched. */
+/* Sums rows of values of one type. Long rows of values are added DKVB__SWEEP at a time, which is as many streams as the
+ * processor prefetches, in blocks of one or two cache lines. While a block of rows of values is added, the same block
+ * of the next rows is prefetched. */
 static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
     size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;
