@@ -75,8 +75,8 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
     size_t raw;
     void *ptr;
 
-    /* calloc() gets large blocks from the system already cleared; such a block costs nothing until the program touches
-     * it */
+    /* calloc() gets large blocks from the system already cleared; a block from the system costs nothing until the
+     * program touches it */
     if (mem->alloc == default_alloc)
         return raw_size(&raw, count, size) ? align(calloc(raw, 1), raw) : NULL;
     ptr = dkvb__alloc(mem, count, size);

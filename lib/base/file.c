@@ -175,8 +175,8 @@ static struct {
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
-/* states of a place in the list of temporary files; LIVE: the name is complete, and a temporary file of this name may
- * exist */
+/* states of a place in the list of temporary files; the state LIVE says that the name is complete, and that a temporary
+ * file of this name may exist */
 enum { FREE, TAKEN, LIVE };
 
 static void live_add(struct dkvb__writer *w)

@@ -48,7 +48,8 @@ struct dkvb__partial {
     bool created; /* true if this call created the part file */
     unsigned char *marks; /* marks of the part file, [key.marks][key.mark_size] */
     uint64_t rows_at;     /* offset of the first row in the part file */
-    /* numbers of marks and of rows that are done; the file has all these rows, but may lack the latest marks */
+    /* numbers of marks and of rows that are finished; the part file has all these rows, but may lack the latest
+     * marks */
     uint64_t done, rows;
     uint64_t marked;  /* number of marks that were written to the part file, by this call and by earlier ones */
     uint64_t resumed; /* number of marks that an earlier call left in the part file */
@@ -65,8 +66,8 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
                                bool restart, const dkvb_allocator *mem);
 
 /* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file. On
- * a rank with a copy of the part file's state, the functions that add rows and marks only count. dkvb__partial_end()
- * ends the work with a copy of the state as with a part file. */
+ * ranks other than rank 0, which have no part file, the functions that add rows and marks only count them.
+ * dkvb__partial_end() ends the work there as on rank 0. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 

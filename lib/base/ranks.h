@@ -35,8 +35,8 @@ static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, 
 }
 
 /* Ends a step that can fail on some ranks (processes) only: the result is DKVB_OK if `rc` is DKVB_OK on all ranks. If
- * any rank failed, the result is the status of the first rank that failed, and dkvb_last_error() has that rank's
- * message, which names the rank unless all ranks failed alike.
+ * any rank failed, dkvb__ranks_compare() returns the status of the first rank that failed, and dkvb_last_error() has
+ * that rank's message, which names the rank unless all ranks failed alike.
  *
  * A rank that returns early leaves the other ranks waiting in their next call for ever. Therefore every step that can
  * fail on one rank alone (memory, a file, a callback) must end with dkvb__ranks_compare() before ranks exchange

@@ -58,8 +58,8 @@ struct dkvb_codeset {
     struct dkvb__row_names names;
 };
 
-/* Creates an empty codeset for codebooks of this shape. Each part of a codeset (training and held-out) has its own k,
- * the number of codes of a row in a codebook. */
+/* Creates an empty codeset for codebooks of the given shape. Each part of a codeset (training and held-out) has its own
+ * k, the number of codes of a row in a codebook. */
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
@@ -97,7 +97,7 @@ dkvb_status dkvb__codeset_check_part(uint32_t part);
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /* Checks the birth id of a codeset as dkvb__codeset_check() does, and also that all labels are classes of the model and
- * all codes have as many keys as the model selects. The argument `other_keys` allows codebooks with other keys than
+ * all codes have as many keys as the model selects. If `other_keys` is true, the codebooks may have other keys than
  * those of the codeset. */
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
@@ -153,8 +153,8 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
  * which the sessions are copied, holds the same rows as `from`, or some of them, searched on other keys.
  * dkvb__codeset_copy_sessions() returns DKVB_EMISMATCH unless both codesets have the same number of codebooks and keys
  * and the same top_k, and every row of the training part of `set` is, by id, in the training part of `from` with the
- * same label. dkvb__codeset_copy_sessions() returns DKVB_ESTATE in the same cases as dkvb_codeset_record(). After a
- * failure the codeset `set` has no sessions. */
+ * same label. dkvb__codeset_copy_sessions() returns DKVB_ESTATE in the same cases as dkvb_codeset_record(). If copying
+ * the sessions fails, the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its

@@ -215,8 +215,8 @@ static void place_codebook(void *context, size_t i, unsigned worker)
 }
 
 /* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. Rows in memory stay in place: *x
- * is the array of all rows, and *pick has the numbers of the found rows, or is NULL if they are neighbours. Rows of a
- * source are read into the block of memory for rows, which *x becomes. */
+ * becomes the array of all rows, and *pick the numbers of the found rows; for neighbouring rows *x becomes the first
+ * found row, and *pick NULL. Rows of a source are read into the block of memory for rows, and *x becomes this block. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;

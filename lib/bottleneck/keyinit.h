@@ -8,7 +8,7 @@
 #include "bottleneck/project.h"
 
 /* Checks the key initialisation options of a caller except for the sizes, and fills in the default passes and batch of
- * the chosen method. The struct `o` holds the default options before the call. */
+ * the chosen method. Before the call of dkvb__keyinit_options_take(), the struct `o` holds the default options. */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
 /* Key initialisation options of 0 (such as the number of keys) are replaced by sizes that suit the rows. docs/method.md

@@ -239,7 +239,8 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    dkvb__erase(record, sizeof *record); /* the struct is erased, as a journal record holds the salt of a commitment */
+    /* the struct is erased, as it holds a journal record with the salt of a commitment */
+    dkvb__erase(record, sizeof *record);
 }
 
 void dkvb__training_free(dkvb_model *model)

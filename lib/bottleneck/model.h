@@ -224,9 +224,9 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 /* Checks the training options of a caller and copies them over the defaults in `o`. */
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
-/* Extends the fingerprint `trained` by one more training on rows with these options; rows without a label do not count.
- * The row ids in the training options make the fingerprint independent of the order of rows, except if rows are trained
- * on in the order given; NULL ids stand for row numbers. */
+/* Extends the fingerprint `trained` by one more training on rows with the given training options; rows without a label
+ * do not count. The row ids in the training options make the fingerprint independent of the order of rows, except if
+ * rows are trained on in the order given; NULL ids stand for row numbers. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
@@ -265,9 +265,10 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
 /* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries for the
  * ended forgettings are made before the model gets its new values, since making entries may fail, and are appended
- * afterwards. The first journal entries are for forgettings whose classes were trained on again (`taught`, [classes],
- * or NULL), the next for forgettings of exactly the rows that came back (`back`, [n] ids). The member `made` is NULL if
- * no journal entry is to be written. The journal entries in a struct dkvb__relearning must be appended or dropped. */
+ * afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings whose classes were trained on
+ * again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back (`back`, [n] ids).
+ * The member `made` is NULL if no journal entry is to be written. The journal entries in a struct dkvb__relearning must
+ * be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

@@ -11,7 +11,7 @@
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
- * blocks into memory of this allocator. dkvb__check_rows() also returns the errors of reading the rows. */
+ * blocks into memory of the given allocator. dkvb__check_rows() also returns the errors of reading the rows. */
 dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
                              const dkvb_allocator *mem);
 
@@ -22,8 +22,8 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, 
 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). A projector first prepares each row of
- * features: the row is centred, whitened and scaled. Then the projector computes random transforms of the prepared
- * rows; the codebooks of one unit share transforms, and take their bytes from its outputs.
+ * features: the row is centred, whitened and scaled. From the prepared rows a projector computes random transforms; the
+ * codebooks of one unit share transforms, and take their bytes from the outputs.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;

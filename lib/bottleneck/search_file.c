@@ -31,8 +31,7 @@ struct mark {
     uint64_t rows;
     uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
-    /* the mark's members outside, shorter, longer, first, length and cut are those of dkvb_outside, for all rows so
-     * far */
+    /* members of dkvb_outside (outside, shorter, longer, first, length and cut), counted for all rows so far */
     double length, cut;
     uint64_t check; /* checksum of all members of the part file's mark before this member */
 };

@@ -520,8 +520,8 @@ static void move_group(void *context, size_t own, unsigned worker)
 
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
- * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits of
- * training equal those of decoding.
+ * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits that
+ * training computes equal those of decoding bit for bit.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -665,8 +665,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Trains once on the rows with the numbers order[0 .. n-1]. Progress reports of the pass begin at `done` rows of
- * `total`. */
+/* Trains once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass begin at `done`
+ * finished rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -890,7 +890,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    /* only the classes of rows whose training succeeded count as taught */
+    /* a class counts as trained on again only if the training on its rows succeeded */
     dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;

@@ -194,7 +194,8 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *fro
         rc = covariance(&w, cb, from, pick, n, &s);
     if (!rc)
         rc = inverse_fourth_root(&w, s);
-    /* rounding errors left the root of the covariance not quite symmetric, so both halves are averaged */
+    /* rounding errors left the root of the covariance not quite symmetric, so each element is averaged with its mirror
+     * image */
     for (size_t i = 0; !rc && i < m; i++)
         for (size_t j = 0; j < m; j++)
             cb->whitening[dkvb__panel_offset(i, j, m)] = 0.5f * (w.x[i * m + j] + w.x[j * m + i]);
