@@ -58,8 +58,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a part file without rows. After a failure the part file of the call holds no work, and is removed unless it
- * still has the rows of an earlier call. */
+/* Writes a new part file, which holds no rows yet. After a failure the part file of the call holds no work, and is
+ * removed unless it still has the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);

@@ -23,8 +23,8 @@ enum dkvb__use {
 /* Number of bytes at the start of a file that suffice to recognise every kind in the table. */
 enum { DKVB__SIGNATURE_SIZE = 512 };
 
-/* Returns the kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits. The text
- * for the kind of a file is static. */
+/* Returns the kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits.
+ * dkvb__signature_kind() returns a static text, which the caller must not free. */
 const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 
 /* True if the first bytes of a file are text that may be a table, such as CSV. */

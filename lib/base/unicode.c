@@ -109,7 +109,8 @@ static void decompose(struct codes *to, uint32_t code)
             append(to, seconds[depth]);
 }
 
-/* Decomposes UTF-8 text. A byte that begins no UTF-8 character is taken as a character of its own. */
+/* Decomposes the characters of a UTF-8 text (canonical decomposition). A byte that begins no UTF-8 character is taken
+ * as a character of its own. */
 static void decompose_all(struct codes *to, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;

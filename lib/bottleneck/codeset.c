@@ -226,8 +226,8 @@ static dkvb_status settle_features(struct addition *a)
     return DKVB_OK;
 }
 
-/* Takes the names of the rows to add. A codeset keeps names for all of its rows or for none, and the id of a row must
- * be the hash of the row's name. */
+/* Checks and copies the names of the rows that are added to a codeset. A codeset keeps names for all of its rows or for
+ * none, and the id of a row must be the hash of the row's name. */
 static dkvb_status take_names(struct addition *a)
 {
     const struct dkvb__row_names *how = &a->set->names;

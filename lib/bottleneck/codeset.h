@@ -80,8 +80,8 @@ double dkvb__hold_out_place(uint64_t id);
 
 /* Orders rows that are to be added to a codeset by ascending id (ids NULL: by number). Each id must be new to both
  * parts of the codeset (training and held-out rows) and appear once. dkvb__codeset_order() also checks the labels. The
- * arrays `order` and `scratch` of dkvb__codeset_order() have n elements. An error message of dkvb__codeset_order()
- * names the row. */
+ * arrays `order` and `scratch` of dkvb__codeset_order() have n elements. If dkvb__codeset_order() fails, the error
+ * message names the row at fault. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
@@ -157,13 +157,13 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
  * the sessions fails, the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
-/* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its
- * code, as a model of these codebooks does. Training and exact forgetting both call dkvb__codeset_fit_temperature(), so
- * that both find the same temperature. If the held-out rows have more than 4,194,304 logits and there are more than
- * 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer than DKVB__TEMPERATURE_ROWS held-out rows
- * have a label, the temperature is 1 and the power 0. *rows becomes the number of rows that the temperature was fitted
- * on, 0 if there were too few; `rows` may be NULL. Fitting a temperature may fail with DKVB_EMISMATCH, or with
- * DKVB_ESTATE if the codes of the rows were not searched yet. */
+/* Fits the softmax temperature of a model (calibration.h) on the held-out rows. Each row is answered by the top_k
+ * nearest live keys of its code, as a model of these codebooks does. Training and exact forgetting both call
+ * dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
+ * 4,194,304 logits and there are more than 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer
+ * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power 0. *rows becomes the
+ * number of rows that the temperature was fitted on, 0 if there were too few; `rows` may be NULL. Fitting a temperature
+ * may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 

@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. Each search runs without its own progress
- * reports. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches report no progress of
+ * their own. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;

@@ -100,9 +100,10 @@ struct placement {
     struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
     size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array `rows` */
-    size_t group;          /* number of units of codebooks in a group that is processed at a time */
-    size_t first;          /* index of the first codebook of the group whose keys are being placed */
-    struct range own;      /* the codebooks in which this rank (process) places keys */
+    /* number of units (codebooks that share random transforms) that are processed at a time, as a group */
+    size_t group;
+    size_t first;     /* index of the first codebook of the group whose keys are being placed */
+    struct range own; /* the codebooks in which this rank (process) places keys */
     /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
      * codebooks][keys] */
     float *growing, *use;
@@ -242,8 +243,8 @@ static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
     return rc ? rc : dkvb__projector_prepare(&w->projector, x, pick, n, first);
 }
 
-/* Places the keys of one group of units of codebooks, beginning with unit `first_unit`: all rows are projected, then
- * keys are placed codebook by codebook. */
+/* Places the keys of one group of units (codebooks that share random transforms), beginning with unit `first_unit`: all
+ * rows are projected, then keys are placed codebook by codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
     const struct dkvb__projector *p = &w->projector;
@@ -284,7 +285,7 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const float *x; /* features of the block of rows that is being summed */
+    const float *x; /* features of the block of rows whose columns are being summed */
     /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
     const size_t *pick;
     size_t n, width;

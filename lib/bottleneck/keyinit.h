@@ -34,15 +34,16 @@ void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, s
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* options of the key initialisation, with passes and batch filled in */
     const struct dkvb__shape *shape;
-    size_t n;                /* number of all rows that keys are placed on */
-    size_t batch;            /* number of rows in a step of the key placement */
-    uint8_t *keys;           /* keys of the codebook that are being placed, rounded to bytes */
-    int32_t *norms;          /* squared norms of the keys that are being placed */
-    int8_t *tile;            /* one tile of rows that are picked from several tiles, [quads][16][4] */
-    int32_t *scores;         /* scratch memory for scores in the search for a row's nearest key */
-    int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
-    uint32_t *count;         /* number of rows that chose each key of the codebook, [keys] */
-    size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
+    size_t n;        /* number of all rows that keys are placed on */
+    size_t batch;    /* number of rows in a step of the key placement */
+    uint8_t *keys;   /* keys of the codebook that are being placed, rounded to bytes */
+    int32_t *norms;  /* squared norms of the keys that are being placed */
+    int8_t *tile;    /* one tile of rows that are picked from several tiles, [quads][16][4] */
+    int32_t *scores; /* scratch memory for scores in the search for a row's nearest key */
+    int64_t *sum;    /* sum of the rows that chose a key, times -2, [keys][key_dim] */
+    uint32_t *count; /* number of rows that chose each key of the codebook, [keys] */
+    /* numbers of rows in the order in which key placement uses the rows, and scratch space for drawing rows, [n] */
+    size_t *order, *scratch;
 
     /* Members of the placer for progress reports, which are made within a codebook, as placing its keys may take many
      * seconds */

@@ -15,8 +15,8 @@
  * Lengths of rows are always finite. */
 double dkvb__row_length(const float *x, size_t width);
 
-/* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. Setting the limits on
- * lengths may fail with DKVB_ENOMEM. */
+/* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. Setting the limits on the
+ * lengths of rows may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n);
 
 /* Counts the numbers at an end of the quantisation scale in each row of a tile of one codebook, int8_t[quads][16][4],

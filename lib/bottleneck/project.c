@@ -188,9 +188,9 @@ static float *center_tile(const struct preparation *j, size_t first, size_t rows
     return y + TILE * m;
 }
 
-/* Scales a prepared row. The squares of a row's numbers are summed in double precision in ascending order. scale_row()
- * returns false if the square of a number is not finite, or if the outputs of a random transform, which are at most the
- * row's length times sqrt(size), could be too large. */
+/* Scales a prepared row of features to length 1, if the codebooks normalise rows. The squares of a row's numbers are
+ * summed in double precision in ascending order. scale_row() returns false if the square of a number is not finite, or
+ * if the outputs of a random transform, which are at most the row's length times sqrt(size), could be too large. */
 static bool scale_row(const dkvb_codebooks *cb, float *y)
 {
     double sum = 0.0, length;

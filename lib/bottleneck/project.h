@@ -29,7 +29,7 @@ struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
     size_t capacity; /* number of rows that the projector prepares at a time, a multiple of 16 */
-    size_t units;    /* number of units into which the codebooks are divided */
+    size_t units;    /* number of units (codebooks that share random transforms) into which the codebooks are divided */
     /* number of codebooks in a unit, which share random transforms; the last unit may have fewer */
     size_t unit_codebooks;
     size_t tile_bytes; /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
@@ -42,8 +42,8 @@ struct dkvb__projector {
     const size_t *numbers;
 };
 
-/* Allocates a projector for up to `n` rows. The capacity of the projector is at most `most` rows, and smaller if rows
- * are wide. */
+/* Allocates a projector for up to `n` rows of features at a time. The capacity of the projector is at most `most` rows,
+ * and smaller if rows are wide. */
 dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks *cb, size_t n, size_t most,
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);
@@ -54,8 +54,8 @@ void dkvb__projector_free(struct dkvb__projector *p);
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
-/* Destination of the bytes of prepared rows. The projected bytes of codebook c and tile t go to rows + (c - first
- * codebook) * codebook_bytes + t * tile_bytes. */
+/* The place to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t go to
+ * rows + (c - first codebook) * codebook_bytes + t * tile_bytes. */
 struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;
@@ -63,7 +63,8 @@ struct dkvb__projected {
     uint32_t *saturated; /* counts of each row's projected numbers outside the quantisation scale, [n]; or NULL */
 };
 
-/* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units. */
+/* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units (codebooks that
+ * share random transforms). */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
 /* Sets the quantisation scales of all codebooks from `n` prepared rows. Setting the quantisation scales may fail with

@@ -1,11 +1,12 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
- * A search into a file goes in steps of some rows. The part file has a mark for each finished step, and after all marks
- * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. In the
- * part file of a search, a mark also has two facts about all rows so far: the checksum of the rows, by which the next
- * call finds out whether it was given the same rows, and the counts of rows outside the scale of the codebooks.
+ * A search into a file goes in steps of some rows. The part file of a search has a mark for each finished step, and
+ * after all marks the results of the steps: first the distances of a step's rows, if distances are wanted, and then
+ * their codes. In the part file of a search, a mark also has two facts about all rows so far: the checksum of the rows,
+ * by which the next call finds out whether it was given the same rows, and the counts of rows outside the scale of the
+ * codebooks.
  *
- * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
+ * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the output files. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static uint64_t checksum_of(const struct mark *m)
     return sum;
 }
 
-/* Returns the mark of a step of the search, from the state of the part file. */
+/* Returns the part file's mark of a step of the search. */
 static struct mark mark_of(const struct work *w, uint64_t step)
 {
     struct mark m;
@@ -78,7 +79,7 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* Returns the mark of the last finished step of the search; zeros if no step is finished. */
+/* Returns the part file's mark of the last finished step of the search; zeros if no step is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};

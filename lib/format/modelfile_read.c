@@ -86,8 +86,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes the array of a section of a model file. The size of the section's array is checked; then the array is mapped in
- * place, or read into `*array`, which the caller has allocated. */
+/* Maps or reads the array of a section of a model file. The size of the section's array is checked; then the array is
+ * mapped in place, or read into `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -629,8 +629,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid selection
- * count. */
+/* Reads the selection counts of the classes, if the model file has them. Any number in a model file's section of
+ * selection counts is a valid count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;

@@ -12,8 +12,8 @@ struct dkvb__values_ranks {
     const dkvb_model *model;
     /* bits of the key-value pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
     const uint64_t *bits;
-    size_t pair;  /* the first key-value pair whose values rank 0 did not ask for yet */
-    size_t label; /* the first class whose selection counts rank 0 did not ask for yet */
+    size_t pair;  /* the first key-value pair whose values rank 0 has not yet asked the other ranks for */
+    size_t label; /* the first class whose selection counts rank 0 has not yet asked the other ranks for */
     char *piece;  /* the rows of values that this rank holds, within the piece that rank 0 asks for */
     size_t room;  /* number of bytes allocated for the buffer of section bytes, `piece` */
     bool broken;  /* true if moving a piece of the values failed, which all ranks know */

@@ -68,7 +68,7 @@ struct dkvb__lookup {
 enum { DKVB__SCORE_ROWS = 4 };
 
 /* The right-hand matrix of a product lies in panels of 16 columns: float[panels][depth][16]. Padding columns of the
- * last panel are zeros. */
+ * last panel of a matrix are zeros. */
 enum { DKVB__PANEL = 16 };
 
 static inline size_t dkvb__panels(size_t columns)
@@ -98,8 +98,8 @@ struct dkvb__product {
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* A table of kernels; each instruction set has one. The table `scalar` defines the results, and all other tables give
- * results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
+/* A table of the kernels (inner loops) of one instruction set. The table `scalar` defines the results, and all other
+ * tables give results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
