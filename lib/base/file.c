@@ -166,7 +166,7 @@ static size_t stem_size(const char *path)
 
 /* Temporary files that this process is writing, for the signal handler that removes them. A signal handler may run on
  * any thread at any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to
- * free. Therefore the list of temporary files has a fixed length and holds copies of the names. */
+ * free. Therefore the list of temporary files for signal handlers has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
     /* process that made the temporary file; a forked child has a copy of the list of temporary files, but must not

@@ -21,8 +21,8 @@ struct dkvb__shown {
 };
 struct dkvb__shown dkvb__show(const char *text);
 
-/* Names the kind of a JSON value: "a number", "a list" and so on; "nothing" for NULL. The text for the kind of a JSON
- * value is static. */
+/* Names the kind of a JSON value: "a number", "a list" and so on; "nothing" for NULL. dkvb__json_kind() returns a
+ * static text, which the caller must not free. */
 const char *dkvb__json_kind(const json_t *value);
 
 #endif

@@ -36,8 +36,8 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
-/* Runs tasks that divide an array of rows among them. Each task takes `chunk` rows, the last task takes the rest, and
- * progress counts rows. */
+/* Runs tasks that divide an array of rows among them. Each parallel task takes `chunk` rows, the last task takes the
+ * rest, and progress reports count rows. */
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 

@@ -115,8 +115,8 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* Keeps the marks of a part file that are valid for a file of this size, and removes the other marks, so that no later
- * row counts as marked. */
+/* Keeps the marks of a part file that are valid for the present size of the file, and removes the other marks, so that
+ * no later row counts as marked. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     const struct dkvb__partial_key *key = &p->key;

@@ -23,7 +23,7 @@
 
 enum { DKVB__PARTIAL_TEXTS = 4, DKVB__PARTIAL_TEXT = 80 };
 
-/* Identity of the rows in a part file. A part file with rows of another identity is not continued. */
+/* Identity of the rows in a part file. A part file whose rows have another identity is not continued. */
 struct dkvb__partial_key {
     const char *contents; /* what the part file holds, at most 15 bytes, for messages: "rows" */
     const char *thing;    /* name of the things that rows are made of, for messages: "picture" */

@@ -147,9 +147,10 @@ static double within(double x, double least, double most)
 /*
  * The fit of a softmax temperature and its power seeks the one place where two sums of excess confidence over the rows
  * are 0, one plain and one weighted by log(spread). The two sums of excess confidence are the slopes of a concave
- * function of (at, power), since confidence falls as a row's temperature rises, and the logarithm of the temperature is
- * linear in both. Newton's method fits a softmax temperature and its power in five to seven steps. The length of a step
- * of Newton's method is limited, and the limit is halved after a step that went too far.
+ * function of the temperature's logarithm `at` and its power, since confidence falls as a row's temperature rises, and
+ * the logarithm of a row's temperature is linear in both. Newton's method fits a softmax temperature and its power in
+ * five to seven steps. The length of a step of Newton's method is limited, and the limit is halved after a step that
+ * went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

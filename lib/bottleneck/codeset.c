@@ -558,8 +558,8 @@ size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-/* Removes the rows for which gone[r] is 1 from a part of a codeset. The memory after the last remaining row of the
- * codeset's part is erased. */
+/* Removes the rows for which gone[r] is 1 from a part of a codeset. When rows are removed from a codeset's part, the
+ * memory after the last remaining row is erased. */
 static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
     size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,

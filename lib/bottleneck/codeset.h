@@ -102,7 +102,7 @@ dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *c
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
 /* Records that a codeset's keys were placed on exactly the rows of the codeset, and with which options (all but
- * `allocator`). If the options are NULL, the codeset records that the keys were placed on other rows. */
+ * `allocator`). dkvb__codeset_set_keyinit() with options of NULL records that the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Returns the index of the row with this id in a part of a codeset, or the number of rows if no row has the id. */

@@ -215,9 +215,10 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. Rows in memory stay in place: *x
- * becomes the array of all rows, and *pick the numbers of the found rows; for neighbouring rows *x becomes the first
- * found row, and *pick NULL. Rows of a source are read into the block of memory for rows, and *x becomes this block. */
+/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. The rows for placing keys are
+ * not copied if they lie in memory: *x becomes the array of all rows, and *pick the numbers of the rows; if the rows
+ * are neighbours, *x becomes the first of them, and *pick NULL. Rows of a source are read into the block of memory for
+ * rows, and *x becomes this block. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;

@@ -10,8 +10,8 @@
 #include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Number of parallel tasks that add the hashes of rows to a fingerprint. The tasks' sums of row hashes do not depend on
- * the order of rows. */
+/* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of row hashes that the parallel tasks
+ * compute do not depend on the order of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {

@@ -5,10 +5,10 @@
 
 /*
  * Functions that choose the rows of values which a model file holds (docs/format.md, *Rows of values that are left
- * out*). A row of values whose bytes are all 0 is left out: its key was never trained on, or was purged. Zero rows of
- * values are left out only if the section becomes at least a sixteenth smaller, and if they take more bytes than the
- * set that names the stored rows. A sixteenth of the rows of values is always stored (if necessary by storing the first
- * zero rows), so that a small file cannot make a reader reserve much.
+ * out*). A model file leaves out a row of values whose bytes are all 0: its key was never trained on, or was purged. A
+ * model file leaves zero rows of values out only if its section of values becomes at least a sixteenth smaller, and if
+ * the rows take more bytes than the set that names the stored rows. A sixteenth of the rows of values is always stored
+ * (if necessary by storing the first zero rows), so that a small file cannot make a reader reserve much.
  */
 
 /* True if a model file leaves zero rows of values out when `stored` rows of `row` bytes remain. */

@@ -92,14 +92,14 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
  * but two in 32 bits. Therefore the products of a run of quads (groups of four dimensions) are added in 16 bits, and
  * the sums of the runs in 32 bits.
  *
- * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of a run of
- * quads begins at -64 sum s (over the run's row bytes s), modulo 2^16. Adding the products u s = k s + 64 s of key and
- * row bytes may wrap around on the way; the end result is congruent to sum k s modulo 2^16. As a key's numbers k lie
- * within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If the bound 63 sum |s| of
- * a run, for row bytes s, is below 2^15, the run's 16-bit sum, read as a signed number, is exact for every key. A run
- * of quads therefore ends before the sum |s| of any row's bytes s would exceed MOST_IN_RUN = 520 in either half of the
- * quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 * 126 to the sum of a row's absolute bytes in a
- * half, so every run but the last has at least two quads; usual rows have runs of eight quads.
+ * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of the products
+ * of row and key bytes begins at -64 sum s, modulo 2^16, where s are the row's bytes. Adding the products u s = k s +
+ * 64 s of key and row bytes may wrap around on the way; the end result is congruent to sum k s modulo 2^16. As a key's
+ * numbers k lie within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If the bound
+ * 63 sum |s| of a run, for row bytes s, is below 2^15, the run's 16-bit sum, read as a signed number, is exact for
+ * every key. A run of quads therefore ends before the sum |s| of any row's bytes s would exceed MOST_IN_RUN = 520 in
+ * either half of the quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 * 126 to the sum of a row's
+ * absolute bytes in a half, so every run but the last has at least two quads; usual rows have runs of eight quads.
  */
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
