@@ -897,7 +897,8 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     rc = open_model(&m, path, &o, &alone, true);
     if (rc)
         return rc;
-    dkvb__free(&m->mem, m->encoder); /* the returned info must not point to memory that is freed with the model */
+    /* information about the model that a caller gets must not point to memory that is freed with the model */
+    dkvb__free(&m->mem, m->encoder);
     m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
