@@ -40,8 +40,8 @@ struct head {
     size_t size;
 };
 
-/* Computes the size to request from the allocator: the block, its header, and room to align the block. The result is
- * false if the size of the request overflows. */
+/* Computes the size to request from the allocator: the block, its header, and room to align the block. raw_size()
+ * returns false if the size of the request overflows. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
     if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))
@@ -75,8 +75,8 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
     size_t raw;
     void *ptr;
 
-    /* calloc() gets large blocks from the system already cleared; such a block costs nothing until the program touches
-     * it */
+    /* calloc() gets large blocks from the system already cleared; a block from the system costs nothing until the
+     * program touches it */
     if (mem->alloc == default_alloc)
         return raw_size(&raw, count, size) ? align(calloc(raw, 1), raw) : NULL;
     ptr = dkvb__alloc(mem, count, size);

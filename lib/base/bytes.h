@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Little-endian numbers in byte arrays. The library runs on little-endian machines only (CMake refuses to build for
- * others), so reading and writing such numbers is copying. */
+/* Functions that read and write little-endian numbers in byte arrays. The library runs on little-endian machines only
+ * (CMake refuses to build for others), so little-endian numbers are read and written by copying their bytes. */
 static inline uint16_t dkvb__read16(const void *at)
 {
     uint16_t v;

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The logarithm ln 2 in two parts. The first part of ln 2 has 32 trailing zero bits, so the product of the first part
- * and a small integer is exact. */
+/* The natural logarithm of 2 as the sum of two numbers. The first part of ln 2 has 32 trailing zero bits, so the
+ * product of the first part and a small integer is exact. */
 static const double ln2_high = 0x1.62e42feep-1;
 static const double ln2_low = 0x1.a39ef35793c76p-33;
 

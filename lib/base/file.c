@@ -142,7 +142,7 @@ void dkvb__mapping_free(struct dkvb__mapping *mapping)
     dkvb__free(&mem, mapping);
 }
 
-/* Returns the path of a file to write with symbolic links resolved; the path itself if no file exists there yet. */
+/* Returns the path of a file to write, with symbolic links resolved; if no file exists there yet, the path itself. */
 static char *target_path(const char *path, const dkvb_allocator *mem)
 {
     char resolved[PATH_MAX];
@@ -171,16 +171,17 @@ static size_t stem_size(const char *path)
 
 /* Temporary files that this process is writing, for the signal handler that removes them. A signal handler may run on
  * any thread at any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to
- * free. Therefore the list of temporary files has a fixed length and holds copies of the names. */
+ * free. Therefore the list of temporary files for signal handlers has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
-    /* process that made the temporary files; a forked child has a copy of this list, but must not remove its parent's
-     * files */
+    /* process that made the temporary file; a forked child has a copy of the list of temporary files, but must not
+     * remove its parent's files */
     uint64_t owner;
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
-/* values of a list place's `state`; LIVE: the name is complete, and a temporary file of this name may exist */
+/* states of a place in the list of temporary files; the state LIVE says that the name is complete, and that a temporary
+ * file of this name may exist */
 enum { FREE, TAKEN, LIVE };
 
 static void live_add(struct dkvb__writer *w)
@@ -240,8 +241,8 @@ static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
     return false;
 }
 
-/* Gives an open file the access control list of the file `from`. The result is false if the list of `from` could not be
- * copied. */
+/* Gives an open file the access control list of the file `from`. copy_acl() returns false if the access control list
+ * could not be copied. */
 static bool copy_acl(int fd, const char *from)
 {
     static const char name[] = "system.posix_acl_access";
@@ -420,8 +421,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
-/* Writes parts of a file, which a callback gives, until a part has no bytes. The temporary file holds the parts, so
- * that a cancelled call changes nothing. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts of the file are written to a
+ * temporary file, so that a cancelled call leaves the file unchanged. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {

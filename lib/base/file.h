@@ -19,11 +19,11 @@ struct dkvb__file {
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
 
-/* Wraps the bytes of a file that lie in memory. The wrapped file needs no closing. */
+/* Wraps the bytes of a file that lie in memory. A file in memory needs no closing. */
 struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path);
 
-/* Reads exactly `size` bytes of a file at `offset`. DKVB_EFORMAT says that the file ends before the last of these
- * bytes. */
+/* Reads exactly `size` bytes of a file at `offset`. DKVB_EFORMAT says that the file ends before the last byte to
+ * read. */
 dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void *to, size_t size);
 
 void dkvb__file_close(struct dkvb__file *file);
@@ -42,7 +42,7 @@ struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
 void dkvb__mapping_free(struct dkvb__mapping *mapping);
 
 /* A writer lets a file appear under its name only when the file is complete and on disk, by the rules of dkvb/file.h. A
- * caller begins the writer, writes, and then commits or aborts the file. */
+ * caller opens a writer, writes the file's bytes, and then commits or aborts the writer. */
 struct dkvb__writer {
     const dkvb_allocator *mem;
     int fd;
@@ -67,8 +67,8 @@ dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w);
 void dkvb__writer_abort(struct dkvb__writer *w);
 
-/* Ends a file whose contents were written with the result `rc`: commits the file after DKVB_OK, else aborts it. The
- * result is `rc`, or the status of the commit. */
+/* Ends a file whose contents were written with the result `rc`: commits the file after DKVB_OK, else aborts it.
+ * dkvb__writer_end() returns `rc`, or the status of the commit. */
 dkvb_status dkvb__writer_end(struct dkvb__writer *w, dkvb_status rc);
 
 #endif

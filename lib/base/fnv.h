@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* FNV-1a, 64 bits (draft-eastlake-fnv). The hash tells intact bytes from bytes that were changed or cut by accident. */
+/* The hash FNV-1a with 64 bits (draft-eastlake-fnv). The hash FNV-1a tells intact bytes from bytes that were changed or
+ * cut by accident. */
 #define DKVB__FNV_BEGIN UINT64_C(0xCBF29CE484222325)
 
 static inline void dkvb__fnv_add(uint64_t *sum, const void *from, size_t size)

@@ -27,7 +27,8 @@ static inline uint32_t dkvb__bits_of_float(float x)
 static inline float dkvb__half_to_float(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7FFF) << 13, sign = (uint32_t)(half & 0x8000) << 16;
-    /* Zero and subnormal binary16 numbers are fraction * 2^-24: the difference of two numbers of [2^-14, 2^-13). */
+    /* Zero and subnormal binary16 numbers are a fraction of 10 bits times 2^-24, computed as the difference of two
+     * float32 numbers from [2^-14, 2^-13). */
     float tiny = dkvb__float_of_bits(magnitude + (113u << 23)) - 0x1p-14f;
     uint32_t tiny_bits = dkvb__bits_of_float(tiny), normal = magnitude + (112u << 23);
 
@@ -41,8 +42,8 @@ static inline float dkvb__bfloat_to_float(uint16_t bfloat)
     return dkvb__float_of_bits((uint32_t)bfloat << 16);
 }
 
-/* Rounds the bits `x` of a float and shifts its lowest `drop` bits out. A carry out of the fraction goes into the
- * exponent, which is the correct rounding. */
+/* Rounds the bits `x` of a float and shifts its lowest `drop` bits out. If rounding carries out of the fraction, the
+ * carry goes into the exponent, which is the correct rounding. */
 static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 {
     return (x + (1u << (drop - 1)) - 1 + (x >> drop & 1)) >> drop;
@@ -51,8 +52,8 @@ static inline uint32_t dkvb__round_off(uint32_t x, unsigned drop)
 static inline uint16_t dkvb__float_to_half(float x)
 {
     uint32_t bits = dkvb__bits_of_float(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
-    /* Numbers below 2^-14 become multiples of 2^-24, which is the spacing of binary32 numbers between 1/2 and 1; adding
-     * 1/2 rounds to these multiples. */
+    /* Numbers below 2^-14 become multiples of 2^-24 in binary16, which is the spacing of binary32 numbers between 1/2
+     * and 1; adding 1/2 rounds to these multiples. */
     float tiny = dkvb__float_of_bits(magnitude) + 0.5f;
     uint32_t half = magnitude < 113u << 23 ? dkvb__bits_of_float(tiny) - (126u << 23)
                                            : dkvb__round_off(magnitude - (112u << 23), 13);

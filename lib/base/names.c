@@ -1,5 +1,5 @@
-/* Names of the numbers that the public enums define. All names are in this file, so that messages, JSON files and
- * bindings use the same words. */
+/* Names of the numbers that the public enums define. All names of public constants are in this file, so that messages,
+ * JSON files and bindings use the same words. */
 #include <dkvb/dkvb.h>
 
 static const char *const statuses[] = {
@@ -87,7 +87,7 @@ const char *dkvb_name(uint32_t of, int64_t number)
 {
     const char *name = NULL;
 
-    if (of == DKVB_NAME_STATUS) /* the tables list names by ascending number, but status codes are negative */
+    if (of == DKVB_NAME_STATUS) /* the tables of constants' names ascend by number, but status codes are negative */
         number = number <= 0 && number > INT64_MIN ? -number : -1;
     if (of < sizeof tables / sizeof *tables && number >= 0 && (uint64_t)number < tables[of].count)
         name = tables[of].name[number];

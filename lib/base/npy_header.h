@@ -16,8 +16,8 @@ extern const unsigned char dkvb__npy_magic[DKVB__NPY_MAGIC];
 enum { DKVB__NPY_HEADER = 384 };
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape);
 
-/* Begins a .npy file with the header of an array. The caller puts the elements, and then commits or aborts the writer,
- * which needs no end after a failure of this call. */
+/* Begins a .npy file with the header of an array. The caller writes the array's elements, and then commits or aborts
+ * the writer; if dkvb__npy_begin() fails, the writer needs no end. */
 dkvb_status dkvb__npy_begin(struct dkvb__writer *w, const char *path, const char *descr, uint32_t ndim,
                             const uint64_t *shape, const dkvb_allocator *mem);
 

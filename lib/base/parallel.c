@@ -64,8 +64,8 @@ struct job {
     atomic_bool stop;
 };
 
-/* Returns the number of units of work that are finished after `done` tasks. A short last task counts as a whole task
- * until all tasks are done. */
+/* Returns the number of units of work that are finished after `done` tasks. In progress reports, a last task with fewer
+ * units of work counts as a whole task until all tasks are done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;

@@ -9,8 +9,8 @@
 #include "dkvb/runtime.h"
 #include "dkvb/status.h"
 
-/* A task is one piece of work. Tasks run in any order on any worker. The result of a task must not depend on `worker`,
- * a number from 0 to threads-1 that only selects scratch space. */
+/* Work for several threads is divided into numbered tasks. Tasks run in any order on any worker. The result of a task
+ * must not depend on `worker`, a number from 0 to threads-1 that only selects scratch space. */
 typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 
 /* The checked run options of a call, with the number of threads decided. */
@@ -30,13 +30,14 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 /* Runs tasks 0 to tasks - 1 on the threads of `run`, without progress reports. */
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
-/* Runs tasks that take long. The calling thread tells the progress callback how many of `total` units of work are
- * finished; `before` units were finished before this call. DKVB_ECANCELLED says that the callback asked to stop; some
- * tasks then never ran. */
+/* Runs tasks of long work, with progress reports. The calling thread tells the progress callback how many of `total`
+ * units of work are finished; `before` units were finished before this call. DKVB_ECANCELLED says that the callback
+ * asked to stop; some tasks then never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
-/* Runs tasks over rows. Each task takes `chunk` rows, the last task takes the rest, and progress counts rows. */
+/* Runs tasks that divide an array of rows among them. Each parallel task takes `chunk` rows, the last task takes the
+ * rest, and progress reports count rows. */
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 

@@ -43,7 +43,7 @@ static dkvb_status still_there(const char *path, int fd, bool *there)
     return DKVB_OK;
 }
 
-/* Makes one attempt to open a part file. *there is false if another process has just finished with the part file and
+/* Tries once to open a part file. *there becomes false if another process has just finished with the part file and
  * removed it. */
 static dkvb_status open_once(const char *path, const char *what, int *fd, bool *created, bool *there)
 {

@@ -8,22 +8,23 @@
 #include "dkvb/status.h"
 
 /*
- * Part files lie beside an output file. Long work keeps its finished results in a part file, so that an interrupted
- * call can be resumed. A part file must have been made by the same user: links are refused, and so are files of another
- * user, or with a second name under which the results would stay readable.
+ * A part file lies beside the output file of long work, under the output's name with ".part" added. Long work keeps its
+ * finished results in a part file, so that an interrupted call can be resumed. A part file must have been made by the
+ * same user: links are refused, and so are files of another user, or with a second name under which the results would
+ * stay readable.
  */
 
 /* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks
  * it. The argument `what` names the contents of the part file in messages, for example "rows". *created tells whether
- * this call made the part file. *fd is -1 after a failure. DKVB_ESTATE says that another process uses the part file,
- * DKVB_EIO that another user made it. */
+ * dkvb__partfile_open() made the part file. The file descriptor *fd is -1 after a failure. DKVB_ESTATE says that
+ * another process uses the part file, DKVB_EIO that another user made it. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
 
 /* Writes bytes to a part file at an offset. */
 dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const void *from, size_t size);
 
-/* Reads up to `size` bytes of a part file at an offset. *got becomes the number of bytes that the file has from the
- * offset on; the rest of the buffer becomes 0. */
+/* Reads up to `size` bytes of a part file at an offset. *got becomes the number of bytes that the part file has from
+ * the offset on; bytes past the end of the file become 0 in the buffer. */
 dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got);
 
 /* Flushes a part file to disk, so that its contents survive a power cut. */

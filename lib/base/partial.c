@@ -58,8 +58,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a part file without rows. After a failure the part file holds no work, and is removed unless it still has the
- * rows of an earlier call. */
+/* Writes a new part file, which holds no rows yet. After a failure the part file of the call holds no work, and is
+ * removed unless it still has the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
@@ -115,8 +115,8 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* Keeps the marks of a part file that are valid for a file of this size, and removes the other marks, so that no later
- * row counts as marked. */
+/* Keeps the marks of a part file that are valid for the present size of the file, and removes the other marks, so that
+ * no later row counts as marked. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     const struct dkvb__partial_key *key = &p->key;
@@ -276,8 +276,8 @@ dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, u
     return rc;
 }
 
-/* True if the part file is worth keeping. Interrupted calls are usually repeated; failed calls may be, if they had
- * worked for long. */
+/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a call that
+ * failed, if it had worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);

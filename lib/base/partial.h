@@ -1,4 +1,5 @@
-/* Part files of rows. Finished rows are kept in a file beside the output, so that an interrupted call can be continued.
+/* A part file holds the finished rows of long work. Finished rows are kept in a file beside the output, so that an
+ * interrupted call can be continued.
  *
  * The part file of an output file OUTPUT is OUTPUT.part. A part file has a header with the identity of the rows, then
  * marks, then rows. Each mark in a part file stands for some finished things, such as pictures, and for the rows that
@@ -7,7 +8,7 @@
  * the file, do not count.
  *
  * If several ranks (processes) work, rank 0 alone has the part file. The rows of a part file are in the order of the
- * things at any time, so any other number of ranks can continue the work. */
+ * things that they were made of (such as pictures), so any other number of ranks can continue the work. */
 #ifndef DKVB_BASE_PARTIAL_H
 #define DKVB_BASE_PARTIAL_H
 
@@ -22,19 +23,20 @@
 
 enum { DKVB__PARTIAL_TEXTS = 4, DKVB__PARTIAL_TEXT = 80 };
 
-/* Identity of the rows in a part file. Resuming refuses rows of another identity. */
+/* Identity of the rows in a part file. A part file whose rows have another identity is not continued. */
 struct dkvb__partial_key {
     const char *contents; /* what the part file holds, at most 15 bytes, for messages: "rows" */
     const char *thing;    /* name of the things that rows are made of, for messages: "picture" */
     /* texts that determine the rows, such as "descriptor:1" for an encoder; "": nothing more determines them */
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    uint64_t set;    /* checksum of the things that rows are made of, as far as they are known before the work */
-    uint64_t things; /* number of things that rows are made of */
-    uint64_t marks;  /* largest number of marks that a part file of all things needs */
-    size_t mark_size, row_size; /* sizes of a mark and of a row in bytes */
+    /* checksum of the things that rows are made of, such as pictures, as far as they are known before the work */
+    uint64_t set;
+    uint64_t things; /* number of things that rows are made of, such as pictures */
+    uint64_t marks;  /* largest number of marks that a part file needs when the rows of all things are finished */
+    size_t mark_size, row_size; /* sizes in bytes of a mark and of a row of the part file */
 
     /* Reads a mark from the part file, after marks that stand for *rows rows, and adds the rows of the mark to *rows.
-     * The result is false if the bytes are no valid mark. */
+     * The function `take` returns false if the bytes are no valid mark. */
     bool (*take)(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows);
 };
 
@@ -46,38 +48,42 @@ struct dkvb__partial {
     bool created; /* true if this call created the part file */
     unsigned char *marks; /* marks of the part file, [key.marks][key.mark_size] */
     uint64_t rows_at;     /* offset of the first row in the part file */
-    /* numbers of marks and of rows that are done; the file has all these rows, but may lack the latest marks */
+    /* numbers of marks and of rows that are finished; the part file has all these rows, but may lack the latest
+     * marks */
     uint64_t done, rows;
-    uint64_t marked;  /* number of marks that are written to the part file */
+    uint64_t marked;  /* number of marks that were written to the part file, by this call and by earlier ones */
     uint64_t resumed; /* number of marks that an earlier call left in the part file */
-    /* times of a clock that never goes back, in seconds: the begin of the work, and the next sync to disk */
+    /* times of a monotonic clock in seconds: when the work on the part file began, and when the file is next synced to
+     * disk */
     double began, sync_due;
 };
 
 /* Opens the part file OUTPUT.part, and continues it if it holds rows of `key`; otherwise, or if `restart` is true, an
- * empty part file is begun. DKVB_EMISMATCH says that the part file has rows of another key, DKVB_ESTATE that another
- * process is at work on the file, DKVB_EIO that another user made the file. The caller must call dkvb__partial_end()
- * even after a failure. */
+ * empty part file is begun. DKVB_EMISMATCH says that the part file has rows of another identity, DKVB_ESTATE that
+ * another process is at work on the part file, DKVB_EIO that another user made the part file. The caller must call
+ * dkvb__partial_end() even after a failure. */
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, const dkvb_allocator *mem);
 
-/* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file.
- * With such a copy, the functions below only count. dkvb__partial_end() ends the work with such a copy as with a
- * file. */
+/* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file. On
+ * ranks other than rank 0, which have no part file, the functions that add rows and marks only count them.
+ * dkvb__partial_end() ends the work there as on rank 0. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 
-/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks must make this call together. */
+/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks must call dkvb__partial_pass_on()
+ * together. */
 dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks);
 
-/* Fails because the part file holds rows of other things than the caller's. The part file is closed and stays as it is;
- * only dkvb__partial_end() may follow. All ranks must make this call together. */
+/* Refuses to continue a part file because its rows were made of other things than the caller's (such as pictures). The
+ * refused part file is closed and stays unchanged; only dkvb__partial_end() may be called after the refusal. All ranks
+ * must call dkvb__partial_refuse() together. */
 dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, const char *wanted);
 
-/* Adds n rows to a part file. The rows count once a mark stands for them. */
+/* Adds n rows to a part file. The rows of a part file count only once a mark stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
-/* Adds the next n marks to a part file, for the rows that were put before. */
+/* Adds the next n marks to a part file, for rows that were added before. */
 dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_t n);
 
 /* Copies bytes of a part file's rows, beginning `offset` bytes after the start of the first row, to a file that is
@@ -85,8 +91,8 @@ dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_
 dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, uint64_t size, struct dkvb__writer *to);
 
 /* Ends the work with a part file. The part file is removed after a success, or if it holds too little work to be worth
- * keeping. Otherwise all rows are marked, the file stays, and *kept becomes true. The result is `rc`, or the error of
- * ending after a success. */
+ * keeping. A part file that is kept gets marks for all its rows, and *kept becomes true. dkvb__partial_end() returns
+ * `rc`, or its own error if `rc` is DKVB_OK. */
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, bool *kept);
 
 #endif

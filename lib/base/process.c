@@ -12,7 +12,8 @@ static void count_fork(void)
     atomic_fetch_add(&forks, 1);
 }
 
-/* A missing fork handler, if memory runs out, is harmless: process ids still differ between the processes. */
+/* If memory runs out for the handler that counts forks, nothing is lost: process ids still differ between the
+ * processes. */
 __attribute__((constructor)) static void remember_process(void)
 {
     (void)pthread_atfork(NULL, NULL, count_fork);

@@ -50,7 +50,7 @@ dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc)
         sizes[r] = sizeof mine;
     failed = gather(ranks, &mine, status, sizes);
     if (failed)
-        /* this rank's own message about the failure says more than the status that the other ranks sent */
+        /* this rank's own error message says more about the failure than the status that the other ranks sent */
         return rc ? dkvb__fail(rc, "%s", own) : failed;
     while (first < ranks->count && status[first] == DKVB_OK)
         first++;

@@ -7,8 +7,8 @@
 
 #include "dkvb/ranks.h"
 
-/* Checked calls of the functions of a group of ranks (dkvb/ranks.h). A group of one rank needs no functions, and the
- * calls of this header then do nothing. All ranks of a group must make the same calls together. */
+/* Checked calls of the functions of a group of ranks (dkvb/ranks.h). A group of one rank (process) needs no functions,
+ * and the checked calls then do nothing. All ranks (processes) of a group must make the same calls together. */
 
 /* Copies and checks the group of ranks that a caller gave; NULL stands for this process alone. */
 dkvb_status dkvb__ranks_take(dkvb_ranks *ranks, const dkvb_ranks *given);
@@ -24,7 +24,7 @@ static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, ui
  * order. */
 static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, size_t item)
 {
-    /* a first guess of the item's rank, near the right one as ranks get nearly equal numbers of items */
+    /* a first guess of the rank that owns the item, near the right one as ranks get nearly equal numbers of items */
     uint32_t r = (uint32_t)(item * ranks->count / items);
 
     while (dkvb__ranks_first(ranks, items, r) > item)
@@ -35,11 +35,12 @@ static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, 
 }
 
 /* Ends a step that can fail on some ranks (processes) only: the result is DKVB_OK if `rc` is DKVB_OK on all ranks. If
- * any rank failed, the result is the status of the first rank that failed, and dkvb_last_error() has that rank's
- * message, which names the rank unless all ranks failed alike.
+ * any rank failed, dkvb__ranks_compare() returns the status of the first rank that failed, and dkvb_last_error() has
+ * that rank's message, which names the rank unless all ranks failed alike.
  *
- * A rank that returns early leaves the other ranks waiting in their next call for ever. Every step that can fail by
- * itself (memory, a file, a callback) must therefore end with this call before ranks exchange anything else. */
+ * A rank that returns early leaves the other ranks waiting in their next call for ever. Therefore every step that can
+ * fail on one rank alone (memory, a file, a callback) must end with dkvb__ranks_compare() before ranks exchange
+ * anything else. */
 dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc);
 
 static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
@@ -51,8 +52,8 @@ dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, cons
                                  const size_t *receive_sizes);
 
 /* Completes an array on all ranks (processes) after each rank has filled in its own items: rank r has the items from
- * first[r] to below first[r + 1], each of `size` bytes. The array `first` has one element for each rank, and the number
- * of all items as the last element. */
+ * first[r] to below first[r + 1], each of `size` bytes. The array `first` has the number of each rank's first item, and
+ * after the last rank the number of all items. */
 dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
 
 /* Completes an array on all ranks (processes), each of which has filled in its own items; the `items` items were dealt

@@ -12,14 +12,15 @@ struct dkvb__rng {
     uint64_t s[4];
 };
 
-/* Seeds a random number generator. Different streams of one seed are independent of each other, and so are different
- * seeds. */
+/* Seeds a random number generator. Random streams with different numbers are independent of each other, and so are
+ * streams of different seeds. */
 void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream);
 
 uint64_t dkvb__rng_next(struct dkvb__rng *rng);
 
-/* Returns a random-looking number for `id` that depends only on the id, the seed and the stream. Different ids get
- * different numbers. Draws that must not change when other rows come or go use this function. */
+/* Returns a random-looking number for `id` that depends only on the id, the seed and the stream. The function
+ * dkvb__rng_of_id() gives different numbers for different ids. Random draws that must not change when other rows come
+ * or go use dkvb__rng_of_id(). */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id);
 
 /* Draws a random integer from 0 to n - 1 evenly and without bias; n > 0. */

@@ -15,8 +15,9 @@ struct dkvb__rows {
     const size_t *index;
 };
 
-/* Takes the rows that a caller gives as an array or as a source. The call returns DKVB_EINVAL if the caller gave both
- * an array and a source or neither, unless n is 0. The argument `what` names the rows in messages. */
+/* Takes the rows that a caller gives as an array or as a source. dkvb__rows_take() returns DKVB_EINVAL if the caller
+ * gave both an array and a source or neither, unless n is 0. The argument `what` names the rows in error messages, for
+ * example "key rows". */
 dkvb_status dkvb__rows_take(struct dkvb__rows *rows, const float *x, const dkvb_row_source *source, size_t n,
                             size_t width, const char *what);
 

@@ -1,6 +1,6 @@
 /* The file kinds that users give by mistake instead of arrays, pictures or weights. A table tells the kinds of files
- * apart by the first bytes of a file. An error message can then say which kind of file was given, and how to convert
- * the file to a supported format. */
+ * apart by the first bytes of a file. With the table of file kinds, an error message can say which kind of file was
+ * given, and how to convert the file to a supported format. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* Instructions to users for converting a file to a supported format. The instruction for an array is a line of Python
- * that a test runs, since nearly all files of arrays come from Python. */
+/* Instructions to users for converting a file to a supported format. The instruction for converting a file to an array
+ * is a line of Python that a test runs, since nearly all files of arrays come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
@@ -22,8 +22,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file, recognised by a signature of `size` bytes at offset `at`. An instruction for converting the file is
- * NULL if none is known for that use of the file. */
+/* A kind of file, recognised by a signature of `size` bytes at offset `at`. The instruction for converting a file is
+ * NULL if the library knows none for the file's kind and the caller's use. */
 struct kind {
     const char *name;
     size_t at, size;
@@ -285,8 +285,8 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
-/* True if the first bytes of a file may begin a table. Signatures of letters alone, such as "ID3" and "CDF", may also
- * be the name of the table's first column. */
+/* True if the first bytes of a file may begin a table. Signatures of files that consist of letters alone, such as "ID3"
+ * and "CDF", may also be the name of the first column of a table. */
 bool dkvb__signature_is_table(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);
@@ -304,8 +304,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. A file of
- * libdkvb itself only gets instructions that hold for every use. */
+/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. For a file of
+ * libdkvb itself, only instructions that hold for every use are returned. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

@@ -8,7 +8,8 @@
 #include "base/file.h"
 #include "dkvb/status.h"
 
-/* The use that a caller has for a file. Error messages on how to convert a foreign file depend on the use. */
+/* The purpose for which a caller reads a file: as an array, a table, a picture and so on. Error messages on how to
+ * convert a foreign file depend on the use. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* use of a file as an array of features, labels or codes: .npy or IDX */
     DKVB__USE_TABLE,    /* use of a file as a table of features, labels or ids: CSV, .npz, .npy or IDX */
@@ -22,21 +23,21 @@ enum dkvb__use {
 /* Number of bytes at the start of a file that suffice to recognise every kind in the table. */
 enum { DKVB__SIGNATURE_SIZE = 512 };
 
-/* Returns the kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits. The
- * returned text is static. */
+/* Returns the kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits.
+ * dkvb__signature_kind() returns a static text, which the caller must not free. */
 const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 
 /* True if the first bytes of a file are text that may be a table, such as CSV. */
 bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 
 /* Fails with DKVB_EFORMAT and a message of one sentence: the kind of the file, the kind that the use needs, and how to
- * convert the file. If no signature fits, the message shows the first bytes. The argument `whole` is the size of the
- * whole file. */
+ * convert the file. If the file's first bytes are no known signature, the message shows the bytes. The argument `whole`
+ * is the number of bytes of the whole file. */
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 
-/* Fails like dkvb__fail_foreign(), but takes an open file. If reading the file fails, the result is the error of the
- * read. */
+/* Fails like dkvb__fail_foreign(), but takes an open file. If reading the file fails, dkvb__fail_foreign_file() returns
+ * the error of the read. */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 
 #endif

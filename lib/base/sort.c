@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Negative doubles get all bits inverted, other doubles get the sign bit set. The integers that result from these bits
- * sort in the order of the doubles. */
+/* To sort doubles as integers, negative doubles get all bits inverted, and other doubles get the sign bit set. Integers
+ * made from doubles by inverting bits sort in the order of the doubles. */
 uint64_t dkvb__key_of_double(double value)
 {
     uint64_t bits, sign = (uint64_t)1 << 63;
@@ -13,8 +13,8 @@ uint64_t dkvb__key_of_double(double value)
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* Makes one pass of a radix sort over a byte of the keys. If all keys have the same byte, the function returns false
- * and moves nothing. */
+/* Makes one pass of a radix sort over one byte of the sort keys. If all sort keys have the same byte, the radix sort's
+ * pass returns false and moves nothing. */
 static int pass(const struct dkvb__keyed *from, struct dkvb__keyed *to, size_t n, int shift)
 {
     size_t starts[257] = {0};

@@ -7,22 +7,23 @@
 #include "dkvb/status.h"
 
 /* Stores one line for dkvb_last_error() and returns the code, so that a failing function ends in `return
- * dkvb__fail(...)`. The message has no newline and no function name. dkvb__fail() allocates nothing. */
+ * dkvb__fail(...)`. A message for dkvb__fail() has no newline and no function name. dkvb__fail() allocates nothing. */
 dkvb_status dkvb__fail(dkvb_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Calls dkvb__fail(DKVB_EIO) with the path, the action that was attempted and the text of errno. */
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
 
-/* Copies the `given` options over `full`, which holds the defaults. Only the bytes that the caller's struct_size states
- * are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t struct_size`. */
+/* Copies the caller's options, `given`, over `full`, which holds the defaults. Only the bytes that the caller's
+ * struct_size states are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t
+ * struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
 /* Copies a result into a struct of the caller: at most the caller's struct_size bytes; struct_size itself stays
  * unchanged. */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
 
-/* Returns the number of messages that dkvb__fail() has stored on this thread. A larger number after a failed callback
- * shows that the callback stored a message. */
+/* Returns the number of messages that dkvb__fail() has stored on this thread. If the number of stored messages grows
+ * while a callback fails, the callback stored a message. */
 uint64_t dkvb__fail_count(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* Canonical decomposition (Unicode Standard Annex 15) replaces composed characters by their parts, and orders combining
- * characters by their class. Two texts are equal names if their decompositions are equal. */
+ * characters by their class. Two texts are equal names if their canonical decompositions (Unicode) are equal. */
 #include "base/unicode.h"
 
 #include <string.h>
@@ -67,7 +67,7 @@ static uint32_t class_of(uint32_t code)
     return low < sizeof combinings / sizeof *combinings && combinings[low].first <= code ? combinings[low].class : 0;
 }
 
-/* Appends a character that does not decompose to a decomposed text. The character goes before waiting combining
+/* Appends a character that does not decompose to a decomposed text. A combining character goes before combining
  * characters of a higher class that follow the same base character. */
 static void append(struct codes *to, uint32_t code)
 {
@@ -83,8 +83,8 @@ static void append(struct codes *to, uint32_t code)
     to->count++;
 }
 
-/* The second part of a canonical decomposition never decomposes further. The first part of a decomposition may
- * decompose further, a few steps deep. */
+/* The second part of a character's canonical decomposition (Unicode) never decomposes further. The first part of a
+ * character's canonical decomposition may decompose further, a few steps deep. */
 static void decompose(struct codes *to, uint32_t code)
 {
     uint32_t seconds[8], depth = 0;
@@ -109,7 +109,8 @@ static void decompose(struct codes *to, uint32_t code)
             append(to, seconds[depth]);
 }
 
-/* Decomposes UTF-8 text. A byte that begins no UTF-8 character stands for itself. */
+/* Decomposes the characters of a UTF-8 text (canonical decomposition). A byte that begins no UTF-8 character is taken
+ * as a character of its own. */
 static void decompose_all(struct codes *to, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;

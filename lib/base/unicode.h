@@ -9,8 +9,8 @@
  * diaeresis. File systems and keyboards differ in which of the two forms of a character they produce. The usual forms
  * NFC and NFD of a name are equal.
  *
- * The Unicode tables for comparing names are part of this library. A normalization library would be one more
- * dependency; if it were optional, one build would find a name that another build does not find. */
+ * The Unicode tables for comparing names are part of this library. A library for Unicode normalization would be one
+ * more dependency; if it were optional, one build of libdkvb would find a name that another build does not find. */
 
 /* True if two texts, both valid UTF-8, are the same name. Texts longer than 1,024 bytes are compared byte by byte. */
 bool dkvb__same_name(const char *a, const char *b);

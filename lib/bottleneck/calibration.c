@@ -10,8 +10,9 @@
 
 enum { STEPS = 60 }; /* largest number of steps of Newton's method in fitting a temperature */
 
-/* Weight of the pull of the temperature's power to 0, which equals a normal prior with a standard deviation of 1/2.
- * Some tens of rows hardly determine the power; thousands of rows outweigh this prior. */
+/* The fit of a softmax temperature pulls the power of the logits' spread towards 0 with this weight, which equals a
+ * normal prior with a standard deviation of 1/2. Some tens of rows hardly determine the power of a softmax temperature;
+ * thousands of rows outweigh the prior that pulls the power to 0. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -54,8 +55,8 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* Returns the spread of a row's logits: the mean distance of the other logits from the largest logit. The spread is 0
- * if all logits are equal, or if one is not finite. */
+/* Returns the spread of a row's logits: the mean distance of the other logits from the largest logit. The spread of a
+ * row's logits is 0 if all logits are equal, or if one is not finite. */
 static double spread(const float *row, uint32_t classes)
 {
     double most = (double)row[largest(row, classes)], sum = 0.0;
@@ -108,8 +109,8 @@ static double log_spread(const struct fitting *f, size_t r)
     return s > 0.0 ? dkvb__log(s) : NAN;
 }
 
-/* Adds up the excess of confidence of all rows at temperatures of e^(at + power x), where x is the row's log(spread)
- * minus the mean over all rows. */
+/* Adds up the excess of confidence of all rows at softmax temperatures of e^(at + power x), where x is the row's
+ * log(spread of logits) minus the mean over all rows. */
 static void add_up(struct fitting *f, double at, double power)
 {
     memset(f->excess, 0, sizeof f->excess);
@@ -122,8 +123,8 @@ static void add_up(struct fitting *f, double at, double power)
         if (isnan(x))
             continue;
         excess = confidence(row, f->classes, best, dkvb__exp(at + power * x), &fall);
-        /* In the sum over all rows, a right answer counts as a little less than 1, a wrong answer as a little more than
-         * 0: (right + 1) / (rows + 2). */
+        /* In the excess of confidence over all rows, a right answer counts as a little less than 1, a wrong answer as a
+         * little more than 0: (right + 1) / (rows + 2), summed over the rows. */
         excess -= ((best == (size_t)f->labels[r] ? f->rows : 0.0) + 1.0) / (f->rows + 2.0);
         f->excess[0] += excess;
         f->excess[1] += excess * x;
@@ -132,7 +133,8 @@ static void add_up(struct fitting *f, double at, double power)
         f->slope[1][1] += fall * x * x;
     }
     f->excess[1] -= power_pull * power;
-    /* if all rows are certain, or all undecided, the slope of the confidence is 0 and Newton's step must stay finite */
+    /* if the model is certain of all rows, or of none, the slope of the confidence is 0, and a step of Newton's method
+     * must stay finite */
     f->slope[0][0] += 1e-9;
     f->slope[1][1] += power_pull;
 }
@@ -143,10 +145,12 @@ static double within(double x, double least, double most)
 }
 
 /*
- * The fit of temperature and power seeks the one place where both sums of excess confidence are 0. The two sums of
- * excess confidence are the slopes of a concave function of (at, power), since confidence falls as a row's temperature
- * rises, and the logarithm of the temperature is linear in both. Newton's method finds the fit in five to seven steps.
- * The length of a step is limited, and the limit is halved after a step that went too far.
+ * The fit of a softmax temperature and its power seeks the one place where two sums of excess confidence over the rows
+ * are 0, one plain and one weighted by log(spread). The two sums of excess confidence are the slopes of a concave
+ * function of the temperature's logarithm `at` and its power, since confidence falls as a row's temperature rises, and
+ * the logarithm of a row's temperature is linear in both. Newton's method fits a softmax temperature and its power in
+ * five to seven steps. The length of a step of Newton's method is limited, and the limit is halved after a step that
+ * went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

@@ -52,8 +52,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 
 /*
  * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
- * new signs. The dimensions of keys are runs of `width` outputs of a shuffled round, so that no codebook has an output
- * twice. Keys that are wider than a round use several rounds, one after another.
+ * new signs. Each codebook takes the numbers for its keys' dimensions from runs of `width` outputs of a shuffled round
+ * of the projection, so that no codebook takes an output twice. Codebooks whose keys have more dimensions than a round
+ * of the projection has outputs use several rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -63,7 +64,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
     while (size < s->input_dim)
         size *= 2;
     width = s->key_dim < size ? s->key_dim : size;
-    /* number of runs of neighbouring outputs that give the dimensions of a codebook's keys */
+    /* number of runs of neighbouring outputs of the projection that give the dimensions of a codebook's keys */
     runs = (s->key_dim + size - 1) / size;
     per_round = size / width;
     cb->round_size = size;
@@ -88,7 +89,8 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            size_t first = run % runs * size; /* dimension of the codebook's keys at which this run of outputs begins */
+            /* dimension of the codebook's keys that takes the first output of the present run of outputs */
+            size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
             for (size_t i = 0; i < width && first + i < s->key_dim; i++)
@@ -240,7 +242,8 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the squared norms of one codebook's keys. Places past the last key count as dead keys. */
+/* Computes the squared norms of one codebook's keys. Places of a codebook's array past its last key count as dead
+ * keys. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -310,8 +313,8 @@ static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkv
     return DKVB_OK;
 }
 
-/* Rounds the keys that a caller gives to quantisation steps. Scales that the caller did not give are computed from the
- * keys, as they would be from rows. */
+/* Rounds the keys that a caller gives to quantisation steps. Quantisation scales that the caller did not give are
+ * computed from the keys, as they would be from rows. */
 static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
 {
     const struct dkvb__shape *s = &cb->shape;

@@ -58,24 +58,25 @@ struct dkvb_codebooks {
     uint8_t *keys;    /* keys of the codebooks as bytes, [codebooks][words * 4][quads][16][4], see kernels.h */
     uint64_t *purged; /* bits of purged key-value pairs, [codebooks][64-bit words] */
     struct dkvb__mapping *mapping;
-    /* Files do not store the members of codebooks below; they are computed from the members above: */
+    /* Files do not store the codebooks' norms and random projection, which are computed from the members that files
+     * store. */
     /* squared norm of each key, [codebooks][words * 64]; DKVB__DEAD if the key is purged or past the last key */
     int32_t *norms;
-    /* Members for the random projection, which the seed determines: */
+    /* Members of codebooks for the random projection, which the seed determines: */
     size_t rounds, round_size;
     float *signs; /* random signs of the projection's rounds, [rounds][round_size], each 1 or -1 */
     /* places of projected numbers among the outputs of the rounds, [codebooks][key_dim]: round * round_size + output */
     uint32_t *order;
-    /* Members for codebooks that still grow by steps of key placement; the pointers are NULL once the codebooks are
-     * frozen: */
+    /* Members of codebooks whose keys still grow by steps of key placement; the pointers are NULL once the codebooks
+     * are frozen: */
     float *growing; /* growing keys, [codebooks][keys][key_dim], in quantisation steps, not rounded */
     float *use;     /* moving average of the number of rows that chose each growing key, [codebooks][keys] */
     uint64_t steps; /* number of batches of rows that the growing keys have been moved by */
     dkvb_keyinit_options *options;
 };
 
-/* Creates codebooks with all arrays allocated and cleared. The projection is drawn, the codebooks have one owner and
- * are not frozen. */
+/* Creates codebooks with all arrays allocated and cleared. The new codebooks have their random projection and one
+ * owner, and are not frozen. */
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
@@ -88,8 +89,8 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
  * even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. The codebooks are
- * frozen after this call. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. dkvb__codebooks_seal()
+ * freezes the codebooks. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */
@@ -106,8 +107,8 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
- * the last dimension are DKVB__KEY_ZERO. Bytes past the last key of the codebook are 0, and the norms there are
- * DKVB__DEAD. */
+ * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, bytes past the last key are 0, and the norms of
+ * these places are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */

@@ -112,19 +112,20 @@ bool dkvb__codes_any_none(const uint16_t *codes, size_t count)
 {
     bool any = false;
 
-    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many codes are checked in one step */
+    /* the loop over codes has no early exit, so that many codes are checked in one step */
+    for (size_t i = 0; i < count; i++)
         any |= codes[i] == DKVB_CODE_NONE;
     return any;
 }
 
 struct packing_job {
     const struct dkvb__packing *packing;
-    size_t n, count, size; /* number of rows; numbers of codes and of packed bytes of one row */
+    size_t n, count, size; /* number of rows to pack or unpack; numbers of codes and of packed bytes of one row */
     uint16_t *codes;
     const uint16_t *from_codes;
     unsigned char *to_packed;
     const unsigned char *packed;
-    atomic_size_t bad; /* number of the first row with an error, or n if there is none */
+    atomic_size_t bad; /* number of the first row with an invalid code, or n if there is none */
 };
 
 static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
@@ -174,8 +175,8 @@ void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const 
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, pack_chunk, &s);
 }
 
-/* Unpacks the codes of one row. The result is false if a code names no key, or if a bit after the last code is not
- * 0. */
+/* Unpacks the codes of one row. unpack_row() returns false if a code names no key, or if a bit after the last code is
+ * not 0. */
 static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, size_t count,
                        const struct dkvb__packing *p)
 {

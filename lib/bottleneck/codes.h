@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* Checks of codes that come from callers. The library uses no code as an index before it is checked. */
+/* Checks of codes that callers of the library hand in. The library uses no code as an index before it is checked. */
 
 /* Returns DKVB_EINVAL if an element of `codes`, [n][codebooks][k], names a key that does not exist. */
 dkvb_status dkvb__check_code_range(const uint16_t *codes, uint32_t k, size_t n, uint32_t codebooks, uint32_t keys);
@@ -20,10 +20,9 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
                                    const struct dkvb__run *run);
 
 /*
- * The functions below pack codes as codes files hold them. A packed code takes `bits` bits, the
- * lowest first: bit j of code i is bit (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row
- * starts at a byte of its own, and the unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as
- * the number of keys.
+ * Codes are packed as codes files hold them. A packed code takes `bits` bits, the lowest first: bit j of code i is bit
+ * (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row starts at a byte of its own, and the
+ * unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as the number of keys.
  */
 
 /* Returns the number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least

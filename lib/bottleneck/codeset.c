@@ -107,8 +107,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
 double dkvb__hold_out_place(uint64_t id)
 {
     /* Seed that decides which rows of a codeset are held out. The seed of the held-out rows differs from all other
-     * seeds, so that they are independent of the order of training. */
-    static const uint64_t seed = 0x68656C64206F7574; /* the bytes of this seed spell "held out" */
+     * seeds, so that the choice of held-out rows is independent of the order of training. */
+    static const uint64_t seed = 0x68656C64206F7574; /* the bytes of the seed for held-out rows spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
 }
@@ -226,8 +226,8 @@ static dkvb_status settle_features(struct addition *a)
     return DKVB_OK;
 }
 
-/* Takes the names of the rows to add. A codeset keeps names for all of its rows or for none, and the id of a row must
- * be the hash of the row's name. */
+/* Checks and copies the names of the rows that are added to a codeset. A codeset keeps names for all of its rows or for
+ * none, and the id of a row must be the hash of the row's name. */
 static dkvb_status take_names(struct addition *a)
 {
     const struct dkvb__row_names *how = &a->set->names;
@@ -311,8 +311,8 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part of a codeset, from the largest id down. Every row is moved at most once, and room was
- * made before. */
+/* Merges new rows into a part of a codeset, from the largest id down. Merging moves every row of the codeset's part at
+ * most once; room for the new rows was made before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -558,8 +558,8 @@ size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-/* Removes the rows for which gone[r] is 1 from a part of a codeset. The memory after the last remaining row is
- * erased. */
+/* Removes the rows for which gone[r] is 1 from a part of a codeset. When rows are removed from a codeset's part, the
+ * memory after the last remaining row is erased. */
 static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
     size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
@@ -657,7 +657,7 @@ uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const 
 void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set)
 {
     if (!r->gone)
-        return; /* the struct is all zeros */
+        return; /* a removal that marked no rows is a struct of zeros, with nothing to free */
     dkvb__free_erased(&set->mem, r->gone);
     dkvb__removed_free(&r->memory, &set->mem);
     r->gone = NULL;
@@ -677,8 +677,8 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` is the session's bit in a
- * row's `sessions`. The ids of all rows are looked up before any row is marked. */
+/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` is the bit of the new
+ * session in each row's `sessions`. The ids of all rows are looked up before any row is marked. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -749,7 +749,8 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    dkvb__codeset_drop_session(set); /* the call removes the session of training and its marks on rows */
+    /* dkvb__codeset_drop_session() removes the failed session of training and its marks on rows */
+    dkvb__codeset_drop_session(set);
     return rc;
 }
 
@@ -859,9 +860,9 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem)
 {
-    /* Seed for drawing the rows of a temperature fit. The seed of this draw differs from all other seeds, so that the
-     * draw is independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* the bytes of this seed spell "temperat" */
+    /* Seed for drawing the rows of a temperature fit. The seed for drawing the rows of a temperature fit differs from
+     * all other seeds, so that the draw is independent of the order of training and of the held-out rows. */
+    static const uint64_t seed = 0x74656D7065726174; /* the bytes of the seed for temperature rows spell "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

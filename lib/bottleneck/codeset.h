@@ -37,7 +37,7 @@ struct dkvb__coderows {
 };
 
 /* List of the rows that were removed from a codeset: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending.
- * The whole struct is zeros if no row was removed. */
+ * A struct dkvb__removed is all zeros if no row was removed. */
 struct dkvb__removed {
     uint8_t salt[32];
     uint64_t *hash; /* hashes of the removed rows' ids, [n], ascending */
@@ -48,7 +48,7 @@ struct dkvb_codeset {
     dkvb_allocator mem;
     uint8_t birth[16]; /* birth id of the codebooks that the codes of the codeset belong to */
     uint32_t codebooks, keys, keep;
-    /* true if the keys of the codebooks were placed on the rows of this codeset, with the options in the next member */
+    /* true if the keys of the codebooks were placed on the rows of this codeset; `keyinit` then has the options */
     bool own_keys;
     dkvb_keyinit_options keyinit;
     struct dkvb__session session[DKVB_CODESET_SESSIONS];
@@ -58,14 +58,14 @@ struct dkvb_codeset {
     struct dkvb__row_names names;
 };
 
-/* Creates an empty codeset for codebooks of this shape. Each part of a codeset (training and held-out) has its own
- * k. */
+/* Creates an empty codeset for codebooks of the given shape. Each part of a codeset (training and held-out) has its own
+ * k, the number of codes of a row in a codebook. */
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
 /* Makes room for `n` rows in all in a part of a codeset (training or held-out rows); after a failure the part is
- * unchanged. A part without rows gets arrays for codes, for features or for both, as asked. The members `dtype` and
- * `columns` of the features are set before the call. */
+ * unchanged. A codeset's part that has no rows yet gets arrays for codes, for features or for both, as asked. The
+ * caller of dkvb__codeset_reserve() has set the number type and the columns of the features before. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
 /* Returns the number of codes of a row of a codeset: codebooks times k. */
@@ -80,7 +80,8 @@ double dkvb__hold_out_place(uint64_t id);
 
 /* Orders rows that are to be added to a codeset by ascending id (ids NULL: by number). Each id must be new to both
  * parts of the codeset (training and held-out rows) and appear once. dkvb__codeset_order() also checks the labels. The
- * arrays `order` and `scratch` have n elements. The message of DKVB_EINVAL names the row. */
+ * arrays `order` and `scratch` of dkvb__codeset_order() have n elements. If dkvb__codeset_order() fails, the error
+ * message names the row at fault. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
@@ -96,12 +97,12 @@ dkvb_status dkvb__codeset_check_part(uint32_t part);
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /* Checks the birth id of a codeset as dkvb__codeset_check() does, and also that all labels are classes of the model and
- * all codes have as many keys as the model selects. The argument `other_keys` allows codebooks with other keys than
+ * all codes have as many keys as the model selects. If `other_keys` is true, the codebooks may have other keys than
  * those of the codeset. */
 dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
 
-/* Records that the keys were placed on exactly the rows of this codeset, and with which options (all but `allocator`).
- * NULL records that the keys were placed on other rows. */
+/* Records that a codeset's keys were placed on exactly the rows of the codeset, and with which options (all but
+ * `allocator`). dkvb__codeset_set_keyinit() with options of NULL records that the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Returns the index of the row with this id in a part of a codeset, or the number of rows if no row has the id. */
@@ -120,12 +121,12 @@ struct dkvb__given {
 uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__given *given, size_t i);
 
 /* Returns the place of the row with this id in the codeset: rows of the training part come first, then the held-out
- * rows. If neither part has the id, the result is the number of all rows of the codeset. */
+ * rows. dkvb__codeset_place() returns the number of all rows of the codeset if no row has the id. */
 size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
 
-/* Finds the place of each given row in the codeset; `places` is [given->n]. *known becomes the number of rows of the
- * codeset that are given, *missing the first place in the codeset that is not given. DKVB_EINVAL names a row of the
- * codeset that is given twice. */
+/* Finds the place of each given row in the codeset; `places` is [given->n]. *known becomes the number of the codeset's
+ * rows that the caller gave, *missing the place of the first row that the caller did not give.
+ * dkvb__codeset_place_given() returns DKVB_EINVAL if the caller gave a row of the codeset twice. */
 dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb__given *given, size_t *places,
                                       size_t *known, size_t *missing, const dkvb_allocator *mem);
 
@@ -133,7 +134,7 @@ dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
 
 /* Returns DKVB_ESTATE if the codes of a part of a codeset (training or held-out rows) were not searched yet. The error
- * message says how to search the codes. */
+ * message for codes that were not searched says how the caller can search them. */
 dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 
 /* Returns the number of bytes that a row takes in a codes file: the bytes of its packed codes, or of its features. */
@@ -142,24 +143,27 @@ uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
 /* Shortens the list `rows` of *count ascending row numbers to the rows that a softmax temperature for `classes` classes
  * is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are drawn by
- * their ids. The choice is stable: if some rows are missing, the other drawn rows stay drawn, and the next rows fill
- * the free places. The array `ids` has the ids of all rows; NULL stands for row numbers. */
+ * their ids. The choice of rows for a temperature is stable: if some rows are missing, the other drawn rows stay drawn,
+ * and the next rows fill the free places. The argument `ids` has the ids of all rows; if `ids` is NULL, the row numbers
+ * serve as ids. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 
-/* Copies the sessions of `from`, and its list of removed ids, into a codeset without sessions. The codeset `set` holds
- * the same rows as `from`, or some of them, searched on other keys. The call returns DKVB_EMISMATCH unless both
- * codesets have the same number of codebooks and keys and the same top_k, and every row of the training part of `set`
- * is, by id, in the training part of `from` with the same label. The call returns DKVB_ESTATE as dkvb_codeset_record()
- * does. After a failure the codeset `set` has no sessions. */
+/* Copies the sessions of `from`, and its list of removed ids, into a codeset without sessions. The codeset `set`, to
+ * which the sessions are copied, holds the same rows as `from`, or some of them, searched on other keys.
+ * dkvb__codeset_copy_sessions() returns DKVB_EMISMATCH unless both codesets have the same number of codebooks and keys
+ * and the same top_k, and every row of the training part of `set` is, by id, in the training part of `from` with the
+ * same label. dkvb__codeset_copy_sessions() returns DKVB_ESTATE in the same cases as dkvb_codeset_record(). If copying
+ * the sessions fails, the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
-/* Fits a temperature (calibration.h) on the held-out rows. Each row is answered by the top_k nearest live keys of its
- * code, as a model of these codebooks does. Training and exact forgetting both call this function, so that both find
- * the same temperature. If there are more than 4,194,304 logits and 1,024 rows, rows are drawn by their ids until there
- * are enough. If fewer than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power
- * 0. *rows becomes the number of rows used, 0 if there were too few; `rows` may be NULL. The possible failures are
- * DKVB_EMISMATCH, and DKVB_ESTATE if the codes of the rows were not searched yet. */
+/* Fits the softmax temperature of a model (calibration.h) on the held-out rows. Each row is answered by the top_k
+ * nearest live keys of its code, as a model of these codebooks does. Training and exact forgetting both call
+ * dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
+ * 4,194,304 logits and there are more than 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer
+ * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power 0. *rows becomes the
+ * number of rows that the temperature was fitted on, 0 if there were too few; `rows` may be NULL. Fitting a temperature
+ * may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 
@@ -171,7 +175,8 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
  * cannot. A removal that is not committed must be freed; freeing a struct of zeros does nothing, and `set` may be NULL.
  */
 struct dkvb__removal {
-    uint8_t *gone;               /* scratch space for marks of the codeset's rows, [rows of the larger part] */
+    /* scratch space for marks of the codeset's rows, one for each row of the larger part (training or held-out) */
+    uint8_t *gone;
     struct dkvb__removed memory; /* the codeset's list of removed rows as it will be after the removal */
 };
 dkvb_status dkvb__removal_new(struct dkvb__removal *r, const dkvb_codeset *set, const uint64_t *ids, size_t n);
@@ -181,12 +186,14 @@ void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set);
 /* Removes the session of training that was recorded last in a codeset. */
 void dkvb__codeset_drop_session(dkvb_codeset *set);
 
-/* Writes to `labels` the labels that training session s taught, one for each row of the codeset's training part, [n]. A
- * label is -1 if the row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is marked). */
+/* Writes the labels with which the rows of the codeset's training part took part in training session s to `labels`,
+ * [n]. A label is -1 if the row did not take part in the session, or is marked in `gone` (`gone` NULL: no row is
+ * marked). */
 void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
- * `gone`. The codeset's training part must have its codes. The array `labels`, [n], is scratch space. */
+ * `gone`. The codes of the codeset's training part must have been searched before its fingerprint is computed. The
+ * array `labels`, int32_t[n] for n training rows, is scratch space. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 
@@ -197,9 +204,9 @@ dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__rem
 bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);
 void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem);
 
-/* Does the work of dkvb_codeset_add_features() for chosen rows of an array or of a source. The array `index`, [n],
- * holds the numbers of the chosen rows; NULL stands for all rows. The other members of `source` describe the chosen
- * rows. */
+/* Does the work of dkvb_codeset_add_features() for chosen rows of an array or of a source. The array `index` holds the
+ * numbers of the chosen rows, [n]; if `index` is NULL, all rows are chosen. The other members of `source` (ids, labels
+ * and names) describe the chosen rows. */
 dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *source,
                                    const size_t *index, const dkvb_run_options *run);
 

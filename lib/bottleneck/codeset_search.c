@@ -12,9 +12,10 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
-enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or passed on, at a time */
+enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The individual searches report no progress. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches report no progress of
+ * their own. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -40,8 +41,8 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes must be allocated
- * before the call. */
+/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes of the codeset's part
+ * must be allocated before the search. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -61,8 +62,8 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Finds out whether the codes of a codeset's part still have to be searched. DKVB_EMISMATCH says that the part cannot
- * be searched with these codebooks. */
+/* Finds out whether the codes of a codeset's part still have to be searched. DKVB_EMISMATCH says that the part's
+ * features have another number of columns than the codebooks take. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;
@@ -121,17 +122,18 @@ struct filling {
     struct told told;
     /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
     struct dkvb__keyed *order;
-    uint8_t *gone; /* scratch space for marks of the codeset's rows, [rows of the larger part, with the new rows] */
+    /* scratch space for marks of the codeset's rows, one for each row of the larger part with the new rows added */
+    uint8_t *gone;
     uint64_t *all; /* ids of all rows to add, [n], for removing the rows again after a failure */
 
-    /* Buffers for one chunk of the rows to add: */
+    /* Buffers for one chunk (some thousand rows) of the rows that are added to a codeset: */
     float *x;
     uint64_t *ids;
     int32_t *labels;
     uint16_t *codes;
     char *features;
     const char **names;
-    size_t *numbers; /* numbers of the rows in the chunk, for messages */
+    size_t *numbers; /* numbers of the rows in the chunk of rows to add, for error messages */
 };
 
 static void filling_free(struct filling *f)
@@ -170,8 +172,8 @@ static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scr
     return rc ? rc : dkvb__check_rows(&run, &f->rows, "features", &f->set->mem);
 }
 
-/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller frees the buffers, even after a
- * failure. */
+/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller frees the buffers for adding
+ * rows, even after a failure. */
 static dkvb_status filling_new(struct filling *f)
 {
     const dkvb_codeset *set = f->set;
@@ -246,7 +248,8 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
-    /* a larger type number means a wider type, so the type of the codeset is too narrow for these features */
+    /* a larger type number means a wider number type, so the codeset's type is too narrow for the features of the rows
+     * to add */
     if (narrowest > dtype)
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
                           dkvb_name(DKVB_NAME_DTYPE, dtype));
@@ -273,7 +276,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
 }
 
 /* Finds the narrowest number type that holds all features of the rows to add: the widest among the narrowest types of
- * all chunks. Numbers of types ascend with the range of values that a type holds. */
+ * all chunks. A number type with a larger constant DKVB_DTYPE_… holds a wider range of values. */
 static dkvb_status find_narrowest(struct filling *f, uint32_t *narrowest)
 {
     size_t chunk = f->from.n < CHUNK ? f->from.n : CHUNK;
@@ -322,7 +325,8 @@ dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, 
         rc = agree(&f, find_narrowest(&f, &narrowest));
         for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
             rc = add_part(&f, p, narrowest);
-        if (rc) /* all ids were new to the codeset, so every row removed here was added by this call */
+        /* all ids given were new to the codeset, so only rows that this failed addition put in are removed here */
+        if (rc)
             (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
     }
     filling_free(&f);

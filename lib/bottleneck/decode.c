@@ -92,8 +92,8 @@ static dkvb_status decode_rows(struct decoding *d, const struct dkvb__run *run)
     return rc;
 }
 
-/* Returns the number of rows that are decoded at a time: as many as have sums of some 32 MB on a rank (process). The
- * number of rows is the same on all ranks. */
+/* Returns the number of rows that are decoded at a time: as many as have sums of some 32 MB on a rank (process). All
+ * ranks (processes) decode the same number of rows at a time. */
 static size_t rows_at_a_time(const dkvb_model *model)
 {
     enum { BYTES = 32 << 20, LEAST = 64, MOST = 8192 };
@@ -188,12 +188,13 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     return rc;
 }
 
-/* Number of byte multiplications that keep a thread busy for about half a millisecond. Starting a thread for less work
- * costs more than it saves, and takes the core from another caller who predicts a row at the same time. */
+/* Number of byte multiplications that keep a thread busy for about half a millisecond. Starting a thread for less than
+ * half a millisecond of work costs more than it saves, and takes the core from another caller who predicts a row at the
+ * same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. A number of threads that the
- * caller chose stays. */
+/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. The number of threads stays
+ * unchanged if the caller chose it. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;

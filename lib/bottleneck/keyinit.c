@@ -86,7 +86,8 @@ static struct range own_codebooks(const dkvb_codebooks *cb)
                           dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
 }
 
-/* State of a key placement. Codebooks are processed in groups, so that the projected rows of a group fit in memory. */
+/* State of a key placement. Key placement processes codebooks in groups, so that the projected rows of a group fit in
+ * memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
@@ -98,14 +99,15 @@ struct placement {
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in `rows` */
-    size_t group;          /* number of units of codebooks in a group that is processed at a time */
-    size_t first;          /* index of the first codebook of the group whose keys are being placed */
-    struct range own;      /* the codebooks in which this rank (process) places keys */
+    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array `rows` */
+    /* number of units (codebooks that share random transforms) that are processed at a time, as a group */
+    size_t group;
+    size_t first;     /* index of the first codebook of the group whose keys are being placed */
+    struct range own; /* the codebooks in which this rank (process) places keys */
     /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
      * codebooks][keys] */
     float *growing, *use;
-    bool step;            /* true if this call makes one step of growing keys, and all rows form one batch */
+    bool step;            /* true if the key placement is one step of growing keys, and all rows form one batch */
     atomic_size_t placed; /* number of codebooks in the present group whose keys are placed */
     atomic_bool stop;     /* set to true if the caller asks to cancel the key placement */
 };
@@ -213,8 +215,10 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows: in memory, where *pick has their
- * places in *x, or is NULL for neighbouring rows; or in the block, into which they are read. */
+/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. The rows for placing keys are
+ * not copied if they lie in memory: *x becomes the array of all rows, and *pick the numbers of the rows; if the rows
+ * are neighbours, *x becomes the first of them, and *pick NULL. Rows of a source are read into the block of memory for
+ * rows, and *x becomes this block. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -240,8 +244,8 @@ static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
     return rc ? rc : dkvb__projector_prepare(&w->projector, x, pick, n, first);
 }
 
-/* Places the keys of one group of units of codebooks, beginning with unit `first_unit`: all rows are projected, then
- * keys are placed codebook by codebook. */
+/* Places the keys of one group of units (codebooks that share random transforms), beginning with unit `first_unit`: all
+ * rows are projected, then keys are placed codebook by codebook. */
 static dkvb_status place_group(struct placement *w, size_t first_unit)
 {
     const struct dkvb__projector *p = &w->projector;
@@ -282,8 +286,9 @@ static dkvb_status place_keys(struct placement *w)
 }
 
 struct centering {
-    const float *x;     /* features of the block of rows that is being summed */
-    const size_t *pick; /* places of the block's rows in x, [n]; NULL: the rows are neighbours */
+    const float *x; /* features of the block of rows whose columns are being summed */
+    /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
+    const size_t *pick;
     size_t n, width;
     double *sum; /* sums of the columns over all rows, for the mean, [input_dim] */
 };
@@ -481,8 +486,8 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
         return rc;
     }
     *cb->options = o;
-    /* the copied options outlive the caller's struct, which the pointer may belong to; cb->mem has a copy of the
-     * allocator */
+    /* the options' pointer to an allocator may point into memory that the caller frees, so it is not kept; cb->mem has
+     * a copy of the allocator */
     cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
     cb->options->batch = 0;        /* a step of growing keys has no batches, as all rows of the step are one batch */
@@ -491,9 +496,9 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use counts. The copies then replace the originals,
- * so that a cancelled step changes nothing. The first step computes the preparation of rows, and draws the keys that it
- * then moves. */
+/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and of their use
+ * counts replace the originals after the step, so that a cancelled step changes nothing. The first step of growing keys
+ * also computes the preparation of rows, and draws the keys that it then moves. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

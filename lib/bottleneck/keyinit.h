@@ -8,18 +8,19 @@
 #include "bottleneck/project.h"
 
 /* Checks the key initialisation options of a caller except for the sizes, and fills in the default passes and batch of
- * the chosen method. The struct `o` holds the defaults before the call. */
+ * the chosen method. Before the call of dkvb__keyinit_options_take(), the struct `o` holds the default options. */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
-/* Replaces sizes of 0 in the options by sizes that suit the rows. docs/method.md has the rule and its measurements. */
+/* Key initialisation options of 0 (such as the number of keys) are replaced by sizes that suit the rows. docs/method.md
+ * has the rule for the sizes and its measurements. */
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
 
 /* Does the work of dkvb_codebooks_fit() for rows in memory or in a source. */
 dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *from, const dkvb_keyinit_options *given,
                                 const dkvb_run_options *opts);
 
-/* Random streams of one seed, by purpose. Each codebook or round of the projection draws from a stream of its own, so
- * that no result depends on the thread count. */
+/* Random streams of one seed, by purpose. Each codebook, and each round of the projection, draws from a random stream
+ * of its own, so that no result depends on the thread count. */
 enum {
     DKVB__FOR_PROJECTION = 1,
     DKVB__FOR_KEYS = 2,
@@ -33,26 +34,29 @@ void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, s
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* options of the key initialisation, with passes and batch filled in */
     const struct dkvb__shape *shape;
-    size_t n;                /* number of all rows that keys are placed on */
-    size_t batch;            /* number of rows in a step of the key placement */
-    uint8_t *keys;           /* keys of the codebook that are being placed, rounded to bytes */
-    int32_t *norms;          /* squared norms of the keys that are being placed */
-    int8_t *tile;            /* one tile of rows that are picked from several tiles, [quads][16][4] */
-    int32_t *scores;         /* scratch memory for scores in the search for a row's nearest key */
-    int64_t *sum;            /* sum of the rows that chose a key, times -2, [keys][key_dim] */
-    uint32_t *count;         /* number of rows that chose each key of the codebook, [keys] */
-    size_t *order, *scratch; /* orders of the rows that keys are placed on, [n] */
+    size_t n;        /* number of all rows that keys are placed on */
+    size_t batch;    /* number of rows in a step of the key placement */
+    uint8_t *keys;   /* keys of the codebook that are being placed, rounded to bytes */
+    int32_t *norms;  /* squared norms of the keys that are being placed */
+    int8_t *tile;    /* one tile of rows that are picked from several tiles, [quads][16][4] */
+    int32_t *scores; /* scratch memory for scores in the search for a row's nearest key */
+    int64_t *sum;    /* sum of the rows that chose a key, times -2, [keys][key_dim] */
+    uint32_t *count; /* number of rows that chose each key of the codebook, [keys] */
+    /* numbers of rows in the order in which key placement uses the rows, and scratch space for drawing rows, [n] */
+    size_t *order, *scratch;
 
-    /* Members for progress reports, which are made within a codebook, as one codebook may take many seconds: */
-    /* run of the calling thread in that thread's placer; NULL in all other placers, which must not report */
+    /* Members of the placer for progress reports, which are made within a codebook, as placing its keys may take many
+     * seconds */
+    /* run options of the calling thread, in the placer of that thread; NULL in the other threads' placers, which must
+     * not report */
     const struct dkvb__run *run;
     uint64_t codebooks_done, codebooks; /* numbers of codebooks for progress reports: with keys placed, and in all */
-    /* flag that all placers share: the caller wants to cancel, so the placed keys will be thrown away */
+    /* flag that the placers of all threads share: the caller wants to cancel, so the placed keys will be thrown away */
     atomic_bool *stop;
 };
 
-/* Allocates the placer of place.c with scratch memory for n rows. The result is false if memory runs out; even then the
- * caller must free the placer. */
+/* Allocates the placer of place.c with scratch memory for n rows. dkvb__placer_new() returns false if memory runs out;
+ * even then the caller must free the placer. */
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,
                       const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
@@ -62,13 +66,13 @@ void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
  * use counts, `use`, are float[keys]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The old moving averages keep
- * the weight `keep`. */
+/* Makes one step of moving averages of a codebook's keys over the rows order[0 .. n-1]. The weight `keep` is the part
+ * that the old moving averages have in the new ones. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 
 /* Places a codebook's keys by k-means: moves each key to the mean of the rows nearest to the key, once a pass. A key
- * without rows is drawn again. */
+ * that is nearest to no row is drawn again among the rows. */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Places a codebook's keys by passes of moving-average steps over all rows. Each pass of the key placement visits the

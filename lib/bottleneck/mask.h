@@ -18,7 +18,8 @@ dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t co
 /* Returns DKVB_EMISMATCH unless the mask belongs to these codebooks. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
-/* Tells whether a key-value pair is in the mask. The key of the pair must exist in its codebook. */
+/* Tells whether a key-value pair is in the mask. The key-value pair to look up must exist: `key` is below the number of
+ * keys. */
 static inline bool dkvb__mask_bit(const dkvb_mask *mask, size_t codebook, size_t key)
 {
     return mask->bits[codebook * mask->words + key / 64] >> (key % 64) & 1;
@@ -35,14 +36,15 @@ uint64_t dkvb__mask_count(const dkvb_mask *mask);
 /* Removes every key-value pair from the mask. */
 void dkvb__mask_clear(dkvb_mask *mask);
 
-/* Removes purged pairs from a mask of these codebooks. Purged pairs are dead already, and are counted separately from
- * masked pairs. */
+/* Removes the purged pairs of codebooks from a mask of these codebooks. Purged key-value pairs are dead already, and
+ * are counted separately from masked key-value pairs. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */
 uint64_t dkvb__last_word(size_t keys);
 
-/* True if no bit past the last key of a codebook is set. `bits` is [codebooks][words]. */
+/* True if no bit past the last key of a codebook is set. The array `bits` has one bit for each key,
+ * [codebooks][words]. */
 bool dkvb__bits_in_range(const uint64_t *bits, size_t codebooks, size_t keys);
 
 #endif

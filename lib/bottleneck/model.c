@@ -239,7 +239,8 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    dkvb__erase(record, sizeof *record); /* the struct is erased, as a journal record holds the salt of a commitment */
+    /* the struct is erased, as it holds a journal record with the salt of a commitment */
+    dkvb__erase(record, sizeof *record);
 }
 
 void dkvb__training_free(dkvb_model *model)
@@ -383,7 +384,8 @@ static void spread_rows(char *to, const char *from, size_t rows, size_t to_size,
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
-/* New arrays for a model that gets more classes. Arrays that the wider model does not need are NULL. */
+/* New arrays for a model that gets more classes. A pointer to a new array is NULL if the model with more classes does
+ * not need the array. */
 struct widened {
     void *values;
     char **names;
@@ -549,7 +551,8 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-/* Replaces the text in `*slot` by a copy of `text`. The slot becomes NULL if `text` is NULL or has no characters. */
+/* Replaces the text in `*slot` by a copy of `text`. The text of the model, `*slot`, becomes NULL if `text` is NULL or
+ * has no characters. */
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
@@ -633,8 +636,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of a model's first classes against the names of the classes from number `count` on. The old
- * names stay, so no new name may equal an old name. */
+/* Checks the new names of a model's first classes against the names of the classes from number `count` on. A model's
+ * other class names stay, so no new class name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)
@@ -680,8 +683,8 @@ dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *nam
     return rc;
 }
 
-/* Reads a word as the index of a class of the model. The result is false unless the word has digits only and is the
- * index of a class. */
+/* Reads a word as the index of a class of the model. take_index() returns false unless the word has digits only and is
+ * the index of a class. */
 static bool take_index(const dkvb_model *model, const char *word, uint32_t *label)
 {
     uint64_t number = 0;

@@ -9,7 +9,7 @@
 enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
 /* The version of the model file format that this library writes. A model that was created in memory counts as a model
- * of this version. */
+ * of the newest format version. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
 /* One journal entry as plain data; unlearn/journal.c fills it in. */
@@ -26,12 +26,13 @@ struct dkvb__record {
     /* key-value pairs that this journal entry masked, ascending, `pairs` of them; NULL once undone or purged */
     uint32_t *list;
 
-    /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c).
-     * NULL: the journal entry has no request. */
+    /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c). The
+     * pointer `terms` is NULL if the journal entry has no request. */
     unsigned char *terms;
     size_t terms_size;
 
-    /* Evidence that the journal entry commits to (unlearn/evidence.c): */
+    /* Evidence that the journal entry commits to by hashes (unlearn/evidence.c): facts about the forgotten rows and
+     * pairs */
     uint32_t strength;
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
@@ -47,7 +48,8 @@ struct dkvb__journal {
     size_t settled;
 };
 
-/* A section of a model file that this library does not know. The library keeps such a section and writes it again. */
+/* A section of a model file that this library does not know: the section is kept, and is written again with the
+ * model. */
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
@@ -113,14 +115,15 @@ struct dkvb_model {
     char *path;                          /* path of the mapped model file, for messages */
 };
 
-/* Creates a model without values, but with a mask and names. The new model becomes one more owner of the codebooks. */
+/* Creates a model without values, but with a mask and names. The new model shares the codebooks with their other
+ * owners. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
 /* Creates a twin of a model: a second model with the same codebooks, values, mask, classes and temperature, which gives
- * the same answers as `model` and can be trained in its place. The twin has no names, counts or journal.
+ * the same answers as `model` and can be trained in its place. The twin of a model has no names, counts or journal.
  * dkvb__model_become() moves the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot
- * fail; the twin must still have the classes and the type of the model. */
+ * fail; the twin must still have the same classes and number type as the model. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
@@ -142,11 +145,12 @@ void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
 /* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
- * must make this call together, and all ranks get the status of `take`. */
+ * (processes) must call dkvb__values_to_first() together, and all ranks get the status of `take`. */
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
-/* Computes the number of all values of a model. The result is false if the values do not fit in memory as floats. */
+/* Computes the number of all values of a model. dkvb__value_count() returns false if the values of the model would not
+ * fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
 
 /* Fails with DKVB_EINVAL and says that value number `at` is too large for the number type `dtype`. */
@@ -166,18 +170,18 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
  * text in the error message. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 
-/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. NULL and "" in the
- * list do not count as names. The only failure is DKVB_ENOMEM. */
+/* Finds two equal names in a list and returns their indices; *second is `count` if all names differ. Entries of the
+ * list of names that are NULL or "" do not count as names. dkvb__names_twice() can fail only with DKVB_ENOMEM. */
 dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
                               const dkvb_allocator *mem);
 
 /* Allocates names of columns in the form that dkvb_model keeps: one block of `count` pointers, then `text` bytes for
- * the texts. One block per name would be slow, since a model may have a million columns. The result is NULL if memory
- * runs out. */
+ * the texts. A separate memory block for each column name would be slow, since a model may have a million columns.
+ * dkvb__column_names_alloc() returns NULL if memory runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. The argument `where` begins the
- * error message. */
+/* Returns `code` unless all names of columns are allowed and differ from each other. The text `where` stands at the
+ * beginning of the error message. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -205,7 +209,7 @@ static inline size_t dkvb__first_pair(const dkvb_model *m)
     return m->first_codebook * m->codebooks->shape.keys;
 }
 
-/* Returns the counts of a class for the key-value pairs whose values this rank (process) holds. */
+/* Returns the selection counts of a class for the key-value pairs whose values this rank (process) holds. */
 static inline uint32_t *dkvb__class_counts_of(const dkvb_model *m, size_t label)
 {
     return m->mapping ? m->counts + label * dkvb__pair_count(m) + dkvb__first_pair(m)
@@ -220,9 +224,9 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 /* Checks the training options of a caller and copies them over the defaults in `o`. */
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
-/* Extends the fingerprint `trained` by one more training on rows with these options; rows without a label do not count.
- * The ids in the options (NULL: row numbers) make the fingerprint independent of the order of rows, except if rows are
- * trained on in the order given. */
+/* Extends the fingerprint `trained` by one more training on rows with the given training options; rows without a label
+ * do not count. The row ids in the training options make the fingerprint independent of the order of rows, except if
+ * rows are trained on in the order given; NULL ids stand for row numbers. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
@@ -244,25 +248,27 @@ void dkvb__values_lose(dkvb_model *model);
  * values of the model are lost. */
 void dkvb__training_free(dkvb_model *model);
 
-/* Frees the contents of a journal entry. Other functions of the journal are in unlearn/, but the model frees the
- * entries. */
+/* Frees the contents of a journal entry. The other functions for journal entries are in unlearn/, but a model frees its
+ * own journal entries. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
 /* Functions of the model's journal that training calls, although the journal lies in the layer above
- * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model. */
+ * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
+ * journal. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller must have checked
- * the labels. `scratch` is [classes]. */
+/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The labels of the rows must
+ * have been checked before. The array `scratch`, uint8_t[classes], is scratch space. */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
 /* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries that record the end of forgettings whose rows were trained on again. The entries are made before new
- * values are put in place, since making entries may fail, and are appended afterwards. First come entries for
- * forgettings whose classes were taught (`taught`, [classes], or NULL), then entries for forgettings of exactly the
- * rows that came back (`back`, [n] ids). The member `made` is NULL if no journal entry is to be written. The journal
- * entries in a struct dkvb__relearning must be appended or dropped. */
+/* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries for the
+ * ended forgettings are made before the model gets its new values, since making entries may fail, and are appended
+ * afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings whose classes were trained on
+ * again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back (`back`, [n] ids).
+ * The member `made` is NULL if no journal entry is to be written. The journal entries in a struct dkvb__relearning must
+ * be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

@@ -9,12 +9,12 @@
 #include "base/status.h"
 
 enum {
-    /* one in ODD_SHARE key rows counts as unusually short, and one in ODD_SHARE as unusually long; the limits leave
-     * these rows out */
+    /* one in ODD_SHARE of the key rows counts as unusually short, and one in ODD_SHARE as unusually long; the limits on
+     * the lengths of rows leave them out */
     ODD_SHARE = 20,
     ROOM = 4, /* factor by which the length of a row may differ from the usual lengths */
-    /* a row with one in CUT_SHARE of its numbers at an end of the scale counts as outside the scale; usual rows have
-     * fewer */
+    /* a row counts as outside the scale if one in CUT_SHARE of its projected numbers lies at an end of the quantisation
+     * scale; usual rows have fewer */
     CUT_SHARE = 5,
     END = 2 * DKVB__STEPS /* an end of the quantisation scale, times 2, as tiles store numbers times -2 */
 };

@@ -11,12 +11,12 @@
  * numbers lie at an end of the scale (docs/numerics.md, *Rows outside the scale*).
  */
 
-/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order. The
- * length of a row is finite. */
+/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order.
+ * Lengths of rows are always finite. */
 double dkvb__row_length(const float *x, size_t width);
 
-/* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. The call may return
- * DKVB_ENOMEM. */
+/* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. Setting the limits on the
+ * lengths of rows may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n);
 
 /* Counts the numbers at an end of the quantisation scale in each row of a tile of one codebook, int8_t[quads][16][4],
@@ -24,7 +24,8 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
 void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 
 /* Adds `n` rows to the counts of rows outside the scale of the codebooks, by the rows' lengths and by `cut`, their
- * counts of numbers at an end of the scale. The counts `cut` are NULL if rows are scaled to length 1. */
+ * counts of numbers at an end of the scale. If rows are scaled to length 1, their numbers at an end of the scale are
+ * not counted, and `cut` is NULL. */
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 

@@ -116,8 +116,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->unit_codebooks = dim < size ? size / dim : 1;
     p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
     p->tile_bytes = dkvb__quads(dim) * TILE * 4;
-    /* A task of the projection either prepares a tile, with two copies of its rows, or transforms a tile and takes a
-     * codebook's numbers from it; the scratch memory has room for the larger need. */
+    /* Each task of projecting rows either prepares a tile, with two copies of its rows, or transforms a tile and copies
+     * a codebook's numbers from it; the scratch memory has room for the larger of the two. */
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
@@ -159,8 +159,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The other half of the
- * scratch memory holds x - center. */
+/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of the tile are
+ * centred (x - center) in one half of the thread's scratch memory, and whitened into the other half. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -188,8 +188,9 @@ static float *center_tile(const struct preparation *j, size_t first, size_t rows
     return y + TILE * m;
 }
 
-/* Scales a prepared row. Squares are summed in double precision in ascending order. The result is false if a square is
- * not finite, or if the outputs of a transform, at most |y| sqrt(size), could be too large. */
+/* Scales a prepared row of features to length 1, if the codebooks normalise rows. The squares of a row's numbers are
+ * summed in double precision in ascending order. scale_row() returns false if the square of a number is not finite, or
+ * if the outputs of a random transform, which are at most the row's length times sqrt(size), could be too large. */
 static bool scale_row(const dkvb_codebooks *cb, float *y)
 {
     double sum = 0.0, length;
@@ -255,13 +256,14 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
 }
 
 /* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
- * outputs of round *done of the projection. */
+ * outputs of round number *done of the random projection. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    /* the size of a round is a power of two; a division would take longer than all other work of this loop */
+    /* the size of a round of the projection is a power of two; a division would take longer than all other work of this
+     * loop */
     int shift = __builtin_ctzll(size);
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
@@ -344,7 +346,8 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
     uint32_t bin = 0, bits;
     float size;
 
-    /* If nearly all projected numbers are 0, the quantile of sizes is taken among the numbers other than 0. */
+    /* If nearly all projected numbers are 0, the scale of the codebook follows from the sizes of the numbers other than
+     * 0. */
     while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
         bin++;
     if (bin == 0)
@@ -359,7 +362,7 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
 struct scaling {
     const struct dkvb__projector *p;
     float *scales;
-    /* distributions of the sizes of projected numbers, counted by each thread, [threads][codebooks of a unit] */
+    /* distributions of the sizes of projected numbers, counted by each thread, [threads][unit_codebooks] */
     struct dkvb__sizes *sizes;
     size_t unit, n;
 };
@@ -409,7 +412,8 @@ struct copying {
 };
 
 /* Copies a tile of projected rows for some codebooks at a time, so that the copied part of a row fills whole cache
- * lines. Bytes s = -2 r become r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
+ * lines. A tile's bytes s = -2 r become projected numbers r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte
+ * borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)
 {
     enum { CODEBOOKS = 8 };

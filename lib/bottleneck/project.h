@@ -6,11 +6,12 @@
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
- * numbers in the message. The progress callback counts rows. The other possible failure is DKVB_ECANCELLED. */
+ * numbers in the message. While numbers are checked, the progress callback counts rows. A check for finite numbers may
+ * also fail with DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
- * blocks into memory of this allocator. The call also returns the errors of reading the rows. */
+ * blocks into memory of the given allocator. dkvb__check_rows() also returns the errors of reading the rows. */
 dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
                              const dkvb_allocator *mem);
 
@@ -20,40 +21,41 @@ dkvb_status dkvb__fail_not_finite(const char *what, const float *row, size_t num
 enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, unless a caller needs another number */
 
 /*
- * A projector turns rows of features into bytes, 16 rows side by side (a tile). First each row of features is prepared:
- * centred, whitened and scaled. After the preparation, the bytes of one unit of codebooks after another are taken from
- * the random transforms that the codebooks of a unit share.
+ * A projector turns rows of features into bytes, 16 rows side by side (a tile). A projector first prepares each row of
+ * features: the row is centred, whitened and scaled. From the prepared rows a projector computes random transforms; the
+ * codebooks of one unit share transforms, and take their bytes from the outputs.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
-    size_t capacity;       /* number of rows that the projector prepares at a time, a multiple of 16 */
-    size_t units;          /* number of units into which the codebooks are divided */
-    size_t unit_codebooks; /* number of codebooks in a unit; the last unit may have fewer */
-    size_t tile_bytes;     /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
-    float *prepared;       /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */
-    double *lengths;       /* lengths of the rows as the caller gave them, [capacity] */
-    float *scratch;        /* scratch space of the threads for transforms, [threads][scratch_size] */
+    size_t capacity; /* number of rows that the projector prepares at a time, a multiple of 16 */
+    size_t units;    /* number of units (codebooks that share random transforms) into which the codebooks are divided */
+    /* number of codebooks in a unit, which share random transforms; the last unit may have fewer */
+    size_t unit_codebooks;
+    size_t tile_bytes; /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
+    float *prepared;   /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */
+    double *lengths;   /* lengths of the rows as the caller gave them, [capacity] */
+    float *scratch;    /* scratch space of the threads for transforms, [threads][scratch_size] */
     size_t scratch_size;
     /* row numbers of the prepared rows for messages, set by the owner of the projector; NULL: messages give
      * positions */
     const size_t *numbers;
 };
 
-/* Allocates a projector for up to `n` rows. The capacity of the projector is at most `most` rows, and smaller if rows
- * are wide. */
+/* Allocates a projector for up to `n` rows of features at a time. The capacity of the projector is at most `most` rows,
+ * and smaller if rows are wide. */
 dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks *cb, size_t n, size_t most,
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);
 
 /* Prepares `n` <= capacity rows of x for projection: x[pick[0]], x[pick[1]], …, or the first n rows if `pick` is NULL.
- * Error messages add `first_row` to row numbers. DKVB_EINVAL says that a number of a row is not finite, or is too
- * large. */
+ * In error messages, the number of a row is its place in the array plus `first_row`. DKVB_EINVAL says that a number of
+ * a row is not finite, or is too large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
-/* Destination of the bytes of prepared rows. The bytes of codebook c and tile t go to rows + (c - first codebook) *
- * codebook_bytes + t * tile_bytes. */
+/* The place to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t go to
+ * rows + (c - first codebook) * codebook_bytes + t * tile_bytes. */
 struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;
@@ -61,10 +63,12 @@ struct dkvb__projected {
     uint32_t *saturated; /* counts of each row's projected numbers outside the quantisation scale, [n]; or NULL */
 };
 
-/* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units. */
+/* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units (codebooks that
+ * share random transforms). */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
-/* Sets the quantisation scales of all codebooks from `n` prepared rows. The call may return DKVB_ENOMEM. */
+/* Sets the quantisation scales of all codebooks from `n` prepared rows. Setting the quantisation scales may fail with
+ * DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
 /* Computes the matrix of the half whitening, cb->whitening, from the centre and the picked rows (whiten.c). */
@@ -72,7 +76,7 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *fro
                                 const struct dkvb__run *run);
 
 /* Distribution of the absolute sizes of projected numbers, counted by exponent and the upper four bits of the fraction.
- * A quantile of this distribution is exact to 6 %. */
+ * A quantile of the sizes of projected numbers, read from the distribution, is exact to 6 %. */
 enum { DKVB__SIZE_BINS = 1 << 12 };
 struct dkvb__sizes {
     uint64_t count;
@@ -81,8 +85,8 @@ struct dkvb__sizes {
 void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count);
 
 /* Returns the scale of a codebook, in quantisation steps per unit of a projected number, that puts 99 % of the numbers
- * within 36 of the 63 steps. Numbers of a normal distribution then have a standard deviation of 14 steps, and one
- * number in 150,000 is cut. The scale of a codebook is 1 if all projected numbers are 0. */
+ * within 36 of the 63 steps. With the scale of a codebook, projected numbers of a normal distribution have a standard
+ * deviation of 14 steps, and one in 150,000 is cut. The scale of a codebook is 1 if all projected numbers are 0. */
 float dkvb__sizes_scale(const struct dkvb__sizes *sizes);
 
 #endif

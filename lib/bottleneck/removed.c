@@ -1,5 +1,6 @@
 /* A codeset keeps a list of its removed rows as salted hashes of their ids, so that nobody adds these rows again by
- * mistake. A holder of the list can test ids one by one (docs/unlearning.md, *What else remembers*). */
+ * mistake. Somebody who has a codeset's list of removed rows can test for single ids whether they are on the list
+ * (docs/unlearning.md, *What else remembers*). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -57,8 +58,8 @@ int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id)
     return dkvb__removed_has(&set->removed, id);
 }
 
-/* Makes a salt for hashing removed ids from all rows of a codeset, including the rows to be removed. The same calls
- * give the same salt, but nobody can compute the salt from the remaining rows alone. */
+/* Makes a salt for hashing removed ids from all rows of a codeset, including the rows to be removed. Codesets with the
+ * same rows get the same salt, but nobody can compute the salt from the remaining rows alone. */
 static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{"dkvb removed", 12}, {set->birth, sizeof set->birth}};
@@ -69,7 +70,7 @@ static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 
         pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
         pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
-        /* If codes of the codeset were not searched yet, the features are hashed instead. */
+        /* If codes of the codeset were not searched yet, the salt is computed from the features instead. */
         pieces[count++] =
             rows->features
                 ? (struct dkvb__piece){rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows)}
@@ -101,7 +102,8 @@ dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *se
         for (size_t i = 0; i < all; i++)
             items[i].key = i < known ? set->removed.hash[i] : hash_of(out, ids[i - known]);
         dkvb__sort_keyed(items, scratch, all);
-        for (size_t i = 0; i < all; i++) /* a caller may give the same id twice, and the list has each hash once */
+        /* a caller may give the id of a removed row twice, and the list of removed rows has each hash once */
+        for (size_t i = 0; i < all; i++)
             if (out->n == 0 || items[i].key != out->hash[out->n - 1])
                 out->hash[out->n++] = items[i].key;
     } else {

@@ -1,5 +1,5 @@
-/* Rows of a codeset may be named by strings. The id of such a row is a hash of its name and of a salt that its codeset
- * keeps. The rest of the library uses only the id of a row, never the name. */
+/* Rows of a codeset may be named by strings. The id of a row that is named by a string is a hash of its name and of a
+ * salt that its codeset keeps. The rest of the library uses only the id of a row, never the name. */
 #include "bottleneck/row_names.h"
 
 #include <stdio.h>

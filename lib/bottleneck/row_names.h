@@ -20,11 +20,13 @@ struct dkvb__row_names {
     bool kept;   /* true if the codeset stores the strings too, besides their hashes */
 };
 
-/* Returns the id of a row with this name: the first 8 bytes of SHA-256(salt, name) as a little-endian number. */
+/* Returns the id of a row that is named by a string: the first 8 bytes of SHA-256(salt, name) as a little-endian
+ * number. */
 uint64_t dkvb__row_name_id(const uint8_t salt[DKVB__NAME_SALT], const char *name);
 
-/* Computes a salt for a codeset from the names and labels of its rows. The same rows give the same ids and other rows
- * give other ids, so that a table of hashed names made for one codes file tells nothing about another codes file. */
+/* Computes a salt for a codeset from the names and labels of its rows. Rows with the same names and labels give the
+ * same salt and so the same ids; other rows give other ids, so that a table of hashed names made for one codes file
+ * tells nothing about another codes file. */
 void dkvb__row_names_salt(uint8_t salt[DKVB__NAME_SALT], const char *const *names, const int32_t *labels, size_t n);
 
 /* Returns DKVB_EINVAL unless a row's name is UTF-8 without control characters, 1 to 255 bytes. dkvb__row_names_check()

@@ -38,7 +38,8 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
 
         n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
         dkvb__widen(part, (const char *)from + i * size, dtype, n);
-        for (size_t j = 0; j < n; j++) /* the loop has no early exit, so that many numbers are checked in one step */
+        /* the loop over numbers has no early exit, so that many numbers are checked in one step */
+        for (size_t j = 0; j < n; j++)
             bad += (size_t)!isfinite(part[j]);
         for (size_t j = 0; bad && j < n; j++)
             if (!isfinite(part[j]))
@@ -47,7 +48,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
     return count;
 }
 
-/* Returns the bits of a float. Comparing bits distinguishes -0 from 0. */
+/* Returns the bits of a float. Comparing the bits of floats distinguishes -0 from 0. */
 static uint32_t bits_of(float x)
 {
     uint32_t bits;
@@ -62,7 +63,8 @@ uint32_t dkvb__narrowest(const float *x, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         if (bits_of(dkvb__half_to_float(dkvb__float_to_half(x[i]))) != bits_of(x[i]))
-            return DKVB_DTYPE_F32; /* numbers that float16 cannot hold do not fit bytes either, so float32 remains */
+            /* numbers that float16 cannot hold exactly do not fit bytes either, so features are kept as float32 */
+            return DKVB_DTYPE_F32;
         bytes = bytes && x[i] >= 0.0f && x[i] <= 255.0f && bits_of((float)(uint8_t)x[i]) == bits_of(x[i]);
     }
     return bytes ? DKVB_DTYPE_U8 : DKVB_DTYPE_F16;

@@ -72,8 +72,8 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* A search of the nearest keys of some rows. A task is one codebook and a part of the rows; with enough codebooks, the
- * part is all rows. */
+/* A search of the nearest keys of some rows. A parallel task of the search takes one codebook and a part of the rows,
+ * or all rows if there are enough codebooks. */
 struct job {
     struct dkvb__search *s;
     /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */
@@ -309,7 +309,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;
-    /* the search has no rows of its own, as the projected rows come with each job */
+    /* the search state needs no rows to read, as the rows are already projected */
     const struct dkvb__rows none = {.n = n};
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
@@ -317,7 +317,9 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
     if (rc)
         return rc;
     quiet = run;
-    quiet.progress = NULL; /* the inner searches report no progress, as the outer loop counts each searched row once */
+    /* checks and searches of single blocks report no progress, as the loop over all blocks counts each searched row
+     * once */
+    quiet.progress = NULL;
     rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
@@ -360,7 +362,7 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
 }
 
 /* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank (process) for its part
- * of the rows. *count becomes the number of (codebook, row) pairs that were searched. */
+ * of the rows. *count becomes the number of (codebook, row) pairs whose codes were searched again. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -381,8 +383,8 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory. A
- * larger number of rows at a time loads the keys less often. */
+/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory.
+ * Searching more rows at a time loads the keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -398,7 +400,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    /* a refresh of stale codes searches few of the rows, and these were counted when they were first searched */
+    /* a refresh of stale codes counts no rows outside the scale, as its rows were counted when they were first
+     * searched */
     run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)

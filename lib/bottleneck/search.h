@@ -20,7 +20,7 @@ struct dkvb__search {
     float *block;
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
-    bool sums;    /* the owner of the search sets this member to true if a checksum of the rows is wanted */
+    bool sums;    /* true if the search is to compute a checksum of the rows, which the owner of the search asks for */
     /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
     uint64_t sum;
     dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */
@@ -29,7 +29,7 @@ struct dkvb__search {
     /* counts of each row's numbers at an end of the quantisation scale, [capacity + 16]; NULL if rows are scaled to
      * length 1 or nobody asks */
     uint32_t *cut;
-    /* Scratch memory of the search that every worker thread has for itself: */
+    /* Scratch memory that every worker thread of a search has for itself: */
     int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
     float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
     int32_t *norms;   /* squared norms of the keys of a codebook, with masked keys dead */
@@ -54,7 +54,8 @@ dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, c
                               uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 
 /* Searches as dkvb_search() does, for rows that are projected but not yet rounded: `q`, float[n][codebooks][key_dim],
- * finite. Tests compare the results with other roundings and with the searches of other libraries. */
+ * finite. Searches of projected numbers serve tests, which compare results with other roundings and with the searches
+ * of other libraries. */
 dkvb_status dkvb__search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *q, size_t n,
                                    uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 

@@ -1,11 +1,12 @@
 /* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
  *
- * A search into a file goes in steps of some rows. The part file has a mark for each finished step, and after all marks
- * the results of the steps: first the distances of a step's rows, if distances are wanted, and then their codes. A mark
- * also has two facts about all rows so far: the checksum of the rows, by which the next call finds out whether it was
- * given the same rows, and the counts of rows outside the scale of the codebooks.
+ * A search into a file goes in steps of some rows. The part file of a search has a mark for each finished step, and
+ * after all marks the results of the steps: first the distances of a step's rows, if distances are wanted, and then
+ * their codes. In the part file of a search, a mark also has two facts about all rows so far: the checksum of the rows,
+ * by which the next call finds out whether it was given the same rows, and the counts of rows outside the scale of the
+ * codebooks.
  *
- * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the files. */
+ * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the output files. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #include "bottleneck/search.h"
 
 /* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
- * that the codes and distances of a larger step may take in memory. */
+ * of memory that a longer step of the search may take for codes and distances. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
 /* A mark in the part file: facts about all rows up to the end of a step of the search. */
@@ -31,9 +32,9 @@ struct mark {
     uint64_t rows;
     uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
-    /* outside, shorter, longer, first, length and cut are the members of dkvb_outside for the rows so far */
+    /* members of dkvb_outside (outside, shorter, longer, first, length and cut), counted for all rows so far */
     double length, cut;
-    uint64_t check; /* checksum of all members of the mark before this member */
+    uint64_t check; /* checksum of all members of the part file's mark before this member */
 };
 
 struct work {
@@ -43,7 +44,7 @@ struct work {
     struct dkvb__rows rows;
     struct dkvb__run run;
     dkvb_mask *mask;   /* mask in force of the model: masked and purged key-value pairs */
-    dkvb_outside told; /* counts of rows outside the scale that the caller handed in, from earlier searches */
+    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller handed in */
     dkvb_outside own; /* counts of rows outside the scale in this search, with the rows of earlier, interrupted calls */
     dkvb_search_file_report report;
     struct dkvb__search search;
@@ -69,7 +70,7 @@ static uint64_t checksum_of(const struct mark *m)
     return sum;
 }
 
-/* Returns the mark of a step of the search, from the state of the part file. */
+/* Returns the part file's mark of a step of the search. */
 static struct mark mark_of(const struct work *w, uint64_t step)
 {
     struct mark m;
@@ -78,7 +79,7 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* Returns the mark of the last finished step of the search; zeros if no step is finished. */
+/* Returns the part file's mark of the last finished step of the search; zeros if no step is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};
@@ -120,8 +121,8 @@ static void take_up(struct work *w)
     w->search.found = w->own;
 }
 
-/* Makes the key of the part file, which says what determines the codes: keys, mask, k, and the number and width of the
- * rows. */
+/* Makes the key by which a part file is recognised: what determines the codes (keys, mask, k, and the number and width
+ * of the rows). */
 static struct dkvb__partial_key make_key(const struct work *w)
 {
     const struct dkvb__shape *shape = &w->cb->shape;
@@ -326,8 +327,8 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status of this rank so
- * far. */
+/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status that this rank
+ * (process) has so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};
@@ -367,7 +368,7 @@ static dkvb_status search(struct work *w, dkvb_search_file_report *report)
     rc = begin(w);
     if (!rc)
         rc = compare_rows(w);
-    /* the report is given before any row is searched, so that the caller knows where the work continues */
+    /* progress is reported before any row is searched, so that the caller knows where the work continues */
     told = publish(w, report);
     if (!rc)
         rc = told ? told : search_rest(w);
@@ -400,8 +401,8 @@ dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n, 
         rc = check(&w, model, x, n, opts);
     rc = check_ranks(&w, rc);
     outside = w.run.outside;
-    /* rows outside the scale are counted even if this caller does not ask for them, since the call that continues may
-     * ask */
+    /* rows outside the scale are counted even if the caller does not ask for the counts, since a later call that
+     * continues the search may ask */
     w.run.outside = &w.own;
     if (!rc)
         rc = dkvb__search_begin(&w.search, w.cb, w.mask, model->top_k, &w.rows, DKVB__TILE_ROWS, &w.run);

@@ -1,7 +1,7 @@
 /*
  * Sums the values that a code selects, which is nearly all the work of decoding. The selected rows of values lie
- * anywhere in an array that is far larger than the caches. The addresses of the rows are therefore computed and
- * prefetched some way ahead; the kernels then add the rows, for every type of values.
+ * anywhere in an array that is far larger than the caches. The addresses of the selected rows of values are therefore
+ * computed and prefetched some way ahead; the kernels then add the rows, for every type of values.
  */
 #include "bottleneck/sums.h"
 
@@ -20,7 +20,7 @@ bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 }
 
 /* Finds out whether any key-value pair of a code, among the pairs whose values this rank (process) holds, has learned
- * values. The answer is needed only if all sums are 0, which is rare unless all values are 0. */
+ * values. Whether a pair has learned matters only if all sums of a row are 0, which is rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     for (size_t i = model->first_codebook * model->top_k; i < model->end_codebook * model->top_k; i++)
@@ -58,7 +58,8 @@ void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code
     }
 }
 
-/* Computes the logits of a row from the sums of its selected values. The result is false if all sums are 0. */
+/* Computes the logits of a row from the sums of its selected values. divide() returns false if all sums of the row are
+ * 0. */
 static bool divide(const dkvb_model *model, const double *sums, float *logits)
 {
     double size = (double)dkvb__code_size(model);
@@ -122,9 +123,9 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 }
 
 /*
- * Values are summed over ranks (processes) in two steps. In the first step each rank sums its own groups of codebooks
- * for all rows of a block. In the second step the ranks exchange sums: each rank gets the sums of all groups for its
- * own part of the rows, and adds them in the order of groups, as one process would.
+ * Values are summed over ranks (processes) in two steps. In the first step of summing values each rank sums its own
+ * groups of codebooks for all rows of a block. In the second step of summing values the ranks exchange sums: each rank
+ * gets the sums of all groups for its own part of the rows, and adds them in the order of groups, as one process would.
  */
 
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)

@@ -5,9 +5,10 @@
 
 /*
  * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). Codebooks are
- * divided into groups of DKVB__GROUP codebooks. Within a group, a class's values are added from 0 in float32, codebooks
- * and ranks ascending. The sums of the groups are added in double precision, groups ascending. A logit is the sum over
- * all groups divided by C k, rounded to float32 once.
+ * divided into groups of DKVB__GROUP codebooks. Within a group of codebooks, a class's values are added from 0 in
+ * float32, codebooks and ranks ascending. The sums of the groups of codebooks are added in double precision, groups
+ * ascending. A logit is the sum over all groups of codebooks divided by the number of selected keys (codebooks times
+ * k), rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -17,52 +18,55 @@ static inline size_t dkvb__groups(const dkvb_model *m)
 }
 
 /* Computes the logits, float[classes], of one code from the model's stored values. The arrays `group`, float[classes],
- * and `sums`, double[classes], are scratch space. The result is false if the row abstains, because no pair of its code
- * has a learned value; the logits of such a row are 0. */
+ * and `sums`, double[classes], are scratch space of dkvb__logits(). dkvb__logits() returns false if the row abstains,
+ * because no pair of its code has a learned value; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
 /* The two steps of dkvb__logits(), for callers that sum again only those groups of codebooks in which a code has
- * changed. The logits of the two steps equal those of dkvb__logits() bit for bit. The first step computes sum,
- * float[classes], of the values that the code selects in a group of codebooks, whose values this rank must hold. The
- * second step computes the logits, float[classes], from the sums of all groups, double[classes], added in ascending
- * order. The array `learned` marks the key-value pairs of all ranks that have learned values, from
- * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
+ * changed. The logits that dkvb__sum_group() and dkvb__finish_logits() compute equal those of dkvb__logits() bit for
+ * bit. dkvb__sum_group() computes `sum`, float[classes], of the values that the code selects in a group of codebooks,
+ * whose values this rank must hold. dkvb__finish_logits() computes the logits, float[classes], from the sums of all
+ * groups of codebooks, double[classes], added in ascending order. The array `learned` marks the key-value pairs of all
+ * ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
+ * pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
 
-/* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys]. The
- * function dkvb__find_learned() reads the values once, in their order; ranks (processes) that share the model combine
+/* Marks the key-value pairs whose values are not all 0 by 1, the others by 0, in `learned`, [codebooks][keys].
+ * dkvb__find_learned() reads the model's values once, in their order; ranks (processes) that share the model combine
  * their parts. */
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
 /* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float for
- * each class. In decoding, an additional float says whether any value of a group was learned. */
+ * each class of the model. In decoding, a row of sums has one more float, which says whether any value of a group of
+ * codebooks was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
     size_t rows;       /* number of rows in the block whose values are being summed */
     size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
-    /* sums of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that rank][row] */
+    /* sums of values of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that
+     * rank][floats of a row of sums] */
     float *own;
-    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][row] */
+    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][floats of a row of sums] */
 };
 
-/* Allocates memory for summing the values of blocks of up to `most` rows. The result is false if memory runs out; even
- * then the caller must free the struct. */
+/* Allocates memory for summing the values of blocks of up to `most` rows. dkvb__summing_new() returns false if memory
+ * runs out; even then the caller must free the struct. */
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most);
 void dkvb__summing_free(struct dkvb__summing *s);
 
-/* Functions that sum the values of a block of `rows` rows, in the order of calls. The functions decide which rows
- * belong to which rank, sum one of this rank's groups of codebooks for all rows (`codes` is [rows][codebooks][k]),
- * exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. The array `sums`,
- * double[classes], is scratch space. */
+/* Functions that sum the values of a block of `rows` rows, in the order of calls. The functions dkvb__summing_…()
+ * decide which rows belong to which rank, sum one of this rank's groups of codebooks for all rows (`codes` is
+ * [rows][codebooks][k]), exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. The
+ * array `sums`, double[classes], is scratch space. */
 void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
 void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
 dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);
 bool dkvb__summing_logits(const struct dkvb__summing *s, size_t row, double *sums, float *logits);
 
-/* Return the place of a row's sums of values, float[row], before and after ranks exchange sums. */
+/* Return the place of a row's sums of values for one group of codebooks, before and after ranks exchange sums. */
 float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row);
 const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
 

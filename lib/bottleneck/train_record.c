@@ -52,8 +52,8 @@ dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned cha
     rc = dkvb__train_options_take(o, &given);
     if (rc)
         return rc;
-    /* Every field of a training record that is not read above must be zero: a newer library may give it a meaning,
-     * which a replay by this library would lose. */
+    /* Every byte of a training record that this library does not know must be zero: a newer library may give it a
+     * meaning, which a replay by this library would lose. */
     dkvb__train_options_pack(o, again);
     if (memcmp(again, from, sizeof again) != 0)
         return dkvb__fail(DKVB_EINVAL, "training options use fields that this library does not know");

@@ -1,7 +1,8 @@
 /*
  * Computes the fingerprint of all trainings of a model. The fingerprint is a chain of hashes, so that every training
- * changes it. Each link of the chain is a sum of row hashes, so that the order of the rows does not matter. The
- * fingerprint can be computed again from a codeset, which shows whether the codeset belongs to a model.
+ * changes it. Each link of the chain of hashes is a sum of row hashes, so that the order of the rows does not matter.
+ * The fingerprint of a model's trainings can be computed again from a codeset, which shows whether the codeset belongs
+ * to the model.
  */
 #include <string.h>
 
@@ -9,8 +10,8 @@
 #include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of hashes do not depend on the order
- * of rows. */
+/* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of row hashes that the parallel tasks
+ * compute do not depend on the order of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {

@@ -32,7 +32,8 @@ size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t c
     uint32_t limit = first_infinite(dtype), any = 0;
     uint16_t *half = to;
 
-    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many values are checked in one step */
+    /* the loop over values has no early exit, so that many values are checked in one step */
+    for (size_t i = 0; i < count; i++)
         any |= (dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit;
     for (size_t i = 0; any && i < count; i++)
         if ((dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit)

@@ -10,9 +10,9 @@
 /* Returns the bytes of a value of this type; 0 if values cannot be stored in this type. */
 size_t dkvb__value_size(uint32_t dtype);
 
-/* Rounds the float values `from` to a number type. The result is the index of the first value that is not finite in
- * this type, or `count` if all are finite; values after that index are not written. If the array `to` is NULL, the
- * values are only checked. */
+/* Rounds the float values `from` to a number type. dkvb__values_narrow() returns the index of the first value that is
+ * not finite in the number type, or `count` if all are finite; values after that index are not written. If the array
+ * `to` is NULL, the values are only checked. */
 size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t count);
 
 bool dkvb__values_finite(const void *values, uint32_t dtype, size_t count);

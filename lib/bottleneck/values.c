@@ -2,11 +2,12 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h). A parallel task takes one
- * group of codebooks. In each codebook of its group, a task adds the errors of the previous batch, then sums the values
- * that the present batch selects, while that codebook's values are in the cache. A second kind of task, for some rows
- * each, adds the sums of the groups and computes the errors. No sum depends on which thread ran which task, and every
- * value sees its rows in order.
+ * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h), not by rows. A parallel
+ * task of training takes one group of codebooks. In each codebook of its group, a task adds the errors of the previous
+ * batch, then sums the values that the present batch selects, while that codebook's values are in the cache. When the
+ * tasks for groups of codebooks are done, tasks for some rows each add the sums of the groups and compute the errors of
+ * the rows. No sum depends on which thread ran which task, and the errors of rows are added to every value in the order
+ * of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -34,7 +35,7 @@ enum {
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
     CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
-    RANKS = 16,      /* number of longer rows of values that one call of the kernels adds */
+    RANKS = 16,      /* number of long rows of values that one call of the kernel add_values() adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
      * right */
     RECORD = 3,
@@ -76,8 +77,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* Returns the learning rate of an epoch. The rate falls by the same factor from each epoch to the next; the learning
- * rates of the first and of the last epoch are exactly those of the options. */
+/* Returns the learning rate of an epoch. The learning rate falls by the same factor from each epoch to the next; the
+ * learning rates of the first and of the last epoch are exactly those of the options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -109,8 +110,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Uses the model's block of values, which has room for float32, as the values of the training. Rows of values become
- * longer, so the last row is moved first. */
+/* Uses the model's block of values, which has room for float32, as the values of the training. Widened rows of values
+ * are longer than the old rows, so the last row is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -154,8 +155,8 @@ static dkvb_status hash_values(void *context, const void *values, size_t size)
     return DKVB_OK;
 }
 
-/* Begins the chain of fingerprints with the fingerprint of the model's trainings. Values that a caller set directly are
- * hashed as they are. */
+/* Begins the chain of fingerprints with the fingerprint of the model's trainings. If a model's values were set directly
+ * by a caller, without training, the fingerprint begins with a hash of the values. */
 static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -310,7 +311,8 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
         dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
     model->rows_trained += t->rows;
-    if (t->options.trials > 0) /* a training that continues a tuned model is not tuned itself */
+    /* a training without trials keeps the number of trials of the model's latest tuned training */
+    if (t->options.trials > 0)
         model->trials = t->options.trials;
     memcpy(model->trained, t->trained, sizeof model->trained);
     dkvb__training_free(model);
@@ -333,7 +335,7 @@ dkvb_status dkvb_model_train_end(dkvb_model *model, int keep)
     return rc ? rc : end(model, &run);
 }
 
-/* One pass of training over rows, batch by batch. `S` is the stride: the number of floats of a padded row of values. */
+/* One pass of training over rows, batch by batch. */
 struct pass {
     dkvb_model *model;
     struct dkvb__training *training;
@@ -341,7 +343,7 @@ struct pass {
     const uint16_t *codes;
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
-    double rate;           /* learning rate of this pass of training */
+    double rate;           /* learning rate of the present pass over the training rows */
     const size_t *order;   /* numbers of the rows to train on, in the order of training */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
@@ -350,12 +352,13 @@ struct pass {
     /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
     uint16_t *columns[2];
     size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
-    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][S] */
+    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][padded row
+     * of values] */
     float *sums;
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
-    float *error;   /* errors of the batch's rows that will be added to values, [batch][S] */
+    float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
     float *logits;  /* scratch space of the threads for logits, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
@@ -387,9 +390,9 @@ static inline void look_ahead(const float *values, const uint16_t *column, size_
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` is
- * [keys][4 * fours]. The function is inlined with a constant argument `fours`, the number of vectors of four floats in
- * a row of values, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` of one
+ * codebook is float[keys][4 * fours]. sum_narrow() is inlined with a constant argument `fours`, the number of vectors
+ * of four floats in a row of values, so that the sums of a row stay in registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -412,8 +415,8 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined in
- * the same way as sum_narrow(). */
+/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. add_narrow() is inlined with
+ * a constant argument `fours`, as sum_narrow() is. */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -517,8 +520,8 @@ static void move_group(void *context, size_t own, unsigned worker)
 
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
- * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits of
- * training equal those of decoding.
+ * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits that
+ * training computes equal those of decoding bit for bit.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -586,8 +589,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; the last
- * call has `rows` 0. */
+/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; after the
+ * last batch, train_batch() is called with 0 rows. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -662,7 +665,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Trains once on the rows order[0 .. n-1]. Progress reports continue from `done` rows of `total`. */
+/* Trains once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass begin at `done`
+ * finished rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -670,7 +674,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    /* `told` is the answer of the caller's progress callback, which other ranks get only after some batches */
+    /* `told` is the answer of this rank's progress callback, which the other ranks get only after some batches */
     dkvb_status rc = DKVB_OK, told = DKVB_OK;
 
     p->order = order;
@@ -685,7 +689,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* the call adds the errors of the last batch to the values; ranks exchange nothing, so the call cannot fail */
+    /* train_batch() with 0 rows adds the errors of the last batch to the values; ranks exchange nothing, so it cannot
+     * fail */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
@@ -730,7 +735,7 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees the memory, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller frees the memory of the shuffle, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -758,7 +763,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. The number `present` is that of the classes that have rows. */
+ * row is 1. The number `present` counts the classes that have rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;
@@ -835,7 +840,7 @@ static dkvb_status train_all(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    /* after a success the state of the training is freed already, and this call does nothing */
+    /* after a success the state of the training is freed already, and dkvb__training_free() does nothing */
     dkvb__training_free(model);
     return rc;
 }
@@ -885,7 +890,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    /* only the classes of a step that succeeded count as taught */
+    /* a class counts as trained on again only if the training on its rows succeeded */
     dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;

@@ -3,14 +3,12 @@
  * eigenvalues. Each principal axis of the rows is divided by the square root of its standard deviation, which brings
  * axes half way towards equal weight.
  *
- * The matrix root is computed by Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo
- * and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S /
- * c:
- *
- *     T = (5 I - M) / 4,   X <- X T,   M <- T^4 M
- *
- * until M is the identity; then W = X c^(-1/4). All products are computed by the kernels, which keep one order in every
- * sum, so W is equal bit for bit on every processor, however far W is from the exact root.
+ * Newton's iteration for inverse p-th roots, p = 4, computes the inverse fourth root of a matrix S in a coupled form
+ * that is stable (Guo and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3).
+ * Newton's iteration for S^(-1/4) starts from X = I and M = S / c, where c is the norm of S, and repeats
+ * T = (5 I - M) / 4, X <- X T and M <- T^4 M until M is the identity; then S^(-1/4) is X c^(-1/4). All products of
+ * matrices are computed by the kernels, which keep one order in every sum, so the matrix root is equal bit for bit on
+ * every processor, however far it is from the exact root.
  */
 #include <math.h>
 #include <string.h>
@@ -29,8 +27,9 @@ enum {
     LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues,
- * axes along which rows hardly differ, or along which too few rows have no spread at all, would be magnified. */
+/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues of
+ * the covariance, axes along which rows hardly differ, or along which too few rows have no spread at all, would be
+ * magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -41,8 +40,8 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[input_dim][input_dim]. Rows of the product are computed in parts,
- * which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A matrix product is computed some rows at a
+ * time, which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -91,7 +90,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
-    norm = sqrt(norm); /* the norm is an upper bound of the eigenvalues, as none is larger than the Frobenius norm */
+    norm = sqrt(norm); /* the Frobenius norm of the matrix is an upper bound of its eigenvalues */
     for (size_t i = 0; i < count; i++)
         s[i] = (float)((double)s[i] / norm);
     memset(w->x, 0, count * sizeof *w->x);
@@ -195,7 +194,8 @@ dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *fro
         rc = covariance(&w, cb, from, pick, n, &s);
     if (!rc)
         rc = inverse_fourth_root(&w, s);
-    /* rounding errors left the root of the covariance not quite symmetric, so both halves are averaged */
+    /* rounding errors left the root of the covariance not quite symmetric, so each element is averaged with its mirror
+     * image */
     for (size_t i = 0; !rc && i < m; i++)
         for (size_t j = 0; j < m; j++)
             cb->whitening[dkvb__panel_offset(i, j, m)] = 0.5f * (w.x[i * m + j] + w.x[j * m + i]);

@@ -18,8 +18,8 @@ enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read fr
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections that a codes file has for a part of a codeset (training or held-out rows). A codes file has either the
- * codes or the features of a part. */
+/* Sections that a codes file has for a part of a codeset (training or held-out rows). A codes file has either the codes
+ * or the features of a codeset's part (training or held-out rows). */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -73,7 +73,7 @@ static size_t session_words(const dkvb_codeset *set)
     return (set->part[DKVB_PART_TRAINING].n + 63) / 64;
 }
 
-/* Writes which rows took part in each session of training, as bits: `to` is uint64_t[sessions][words]. */
+/* Writes which rows took part in each session of training, one bit for each row: `to` is uint64_t[sessions][words]. */
 static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -397,8 +397,8 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
 }
 
 /* Reads packed codes from a codes file and unpacks them, some rows at a time, so that the packed codes of a section
- * need little memory. The checksum is checked first, so that damage is told from impossible codes. Unpacked codes take
- * at most 16 times the memory of the section. */
+ * need little memory. The checksum of the section is checked first, so that damage is told from impossible codes.
+ * Unpacked codes take at most 16 times the memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
@@ -510,7 +510,8 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Reads from a codes file which rows took part in which session of training. The training part must have been read. */
+/* Reads from a codes file which rows took part in which session of training. The training part of the codes file must
+ * have been read before. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -554,7 +555,8 @@ static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
     return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
 }
 
-/* Reads the hashes of removed rows from a codes file, ascending. The section exists only if rows were removed. */
+/* Reads the hashes of removed rows from a codes file, ascending. A codes file has the section "removed" only if rows
+ * were removed. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
     const struct dkvb__section *s = dkvb__container_find(c, "removed");

@@ -80,8 +80,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table of a file. The section must start directly after the section before, with
- * alignment. */
+/* Reads one entry of the section table of a file. The section that the entry names must start directly after the
+ * section before, with alignment. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -332,8 +332,8 @@ static uint64_t piece_size(const struct dkvb__part *part)
     return size < part->size ? size : part->size;
 }
 
-/* Writes the bytes of a section, and computes their checksum. Bytes of a file in memory are made at their final place.
- */
+/* Writes the bytes of a section, and computes their checksum. The bytes of a file that is written to memory are made at
+ * their final place. */
 static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
 {
     uint64_t step = piece_size(part);
@@ -455,7 +455,8 @@ static dkvb_status write_to_path(struct sink *sink, const struct dkvb__output *t
     return rc;
 }
 
-/* Writes a libdkvb file to new memory, which the caller frees. No memory stays allocated after a failure. */
+/* Writes a libdkvb file to new memory, which the caller frees. After a failure of writing to memory, no memory stays
+ * allocated. */
 static dkvb_status write_to_memory(struct sink *sink, struct dkvb__output *to, unsigned char *head,
                                    const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {

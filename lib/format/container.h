@@ -26,11 +26,12 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Opens a libdkvb file of the given kind. Header and section table are checked completely, and every byte of padding
- * must be zero. */
+/* Opens a libdkvb file of the given kind. Opening a file checks its header and section table completely, and every byte
+ * of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* Opens a container from an open file, or from memory. The container closes the file, even after a failure. */
+/* Opens a container from an open file, or from memory. The container closes the file that it was opened from, even
+ * after a failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
@@ -58,9 +59,9 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 /* Compares a section that lies in memory with its checksum. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
-/* A callback that makes `size` bytes of a section, beginning at `offset`. The writer asks for every byte once, in
- * ascending order, in pieces of whole units (even the last piece of a section). A failure ends the writing, and no file
- * appears. */
+/* A callback that makes `size` bytes of a section, beginning at `offset`. The writer of the file asks the callback for
+ * every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a section). If
+ * the callback that makes the section fails, the writing ends, and no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
 /* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by
@@ -88,8 +89,8 @@ struct dkvb__output {
     const char *path;      /* path of the file to be written; NULL: the file is written to memory */
     unsigned char *memory; /* bytes of the file that was written to memory, [size]; the caller frees them */
     size_t size;
-    /* writer that receives a file with a path, which is on disk and does not have its name yet, for
-     * dkvb__writer_commit() or dkvb__writer_abort(); NULL: the file gets its name at once */
+    /* writer of the finished file, for a caller who gives the file its name later by dkvb__writer_commit(); NULL: the
+     * file gets its name at once */
     struct dkvb__writer *held;
 };
 

@@ -1,5 +1,5 @@
-/* Reads and writes the section "evidence" of model files: a record for each journal entry, in order. The section is
- * optional; entries without a record are chained without evidence. */
+/* Reads and writes the section "evidence" of model files: a record for each journal entry, in order. A model file need
+ * not have the section "evidence"; journal entries without a record in the section are chained without evidence. */
 #include <string.h>
 
 #include "base/bytes.h"

@@ -17,8 +17,8 @@
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
-/* State of reading a model file. Sizes come from the section "shape", and are checked before any array is read by
- * them. */
+/* State of reading a model file. The sizes of a model file's arrays come from its section "shape", and are checked
+ * before any array is read by them. */
 struct reading {
     struct dkvb__container file;
     struct dkvb__mapping *mapping; /* mapping of the model file; NULL: arrays are copied */
@@ -35,7 +35,7 @@ struct reading {
     /* bits of the key-value pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of
      * all pairs */
     uint64_t *valued;
-    size_t stored; /* number of key-value pairs whose values the file holds */
+    size_t stored; /* number of key-value pairs whose values the model file holds */
 };
 
 static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
@@ -86,8 +86,8 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes the array of a section of a model file. The size of the array is checked; then the array is mapped in place,
- * or read into `*array`, which the caller has allocated. */
+/* Maps or reads the array of a section of a model file. The size of the section's array is checked; then the array is
+ * mapped in place, or read into `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -128,8 +128,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of all sets of pairs
- * were checked before. */
+/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of all sets of
+ * key-value pairs in the model file were checked before. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -286,8 +286,8 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return rc;
 }
 
-/* Reads the values of the key-value pairs that this rank holds. The whole section is read, some rows at a time, since
- * its checksum covers the whole section. */
+/* Reads the values of the key-value pairs that this rank holds. The whole section of values is read, some rows at a
+ * time, since its checksum covers the whole section. */
 static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     enum { PIECE = 4 << 20 };
@@ -324,8 +324,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values of a model. Values are used in place if the file holds all rows of values; otherwise rows are copied
- * to their places in memory. */
+/* Reads the values of a model. Values are used in place if the model file holds all rows of values; otherwise rows are
+ * copied to their places in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -415,7 +415,8 @@ static dkvb_status bad_record(const struct reading *r, size_t index, const char 
     return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", r->file.file.path, index + 1, why);
 }
 
-/* Reads the list of key-value pairs of a journal entry. The pairs must ascend and exist in the model. */
+/* Reads the list of key-value pairs of a journal entry. The key-value pairs of a journal entry must ascend and exist in
+ * the model. */
 static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes, struct dkvb__record *record,
                              size_t index)
 {
@@ -628,8 +629,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in the file is a valid selection
- * count. */
+/* Reads the selection counts of the classes, if the model file has them. Any number in a model file's section of
+ * selection counts is a valid count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -639,7 +640,7 @@ static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 
     if (!dkvb__container_find(&r->file, "counts"))
         return DKVB_OK;
-    /* the size of the counts is checked before memory is allocated */
+    /* the size of the selection counts in the model file is checked before memory is allocated */
     rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s);
     if (rc)
         return rc;
@@ -703,7 +704,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
-    dkvb_codebooks_free(cb); /* the reader gives up its codebooks, as the model is an owner of them now */
+    /* the reader of the model file gives up its codebooks, as the model is an owner of them now */
+    dkvb_codebooks_free(cb);
     if (rc)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
@@ -895,15 +897,16 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     rc = open_model(&m, path, &o, &alone, true);
     if (rc)
         return rc;
-    dkvb__free(&m->mem, m->encoder); /* the returned info must not point to memory that is freed with the model */
+    /* information about the model that a caller gets must not point to memory that is freed with the model */
+    dkvb__free(&m->mem, m->encoder);
     m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;
 }
 
-/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The name of the
- * model file may belong to another file by the time of the call. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The checksums
+ * are computed from the mapping, as the model file may have been replaced by another file of the same name. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

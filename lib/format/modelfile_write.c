@@ -119,7 +119,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-/* the enumerator VALUES is the index of the section of values among the known sections */
+/* the constant VALUES is the index of the section of values in the array of known sections */
 enum { VALUES = 8, KNOWN_PARTS, OPTIONAL_PARTS = 8 };
 
 dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)

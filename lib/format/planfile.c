@@ -1,10 +1,10 @@
 /*
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
- * The section "plan" is one stream of numbers and arrays. The same functions measure, write and read the stream, so
- * that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files within sections:
- * "values" is the model with the new values. If the plan has new keys, "keys" is the model that replaces the old one,
- * and "codes" is the codeset of the new model.
+ * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
+ * plan's stream, so that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files
+ * within sections: "values" is the model with the new values. If the plan has new keys, the section "keys" is the model
+ * that replaces the old one, and the section "codes" is the codeset of the new model.
  */
 #include <string.h>
 
@@ -19,15 +19,15 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The stream of a plan's numbers and arrays in a plan file. The first failure stays in `rc`, and nothing is read after
- * a failure. */
+/* The stream of a plan's numbers and arrays in a plan file. After the first failure, which stays in `rc`, nothing more
+ * of the stream is read. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
     const char *path;
     size_t size;              /* number of bytes of the plan's stream that were measured or written so far */
-    unsigned char *to;        /* memory that the stream of a plan is written to, in the direction WRITE */
-    struct dkvb__reader from; /* the bytes of the stream of a plan, in the direction READ */
+    unsigned char *to;        /* memory that the stream of a plan is written to, if a plan is being written */
+    struct dkvb__reader from; /* the bytes of the stream of a plan, if a plan is being read */
     dkvb_status rc;
 };
 
@@ -91,8 +91,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Measures, writes or reads an array of a plan with elements of `size` bytes. Reading allocates the array, never
- * larger than the file. */
+/* Measures, writes or reads an array of a plan with elements of `size` bytes. When a plan is read, memory for the array
+ * is allocated, never more than the file has bytes. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))

@@ -11,8 +11,8 @@
 
 enum { NUMBER_SIZE = 8 }; /* number of bytes of a journal entry's number, which precedes the terms of the entry */
 
-/* Reads the terms of one journal entry (what its request asked for). The entry's number must be above `last`, and
- * becomes the new `last`. */
+/* Reads the terms of one journal entry (what its request asked for). The number of the journal entry must be above
+ * `last`, and becomes the new `last`. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);

@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-/* Zero rows of values are left out if one in SHARE rows is saved by it; at least one in SHARE rows is always stored. */
+/* A model file leaves zero rows of values out if at least one row in SHARE rows is left out; at least one in SHARE rows
+ * is always stored. */
 enum { SHARE = 16 };
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
@@ -20,8 +21,8 @@ size_t dkvb__valued_least(size_t pairs)
     return (pairs + SHARE - 1) / SHARE;
 }
 
-/* True if all bytes of a row of values are 0. Rows are compared as bytes, so that a row with a -0 is stored, and a
- * model is loaded exactly as it was saved. */
+/* True if all bytes of a row of values are 0. Rows of values are compared as bytes, so that a row with a -0 is stored,
+ * and a model is loaded exactly as it was saved. */
 static bool is_blank(const char *row, size_t size)
 {
     return row[0] == 0 && memcmp(row, row + 1, size - 1) == 0;
@@ -85,8 +86,8 @@ size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, si
     const char *from = values + (pairs - stored) * row;
     bool left_out = false, least = stored == dkvb__valued_least(pairs);
 
-    /* Moving rows of values within their array overwrites no row too early: from each pair on, there are at least as
-     * many places as rows still to move. */
+    /* Moving rows of values to their places within the array overwrites no row too early: from each pair on, there are
+     * at least as many places as rows still to move. */
     for (size_t pair = 0; pair < pairs; pair++) {
         char *to = values + pair * row;
 

@@ -5,10 +5,10 @@
 
 /*
  * Functions that choose the rows of values which a model file holds (docs/format.md, *Rows of values that are left
- * out*). A row of values whose bytes are all 0 is left out: its key was never trained on, or was purged. Zero rows are
- * left out only if the section becomes at least a sixteenth smaller, and if they take more bytes than the set that
- * names the stored rows. A sixteenth of the rows is always stored (if necessary by storing the first zero rows), so
- * that a small file cannot make a reader reserve much.
+ * out*). A model file leaves out a row of values whose bytes are all 0: its key was never trained on, or was purged. A
+ * model file leaves zero rows of values out only if its section of values becomes at least a sixteenth smaller, and if
+ * the rows take more bytes than the set that names the stored rows. A sixteenth of the rows of values is always stored
+ * (if necessary by storing the first zero rows), so that a small file cannot make a reader reserve much.
  */
 
 /* True if a model file leaves zero rows of values out when `stored` rows of `row` bytes remain. */
@@ -18,24 +18,26 @@ bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 size_t dkvb__valued_least(size_t pairs);
 
 /* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[codebooks][words].
- * *count becomes the number of chosen pairs, which is the number of all pairs if no row is left out. Ranks that share
- * the model must make this call together; the call fails only if ranks cannot reach each other. */
+ * *count becomes the number of chosen key-value pairs, which is the number of all pairs if no row of values is left
+ * out. Ranks (processes) that share the model must call dkvb__valued_choose() together, which fails only if ranks
+ * cannot reach each other. */
 dkvb_status dkvb__valued_choose(const dkvb_model *m, uint64_t *bits, size_t *count);
 
 /* A walk over the rows of values of chosen key-value pairs, in ascending order. */
 struct dkvb__valued_rows {
     const dkvb_model *model;
     const uint64_t *bits; /* bits of the chosen key-value pairs, [codebooks][words], from dkvb__valued_choose() */
-    size_t pair;          /* the key-value pair at which the search for the next row begins; 0 at first */
+    size_t pair; /* the key-value pair at which the search for the walk's next row of values begins; 0 at first */
 };
 
-/* Copies the next rows of values of a walk, `size` bytes, which must be whole rows. The function has the type
+/* Copies the next rows of values of a walk, `size` bytes, which must be whole rows. dkvb__valued_produce() has the type
  * dkvb__produce_fn and requires that offsets ascend. */
 dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t size);
 
-/* Moves rows of values that were read from a file to their places in the array. `values` has room for all rows, and
- * its last rows are the stored rows of the pairs in `bits`; all other rows become 0. The result is the pair of the
- * first row that should have been left out, or the number of pairs if there is no such row. */
+/* Moves rows of values that were read from a file to their places in the array. The array `values` has room for all
+ * rows of values, and its last rows are the stored rows of the pairs in `bits`; all other rows become 0.
+ * dkvb__valued_spread() returns the pair of the first row of values that should have been left out, as all its bytes
+ * are 0; the number of pairs if there is no such row. */
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values);
 
 #endif

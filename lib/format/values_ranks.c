@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 
-/* Moves the next `count` rows of values from all ranks to rank 0. Each rank packs the rows of its own pairs, which lie
- * side by side in the piece to be sent. */
+/* Moves the next `count` rows of values from all ranks to rank 0. Each rank packs the rows of values of its own
+ * key-value pairs, which lie side by side in the bytes that it sends. */
 static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *to)
 {
     const dkvb_model *m = w->model;
@@ -84,7 +84,7 @@ dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to,
     struct wanted wanted = {size / (w->model->classes * dkvb__value_size(w->model->values_dtype)), 0};
     dkvb_status rc = ask(w, &wanted);
 
-    (void)offset; /* the offset is not needed, as the writer asks for all rows in order */
+    (void)offset; /* the offset is not needed, as the writer of the model file asks for all rows of values in order */
     return rc ? rc : move_rows(w, (size_t)wanted.rows, to);
 }
 

@@ -12,24 +12,25 @@ struct dkvb__values_ranks {
     const dkvb_model *model;
     /* bits of the key-value pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
     const uint64_t *bits;
-    size_t pair;  /* the first key-value pair whose values rank 0 did not ask for yet */
-    size_t label; /* the first class whose selection counts rank 0 did not ask for yet */
-    char *piece;  /* the rows of values, within the piece that rank 0 asks for, that this rank holds */
-    size_t room;  /* number of bytes allocated for the buffer `piece` */
+    size_t pair;  /* the first key-value pair whose values rank 0 has not yet asked the other ranks for */
+    size_t label; /* the first class whose selection counts rank 0 has not yet asked the other ranks for */
+    char *piece;  /* the rows of values that this rank holds, within the piece that rank 0 asks for */
+    size_t room;  /* number of bytes allocated for the buffer of section bytes, `piece` */
     bool broken;  /* true if moving a piece of the values failed, which all ranks know */
 };
 
-/* Make rows of values, or counts, for the writer of the file (as dkvb__produce_fn with a struct dkvb__values_ranks as
- * context). Only rank 0 calls the functions that make rows and counts. */
+/* dkvb__values_ranks_produce() makes rows of values, and dkvb__counts_ranks_produce() selection counts, for the writer
+ * of a model file (as dkvb__produce_fn with a struct dkvb__values_ranks as context). Only rank 0 calls
+ * dkvb__values_ranks_produce() and dkvb__counts_ranks_produce(). */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
-/* Tells the other ranks that rank 0 asks for no more pieces, unless a piece failed, which the others know. Only rank 0
- * calls this function. */
+/* Tells the other ranks (processes) that rank 0 asks for no more pieces of values and counts, unless moving a piece
+ * failed, which the other ranks know. Only rank 0 calls dkvb__values_ranks_end(). */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call this function.
- */
+/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call
+ * dkvb__values_ranks_serve(). */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

@@ -1,4 +1,5 @@
-/* Kernels for AVX2 and FMA. Two vectors hold one block of 16 keys. Each lane computes the same numbers as scalar.c. */
+/* Kernels for AVX2 and FMA. Two vectors of AVX2 hold the scores of one block of 16 keys. Each lane of the AVX2 kernels
+ * computes the same numbers as scalar.c, the kernels in plain C. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"
@@ -51,8 +52,8 @@ static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
                    _mm256_sub_epi32(count.high, _mm256_cmpgt_epi32(v.high, all))};
 }
 
-/* Returns a bit for each of 32 scores, 1 if the score is above x. Packing works on halves of vectors and leaves groups
- * of four keys out of order; one permutation restores the order. */
+/* Returns a bit for each of 32 scores, 1 if the score is above x. The instructions that pack comparison results work on
+ * halves of vectors, which leaves groups of four keys out of order; one permutation restores the order. */
 static inline uint32_t half_word_above(const int32_t *p, __m256i x)
 {
     __m256i a = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)p), x);
@@ -86,28 +87,32 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 }
 
 /*
- * Products of bytes are summed in 16 bits where possible. vpmaddubsw adds two products u s in 16 bits, without overflow
- * (kernels.h). Adding more takes one instruction in 16 bits, but two in 32 bits. Therefore the sums of a run of quads
- * are added in 16 bits, and the sums of runs in 32 bits.
+ * Products of bytes are summed in 16 bits where possible. The instruction vpmaddubsw adds two products of key and row
+ * bytes in 16 bits, without overflow (kernels.h). Adding further products to the sum takes one instruction in 16 bits,
+ * but two in 32 bits. Therefore the products of a run of quads (groups of four dimensions) are added in 16 bits, and
+ * the sums of the runs in 32 bits.
  *
- * The 16-bit sum of a run begins at -64 sum s, modulo 2^16. Adding u s = k s + 64 s may wrap around on the way; the end
- * result is congruent to sum k s modulo 2^16. Since |k| <= 63, |sum k s| <= 63 sum |s|. If this bound is below 2^15,
- * the 16 bits, read as a signed number, are exactly sum k s for every key. A run therefore ends before sum |s| of any
- * row would exceed MOST_IN_RUN = 520 in either half of its quads (vpmaddubsw keeps the halves apart). A quad adds at
- * most 2 * 126 to a half, so every run but the last has at least two quads; usual rows have runs of eight.
+ * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of the products
+ * of row and key bytes begins at -64 sum s, modulo 2^16, where s are the row's bytes. Adding the products u s = k s +
+ * 64 s of key and row bytes may wrap around on the way; the end result is congruent to sum k s modulo 2^16. As a key's
+ * numbers k lie within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If the bound
+ * 63 sum |s| of a run, for row bytes s, is below 2^15, the run's 16-bit sum, read as a signed number, is exact for
+ * every key. A run of quads therefore ends before the sum |s| of any row's bytes s would exceed MOST_IN_RUN = 520 in
+ * either half of the quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 * 126 to the sum of a row's
+ * absolute bytes in a half, so every run but the last has at least two quads; usual rows have runs of eight quads.
  */
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
 struct runs {
     /* number of runs (groups of quads summed in 16 bits), and the quad at which each run ends */
     size_t count, end[MOST_RUNS];
-    /* the number -64 sum s from which a run's sums start, for each row and each half of its quads: two numbers of 16
-     * bits */
+    /* the number -64 sum s, over a row's bytes s, from which the sums of a run of quads start, for each row and each
+     * half of the quads: two numbers of 16 bits */
     int32_t start[MOST_RUNS][DKVB__SCORE_ROWS];
 };
 
-/* Ends the present run of 16-bit sums before quad number `quads`. `sum` holds sum s of each row and each half of its
- * quads. */
+/* Ends the present run of 16-bit sums before quad number `quads`. The vector `sum` holds the sum of each row's bytes
+ * over each half of the run's quads. */
 static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
     _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
@@ -136,8 +141,8 @@ static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool 
     end_run(runs, quads, sum);
 }
 
-/* Computes the scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is
- * inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. The number `rows` is a constant where
+ * score_tile() is inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms,
                                                              const struct runs *runs, size_t rows)
@@ -191,7 +196,7 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, &runs, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* the header defines nearest() by the functions of this file */
+#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this kernel file */
 
 /* A tile of a matrix product needs 12 sums, 2 columns and a number of a row, which fit in 16 registers. */
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -217,7 +222,7 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm256_fmadd_ps(a, b, c);
 }
 
-/* the header defines multiply(), layer_norm() and softmax() by the functions of this file */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this kernel file */
 #include "kernels/dense.h"
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {

@@ -1,15 +1,12 @@
 /*
  * Dense arithmetic of neural networks that the vector kernels share: matrix products, and the steps between the
- * products. A kernel file defines the following names before it includes this header:
+ * products. A kernel file (such as avx2.c) that includes dense.h first defines the vector type, the functions of
+ * vectors and the sizes of tiles that dense.h uses.
+ *
+ * `dense_vector` is a vector of DENSE_LANES floats; DENSE_ROWS and DENSE_PANELS are the numbers of rows and panels of a
+ * tile of a matrix product. `dense_load(p)` loads a vector from memory, `dense_store(p, v)` stores one, and
+ * `dense_all(p)` sets all lanes to *p. `dense_madd(a, b, c)` returns a * b + c, rounded once.
  */
-/* clang-format off */
-/*
- *     enum { DENSE_LANES = …, DENSE_ROWS = …, DENSE_PANELS = … };  floats in a vector; rows and panels of a tile
- *     dense_vector                                                 that vector
- *     dense_load(p), dense_store(p, v), dense_all(p)               the last: *p in every lane
- *     dense_madd(a, b, c)                                          a * b + c, rounded once
- */
-/* clang-format on */
 #ifndef DKVB_KERNELS_DENSE_H
 #define DKVB_KERNELS_DENSE_H
 
@@ -19,17 +16,17 @@
 #include "kernels/kernels.h"
 
 /* Sizes of a stretch of the depth (the inner dimension of a product), and of a group of panels. All panels of a group
- * are multiplied by one stretch before the next stretch begins. A tile's rows take 12 to 24 KiB and stay in the L1
- * cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches of the depth the
- * sums lie in `out`, where the sums are as exact as in a register. */
+ * are multiplied by one stretch of the depth before the next stretch begins. A tile's rows take 12 to 24 KiB and stay
+ * in the L1 cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches of the
+ * depth the sums of the product lie in its result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows of the left matrix, cut to a stretch of the depth. The copied rows lie side by side at a distance
- * that the compiler knows. */
+/* Copies of some rows of the left matrix, cut to a stretch of the depth. The copies of the rows lie side by side, at a
+ * distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
-    /* first row of the left matrix and number of rows that are copied; rows past `count` are zeros, and their results
-     * are dropped */
+    /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
+     * results are dropped */
     size_t first, count;
     size_t from, to; /* range of the depth (inner dimension of the product) that the copied rows are cut to */
 };
@@ -50,8 +47,8 @@ static inline size_t dense_width(const struct dkvb__product *p, size_t column)
     return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
 }
 
-/* Loads the first sums of one row and panel: the start values of the chains, or the sums that the last stretch
- * stored. */
+/* Loads the first sums of a matrix product for one row and panel: the product's start values, or the sums that the
+ * stretch before stored. */
 static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
                                                               const struct dense_rows *t, size_t r, size_t column)
 {
@@ -96,8 +93,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* Multiplies one tile of rows of the left matrix by some panels. `rows` and `panels` are constants where the function
- * is inlined, so that all sums stay in registers. */
+/* Multiplies one tile of rows of the left matrix by some panels. The numbers `rows` and `panels` are constants where
+ * dense_tile() is inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {

@@ -1,7 +1,7 @@
 /*
  * The steps between the matrix products of a neural network, as plain loops that every compiler vectorizes. Each kernel
- * file compiles the loops for its instruction set, and the results are equal bit for bit for any length of the vectors.
- * Fused multiply-adds are written out; sums run in 16 lanes, which are added up in one order.
+ * file compiles the loops over elements for its instruction set, and the results are equal bit for bit for any length
+ * of the vectors. Fused multiply-adds are written out; sums run in 16 lanes, which are added up in one order.
  */
 #ifndef DKVB_KERNELS_ELEMENTWISE_H
 #define DKVB_KERNELS_ELEMENTWISE_H
@@ -22,8 +22,8 @@ static inline float power_of_two(float n)
 }
 
 /* Computes the exponential as e^x = 2^n e^r with |r| <= log(2) / 2. The constant log(2) is split in two parts, and
- * eight terms of the series give e^r, with a relative error of about 1e-7. Results below the smallest normal number, or
- * above the largest, become the smallest or the largest normal number. */
+ * eight terms of the series give e^r, with a relative error of about 1e-7. Exponentials below the smallest normal
+ * number, or above the largest, become the smallest or the largest normal number. */
 static inline float exp_of(float x)
 {
     /* bounds the exponent x to [-87, 88]; NaN also becomes -87 */

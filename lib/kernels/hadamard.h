@@ -1,7 +1,7 @@
 /*
  * The projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler vectorizes. Each
- * kernel file compiles the loops for its instruction set, and the results are equal bit for bit for any length of the
- * vectors.
+ * kernel file compiles the loops of the projection for its instruction set, and the results are equal bit for bit for
+ * any length of the vectors.
  */
 #ifndef DKVB_KERNELS_HADAMARD_H
 #define DKVB_KERNELS_HADAMARD_H
@@ -23,8 +23,8 @@ static inline void hadamard_stage(float *restrict a, float *restrict b, size_t s
     }
 }
 
-/* Computes two stages of the Walsh-Hadamard transform in one pass. Each sum of the transform is the same as if the
- * stages came one after the other. */
+/* Computes two stages of the Walsh-Hadamard transform in one pass. Each sum of the Walsh-Hadamard transform is the same
+ * as if its two stages came one after the other. */
 static inline void hadamard_stages(float *restrict a, float *restrict b, float *restrict c, float *restrict d,
                                    size_t step)
 {
@@ -58,8 +58,8 @@ static void hadamard(float *h, const float *x, const float *signs, size_t size)
         hadamard_stage(h, h + step * DKVB__LANES, step);
 }
 
-/* Returns the byte -2 r that a tile stores for a projected number r, the rounded x * scale. Adding half a step and 64
- * makes truncation round to the nearest, halves up. */
+/* Returns the byte -2 r that a tile stores for a projected number r, the rounded x * scale. Adding half a quantisation
+ * step and 64 to a projected number makes truncation round to the nearest, halves up. */
 static inline uint32_t round_one(float x, float scale)
 {
     float r = x * scale;

@@ -8,12 +8,12 @@
 /*
  * Keys and projected rows consist of whole numbers from -63 to 63, so distances are whole numbers too, and the same on
  * every processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each
- * number plus 64. Four blocks make a word of 64 keys. Padding dimensions are 0 in rows, and 64, which stands for 0, in
- * keys.
+ * number plus 64. Four blocks of 16 keys make a word of 64 keys. Padding dimensions are 0 in rows, and 64, which stands
+ * for 0, in keys.
  *
  * The range -63 to 63 is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products
- * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw, which multiplies
- * bytes, needs numbers within these limits.
+ * with a key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768. The instruction vpmaddubsw, which multiplies bytes
+ * and adds two products, needs numbers in the range -63 to 63.
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
@@ -68,7 +68,7 @@ struct dkvb__lookup {
 enum { DKVB__SCORE_ROWS = 4 };
 
 /* The right-hand matrix of a product lies in panels of 16 columns: float[panels][depth][16]. Padding columns of the
- * last panel are zeros. */
+ * last panel of a matrix are zeros. */
 enum { DKVB__PANEL = 16 };
 
 static inline size_t dkvb__panels(size_t columns)
@@ -76,15 +76,15 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* Activation functions, which the last step of a product applies to each element. The GELUs have the values of
- * DKVB_ACTIVATION_…. */
+/* Activation functions, which the last step of a product applies to each element. The constants for the two GELU
+ * activations equal those of the public enum DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* A matrix product, out[r][c] = activation(add[r][c] + sum). Each sum of a product is a chain of fused multiply-adds, s
- * = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
+/* A matrix product, out[r][c] = activation(add[r][c] + sum). In a product of matrices a and b, each sum is a chain of
+ * fused multiply-adds, s = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
 struct dkvb__product {
     float *out;          /* result of the matrix product, [rows][out_stride] */
-    size_t out_stride;   /* number of floats from one row to the next in `out` and in `add` */
+    size_t out_stride;   /* number of floats from one row to the next in the product's arrays `out` and `add` */
     const float *a;      /* left matrix of the matrix product, [rows][a_stride] */
     size_t a_stride;     /* number of floats from one row to the next in `a`, at least `depth` */
     size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
@@ -98,8 +98,8 @@ struct dkvb__product {
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* A table of kernels; each instruction set has one. The table `scalar` defines the results, and all other tables give
- * results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
+/* A table of the kernels (inner loops) of one instruction set. The table `scalar` defines the results, and all other
+ * tables give results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
@@ -108,16 +108,16 @@ struct dkvb__kernels {
     void (*nearest)(const struct dkvb__lookup *lookup);
 
     /* Computes the Walsh-Hadamard transform h of signs[i] x[i] for 16 rows side by side. h and x are float[size][16],
-     * signs is float[size], and `size` is a power of two. The stages of the transform add and subtract neighbours at
-     * distance 1, 2, 4, … */
+     * signs is float[size], and `size` is a power of two. The stages of the Walsh-Hadamard transform add and subtract
+     * neighbours at distance 1, 2, 4, … */
     void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
     /* Rounds projected numbers, float[dim][16], to the bytes of a tile. Each byte of a tile is -2 r, where r is x *
      * scale, rounded to the nearest (halves up) and cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
-    /* Computes a matrix product. This kernel and the next two serve neural networks; elementwise.h has the formulas of
-     * their functions. */
+    /* Computes a matrix product. The kernels multiply(), layer_norm() and softmax() serve neural networks;
+     * elementwise.h has the formulas of the activations, normalisation and softmax. */
     void (*multiply)(const struct dkvb__product *product);
 
     /* Normalises rows: out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], with the mean and
@@ -129,9 +129,9 @@ struct dkvb__kernels {
      * 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 
-    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. `sums` is
-     * float[classes]; each row has `classes` finite values of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16. The
-     * caller prefetches rows of up to DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer rows. */
+    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The array `sums`
+     * is float[classes]; each row has `classes` finite values of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16. The
+     * caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the first DKVB__SWEEP of longer rows. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
@@ -159,7 +159,7 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 const struct dkvb__kernels *dkvb__kernels(void);
 
 /* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
- * key on top until the keys are sorted. Unused places of the heap hold INT32_MAX and 0xFFFF. */
+ * key on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
@@ -187,8 +187,8 @@ static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int3
     index[i] = j;
 }
 
-/* Puts key j into the heap of nearest keys if key j is nearer than the farthest key. Keys must arrive in ascending
- * order. */
+/* Puts key j into the heap of nearest keys if key j is nearer than the farthest key. The keys of a codebook must be put
+ * into the heap in ascending order. */
 static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     if (d < dist[0])

@@ -18,7 +18,7 @@ struct dkvb__matrix {
     float *start; /* start values of the sums of a product (the bias of a layer), zeros if the layer has no bias */
 };
 
-/* Returns the offset of element [row][column] among the floats of panels of this depth. */
+/* Returns the offset of element [row][column] of a matrix that is stored in panels with `depth` rows. */
 static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
 {
     return (column / DKVB__PANEL * depth + row) * DKVB__PANEL + column % DKVB__PANEL;
@@ -29,16 +29,16 @@ dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t column
 /* frees a matrix; a zeroed struct is allowed */
 void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
 
-/* Fills `count` columns of the right-hand matrix, from column `first` on. `w` is float[columns][depth] if
- * `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
+/* Fills `count` columns of the right-hand matrix of a product, from column `first` on. The matrix `w` is
+ * float[columns][depth] if `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* Returns a matrix product with the given right-hand matrix. The caller fills in `rows`, `a`, `out`, `add` and the
- * activation. */
+/* Returns a matrix product with the given right-hand matrix. The caller fills in the left matrix (`rows`, `a`), the
+ * result `out`, the added matrix `add` and the activation. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 
-/* Computes a matrix product on all threads of the run. The result is the same bit for bit, however the work is
- * divided. */
+/* Computes a matrix product on all threads of the run. The product of the matrices is the same bit for bit, however the
+ * work is divided among threads. */
 void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run *run);
 
 #endif

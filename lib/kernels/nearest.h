@@ -1,23 +1,19 @@
 /*
  * The vector kernels search the nearest keys in two steps: first the scores of all keys, then a ranking of the few keys
- * that can be among the k nearest. A kernel file defines the following names before it includes this header, which then
- * defines nearest():
+ * that can be among the k nearest. A kernel file (such as avx2.c) that includes nearest.h, which defines nearest(),
+ * first defines the vector type and the functions of vectors that nearest.h uses.
+ *
+ * `lanes` is a vector of 16 numbers of 32 bits. `lanes_load(p)` loads a vector from memory, `lanes_store(p, v)` stores
+ * one, `lanes_all(x)` sets all lanes to x, and `lanes_min(a, b)` takes the smaller number in each lane.
+ * `lanes_gather(p, i)` loads p[i[0]], p[i[1]], … into the lanes of a vector. `lanes_count_above(count, v, x)` adds 1 to
+ * `count` in each lane whose v is above x. `lanes_where_above(v, count, x)` returns v in each lane whose count is above
+ * x, and INT32_MAX in the other lanes. `word_not_above(scores, x)` returns a bit for each of 64 scores, 1 if the score
+ * is not above x. `first_bit(word)` returns the number of the lowest bit that is set in a word; 63 or 64 if none is.
+ *
+ * `score(scores, stride, rows, count, keys, norms, blocks, quads)` computes the scores of all blocks of keys for
+ * `count` rows, 1 or DKVB__SCORE_ROWS; the number of blocks is a multiple of 4. SCORE_ZERO is what a key's number 0
+ * counts as in the products of score(): 0 or DKVB__KEY_ZERO.
  */
-/* clang-format off */
-/*
- *     lanes                             16 numbers of 32 bits
- *     lanes_load(p), lanes_store(p, v), lanes_all(x), lanes_min(a, b)
- *     lanes_gather(p, i)                p[i[0]], p[i[1]], ...
- *     lanes_count_above(count, v, x)    count + 1 in each lane whose v > x
- *     lanes_where_above(v, count, x)    v in each lane whose count > x, INT32_MAX in the others
- *     word_not_above(scores, x)         a bit for each of 64 scores that is <= x
- *     first_bit(word)                   number of the lowest bit; 63 or 64 if there is none
- *     score(scores, stride, rows, count, keys, norms, blocks, quads)
- *                                       scores of `count` rows, 1 or DKVB__SCORE_ROWS, and all blocks; the number of
- *                                       blocks is a multiple of 4
- *     SCORE_ZERO                        number that score() takes a key's byte for 0 by: 0 or DKVB__KEY_ZERO
- */
-/* clang-format on */
 #ifndef DKVB_KERNELS_NEAREST_H
 #define DKVB_KERNELS_NEAREST_H
 
@@ -25,12 +21,10 @@
 
 /*
  * The score of a key is the squared distance between row and key, minus a number that is the same for all keys of a
- * row. With a row r, a key k, and the stored bytes s = -2 r and u = k + 64:
- *
- *     |r - k|^2 = |k|^2 + sum k s + |r|^2,   sum k s = sum u s - 64 sum s,   |r|^2 = sum s^2 / 4
- *
- * A score therefore starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0).
- * All sums of a score are exact: sums of 4,096 dimensions stay below 2^27.
+ * row. For a row r and a key k, stored as bytes s = -2 r and u = k + 64, the squared distance |r - k|^2 is |k|^2 + sum
+ * k s + |r|^2, where sum k s = sum u s - 64 sum s and |r|^2 = sum s^2 / 4. The score of a key therefore starts from the
+ * key's squared norm and adds products of row and key bytes: s times u if SCORE_ZERO is 64, s times k if SCORE_ZERO is
+ * 0. All sums of a score are exact: sums of 4,096 dimensions stay below 2^27.
  */
 static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {
@@ -50,8 +44,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Returns the sum of two numbers of 32 bits, modulo 2^32. Sums can wrap around if an unverified mapped file holds
- * bytes that no valid key has. */
+/* Returns the sum of two numbers of 32 bits, modulo 2^32. The sum of two numbers in a score can wrap around if an
+ * unverified mapped file holds bytes that no valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -69,11 +63,12 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that the scores of at least k keys do not exceed. The bound is found from the least scores of 16
- * `vectors` groups of keys: among the first 16 groups, it is the least score that has k - 1 others below it. With at
- * least twice k groups, only a few more than k scores are within the bound. The result is DKVB__ALIVE or more if there
- * is no bound. `vectors` is a constant where the function is inlined, so that all groups stay in registers. The
- * function has no branch that depends on a score, as the processor could not predict the branch.
+ * Returns a bound that the scores of at least k keys do not exceed. The bound on the k least scores is found from the
+ * least score of each of 16 `vectors` groups of keys: among the first 16 groups, the bound is the least score that has
+ * k - 1 others below it. With at least 2 k groups of keys, only a few more than k scores do not exceed the bound.
+ * bound_of_groups() returns DKVB__ALIVE or more if there is no bound. The number `vectors` is a constant where
+ * bound_of_groups() is inlined, so that the least scores of all groups of keys stay in registers. bound_of_groups() has
+ * no branch that depends on a score, as the processor could not predict the branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -116,8 +111,8 @@ static int32_t least_of(const int32_t *scores, size_t count)
 }
 
 /* Returns the k-th least score itself, by bisection of the range that scores of live keys can span, 63,504 per quad. If
- * fewer than k keys are alive, the result is a bound on the scores of all live keys. The bisection takes some 20 passes
- * for every k. */
+ * fewer than k keys are alive, kth_score() returns a bound on the scores of all live keys. The bisection for the k-th
+ * least score takes some 20 passes over the scores, for every k. */
 static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
 {
     int32_t below = add(least_of(scores, count), -1);
@@ -160,11 +155,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Ranks the candidate keys that collect() found by their scores. One number stands for each candidate: the distance of
- * its score below the bound in the upper half, and the key in the lower half, so that no two numbers are equal. The
- * rank of a candidate is the count of the candidates that come before it. Copies of the first candidate pad the last
- * vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score below the
- * bound does not fit in the upper half of a number, the result is false and no key is ranked.
+ * Ranks the candidate keys that collect() found by their scores. Each candidate key is stood for by one number: how far
+ * its score lies below the bound in the upper half, and the key in the lower half, so that no two numbers are equal.
+ * The rank of a candidate key is the number of candidates that come before it. Copies of the first candidate key pad
+ * the last vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score
+ * below the bound does not fit in the upper half of a number, rank_candidates() ranks no key and returns false.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)

@@ -1,11 +1,10 @@
 /*
- * The part of the NEON kernels that neon.c and neon_dot.c share. The two files differ in how they add products of
- * bytes:
+ * The part of the NEON kernels that neon.c and neon_dot.c share. The files neon.c and neon_dot.c differ in how they add
+ * products of bytes: `add_products(sum, key, row)` adds to lane i of the vector `sum`, for i of 0 to 3, the dot product
+ * of key[4 i .. 4 i + 3] and row[4 i .. 4 i + 3].
  *
- *     add_products(sum, key, row)   sum[i] + key[4 i .. 4 i + 3] . row[the same], for i of 0 to 3
- *
- * Four vectors hold one block of 16 keys. Each lane computes the same numbers as scalar.c. The numbers of keys are 1 to
- * 127, so NEON's signed products are exact for keys.
+ * Four vectors of NEON hold the scores of one block of 16 keys. Each lane of the NEON kernels computes the same numbers
+ * as scalar.c, the kernels in plain C. The numbers of keys are 1 to 127, so NEON's signed products are exact for keys.
  */
 #ifndef DKVB_KERNELS_NEON_H
 #define DKVB_KERNELS_NEON_H
@@ -81,8 +80,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return bits;
 }
 
-/* Computes the scores of a tile of `rows` rows and one block of keys. `rows` is a constant where the function is
- * inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. The number `rows` is a constant where
+ * score_tile() is inlined, so that all sums stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
@@ -131,7 +130,7 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* the header defines nearest() by the functions of this file */
+#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this header */
 
 /* A tile of a matrix product needs 24 sums, 4 columns and a number of a row, which fit in 32 registers. */
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -157,7 +156,7 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return vfmaq_f32(c, a, b);
 }
 
-/* the header defines multiply(), layer_norm() and softmax() by the functions of this file */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this header */
 #include "kernels/dense.h"
 
 #endif

@@ -11,7 +11,8 @@ static bool supported(void)
     return true;
 }
 
-/* The reference implementation of the search for nearest keys. A dead key is never found, whatever its bytes are. */
+/* The reference implementation of the search for nearest keys. A dead key (masked or purged) is never found, whatever
+ * its bytes are. */
 static void nearest(const struct dkvb__lookup *l)
 {
     for (size_t r = 0; r < l->n; r++) {

@@ -12,8 +12,8 @@ static inline float value_at(const void *row, size_t l, uint32_t dtype)
     return ((const float *)row)[l];
 }
 
-/* Adds rows of values of one type. The function is inlined with a constant type, so that compilers vectorize over the
- * classes. */
+/* Adds rows of values of one type. add_values_of() is inlined with a constant type, so that compilers vectorize over
+ * the classes. */
 static inline void add_values_of(float *restrict sums, const void *const *rows, size_t count, size_t classes,
                                  uint32_t dtype)
 {
