@@ -1,6 +1,6 @@
 /* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
- * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
- * file are supported:
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Config files of
+ * transformers and of OpenCLIP are supported:
  *
  * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
  * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
@@ -27,7 +27,7 @@ enum {
     MAX_CONFIG = 1 << 20,
     MAX_SIDE = 16383, /* largest side of a square picture in pixels: images.h limits the number of pixels */
     /* largest number of patches in a row of a picture; known networks have at most 32. The scores of an attention head
-     * grow by the 4th power of this number, to 64 MiB a thread */
+     * grow by the 4th power of the number of patches in a row, to 64 MiB a thread */
     MAX_GRID = 64,
     HEAD_WIDTH = 64 /* width of an attention head in every CLIP that OpenAI published */
 };
@@ -66,7 +66,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor that is found must have the given number of dimensions, none of
+/* Finds a tensor of the weights by name. The tensor with the name must have the given number of dimensions, none of
  * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
@@ -386,8 +386,8 @@ static dkvb_status check_word(const struct config *c, const json_t *part, const 
     return DKVB_OK;
 }
 
-/* Checks the preparation of pictures that a config file asks for. The library supports one way only, but a config of
- * OpenCLIP may ask for others. */
+/* Checks the preparation of pictures that a config file asks for. The library prepares pictures for CLIP in one way
+ * only, but a config of OpenCLIP may ask for others. */
 static dkvb_status check_preprocessing(const struct config *c)
 {
     const json_t *part = json_object_get(c->root, "preprocess_cfg");
@@ -464,7 +464,8 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * no config file, path and root are NULL. The caller releases path and root, even after a failure. */
+ * no config file, path and root are NULL. The caller releases c->path and c->root (the parsed config file), even after
+ * a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};
@@ -500,8 +501,8 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Compares the sizes of a network in a config file with the sizes of the tensors. Tensors do not show the number of
- * heads. */
+/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads is not
+ * compared, as the shapes of tensors do not show this number. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {

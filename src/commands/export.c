@@ -76,7 +76,7 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
 }
 
 /* Removes the file of an array that this model does not have, but that an export of another model left in the folder.
- * An array of the other model would not fit the arrays of this model. */
+ * A left-over array of another model would not fit the exported arrays of this model. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)

@@ -59,7 +59,8 @@ struct forget {
 void forget_print(const struct forget *f, const char *output);
 
 /* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.
- * If `output` is NULL, the file of the model is replaced; `reason` and `salt` may be NULL. */
+ * The masked model is written to `output`, or replaces the model file if `output` is NULL; `reason` and `salt` may be
+ * NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 

@@ -162,7 +162,7 @@ static int read_size(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Applies the settings of the paper where no option was given. */
+/* Applies the hyperparameters of the paper where the command line gives no option. */
 static int apply_paper(struct train_args *args)
 {
     const struct train_args given = *args;
