@@ -1,5 +1,6 @@
 /* Reads CIFAR-10 and CIFAR-100 in their binary version. A record of a CIFAR file has a label (in CIFAR-100 two, the
- * coarse label first) and 32 x 32 pixels: first the red values of all pixels, then the green and the blue values. */
+ * coarse label first) and 32 x 32 pixels: first the red values of all pixels, then the green and the blue values.
+ * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -291,8 +292,8 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cuts the text of a CIFAR file of class names, c->names, into lines, one class name each. Empty lines, as at the end
- * of batches.meta.txt, are left out. */
+/* Cuts the text of a CIFAR file of class names, c->names, into lines, one class name each. Empty lines of the file, as
+ * at the end of batches.meta.txt, are left out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;

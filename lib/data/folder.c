@@ -55,7 +55,8 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    /* stacks of the folders still to read, paths and tasks: the folder that was found last is read first */
+    /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
+     * read first */
     struct pile paths, tasks;
     struct pile levels; /* the folders that lead to the folder that is being read, struct level[depth] */
     size_t folders;

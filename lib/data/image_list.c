@@ -214,8 +214,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names end up
- * in `names`, not in the scratch space. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The array `names` has
+ * the names in sorted order after the call, and `scratch` has no meaning. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {

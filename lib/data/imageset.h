@@ -57,8 +57,8 @@ struct dkvb__endings {
     uint32_t count;
 };
 
-/* Counts `files` left-out files with one name ending. If there are too many different endings, further endings count as
- * "". */
+/* Counts `files` left-out files with one name ending. After the first few different endings, files with further endings
+ * count under the ending "". */
 void dkvb__endings_add(struct dkvb__endings *e, const char *text, uint64_t files);
 
 /* Sorts name endings by their number of left-out files, largest first; equal numbers in byte order. */

@@ -1,6 +1,7 @@
-/* Reads .npz files, which numpy.savez() and numpy.savez_compressed() write. Of the zip format, the reader knows the end
- * record, also of ZIP64, the central directory, and members that are stored or deflated. Sizes of an archive's members
- * are taken from the zip file's central directory, since local headers may leave them open. */
+/* Reads .npz files, which numpy.savez() and numpy.savez_compressed() write. Of the zip format, the reader of .npz files
+ * knows the end record, also of ZIP64, the central directory, and members that are stored or deflated. Sizes of an
+ * archive's members are taken from the zip file's central directory, since local headers may leave them open.
+ * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT */
 #include "data/npz.h"
 
 #include <stdint.h>

@@ -99,9 +99,9 @@ static bool holds_text(const struct dkvb__texts *fields, const char *text)
     return false;
 }
 
-/* True if the first record of a table is a header with column names: a column has no number in the first record and a
- * number in the second, or the first record has no number at all, or it only counts (but two numbers 0 and 1 may be a
- * row). A first record with a column name that an option gives is a header. */
+/* True if the first record of a table is a header with column names: if some column has no number in the first record
+ * but a number in the second, or the first record has no number at all, or has only the numbers 0, 1, 2, ... (but two
+ * numbers 0 and 1 may be a row). A first record with a column name that an option gives is a header. */
 static bool first_is_header(const struct reader *r)
 {
     const struct dkvb__texts *a = &r->first, *b = &r->second;

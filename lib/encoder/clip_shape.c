@@ -2,9 +2,9 @@
  * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Config files of
  * transformers and of OpenCLIP are supported:
  *
- * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
- * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
- * projects to the projection_dim outside the vision part.
+ * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
+ * which is the vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and
+ * CLIPModel projects to the projection_dim outside the vision part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
  * open_clip_config.json of OpenCLIP: "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".

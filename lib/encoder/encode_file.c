@@ -413,8 +413,8 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     dkvb__free(mem, w->messages);
     dkvb__free(mem, w->told);
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    /* after an I/O error, which may be the failed connection to the other ranks, nothing more is exchanged, so that the
-     * reason is not lost */
+    /* after an I/O error, which may be the failed connection to the other ranks, this rank sends nothing more to other
+     * ranks, so that the error message stays the one of the I/O error */
     if (rc != DKVB_EIO)
         (void)dkvb__ranks_broadcast(&w->ranks, &w->report.kept, sizeof w->report.kept);
     return rc;

@@ -335,8 +335,8 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture that the caller gives to an encoder. The argument `size` is the struct_size of every picture of the
- * call. */
+/* Checks a picture that the caller gives to an encoder. The argument `size` is the value of struct_size that all
+ * pictures of the call must have. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)

@@ -3,9 +3,10 @@
  *
  *     {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
  *
- * The offsets in the header count from the first element. The tensors of a safetensors file may come in any order, but
- * must fill the file without overlap or gap. Elements of a safetensors tensor are little-endian, in C order, and need
- * not be aligned. */
+ * Offsets in the header of a safetensors file count from the first element. The tensors of a safetensors file may come
+ * in any order, but must fill the file without overlap or gap. Elements of a safetensors tensor are little-endian, in C
+ * order, and need not be aligned.
+ * https://github.com/huggingface/safetensors#format */
 #include "encoder/safetensors.h"
 
 #include <math.h>

@@ -235,8 +235,8 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Makes a statement about effects: of all journal entries in force, or with `paired` of exact forgettings only, in
- * comparison with the model before. */
+/* Makes a statement about the effects of all journal entries in force; if `paired` is true, only of exact forgettings,
+ * in comparison with the model before. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;

@@ -59,7 +59,8 @@ dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset,
  * close. */
 dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
 
-/* Returns the path of the file that a statement describes, the model or the codes; NULL for other statements. */
+/* Returns the path of the file that a receipt's statement describes, the model or the codes; NULL for a statement that
+ * describes no file. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
 /* Returns which files the options must name for a statement: bits DKVB__OF_…. The description of a file needs the

@@ -77,7 +77,7 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
 
     *fields = 0;
     l->field.size = 0;
-    /* the fields of a line with their NULs are no longer than the line with its end */
+    /* the fields of a CSV line, each with a NUL, need no more memory than the line with its end */
     rc = dkvb__text_room(s, &l->field, size + 1);
     while (!rc && more) {
         char *to;
@@ -270,7 +270,8 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of the batch from a line with text. If memory runs out, the batch has not changed. */
+/* Adds the row in a line of text, or an error message about the line, to the batch. If memory runs out, the batch has
+ * not changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;

@@ -223,8 +223,8 @@ static dkvb_status take(dkvb_service *s)
     return s->kind == DKVB_SERVICE_FRAMES ? dkvb__frames_take(s) : dkvb__lines_take(s);
 }
 
-/* Makes room for the answers to the rows of the batch. Arrays of the batch before are used again if they are large
- * enough. */
+/* Makes room for the answers to the rows of the batch. The arrays that held the answers of an earlier batch are used
+ * again if they are large enough. */
 static dkvb_status make_room(dkvb_service *s, uint32_t classes, size_t block)
 {
     size_t rows = s->rows ? s->rows : 1;
@@ -250,8 +250,8 @@ static dkvb_status answer_block(dkvb_service *s, const dkvb_model *model, const 
     int32_t *labels = s->labels + first * s->top;
     dkvb_status rc;
 
-    /* Prediction gives the likeliest class of each row, or -1 if the model abstained. If `top` is above 1, these classes
-     * first lie side by side, and are then moved to their places, `top` elements apart. */
+    /* Prediction gives the likeliest class of each row, or -1 if the model abstained. If `top` is above 1, the
+     * likeliest classes first lie side by side, and are then moved to their places, `top` elements apart. */
     rc = dkvb_model_predict(model, s->x + first * s->columns, n, labels, s->scores || ranks ? logits : NULL, run);
     if (rc || !ranks)
         return rc;

@@ -39,7 +39,7 @@ struct dkvb__lines {
     char separator;
     size_t fields;           /* number of fields in every line of the client */
     size_t *field_of;        /* index of the field of a line that holds each feature, [columns] */
-    size_t id;               /* index of the field that holds the row's id; `fields` if no field does */
+    size_t id;               /* index of the field with the row's id; if no field has ids, the number of fields */
     uint64_t line, row;      /* number of the client's last line, from 1, and number of the next row, from 0 */
     size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
     bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
@@ -110,7 +110,7 @@ dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void 
  */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
-/* Appends an item to the batch that is answered by an error message. */
+/* Adds an error message to the batch as the answer to a frame or line of the client. */
 dkvb_status dkvb__item_error(dkvb_service *s, uint64_t number, const char *message);
 
 /* Notes the reason why no more input of the client can be understood. */

@@ -297,8 +297,8 @@ static void search_json(struct bench *b)
     json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
-/* Prepares the training of one epoch on random labels and random codes, whose `top_k` keys differ as those of a search
- * do. */
+/* Prepares the training of one epoch on random labels and on random codes: a row's `top_k` keys in a codebook differ
+ * from each other, as after a search. */
 static int train_prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;

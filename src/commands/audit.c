@@ -300,8 +300,8 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     json_close('}');
 }
 
-/* Writes a number with three places and without the leading zero, such as ".870" or "-.012". With `sign`, positive
- * numbers get a sign too. */
+/* Writes a number with three places and without the leading zero, such as ".870" or "-.012". If `sign` is true,
+ * positive numbers get a plus sign. */
 static const char *short_number(double x, bool sign, char text[16])
 {
     char *zero;

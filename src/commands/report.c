@@ -122,7 +122,8 @@ static int run_python(const struct report_args *a)
     enum { OPTIONS = sizeof options / sizeof *options - 1, BEFORE = 4, AFTER = 3 };
     const char *chosen = getenv("DKVB_PYTHON"), *python = chosen && *chosen ? chosen : "python3";
     char folder[8192], *words[BEFORE + OPTIONS + AFTER] = {(char *)python, (char *)"-c", (char *)program, folder};
-    int n = BEFORE, code = EXIT_SUCCESS; /* the words are passed without const, as execvp() does not change them */
+    /* the arguments for Python are passed without const, as execvp() does not change them */
+    int n = BEFORE, code = EXIT_SUCCESS;
 
     find_package(folder, sizeof folder);
     for (size_t i = 0; i < OPTIONS && code == EXIT_SUCCESS; i++) {

@@ -149,7 +149,7 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
 /* Reads the words of a comma-separated list as the numbers that the library has for words of this kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* room for words of a list, more than there are words of any kind */
+    enum { WORDS = 64 }; /* largest number of words in a list option, more than there are different words of any kind */
     const char *at = list;
 
     if (!list)

@@ -87,8 +87,9 @@ void args_help_by(args_help_fn *print);
 /* Writes the default of an option for help, " (default 16)", or an empty text if help shows none. */
 void args_default(const struct args_option *option, const void *values, char *text, size_t size);
 
-/* Reads the command line into `values`, the command's struct. The result is true if the command has to run. If the
- * result is false, help or an error message was printed, and *code is the exit code. */
+/* Reads the command line into `values`, the command's struct. The result is true if the command has to run, and false
+ * after --help or a mistake. If the result is false, help or an error message was printed, and *code is the exit
+ * code. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
 /* True if the option of this name was on the command line. `values` is the command's struct, into which the options

@@ -321,8 +321,8 @@ int input_mask(dkvb_mask **out, const char *path)
     return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
-/* Marks the classes of a comma-separated list. The call returns DKVB_OK, or the status of looking up the first unknown
- * class. */
+/* Marks the classes of a comma-separated list. The result is DKVB_OK, or the failure of dkvb_model_find_class() for the
+ * first class name that the model does not have. */
 static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
 {
     char word[256];

@@ -15,8 +15,8 @@ struct columns_args {
     const char *features; /* columns that are features, separated by commas; NULL: all other columns */
 };
 
-/* The option of this name for the table of options; `member` is the struct columns_args among the command's
- * arguments. */
+/* Lines for the options --label-column, --id-column and --group-column in a command's table of options; `member` is the
+ * struct columns_args among the command's arguments. */
 #define COLUMNS_LABELS(AT, member)                                                                                     \
     {                                                                                                                  \
         "label-column", ARGS_TEXT, AT(member.labels), "NAME", .help = "column of a CSV with the labels", .word = true  \
@@ -36,7 +36,8 @@ struct table_use {
     const struct columns_args *columns; /* names of columns that options give; or NULL */
     const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
     const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
-    bool grows;                /* true if names in the table that no class has become new classes */
+    /* true if names in the table that are not among the known class names become new classes */
+    bool grows;
 };
 
 /* Ways to read the features of a file. The values of INPUT_… are the values of the member `in_place` of
@@ -115,8 +116,8 @@ struct ids {
     size_t n;
 };
 
-/* Reads ids of rows from a file, in which no id appears twice; strings are allowed only with `names`. The options that
- * name columns, `columns`, may be NULL. */
+/* Reads ids of rows from a file, in which no id appears twice; ids may be strings only if `names` is true. The options
+ * that name columns, `columns`, may be NULL. */
 int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
 /* Reads ids from a file, which must have one id for each of the `rows` rows of the other file, `of`. With `path` NULL,

@@ -27,8 +27,8 @@ bool output_begin(struct output *file, const char *path, int *code);
  * service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* The functions that write a file of a certain kind. Each function that writes a file calls output_begin() and
- * output_end(). */
+/* Functions that write an output file of a command: a model, a mask or a plan. Each function that writes a file calls
+ * output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -82,8 +82,8 @@ int output_finish(void);
 /* A text file that is printed to memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* stream to which the text of the file is printed */
-    char *text; /* the printed text of the file, once the stream is closed */
+    FILE *file; /* stream in memory to which the text of the file is printed */
+    char *text; /* text of the file that was printed to the stream, once the stream is closed */
     size_t size;
 };
 

@@ -34,7 +34,7 @@ static struct {
     int drawn; /* number of characters of the progress bar that are on the terminal */
 } bar;
 
-/* start of the command; seconds between progress lines; time of the next progress line */
+/* time when the command began; number of seconds between progress lines; time of the next progress line */
 static double began, line_each, next_line;
 
 /* Returns the milliseconds of a clock that wraps around, for differences. A signal handler may call millisecond(). */

@@ -18,8 +18,8 @@ struct resumed {
 };
 
 /* Begins the progress bar of work that may go on, and returns its run options. The run options also print a line on
- * stdout, once the library's report says that an earlier command has finished some things. `label` and `work` must
- * outlive the bar.
+ * stdout, once the library's report says that an earlier command has finished some things. `label` and `work` must stay
+ * valid until the progress bar has ended.
  */
 dkvb_run_options resumed_start(struct resumed *work, const char *label, uint32_t threads);
 
