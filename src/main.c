@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* the name is of no command, which run_command() reports */
+    return run_command(argv[2], 0, NULL); /* run_command() reports that there is no command of this name */
 }
 
 static int print_completion(int argc, char **argv)

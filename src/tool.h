@@ -1,7 +1,7 @@
 /* Functions that every command uses: exit codes, the one line of a failure, and the commands themselves.
  *
- * A function of tool.h that returns int returns an exit code: 0, or the code with which the tool must end. If such an
- * exit code is not 0, the error line on stderr was written already, so callers only pass the code on. */
+ * A function of tool.h that returns int returns an exit code: 0, or the code with which the tool must end. If an exit
+ * code of a function is not 0, the error line on stderr was written already, so callers only pass the code on. */
 #ifndef DKVB_TOOL_H
 #define DKVB_TOOL_H
 

@@ -155,8 +155,8 @@ enum { ALIGNMENT = 64 };
 /* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if elements of this type can be used in a mapped file without conversion. An array of type bool or byte may have
- * to be converted. */
+/* True if array elements of the type `dtype` can be used in a mapped file without conversion. An array of type bool or
+ * byte may have to be converted. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
@@ -253,8 +253,9 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Converts the elements of an array to float32 in C order. The elements are reordered in whichever type is smaller, so
- * that memory holds at most the array as it was read and the converted array. */
+/* Converts the elements of an array to float32 in C order. The array's elements are reordered either before or after
+ * the conversion, whichever type is smaller, so that memory holds at most the array as it was read and the converted
+ * array. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);

@@ -259,8 +259,9 @@ static void leave_out(struct walk *w, const char *name)
     dkvb__endings_add(&w->folder->endings, text, 1);
 }
 
-/* Classifies one name in a folder. Entries other than folders are classified by their names, even if they cannot be
- * examined; reading such a picture later reports the error. */
+/* Finds out whether a name in a folder of a picture set is a folder, a picture or another file. Entries other than
+ * folders are classified by their names, even if they cannot be examined; reading such a picture later reports the
+ * error. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;

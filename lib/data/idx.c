@@ -257,7 +257,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        /* the call reads to the end of the gzip file, where inflate() checks the CRC */
+        /* this call of unpack() reads to the end of the gzip file, where inflate() checks the CRC */
         rc = unpack(src, &extra, 1, &got);
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,

@@ -21,19 +21,19 @@ struct dkvb__images_kind {
     /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Reads one picture of the set. The function gets `out` as an empty picture whose struct_size is set. */
+    /* Reads one picture of the set. The function read() gets `out` as an empty picture whose struct_size is set. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
                    /* the function writes the name of a picture, and returns the length of the name, like snprintf() */
                    size_t size);
 
-    /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. NULL: all
-     * pictures of the set are in the file set->path. */
+    /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. The function
+     * `file` is NULL if all pictures of the set are in the file set->path. */
     bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
 
-    /* The remaining functions of the kind are NULL if no picture of such a set has a class, no class has a name, or no
-     * file is ever left out. */
+    /* The functions label(), class_name() and ignored() are NULL for a kind of picture set without class labels, class
+     * names, or left-out files. */
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
@@ -49,7 +49,7 @@ enum { DKVB__ENDINGS = 32, DKVB__ENDING_SIZE = 12 };
 struct dkvb__ending {
     /* ending of file names in lower case with the dot; "" for no ending, or for an ending that is not a plain word */
     char text[DKVB__ENDING_SIZE];
-    uint64_t count; /* number of left-out files with this name ending */
+    uint64_t count; /* number of left-out files whose names have the ending `text` */
 };
 
 struct dkvb__endings {

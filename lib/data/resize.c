@@ -13,7 +13,7 @@
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels
- * outside this range may be more than memory holds. */
+ * outside the computed range of an axis may be more than memory holds. */
 struct axis {
     uint64_t size;
     uint64_t first;

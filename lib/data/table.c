@@ -302,7 +302,7 @@ static dkvb_status collect(void *context, size_t row, const char *text)
     return rc;
 }
 
-/* The function reads arrays of texts itself; dkvb__labels_of() and dkvb__ids_of() read arrays of numbers. */
+/* read_vector() itself reads arrays of texts; dkvb__labels_of() and dkvb__ids_of() read arrays of numbers. */
 static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o,
                                const unsigned char *start, size_t size)
 {

@@ -72,8 +72,8 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* True if the names in the first record of a table count from 0, as pandas names columns without names: at least up to
- * 2; after an empty field, above which pandas writes row numbers, less is enough. */
+/* True if the first record of a table numbers the columns 0, 1, 2, ..., as pandas does for columns without names: at
+ * least to 2, or to any number after an empty first field, the name that pandas gives to its column of row numbers. */
 static bool counts(const struct dkvb__texts *fields)
 {
     size_t numbers = 0;
@@ -448,7 +448,7 @@ static dkvb_status check_number_of_columns(const struct reader *r)
     return fail_many(r);
 }
 
-/* Looks at the first lines of a table: decides whether they hold column names, and what each column is. */
+/* Looks at the first lines of a table: decides whether the first line has column names, and what each column is. */
 static dkvb_status look(struct reader *r, size_t *columns)
 {
     uint64_t line;

@@ -324,7 +324,7 @@ static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
     float *room;
 
     wide = tokens * (wide > patch ? wide : patch);
-    /* the padding lanes of a vector after the last token stay zeros */
+    /* the memory for tokens is zeroed, as the unused lanes of a vector after the last token must be zeros */
     room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room);
     if (!room)
         return NULL;

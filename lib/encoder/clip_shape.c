@@ -3,8 +3,8 @@
  * transformers and of OpenCLIP are supported:
  *
  * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
- * which is the vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and
- * CLIPModel projects to the projection_dim outside the vision part.
+ * which is the vision part alone. In config files of old transformers versions, "vision_config_dict" replaces
+ * "vision_config" with all its defaults, and CLIPModel projects to the projection_dim outside the vision part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
  * open_clip_config.json of OpenCLIP: "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".
@@ -336,7 +336,7 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The network's width and head_width must have been read before. */
+/* Reads the vision part of an OpenCLIP config. The caller must have read width and head_width of the network before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -464,8 +464,8 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * no config file, path and root are NULL. The caller releases c->path and c->root (the parsed config file), even after
- * a failure. */
+ * no such file, c->path and c->root become NULL. The caller releases c->path and c->root (the parsed config file), even
+ * after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};

@@ -3,13 +3,14 @@
  *
  * The row of features of a picture of 32 x 32 pixels has five parts, each multiplied by a constant:
  *
- * - The part `gradients` (8 x 8 grid cells, 8 directions) tells in which directions brightness rises in a cell, and how
- *   much in comparison with the neighbouring cells.
- * - The part `layout` (4 x 4 grid cells, 8 directions) tells the directions in which brightness rises in larger cells.
- * - The part `hues` (4 x 4 grid cells, 8 directions) tells in which directions the colours of a cell lie from grey, and
- *   how far.
- * - The part `colours` (4 x 4 grid cells, 2 numbers) has the mean colour of a cell on two opponent axes.
- * - The part `brightness` (8 x 8 grid cells) has the mean of red, green and blue in a cell.
+ * - The part `gradients` of the row (8 x 8 grid cells, 8 directions) tells in which directions brightness rises in a
+ *   cell, and how much in comparison with the neighbouring cells.
+ * - The part `layout` of the row (4 x 4 grid cells, 8 directions) tells in which directions brightness rises in larger
+ *   cells.
+ * - The part `hues` of the row (4 x 4 grid cells, 8 directions) tells in which directions the colours of a cell lie
+ * from grey, and how far.
+ * - The part `colours` of the row (4 x 4 grid cells, 2 numbers) has the mean colour of a cell on two opponent axes.
+ * - The part `brightness` of the row (8 x 8 grid cells) has the mean of red, green and blue in a cell.
  *
  * The histograms of gradients follow Dalal and Triggs, "Histograms of oriented gradients for human detection", CVPR
  * 2005: a gradient is a central difference in the colour channel where the difference is largest, and the vote of a

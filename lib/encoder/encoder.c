@@ -391,6 +391,7 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        r.threads = 1; /* fitting pictures for this encoder only copies memory, and more threads are no faster */
+        /* fitting pictures for the encoder `pixels` only copies memory, and more threads are no faster */
+        r.threads = 1;
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

@@ -105,8 +105,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
 }
 
 /* Finds out whether a single session of training, without later changes, gives the values of the model from the codes.
- * In that case the values of the model are older than every journal entry, so that recorded effects that differ from
- * the measured effects are wrong. */
+ * If a single session gives the values, the values are older than every journal entry, so that recorded effects that
+ * differ from the measured effects are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;

@@ -55,16 +55,16 @@ const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
-/* Checks the options of a receipt and fills in defaults. After a failure of this function there is no receipt to
- * close. */
+/* Checks the options of a receipt and fills in defaults. After a failure of dkvb__receipt_begin() there is no receipt
+ * to close. */
 dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
 
 /* Returns the path of the file that a receipt's statement describes, the model or the codes; NULL for a statement that
  * describes no file. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Returns which files the options must name for a statement: bits DKVB__OF_…. The description of a file needs the
- * file, but does not open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns which files the options must name for a statement: bits DKVB__OF_…. A statement that describes a file needs
+ * the file, but does not open it as a model or a codeset, so that a damaged file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
 /* Adds a text of the receipt's options, such as the command line, to a JSON object. The call returns DKVB_EINVAL if the

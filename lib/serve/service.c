@@ -295,7 +295,8 @@ static dkvb_status answer_range(dkvb_service *s, const dkvb_model *model, const 
 }
 
 /* Predicts each frame or line of the batch separately, after a prediction of all rows failed: a row may hold numbers so
- * large that their sums overflow. The answer to a frame or line with such numbers is an error message. */
+ * large that their sums overflow. If the numbers of a row overflow, the frame or line with this row is answered by an
+ * error message. */
 static dkvb_status answer_singly(dkvb_service *s, const dkvb_model *model, const dkvb_model_info *info, size_t block,
                                  const dkvb_run_options *run)
 {

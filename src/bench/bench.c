@@ -146,7 +146,8 @@ static int make_codebooks(struct bench *b)
     o.keys = a->keys;
     o.key_dim = a->key_dim;
     arrays.dim = a->input_dim;
-    /* the random keys are used unscaled, as projected numbers of rows of length 1 have about their size */
+    /* the random keys of the benchmark are used unscaled, as the projection of a row of length 1 has numbers of about
+     * the same size */
     arrays.keys = b->keys;
     return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }

@@ -475,7 +475,7 @@ static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
-    /* a failure with one of these two statuses is about a line of the file of requests */
+    /* a failure with DKVB_EINVAL or DKVB_ENOTFOUND is about a line of the file of requests */
     if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND))
         return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
@@ -503,8 +503,8 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* Checks and locks the files of `dkvb forget`. The model, and with the strength "exact" the codes file, may be
- * replaced by their new versions, but a mask must not replace them. */
+/* Checks and locks the files of `dkvb forget`. `dkvb forget` may replace the model, and with the strength "exact" the
+ * codes file, by their new versions, but a mask must not replace these files. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];

@@ -156,7 +156,7 @@ static int make_room(struct predict *p)
 }
 
 /* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. In the arrays for
- * predictions, the predictions of these rows begin at place `at`. */
+ * predictions, the first predicted row has the place `at`. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;

@@ -18,8 +18,8 @@ struct output {
     struct stat before;
 };
 
-/* Checks for a signal before a file is written. The result is false if a signal came, since the work of an interrupted
- * command is not saved; the message was printed then, and `code` is set. */
+/* Checks for a signal before a file is written. If a signal came, the result is false and *code is set, after a
+ * message: the work of an interrupted command is not saved. */
 bool output_begin(struct output *file, const char *path, int *code);
 
 /* Ends the writing of a file that output_begin() began. The library gives a replaced file the owner and the group of

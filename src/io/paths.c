@@ -31,8 +31,8 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* Splits a path into the folder, which the caller frees, and the name in the folder. The result is NULL if memory ran
- * out. */
+/* Splits a path into the folder, which the caller frees, and the name in the folder. The resulting folder is NULL if
+ * memory ran out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
@@ -202,9 +202,9 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* Locks an output file for this process. Saving replaces the file, so a command that gets the lock of a replaced file
- * then locks the new file. The number of attempts to lock a file is limited, since some network file systems give a
- * file another inode number at each look. */
+/* Locks an output file for this process. Saving replaces an output file, so a command that gets the lock of a replaced
+ * file then locks the new file. The number of attempts to lock a file is limited, since some network file systems give
+ * a file another inode number at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};

@@ -20,7 +20,8 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
  * command loads a file that this command will replace. Models come first in the list of outputs. While another command
- * holds the lock of an output, paths_claim() waits and prints a note. The locks are held until the process ends. */
+ * holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held until the
+ * process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Reports a failure of the library with the path of a file. Messages of the library begin with the argument at fault,
@@ -39,8 +40,8 @@ int paths_check_in_folder(const struct args_command *command, const char *folder
                           const struct path *outputs);
 int paths_make_folder(const char *folder);
 
-/* Joins "folder/name", and "path" with an ending; the caller frees the result. The result is NULL if memory ran out,
- * which was reported. */
+/* Joins "folder/name", and "path" with an ending; the caller frees the result. The joined path is NULL if memory ran
+ * out, which was reported. */
 char *paths_join(const char *folder, const char *name);
 char *paths_with(const char *path, const char *ending);
 

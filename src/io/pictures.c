@@ -111,8 +111,8 @@ static int read_all(const char *path, uint8_t **bytes, size_t *size)
     return code;
 }
 
-/* Reads the paths of a list, one per line. If the list has a NUL, its paths end with NULs, as `find -print0` writes
- * them. The caller frees *text, which holds the bytes of all paths, and the array *paths. */
+/* Reads the paths of a list, one per line. If the list of paths has a NUL, its paths end with NULs, as `find -print0`
+ * writes them. The caller frees *text, which holds the bytes of all paths, and the array *paths. */
 static int read_list(const char *from, uint8_t **text, dkvb_image_source **paths, size_t *count)
 {
     size_t size = 0, most = 1;

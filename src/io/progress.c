@@ -70,7 +70,7 @@ static void die_of(int number)
 
 /* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
  * that the terminal has sent already. A second signal that comes soon after the first therefore counts as the same
- * request to stop. */
+ * request to stop the command. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -221,8 +221,8 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     bar.to = 1;
     if (bar.last_draw == 0)
         bar.last_draw = progress_clock();
-    /* a progress bar is drawn when the time for it has come, even if work begins anew, as many short pieces of work in
-     * a row may take long together */
+    /* the progress bar is drawn when it is due, even at the start of new work, since many short pieces of work in a row
+     * may take long together */
     bar.next_draw = bar.last_draw + FIRST_DRAW;
     bar.label = label;
     bar.terminal = isatty(STDERR_FILENO);

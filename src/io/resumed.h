@@ -1,4 +1,5 @@
-/* Work of a command that goes on after an interrupted one: the line that says so, and the progress bar of the work. */
+/* If a command continues the work of an interrupted command, prints the line that says so; also shows the progress bar
+ * of the work. */
 #ifndef DKVB_TOOL_RESUMED_H
 #define DKVB_TOOL_RESUMED_H
 
