@@ -1,8 +1,6 @@
 /* Reads and writes NumPy's .npy format: "\x93NUMPY", two version bytes, the length of the header (u16 in version 1.0,
  * u32 in 2.0 and 3.0), the header, and the elements up to the end of the file. The header of a .npy file is a Python
- * dict literal, for example:
- *
- *     {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }
+ * dict literal, such as {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }.
  *
  * NumPy pads the header with spaces and a newline, and leaves the order of the keys to the writer. The parser accepts
  * headers of plain arrays and refuses all other Python.

@@ -1,4 +1,4 @@
-/* Reads PNG files through libpng, which only this file uses. Colours equal those of PIL's convert("RGB"): tRNS is
+/* Reads PNG files through libpng, which only png.c uses. Colours equal those of PIL's convert("RGB"): tRNS is
  * dropped, gamma and profiles are ignored, and 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
 #include <setjmp.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Reads WebP files through libwebp, which only this file uses, with the settings that PIL leaves at their defaults, so
+/* Reads WebP files through libwebp, which only webp.c uses, with the settings that PIL leaves at their defaults, so
  * that pixels are equal to PIL's pixels. Transparency of pictures is dropped, as for PNG files. The WebP format is RFC
  * 9649. */
 #include <webp/decode.h>
