@@ -120,7 +120,7 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
 /* Joins the root folder and a path below it, unless the result is longer than any allowed path. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* an empty text as root is no folder, and must not become "/" */
+    /* an empty text as the root folder names no folder, and must not become "/" */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 

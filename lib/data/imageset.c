@@ -124,8 +124,8 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Creates a picture set without pictures. The argument `path` leads to the set; for a list of sources, the path is used
- * in messages only. */
+/* Creates a picture set without pictures. The argument `path` is the path of the picture set; for a list of sources,
+ * the path is used in messages only. */
 static dkvb_imageset *new_set(const char *path, const dkvb_imageset_options *o)
 {
     dkvb_allocator mem = dkvb__allocator(o->allocator);

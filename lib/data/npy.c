@@ -15,8 +15,8 @@
 #include "base/npy_header.h"
 #include "base/status.h"
 
-/* Largest number of bytes in the header of a .npy file. The .npy header of a plain array has less than 300 bytes. A
- * header of version 1.0 cannot have more than 65,535 bytes, and other versions need no more. */
+/* Largest number of bytes in the header of a .npy file. The .npy header of a plain array has less than 300 bytes. The
+ * .npy header of version 1.0 cannot have more than 65,535 bytes, and headers of other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
 /* NumPy's codes of number types without the byte order. In writing a .npy file, the first code of a number type is

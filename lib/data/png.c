@@ -94,8 +94,8 @@ static void set_limits(struct decoder *d)
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-/* Asks libpng for samples (colour values) of one byte, without alpha. Colours of palettes are looked up after reading.
- * The result is the number of passes that libpng makes over all rows of pixels. */
+/* Asks libpng for samples (colour values) of one byte, without alpha. Palette indices are replaced by colours after
+ * libpng has read all pixels. The result is the number of passes that libpng makes over all rows of pixels. */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);

@@ -1,6 +1,6 @@
 /* Reads WebP files through libwebp, which only webp.c uses, with the settings that PIL leaves at their defaults, so
- * that pixels are equal to PIL's pixels. Transparency of pictures is dropped, as for PNG files. The WebP format is RFC
- * 9649. */
+ * that pixels are equal to PIL's pixels. The transparency of WebP pictures is dropped, as for PNG files. The WebP
+ * format is RFC 9649. */
 #include <webp/decode.h>
 
 #include "base/status.h"

@@ -4,10 +4,11 @@
  *
  * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
  * which is the vision part alone. In config files of old transformers versions, "vision_config_dict" replaces
- * "vision_config" with all its defaults, and CLIPModel projects to the projection_dim outside the vision part.
+ * "vision_config" with all its defaults. CLIPModel of transformers projects to the projection_dim that stands outside
+ * the vision part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
- * open_clip_config.json of OpenCLIP: "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".
+ * The open_clip_config.json of OpenCLIP has "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".
  * https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/model.py */
 #include "encoder/clip_shape.h"
 
@@ -464,8 +465,8 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * no such file, c->path and c->root become NULL. The caller releases c->path and c->root (the parsed config file), even
- * after a failure. */
+ * no config file, c->path and c->root become NULL. The caller releases c->path and c->root (the parsed config file),
+ * even after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};

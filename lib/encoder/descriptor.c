@@ -70,7 +70,7 @@ struct histogram {
     /* for each pixel of a row or column of the picture, the first of the two grid cells that divide the pixel's votes;
      * cell 0 is beyond the edge */
     uint32_t two[SIDE];
-    /* for each pixel, the fraction of its votes for the second of its two cells; the first cell has the rest */
+    /* for each pixel of a row or column, the fraction of its votes for the second of its two grid cells */
     float share[SIDE];
     /* votes of each cell [y][x] for each direction, as a mean over the pixels of a cell */
     float votes[FINE + 2][FINE + 2][DIRECTIONS];

@@ -1,7 +1,6 @@
 /* The safetensors format: the length of the header (u64, little-endian), the header, and the elements up to the end of
- * the file. The header of a safetensors file is a JSON object, padded with spaces, for example:
- *
- *     {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+ * the file. The header of a safetensors file is a JSON object, padded with spaces, such as
+ * {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}.
  *
  * Offsets in the header of a safetensors file count from the first element. The tensors of a safetensors file may come
  * in any order, but must fill the file without overlap or gap. Elements of a safetensors tensor are little-endian, in C

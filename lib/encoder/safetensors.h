@@ -30,8 +30,8 @@ dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *p
 void dkvb__safetensors_close(struct dkvb__safetensors *file); /* Closes a .safetensors file; NULL does nothing. */
 
 /* Finds the prefix of the network's tensor names in a checkpoint: the text before `name`, such as "", "model." or
- * "module.". After a success, all other functions for the file take tensor names without the prefix. The result is
- * false if no tensor has the name. If several tensors have the name, the status *rc is DKVB_EFORMAT. */
+ * "module.". After a success, all other functions for the .safetensors file take tensor names without the prefix. The
+ * result is false if no tensor has the name. If several tensors have the name, the status *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT with a message for a tensor that a weights file lacks. The message says which kind of network

@@ -9,7 +9,7 @@
  * (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). */
 
 /* Writes a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15
- * digits, a newline at the end. The result *out is in new memory. */
+ * digits, a newline at the end. The JSON text *out is in new memory. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
 /* Makes a DSSE envelope around a statement, signed with the signing key in the options of the receipt. */

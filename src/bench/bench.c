@@ -38,7 +38,7 @@ struct bench {
     uint16_t *other_codes; /* codes after the mask was set, for the part `forget`, [n][codebooks][k] */
     int32_t *labels;       /* random labels of the rows, [n] */
     uint64_t entry;        /* number of the journal entry that the part `forget` will undo, or 0 */
-    /* for the part `forget`: number of masked pairs, and of (row, codebook) pairs that are searched again */
+    /* number of pairs that the part `forget` masks, and number of (row, codebook) pairs that are then searched again */
     uint64_t masked, hit;
     void *owned[MOST_OWNED];
     size_t owned_count;

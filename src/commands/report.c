@@ -57,7 +57,7 @@ static const struct args_command command = {
 
 /* The Python program with which `dkvb report` makes its HTML page. The Python program removes the current folder from
  * the module path, as a file there with the name of a module would be run. The Python program appends the folder in
- * which the package was installed, for prefixes where Python does not look. A missing package gives a message of one
+ * which the package was installed, since Python may not look there. A missing package gives a message of one
  * sentence; any other module that cannot be loaded gives Python's own message. */
 static const char program[] =
     "import sys\n"

@@ -130,7 +130,7 @@ static struct {
     char text[320];
 } listed;
 
-/* Appends a word to the list of a list option; a command line of `argc` words has no more words. */
+/* Appends a word to the list of a list option, which has at most as many words as the command line, `argc`. */
 static int add_word(struct args_list *list, int argc, const char *word)
 {
     if (!listed.word)

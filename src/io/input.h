@@ -146,7 +146,7 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
 
 /* Names of classes or columns that a model accepts: no name appears twice; some may be empty. */
 struct names {
-    const char *path; /* path of the file that has the names */
+    const char *path; /* path of the file that has the names of classes or columns */
     char **line;
     size_t count, room;
 };
