@@ -61,7 +61,7 @@ struct dkvb_service {
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* The input from the client is in the members `kind` to `why`. */
+    /* The members `kind` to `why` hold the input from the client, and the state of reading this input. */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
