@@ -181,8 +181,8 @@ static bool parse_value(const struct args_option *option, const char *text, void
     case ARGS_TEXT:
         *(const char **)to = text;
         return true;
-    /* nothing is left to do for an option of several words, as take_option() has added the word to the list */
     case ARGS_LIST:
+        /* nothing is left to do for an option of several words, as take_option() has added the word to the list */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);
