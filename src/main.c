@@ -1,5 +1,5 @@
-/* The program dkvb offers the functions of libdkvb in a shell. Each command has a file of its own, and uses only the
- * public header. */
+/* The program dkvb offers the functions of libdkvb in a shell. Each command of dkvb has a source file of its own, and
+ * uses only the public header. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* run_command() reports an unknown command */
+    return run_command(argv[2], 0, NULL); /* run_command() reports that there is no command of this name */
 }
 
 static int print_completion(int argc, char **argv)
@@ -116,14 +116,15 @@ static int help(int argc, char **argv)
     return run_command(argv[1], 2, words);
 }
 
-/* Opens the standard streams that were closed for this process. Otherwise a file that the process opens could become
- * its stdout or stderr, and printed text would be written to the file. The streams are read-only, so that printing
- * still fails and is noticed. */
+/* Opens the standard streams that were closed for this process. If a standard stream stayed closed, a file that the
+ * process opens could become stdout or stderr, and printed text would be written to the file. Streams that were closed
+ * are opened read-only, so that printing still fails and is noticed. */
 static void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0)
-            abort(); /* the process aborts, as no stream is left to report the failure */
+            /* if a standard stream cannot be opened, the process aborts, as no stream is left to report the failure */
+            abort();
 }
 
 /* Checks the variable DKVB_KERNELS. The library ignores unknown names and uses the fastest kernels, but a user who

@@ -21,8 +21,9 @@ const struct tool_exit_code tool_exit_codes[] = {
     {0, NULL, NULL},
 };
 
-/* Prints a message of the tool, on rank 0 only. Other ranks may fail with the same line, which is then printed once,
- * at the end. File names may contain any character, but a message stays one line and cannot control the terminal. */
+/* Prints a message of the tool, on rank 0 only. If a command fails on several ranks with the same error line, the line
+ * is printed once, at the end. File names may contain any character, but a message stays one line and cannot control
+ * the terminal. */
 static void say(bool failure, const char *format, va_list arguments)
 {
     char line[1024];

@@ -1,7 +1,7 @@
 /* Functions that every command uses: exit codes, the one line of a failure, and the commands themselves.
  *
- * A function of this header that returns int returns an exit code: 0, or the code with which the tool must end. If the
- * code is not 0, the error line on stderr was written already, so callers only pass the code on. */
+ * A function of tool.h that returns int returns an exit code: 0, or the code with which the tool must end. If an exit
+ * code of a function is not 0, the error line on stderr was written already, so callers only pass the code on. */
 #ifndef DKVB_TOOL_H
 #define DKVB_TOOL_H
 
@@ -28,8 +28,8 @@ extern const struct tool_exit_code tool_exit_codes[];
 #define TOOL_PRINTF(text, first)
 #endif
 
-/* Prints the error line "dkvb: <message>" on stderr, in one line for any text. Returns EXIT_FAILURE. With several
- * ranks the line is printed once for all ranks, when the command ends. */
+/* Prints the error line "dkvb: <message>" on stderr, in one line for any text. Returns EXIT_FAILURE. If a command has
+ * several ranks, the error line is printed once for all ranks, when the command ends. */
 int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
 
 /* Prints a note "dkvb: <message>" on stderr about something that does not end the command. */
@@ -38,10 +38,12 @@ void tool_note(const char *format, ...) TOOL_PRINTF(1, 2);
 /* Prints "dkvb: <message>" on stderr and returns EXIT_USAGE; the caller prints the usage line. */
 int tool_misused(const char *format, ...) TOOL_PRINTF(1, 2);
 
-/* Turns the result of a library call into an exit code. The message of a failure is the library's message. */
+/* Turns the result of a library call into an exit code. If the library call failed, the error line is the library's
+ * message. */
 int tool_check(dkvb_status status);
 
-/* Turns the result of a library call about a file or option into an exit code; the message begins with its name. */
+/* Turns the result of a library call about a file or option into an exit code; the error message begins with the file's
+ * or option's name. */
 int tool_check_about(const char *name, dkvb_status status);
 
 /* Turns the result of a library call into an exit code, for a call about two files that must or must not belong
@@ -51,13 +53,15 @@ int tool_check_both(const char *a, const char *b, dkvb_status status);
 /* Counts one more written file for the message after an interrupt. */
 void tool_wrote_file(void);
 
-/* Notes, for the message after an interrupt, that `done` of `all` things are kept, so that repeating the command
- * continues the work; `done` 0: nothing is kept. `deed` and `things` are words of the message: "encoded", "pictures".
+/* Notes, for the message after an interrupt, that `done` of `all` things (such as pictures) are kept, so that repeating
+ * the command continues the work; `done` 0: nothing is kept. `deed` and `things` are the words of the message after an
+ * interrupt, such as "encoded" and "pictures".
  */
 void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
-/* Says on stderr, after a failure with the exit code `code`, what the file `path` keeps by tool_kept(). Nothing is said
- * if nothing is kept, or after an interrupt, whose message has said so already. */
+/* After a failure with the exit code `code`, says on stderr how much finished work the file `path` keeps, as
+ * tool_kept() has noted. Nothing is said if no finished work is kept, or after an interrupt, whose message has said so
+ * already. */
 void tool_note_kept(const char *path, int code);
 
 /* Reports that a signal ended the work, and which part of the work is on disk. Returns EXIT_INTERRUPTED. */

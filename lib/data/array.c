@@ -47,7 +47,7 @@ static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
     s->array.dtype = dtype;
 }
 
-/* Gathers elements of an array: to[i] = from[i * stride] for i < n. The function is inlined with a constant element
+/* Gathers elements of an array: to[i] = from[i * stride] for i < n. gather_of() is inlined with a constant element
  * size. */
 static inline void gather_of(unsigned char *to, const unsigned char *from, size_t n, size_t stride, size_t size)
 {
@@ -155,14 +155,15 @@ enum { ALIGNMENT = 64 };
 /* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if elements of this type can be used in a mapped file without conversion. Elements of type bool or byte may have
- * to be converted. */
+/* True if array elements of the type `dtype` can be used in a mapped file without conversion. An array of type bool or
+ * byte may have to be converted. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in the mapping of its file. An array that cannot be used in place is left alone. */
+/* Uses an array in C order in the mapping of its file. If the array cannot be used in its file's mapping, nothing
+ * changes. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -252,8 +253,9 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Converts the elements of an array to float32 in C order. The elements are reordered in whichever type is smaller, so
- * that memory holds at most the array as it was read and the converted array. */
+/* Converts the elements of an array to float32 in C order. The array's elements are reordered either before or after
+ * the conversion, whichever type is smaller, so that memory holds at most the array as it was read and the converted
+ * array. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);
@@ -300,7 +302,8 @@ dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count
 {
     size_t bad = 0;
 
-    for (size_t i = 0; i < count; i++) /* the loop has no early exit, so that many numbers are checked in one step */
+    /* the loop over the features has no early exit, so that many numbers are checked in one step */
+    for (size_t i = 0; i < count; i++)
         bad += (size_t)!isfinite(x[i]);
     for (size_t i = 0; bad > 0 && i < count; i++)
         if (!isfinite(x[i]))

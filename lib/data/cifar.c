@@ -1,5 +1,5 @@
-/* Reads CIFAR-10 and CIFAR-100 in their binary version. A record of the file has a label (in CIFAR-100 two, the coarse
- * label first) and 32 x 32 pixels: first the red values of all pixels, then the green and the blue values.
+/* Reads CIFAR-10 and CIFAR-100 in their binary version. A record of a CIFAR file has a label (in CIFAR-100 two, the
+ * coarse label first) and 32 x 32 pixels: first the red values of all pixels, then the green and the blue values.
  * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <dirent.h>
 #include <limits.h>
@@ -61,7 +61,8 @@ static void add_batch(struct listing *l, const char *name)
 
     for (; at > 0 && strcmp(l->training[at - 1], name) > 0; at--)
         memcpy(l->training[at], l->training[at - 1], MAX_NAME);
-    memcpy(l->training[at], name, strlen(name) + 1); /* is_batch() has checked that the name fits into the list */
+    /* is_batch() has checked that the CIFAR file's name fits into the list */
+    memcpy(l->training[at], name, strlen(name) + 1);
 }
 
 static dkvb_status list(struct listing *l, const char *path)
@@ -100,7 +101,7 @@ static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder,
     return DKVB_OK;
 }
 
-/* True if a file exists. A missing file is no error, and leaves no error message. */
+/* True if a file exists. A missing file is no error here, and exists() leaves no error message for such a file. */
 static bool exists(const char *path)
 {
     struct stat st;
@@ -291,8 +292,8 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cuts the text c->names into lines, one class name each. Empty lines, as at the end of batches.meta.txt, are left
- * out. */
+/* Cuts the text of a CIFAR file of class names, c->names, into lines, one class name each. Empty lines of the file, as
+ * at the end of batches.meta.txt, are left out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;

@@ -89,7 +89,8 @@ static dkvb_status take_quoted(struct dkvb__csv *c)
         c->line += byte == '\n';
         rc = append(c, byte);
     }
-    if (c->separator && c->separator != ' ') /* end_field() skips spaces that separate fields */
+    /* fields separated by spaces need nothing here, as end_field() skips these spaces */
+    if (c->separator && c->separator != ' ')
         skip_blanks(c);
     byte = peek(c);
     if (!rc && byte >= 0 && !ends_line(byte) && byte != c->separator)

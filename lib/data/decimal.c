@@ -73,7 +73,7 @@ static float by_library(const char *text)
 }
 
 /* Computes the double nearest to a decimal number by one rounding, if digits and power of ten are both exact doubles
- * (W. D. Clinger, 1990). The result is false if one of the two is not exact. */
+ * (Clinger, 1990). The result is false if the digits or the power of ten are not an exact double. */
 static bool quickly(const struct decimal *d, double *value)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -85,9 +85,9 @@ static bool quickly(const struct decimal *d, double *value)
     return true;
 }
 
-/* True if rounding the double to a float gives the float nearest to the decimal number. A double in the middle between
- * two floats may be there by rounding, and must not be rounded again: the 29 bits that a float lacks are then 1 and
- * zeros. Subnormal floats lack more than 29 bits of a double. */
+/* True if rounding the double to a float gives the float nearest to the decimal number. A double that lies in the
+ * middle between two floats may be there by rounding, and must not be rounded again: the last 29 bits of such a double,
+ * which a float lacks, are 1 and zeros. Subnormal floats lack more than 29 bits of a double. */
 static bool rounds_once(double value)
 {
     uint64_t bits;

@@ -1,6 +1,7 @@
 /* Finds the orientation that a camera recorded in EXIF data. EXIF data are a TIFF directory inside a JPEG's APP1
- * segment, a PNG's eXIf chunk or a WebP's EXIF chunk. Nothing else of the EXIF data is read, and damaged EXIF data
- * count as missing. References: EXIF 2.32, JEITA CP-3451; PNG, third edition, 11.3.4.8; RFC 9649, 2.7.1.5 */
+ * segment, a PNG's eXIf chunk or a WebP's EXIF chunk. Only the orientation is read from EXIF data, and damaged data
+ * count as missing. EXIF data are specified by EXIF 2.32 (JEITA CP-3451), by PNG, third edition, 11.3.4.8, and by RFC
+ * 9649, 2.7.1.5. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* Reads a folder of pictures with one subfolder for each class. All file names lie in one block of memory, so that a
- * million names need little memory. */
+/* Reads a folder of pictures with one subfolder for each class. The names of all picture files lie in one block of
+ * memory, so that a million names need little memory. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -47,7 +47,7 @@ struct level {
 
 /* A folder that the walk through the folders still has to read. */
 struct task {
-    size_t path; /* offset in `paths` of the path of the folder */
+    size_t path; /* offset of the path of this folder in the array `paths` of the walk */
     uint32_t depth;
     int32_t label;
 };
@@ -55,7 +55,8 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    /* stacks of the folders still to read, paths and tasks: the folder that was found last is read first */
+    /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
+     * read first */
     struct pile paths, tasks;
     struct pile levels; /* the folders that lead to the folder that is being read, struct level[depth] */
     size_t folders;
@@ -63,8 +64,8 @@ struct walk {
     size_t root;         /* number of bytes of the root folder's path, with its slash */
 };
 
-/* Makes room for `size` more bytes in a growing array; the bytes count as used. The result is NULL if memory ran
- * out. */
+/* Makes room for `size` more bytes in a growing array; the bytes count as used. The result is NULL if the growing array
+ * got no memory. */
 static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
 {
     size_t capacity = p->capacity > 0 ? p->capacity : 4096;
@@ -119,7 +120,7 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
 /* Joins the root folder and a path below it, unless the result is longer than any allowed path. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* an empty text as root is no folder, and must not become "/" */
+    /* an empty text as the root folder names no folder, and must not become "/" */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 
@@ -172,7 +173,7 @@ static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t inde
 }
 
 /* Appends "<folder>/<name>" for a name in the folder that is being read to a growing array. The result is the offset of
- * the text, or SIZE_MAX if memory ran out. */
+ * the appended path in the array, or SIZE_MAX if memory ran out. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
 {
     const char *folder = w->path + w->root;
@@ -258,8 +259,9 @@ static void leave_out(struct walk *w, const char *name)
     dkvb__endings_add(&w->folder->endings, text, 1);
 }
 
-/* Classifies one name in a folder. Entries other than folders are classified by their names, even if they cannot be
- * examined; reading such a picture later reports the error. */
+/* Finds out whether a name in a folder of a picture set is a folder, a picture or another file. Entries other than
+ * folders are classified by their names, even if they cannot be examined; reading such a picture later reports the
+ * error. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;
@@ -298,8 +300,9 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Enters a folder. *leads_back tells that the path to the folder leads through the folder itself already. Any other
- * folder is stored at its depth: stacks are read from the top, so the folders at smaller depths lead to it. */
+/* Begins to read a folder of a picture set. *leads_back tells that the path to the folder leads through the same folder
+ * already (by a symbolic link). A folder whose path does not lead back is stored at its depth: stacks are read from the
+ * top, so the folders at smaller depths lead to this folder. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;
@@ -317,7 +320,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* Reads the folder whose path is set in the walk. Subfolders of the root folder are classes. */
+/* Reads the folder of a picture set whose path is in w->path. Subfolders of the root folder are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;
@@ -381,8 +384,7 @@ static void merge(struct entry *to, const struct entry *a, size_t n, const struc
             *to++ = *b++, m--;
 }
 
-/* Sorts entries for pictures or classes by merging runs of 1, 2, 4, ... entries. qsort() may allocate memory, and
- * cannot be given `names`. */
+/* qsort() is not used, as qsort() may allocate memory, and cannot pass the array of names to the comparison. */
 static dkvb_status sort(struct pile *entries, const struct walk *w)
 {
     size_t n = count_of(entries);

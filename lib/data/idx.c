@@ -62,7 +62,8 @@ static dkvb_status source_open(struct source *src, const struct dkvb__file *file
     src->z.zalloc = zlib_alloc;
     src->z.zfree = zlib_release;
     src->z.opaque = mem;
-    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK; /* zlib accepts any window size, and only the gzip format */
+    /* this window size makes zlib accept any window size, and only the gzip format */
+    src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK;
     if (src->packed)
         return DKVB_OK;
     source_close(src);
@@ -159,8 +160,8 @@ static uint32_t dtype_of(unsigned char code)
     }
 }
 
-/* Fails for a file that is not IDX: `b` has its first 4 bytes, which were taken already. A gzip file may hold any file,
- * so more bytes are unpacked to find the kind of file for the message. */
+/* Fails for a file that is not IDX: `b` has the file's first 4 bytes, which were taken already. A gzip file may hold
+ * any file, so more bytes are unpacked to find the kind of file for the message. */
 static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
 {
     unsigned char start[DKVB__SIGNATURE_SIZE];
@@ -170,7 +171,8 @@ static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
     memcpy(start, b, 4);
     if (src->packed) {
         if (unpack(src, start + 4, sizeof start - 4, &more))
-            more = 0; /* the gzip file is damaged after the first bytes, so the kind of file is judged by these alone */
+            /* the gzip file is damaged after the first bytes, so only the first bytes show the kind of the file */
+            more = 0;
         if (!dkvb__idx_sniff(start, 4))
             kind = dkvb__signature_kind(start, 4 + more);
     }
@@ -255,7 +257,7 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
                               s->path, have, want);
     }
     if (!rc)
-        /* the call reads to the end of the gzip file, where inflate() checks the CRC */
+        /* this call of unpack() reads to the end of the gzip file, where inflate() checks the CRC */
         rc = unpack(src, &extra, 1, &got);
     if (!rc && got > 0)
         rc = dkvb__fail(DKVB_EFORMAT,

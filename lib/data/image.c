@@ -117,8 +117,8 @@ dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
     return rc;
 }
 
-/* Finds the codec that reads a picture file with these first bytes. The argument `whole` is the size of the picture
- * file in bytes. */
+/* Finds the codec that reads the picture file whose first `size` bytes are `start`. The argument `whole` is the size of
+ * the picture file in bytes. */
 static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, uint64_t whole,
                               const char *name)
 {

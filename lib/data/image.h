@@ -23,12 +23,12 @@ enum { DKVB__IMAGE_SNIFF = 12 };
 /* Returns DKVB_EFORMAT unless width and height are allowed for a picture with this name. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
 
-/* Allocates the pixels of a picture from out->allocator. Width and height must have been checked. The call may return
- * DKVB_ENOMEM. */
+/* Allocates the pixels of a picture from out->allocator. The caller must have checked the width and the height of the
+ * picture. The allocation of a picture may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
 
-/* Returns DKVB_EINVAL if `out` cannot be filled with a picture. After a success, `out` is an empty picture and has its
- * allocator. */
+/* Returns DKVB_EINVAL if `out` cannot be filled with a picture. After a success, `out` is an empty picture and has the
+ * given allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
 /* Ends a call that fills in the picture `out`: after a failure the picture is empty. */
@@ -41,21 +41,22 @@ uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in);
 dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb_allocator *allocator);
 
 /* Turns a picture as its `orientation` says; the orientation then becomes 1. The result is that of PIL's
- * `ImageOps.exif_transpose`, except that XMP data are not read. The possible failures are `DKVB_EINVAL`, and
+ * `ImageOps.exif_transpose`, except that XMP data are not read. Turning a picture may fail with `DKVB_EINVAL`, or with
  * `DKVB_ENOMEM`, after which the picture is unchanged. */
 dkvb_status dkvb__image_turn_upright(dkvb_image *image);
 
 /* Resizes a picture to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each. All pixel values equal those of PIL's
- * `Image.resize`, and the number of channels stays. The resized picture `out` must not be the original `in`. The
- * possible failures are `DKVB_EINVAL` and `DKVB_ENOMEM`. */
+ * `Image.resize`, and the number of channels stays. The resized picture `out` must not be the original `in`. Resizing
+ * may fail with `DKVB_EINVAL` or `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
                                const dkvb_allocator *allocator);
 
 /* Makes the RGB picture that a network takes as its input. The picture is resized so that its shorter side is `shorter`
  * (the longer one in proportion, rounded down as torchvision does), and its middle `crop` x `crop` is cut out, `crop`
  * <= `shorter`. The steps and the rounding equal those of CLIP's and torchvision's Resize and CenterCrop on PIL images.
- * The fitted picture has 3 channels even if the original is grey. Only pixels that the square needs are computed, so a
- * picture of a single row takes little memory. The possible failures are `DKVB_EINVAL` and `DKVB_ENOMEM`. */
+ * The fitted picture has 3 channels even if the original is grey. Only resized pixels inside the square that is cut out
+ * are computed, so a picture of a single row takes little memory. Making the network's picture may fail with
+ * `DKVB_EINVAL` or `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 

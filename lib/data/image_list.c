@@ -19,14 +19,16 @@ struct part {
     size_t size; /* number of bytes of a picture file in memory */
     struct dkvb_imageset *set;
     bool is_folder; /* true if `path` is a folder; the names of its pictures then begin with the folder's path */
-    /* number in the whole list of each class of this source, [classes of the set]; NULL: the numbers are equal */
+    /* for each class of this source, the number of the class in the whole list of pictures, [classes of the source];
+     * NULL: source and list number the classes equally */
     int32_t *as;
 };
 
 struct list {
     struct part *parts; /* the sources of the list of pictures, [count] */
     size_t count;
-    /* names of the list's classes, [classes], owned by the sets of the parts; NULL: the names of `same_as` */
+    /* names of the classes of the list of pictures, [classes], owned by the sets of the parts; NULL: the list has the
+     * names of the set `same_as` */
     const char **names;
     const struct dkvb_imageset *same_as;
     struct dkvb__endings endings;
@@ -75,8 +77,8 @@ static dkvb_status list_read(const struct dkvb_imageset *set, uint64_t index, dk
                   : dkvb_image_read(out, p->path, p->bytes, p->size, allocator);
 }
 
-/* Returns the name of a picture of the list. A plain file has its path as the name; in a folder, the name follows the
- * path of the folder. */
+/* Returns the name of a picture of the list. The name of a plain picture file is its path; the name of a picture in a
+ * folder follows the path of the folder. */
 static size_t list_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
 {
     const struct part *p = part_of(set, index);
@@ -138,8 +140,8 @@ static dkvb_status no_memory(const struct dkvb_imageset *set)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a list of pictures", set->path);
 }
 
-/* Adds the properties of a source to those of the whole list of pictures. Width, height and channels of the list stay 0
- * unless equal in all sources. */
+/* Adds the properties of a source to those of the whole list of pictures. The width, height and channels of a list of
+ * pictures stay 0 unless these are equal in all sources. */
 static void add_info(struct dkvb_imageset *set, struct part *p)
 {
     dkvb_imageset_info *whole = &set->info, one = {.pictures = 1};
@@ -172,7 +174,7 @@ static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dk
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the list itself turns pictures upright, so its sources must not */
+    o.upright = 0; /* the list of pictures turns pictures upright, so the sources of the list must not */
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -197,8 +199,8 @@ static const char *class_name(const struct part *p, uint32_t index)
     return dkvb_imageset_class_name(p->set, index);
 }
 
-/* True if two sets of pictures have the same classes in the same order. Sets without class names must have equally many
- * classes. */
+/* True if two sets of pictures have the same classes in the same order. Two picture sets without class names have the
+ * same classes if the numbers of classes are equal. */
 static bool same_classes(const struct part *a, const struct part *b)
 {
     if (a->set->info.classes != b->set->info.classes)
@@ -212,8 +214,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The sorted names end up
- * in `names`, not in the scratch space. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The array `names` has
+ * the names in sorted order after the call, and `scratch` has no meaning. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
@@ -242,8 +244,8 @@ static int32_t find_name(const char *const *names, uint32_t count, const char *n
     return (int32_t)low;
 }
 
-/* Joins the classes of all sources of a list: classes with the same name become one class. The list has its classes in
- * byte order. */
+/* Joins the classes of all sources of a list: classes with the same name become one class. The joined classes of a list
+ * of pictures are in byte order of their names. */
 static dkvb_status join_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -292,8 +294,8 @@ static dkvb_status join_classes(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
-/* Numbers the classes of a list of pictures. Classes keep their numbers if all sets that have classes have the same
- * classes. */
+/* Numbers the classes of a list of pictures. The classes of a list keep their numbers if all its picture sets with
+ * classes have the same classes. */
 static dkvb_status number_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -336,7 +338,9 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            l->count++; /* the source is counted before it is complete, so that closing the list frees it too */
+            /* the source of pictures is counted before it is complete, so that closing the list frees this source
+             * too */
+            l->count++;
             return rc;
         }
     }

@@ -124,8 +124,8 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Creates a picture set without pictures. The argument `path` leads to the set; for a list of sources, the path is used
- * in messages only. */
+/* Creates a picture set without pictures. The argument `path` is the path of the picture set; for a list of sources,
+ * the path is used in messages only. */
 static dkvb_imageset *new_set(const char *path, const dkvb_imageset_options *o)
 {
     dkvb_allocator mem = dkvb__allocator(o->allocator);
@@ -273,7 +273,8 @@ static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH
 }
 
 /* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing to the checksum, since
- * reading them will fail anyway. Folders add nothing either, since an output may be written to them. */
+ * reading them will fail anyway. Folders add nothing to the checksum of pictures, since an output may be written to a
+ * folder. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;
@@ -319,7 +320,7 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "path" : "set");
     if (stat(path, &output) != 0)
         return DKVB_OK;
-    /* the last round of the loop adds the file of the set itself */
+    /* the last round of the loop adds the file of the picture set itself */
     for (uint64_t i = 0; i <= set->info.pictures; i++) {
         const char *taken = i == set->info.pictures ? own_path(set) : begins_file(set, i, file) ? file : NULL;
 

@@ -12,34 +12,34 @@
 
 #include "dkvb/images.h"
 
-/* The functions of one kind of picture set, such as a folder. Indices of pictures and classes that the functions get
- * are always valid. */
+/* The functions of one kind of picture set, such as a folder. All functions of a kind of picture set get only valid
+ * indices of pictures and classes. */
 struct dkvb__images_kind {
-    /* Opens the picture set at set->path: creates the state, and fills in the info except its format. After a failure
-     * to open, the state of the set may remain. */
+    /* Opens the picture set at set->path: creates the state, and fills in the info except its format. If opening fails,
+     * the state of the picture set may remain. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
     /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Reads one picture of the set. The result `out` is an empty picture at first, and has its struct_size. */
+    /* Reads one picture of the set. The function read() gets `out` as an empty picture whose struct_size is set. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
                    /* the function writes the name of a picture, and returns the length of the name, like snprintf() */
                    size_t size);
 
-    /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. NULL: all
-     * pictures of the set are in the file set->path. */
+    /* Gives the path of the file that holds a picture; false if an earlier picture is in the same file. The function
+     * `file` is NULL if all pictures of the set are in the file set->path. */
     bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
 
-    /* The functions below are NULL if no picture of the set has a class, no class has a name, or no file is ever left
-     * out. */
+    /* The functions label(), class_name() and ignored() are NULL for a kind of picture set without class labels, class
+     * names, or left-out files. */
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
 
-    /* Adds data of the picture set that are in no file to a checksum of the set. NULL: all data of the set are in
-     * files. */
+    /* Adds data of the picture set that are in no file to a checksum of the set. The function `add` is NULL if all data
+     * of the picture set are in files. */
     void (*add)(const struct dkvb_imageset *set, uint64_t *sum);
 };
 
@@ -49,7 +49,7 @@ enum { DKVB__ENDINGS = 32, DKVB__ENDING_SIZE = 12 };
 struct dkvb__ending {
     /* ending of file names in lower case with the dot; "" for no ending, or for an ending that is not a plain word */
     char text[DKVB__ENDING_SIZE];
-    uint64_t count; /* number of left-out files with this name ending */
+    uint64_t count; /* number of left-out files whose names have the ending `text` */
 };
 
 struct dkvb__endings {
@@ -57,14 +57,15 @@ struct dkvb__endings {
     uint32_t count;
 };
 
-/* Counts `files` left-out files with one name ending. If there are too many different endings, further endings count as
- * "". */
+/* Counts `files` left-out files with one name ending. After the first few different endings, files with further endings
+ * count under the ending "". */
 void dkvb__endings_add(struct dkvb__endings *e, const char *text, uint64_t files);
 
 /* Sorts name endings by their number of left-out files, largest first; equal numbers in byte order. */
 void dkvb__endings_sort(struct dkvb__endings *e);
 
-/* Returns a name ending and, in *count, its number of left-out files; NULL past the last ending. */
+/* Returns a name ending of left-out files, such as ".txt", and in *count the number of left-out files with this ending;
+ * NULL past the last ending. */
 const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uint64_t *count);
 
 struct dkvb_imageset {
@@ -82,8 +83,8 @@ struct dkvb_imageset {
 /* The kinds of picture sets; each kind has a source file of its own. */
 extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array, dkvb__images_list;
 
-/* Opens the sources of a list as one picture set. The set has its allocator, and a path that is used in messages
- * only. */
+/* Opens the sources of a list as one picture set. The caller sets the allocator of `set`, and a path that is used in
+ * messages only. */
 dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_source *sources, size_t count,
                                   const dkvb_imageset_options *opts);
 
@@ -91,16 +92,16 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
 dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
 
 /* Finds out whether a path leads to CIFAR-10 or CIFAR-100 by contents, name and size of the file. The result *format
- * becomes the kind of CIFAR, or 0 for neither. */
+ * becomes the kind of CIFAR, or 0 if the path leads to no CIFAR set. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
 /* Returns the number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set.
- * Pictures that other processes read are added to the number. */
+ * dkvb__imageset_add_turned() adds the pictures that other processes read to the number. */
 uint64_t dkvb__imageset_turned(const struct dkvb_imageset *set);
 void dkvb__imageset_add_turned(const struct dkvb_imageset *set, uint64_t pictures);
 
-/* Returns a checksum that changes with the pictures of a set. The checksum covers names, labels, sizes and times of
- * files, not the contents of files. */
+/* Returns a checksum that changes with the pictures of a set. The checksum of a picture set covers names, labels, sizes
+ * and times of files, not the contents of files. */
 uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set);
 
 /* Returns the last part of a path, which is the name of the file or folder. */

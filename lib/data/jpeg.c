@@ -87,7 +87,8 @@ static void on_progress(j_common_ptr jpeg)
 }
 
 /* Checks the size in the JPEG header before memory is allocated for it. With Huffman codes, a block of a JPEG has at
- * least one bit. Arithmetic coding, which hardly any program writes, could need less for an empty picture. */
+ * least one bit. With arithmetic coding, which hardly any program uses, an empty JPEG block could need less than one
+ * bit. */
 static dkvb_status check_header(const struct decoder *d)
 {
     uint32_t width = d->jpeg.image_width, height = d->jpeg.image_height;
@@ -172,7 +173,7 @@ static dkvb_status failure(struct decoder *d)
     return dkvb__fail(DKVB_EFORMAT, "%.300s: JPEG is damaged: %.150s", d->in->name, message);
 }
 
-/* Runs the JPEG decoder. No variable of this function may change after setjmp(). */
+/* Runs the JPEG decoder. No variable of run() may change after setjmp(), to which libjpeg returns after an error. */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(d->failed) != 0)

@@ -1,7 +1,6 @@
 /* Reads and writes NumPy's .npy format: "\x93NUMPY", two version bytes, the length of the header (u16 in version 1.0,
- * u32 in 2.0 and 3.0), the header, and the elements up to the end of the file. The header is a Python dict literal:
- *
- *     {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }
+ * u32 in 2.0 and 3.0), the header, and the elements up to the end of the file. The header of a .npy file is a Python
+ * dict literal, such as {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }.
  *
  * NumPy pads the header with spaces and a newline, and leaves the order of the keys to the writer. The parser accepts
  * headers of plain arrays and refuses all other Python.
@@ -16,11 +15,12 @@
 #include "base/npy_header.h"
 #include "base/status.h"
 
-/* Largest header in bytes. A plain array's header has less than 300 bytes. A header of version 1.0 cannot have more
- * than 65,535 bytes, and other versions need no more. */
+/* Largest number of bytes in the header of a .npy file. The .npy header of a plain array has less than 300 bytes. The
+ * .npy header of version 1.0 cannot have more than 65,535 bytes, and headers of other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
-/* NumPy's codes of number types without the byte order. The first code of each number type is used in writing. */
+/* NumPy's codes of number types without the byte order. In writing a .npy file, the first code of a number type is
+ * used. */
 static const struct type {
     const char *code;
     uint32_t dtype;
@@ -188,8 +188,8 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
-/* Fails for an unsupported type of elements. The message says what the elements are and what helps in every case, as
- * only the caller knows which types it accepts. */
+/* Fails for an unsupported type of elements. The error message says in every case which type the elements have and what
+ * helps, as only the caller knows which types it accepts. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
     static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "

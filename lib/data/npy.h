@@ -20,12 +20,13 @@ struct dkvb__npy_place {
  * .npy file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
-/* A callback that takes the text of a row. The text ends with a NUL and is valid only during the call. */
+/* A callback that takes the text of a row. The row's text ends with a NUL and is valid only during the call of the
+ * callback. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);
 
 /* Gives the texts of an array of NumPy's types U and S, row by row, to `take`; with `take` NULL the rows are only
- * counted. Texts of type S may have any encoding. If the elements are numbers, *texts is false and `take` is not
- * called. */
+ * counted. Texts of type S may have any encoding. If the array has numbers instead of texts, *texts becomes false and
+ * `take` is not called. */
 dkvb_status dkvb__npy_texts(size_t *rows, bool *texts, const struct dkvb__file *file, const dkvb_allocator *mem,
                             dkvb__npy_text_fn take, void *context);
 
@@ -40,8 +41,9 @@ struct dkvb__npy_start {
     bool big_endian, boolean, fortran;
 };
 
-/* Reads type and shape from the first `size` bytes of a .npy array. As long as *needed is greater than `size`, no other
- * member of the result is set. `name` begins messages. The possible failures are DKVB_EFORMAT and DKVB_ENOMEM. */
+/* Reads type and shape from the first `size` bytes of a .npy array. As long as *needed (the bytes that must have
+ * arrived) is greater than `size`, no other member of the result is set. Error messages about the .npy array begin with
+ * the text `name`. Reading type and shape may fail with DKVB_EFORMAT or DKVB_ENOMEM. */
 dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
                             const dkvb_allocator *mem);
 

@@ -1,6 +1,6 @@
-/* Reads .npz files, which numpy.savez() and numpy.savez_compressed() write. Of the zip format, the reader knows the end
- * record, also of ZIP64, the central directory, and members that are stored or deflated. Sizes are taken from the
- * central directory, since local headers may leave them open.
+/* Reads .npz files, which numpy.savez() and numpy.savez_compressed() write. Of the zip format, the reader of .npz files
+ * knows the end record, also of ZIP64, the central directory, and members that are stored or deflated. Sizes of an
+ * archive's members are taken from the zip file's central directory, since local headers may leave them open.
  * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT */
 #include "data/npz.h"
 
@@ -108,8 +108,8 @@ static dkvb_status read_directory(struct directory *d, const dkvb_allocator *mem
     return dkvb__file_read(file, offset, d->bytes, d->size);
 }
 
-/* Takes a size or an offset of 64 bits from the extra field of a zip entry. The extra field has the long values of
- * those fields whose short values are full, in the order of the fields. */
+/* Takes a size or an offset of 64 bits from the extra field of a zip entry. The extra field of a zip entry has the
+ * 64-bit values of those fields whose short values are full, in the order of the fields. */
 static bool take_long(uint64_t *value, const unsigned char *extra, size_t size, size_t *used)
 {
     if (*value != UINT32_MAX)

@@ -18,7 +18,8 @@ struct dkvb__source {
 const char *dkvb__array_name(const char *path);
 
 /* Opens the file of a path, or the array of an archive that the path names; the name may be left out if the archive has
- * only one array. The message of DKVB_ENOTFOUND lists the arrays of the archive. */
+ * only one array. If the archive has no array of the name, the call fails with DKVB_ENOTFOUND, and the error message
+ * lists the arrays of the archive. */
 dkvb_status dkvb__source_open(struct dkvb__source *source, const char *path, const dkvb_allocator *mem);
 
 /* Closes a file or an array that dkvb__source_open() opened. */

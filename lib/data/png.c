@@ -1,4 +1,4 @@
-/* Reads PNG files through libpng, which only this file uses. Colours equal those of PIL's convert("RGB"): tRNS is
+/* Reads PNG files through libpng, which only png.c uses. Colours equal those of PIL's convert("RGB"): tRNS is
  * dropped, gamma and profiles are ignored, and 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
 #include <setjmp.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct decoder {
     png_structp png;
     png_infop info;
     const struct dkvb__encoded *in;
-    size_t at; /* offset of the next byte to read in in->bytes */
+    size_t at; /* offset in the PNG file's bytes, in->bytes, of the next byte to read */
     dkvb_image *out;
     bool no_memory; /* true if the allocator had no memory for libpng */
     char message[100];
@@ -88,14 +88,14 @@ static dkvb_status check_header(const struct decoder *d)
 static void set_limits(struct decoder *d)
 {
     png_set_read_fn(d->png, d, on_read);
-    /* check_header() has stricter limits on the size of a picture */
+    /* libpng's limit on the size of a picture is wide, as check_header() has a stricter limit */
     png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_chunk_malloc_max(d->png, MAX_CHUNK);
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-/* Asks libpng for samples (colour values) of one byte, without alpha. Colours of palettes are looked up after reading.
- * The result is the number of passes over all rows of pixels. */
+/* Asks libpng for samples (colour values) of one byte, without alpha. Palette indices are replaced by colours after
+ * libpng has read all pixels. The result is the number of passes that libpng makes over all rows of pixels. */
 static int set_transforms(const struct decoder *d)
 {
     png_byte type = png_get_color_type(d->png, d->info);
@@ -109,8 +109,8 @@ static int set_transforms(const struct decoder *d)
     return png_set_interlace_handling(d->png);
 }
 
-/* Replaces palette indices by colours. The palette indices of a row of pixels lie in the last third of the row's
- * memory, so that colours can be written from the first pixel on. */
+/* Replaces palette indices by colours. libpng has put the palette indices of a row of pixels into the last third of the
+ * row's memory, so that colours can be written from the first pixel on. */
 static void look_up(dkvb_image *out, png_const_colorp colours, int count)
 {
     png_color table[PALETTE];
@@ -170,7 +170,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* Runs the PNG decoder. No variable of this function may change after setjmp(). */
+/* Runs the PNG decoder. No variable of run() may change after setjmp(), to which libpng returns after an error. */
 static dkvb_status run(struct decoder *d)
 {
     if (setjmp(png_jmpbuf(d->png)) != 0)

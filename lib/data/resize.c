@@ -1,19 +1,19 @@
-/* Resizes 8-bit pictures as Pillow does, with equal pixel values. Weights are computed in double precision and rounded
- * to 22 bits after the point. Rows are resized first, then columns, with rounding to 8 bits in between. All sums of
- * resizing are of integers, so the result is the same on every machine. The cubic filter is that of R. Keys, Cubic
- * convolution interpolation, 1981, with a = -1/2. */
+/* Resizes 8-bit pictures as Pillow does, with equal pixel values. The weights of input pixels are computed in double
+ * precision and rounded to 22 bits after the point. The rows of a picture are resized first, then the columns, with
+ * rounding to 8 bits in between. All sums of resizing are of integers, so the result is the same on every machine. The
+ * cubic filter is that of Keys (Cubic convolution interpolation, 1981) with a = -1/2. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "data/image.h"
 
-/* The weights of an output pixel sum to 2^BITS. The sum of the weights' magnitudes is less than twice 2^BITS, and 255
- * times that sum fits an int32. */
+/* The integer weights of the input pixels of an output pixel sum to 2^BITS. The sum of the weights' magnitudes is less
+ * than twice 2^BITS, and 255 times that sum fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
-/* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. The
- * pixels of the axis that are not computed may be more than memory holds. */
+/* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels
+ * outside the computed range of an axis may be more than memory holds. */
 struct axis {
     uint64_t size;
     uint64_t first;
@@ -64,8 +64,8 @@ static void round_weights(int32_t *to, const double *exact, size_t n)
         to[t] = (int32_t)(exact[t] * (1 << BITS) + (exact[t] < 0.0 ? -0.5 : 0.5));
 }
 
-/* Computes the weights of the input pixels for output pixel i of an axis. The scratch space `exact` has room for
- * w->most weights. */
+/* Computes the weights of the input pixels for output pixel i of an axis. The array `exact` is scratch space for as
+ * many weights as an output pixel has at most, w->most. */
 static void weigh_pixel(struct weights *w, uint32_t i, const struct axis *axis, uint32_t in, uint32_t filter,
                         double *exact)
 {
@@ -114,7 +114,7 @@ static uint8_t to_level(int32_t sum)
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* Resizes one row of pixels. The function is inlined with a constant number of channels. */
+/* Resizes one row of pixels. row_of() is inlined with a constant number of channels. */
 static inline void row_of(uint8_t *to, const uint8_t *from, const struct weights *w, uint32_t count, uint32_t channels)
 {
     for (uint32_t i = 0; i < count; i++, to += channels) {
@@ -155,8 +155,8 @@ static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const i
         to[x] = to_level(sum[x]);
 }
 
-/* Resizes the columns of a picture to `count` rows. Rows have `stride` bytes; the first `above` rows are not in
- * `from`. */
+/* Resizes the columns of a picture to `count` rows. A row of the picture has `stride` bytes; the first `above` rows of
+ * the picture are missing in `from`. */
 static void along_columns(uint8_t *to, const uint8_t *from, size_t stride, uint32_t above, const struct weights *w,
                           uint32_t count)
 {
@@ -213,7 +213,7 @@ static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const stru
     return rc;
 }
 
-/* Computes a part of a resized picture into `out`, which is empty and has its allocator. */
+/* Computes a part of a resized picture into `out`, which is at first an empty picture whose allocator is set. */
 static dkvb_status resample(dkvb_image *out, const dkvb_image *in, const struct axis *across, const struct axis *down,
                             uint32_t filter)
 {
@@ -270,9 +270,9 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
 }
 
 /* Computes the new length of one side of a picture whose shorter side becomes `shorter`, and the middle part of that
- * side. torchvision's Resize takes int(shorter * long / short) in double precision. The length equals the quotient
- * rounded down, as the quotient is less than 2^32, and is at least 2^-16 below the next integer. CenterCrop takes
- * round((side - crop) / 2.0), ties to even. */
+ * side. torchvision's Resize takes int(shorter * long / short) in double precision. The new length equals the exact
+ * quotient shorter * long / short rounded down, as the quotient is less than 2^32, and is at least 2^-16 below the next
+ * integer. CenterCrop takes round((side - crop) / 2.0), ties to even. */
 static struct axis fit_axis(uint32_t side, uint32_t shortest, uint32_t shorter, uint32_t crop)
 {
     struct axis axis = {.size = (uint64_t)shorter * side / shortest, .count = crop};

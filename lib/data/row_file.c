@@ -1,5 +1,5 @@
-/* Reads the features in a .npy file block by block. The file is read by pread() and not mapped: so the address space
- * does not limit the size of files, and a failing disk gives an error message instead of a signal. */
+/* Reads the features in a .npy file block by block. The .npy file is read by pread() and not mapped: so the address
+ * space does not limit the size of files, and a failing disk gives an error message instead of a signal. */
 #include "data/row_file.h"
 
 #include <math.h>
@@ -65,8 +65,8 @@ static dkvb_status check_finite(const struct dkvb__row_file *f)
     return rc;
 }
 
-/* Reads the header of a file of features. *fits tells whether rows can be read from the file without a conversion of
- * the whole file. */
+/* Reads the header of a file of features. *fits becomes true if rows of features can be read from the file without a
+ * conversion of the whole file. */
 static dkvb_status look(struct dkvb__row_file *f, bool *fits)
 {
     struct dkvb__stored s = {.path = f->path, .array = {.struct_size = sizeof s.array, .allocator = f->mem}};

@@ -8,8 +8,9 @@
 #include "base/file.h"
 #include "dkvb/data.h"
 
-/* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller sets the
- * members path and array.allocator. After a failed step of reading, the owner of the struct releases array.data. */
+/* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller of the
+ * reading functions sets the path of the array's file, and the allocator of the array. After a failed step of reading,
+ * the owner of the struct releases array.data. */
 struct dkvb__stored {
     const char *path; /* path of the array's file, for messages */
     dkvb_array array;
@@ -22,8 +23,9 @@ size_t dkvb__dtype_size(uint32_t dtype);
 /* Rounds float32 numbers to float16, to the nearest, ties to even; numbers that are too large become infinite. */
 void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
 
-/* Computes the number of bytes of all elements of an array. The result is false if the elements do not fit in memory. A
- * dimension of 0 does not hide too large other dimensions, so later products of some dimensions cannot overflow. */
+/* Computes the number of bytes of all elements of an array. The result is false if the array's elements do not fit in
+ * memory. If a dimension is 0, the product of the other dimensions must still fit, so later products of some dimensions
+ * cannot overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
 /* Computes the number of bytes of an array that was read, as dkvb__shape_bytes() does; fails with DKVB_EFORMAT. */
@@ -34,8 +36,8 @@ dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
                                     size_t bytes);
 
-/* Fills array.data with the rest of the array's file from `offset` on. The rest of the file must have the size that
- * dtype and shape of the array require. */
+/* Fills array.data with the rest of the array's file from `offset` on. The rest of the array's file must have the size
+ * that dtype and shape of the array require. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
 
 /* Returns the number of elements of an array. */
@@ -49,8 +51,8 @@ dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, cons
 
 struct dkvb__source; /* struct dkvb__source is defined in npz.h */
 
-/* These functions do the work of the public functions of data.h that read arrays, for a source that is open already;
- * `how` is DKVB_READ_…. */
+/* dkvb__array_of() and the functions after it do the work of the public functions of data.h that read arrays, for a
+ * source that is open already; `how` is DKVB_READ_…. */
 dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);

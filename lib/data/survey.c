@@ -122,7 +122,7 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
 }
 
 /* Bins for counting feature values by the exponent of float32: bin e has values from 2^(e - 127) to below twice that;
- * bin 0 has zeros and subnormal values. PART is the number of values that are read at a time. */
+ * bin 0 has zeros and subnormal values. PART is the number of feature values that are read at a time. */
 enum { BINS = 256, GAP = 10, PART = 1 << 18 };
 
 static uint32_t exponent_of(float x)
@@ -134,7 +134,7 @@ static uint32_t exponent_of(float x)
 }
 
 /* Returns the lowest bin of outlying feature values: values that are at least 2^GAP times as large as all values below,
- * and at most a tenth of all values other than 0. The result is BINS if there are no outliers. */
+ * and at most a tenth of all values other than 0. If no feature value is an outlier, the result is BINS. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;

@@ -13,7 +13,8 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
-enum { IN_BLOCKS = 2 }; /* largest value of the option `in_place` for reading a table */
+/* largest value of the member `in_place` of dkvb_table_options: features may stay in their file */
+enum { IN_BLOCKS = 2 };
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
 {
@@ -169,7 +170,7 @@ static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order,
     return rc;
 }
 
-/* Returns the number of the first row that has a text. */
+/* Returns the number of the first row whose text is the text with the index `text`. */
 static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
 {
     size_t row = 0;
@@ -301,8 +302,7 @@ static dkvb_status collect(void *context, size_t row, const char *text)
     return rc;
 }
 
-/* Reads the labels or ids of rows from an array. dkvb__labels_of() and dkvb__ids_of() read numbers; this function reads
- * texts. */
+/* read_vector() itself reads arrays of texts; dkvb__labels_of() and dkvb__ids_of() read arrays of numbers. */
 static dkvb_status read_vector(dkvb_table *t, const struct dkvb__source *source, const dkvb_table_options *o,
                                const unsigned char *start, size_t size)
 {

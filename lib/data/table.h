@@ -37,20 +37,21 @@ struct dkvb_table {
     dkvb_table_info info;
 };
 
-/* Allocates memory for the texts of `rows` rows. The call may return DKVB_ENOMEM. */
+/* Allocates memory for the texts of `rows` rows. The allocation for texts of rows may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem);
 
-/* Adds the text of the next row. The result *index becomes the index of the text. */
+/* Gives the next row its text, which is stored unless it is stored already. *index becomes the index of the row's text
+ * among the stored texts. */
 dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *text, uint32_t *index, bool *added);
 
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 
 /* Turns the text of each row into its label, and keeps the texts as names of the labels unless all texts are whole
- * numbers. The path of the table is for messages. */
+ * numbers. `path` is the path of the table's file for messages. */
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 
-/* Allocates memory for the ids of rows that are numbers. The call may return DKVB_ENOMEM. */
+/* Allocates memory for the ids of rows that are numbers. The allocation for ids may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path);
 
 /* Turns the text of each row, which must differ from row to row, into the row's id: a number if all texts are whole

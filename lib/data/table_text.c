@@ -1,5 +1,5 @@
 /* Reads text tables. A table is read twice: first its records are counted, so that memory for its features is allocated
- * once, then the features are read. Only a block of the text is in memory at a time. */
+ * once, then the features are read. Reading a text table takes memory for only one block of its text at a time. */
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +29,10 @@ struct reader {
     int64_t named[NAMED];
     char *kept[NAMED]; /* texts of the label, id and group columns in the present record */
     struct dkvb__rows_of_text texts[NAMED];
-    bool words;   /* true if a line of a list of labels or ids, apart from the first, is no number */
-    bool numbers; /* true if the numbers of rows are ids, because groups are asked for and no column has ids */
-    size_t rows;  /* number of rows in the table, known once they are counted */
+    bool words; /* true if a line of a list of labels or ids, apart from the first, is no number */
+    /* true if the position of a row, from 0, is the row's id, because groups are asked for and no column has ids */
+    bool numbers;
+    size_t rows; /* number of rows in the table, known once they are counted */
 };
 
 static const char *path_of(const struct reader *r)
@@ -71,8 +72,8 @@ static dkvb_status read_record(struct reader *r, struct dkvb__texts *fields, uin
     return rc;
 }
 
-/* True if the fields of the first record count from 0, as pandas names columns without names: at least to 2, or after
- * an empty field, above which pandas writes the numbers of rows. */
+/* True if the first record of a table numbers the columns 0, 1, 2, ..., as pandas does for columns without names: at
+ * least to 2, or to any number after an empty first field, the name that pandas gives to its column of row numbers. */
 static bool counts(const struct dkvb__texts *fields)
 {
     size_t numbers = 0;
@@ -98,9 +99,9 @@ static bool holds_text(const struct dkvb__texts *fields, const char *text)
     return false;
 }
 
-/* True if the first record of a table is a header with column names: a column has no number in the first record and a
- * number in the second, or the first record has no number at all, or it only counts (but two numbers 0 and 1 may be a
- * row). A first record with a column name that an option gives is a header. */
+/* True if the first record of a table is a header with column names: if some column has no number in the first record
+ * but a number in the second, or the first record has no number at all, or has only the numbers 0, 1, 2, ... (but two
+ * numbers 0 and 1 may be a row). A first record with a column name that an option gives is a header. */
 static bool first_is_header(const struct reader *r)
 {
     const struct dkvb__texts *a = &r->first, *b = &r->second;
@@ -222,8 +223,9 @@ static bool has_other_use(const struct reader *r, size_t field)
     return field == 0 && r->header && r->fields > 1 && !*dkvb__text(&r->first, 0);
 }
 
-/* Adds the name of a feature column: the name in the header or, if columns of a table without header are left out, the
- * number of the column, as the order alone would not tell it. */
+/* Adds the name of a feature column: its name in the header; in a table without header whose features are not all
+ * columns, the number of the column is the name, as the order of the features alone would not tell which column is
+ * meant. */
 static dkvb_status add_column_name(struct reader *r, size_t field)
 {
     char number[24];
@@ -446,7 +448,7 @@ static dkvb_status check_number_of_columns(const struct reader *r)
     return fail_many(r);
 }
 
-/* Looks at the first lines of a table: decides whether they hold column names, and what each column is. */
+/* Looks at the first lines of a table: decides whether the first line has column names, and what each column is. */
 static dkvb_status look(struct reader *r, size_t *columns)
 {
     uint64_t line;

@@ -1,6 +1,6 @@
-/* Reads WebP files through libwebp, which only this file uses, with the settings that PIL leaves at their defaults, so
- * that pixels are equal to PIL's pixels. Transparency of pictures is dropped, as for PNG files. The WebP format is RFC
- * 9649. */
+/* Reads WebP files through libwebp, which only webp.c uses, with the settings that PIL leaves at their defaults, so
+ * that pixels are equal to PIL's pixels. The transparency of WebP pictures is dropped, as for PNG files. The WebP
+ * format is RFC 9649. */
 #include <webp/decode.h>
 
 #include "base/status.h"
@@ -13,9 +13,9 @@ enum {
     PIXELS_OF_A_BYTE = 1 << 12 /* largest number of pixels for each byte of a larger lossless WebP picture */
 };
 
-/* Checks the size in the WebP header before memory is allocated for it. A block of a lossy picture has at least three
- * bits; the check requires one bit. A lossless picture of one colour has no bits for its pixels at all, and libwebp
- * allocates four bytes for each pixel, so a very large picture must have some bytes. */
+/* Checks the size in the WebP header before memory is allocated for it. A block of a lossy WebP picture has at least
+ * three bits; check_header() requires one bit. A lossless picture of one colour has no bits for its pixels at all, and
+ * libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
 static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstreamFeatures *features)
 {
     uint32_t width = (uint32_t)features->width, height = (uint32_t)features->height;
@@ -55,8 +55,8 @@ static dkvb_status failure(const struct dkvb__encoded *in, VP8StatusCode status)
     }
 }
 
-/* Decodes a WebP picture. libwebp allocates its own memory by malloc(): it accepts no other allocator. Pixels are
- * written directly to the result. */
+/* Decodes a WebP picture. libwebp allocates its own memory by malloc(): it accepts no other allocator. libwebp writes
+ * the pixels directly into the memory of the picture `out`. */
 dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in)
 {
     WebPDecoderConfig config;

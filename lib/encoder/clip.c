@@ -1,7 +1,8 @@
 /*
  * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929). Patches of
- * the picture become tokens, after a class token. Blocks of attention and of a perceptron add to the tokens. After the
- * last block, the class token, normalised and projected, is the embedding. docs/encoder.md describes each step.
+ * the picture become tokens, after a class token. In each transformer block, an attention layer and a perceptron add
+ * their outputs to the tokens. After the last block, the class token, normalised and projected, is the embedding.
+ * docs/encoder.md describes each step.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the CLIP network together. The widest layer of the network needs moderate memory
- * for 1,664 tokens, and so many tokens keep all threads busy. */
+/* Number of tokens that pass through the CLIP network together. For 1,664 tokens the widest layer of the CLIP network
+ * needs moderate memory, and so many tokens keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {
@@ -33,7 +34,8 @@ struct pass {
     const struct dkvb__view *pictures;
     size_t n, tokens; /* number of pictures in a pass through the network, and number of tokens of all these pictures */
     float *x, *next;  /* tokens before and after a step of the network, [tokens][width] */
-    float *y;         /* normalised tokens, or the output of the attention heads for all tokens, [tokens][width] */
+    /* buffer for normalised tokens, and then for the output of the attention heads, for all tokens, [tokens][width] */
+    float *y;
     float *wide;      /* output of the widest layer for all tokens, [tokens][width of the layer] */
     float *attention; /* scratch space of the threads for attention, [threads], attention_room() floats each */
 };
@@ -198,7 +200,8 @@ static void multiply_head(const struct pass *p, float *out, size_t out_stride, c
     dkvb__kernels()->multiply(&product);
 }
 
-/* Returns the index of element (k, c) of a matrix in panels. */
+/* Returns the index of element (k, c) of a matrix with `depth` rows that is stored in panels (groups of columns, each
+ * contiguous in memory). */
 static inline size_t panel_index(size_t depth, size_t k, size_t c)
 {
     return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
@@ -321,7 +324,7 @@ static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
     float *room;
 
     wide = tokens * (wide > patch ? wide : patch);
-    /* the padding lanes of a vector after the last token stay zeros */
+    /* the memory for tokens is zeroed, as the unused lanes of a vector after the last token must be zeros */
     room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room);
     if (!room)
         return NULL;

@@ -1,13 +1,14 @@
 /* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
- * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
- * file are supported:
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Config files of
+ * transformers and of OpenCLIP are supported:
  *
- * config.json of transformers: CLIPConfig, with the vision part in "vision_config", or CLIPVisionConfig, which is the
- * vision part alone. "vision_config_dict" of old files replaces "vision_config" with all its defaults, and CLIPModel
- * projects to the projection_dim outside the vision part.
+ * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
+ * which is the vision part alone. In config files of old transformers versions, "vision_config_dict" replaces
+ * "vision_config" with all its defaults. CLIPModel of transformers projects to the projection_dim that stands outside
+ * the vision part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
- * open_clip_config.json of OpenCLIP: "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".
+ * The open_clip_config.json of OpenCLIP has "model_cfg", with the vision part in "vision_cfg", and "preprocess_cfg".
  * https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/model.py */
 #include "encoder/clip_shape.h"
 
@@ -27,7 +28,7 @@ enum {
     MAX_CONFIG = 1 << 20,
     MAX_SIDE = 16383, /* largest side of a square picture in pixels: images.h limits the number of pixels */
     /* largest number of patches in a row of a picture; known networks have at most 32. The scores of an attention head
-     * grow by the 4th power of this number, to 64 MiB a thread */
+     * grow by the 4th power of the number of patches in a row, to 64 MiB a thread */
     MAX_GRID = 64,
     HEAD_WIDTH = 64 /* width of an attention head in every CLIP that OpenAI published */
 };
@@ -66,7 +67,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor that is found must have the given number of dimensions, none of
+/* Finds a tensor of the weights by name. The tensor with the name must have the given number of dimensions, none of
  * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
@@ -336,7 +337,7 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The network's width and head_width must have been read before. */
+/* Reads the vision part of an OpenCLIP config. The caller must have read width and head_width of the network before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -386,8 +387,8 @@ static dkvb_status check_word(const struct config *c, const json_t *part, const 
     return DKVB_OK;
 }
 
-/* Checks the preparation of pictures that a config file asks for. The library supports one way only, but a config of
- * OpenCLIP may ask for others. */
+/* Checks the preparation of pictures that a config file asks for. The library prepares pictures for CLIP in one way
+ * only, but a config of OpenCLIP may ask for others. */
 static dkvb_status check_preprocessing(const struct config *c)
 {
     const json_t *part = json_object_get(c->root, "preprocess_cfg");
@@ -464,7 +465,8 @@ static bool is_of_clip(const json_t *root)
 }
 
 /* Finds the config file that the caller asked for, or a config file of a CLIP network beside the weights. If there is
- * no config file, path and root are NULL. The caller releases path and root, even after a failure. */
+ * no config file, c->path and c->root become NULL. The caller releases c->path and c->root (the parsed config file),
+ * even after a failure. */
 static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};
@@ -500,8 +502,8 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Compares the sizes of a network in a config file with the sizes of the tensors. Tensors do not show the number of
- * heads. */
+/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads is not
+ * compared, as the shapes of tensors do not show this number. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {

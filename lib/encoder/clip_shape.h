@@ -28,8 +28,8 @@ struct dkvb__clip_shape {
 extern const float dkvb__clip_mean[3], dkvb__clip_deviation[3];
 
 /* Finds the sizes of the transformer, and the prefix of tensor names in the file, from the tensors and from
- * config.json, if there is one; both must agree. Every size is checked against the tensors whose shape depends on it,
- * so that no array of such a size can be larger than the file allows. */
+ * config.json, if there is one; both must agree. Every size of the network is checked against the tensors whose shape
+ * depends on it, so that no array of such a size can be larger than the file allows. */
 dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, struct dkvb__safetensors *file,
                              const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 

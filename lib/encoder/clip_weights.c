@@ -160,8 +160,8 @@ static dkvb_status read_ends(const struct reader *r, struct dkvb__clip_weights *
     return rc;
 }
 
-/* Returns the number of elements of the largest weight matrix. The product cannot overflow, as the shape was checked
- * against the tensors of the file. */
+/* Returns the number of elements of the largest weight matrix. The product of a matrix's two sizes cannot overflow, as
+ * the shape was checked against the tensors of the file. */
 static size_t largest_matrix(const struct dkvb__clip_shape *s)
 {
     size_t width = s->width, most = 3 * width * width;

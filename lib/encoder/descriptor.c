@@ -1,25 +1,29 @@
-/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. The descriptor has only
- * constants, so that pictures can be encoded without weights.
+/* The encoder `descriptor` describes a picture by its gradients and colours on a grid. The encoder has only
+ * constants, so that pictures can be encoded without a file of weights.
  *
  * The row of features of a picture of 32 x 32 pixels has five parts, each multiplied by a constant:
  *
- *     gradients   8 x 8 cells x 8 directions   in which directions brightness rises, and how much beside its neighbours
- *     layout      4 x 4 cells x 8 directions   the same in cells of twice the side
- *     hues        4 x 4 cells x 8 directions   in which directions colours lie from grey, and how far
- *     colours     4 x 4 cells x 2              mean colour, opponent axes
- *     brightness  8 x 8 cells                  mean of red, green and blue
+ * - The part `gradients` of the row (8 x 8 grid cells, 8 directions) tells in which directions brightness rises in a
+ *   cell, and how much in comparison with the neighbouring cells.
+ * - The part `layout` of the row (4 x 4 grid cells, 8 directions) tells in which directions brightness rises in larger
+ *   cells.
+ * - The part `hues` of the row (4 x 4 grid cells, 8 directions) tells in which directions the colours of a cell lie
+ * from grey, and how far.
+ * - The part `colours` of the row (4 x 4 grid cells, 2 numbers) has the mean colour of a cell on two opponent axes.
+ * - The part `brightness` of the row (8 x 8 grid cells) has the mean of red, green and blue in a cell.
  *
- * The histograms of gradients follow N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection",
- * CVPR 2005: central differences in the channel where they are largest, with the vote of a pixel divided bilinearly
- * among the cells around it. Each cell of the grid is normalised by the four blocks of 2 x 2 cells that it belongs to,
- * and the four results, clipped, are averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively
- * trained part-based models", TPAMI 2010, but with directions that distinguish light-to-dark from dark-to-light. The
- * final square root turns distances between histograms into Hellinger distances: R. Arandjelovic and A. Zisserman,
- * "Three things everyone should know to improve object retrieval", CVPR 2012. Opponent axes and hues by cell follow K.
- * van de Sande et al., "Evaluating color descriptors for object and scene recognition", TPAMI 2010.
+ * The histograms of gradients follow Dalal and Triggs, "Histograms of oriented gradients for human detection", CVPR
+ * 2005: a gradient is a central difference in the colour channel where the difference is largest, and the vote of a
+ * pixel is divided bilinearly among the grid cells around the pixel. As in Felzenszwalb et al., "Object detection with
+ * discriminatively trained part-based models", TPAMI 2010, each cell of the grid is normalised by the four blocks of
+ * 2 x 2 cells that contain the cell, and the four results, clipped, are averaged; but the directions distinguish
+ * light-to-dark from dark-to-light. The square root of a histogram turns distances between histograms into Hellinger
+ * distances (Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012).
+ * Opponent axes and hues by cell follow van de Sande et al., "Evaluating color descriptors for object and scene
+ * recognition", TPAMI 2010.
  *
- * The arithmetic is + - * / and sqrtf on floats in the order written, so a row is equal bit for bit on every
- * machine. */
+ * The encoder computes with + - * / and sqrtf on floats in the order written, so a row of features is equal bit for bit
+ * on every machine. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,21 +63,21 @@ static const float clip = 0.2f;
 static const float unit_x[DIRECTIONS] = {1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE, 0.0f, COSINE};
 static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE};
 
-/* Votes of pixels for directions, by cells of the grid. An extra cell beyond each edge takes the votes that fall
- * outside the picture. */
+/* Histogram of a picture's gradients or hues: votes of the pixels for each direction, in each cell of a grid. The
+ * histogram has an extra cell beyond each edge of the picture, for the votes that fall outside the picture. */
 struct histogram {
     uint32_t cells; /* number of cells on a side of the picture: FINE or COARSE */
-    /* for each pixel of a row or column, the first of the two cells that divide the pixel's votes; cell 0 is beyond the
-     * edge */
+    /* for each pixel of a row or column of the picture, the first of the two grid cells that divide the pixel's votes;
+     * cell 0 is beyond the edge */
     uint32_t two[SIDE];
-    /* for each pixel, the fraction of its votes for the second of its two cells; the first cell has the rest */
+    /* for each pixel of a row or column, the fraction of its votes for the second of its two grid cells */
     float share[SIDE];
     /* votes of each cell [y][x] for each direction, as a mean over the pixels of a cell */
     float votes[FINE + 2][FINE + 2][DIRECTIONS];
 };
 
 /* Computes how neighbouring cells divide the votes of a pixel: in proportion to the nearness of the cells' centres. The
- * centre of the cell beyond the edge lies half a cell before the edge of the first pixel. */
+ * grid has a cell beyond each edge of the picture, whose centre lies half a cell before the edge of the first pixel. */
 static void histogram_clear(struct histogram *h, uint32_t cells)
 {
     uint32_t size = SIDE / cells;
@@ -81,7 +85,8 @@ static void histogram_clear(struct histogram *h, uint32_t cells)
     h->cells = cells;
     memset(h->votes, 0, sizeof h->votes);
     for (uint32_t p = 0; p < SIDE; p++) {
-        /* twice the distance from the centre of cell 0, which lies beyond the edge, to the centre of pixel p */
+        /* twice the distance from the centre of grid cell 0, which lies beyond the picture's edge, to the centre of
+         * pixel p */
         uint32_t twice = 2 * p + 1 + size;
 
         h->two[p] = twice / (2 * size);
@@ -105,7 +110,8 @@ static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const flo
 }
 
 /* Computes the vote of the vector (x, y) for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). The
- * vote equals the vector's length if the vector points along u, and falls to 0 at the neighbouring directions. */
+ * vote equals the length of the vector (x, y) if the vector points along u, and falls to 0 at the neighbouring
+ * directions. */
 static void vote(float votes[DIRECTIONS], float x, float y)
 {
     float least = sqrtf(x * x + y * y) * COSINE;
@@ -192,8 +198,8 @@ static void hue_votes(const struct dkvb__view *v, int32_t x, int32_t y, float vo
     vote(votes, axes[0], axes[1]);
 }
 
-/* Returns the sum of the squared votes of cell (x, y). Cells beyond an edge of the picture count as equal to cells at
- * the edge. */
+/* Returns the sum of the squared votes in cell (x, y) of the histogram. Grid cells beyond an edge of the picture count
+ * as equal to the cells at the edge. */
 static float energy(const struct histogram *h, uint32_t x, uint32_t y)
 {
     const float *votes;
@@ -207,11 +213,12 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
     return sum;
 }
 
-/* Writes to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the four blocks b of 2 x 2
- * cells that (x, y) belongs to). `to` is float[cells][cells][DIRECTIONS]. */
+/* Writes the normalised histogram: to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the
+ * four blocks b of 2 x 2 cells that contain the cell (x, y)). The result `to` is a histogram,
+ * float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
-    /* length of the vector of votes in the block whose upper left cell is (x, y), [y][x] */
+    /* length of the vector of all votes in the block of 2 x 2 cells whose upper left cell is (x, y), [y][x] */
     float length[FINE + 1][FINE + 1];
 
     for (uint32_t y = 0; y <= h->cells; y++)

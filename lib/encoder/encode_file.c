@@ -1,9 +1,9 @@
-/* Encodes a set of pictures into a file of rows. A part file lets the same call continue after an interrupt
- * (base/partial.h).
+/* Encodes a set of pictures into a file of rows. The rows so far are kept in a part file, so that the same call can
+ * continue after an interrupt (base/partial.h).
  *
- * The encoding of a set goes in rounds. In a round each rank (process) encodes the next few pictures of its own, and
- * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process counts
- * as rank 0 of one rank. */
+ * The pictures of a set are encoded in rounds. In a round each rank (process) encodes the next few pictures of its own,
+ * and rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process
+ * counts as rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -61,8 +61,8 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
 }
 
-/* Continues the encoding of an interrupted call. Pictures that the earlier call could not read stay left out; if no
- * picture may be left out, such pictures are an error. */
+/* Continues the encoding of an interrupted call. Pictures that the interrupted call could not read stay left out; if no
+ * picture may be left out, unreadable pictures are an error. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
@@ -152,7 +152,8 @@ static dkvb_status begin(struct work *w, const char *path)
     return dkvb__ranks_agree(&w->ranks, rc ? rc : take_up(w));
 }
 
-/* Notes why a picture of this rank (process) cannot be read. Rank 0 passes these notes to the caller. */
+/* Notes why a picture of this rank (process) cannot be read. Rank 0 passes the notes about unreadable pictures of all
+ * ranks to the caller. */
 static int note(void *user, uint64_t index, const char *message)
 {
     struct work *w = user;
@@ -178,7 +179,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    /* the loop handles a failure that is not a picture's fault, such as missing memory */
+    /* the loop handles a failure of encoding that no picture has caused, such as missing memory */
     for (size_t i = 0; i < n; i++)
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
@@ -223,8 +224,8 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. The rows of
- * neighbouring readable pictures, of as many as a rank encodes together, are put at once. */
+/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. Rows of
+ * features of neighbouring readable pictures are added at once, for as many pictures as a rank encodes together. */
 static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
 {
     size_t dim = w->encoder->info.dim;
@@ -251,8 +252,8 @@ static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *r
     return rc;
 }
 
-/* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. The
- * other ranks keep the same counts of rows. */
+/* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. Ranks
+ * other than rank 0 have no part file, but count the same rows. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
@@ -306,7 +307,7 @@ static dkvb_status encode_round(struct work *w)
     }
     failed = rc;
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    /* the call counts as interrupted if another rank was interrupted */
+    /* the encoding of the set counts as interrupted if another rank was interrupted */
     w->interrupted = w->interrupted || (rc == DKVB_ECANCELLED && !failed);
     if (!rc)
         rc = add_rows(w);
@@ -363,8 +364,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the status of this
- * rank so far. */
+/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the dkvb_status of
+ * this rank before the check. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {
@@ -412,8 +413,8 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     dkvb__free(mem, w->messages);
     dkvb__free(mem, w->told);
     rc = dkvb__ranks_agree(&w->ranks, rc);
-    /* after an I/O error, which may be the failed connection to the other ranks, nothing more is exchanged, so that the
-     * reason is not lost */
+    /* after an I/O error, which may be the failed connection to the other ranks, this rank sends nothing more to other
+     * ranks, so that the error message stays the one of the I/O error */
     if (rc != DKVB_EIO)
         (void)dkvb__ranks_broadcast(&w->ranks, &w->report.kept, sizeof w->report.kept);
     return rc;
@@ -444,7 +445,8 @@ dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_ima
         return rc;
     w.partial.mem = &encoder->mem;
     rc = begin(&w, path);
-    /* the report is given before the first progress report, so that the caller knows where the work continues */
+    /* the report on a continued encoding is given before the first progress report, so that the caller knows where the
+     * work continues */
     told = publish(&w, report);
     if (!rc)
         rc = told ? told : encode_rest(&w);

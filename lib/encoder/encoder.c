@@ -1,5 +1,5 @@
-/* Opens encoders of all kinds, fits pictures to them, and encodes batches. Each kind of network has a file of its
- * own. */
+/* Opens encoders of all kinds, fits pictures to them, and encodes batches. Each kind of encoder network has a source
+ * file of its own. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,7 +144,8 @@ dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info
     return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
 }
 
-/* Returns picture i of an array. The size of the array's elements depends on the version of the caller's header. */
+/* Returns picture i of an array. The size of a dkvb_image in the array depends on the version of the header that the
+ * caller was compiled with. */
 static const dkvb_image *image_at(const dkvb_image *images, size_t i)
 {
     return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
@@ -161,7 +162,8 @@ struct source {
 struct batch {
     const dkvb_encoder *encoder;
     struct source from;
-    size_t begin, n; /* range of the batch's pictures among all pictures of the call */
+    /* number of the batch's first picture among all pictures of the call, and number of pictures in the batch */
+    size_t begin, n;
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
     bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
@@ -333,8 +335,8 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture that the caller gives to an encoder. The argument `size` is the struct_size of every picture of the
- * call. */
+/* Checks a picture that the caller gives to an encoder. The argument `size` is the value of struct_size that all
+ * pictures of the call must have. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)
@@ -389,6 +391,7 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        r.threads = 1; /* fitting pictures for this encoder only copies memory, and more threads are no faster */
+        /* fitting pictures for the encoder `pixels` only copies memory, and more threads are no faster */
+        r.threads = 1;
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

@@ -13,11 +13,12 @@ struct dkvb_encoder {
     dkvb_encoder_info info;
 };
 
-/* Finds the kind of encoder, and whether pictures are turned upright, from the encoder identity in o->remembered. */
+/* Finds the kind of encoder, and whether pictures are turned upright, from the encoder identity that a model remembers,
+ * o->remembered. */
 dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o);
 
-/* Returns DKVB_EMISMATCH unless this encoder makes the rows that `o` asks for. The error message names the
- * difference. */
+/* Returns DKVB_EMISMATCH unless the encoder makes the same rows as the encoder that the options `o` describe. The error
+ * message names the difference between the two encoders. */
 dkvb_status dkvb__remembered_check(const dkvb_encoder *encoder, const dkvb_encoder_options *o);
 
 #endif

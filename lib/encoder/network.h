@@ -14,8 +14,8 @@ struct dkvb__trace {
     void *user;
 };
 
-/* Passes an intermediate result of a network to the trace callback. DKVB_ECANCELLED says that the callback asks to
- * stop. */
+/* Passes an intermediate result of a network to the trace callback. A result of DKVB_ECANCELLED means that the trace
+ * callback asks to stop. */
 static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, const char *name, size_t rows,
                                            size_t columns, const float *values)
 {
@@ -33,9 +33,8 @@ struct dkvb__view {
 /* The functions of one kind of encoder. The row of a picture must depend neither on other pictures nor on the number of
  * threads. */
 struct dkvb__network {
-    /* Opens the network of an encoder. The function fills in all members of `info` after `kind`. open() also writes the
-     * identity of the encoder without the name of its kind: a version, and a checksum of the weights as they are used,
-     * or "" if the name is enough. After a failure the network's state, *state, is NULL. */
+    /* Opens the network of an encoder. The function open() sets the members of the encoder's `info` after `kind`. After
+     * a failure the network's state, *state, is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
@@ -47,8 +46,8 @@ struct dkvb__network {
     /* Frees the state of an encoder's network; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. NULL: the
-     * network takes any picture. */
+    /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. The function
+     * `check` is NULL if the network takes any picture. */
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 

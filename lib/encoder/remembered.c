@@ -51,7 +51,8 @@ dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o)
     return DKVB_OK;
 }
 
-/* True if the encoder has the weights that the model remembers, but another activation, which is often a guess. */
+/* True if the encoder has the same weights as the encoder that the model remembers, but another activation function,
+ * which is often a guess. */
 static bool differs_by_activation(const dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     dkvb_encoder_options other = *o;

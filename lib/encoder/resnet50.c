@@ -1,10 +1,11 @@
 /* Runs ResNet-50 (He et al., arXiv 1512.03385) as torchvision has it, where the middle convolution of a block has the
- * stride ("v1.5"), up to the global average pool:
+ * stride ("v1.5"), up to the global average pool.
  *
- *     x = relu(bn1(conv1(x))), largest of 3 x 3 at every second pixel           64 maps of 56 x 56
- *     3, 4, 6 and 3 blocks: y = relu(bn1(conv1(x))) 1 x 1, y = relu(bn2(conv2(y))) 3 x 3,
- *         x = relu(bn3(conv3(y)) + x) 1 x 1                                      2,048 maps of 7 x 7
- *     mean over all pixels
+ * - The stem of ResNet-50 is x = relu(bn1(conv1(x))) and max pooling, the largest of 3 x 3 numbers at every second
+ *   pixel, and gives 64 maps of 56 x 56 pixels.
+ * - The four layers of ResNet-50 have 3, 4, 6 and 3 blocks of three convolutions (1 x 1, 3 x 3, 1 x 1 pixels), y =
+ *   relu(bn1(conv1(x))), y = relu(bn2(conv2(y))), x = relu(bn3(conv3(y)) + x), and give 2,048 maps of 7 x 7 pixels.
+ * - The global average pool is the mean over all pixels of a map.
  *
  * The first block of a layer adds bn(conv(x)), "downsample", in place of x. Batch norms have fixed numbers, so they are
  * folded into the convolutions when the weights are read.
@@ -101,7 +102,8 @@ static dkvb_status read_norm(const struct reader *r, const char *name, size_t ch
 }
 
 /* Folds a batch norm into a convolution: bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance +
- * epsilon). The factor `by` goes into the weights, which PyTorch stores as [out][in][line][column]. */
+ * epsilon). The factor `by` goes into the weights of the convolution, which PyTorch stores as
+ * [out][in][line][column]. */
 static dkvb_status fold(const struct reader *r, struct convolution *c, const char *name)
 {
     size_t pixels = c->kernel * c->kernel, depth = pixels * c->in;
@@ -325,7 +327,8 @@ struct pass {
     const struct dkvb__trace *trace;
     const struct dkvb__view *pictures;
     size_t n;
-    size_t side, channels; /* side in pixels and number of channels of the pictures in x */
+    /* side in pixels, and number of channels, of the pictures between layers of the network in `x` */
+    size_t side, channels;
     /* pictures between layers of the network, [n][side][side][channels], large enough for any layer */
     float *x, *next, *added;
     float *inside[2]; /* pictures inside a block of the network, half as large as between layers */
@@ -357,7 +360,8 @@ static void normalize_picture(void *context, size_t task, unsigned worker)
         x[i] = p->net->level[i % 3][pixels[i]];
 }
 
-/* A convolution that is computed tile by tile. The rows of a tile are pixels of all pictures in the pass. */
+/* A convolution that is computed tile by tile. A tile is a group of output pixels, from all pictures in the pass
+ * through the network. */
 struct tiles {
     const struct convolution *conv;
     const float *in; /* input pictures of the convolution, [n][side][side][conv->in] */
@@ -373,12 +377,13 @@ static void gather(float *to, const struct tiles *t, size_t row)
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
     size_t before =
-        /* number of columns of the neighbourhood beyond the left edge, and number of columns up to the right edge */
+        /* number of neighbourhood columns beyond the picture's left edge, and number of columns up to the right edge */
         across < pad ? pad - across : 0;
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        size_t y = down + i - pad; /* a line above the upper edge of the picture wraps around to a huge number */
+        /* the number y of a line above the picture's upper edge wraps around to a huge number */
+        size_t y = down + i - pad;
 
         if (y >= t->side) {
             memset(to, 0, c->kernel * c->in * sizeof *to);
@@ -427,7 +432,8 @@ static void convolve(const struct pass *p, const struct convolution *c, float *o
     t.product.add = add;
     t.product.activation = activation;
     t.rows = p->n * t.out_side * t.out_side;
-    /* the pixels are the rows of the matrix product, and no neighbourhoods have to be gathered */
+    /* for a 1 x 1 convolution the pixels are the rows of the matrix product, and no neighbourhoods have to be
+     * gathered */
     if (c->kernel == 1 && c->step == 1) {
         t.product.a = in;
         t.product.rows = t.rows;

@@ -1,10 +1,10 @@
 /* The safetensors format: the length of the header (u64, little-endian), the header, and the elements up to the end of
- * the file. The header is a JSON object, padded with spaces:
+ * the file. The header of a safetensors file is a JSON object, padded with spaces, such as
+ * {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}.
  *
- *     {"__metadata__": {"format": "pt"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
- *
- * The offsets in the header count from the first element. Tensors may come in any order, but must fill the file without
- * overlap or gap. Elements are little-endian, in C order, and need not be aligned.
+ * Offsets in the header of a safetensors file count from the first element. The tensors of a safetensors file may come
+ * in any order, but must fill the file without overlap or gap. Elements of a safetensors tensor are little-endian, in C
+ * order, and need not be aligned.
  * https://github.com/huggingface/safetensors#format */
 #include "encoder/safetensors.h"
 
@@ -95,8 +95,8 @@ static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct 
     return DKVB_OK;
 }
 
-/* Reads the place of a tensor's elements. The place must lie inside the file and have as many bytes as type and shape
- * require. */
+/* Reads the place of a tensor's elements. The tensor's place must lie inside the file and have as many bytes as type
+ * and shape of the tensor require. */
 static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__tensor *t, const json_t *list)
 {
     uint64_t at[2];
@@ -145,7 +145,7 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
 }
 
 /* Checks the object "__metadata__" of a .safetensors header, which is not a tensor but has texts about the file. The
- * library does not use these texts. */
+ * library does not use the texts of "__metadata__". */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;
@@ -357,7 +357,7 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* the search ends here, as tensor names without a prefix take precedence */
+        if (before == 0) { /* the search for the prefix ends here, as tensor names without a prefix take precedence */
             *rc = DKVB_OK;
             break;
         }

@@ -30,12 +30,12 @@ dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *p
 void dkvb__safetensors_close(struct dkvb__safetensors *file); /* Closes a .safetensors file; NULL does nothing. */
 
 /* Finds the prefix of the network's tensor names in a checkpoint: the text before `name`, such as "", "model." or
- * "module.". Later calls take tensor names without the prefix. The result is false if no tensor has the name. If
- * several tensors have the name, the status *rc is DKVB_EFORMAT. */
+ * "module.". After a success, all other functions for the .safetensors file take tensor names without the prefix. The
+ * result is false if no tensor has the name. If several tensors have the name, the status *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT with a message for a tensor that a weights file lacks. The message says which kind of network
- * the other tensors suggest. */
+ * the file's other tensors suggest. */
 dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, const char *name);
 
 /* Returns the tensor of a name; NULL if the file has no tensor of that name. */
@@ -48,7 +48,8 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
                                    const uint64_t *shape, float *to);
 
 /* Returns DKVB_EFORMAT if a tensor whose name begins with `start` has not been read: the file then holds a larger
- * network, which contains the tensors of a smaller network. Tensors whose names end in `but` do not count. */
+ * network, which contains the tensors of a smaller network. Tensors whose names end in the text `but` may be left
+ * unread. */
 dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but);
 
 /* Returns the path with which a .safetensors file was opened, for messages. */

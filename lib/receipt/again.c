@@ -1,5 +1,5 @@
-/* Trains a model with an exact forgetting in force again from its codes, and makes the model's file again in memory.
- * Every section of the new file must equal the section of the model's file. */
+/* Trains a model whose exact forgetting is in force a second time, from the model's codes, and makes the model's file a
+ * second time in memory. Every section of the new model file must equal the same section of the existing model file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,8 +52,8 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     return rc;
 }
 
-/* Adds a section of the file that was made again to the list, with the answer whether the model's file has the same
- * bytes. */
+/* Adds a section of the second model file to the list, with the answer whether the existing model file has the same
+ * bytes there. */
 static dkvb_status add_section(json_t *list, bool *all, const struct dkvb__output *made, const struct dkvb__section *s,
                                const struct dkvb__container *was, struct dkvb__receipt *r)
 {

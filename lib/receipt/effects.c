@@ -21,7 +21,7 @@ struct entry {
     struct dkvb__receipt *r;
     size_t index; /* index of the journal entry, from 0 */
     uint64_t id;  /* number of the journal entry: index + 1 */
-    bool exact;   /* true for an exact forgetting (replay): the values before the replay are not in the model */
+    bool exact;   /* true for an exact forgetting (replay), after which the values that the model had before are lost */
     bool paired;  /* true for an exact forgetting (replay) if the model before the replay was given */
     /* effects that the journal recorded, and effects that are measured again, [classes] */
     dkvb_class_effect *recorded, *now;
@@ -82,7 +82,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    struct dkvb_model view = *m; /* the view shares everything except the mask with the model of the receipt */
+    /* the view of the model shares everything except the mask with the model of the receipt */
+    struct dkvb_model view = *m;
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
 
@@ -103,8 +104,9 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
     return rc;
 }
 
-/* Finds out whether the codes explain the model by one session of training. Then the values are older than every
- * journal entry, so that recorded effects that differ from the measured effects are wrong. */
+/* Finds out whether a single session of training, without later changes, gives the values of the model from the codes.
+ * If a single session gives the values, the values are older than every journal entry, so that recorded effects that
+ * differ from the measured effects are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;
@@ -116,8 +118,8 @@ static dkvb_status one_training(const struct entry *e, bool *known)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED ? rc : DKVB_OK;
 }
 
-/* Compares the effects that the journal recorded with the effects that are measured again. *why becomes NULL if both
- * effects can be compared. */
+/* Compares the effects that the journal recorded with the effects that are measured again. *why becomes NULL if the
+ * recorded and the measured effects can be compared, otherwise the reason why not. */
 static dkvb_status compare(struct entry *e, bool *same, const char **why)
 {
     uint32_t compared = 0;
@@ -167,8 +169,8 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
     return rc;
 }
 
-/* Lists the measured effects of a journal entry, or the measured accuracies after an exact forgetting. Classes whose
- * rows cannot be compared are left out. */
+/* Lists the measured effects of a journal entry, or the measured accuracies after an exact forgetting. The list leaves
+ * out classes whose rows cannot be compared. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {
@@ -233,8 +235,8 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Makes a statement about effects: of all journal entries in force, or with `paired` of exact forgettings only, in
- * comparison with the model before. */
+/* Makes a statement about the effects of all journal entries in force; if `paired` is true, only of exact forgettings,
+ * in comparison with the model before. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;
@@ -250,7 +252,8 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            /* the model before is not found if new keys began a new journal, or if the statement about it differs */
+            /* the journal entry of the model before is not found if new keys began a new journal, or if the receipt's
+             * statement about the model before is wrong */
             head = 0;
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {

@@ -50,9 +50,8 @@ static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem
     return text;
 }
 
-/* Decodes a text in base64 into new memory; DKVB_EFORMAT, with `complaint`, if the text is not base64. Unused bits
- * must be zero: encoding the decoded bytes again then gives the same text, so the same bytes always have the same
- * text. */
+/* Decodes a text in base64 into new memory; DKVB_EFORMAT, with `complaint`, if the text is not base64. Unused bits at
+ * the end of the base64 text must be zero, so that only one text stands for the decoded bytes. */
 static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const char *path, const char *complaint,
                           const dkvb_allocator *mem)
 {

@@ -9,7 +9,7 @@
  * (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). */
 
 /* Writes a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15
- * digits, a newline at the end. The bytes of the text are in new memory. */
+ * digits, a newline at the end. The JSON text *out is in new memory. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
 /* Makes a DSSE envelope around a statement, signed with the signing key in the options of the receipt. */
@@ -17,8 +17,8 @@ dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size
                                 const dkvb_allocator *mem);
 
 /* Takes the statement of a receipt out of a DSSE envelope, in new memory, and checks the signature: *outcome becomes
- * DKVB_RECEIPT_…, and *sentence gives the reason. The call returns DKVB_EFORMAT unless the envelope has every field in
- * its one allowed form. */
+ * DKVB_RECEIPT_…, and *sentence gives the reason. The call returns DKVB_EFORMAT unless the DSSE envelope has every
+ * field in its one allowed form. */
 dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *envelope, const char *path,
                                 const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
                                 const char **sentence);

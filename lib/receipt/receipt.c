@@ -91,8 +91,8 @@ static json_t *data_component(const char *ref, const char *path, const json_t *f
                      "type", "dataset");
 }
 
-/* Makes the bill of materials (CycloneDX): the model with its accuracies and the promise of its forgettings. The
- * codes, on which the model was trained, are a component of data. */
+/* Makes the bill of materials (CycloneDX): the model with its accuracies and the promise of its forgettings. In the
+ * bill of materials, the codes on which the model was trained are a component of the type "data". */
 static dkvb_status make_bom(json_t **out, const json_t *statement, const struct dkvb__receipt *r)
 {
     const json_t *predicate = json_object_get(statement, "predicate"), *codes = json_object_get(predicate, "codes");
@@ -143,8 +143,9 @@ static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_
     return rc;
 }
 
-/* Writes the receipt, and the bill of materials unless it is NULL. Both files are on disk before the first gets its
- * final name; if renaming the receipt fails, the bill of materials is removed again. */
+/* Writes the receipt, and the bill of materials unless it is NULL. The receipt and the bill of materials are on disk
+ * before the first of the two gets its final name; if renaming the receipt fails, the bill of materials is removed
+ * again. */
 static dkvb_status write_files(const char *path, const json_t *receipt, const json_t *bom, struct dkvb__receipt *r)
 {
     struct dkvb__writer first, second;

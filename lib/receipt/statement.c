@@ -1,5 +1,5 @@
-/* Makes the statements of a receipt. One function makes each statement from the files only, both for writing and for
- * checking, so a check compares like with like. */
+/* Makes the statements of a receipt. For each statement of a receipt, the same function, which reads files only, serves
+ * writing and checking, so a check compares like with like. */
 #include "receipt/statement.h"
 
 #include <math.h>
@@ -366,8 +366,8 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Makes the statement of the results of an audit as the tool printed them. Times are left out, so that a second run
- * gives the same value. */
+/* Makes the statement of the results of an audit as the tool printed them. The statement leaves out the times of the
+ * audit, so that a second run gives the same value. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

@@ -18,8 +18,8 @@
  * memory. */
 enum { DKVB__RECEIPT_MOST = 64 << 20 };
 
-/* A receipt that is being written or checked. The models and the codes are opened when the first statement needs them,
- * and are NULL before. */
+/* A receipt that is being written or checked. The models and the codes of a receipt are opened when a statement first
+ * needs them, and are NULL before. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
@@ -38,7 +38,8 @@ enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUD
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    /* subject and outcome of the statement for messages: "the journal", "read again, with the same result" */
+    /* subject of the statement and result of a successful check, for messages: "the journal", "read again, with the
+     * same result" */
     const char *words, *done;
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
@@ -49,30 +50,32 @@ extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 /* Writes at most 32 bytes in hexadecimal to `text` and returns `text`. */
 const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
-/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. A size of UINT64_MAX means all
- * bytes. */
+/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. A `size` of UINT64_MAX stands
+ * for all bytes of the file. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
-/* Checks the options of a receipt and fills in defaults. After a failure of this function there is no receipt to
- * close. */
+/* Checks the options of a receipt and fills in defaults. After a failure of dkvb__receipt_begin() there is no receipt
+ * to close. */
 dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
 
-/* Returns the path of the file that a statement describes, the model or the codes; NULL for other statements. */
+/* Returns the path of the file that a receipt's statement describes, the model or the codes; NULL for a statement that
+ * describes no file. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Returns which files the options must name for a statement: bits DKVB__OF_…. The description of a file needs the
- * file, but does not open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns which files the options must name for a statement: bits DKVB__OF_…. A statement that describes a file needs
+ * the file, but does not open it as a model or a codeset, so that a damaged file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the receipt's options to a JSON object. The call returns DKVB_EINVAL if the text is not UTF-8. */
+/* Adds a text of the receipt's options, such as the command line, to a JSON object. The call returns DKVB_EINVAL if the
+ * text is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Searches the codes of the codeset's training part, once per receipt. Most statements need only the held-out part, a
- * tenth of the rows. */
+/* Searches the codes of the codeset's training part, once per receipt. Most statements of a receipt need only the
+ * codeset's held-out part, a tenth of the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
 /* Makes the value of one statement of a receipt, and opens the files that the statement needs. */

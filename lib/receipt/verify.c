@@ -81,8 +81,8 @@ static bool ends_check(dkvb_status rc)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
 }
 
-/* Compares the digest of a file with the digest in the receipt. If the digests differ, the result names the sections
- * that differ, at the offsets that the receipt states. */
+/* Compares the digest of a file with the digest in the receipt. If the digests differ, the result names the sections of
+ * the file that differ; the offsets of the sections are in the receipt. */
 static dkvb_status tell_file(struct check *c, const char *about, const char *path, const json_t *stated)
 {
     char text[65], sentence[500];
@@ -136,8 +136,8 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* Writes one sentence for each journal entry whose effects were to be measured again. `from` has words for the way of
- * measuring, or is "". */
+/* Writes one sentence for each journal entry whose effects were to be measured again. `from` says in words how the
+ * effects were measured, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
     char sentence[400];
@@ -165,7 +165,7 @@ static void tell_effects(struct check *c, const char *about, const char *from, c
 }
 
 /* Names each section of the model file that has other bytes after training again, or says in one sentence that all
- * sections are equal. The keys of the model are not made again. */
+ * sections are equal. The comparison does not cover keys, as training again does not make the keys again. */
 static void tell_trained(struct check *c, const char *about, const json_t *made)
 {
     char sentence[300];
@@ -194,7 +194,7 @@ static void tell_trained(struct check *c, const char *about, const json_t *made)
          "the keys: not checked, since these files do not show which rows the keys were placed on");
 }
 
-/* Reports a statement of the receipt that was made again with the same value. */
+/* Reports that a statement of the receipt, made again from the files, has the same value. */
 static void tell_equal(struct check *c, size_t s, const json_t *made)
 {
     const struct dkvb__statement *of = &dkvb__statements[s];
@@ -207,7 +207,7 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
     } else if (!dkvb__statement_file(s, &c->r.o)) {
-        /* statements about files are left out, as tell_file() has reported on them */
+        /* statements about files need no sentence here, as tell_file() has reported on the files */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);
     }
@@ -278,8 +278,8 @@ static void check_subjects(struct check *c, const json_t *statement)
               : "the subjects are not the files that the predicate describes");
 }
 
-/* Fields that this version of the predicate does not have count as different: nobody checks such fields, and a reader
- * may believe them. */
+/* Fields of a receipt that this version of the predicate does not know count as differences: nobody checks such fields,
+ * and a reader may believe them. */
 static void check_fields(struct check *c, const json_t *predicate)
 {
     char sentence[200];
@@ -323,8 +323,8 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parses a text that must have the one form of receipts. Any other form is refused, so that no byte of a receipt can
- * be changed unnoticed. */
+/* Parses a receipt, whose text must have the one form that the library writes. A receipt in any other form is refused,
+ * so that no byte of a receipt can be changed unnoticed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;
@@ -388,7 +388,8 @@ static dkvb_status open_receipt(struct check *c, json_t **statement, const char 
     dkvb__mapping_free(mapping);
     if (!rc && json_object_get(outer, "payload")) {
         rc = dkvb__envelope_open(&text, &size, outer, path, &c->r.o, &c->r.mem, &outcome, &sentence);
-        /* a wrong signature is reported before the statement's differences that follow from the same change */
+        /* a wrong signature is reported before the differences of the receipt's statement, which follow from the same
+         * change */
         if (!rc) {
             tell(c, outcome, "signature", sentence);
             rc = parse(statement, text, size, path, &c->r.mem);

@@ -1,6 +1,6 @@
-/* The rows of a client arrive as a stream of frames, `.npy` files one after another. Reading cannot start in the
- * middle of a stream: a header that is not understood ends the stream. A frame whose header is understood has a known
- * length, so the frame can be refused and skipped. */
+/* The rows of a client arrive as a stream of frames, `.npy` files one after another. The reader cannot start in the
+ * middle of a client's stream: a header that is not understood ends the stream. If the header of a frame (one `.npy`
+ * file) is understood, the frame's length is known, so the frame can be refused and skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +54,8 @@ static void transpose(float *to, const float *from, const dkvb_array *a, size_t 
     }
 }
 
-/* Converts the elements of a frame, which may have any alignment, into rows of floats. `why` becomes empty, or names a
- * number that is not finite. */
+/* Converts the elements of a frame, which may have any alignment, into rows of floats. The text `why` becomes empty, or
+ * names a feature that is not finite. */
 static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start, const char *elements, size_t rows,
                            const char *name, char *why, size_t room)
 {
@@ -89,7 +89,8 @@ static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start,
     return DKVB_OK;
 }
 
-/* Takes the frame that begins at `at` in the input. *taken is false if the frame has not arrived completely. */
+/* Takes the frame (one .npy file of a client) that begins at offset s->at of the input. *taken becomes false if the
+ * frame has not arrived completely. */
 static dkvb_status take_frame(dkvb_service *s, bool *taken)
 {
     const unsigned char *bytes = (const unsigned char *)s->in.bytes + s->at;
@@ -161,7 +162,9 @@ dkvb_status dkvb__frames_take(dkvb_service *s)
     while (!rc && taken && !s->broken && s->rows < s->most_rows) {
         size_t available = s->in.size - s->at, step = s->skip < available ? (size_t)s->skip : available;
 
-        s->at += step; /* the elements of the last frame were converted to rows, or are skipped */
+        /* the elements of the last frame (.npy file) were converted to rows already, or are skipped because the frame
+         * was refused */
+        s->at += step;
         s->skip -= step;
         if (s->at < s->in.size)
             rc = take_frame(s, &taken);

@@ -1,7 +1,7 @@
 /* The rows of a client arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged
- * line costs no other line its answer. The rules for columns and their names are those of tables (data/table_text.c),
- * except that the first line has to be understood without the second: a client may wait for the first answer before it
- * sends a second line. */
+ * line costs no other line its answer. Columns and their names follow the rules for tables (data/table_text.c), except
+ * that the first line has to be understood without the second: a client may wait for the first answer before it sends a
+ * second line. */
 #include <stdio.h>
 #include <string.h>
 
@@ -66,8 +66,8 @@ static dkvb_status note_field(dkvb_service *s, size_t fields)
     return DKVB_OK;
 }
 
-/* Splits a line into fields, whose text is in `field` and whose offsets are in `at`. `why` stays empty, or gives the
- * fault of a quote. */
+/* Splits a line into fields, whose text is in `field` and whose offsets are in `at`. *why stays empty, or says what is
+ * wrong with a quote. */
 static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t *fields, const char **why)
 {
     struct dkvb__lines *l = &s->lines;
@@ -77,7 +77,7 @@ static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t 
 
     *fields = 0;
     l->field.size = 0;
-    /* the fields of a line with their NULs are no longer than the line with its end */
+    /* the fields of a CSV line, each with a NUL, need no more memory than the line with its end */
     rc = dkvb__text_room(s, &l->field, size + 1);
     while (!rc && more) {
         char *to;
@@ -125,8 +125,8 @@ static const char *field(const dkvb_service *s, size_t i)
     return s->lines.field.bytes + s->lines.at[i];
 }
 
-/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes `fields` if there is no such
- * column; the result is false if two columns have the name. */
+/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if no
+ * column has the name or number; the result is false if two columns have the name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -166,7 +166,7 @@ static bool is_header(const dkvb_service *s, size_t fields)
     return s->names != NULL;
 }
 
-/* Finds the model's features among the columns of the first line. `why` stays empty, or says which column is
+/* Finds the model's features among the columns of the first line. The text `why` stays empty, or says which column is
  * missing. */
 static void place_features(dkvb_service *s, size_t fields, bool header, char *why)
 {
@@ -243,7 +243,8 @@ static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *he
     return DKVB_OK;
 }
 
-/* Reads the features of a row from a line into `x`. `why` stays empty, or says why the line is no row of features. */
+/* Reads the features of a row from a line into `x`. The text `why` stays empty, or says why the line is no row of
+ * features. */
 static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, float *x, char *why)
 {
     const struct dkvb__lines *l = &s->lines;
@@ -269,7 +270,8 @@ static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, floa
     return DKVB_OK;
 }
 
-/* Makes an item of the batch from a line with text. If memory runs out, the batch has not changed. */
+/* Adds the row in a line of text, or an error message about the line, to the batch. If memory runs out, the batch has
+ * not changed. */
 static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 {
     struct dkvb__lines *l = &s->lines;
@@ -306,7 +308,7 @@ static dkvb_status take_line(dkvb_service *s, const char *line, size_t size)
 }
 
 /* Finds the next line of the input: `size` bytes after `at`, and `step` bytes including the line's end. The result is
- * false if the line has not arrived completely. */
+ * false if the client's next line has not arrived completely. */
 static bool next_line(dkvb_service *s, size_t *size, size_t *step)
 {
     struct dkvb__lines *l = &s->lines;
@@ -349,7 +351,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         line = s->in.bytes + s->at;
         if (!found && !longer && !l->dropping)
             break;
-        if (l->dropping) { /* the rest of the line is skipped, as the line was answered when it became too long */
+        /* the rest of a too long line is skipped, as the line was answered when it became too long */
+        if (l->dropping) {
             s->at += found ? step : s->in.size - s->at;
             l->scanned = 0;
             l->dropping = !found;
@@ -361,7 +364,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
-            /* the next line cannot be understood, as no header or row has said which columns lines have */
+            /* lines after the refused line cannot be understood, as no header or row has said which columns the lines
+             * have */
             if (!l->known) {
                 dkvb__break(s, DKVB_EFORMAT, why);
                 break;
@@ -380,7 +384,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
                 rc = take_line(s, line, size);
         }
         if (rc) {
-            l->line--; /* the line is not counted, as the call may be repeated with the same line */
+            l->line--; /* the refused line is not counted, as the call may be repeated with the same line */
         } else {
             s->at += step;
             l->scanned = 0;

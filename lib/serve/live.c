@@ -1,12 +1,14 @@
 /*
  * A live model follows a model file whenever the file is replaced.
  *
- * Models are kept in slots. A slot counts its users in one atomic word, beside two flags. A user adds 1 to the word of
- * the current slot and checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A
- * thread that replaces a model first makes another slot current, and then sets RETIRED in the old slot. Every user of a
- * slot either was counted before RETIRED was set, and the model stays until the user ends, or sees that another slot is
- * current. The thread that brings the word to RETIRED without users frees the model. Slots are used again, and are
- * themselves freed only with the handle, so a count can never be added to freed memory.
+ * A live model keeps each loaded version of the model in a slot. A slot counts the users of its model in one atomic
+ * word, which also has two flags, RETIRED and FREEING. A user of the model adds 1 to the word of the current slot and
+ * checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A thread that replaces
+ * the model first makes another slot current, and then sets RETIRED in the slot of the old model. Every user of a slot
+ * either was counted before RETIRED was set, and the slot's model stays until the use ends, or sees that another slot
+ * is current. The thread that makes a slot's word RETIRED without users, by retiring or by ending the last use, frees
+ * the slot's model. Slots are used for one model after another, and are freed only with the handle of the live model,
+ * so a user is never counted in freed memory.
  */
 #include "dkvb/live.h"
 
@@ -22,12 +24,12 @@
 
 enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may be replaced while it is being opened */
 
-/* flag of a slot that is not current any more: another slot is current */
+/* flag of a slot whose model was replaced: another slot is current */
 static const uint64_t RETIRED = UINT64_C(1) << 63;
 static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
 
 /* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can
- * get the same inode number. Size and times show that a file was overwritten in place. */
+ * get the same inode number. If the model file was overwritten in place, its size or its times have changed. */
 struct identity {
     dev_t device;
     ino_t inode;
@@ -40,7 +42,7 @@ struct slot {
     struct slot *next;
     _Atomic(dkvb_model *) model; /* model that the slot holds; NULL: the slot is free */
     _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
-    struct identity file;        /* identity of the model's file, constant while the slot is current */
+    struct identity file;        /* identity of the slot's model file, constant while the slot is current */
 };
 
 struct dkvb_live {
@@ -48,7 +50,7 @@ struct dkvb_live {
     char *path;
     bool verify;
     _Atomic(struct slot *) current;
-    _Atomic(struct slot *) slots; /* list of all slots of the live model; new slots come first */
+    _Atomic(struct slot *) slots; /* list of all slots (loaded versions) of the live model; new slots come first */
     _Atomic uint64_t taken;
     pthread_mutex_t replacing; /* mutex that is held only while a replaced file is being opened */
 };
@@ -84,7 +86,7 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    /* from this line on another thread may use the slot for another model */
+    /* from this line on another thread may use the slot for another version of the model */
     atomic_fetch_and(&slot->word, ~(RETIRED | FREEING));
 }
 
@@ -106,7 +108,7 @@ static struct slot *hold(dkvb_live *live)
     }
 }
 
-/* Returns a slot without a model, which only the caller will fill; NULL: memory ran out. */
+/* Returns a slot without a model, which no other thread will fill, or NULL if memory ran out. */
 static struct slot *free_slot(dkvb_live *live)
 {
     struct slot *slot = atomic_load(&live->slots);
@@ -124,8 +126,8 @@ static struct slot *free_slot(dkvb_live *live)
     return slot;
 }
 
-/* Opens the model file at the path. `file` becomes the identity of exactly the bytes that were opened: if the file is
- * replaced in the meantime, opening starts again. */
+/* Opens the model file at the path. The result `file` is the identity of exactly the bytes that were opened: if the
+ * model file is replaced in the meantime, opening starts again. */
 static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -194,12 +196,13 @@ static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkv
                               "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
                               path, i, other ? other : "", name ? name : "");
         if (!name)
-            break; /* one comparison is sufficient: either all columns have names, or none has */
+            break; /* one name is enough for the comparison: either all columns have names, or none has */
     }
     return DKVB_OK;
 }
 
-/* Opens the model file if it was replaced, and makes the new model current. The caller holds the mutex. */
+/* Opens the model file if it was replaced, and makes the new model current. The caller must hold the live model's
+ * mutex. */
 static dkvb_status take_up(dkvb_live *live)
 {
     struct slot *old = atomic_load(&live->current), *slot;
@@ -207,7 +210,8 @@ static dkvb_status take_up(dkvb_live *live)
     dkvb_model *model;
     dkvb_status rc = look(live->path, &file);
 
-    if (rc || same_file(&file, &old->file)) /* nothing is opened, as another thread has opened the new file already */
+    /* the new model file is not opened if another thread has opened the file already */
+    if (rc || same_file(&file, &old->file))
         return rc;
     rc = open_file(live, &model, &file);
     if (!rc)
@@ -290,7 +294,7 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* the file is examined after hold(), so that a replacement before this call is noticed */
+    /* the model file is examined after hold(), so that a replacement before this call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

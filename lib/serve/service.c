@@ -104,7 +104,7 @@ static dkvb_status copy_names(dkvb_service *s, const dkvb_model *model)
     return s->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for names of columns", s->name);
 }
 
-/* Copies the properties that all models of the file must share from the model: the columns and their names. */
+/* Copies from the model what all later versions of its file must share: the number of columns and their names. */
 static dkvb_status know_model(dkvb_service *s)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -199,19 +199,19 @@ dkvb_status dkvb_service_put(dkvb_service *s, const void *bytes, size_t size)
         s->ended = true;
         return DKVB_OK;
     }
-    /* Input bytes that became items are removed first, so memory follows the longest frame, not the length of the
-     * input. */
+    /* Input bytes that the service has read completely are removed first, so memory follows the longest frame or line,
+     * not the length of the input. */
     if (s->at > 0) {
         memmove(s->in.bytes, s->in.bytes + s->at, s->in.size - s->at);
         s->in.size -= s->at;
         s->at = 0;
     }
-    /* the input gets room for one byte more, the NUL that ends a line while the line is read */
+    /* the input buffer gets room for one byte more: a NUL that replaces a line's end while the line is read */
     rc = dkvb__text_room(s, &s->in, size + 1);
     return rc ? rc : dkvb__text_add(s, &s->in, bytes, size);
 }
 
-/* Makes items of a batch from the input bytes that have arrived. */
+/* Adds rows to the batch from the input bytes that have arrived. */
 static dkvb_status take(dkvb_service *s)
 {
     static const unsigned char numpy = 0x93; /* the first byte of a .npy file, with which no UTF-8 text begins */
@@ -223,8 +223,8 @@ static dkvb_status take(dkvb_service *s)
     return s->kind == DKVB_SERVICE_FRAMES ? dkvb__frames_take(s) : dkvb__lines_take(s);
 }
 
-/* Makes room for the answers to the rows of the batch. Arrays of the batch before are used again if they are large
- * enough. */
+/* Makes room for the answers to the rows of the batch. The arrays that held the answers of an earlier batch are used
+ * again if they are large enough. */
 static dkvb_status make_room(dkvb_service *s, uint32_t classes, size_t block)
 {
     size_t rows = s->rows ? s->rows : 1;
@@ -250,8 +250,8 @@ static dkvb_status answer_block(dkvb_service *s, const dkvb_model *model, const 
     int32_t *labels = s->labels + first * s->top;
     dkvb_status rc;
 
-    /* Prediction also gives the first label of each row. With `top` above 1, first labels are written to another
-     * array, and copied to their places afterwards. */
+    /* Prediction gives the likeliest class of each row, or -1 if the model abstained. If `top` is above 1, the
+     * likeliest classes first lie side by side, and are then moved to their places, `top` elements apart. */
     rc = dkvb_model_predict(model, s->x + first * s->columns, n, labels, s->scores || ranks ? logits : NULL, run);
     if (rc || !ranks)
         return rc;
@@ -294,8 +294,9 @@ static dkvb_status answer_range(dkvb_service *s, const dkvb_model *model, const 
     return rc;
 }
 
-/* Predicts each item of the batch separately, after a prediction of all rows failed: a row may hold numbers so large
- * that their sums overflow. The item of such a row becomes an error. */
+/* Predicts each frame or line of the batch separately, after a prediction of all rows failed: a row may hold numbers so
+ * large that their sums overflow. If the numbers of a row overflow, the frame or line with this row is answered by an
+ * error message. */
 static dkvb_status answer_singly(dkvb_service *s, const dkvb_model *model, const dkvb_model_info *info, size_t block,
                                  const dkvb_run_options *run)
 {

@@ -18,15 +18,19 @@ struct dkvb__text {
 
 enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 
-/* One frame or line of a batch, in the order of arrival. Each item is answered by one frame or line. */
+/* One frame or line of a batch, in the order of arrival. A frame (a `.npy` file) is answered by one frame, and a line
+ * by one line. */
 struct dkvb__item {
     uint32_t kind;
-    bool vector; /* true if the array of the frame has one dimension, so that its answer has no dimension of rows */
-    /* first row of the item in the batch, and number of rows; `rows` is 0 for items that are not rows */
+    bool vector; /* true if the frame's array has one dimension, so that the answer has no dimension of rows */
+    /* number of the frame's or line's first row in the batch, and number of its rows, which is 0 for an error or a
+     * header */
     size_t first, rows;
-    /* number of the item in messages: for a line the number of its row, from 0; for a frame its number, from 1 */
+    /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,
+     * from 1 */
     uint64_t number;
-    size_t text, length; /* place in `texts` of the item's error message, or of its row's id; length 0: no text */
+    /* place in the batch's `texts` of the error message, or of the row's id, for a frame or line; length 0: no text */
+    size_t text, length;
 };
 
 /* Format of the lines of a client, which the first line determines. */
@@ -35,8 +39,8 @@ struct dkvb__lines {
     char separator;
     size_t fields;           /* number of fields in every line of the client */
     size_t *field_of;        /* index of the field of a line that holds each feature, [columns] */
-    size_t id;               /* index of the field that holds the row's id; `fields` if no field does */
-    uint64_t line, row;      /* number of the last line, from 1, and number of the next row, from 0 */
+    size_t id;               /* index of the field with the row's id; if no field has ids, the number of fields */
+    uint64_t line, row;      /* number of the client's last line, from 1, and number of the next row, from 0 */
     size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
     bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
     struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
@@ -49,32 +53,34 @@ struct dkvb_service {
     dkvb_live *live;
     /* number `top` of answers per row, at least 1; 1 if scores are asked for; largest number of rows in a batch */
     uint32_t top, scores, most_rows;
-    /* true if the caller chose `top`, so that answers have a dimension of length `top` */
+    /* true if the caller chose `top`, the number of classes per answer, so that arrays of answers have a dimension of
+     * length `top` */
     bool many;
     uint64_t most_bytes;
     char *id_column, *name;
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* The following members hold the input from the client: */
+    /* The members `kind` to `why` hold the input from the client, and the state of reading this input. */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
-    size_t at;      /* number of input bytes that became items of a batch already */
-    uint64_t frame; /* number of the last frame of the client, from 1 */
-    uint64_t skip;  /* number of bytes of a refused frame that are still to be skipped */
+    size_t at;      /* number of input bytes that the service has read as complete frames or lines */
+    uint64_t frame; /* number of the client's last frame (.npy file), from 1 */
+    uint64_t skip;  /* number of bytes of a refused frame (.npy file) that are still to be skipped */
     struct dkvb__lines lines;
     dkvb_status broken; /* status: DKVB_OK, or the reason why no more input can be understood */
     char why[512];
 
-    /* The batch of items, from the first item that is made until the answers are handed over: */
+    /* The batch has the frames or lines of the client that were read and not yet answered, in `items`, and their
+     * rows. */
     struct dkvb__item *items;
     size_t item_count, item_room;
     struct dkvb__text texts;
     float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* The answers to the rows of the batch are in the following arrays: */
+    /* The arrays `labels`, `probabilities` and `logits` have the answers to the rows of the batch. */
     int32_t *labels;      /* predicted classes of the rows, [rows][top] */
     float *probabilities; /* probabilities of the predicted classes of the rows, [rows][top], if the input is lines */
     /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
@@ -82,13 +88,14 @@ struct dkvb_service {
     struct dkvb__text out;
 };
 
-/* Makes items of a batch from the input bytes that have arrived, until the batch is full. A failure with DKVB_ENOMEM
- * may be repeated. Damaged input is noted in `broken`. */
+/* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full.
+ * After a failure with DKVB_ENOMEM, the call may be repeated. If the input is damaged, the reason is noted in
+ * s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to an item of the batch to `out`. The names of classes come from `model`. The call may return
- * DKVB_ENOMEM. */
+/* Appends the answer to a frame or line of the batch to s->out. The names of classes come from `model`. Appending an
+ * answer may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);
@@ -99,11 +106,12 @@ dkvb_status dkvb__text_room(dkvb_service *s, struct dkvb__text *text, size_t mor
 /* Appends bytes to a growing array of bytes. */
 dkvb_status dkvb__text_add(dkvb_service *s, struct dkvb__text *text, const void *bytes, size_t size);
 
-/* Makes room in the batch for `rows` more rows and one more item. If memory runs out, the batch of rows is unchanged.
+/* Makes room in the batch for one more frame or line that has `rows` rows. If memory runs out, the batch of rows is
+ * unchanged.
  */
 dkvb_status dkvb__batch_room(dkvb_service *s, size_t rows);
 
-/* Appends an item to the batch that is answered by an error message. */
+/* Adds an error message to the batch as the answer to a frame or line of the client. */
 dkvb_status dkvb__item_error(dkvb_service *s, uint64_t number, const char *message);
 
 /* Notes the reason why no more input of the client can be understood. */

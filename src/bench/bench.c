@@ -1,5 +1,5 @@
 /* dkvb bench measures how fast search, training and forgetting run on this machine, on random data or given arrays. The
- * printed figures are medians of repeats. */
+ * times that the benchmark prints are medians of several repeats. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ struct bench {
     uint16_t *other_codes; /* codes after the mask was set, for the part `forget`, [n][codebooks][k] */
     int32_t *labels;       /* random labels of the rows, [n] */
     uint64_t entry;        /* number of the journal entry that the part `forget` will undo, or 0 */
-    /* for the part `forget`: number of masked pairs, and of (row, codebook) pairs that are searched again */
+    /* number of pairs that the part `forget` masks, and number of (row, codebook) pairs that are then searched again */
     uint64_t masked, hit;
     void *owned[MOST_OWNED];
     size_t owned_count;
@@ -50,16 +50,16 @@ struct bench {
     double step_from, step_to;  /* range of the present series in the progress of the whole benchmark */
 };
 
-/* One part of the benchmark: search, training or forgetting. Each part measures one or more series of times in every
- * repeat. */
+/* One part of the benchmark: search, training or forgetting. Each part of the benchmark measures one or more series of
+ * times in every repeat. */
 struct work {
     const char *name;
     uint32_t series;
-    uint32_t told; /* index of the series from which rows per second are computed */
+    uint32_t told; /* index of the series of times from which the printed rows per second are computed */
     int (*prepare)(struct bench *b);
     int (*ready)(struct bench *b, uint32_t series); /* prepares a run of a series before the clock starts; or NULL */
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    /* prints the lines of this part of the benchmark after the two lines that all parts have */
+    /* prints the lines of this part of the benchmark after the two lines that all parts print */
     void (*say)(struct bench *b);
     /* prints the JSON keys of this part of the benchmark after the keys that all parts have */
     void (*json)(struct bench *b);
@@ -73,8 +73,8 @@ static void *make(struct bench *b, const char *what, size_t size, uint64_t x, ui
     return b->owned[b->owned_count++] = memory;
 }
 
-/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The generator makes only data for timing, never a
- * result. */
+/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The random numbers are only data for the benchmark's
+ * timing, never a result. */
 static uint64_t draw(struct bench *b)
 {
     uint64_t z = b->random += UINT64_C(0x9E3779B97F4A7C15);
@@ -146,7 +146,8 @@ static int make_codebooks(struct bench *b)
     o.keys = a->keys;
     o.key_dim = a->key_dim;
     arrays.dim = a->input_dim;
-    /* the random keys are used unscaled, as projected numbers of rows of length 1 have about their size */
+    /* the random keys of the benchmark are used unscaled, as the projection of a row of length 1 has numbers of about
+     * the same size */
     arrays.keys = b->keys;
     return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }
@@ -297,8 +298,8 @@ static void search_json(struct bench *b)
     json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
-/* Prepares the training of one epoch on random labels and random codes, whose `top_k` keys differ as those of a search
- * do. */
+/* Prepares the training of one epoch on random labels and on random codes: a row's `top_k` keys in a codebook differ
+ * from each other, as after a search. */
 static int train_prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;
@@ -342,9 +343,9 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of times that the part `forget` of the benchmark measures. First all rows are searched without the mask,
- * which gives the stored codes. In the second step, pairs are counted, chosen and masked. Finally the codes that name
- * masked pairs are searched again. */
+/* Series of times that the part `forget` of the benchmark measures. The first series times the search of all rows
+ * without the mask, which gives the stored codes. The second series times the counting, choosing and masking of pairs.
+ * The third series times the second search of the codes that name masked pairs. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)
@@ -515,8 +516,8 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* Runs all series of a part of the benchmark once, and then `repeats` times. The first run does not count, as the
- * system has to provide memory pages. */
+/* Runs all series of a part of the benchmark once, and then `repeats` times. The times of the first run do not count,
+ * as the system has to provide memory pages in that run. */
 static int run_repeats(struct bench *b)
 {
     const struct work *work = b->work;

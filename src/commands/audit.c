@@ -131,11 +131,11 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
-/* Reads the codes file that the audit needs. Only ids and labels are needed, except for KLoM, which plans requests
- * again from the codes. */
+/* Reads the codes file that the audit needs. An audit needs only the ids and labels of the codes file, except for KLoM,
+ * which plans requests again from the codes. */
 static int read_codes(struct audit *a)
 {
-    /* the codes are checked with the model before, as a purged model has fewer keys */
+    /* the codes are checked with the model before the forgetting, as a purged model has fewer keys */
     const dkvb_model *model = a->before ? a->before : a->model;
 
     if (a->args.models > 0)
@@ -157,7 +157,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    /* the marks are an array of bool, as `true` equals DKVB_FORGET */
+    /* the marks of the classes to forget are an array of bool, as `true` equals DKVB_FORGET */
     request->classes = (const uint8_t *)a->classes;
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
@@ -300,8 +300,8 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     json_close('}');
 }
 
-/* Writes a number with three places and without the leading zero, such as ".870" or "-.012". With `sign`, positive
- * numbers get a sign too. */
+/* Writes a number with three places and without the leading zero, such as ".870" or "-.012". If `sign` is true,
+ * positive numbers get a plus sign. */
 static const char *short_number(double x, bool sign, char text[16])
 {
     char *zero;
@@ -373,10 +373,10 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     putchar('\n');
 }
 
-/* The figures (measured numbers) of the audit in the order of the output. Each group of figures has a heading with the
- * question that its attacks answer. */
+/* The figures (measured numbers) of the audit in the order of the output. Figures whose attacks answer the same
+ * question form a group, and the question is the heading of the group. */
 static const struct {
-    const char *heading; /* heading of a group, printed before the group's first figure */
+    const char *heading; /* heading of a group of figures, printed before the group's first figure */
     uint32_t first, last;
 } groups[] = {
     {"membership (untraining: have the rows an influence?): AUC, forgotten rows against test rows of the same classes",

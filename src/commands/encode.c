@@ -87,7 +87,7 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* Checks and locks the output files of `dkvb encode`. The part file, which keeps rows during the work, is one more
+/* Checks and locks the output files of `dkvb encode`. The part file, which keeps rows during the encoding, is one more
  * output, but the command does not wait for its lock. */
 static int claim_paths(struct encode *e, const char *kept)
 {

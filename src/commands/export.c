@@ -76,7 +76,7 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
 }
 
 /* Removes the file of an array that this model does not have, but that an export of another model left in the folder.
- * An array of the other model would not fit the arrays of this model. */
+ * A left-over array of another model would not fit the exported arrays of this model. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)
@@ -104,7 +104,8 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
 
 static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts, bool whitened)
 {
-    /* The model may be a file in the folder with the name of an array, so the model counts as an input. */
+    /* The file MODEL may lie in the folder of the export under the name of an array's file, so the model counts as an
+     * input. */
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
     struct path outputs[PARTS + 1] = {{0}};
     int code;

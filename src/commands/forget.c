@@ -304,8 +304,8 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keeps only the rows of the chosen classes, as rows of other classes need not be searched. Rows in memory are moved
- * together. */
+/* Keeps only the rows of the chosen classes, as rows of other classes need not be searched. The features of the kept
+ * rows are moved together if they are in memory. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
@@ -327,7 +327,7 @@ static int cut_out_classes(struct forget *f)
             char *name = f->rows.name[kept];
 
             f->rows.name[kept] = f->rows.name[i];
-            f->rows.name[i] = name; /* two names change places, so that each name is freed once */
+            f->rows.name[i] = name; /* the names of two rows change places, so that each name is freed once */
         } else {
             f->rows.id[kept] = f->rows.id[i];
         }
@@ -445,7 +445,7 @@ static int read_inputs(struct forget *f)
     return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
 }
 
-/* Fills in the numbers of the forget request from the options. */
+/* Takes the numbers of the forget request, such as its budget, from the command's options. */
 static int fill_request(struct forget *f)
 {
     dkvb_forget_request *q = &f->request;
@@ -475,7 +475,7 @@ static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
-    /* a failure of this kind is about a line of the file of requests */
+    /* a failure with DKVB_EINVAL or DKVB_ENOTFOUND is about a line of the file of requests */
     if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND))
         return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
@@ -503,8 +503,8 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* Checks and locks the files of `dkvb forget`. The model, and with the strength "exact" the codes file, may be
- * replaced by their new versions, but a mask must not replace them. */
+/* Checks and locks the files of `dkvb forget`. `dkvb forget` may replace the model, and with the strength "exact" the
+ * codes file, by their new versions, but a mask must not replace these files. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
@@ -578,7 +578,7 @@ static int forget(struct forget *f)
     return finish(f, f->args.output ? f->args.output : model);
 }
 
-/* Checks that the files for a plan of this strength were given, once the plan of forgetting is read. */
+/* Once the plan of a forgetting is read, checks that the options name the files that the plan's strength needs. */
 static int check_apply(const struct forget_args *args, const char *plan)
 {
     static const char *const of_exact[] = {"codes", "codes-out", "drop-name", NULL};
@@ -611,7 +611,8 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    f->args.args.operand[0] = model ? model : plan; /* the operand becomes the path of the file that messages name */
+    /* messages name the file of operand 0, so the operand becomes the path of the model or of the plan */
+    f->args.args.operand[0] = model ? model : plan;
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;

@@ -20,7 +20,7 @@ struct forget_args {
     const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    /* index of the word given to --strength; method of choosing pairs; number of threads */
+    /* index of the word that --strength got; method of choosing pairs to mask; number of threads */
     uint32_t strength, method, threads;
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
     bool exact; /* true if the strength of forgetting is "exact", false if it is "suppress" */
@@ -59,7 +59,8 @@ struct forget {
 void forget_print(const struct forget *f, const char *output);
 
 /* Runs `dkvb forget MODEL --mask MASK`, with its output and JSON; messages about wrong use name the command `asking`.
- * If `output` is NULL, the file of the model is replaced; `reason` and `salt` may be NULL. */
+ * The masked model is written to `output`, or replaces the model file if `output` is NULL; `reason` and `salt` may be
+ * NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
 

@@ -131,7 +131,8 @@ static double share(uint64_t part, uint64_t whole)
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
 /* Chooses the classes to print if a model has many: the classes that the request asks for, and of all others those
- * whose accuracy changes most. The caller frees the marks; NULL: all classes are printed. */
+ * whose accuracy changes most. The result are marks of the classes, which the caller frees; NULL: all classes are
+ * printed. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -285,7 +286,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("%s still has the rows\n", f->args.codes);
 }
 
-/* Prints notes on a plan that a reader of the printed figures should know. */
+/* Prints notes on the plan of a forgetting that a reader of the printed figures should know. */
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;

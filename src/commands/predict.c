@@ -155,8 +155,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions begin
- * at place `at` of the arrays for predictions. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. In the arrays for
+ * predictions, the first predicted row has the place `at`. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
@@ -259,8 +259,8 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* Prints a line for each predicted row: its name, id or number, then its classes. Names are left-justified, numbers
- * right-justified. */
+/* Prints a line for each predicted row: its name, id or number, then its classes. Names of rows are left-justified,
+ * numbers right-justified. */
 static void print_answers(const struct predict *p)
 {
     bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;

@@ -1,5 +1,5 @@
-/* dkvb report makes an HTML page about forgotten rows and classes. The Python package makes the page: this command
- * finds Python and passes the arguments on, never through a shell. */
+/* dkvb report makes an HTML page about forgotten rows and classes. The HTML page is made by the Python package dkvb:
+ * `dkvb report` finds Python and passes the arguments on, never through a shell. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,10 +55,10 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* The Python program that makes the page. The Python program removes the current folder from the module path, as a file
- * there with the name of a module would be run. The Python program appends the folder in which the package was
- * installed, for prefixes where Python does not look. A missing package gives a message of one sentence; any other
- * module that cannot be loaded gives Python's own message. */
+/* The Python program with which `dkvb report` makes its HTML page. The Python program removes the current folder from
+ * the module path, as a file there with the name of a module would be run. The Python program appends the folder in
+ * which the package was installed, since Python may not look there. A missing package gives a message of one
+ * sentence; any other module that cannot be loaded gives Python's own message. */
 static const char program[] =
     "import sys\n"
     "if sys.path[:1] == ['']: del sys.path[0]\n"
@@ -73,11 +73,12 @@ static const char program[] =
     "sys.exit(main(sys.argv[1:]))\n";
 
 #ifndef DKVB_PACKAGE_FROM_TOOL
-#define DKVB_PACKAGE_FROM_TOOL "" /* no folder is searched, as the package is not installed with this tool */
+/* no folder of the Python package is searched, as the package is not installed with this tool */
+#define DKVB_PACKAGE_FROM_TOOL ""
 #endif
 
 /* Finds the folder of the Python package relative to the folder of this program, as both folders may have been moved
- * together. The text is empty if the folder is unknown. */
+ * together. The result `folder` is empty if the folder of the package is unknown. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];
@@ -114,14 +115,15 @@ static int tell_no_python(const char *python)
                      python, strerror(errno));
 }
 
-/* Replaces this process by Python, which then has its signals, umask and output. The function returns only after a
+/* Replaces this process by Python, which then has its signals, umask and output. run_python() returns only after a
  * failure. */
 static int run_python(const struct report_args *a)
 {
     enum { OPTIONS = sizeof options / sizeof *options - 1, BEFORE = 4, AFTER = 3 };
     const char *chosen = getenv("DKVB_PYTHON"), *python = chosen && *chosen ? chosen : "python3";
     char folder[8192], *words[BEFORE + OPTIONS + AFTER] = {(char *)python, (char *)"-c", (char *)program, folder};
-    int n = BEFORE, code = EXIT_SUCCESS; /* the words are passed without const, as execvp() does not change them */
+    /* the arguments for Python are passed without const, as execvp() does not change them */
+    int n = BEFORE, code = EXIT_SUCCESS;
 
     find_package(folder, sizeof folder);
     for (size_t i = 0; i < OPTIONS && code == EXIT_SUCCESS; i++) {

@@ -66,9 +66,9 @@ static double percentile(const struct server *s, double share)
     return 0;
 }
 
-/* Opens a file that has replaced the model, while no rows wait for an answer. In this way an idle process does not keep
- * the old file's bytes on the disk, which a purge may have meant to remove. A file that cannot be used is reported when
- * the next rows come. */
+/* Opens a file that has replaced the model, while no rows wait for an answer. A server that opens a replaced model at
+ * once does not keep the old file's bytes on the disk, which a purge may have meant to remove. A model file that cannot
+ * be used is reported when the next rows come. */
 static void look_for_model(struct server *s)
 {
     const dkvb_model *model;
@@ -77,8 +77,8 @@ static void look_for_model(struct server *s)
         dkvb_live_release(s->live, model);
 }
 
-/* Waits until input arrives on standard input. The result is false if a signal came and all input before the signal
- * was answered. */
+/* Waits until input arrives on standard input. The result is false if a signal came and the server has answered all
+ * input before the signal. */
 static bool wait_for_input(struct server *s)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -168,7 +168,7 @@ static int wait_for_model(struct server *s)
     return EXIT_SUCCESS;
 }
 
-/* Answers one batch of rows. `arrived` is the time at which the batch's last byte was read. */
+/* Answers one batch of rows. `arrived` is the time at which the last byte of the batch was read. */
 static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 {
     dkvb_status rc;
@@ -177,7 +177,7 @@ static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 
     *answers = (dkvb_answers)DKVB_ANSWERS_INIT;
     rc = dkvb_service_answer(s->service, answers, &s->run);
-    if (rc) { /* the batch is tried again, as a failure may be about a model file that is replaced later */
+    if (rc) { /* the batch is answered again after a failure, which may be about a model file that is replaced later */
         if ((code = wait_for_model(s)))
             return code;
         rc = dkvb_service_answer(s->service, answers, &s->run);

@@ -112,8 +112,8 @@ static size_t count_parts(const char *list)
     return n;
 }
 
-/* Copies the next part of a comma-separated list; `at` moves to the end of the part. The result is false if the part
- * is too long to be valid. */
+/* Copies the next part of a comma-separated list; `at` moves to the end of the part. The result is false if the list's
+ * next part is too long to be valid. */
 static bool next_part(const char **at, char *text, size_t size)
 {
     size_t length = strcspn(*at, ",");
@@ -149,7 +149,7 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
 /* Reads the words of a comma-separated list as the numbers that the library has for words of this kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* room for words of a list, more than there are words of any kind */
+    enum { WORDS = 64 }; /* largest number of words in a list option, more than there are different words of any kind */
     const char *at = list;
 
     if (!list)
@@ -198,7 +198,8 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Returns element i of a list of sizes that may be missing; 0 stands for the model's own size. */
+/* Returns element i of a sweep's list of sizes; 0 stands for the model's own size, also if the command line has no
+ * list. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;
@@ -258,8 +259,8 @@ static int check_args(struct sweep *s)
     return code;
 }
 
-/* Checks and locks the output files of `dkvb sweep`. The part file, which keeps cells during the work, is one more
- * output, but the command does not wait for its lock. */
+/* Checks and locks the output files of `dkvb sweep`. The part file, which keeps finished table rows during the sweep,
+ * is one more output, but the command does not wait for its lock. */
 static int claim_paths(const struct sweep_args *a, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", a->args.operand[0]},
@@ -290,7 +291,8 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    o->classes = (const uint8_t *)s->classes; /* the marks are an array of bool, as `true` equals DKVB_FORGET */
+    /* the marks of the classes to forget are an array of bool, as `true` equals DKVB_FORGET */
+    o->classes = (const uint8_t *)s->classes;
     o->features = s->x.x;
     o->feature_rows = s->x.rows;
     o->feature_columns = s->x.columns;

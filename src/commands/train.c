@@ -95,7 +95,8 @@ static int count_classes(struct train *t)
     return t->args.continue_from ? EXIT_SUCCESS : survey(t, 0);
 }
 
-/* Encodes pictures into rows, with labels and ids. The encoder is then closed, as other steps need the memory. */
+/* Encodes pictures into rows, with labels and ids. After the pictures, the encoder is closed, as later steps of the
+ * training need the memory. */
 static int read_pictures(struct train *t)
 {
     const struct train_args *a = &t->args;
@@ -242,8 +243,8 @@ static int share_keys(struct train *t)
     return code;
 }
 
-/* Continues the training of a model. The model that is trained may have more classes than the new labels use, or need
- * more classes. */
+/* Continues the training of a model. If a training continues, the model may have more classes than the new labels use,
+ * or need more classes. */
 static int continue_model(struct train *t)
 {
     dkvb_model_info info;
@@ -327,7 +328,7 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        /* at least one byte remains, as a size of 0 would mean no limit */
+        /* at least one byte remains for the model, as a size of 0 would mean no limit */
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));
@@ -421,8 +422,8 @@ static int make_model_of_codes(struct train *t)
     return code;
 }
 
-/* Raises the ids of the training rows above the ids of the codes file. The library numbers new rows after the rows of
- * the codes file, but unreadable pictures count too. */
+/* Raises the ids of the training rows above the ids of the codes file. The library numbers new training rows after the
+ * rows of the codes file, but pictures that cannot be read take numbers too. */
 static int number_on(struct train *t)
 {
     uint64_t first = 0;
@@ -480,8 +481,8 @@ static int prepare(struct train *t, dkvb_fit_rows *rows)
     return a->codes_out && !a->ids && pictures_source(&a->pictures) ? number_on(t) : EXIT_SUCCESS;
 }
 
-/* Makes a model, or continues its training. A message about a failure names codes, or rows, or a model and its codes
- * file. */
+/* Makes a model, or continues its training. The error message about a failed training names the codes, or the rows, or
+ * the model and its codes file. */
 static int fit(struct train *t)
 {
     struct train_args *a = &t->args;
@@ -534,7 +535,8 @@ static int fit(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Finds the classes without a held-out row in the codes file: no class keeps fewer than three rows to learn from. */
+/* Finds the classes without a held-out row in the codes file: a class with so few rows that fewer than three would be
+ * left for training has none. */
 static int survey_held_out(struct train *t)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -546,7 +548,8 @@ static int survey_held_out(struct train *t)
     return code;
 }
 
-/* Returns the number of the forgetting that a journal entry of this training ended. */
+/* Returns the number of the journal entry whose forgetting this training ended by the journal entry `index`; 0 for
+ * none. */
 static uint64_t ended_by(const struct train *t, uint64_t index)
 {
     dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

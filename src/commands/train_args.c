@@ -162,7 +162,7 @@ static int read_size(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Applies the settings of the paper where no option was given. */
+/* Applies the hyperparameters of the paper where the command line gives no option. */
 static int apply_paper(struct train_args *args)
 {
     const struct train_args given = *args;
@@ -279,7 +279,8 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks and locks the files of `dkvb train`. Only a model whose training continues may be its own output. */
+/* Checks and locks the files of `dkvb train`. The output of `dkvb train` may replace the input model only if the
+ * training of this model continues. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},

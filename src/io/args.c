@@ -123,14 +123,14 @@ static bool parse_choice(const struct args_option *option, const char *text, uin
     return false;
 }
 
-/* The words of the only list option that a command may have. The words of the list are in use until the process ends,
+/* The words of the only list option that a command may have. Words of a list option are in use until the process ends,
  * and are never freed. */
 static struct {
     const char **word;
     char text[320];
 } listed;
 
-/* Appends a word to the list of a list option; a command line of `argc` words has no more words. */
+/* Appends a word to the list of a list option, which has at most as many words as the command line, `argc`. */
 static int add_word(struct args_list *list, int argc, const char *word)
 {
     if (!listed.word)
@@ -181,7 +181,8 @@ static bool parse_value(const struct args_option *option, const char *text, void
     case ARGS_TEXT:
         *(const char **)to = text;
         return true;
-    case ARGS_LIST: /* nothing is left to do for a list option, as take_option() has added the word */
+    case ARGS_LIST:
+        /* nothing is left to do for an option of several words, as take_option() has added the word to the list */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);

@@ -1,4 +1,4 @@
-/* Reads the options and operands of one command of the tool. A table lists the options, a struct of the command takes
+/* Reads the options and operands of one command of the tool. Each command has a table of its options and a struct for
  * their values, and help is printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
@@ -24,7 +24,8 @@ enum args_kind {
     ARGS_CHOICE /* kind of an option with a word of `choices`: the member is a uint32_t, the index of the word */
 };
 
-/* The words of a list option: `--images a.png b.png` has two words. The list ends at the next option. */
+/* The words of a list option: `--images a.png b.png` has two words. The words of a list option end at the next
+ * option. */
 struct args_list {
     /* text of the list for messages: its only word, or "a.png and 1 more"; NULL: the option was not given */
     const char *text;
@@ -86,18 +87,20 @@ void args_help_by(args_help_fn *print);
 /* Writes the default of an option for help, " (default 16)", or an empty text if help shows none. */
 void args_default(const struct args_option *option, const void *values, char *text, size_t size);
 
-/* Reads the command line into `values`, the command's struct. The result is true if the command has to run. If the
- * result is false, help or an error message was printed, and *code is the exit code. */
+/* Reads the command line into `values`, the command's struct. The result is true if the command has to run, and false
+ * after --help or a mistake. If the result is false, help or an error message was printed, and *code is the exit
+ * code. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
-/* True if the option of this name was on the command line. `values` is the command's struct. */
+/* True if the option of this name was on the command line. `values` is the command's struct, into which the options
+ * were read. */
 bool args_given(const struct args_command *command, const void *values, const char *name);
 
 /* Prints an error message about a combination of options, then the usage line. Returns EXIT_USAGE. */
 int args_misused(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
-/* Refuses every given option among `names` (which ends with NULL), with `reason` in the message. Returns 0, or
- * EXIT_USAGE. */
+/* Refuses every given option among `names` (which ends with NULL), with `reason` in the message. The result is 0, or
+ * EXIT_USAGE if one of the options was given. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);
 
 /* Reads a text that must be a whole number in decimal digits and nothing else. */

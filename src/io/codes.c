@@ -86,8 +86,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* Reads codes from a file and checks all keys at once. The library gets the codes in parts, and would count rows from
- * the start of a part. */
+/* Reads codes from a file and checks all keys at once. All codes are in memory, as the library, given one part of the
+ * codes after another, would number rows from the start of each part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;
@@ -161,7 +161,7 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 static struct {
     const char *path;
     dkvb_outside found;
-} noted[4]; /* four places are enough, as no command searches the rows of more than four files */
+} noted[4]; /* an array of four files is enough, as no command searches the rows of more than four files */
 
 static size_t count;
 

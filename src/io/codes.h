@@ -9,7 +9,7 @@
 #include "io/input.h"
 
 /* Searches the codes of every row with the number of selected keys k of the model; masked and purged pairs are not
- * found. `codes` is uint16_t[rows][codebooks][k]. */
+ * found. The result `codes` is an array uint16_t[rows][codebooks][k] of selected keys. */
 int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes);
 
 /* Codes of rows from a file, uint16_t[rows][codebooks][k]. A file of codes names neither model nor mask, so only its
@@ -30,19 +30,20 @@ int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
 /* Finds out by its first bytes whether a file is a codes file, which holds a codeset of the library: a codes file is
- * made in training and used to forget. The call fails if the file cannot be read. */
+ * made in training and used to forget. codeset_is() fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Reads a codes file, which must belong to `model` unless `model` is NULL. The file may hold features of a part of the
- * codeset (training or held-out rows) instead of the part's codes. */
+/* Reads a codes file, which must belong to `model` unless `model` is NULL. A part of the codeset (training rows or
+ * held-out rows) may have only features in the file, and no codes. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
-/* Reads a codes file of the given model, and searches the codes of parts of the codeset that have only features. */
+/* Reads a codes file of the given model, and searches the codes of those rows (training or held-out) of which the file
+ * has only features. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
-/* Returns the counter of rows outside the scale, for the run options of a search of the given rows; NULL if the rows
- * were counted before. Rows outside the scale are not of the kind that the keys were placed on. The command reports
- * rows outside the scale at its end. */
+/* Returns the counter of rows outside the scale of the keys, for the run options of a search of the given rows; NULL if
+ * the rows were counted before. Rows outside the scale of the keys, such as much longer or shorter rows, are not of the
+ * kind that the keys were placed on. If rows outside the scale were found, the command reports them at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
 /* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the
@@ -50,7 +51,8 @@ dkvb_outside *outside_count(struct features *rows);
 void outside_note(const char *path, const dkvb_outside *found);
 
 /* Prints a line on stderr for each file with rows outside the scale: the number of these rows, and in which way the
- * first one is unusual. A command calls this function only at the end of a success, as a failure prints one line. */
+ * first one is unusual. A command calls outside_tell() only at the end of a success, as a failed command prints one
+ * line only. */
 void outside_tell(void);
 
 #endif

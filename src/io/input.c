@@ -32,7 +32,7 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 struct known {
     const char **columns, **classes;
     size_t column_count, class_count;
-    char *list; /* copies of the column names in a list option */
+    char *list; /* copies of the column names that a comma-separated option lists */
 };
 
 /* Splits a comma-separated list of column names. */
@@ -321,8 +321,8 @@ int input_mask(dkvb_mask **out, const char *path)
     return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
-/* Marks the classes of a comma-separated list. The call returns DKVB_OK, or the status of looking up the first unknown
- * class. */
+/* Marks the classes of a comma-separated list. The result is DKVB_OK, or the failure of dkvb_model_find_class() for the
+ * first class name that the model does not have. */
 static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
 {
     char word[256];
@@ -352,7 +352,8 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
     if (!*chosen)
         return EXIT_FAILURE;
     rc = dkvb_model_find_class(model, list, DKVB_FIND_NAME_OR_INDEX,
-                               /* the whole list is looked up first, because a class name may contain a comma */
+                               /* the whole list of classes is first looked up as one name, because a class name may
+                                * contain a comma */
                                &whole);
     if (rc == DKVB_OK && strchr(list, ',') && find_listed(*chosen, list, model) == DKVB_OK)
         return tool_fail("class '%.64s': is a name, and a list of classes as well: their indices must be given", list);

@@ -1,5 +1,5 @@
-/* Reads the inputs of a command: models, masks, features, labels, class names. Each reader makes later outputs as
- * private as its file: paths_keep_private(). */
+/* Reads the inputs of a command: models, masks, features, labels, class names. Each function that reads a file makes
+ * files written later as private as the file that was read: paths_keep_private(). */
 #ifndef DKVB_TOOL_INPUT_H
 #define DKVB_TOOL_INPUT_H
 
@@ -15,8 +15,8 @@ struct columns_args {
     const char *features; /* columns that are features, separated by commas; NULL: all other columns */
 };
 
-/* The option of this name for the table of options; `member` is the struct columns_args among the command's
- * arguments. */
+/* Lines for the options --label-column, --id-column and --group-column in a command's table of options; `member` is the
+ * struct columns_args among the command's arguments. */
 #define COLUMNS_LABELS(AT, member)                                                                                     \
     {                                                                                                                  \
         "label-column", ARGS_TEXT, AT(member.labels), "NAME", .help = "column of a CSV with the labels", .word = true  \
@@ -36,14 +36,19 @@ struct table_use {
     const struct columns_args *columns; /* names of columns that options give; or NULL */
     const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
     const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
-    bool grows;                /* true if names in the table that no class has become new classes */
+    /* true if names in the table that are not among the known class names become new classes */
+    bool grows;
 };
 
-/* Ways to read the features of a file. The numbers are the values of the member `in_place` of dkvb_table_options. */
+/* Ways to read the features of a file. The values of INPUT_… are the values of the member `in_place` of
+ * dkvb_table_options. */
 enum {
-    INPUT_COPIED = 0, /* way in which features are copied to memory, which may be changed */
-    INPUT_MAPPED = 1, /* way in which features are mapped if possible, and must not be changed */
-    /* way in which features are read from the file block by block if possible, and must not be changed */
+    /* way in which features are copied from their file to memory, where the command may change them */
+    INPUT_COPIED = 0,
+    /* way in which a file of features is mapped if possible, so that the command must not change the features */
+    INPUT_MAPPED = 1,
+    /* way in which features are read from their file block by block if possible, so that the command must not change
+     * the features */
     INPUT_BLOCKS = 2
 };
 
@@ -55,15 +60,17 @@ struct features {
     float *made; /* features that pictures were encoded into; freed with free() */
     float *x;    /* the features in memory; NULL if the rows are read from a source */
     const dkvb_row_source *source;
-    size_t *kept; /* numbers of the rows in the source of features, [rows], freed with free(); NULL: 0 to rows - 1 */
+    /* position of each row in the source of features, [rows], freed with free(); NULL: the rows are 0 to rows - 1 of
+     * the source */
+    size_t *kept;
     size_t rows, columns;
-    dkvb_outside outside; /* counts of rows outside the scale of the keys, see codes.h */
+    dkvb_outside outside; /* counts of rows whose scale is unusual for the keys, see codes.h */
 };
 
 /* Labels of rows, int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_table *table;        /* table of a file that has labels only */
+    dkvb_table *table;        /* table that was read from a file of labels only */
     int32_t *made;            /* labels of pictures, if the labels are of pictures; freed with free() */
     const char *const *names; /* names of the classes, [name_count], of a table whose labels are names; or NULL */
     size_t name_count;
@@ -73,11 +80,12 @@ struct labels {
     size_t largest_row;
 };
 
-/* Reads the features of a file. The argument `how` is one of INPUT_…; `use` may be NULL. */
+/* Reads the features of a file. The argument `how` is INPUT_COPIED, INPUT_MAPPED or INPUT_BLOCKS; `use` may be NULL. */
 int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 
-/* Reads features that must have the width that the model takes. `columns` may be NULL. */
+/* Reads features that must have the width that the model takes. `columns` (the options that name columns of a table)
+ * may be NULL. */
 int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
 
@@ -85,7 +93,8 @@ int input_features_for(struct features *out, const char *path, uint32_t how, con
  * memory. */
 int input_block(float **block, const struct features *features, size_t n);
 
-/* Sets a pointer to `n` rows of features from row `first` on: in memory, or read into the block. */
+/* Sets the pointer *x to `n` rows of features from row `first` on: the rows in memory, or `block` after the rows were
+ * read into it. */
 int input_rows(const struct features *features, size_t first, size_t n, float *block, const float **x);
 
 /* Reads labels from a file, which must have one label for each of the `rows` rows of the other file, `of`. */
@@ -107,8 +116,8 @@ struct ids {
     size_t n;
 };
 
-/* Reads ids of rows from a file, in which no id appears twice; strings are allowed only with `names`. `columns` may be
- * NULL. */
+/* Reads ids of rows from a file, in which no id appears twice; ids may be strings only if `names` is true. The options
+ * that name columns, `columns`, may be NULL. */
 int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
 /* Reads ids from a file, which must have one id for each of the `rows` rows of the other file, `of`. With `path` NULL,
@@ -137,7 +146,7 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
 
 /* Names of classes or columns that a model accepts: no name appears twice; some may be empty. */
 struct names {
-    const char *path; /* path of the file that has the names */
+    const char *path; /* path of the file that has the names of classes or columns */
     char **line;
     size_t count, room;
 };

@@ -23,8 +23,8 @@ struct told {
     dkvb_class_effect *effects; /* effects of the journal entry on the classes, [classes] */
 };
 
-/* Prints one more part of a line about a journal entry. The first part of the line is indented, further parts follow a
- * comma. */
+/* Prints one more part of the line that describes a journal entry. The first part of a line about a journal entry is
+ * indented, and a comma precedes each further part. */
 static void say(bool *begun, const char *format, ...)
 {
     va_list args;

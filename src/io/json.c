@@ -37,7 +37,8 @@ void json_close(char bracket)
 }
 
 /* Returns the number of bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most
- * U+10FFFF); 0 if the bytes are not valid UTF-8. The text ends with a NUL, which is never a continuation byte. */
+ * U+10FFFF); 0 if the bytes are not valid UTF-8. The text at `text` ends with a NUL, which is never a continuation byte
+ * of UTF-8. */
 static int utf8_length(const unsigned char *text)
 {
     int length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;

@@ -3,7 +3,8 @@
 #ifndef DKVB_TOOL_JSON_H
 #define DKVB_TOOL_JSON_H
 
-/* The function names differ from those of jansson, which libdkvb uses: the linker has one function for each name. */
+/* The functions of json.h have other names than those of jansson, which libdkvb uses, since the linker accepts only one
+ * function of each name. */
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -11,8 +11,8 @@
 
 static const char *summary; /* summary of the command whose page is printed */
 
-/* Prints one line of roff text. A hyphen becomes the keyboard's hyphen, and a dot or quote at the start of the line is
- * escaped. */
+/* Prints one line of roff text. A hyphen in the text becomes roff's hyphen of the keyboard, and a dot or quote at the
+ * start of the line is escaped. */
 static void put_line(const char *text, size_t length)
 {
     if (length > 0 && (text[0] == '.' || text[0] == '\''))
@@ -32,8 +32,8 @@ static void put_word(const char *text)
     put_line(text, strlen(text));
 }
 
-/* Prints paragraphs of a text, which are separated by empty lines. Lines that begin with a blank are a table and keep
- * their line breaks. */
+/* Prints paragraphs of a text, which are separated by empty lines. Lines of the text that begin with a blank are a
+ * table and keep their line breaks. */
 static void put_text(const char *text)
 {
     bool table = false;

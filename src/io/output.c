@@ -64,8 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks make the call together if it
- * moves values that they share; otherwise only rank 0 makes the call. */
+/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks use the macro together if the
+ * call `write` moves values that the ranks share; otherwise only rank 0 uses the macro. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -95,7 +95,7 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
     if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
         (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
         return code;
-    /* the time of writing the codes begins after the model's time, which includes it */
+    /* the time for writing the codes begins after the time for writing the model, which includes both files */
     codes.began = progress_clock();
     return output_end(&codes, DKVB_OK);
 }
@@ -115,8 +115,8 @@ struct part {
     output_print_fn *print;
     void *context;
     const char *path;
-    char *text; /* text of the part that is being written to the file */
-    int code;   /* exit code of printing the part; a failure has been reported already */
+    char *text; /* text of the file's part that is being written */
+    int code;   /* exit code of printing the present part of the file; a failure has been reported already */
 };
 
 static int next_part(void *user, const void **data, size_t *size)
@@ -149,7 +149,7 @@ int output_parts(const char *path, output_print_fn *print, void *context)
         return code;
     if (ranks_lead()) {
         status = dkvb_file_write_parts(path, next_part, &part);
-    } else { /* the other ranks print too, since printing may compute with all ranks */
+    } else { /* ranks other than rank 0 print the parts of the file too, since printing may compute with all ranks */
         const void *data;
         size_t size;
 

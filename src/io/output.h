@@ -18,16 +18,17 @@ struct output {
     struct stat before;
 };
 
-/* Checks for a signal before a file is written. The result is false if a signal came, since the work of an interrupted
- * command is not saved; the message was printed then, and `code` is set. */
+/* Checks for a signal before a file is written. If a signal came, the result is false and *code is set, after a
+ * message: the work of an interrupted command is not saved. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file that output_begin() began. The library keeps owner and group of an old file if the system
- * allows it; if not, this function prints a note on stderr, as the administrator of a service that reads the file must
- * know. */
+/* Ends the writing of a file that output_begin() began. The library gives a replaced file the owner and the group of
+ * the old file if the system allows this; if not, output_end() prints a note on stderr, as the administrator of a
+ * service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
-/* The functions that write a file of a certain kind. Each function calls output_begin() and output_end(). */
+/* Functions that write an output file of a command: a model, a mask or a plan. Each function that writes a file calls
+ * output_begin() and output_end(). */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);
@@ -37,7 +38,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 
-/* A callback that prints the next part of a text file; a part without text ends the file. Returns an exit code. */
+/* A callback that prints the next part of a text file; a part without text ends the file. The callback returns an exit
+ * code of the tool. */
 typedef int output_print_fn(void *context, FILE *to);
 
 /* Writes a text file part by part: memory holds one part at a time, and a failure leaves the old file. */
@@ -50,7 +52,8 @@ void output_wrote(const char *path);
 /* Reports each temporary file on stderr that a killed command left beside `path`. */
 void output_leftovers(const char *path);
 
-/* Prints `text` left-justified in a column of at least `width` characters. Control characters become '?'. */
+/* Prints `text` left-justified in a column of at least `width` characters. In the printed text, control characters
+ * become '?'. */
 void output_padded(const char *text, int width);
 
 /* Returns the width of `text` in columns: its characters, not its bytes. */
@@ -69,29 +72,30 @@ int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 const char *output_time(int64_t seconds, char *text, size_t size);
 
 /* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0, or the exit code after an error
- * message if SOURCE_DATE_EPOCH is not a time. Without this check the library would use the present time, and the
- * written bytes would not be the expected ones. */
+ * message if SOURCE_DATE_EPOCH is not a time. Without the check of SOURCE_DATE_EPOCH the library would use the present
+ * time, and the written bytes would not be the expected ones. */
 int output_check_epoch(void);
 
-/* Flushes stdout. The result is 0, or the exit code after an error message was printed. */
+/* Flushes stdout. The result of flushing is 0, or the exit code after an error message was printed. */
 int output_finish(void);
 
 /* A text file that is printed to memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* stream to which the text of the file is printed */
-    char *text; /* the printed text of the file, once the stream is closed */
+    FILE *file; /* stream in memory to which the text of the file is printed */
+    char *text; /* text of the file that was printed to the stream, once the stream is closed */
     size_t size;
 };
 
 /* Begins a text file that is printed to memory. The caller must end the text file, even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
-/* Writes the text file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the exit code of a failed
- * write. */
+/* Ends a text file that is printed to memory: writes the file if `code` is EXIT_SUCCESS and no signal came. Returns
+ * `code`, or the exit code of a failed write. */
 int textfile_end(struct textfile *text, int code);
 
-/* Writes bytes as hexadecimal digits. The buffer `text` has 2 * size + 1 bytes, and is returned. */
+/* Writes bytes as hexadecimal digits. The hexadecimal text is written to the buffer `text` of 2 * size + 1 bytes, and
+ * returned. */
 const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 
 /* Reads bytes from hexadecimal. The result is true if `text` is exactly 2 * size hexadecimal digits, in upper or lower

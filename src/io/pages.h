@@ -19,10 +19,10 @@ int pages_man(const struct pages_command *commands, size_t count);
 /* Prints the man page of one command, such as dkvb-train(1). */
 int pages_man_of(const struct pages_command *command);
 
-/* Prints a completion script for "bash", "zsh" or "fish". The result is false for the name of any other shell. */
+/* Prints a completion script for "bash", "zsh" or "fish". For the name of another shell the result is false. */
 bool pages_completion(const char *shell, const struct pages_command *commands, size_t count, int *code);
 
-/* Calls a command with --help. Returns the exit code of the command. */
+/* Calls a command with --help. The result is the exit code of the command with --help. */
 int pages_ask(const struct pages_command *command);
 
 #endif

@@ -31,8 +31,8 @@ int paths_tell(const struct path *files, const char *message)
     return EXIT_SUCCESS;
 }
 
-/* Splits a path into the folder, which the caller frees, and the name in the folder. The result is NULL if memory ran
- * out. */
+/* Splits a path into the folder, which the caller frees, and the name in the folder. The resulting folder is NULL if
+ * memory ran out. */
 static char *split_path(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
@@ -114,8 +114,8 @@ static int refuse_same(const struct args_command *command, const struct path *ou
     return code;
 }
 
-/* Checks that files can be made in the folder of an output. The new file is first written beside the old file, so the
- * folder must be writable. */
+/* Checks that files can be made in the folder of an output. An output file is first written beside the file that it
+ * replaces, so the folder must be writable. */
 static int check_folder(const char *path)
 {
     const char *name;
@@ -202,16 +202,16 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* Locks an output file for this process. Saving replaces the file, so a command that gets the lock of a replaced file
- * then locks the new file. The number of attempts is limited, since some network file systems give a file another
- * inode number at each look. */
+/* Locks an output file for this process. Saving replaces an output file, so a command that gets the lock of a replaced
+ * file then locks the new file. The number of attempts to lock a file is limited, since some network file systems give
+ * a file another inode number at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     bool waiting = false;
 
     for (int tries = 0;; tries++) {
-        /* the file is opened for writing, as locks need it on some network file systems */
+        /* the output file is opened for writing, as locks need a writable file on some network file systems */
         int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code;
         struct stat opened, now;
         bool gone;
@@ -261,11 +261,13 @@ void paths_keep_private(const char *path)
 
     if (!file || stat(file, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         free(file);
-        return; /* a pipe is left out, as it has permissions of its own; opening the file reports a failure */
+        /* an input that is a pipe does not narrow the umask, as a pipe has permissions of its own; opening the file
+         * reports a failure */
+        return;
     }
     others = st.st_mode & 7;
-    /* New files belong to the group of the process and have no access control list. If the input has an access control
-     * list, the input's group bits describe the list, not the group. */
+    /* A file that this process makes belongs to the group of the process and has no access control list. If the input
+     * has an access control list, the input's group bits describe the list, not the group. */
     group = st.st_gid == getegid() && getxattr(file, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
                                                                                               : others;
     if (!(group & 2))

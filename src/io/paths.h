@@ -20,27 +20,28 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
  * command loads a file that this command will replace. Models come first in the list of outputs. While another command
- * holds a lock, the function waits and prints a note. The locks are held until the process ends. */
+ * holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held until the
+ * process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Reports a failure of the library with the path of a file. Messages of the library begin with the argument at fault,
  * which the user knows by the name of its file. If the message begins with a `name` of the list `files`, the path of
- * that file replaces the name in the message; the list ends with a NULL name. Returns EXIT_FAILURE, or 0 without
- * printing anything if the message begins with no name of the list. */
+ * that file replaces the name in the message; the list ends with a NULL name. The result is EXIT_FAILURE, or 0 without
+ * printing anything if the message does not begin with a name of the list. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read
  * or write the input `path`. */
 void paths_keep_private(const char *path);
 
-/* Checks the outputs of a command in a folder as paths_check() does. A folder that does not exist yet is accepted.
- * paths_make_folder() makes the folder, or fails if there is another file of that name. */
+/* Checks the outputs of a command in a folder as paths_check() does. A folder of outputs that does not exist yet is
+ * accepted. */
 int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
                           const struct path *outputs);
 int paths_make_folder(const char *folder);
 
-/* Joins "folder/name", and "path" with an ending; the caller frees the result. NULL: memory ran out, which was
- * reported. */
+/* Joins "folder/name", and "path" with an ending; the caller frees the result. The joined path is NULL if memory ran
+ * out, which was reported. */
 char *paths_join(const char *folder, const char *name);
 char *paths_with(const char *path, const char *ending);
 

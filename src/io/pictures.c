@@ -77,7 +77,8 @@ int pictures_check_rows(const struct args_command *command, const struct args *v
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
-/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The caller frees *bytes. */
+/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The bytes of the file are in new memory,
+ * *bytes, which the caller frees. */
 static int read_all(const char *path, uint8_t **bytes, size_t *size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -110,8 +111,8 @@ static int read_all(const char *path, uint8_t **bytes, size_t *size)
     return code;
 }
 
-/* Reads the paths of a list, one per line. If the list has a NUL, its paths end with NULs, as `find -print0` writes
- * them. The caller frees both *text, which holds the paths, and *paths. */
+/* Reads the paths of a list, one per line. If the list of paths has a NUL, its paths end with NULs, as `find -print0`
+ * writes them. The caller frees *text, which holds the bytes of all paths, and the array *paths. */
 static int read_list(const char *from, uint8_t **text, dkvb_image_source **paths, size_t *count)
 {
     size_t size = 0, most = 1;
@@ -197,8 +198,8 @@ static int open_set(struct pictures *p)
 }
 
 /* Opens the encoder of `kind` that makes rows of `columns` columns (0: any). Unless `remembered` is NULL, the encoder
- * must be the one that the model at `path` remembers. A guessed activation is reported only if neither a config nor a
- * model that remembers its encoder confirms the guess. */
+ * must be the one that the model in the file `path` remembers. A guessed activation is reported only if neither a
+ * config nor a model that remembers its encoder confirms the guess. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;

@@ -33,8 +33,8 @@ static inline const char *pictures_source(const struct pictures_args *args)
     return args->from ? args->from : args->paths.text;
 }
 
-/* Lines about pictures for a table of options; AT() gives the offset of a member. The option --encoder is not among
- * the lines: the table of the command has it. */
+/* The lines about pictures in a command's table of options; AT() gives the offset of a member of the command's struct.
+ * The option --encoder is not among the lines about pictures: the table of each command has a line for --encoder. */
 /* clang-format off */
 #define PICTURES_OPTIONS(AT, member)                                                                                   \
     {"images-from", ARGS_TEXT, AT(member.from), "FILE",                                                                \
@@ -64,17 +64,17 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option gives pictures: `option`, or --images-from. Returns EXIT_USAGE if both options give
- * pictures. */
+/* Checks that only one option gives pictures: `option`, or --images-from. If both --images-from and the other option
+ * give pictures, the result is EXIT_USAGE. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. Returns EXIT_USAGE if an option is missing or
- * has no effect. */
+/* Checks that the encoder got the options that it needs and no others. If an option of the encoder is missing or has no
+ * effect, the result is EXIT_USAGE. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.
- * Exactly one of --features and --images must be given, and options of --images need --images. `values` is the
- * command's struct. */
+ * Exactly one of --features and --images must be given, and options of --images need --images. The argument `values` is
+ * the struct of the command, which holds the values of its options. */
 int pictures_check_rows(const struct args_command *command, const struct args *values, const char *features,
                         const struct pictures_args *args);
 
@@ -108,10 +108,10 @@ void pictures_say_left_out(const struct left_out *left);
 /* writes the counts of files that did not become rows, as several JSON fields */
 void pictures_json_left_out(const struct left_out *left);
 
-/* Opens a picture set and its encoder. The caller must call pictures_close(), even after a failure. The encoder is the
- * encoder of `args` if `chosen`, otherwise the encoder that `model` remembers. An encoder of another kind or another
- * width than the model remembers is refused. `path` is the path of the model; `path` and `model` are NULL without a
- * model. */
+/* Opens a picture set and its encoder. The caller must call pictures_close(), even if opening failed. If `chosen` is
+ * true, the options `args` choose the encoder; otherwise the encoder is the one that `model` remembers. An encoder of
+ * another kind or another width than the model remembers is refused. `path` is the path of the model's file; `path` and
+ * `model` are NULL for a command without a model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
@@ -121,39 +121,41 @@ void pictures_close(struct pictures *p);
 int pictures_spare(const struct pictures *p, const char *output, const char *other);
 
 /* Returns the options for encoding a picture set with the library: unreadable pictures are marked and reported. The
- * caller passes the library's result to pictures_encoded(), which also reports pictures that lie sideways. */
+ * caller passes the library's result of encoding to pictures_encoded(), which also reports pictures that lie
+ * sideways. */
 dkvb_encode_options pictures_encoding(struct pictures *p);
 int pictures_encoded(const struct pictures *p, dkvb_status status);
 
 /* Encodes all readable pictures of the set into rows in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
 
-/* Returns the labels of all pictures of a set. `as`, int32_t[classes], is the label of each class of the set; with
- * NULL, labels are the numbers of the classes. */
+/* Returns the labels of all pictures of a set. The array `as`, int32_t[classes], has the label of each class of the
+ * picture set; if `as` is NULL, labels are the numbers of the classes. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 
-/* Removes the labels of unreadable pictures after encoding. Before the call, `labels` has one label for each picture,
- * from the picture set or from a file. */
+/* Removes the labels of unreadable pictures after encoding. Before pictures_keep_labels(), `labels` has one label for
+ * each picture, from the picture set or from a file. */
 void pictures_keep_labels(const struct pictures *p, struct labels *labels);
 
-/* Removes the ids of unreadable pictures after encoding. Thus the id of a picture does not depend on whether other
- * pictures can be read. */
+/* Removes the ids of unreadable pictures after encoding. Because unreadable pictures have ids too, the id of a picture
+ * does not depend on whether other pictures can be read. */
 void pictures_keep_ids(const struct pictures *p, struct ids *ids);
 
 /* Encodes all readable pictures of a set, with their labels in the model: from the file `labels` or, if `labels` is
- * NULL, from the set's classes. `path` is the path of the model. */
+ * NULL, from the set's classes. `path` is the path of the model's file. */
 int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
                   struct features *x, struct labels *y);
 
 /* Returns the names of a picture set's classes in the form that a model accepts: each in one line, with control
- * characters escaped. The result is empty if the set has no names. */
+ * characters escaped. If the picture set has no class names, the result is empty. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Names the classes of a picture set. If `model` is NULL, the names are those of pictures_class_names(), for a model
- * to be trained. With a model, the set's classes are matched by name to the classes of the model at `path`, if both
- * have names. `names` are then the names of the model, followed by new classes; if `names` is NULL, every class of the
- * set must be a class of the model. The array *as, which the caller frees, is the model's label for each class of the
- * set. A set without classes is refused. */
+/* Names the classes of a picture set. If `model` is NULL, the result `names` has the names that pictures_class_names()
+ * gives, for a model to be trained. If `model` is given, from the file `path`, the classes of the picture set are
+ * matched to the model's classes by name, if both have names. With a model, the result `names` has the names of the
+ * model's classes, followed by new classes; if `names` is NULL, every class of the picture set must be a class of the
+ * model. The array *as, which the caller frees, has the model's label for each class of the picture set. A picture set
+ * without classes is refused. */
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 

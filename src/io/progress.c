@@ -34,11 +34,10 @@ static struct {
     int drawn; /* number of characters of the progress bar that are on the terminal */
 } bar;
 
-/* start of the command; seconds between progress lines; time of the next progress line */
+/* time when the command began; number of seconds between progress lines; time of the next progress line */
 static double began, line_each, next_line;
 
-/* Returns the milliseconds of a clock that wraps around, for differences. The function may be called by a signal
- * handler. */
+/* Returns the milliseconds of a clock that wraps around, for differences. A signal handler may call millisecond(). */
 static unsigned millisecond(void)
 {
     struct timespec now;
@@ -48,7 +47,7 @@ static unsigned millisecond(void)
 }
 
 /* Removes half-written files, then ends the process by the signal as if the signal had not been caught. The signal is
- * blocked until the handler returns, so a core file shows the place of the fault in the program. */
+ * blocked until the signal handler returns, so a core file shows the place of the fault in the program. */
 static void end_by(int number)
 {
     dkvb_file_remove_temporaries();
@@ -56,11 +55,12 @@ static void end_by(int number)
     raise(number);
 }
 
-/* Ends the process by a second signal, with a message, as end_by() does. */
+/* Ends the process after a second signal: prints a message, removes half-written files, and ends by the signal. */
 static void die_of(int number)
 {
     static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
-    /* the newline at the start is left out if no bar is on the terminal, as the line is empty then */
+    /* the newline at the start of the message is left out if no progress bar is on the terminal, as the line is empty
+     * then */
     size_t skip = bar.drawn == 0;
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
@@ -69,7 +69,8 @@ static void die_of(int number)
 }
 
 /* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
- * that the terminal has sent already. A signal soon after the first therefore counts as the same request. */
+ * that the terminal has sent already. A second signal that comes soon after the first therefore counts as the same
+ * request to stop the command. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -119,7 +120,8 @@ void progress_catch_signals(void)
         for (int i = 0; i < OTHERS; i++)
             ends = ends && number != others[i];
         if (ends)
-            catch_signal(number, end_by); /* other signals get a handler unless they are caught or ignored already */
+            /* signals other than SIGINT and SIGTERM get a handler unless they are caught or ignored already */
+            catch_signal(number, end_by);
     }
 }
 
@@ -219,7 +221,8 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     bar.to = 1;
     if (bar.last_draw == 0)
         bar.last_draw = progress_clock();
-    /* a bar is drawn in time, as many short pieces of work in a row may take long together */
+    /* the progress bar is drawn when it is due, even at the start of new work, since many short pieces of work in a row
+     * may take long together */
     bar.next_draw = bar.last_draw + FIRST_DRAW;
     bar.label = label;
     bar.terminal = isatty(STDERR_FILENO);

@@ -8,21 +8,21 @@
 
 #include <dkvb/dkvb.h>
 
-/* Catches the signals that end a process. After the call, SIGINT and SIGTERM only set a flag; a second signal that
- * comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are ignored, so
- * that the failed write is reported. Every other signal that ends the process removes half-written files first. The
- * function must be called before there are threads. */
+/* Catches the signals that end a process. After progress_catch_signals(), SIGINT and SIGTERM only set a flag; a second
+ * signal that comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are
+ * ignored, so that the failed write is reported. Every other signal that ends the process removes half-written files
+ * first. progress_catch_signals() must be called before the process has more than one thread. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */
 bool progress_interrupted(void);
 
 /* Starts the clock for progress lines, which long work prints without a terminal: one a minute, or as DKVB_PROGRESS
- * says. Returns 0, or the exit code after an error message about DKVB_PROGRESS. */
+ * says. The result is 0, or the exit code after an error message about the value of DKVB_PROGRESS. */
 int progress_begin(void);
 
-/* Begins a progress bar, and returns run options that move the bar and that cancel the work after a signal. `label`
- * must outlive the bar. */
+/* Begins a progress bar, and returns run options that move the bar and that cancel the work after a signal. The text
+ * `label` must stay valid until the progress bar has ended. */
 dkvb_run_options progress_start(const char *label, uint32_t threads);
 
 /* Sets which part of the whole progress of a command the next call makes, 0 <= from <= to <= 1. */
@@ -31,7 +31,7 @@ void progress_span(double from, double to);
 /* Removes the progress bar from the terminal until the bar moves again. */
 void progress_hide(void);
 
-/* Ends the progress bar. If no progress bar is shown, the call does nothing. */
+/* Ends the progress bar. progress_stop() does nothing if no progress bar is shown. */
 void progress_stop(void);
 
 /* Returns the seconds of a clock that never goes back. */

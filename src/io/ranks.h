@@ -1,7 +1,8 @@
 /* Ranks of the tool are processes that run one command together. The program dkvb has one rank; dkvb-mpi has the ranks
  * of its MPI job. Every rank runs the same command with the same arguments. Rank 0 alone prints, and writes files.
  *
- * Two source files implement the functions of this header: io/ranks_alone.c is part of dkvb, mpi/tool.c of dkvb-mpi. */
+ * The functions for ranks have two source files: io/ranks_alone.c is part of the program dkvb, mpi/tool.c of
+ * dkvb-mpi. */
 #ifndef DKVB_TOOL_RANKS_H
 #define DKVB_TOOL_RANKS_H
 
@@ -15,19 +16,20 @@ extern const char ranks_program[], ranks_usage[];
 /* Text that --version adds after the version of libdkvb. */
 const char *ranks_version(void);
 
-/* Joins the other ranks of the MPI job. Options of dkvb-mpi itself, before the command, are removed from argc and
- * argv. The result is 0, or the exit code after an error message. */
+/* Joins the other ranks of the MPI job. Options of dkvb-mpi itself, which stand before the name of the command, are
+ * removed from argc and argv. The result is 0, or the exit code after an error message was printed. */
 int ranks_begin(int *argc, char **argv);
 
 /* Prepares the run of a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another
- * rank. The result is 0, or the exit code after an error message: ranks that differ are reported before any work. */
+ * rank. The result is 0, or the exit code after an error message: if the command lines of ranks differ, this is
+ * reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
 /* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank; the result is the exit code of
  * all ranks. */
 int ranks_end(int code);
 
-/* Returns the group of ranks that shares the models of the running command. The result NULL stands for this process
+/* Returns the group of ranks that shares the models of the running command. If the result is NULL, this process works
  * alone. */
 const dkvb_ranks *ranks_group(void);
 
@@ -35,15 +37,15 @@ const dkvb_ranks *ranks_group(void);
 bool ranks_lead(void);
 
 /* Takes over the error line of a failure, which ranks_end() prints once for all ranks. The result is false if the
- * caller has to print the line itself. */
+ * caller has to print the error line itself. */
 bool ranks_keep(const char *line);
 
 /* Gives the result of a step that only rank 0 made to all ranks: an exit code or a dkvb_status, 0 after a success. All
- * ranks must call this function. The message of a failure is on rank 0. */
+ * ranks must call ranks_settle(). If the result says that the step failed, the message is on rank 0. */
 int ranks_settle(int result);
 
 /* Returns true if a signal ends this process at once, since ranks cannot agree to stop at the same step; the function
- * has then written the reason. Signal handlers call this function. */
+ * has then written the reason. ranks_end_by_signal() is called by signal handlers. */
 bool ranks_end_by_signal(int number);
 
 #endif

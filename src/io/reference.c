@@ -25,7 +25,7 @@ static struct {
 } library;
 
 /* Stores the address of a function of the reference library at `at`, the address of a function pointer. C has no
- * conversion from an object pointer to a function pointer, so the bytes are copied. */
+ * conversion from an object pointer to a function pointer, so the bytes of the pointer are copied. */
 static bool find(void *handle, const char *name, void *at)
 {
     void *found = dlsym(handle, name);

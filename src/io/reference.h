@@ -10,7 +10,7 @@
 
 #include "io/input.h"
 
-/* Loads the library libdkvb-reference. Commands call this function before any work, so that a missing library is
+/* Loads the library libdkvb-reference. Commands call reference_load() before any work, so that a missing library is
  * reported at once. */
 int reference_load(void);
 
@@ -27,8 +27,8 @@ struct reference_rows {
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *rows, uint32_t threads);
 void reference_free(dkvb_reference_report *report);
 
-/* Functions of a comparison with linear heads. reference_json() writes it as the JSON member "reference", which is
- * null if the report is NULL; reference_print() prints it as a table. */
+/* Functions that print a comparison with linear heads: reference_json() as the JSON member "reference", which is null
+ * if the report is NULL, and reference_print() as a table. */
 void reference_json(const dkvb_reference_report *report);
 void reference_print(const dkvb_reference_report *report);
 

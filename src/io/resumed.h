@@ -1,4 +1,5 @@
-/* Work of a command that goes on after an interrupted one: the line that says so, and the progress bar of the work. */
+/* If a command continues the work of an interrupted command, prints the line that says so; also shows the progress bar
+ * of the work. */
 #ifndef DKVB_TOOL_RESUMED_H
 #define DKVB_TOOL_RESUMED_H
 
@@ -8,15 +9,18 @@
 #include <dkvb/dkvb.h>
 
 struct resumed {
-    const char *things;         /* what the work is done on, for messages: "rows" */
-    const uint64_t *done, *all; /* members of the library's report: numbers of things finished earlier, and in all */
-    bool quiet;                 /* true if no line is printed, as with --json */
-    bool told;                  /* true once the line was printed */
-    dkvb_run_options bar;       /* run options that move the progress bar */
+    const char *things; /* plural of what the interrupted work counts, for messages: "rows" */
+    /* pointers into the library's report: number of things that the earlier command finished, and number of all
+     * things */
+    const uint64_t *done, *all;
+    bool quiet;           /* true if no line is printed, as with --json */
+    bool told;            /* true once the line about the interrupted work was printed */
+    dkvb_run_options bar; /* run options that move the progress bar */
 };
 
-/* Begins the progress bar of work that may go on, and returns its run options. They also print a line on stdout, once
- * the library's report says that an earlier command has finished some things. `label` and `work` must outlive the bar.
+/* Begins the progress bar of work that may go on, and returns its run options. The run options also print a line on
+ * stdout, once the library's report says that an earlier command has finished some things. `label` and `work` must stay
+ * valid until the progress bar has ended.
  */
 dkvb_run_options resumed_start(struct resumed *work, const char *label, uint32_t threads);
 
