@@ -132,7 +132,9 @@ def learning(options):
                 unlike += len(evidence.differing(models["joint"], models["all stored codes, from zero"]))
         for (where, way), accuracies in found.items():
             lost = evidence.paired(found[where, "joint"], accuracies)
-            table.add(name, where, way, evidence.mean(accuracies), "–" if way == "joint" else lost)
+            table.add(f"accuracy on {name}", f"keys placed on {where}",
+                      "joint training" if way == "joint" else f"training on {way}", evidence.mean(accuracies),
+                      "–" if way == "joint" else lost)
         if name == "cifar10":
             for where, way in found:
                 if way != "joint":
