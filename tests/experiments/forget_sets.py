@@ -361,8 +361,9 @@ def klom_table(options):
                   f"over the sets",
                   evidence.mean(found).low, "<=", 0)
     table.note = (f"The KLoM figures are mean KL divergences between margins of {models} models that forgot and of "
-                  f"{models} models that never saw the rows; both are trained by the same call, so exact is at its "
-                  f"floor by construction. The noise floor of KLoM is the divergence of {models} further models that "
+                  f"{models} models that never saw the rows; both are trained by the same call, so `exact` is at its "
+                  f"noise floor by construction. The noise floor of KLoM is the divergence of {models} further "
+                  "models that "
                   f"never saw the rows. The models learn the first {limit:,} rows of cifar10, with other seeds for "
                   f"each forget set. The test rows are those of classes without a forgotten row, or all test rows if "
                   f"there are no such classes.")

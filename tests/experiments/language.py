@@ -207,7 +207,7 @@ def measure(options):
                                                f"suppress, all {n}", f"exact, all {n}", "forgotten as out of scope, suppress",
                                                "exact", "suppress, one by one", "exact, one by one"])
     every.note = ("The table of scores has AUROCs; *others* is the accuracy on test rows of all intents. The two "
-                  "reference methods are trained again without the forgotten intents.")
+                  "reference methods of the table of scores are trained again without the forgotten intents.")
     for name in SCORES:
         pick = lambda key, what: evidence.mean([f[0][what][name] for f in units[key]])
         every.add(name, evidence.mean([found[name] for found in chosen]),

@@ -131,7 +131,8 @@ def measure(options):
                     note=f"Figures of this table are means over {CLASSES} evenly spread classes, forgotten one at a "
                          f"time; figures of libdkvb are also means over seeds. *Others* and *forgotten class* are test "
                          f"accuracies of the other classes "
-                         "and of the forgotten class. The seconds are those of planning and applying *suppress*, of "
+                         "and of the forgotten class. The seconds of a way of forgetting are those of planning and "
+                         "applying *suppress*, of "
                          "training values again for *exact* (both from codes), of taking the rows out of ridge, and "
                          "of fitting logistic again with the penalty of all rows.")
     probes = Table("linear-head-probe", ["data of the probe", "linear head fitted on all rows", "AUC of the class",

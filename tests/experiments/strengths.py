@@ -87,7 +87,8 @@ def diverging(options, work):
     """KLoM of one class: mean and 95th percentile of the rows, unlearned against retrained models."""
     name = "clinc150" if options.quick else "cifar10"
     table = Table("klom", ["values", *(part for g in GROUPS for part in (f"{g[5:]}, mean", "95 % below")), "verdicts"],
-                  digits=3, note=f"KLoM in this table is for {SETS[name]}, the first of evenly spread classes, and "
+                  digits=3, note=f"KLoM in this table is for {SETS[name]}, forgetting the first of evenly spread "
+                                 f"classes, and "
                                  f"{options.klom} models per ensemble. Intervals are over the rows of one audit, at "
                                  "most 1,000 of each group. *Replay* is the noise floor: retrained against retrained "
                                  "models. A verdict judges the paired difference of KLoM to the noise floor in one "
