@@ -190,8 +190,8 @@ def one_in_turn(options):
                 gap = np.mean([u[probe] for u in units[subject]]) - np.mean([u[probe] for u in units[retrained]])
                 worst["probe"] = max(worst["probe"], float(gap))
         told = ridge(faces.x[faces.known], faces.test_x) == faces.test_y
-        table.note += (f"With the features *{name}*, ridge regression without any model recognises {told.mean():.3f} of "
-                       "the test pictures. ")
+        table.note += (f"With the features *{name}*, ridge regression without any model recognises "
+                       f"{told.mean():.3f} of the test pictures. ")
     if refused:
         table.note += f"{refused} requests to suppress were refused and had to be forced. "
     table.bar("test pictures answered with a person forgotten by suppress, purge or exact, most of 3",
