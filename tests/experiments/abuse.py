@@ -86,11 +86,14 @@ def refusals(reasons):
 
 
 def poisoned(options, trained, judges):
-    table = evidence.Table("abuse-poison", ["request", "rows of B", "refused", "A loses", "B loses, without guard", "at most",
+    table = evidence.Table("abuse-poison", ["poisoned request to forget rows of class A",
+                                            "rows of class B in the request", "refused", "accuracy that A loses",
+                                            "B loses, without guard", "at most",
                                             "B loses, with guard", "others lose, without guard"],
-                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. A "
-                           "request has half of the training rows of A, and rows of B in the given fraction; "
-                           f"`suppress` masks {BUDGET:,} pairs. *At most* is the largest loss.")
+                           f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
+                           f"pairs of classes. A poisoned request has half of the training rows of class A, and rows "
+                           f"of class B in the given fraction; `suppress` masks {BUDGET:,} pairs. *At most* is the "
+                           f"largest loss of accuracy over the pairs of classes.")
     for name, how in ways().items():
         for share in SHARES if name == "suppress, contrast" else (0.10, 0.50):
             a_loses, b_loses, guarded, others, refused = [], [], [], [], []
@@ -112,13 +115,16 @@ def poisoned(options, trained, judges):
 
 def confused(options, data, clean, judges, where):
     """Rows of two classes taught under each other's label, then forgotten as rows."""
-    table = evidence.Table("abuse-confusion", ["model", "confused", "above never mislabelled", "accuracy of both classes",
+    table = evidence.Table("abuse-confusion", ["model after mislabelled rows were forgotten",
+                                               "fraction of rows confused", "above never mislabelled",
+                                               "accuracy of both classes",
                                                "refused"],
-                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. "
+                           f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
+                           f"pairs of classes. "
                            "*Confused* is the fraction of test rows of either class that is answered with the other "
-                           "class. A quarter of the rows of each class had the other's label. All mislabelled rows of "
-                           "all pairs are one request. `exact` has the bytes of a model trained without these rows on "
-                           "the same keys.")
+                           "class. A quarter of the rows of each of the two classes had the other's label. The "
+                           "mislabelled rows of all pairs of classes are forgotten by one request. `exact` has the "
+                           "bytes of a model trained without the mislabelled rows on the same keys.")
     tried = {"exact": EXACT, **{f"suppress, contrast, {n:,} pairs": suppress("contrast", n) for n in (BUDGET // 10, BUDGET, 3 * BUDGET)},
              f"suppress, activations, {BUDGET:,} pairs": suppress("activations", BUDGET)}
     found = {name: [] for name in ("never mislabelled", "before", *tried)}
@@ -157,12 +163,15 @@ def confused(options, data, clean, judges, where):
 def crafted(options, data, trained, judges, where):
     """500 rows of A that look like B, of somebody who later asks for them to be forgotten."""
     count = 100 if options.quick else 500
-    table = evidence.Table("abuse-crafted", ["rows", "request", "refused", "B loses, without guard", "at most", "B loses, with guard",
+    table = evidence.Table("abuse-crafted", ["crafted rows", "request to forget the rows", "refused",
+                                             "accuracy that class B loses, without guard", "at most",
+                                             "B loses, with guard",
                                              "A loses"],
-                           f"Means are over {options.seeds} seed(s) × {len(options.pairs)} pairs of classes. {count} "
-                           "rows are taught as A: honest rows, rows of B under the label A, or rows of A moved by the "
-                           "difference of the two class means. The loss of B is against the model before the request, "
-                           f"which was taught these rows; a request masks {BUDGET:,} pairs.")
+                           f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
+                           f"pairs of classes. {count} "
+                           "rows are taught under the label of class A: honest rows, rows of class B, or rows of A "
+                           "moved by the difference of the two class means. The loss of class B is against the model "
+                           f"before the request, which was taught the crafted rows; a request masks {BUDGET:,} pairs.")
     for craft in ("honest", "of B, labelled A", "A moved to B"):
         units = {name: [] for name in ways()}
         for seed in range(options.seeds):
@@ -216,11 +225,14 @@ def in_turn(options, fit, judge, requests, budget, guarded):
 def many(options, trained, judges):
     """Honest and less honest small requests, one after another."""
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
-    table = evidence.Table("abuse-many", ["rows of each request", "guard", "refused", "for the sum only", "first refused", "all classes lose, mean",
-                                          "largest loss of a class", "A loses", "B loses"],
-                           f"The table is for {requests} requests of {size} rows, one after another, by `suppress`, "
-                           f"contrast, {budget:,} pairs each; `exact` forgets all rows of all requests. Means are "
-                           f"over {options.sequences} seed(s). A is class 0 and B is class 1 of CIFAR-10.")
+    table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard", "refused",
+                                          "refused for the sum of losses only", "first refused",
+                                          "all classes lose, mean",
+                                          "largest loss of a class", "class A loses", "class B loses"],
+                           f"The table is for {requests} requests to forget {size} rows each, one after another, by "
+                           f"`suppress` with the method contrast and {budget:,} pairs each; `exact` forgets all rows "
+                           f"of all requests. Figures of this table are means over {options.sequences} seed(s). A is "
+                           f"class 0 and B is class 1 of CIFAR-10.")
     a, b = PAIRS[0]
     for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}

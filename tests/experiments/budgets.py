@@ -50,11 +50,12 @@ def measure(options):
     columns = [f"{method}: {what}" for method in METHODS
                for what in ("forget accuracy", "others, change", "loss of the worst other class")]
     table = Table("budgets", ["data", "pairs masked", *columns], digits=3,
-                  note="Means are over classes and seeds, on test rows. No limit or guard of a plan applies. A method "
-                       "takes no pair without a score, so the last budgets of `values` have equal results. Codes are "
-                       "32 keys deep: if a mask takes all stored keys of a row in a codebook, the codebook adds "
-                       "nothing to the logits of the row, although a search would find a farther key. The last "
-                       "budgets of `activations` take all stored keys in most codebooks.")
+                  note="Figures of this table are means over classes and seeds, on test rows. The sweeps of budgets "
+                       "ignore every limit and guard of a plan to forget. A method takes no pair without a score, so "
+                       "the largest budgets of the method `values` have equal results. Codes list the 32 nearest keys: "
+                       "if a mask takes all stored keys of a row in a codebook, the codebook adds "
+                       "nothing to the logits of the row, although a search would find a farther key. The largest "
+                       "budgets of the method `activations` take all stored keys of rows in most codebooks.")
     for name in SETS:
         if not options.quick or name == "cifar10":
             one_set(options, name, table)

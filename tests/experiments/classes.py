@@ -95,13 +95,16 @@ def forget_all(options, data, work):
 
 
 def measure(options):
-    alone = Table("classes", ["data", "pairs: least, median, most", "forget accuracy", "others, change",
-                              "largest loss of one other class", "refused"],
-                  note="Means are over classes and seeds, on test rows. Refused requests are counted but not measured.")
-    halves = Table("halves", ["data", "half that goes", "others: suppress", "exact", "columns dropped",
+    alone = Table("classes", ["data of which one class is forgotten by suppress", "masked pairs: least, median, most",
+                              "forget accuracy", "change of accuracy on the other classes",
+                              "largest loss of one other class", "requests refused"],
+                  note="Figures of this table are means over classes and seeds, on test rows. Refused requests are "
+                       "counted but not measured.")
+    halves = Table("halves", ["data of which half of the classes are forgotten", "half that goes",
+                              "accuracy on other classes: suppress", "exact", "columns dropped",
                               "suppress less exact", "forget accuracy, suppress"],
-                   note="Means are over seeds (one seed for many classes), on test rows. Requests of this table that "
-                        "the guard refuses are forced.")
+                   note="Figures of this table are means over seeds (one seed for data sets with many classes), on "
+                        "test rows. Requests to forget half of the classes that the guard refuses are forced.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if options.quick and name != "clinc150":
@@ -110,13 +113,16 @@ def measure(options):
             alone.add(title, f"{min(one.pairs):,} – {int(np.median(one.pairs)):,} – {max(one.pairs):,}",
                       mean(one.forgotten), mean(one.change), f"{max(one.worst):.3f}".lstrip("0"),
                       f"{one.refused} of {one.refused + len(one.pairs)}")
-            alone.bar(f"{title}, pooled forget accuracy", mean(one.forgotten).mean, "<=", 0.01)
-            alone.bar(f"{title}, mean change of the others", mean(one.change).mean, ">=", -0.002)
+            alone.bar(f"{title}, accuracy on a class after it was forgotten by suppress, pooled",
+                      mean(one.forgotten).mean, "<=", 0.01)
+            alone.bar(f"{title}, mean change of accuracy on the other classes by suppress",
+                      mean(one.change).mean, ">=", -0.002)
             for which, word in enumerate(("first", "second") if not options.quick else ()):
                 less = paired(half.stay["suppress"][which], half.stay["exact"][which])
                 halves.add(title, word, *(mean(half.stay[way][which]) for way in half.stay), less, mean(half.gone[which]))
                 if name == "cifar10":
-                    halves.bar("CIFAR-10, others after suppress less exact", less.difference.mean, ">=", -0.015)
+                    halves.bar("CIFAR-10, accuracy on the remaining half of the classes after suppress, less that "
+                               "after exact", less.difference.mean, ">=", -0.015)
     yield alone
     if not options.quick:
         yield halves

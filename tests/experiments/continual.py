@@ -117,7 +117,8 @@ def placements(options, name, data, seed, rows):
 
 
 def learning(options):
-    table = evidence.Table("continual", ["data", "keys placed on", "learns from", "accuracy", "less than joint"])
+    table = evidence.Table("continual", ["data learned in splits", "keys placed on", "values learn from", "accuracy",
+                                         "less than joint"])
     seeds, limit, unlike = options.seeds, QUICK if options.quick else None, 0
     for name in ("cifar10",) if options.quick else ("cifar10", "clinc150"):
         data, found = evidence.load(options, name), {}
@@ -131,14 +132,19 @@ def learning(options):
                 unlike += len(evidence.differing(models["joint"], models["all stored codes, from zero"]))
         for (where, way), accuracies in found.items():
             lost = evidence.paired(found[where, "joint"], accuracies)
-            table.add(name, where, way, evidence.mean(accuracies), "–" if way == "joint" else lost)
+            table.add(f"accuracy on {name}", f"keys placed on {where}",
+                      "joint training" if way == "joint" else f"training on {way}", evidence.mean(accuracies),
+                      "–" if way == "joint" else lost)
         if name == "cifar10":
             for where, way in found:
                 if way != "joint":
                     lost = np.mean(found[where, "joint"]) - np.mean(found[where, way])
-                    table.bar(f"cifar10, keys on {where}, {way}: accuracy below joint", float(lost), "<=", 0.01)
-    table.bar("all stored codes, from zero: sections of model files unlike joint training", unlike, "<=", 0)
-    table.note = (f"Means are over {seeds} seeds, on test rows of all classes after the last split. For clinc150, "
+                    table.bar(f"cifar10, keys placed on {where}, values trained on {way}: accuracy below joint "
+                              f"training", float(lost), "<=", 0.01)
+    table.bar("values trained on all stored codes, from zero: sections of model files unlike those of joint training",
+              unlike, "<=", 0)
+    table.note = (f"Figures of this table are means over {seeds} seeds, on test rows of all classes after the last "
+                  f"split. For clinc150, "
                   f"*going on* trains on all stored codes after every {EVERY['clinc150']} splits, and on the split "
                   "alone after the other splits.")
     return table
@@ -273,9 +279,10 @@ LIVES = (("joint training on the classes that stay", Joint), ("exact", Exact), (
 
 
 def forgetting(options):
-    table = evidence.Table("continual-forgetting", ["forgets by", "accuracy on the classes that stay",
+    table = evidence.Table("continual-forgetting", ["way of forgetting between splits",
+                                                    "accuracy on the classes that stay",
                                                     "less than joint", "forgotten classes answered",
-                                                    "pairs out of use"])
+                                                    "fraction of pairs out of use"])
     data, found, limit = evidence.load(options, "cifar10"), {}, QUICK if options.quick else None
     for seed in range(options.seeds):
         rows = Rows(data, dkvb.Codebooks.fit(data.x[:limit], seed=seed), seed, limit)
@@ -287,7 +294,8 @@ def forgetting(options):
         stays, gone, dead = zip(*units)
         table.add(name, evidence.mean(stays), "–" if name == LIVES[0][0] else evidence.paired(best, stays),
                   evidence.mean(gone), evidence.mean(dead))
-    table.note = (f"Means are over {options.seeds} seeds, on test rows, after the last of 5 splits of cifar10, each "
+    table.note = (f"Figures of this table are means over {options.seeds} seeds, on test rows, after the last of 5 "
+                  f"splits of cifar10, each "
                   "of which lost its first class before the next split. Every split is learned together with all "
                   "earlier rows of the classes that stay.")
     return table

@@ -246,7 +246,8 @@ class Table:
     def bar(self, what, found, sense, wanted):
         """A promise that the table shows: `found` <= or >= `wanted`."""
         met = found <= wanted if sense == "<=" else found >= wanted
-        self.bars.append(f"{'met' if met else '**missed**'}: {what}: {found:.4g} {sense} {wanted:g}")
+        self.bars.append(f"Requirement {'met' if met else '**missed**'}: {what}: measured {found:.4g}, required "
+                         f"{sense} {wanted:g}")
         print(f"  {self.name}: {self.bars[-1]}", flush=True)
 
     def _text(self, cell):

@@ -282,7 +282,8 @@ def forget_all(options):
 
 
 def exact_table(exacts, options):
-    table = evidence.Table("forget-sets-exact", ["forgotten", "units", "rows", *FIGURES, "average gap to never trained",
+    table = evidence.Table("forget-sets-exact", ["forget set, forgotten by exact", "repeats", "number of rows",
+                                                 *FIGURES, "average gap to never trained",
                                                  "sections that differ", "refused unless forced"])
     for name, found in exacts.items():
         differ = {section for _, sections in found.said for section in sections}
@@ -290,17 +291,20 @@ def exact_table(exacts, options):
                   *(evidence.mean(column) for column in np.array(found.figures)[:, 0].T),
                   evidence.mean(found.gaps()[:, 0]), ", ".join(sorted(differ)) or "none",
                   f"{sum(forced for forced, _ in found.said)} of {len(found.said)}")
-    table.bar("largest average gap to never trained", max(float(found.gaps().max()) for found in exacts.values()), "<=",
+    table.bar("largest average gap of exact to a model never trained on the forgotten rows",
+              max(float(found.gaps().max()) for found in exacts.values()), "<=",
               0)
-    table.bar("forgettings after which a section of the model file differs from never trained",
+    table.bar("forgettings by exact after which a section of the model file differs from that of a never trained model",
               sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
-    table.note = ("The figures are those of exact; *never trained* has the same figures. Means are over classes, "
-                  f"draws and {options.seeds} seed(s).")
+    table.note = ("The figures of forget sets are those of `exact`; the model *never trained* on the rows has the "
+                  f"same figures. Figures of this table are means over classes, draws of rows and {options.seeds} "
+                  "seed(s).")
     return table
 
 
 def suppress_table(suppresses, options):
-    table = evidence.Table("forget-sets-suppress", ["forgotten", "how", "share of pairs", "model", *FIGURES,
+    table = evidence.Table("forget-sets-suppress", ["forget set, forgotten by suppress", "method of choosing pairs",
+                                                    "fraction of pairs masked", "model", *FIGURES,
                                                     "average gap to retrained", "refused"], digits=3)
     for (name, how), found in suppresses.items():
         refused = [why for why in found.said if why]
@@ -312,7 +316,8 @@ def suppress_table(suppresses, options):
         for i, model in enumerate(("before", "suppress", "retrained")):
             table.add(name, how, evidence.mean(found.pairs), model,
                       *(evidence.mean(column) for column in figures[:, i].T), evidence.mean(gaps[:, i]), refused)
-    table.note = f"Means are over classes, draws and {options.seeds} seed(s), of requests that were done or forced."
+    table.note = (f"Figures of this table are means over classes, draws of rows and {options.seeds} seed(s), of "
+                  "requests to forget that were done or forced.")
     return table
 
 
@@ -326,7 +331,8 @@ def one_of_each(base):
 
 def klom_table(options):
     """KLoM of exact, at its noise floor by construction, one set of each kind of cifar10, on fewer rows."""
-    table = evidence.Table("forget-sets-klom", ["forgotten", "forgotten rows: exact", "floor", "kept rows: exact",
+    table = evidence.Table("forget-sets-klom", ["forget set whose KLoM is measured", "forgotten rows: exact", "floor",
+                                                "kept rows: exact",
                                                 "floor", "test rows: exact", "floor"], digits=3)
     cifar10, models = evidence.load(options, "cifar10"), 2 if options.quick else KLOM_MODELS
     limit = QUICK if options.quick else KLOM_ROWS
@@ -351,13 +357,16 @@ def klom_table(options):
             cells += [ours.value, floor.value]
         table.add(name, *cells)
     for figure, found in gaps.items():
-        table.bar(f"{figure}: exact above its floor (by construction), low end of the 95 % interval over the sets",
+        table.bar(f"{figure}: KLoM of exact above its noise floor (by construction), low end of the 95 % interval "
+                  f"over the sets",
                   evidence.mean(found).low, "<=", 0)
-    table.note = (f"The figures are mean KL divergences between margins of {models} models that forgot and of "
-                  f"{models} models that never saw the rows; both are trained by the same call, so exact is at its "
-                  f"floor by construction. The floor is the divergence of {models} further models that never saw the "
-                  f"rows. Models learn the first {limit:,} rows of cifar10, with other seeds for each set. Test rows "
-                  "are those of classes without a forgotten row, or all test rows if there are no such classes.")
+    table.note = (f"The KLoM figures are mean KL divergences between margins of {models} models that forgot and of "
+                  f"{models} models that never saw the rows; both are trained by the same call, so `exact` is at its "
+                  f"noise floor by construction. The noise floor of KLoM is the divergence of {models} further "
+                  "models that "
+                  f"never saw the rows. The models learn the first {limit:,} rows of cifar10, with other seeds for "
+                  f"each forget set. The test rows are those of classes without a forgotten row, or all test rows if "
+                  f"there are no such classes.")
     return table
 
 

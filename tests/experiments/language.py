@@ -139,8 +139,9 @@ def task_of(options):
 def measure(options):
     task = task_of(options)
     n = len(task.forgotten)
-    whole = evidence.Table("language", ["forgotten", "pairs, median", "refused", "forgotten intents, pooled", "others",
-                                        "others, change", "least", "out of scope, AUROC", "change",
+    whole = evidence.Table("language", ["way of forgetting intents", "masked pairs, median", "requests refused",
+                                        "accuracy on forgotten intents, pooled", "accuracy on other intents",
+                                        "others, change", "least change", "out of scope, AUROC", "change",
                                         "forgotten as out of scope, AUROC"])
     seeds = range(options.seeds)
     units = {}  # (strength, how) to a list of (seed, figures, figures before on the same rows, refused, pairs)
@@ -170,9 +171,11 @@ def measure(options):
                         same = np.array_equal(model.values, trained.never_taught(gone))
     score = max(SCORES, key=lambda name: np.mean([found[name] for found in chosen]))
     tests = len(task.data.test_y) // task.data.classes
-    whole.note = (f"Means are over {options.seeds} seeds × {n} intents ({tests} test sentences each); `exact` one by "
-                  f"one and {n} in turn were measured with seed 0 only. The out-of-scope score is the {score}, chosen "
-                  f"on training rows. The values of `exact` are {'bit for bit those' if same else '**not** those'} of "
+    whole.note = (f"Figures of this table are means over {options.seeds} seeds × {n} intents ({tests} test sentences "
+                  f"each); `exact` one by "
+                  f"one and {n} in turn were measured with seed 0 only. The score that detects out-of-scope "
+                  f"sentences is the {score}, chosen on training rows. The values of `exact` are "
+                  f"{'bit for bit those' if same else '**not** those'} of "
                   f"a training without the rows (all {n}, seed 0).")
     for (strength, how), found in units.items():
         after, before = [f[0] for f in found], [f[1] for f in found]
@@ -189,18 +192,22 @@ def measure(options):
                   f"{gone.text(4)} (before {was.text(4)})" if how else "–")
         if how:
             what = f"{strength}, {how}"
-            whole.bar(f"{what}, accuracy on forgotten intents", float(np.mean([a["forget"] for a in after])), "<=", .01)
-            whole.bar(f"{what}, change of the others", float(np.mean(change)), ">=", -.002)
-            whole.bar(f"{what}, change of out-of-scope AUROC",
+            whole.bar(f"forgetting intents by {what}: accuracy on forgotten intents",
+                      float(np.mean([a["forget"] for a in after])), "<=", .01)
+            whole.bar(f"forgetting intents by {what}: change of accuracy on the other intents",
+                      float(np.mean(change)), ">=", -.002)
+            whole.bar(f"forgetting intents by {what}: change of the AUROC of detecting out-of-scope sentences",
                       float(np.mean([a["oos"][score] - b["oos"][score] for a, b in zip(after, before)])), ">=", -.005)
-            whole.bar(f"{what}, AUROC of forgotten sentences as out of scope", gone.mean, ">=", .85)
+            whole.bar(f"forgetting intents by {what}: AUROC of detecting forgotten sentences as out of scope",
+                      gone.mean, ">=", .85)
     yield whole
 
-    every = evidence.Table("language-scores", ["score", "chosen by, training rows", "others, before", "out of scope, before",
+    every = evidence.Table("language-scores", ["score that detects out-of-scope sentences",
+                                               "chosen by, training rows", "others, before", "out of scope, before",
                                                f"suppress, all {n}", f"exact, all {n}", "forgotten as out of scope, suppress",
                                                "exact", "suppress, one by one", "exact, one by one"])
-    every.note = ("The table has AUROCs; *others* is the accuracy on test rows of all intents. The two references are "
-                  "trained again without the intents.")
+    every.note = ("The table of scores has AUROCs; *others* is the accuracy on test rows of all intents. The two "
+                  "reference methods of the table of scores are trained again without the forgotten intents.")
     for name in SCORES:
         pick = lambda key, what: evidence.mean([f[0][what][name] for f in units[key]])
         every.add(name, evidence.mean([found[name] for found in chosen]),

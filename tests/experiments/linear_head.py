@@ -118,21 +118,28 @@ class Heads:
 
 
 def measure(options):
-    fits = Table("linear-head", ["data", "way", "penalty", "test accuracy", "seconds", "seconds without the choice"], digits=3,
-                 note=f"Figures of ours (libdkvb) are means over {options.seeds} seeds, with a tenth of the rows held "
-                      "out for later forgetting; heads are fitted on all rows and have one value. Seconds of ours are "
-                      "for keys, search and values together.")
-    forgets = Table("linear-head-forgotten", ["data", "way", "others before", "others", "others less logistic's", "class",
+    fits = Table("linear-head", ["data of the comparison with linear heads", "classifier", "penalty", "test accuracy",
+                                 "seconds of training", "seconds without choosing the penalty"], digits=3,
+                 note=f"Figures of *ours* (libdkvb) are means over {options.seeds} seeds, with a tenth of the rows "
+                      f"held "
+                      "out for later forgetting; heads are fitted on all rows and have one value. The seconds of "
+                      "libdkvb are for placing keys, search and training values together.")
+    forgets = Table("linear-head-forgotten", ["data of which one class is forgotten", "way of forgetting",
+                                              "accuracy on other classes, before", "others", "others less logistic's",
+                                              "forgotten class",
                                               "seconds"], digits=3,
-                    note=f"Means are over {CLASSES} evenly spread classes, forgotten one at a time; figures of ours "
-                         "are also means over seeds. *Others* and *class* are test accuracies of the other classes "
-                         "and of the forgotten class. The seconds are those of planning and applying *suppress*, of "
+                    note=f"Figures of this table are means over {CLASSES} evenly spread classes, forgotten one at a "
+                         f"time; figures of libdkvb are also means over seeds. *Others* and *forgotten class* are test "
+                         f"accuracies of the other classes "
+                         "and of the forgotten class. The seconds of a way of forgetting are those of planning and "
+                         "applying *suppress*, of "
                          "training values again for *exact* (both from codes), of taking the rows out of ridge, and "
                          "of fitting logistic again with the penalty of all rows.")
-    probes = Table("linear-head-probe", ["data", "head of all rows", "AUC of the class", "class"], digits=3,
-                   note="Means are over the classes of the table before. The AUC compares test rows of the class with "
-                        "all others, by the score of the class less the largest other score. Forgetting in a model "
-                        "does not change this AUC.")
+    probes = Table("linear-head-probe", ["data of the probe", "linear head fitted on all rows", "AUC of the class",
+                                         "accuracy on the class"], digits=3,
+                   note="Figures of this table are means over the same classes as in the table before. The AUC of a "
+                        "head compares test rows of the class with all other test rows, by the score of the class "
+                        "less the largest other score. Forgetting in a model does not change the AUC of a head.")
     with tempfile.TemporaryDirectory() as work:
         for name in ["clinc150"] if options.quick else options.sets.split(","):
             title, data = SETS[name], load(options, name)

@@ -77,8 +77,10 @@ def one(half, where, seed, classes):
 
 def measure(options):
     table = evidence.Table(
-        "other-keys", ["keys placed on", "accuracy", "against the same rows", "suppress: forgotten class",
-                       "others, change", "refused", "membership before", "suppressed", "exact",
+        "other-keys", ["rows that the keys were placed on", "accuracy", "against the same rows",
+                       "accuracy on the class forgotten by suppress",
+                       "change of accuracy on the other classes", "requests refused", "membership before",
+                       "suppressed", "exact",
                        "exact: sections unlike never trained"])
     limit = QUICK if options.quick else None
     half = Half(options, evidence.load(options, "cifar10"), limit)
@@ -101,17 +103,24 @@ def measure(options):
     means = {where: {name: float(np.mean(column(where, name))) for name in ("accuracy", "forgotten", "others")}
              for where in found}
     same, other = means[SAME], means[OTHER]
-    table.bar("other half: accuracy below keys on the same rows", same["accuracy"] - other["accuracy"], "<=", 0.01)
-    table.bar("other half: forgotten class answered more often", other["forgotten"] - same["forgotten"], "<=", 0)
-    table.bar("other half: others lose more", same["others"] - other["others"], "<=", 0)
-    table.bar("other half: sections unlike never trained", len({s for unit in found[OTHER] for s in unit["differ"]}),
+    table.bar("keys placed on the other half of the rows: accuracy below that with keys on the same rows",
+              same["accuracy"] - other["accuracy"], "<=", 0.01)
+    table.bar("keys placed on the other half of the rows: forgotten class answered more often",
+              other["forgotten"] - same["forgotten"], "<=", 0)
+    table.bar("keys placed on the other half of the rows: other classes lose more accuracy",
+              same["others"] - other["others"], "<=", 0)
+    table.bar("keys placed on the other half of the rows: sections of the file after exact unlike never trained",
+              len({s for unit in found[OTHER] for s in unit["differ"]}),
               "<=", 0)
     if all(len(column(where, "others")) == len(column(SAME, "others")) for where in found):
-        for name, what in (("forgotten", "Forgotten class"), ("others", "Others, change")):
+        for name, what in (("forgotten", "Accuracy on the forgotten class"),
+                           ("others", "Change of accuracy on the other classes")):
             against = evidence.paired(column(OTHER, name), column(SAME, name))
-            table.note += f"{what}: keys on the other half differ from keys on the same rows by {against.text(4)}. "
-    table.note += (f"Means are over {options.seeds} seeds and {len(classes)} evenly spread classes of cifar10, with "
-                   f"{len(half.y):,} rows to learn from. `exact` forgets one class for each seed.")
+            table.note += (f"{what}: with keys on the other half of the rows the figure differs from that with keys "
+                           f"on the same rows by {against.text(4)}. ")
+    table.note += (f"Figures of this table are means over {options.seeds} seeds and {len(classes)} evenly spread "
+                   f"classes of cifar10, with "
+                   f"{len(half.y):,} rows to learn from. The strength `exact` forgets one class for each seed.")
     yield table
 
 

@@ -38,12 +38,14 @@ def couples(data, fit, most):
 
 
 def measure(options):
-    table = Table("overlap", ["data", "overlap", "couples", "change of the other class", "least, most"],
-                  note="Means are over pairs of classes, of all seeds together, on test rows. Requests that the guard "
-                       "refuses are forced.")
-    told = Table("foretold", ["data", "overlap and change", "overlap and size of the change",
-                              "overlap with the nearest class and pairs"], digits=2,
-                 note="The table has Pearson's correlation coefficients, as means over seeds.")
+    table = Table("overlap", ["data", "weighted overlap of two classes", "couples of classes",
+                              "change of accuracy of the class that is not forgotten", "least and most change"],
+                  note="Figures of this table are means over pairs of classes, of all seeds together, on test rows. "
+                       "Requests to forget that the guard refuses are forced.")
+    told = Table("foretold", ["data of the correlation", "overlap with change of accuracy",
+                              "overlap with size of the change",
+                              "overlap with the nearest class, with number of masked pairs"], digits=2,
+                 note="The table of overlap has Pearson's correlation coefficients, as means over seeds.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if name not in (("clinc150",) if options.quick else ("cifar10", "fashion", "clinc150")):

@@ -157,7 +157,8 @@ def pairs(model, x):
 
 def one_in_turn(options):
     table = evidence.Table(
-        "person", ["rows", "model", "answered of 3, mean", "most", "others lost of 117", "others lost, most",
+        "person", ["features of the faces", "model that forgot one person",
+                   "pictures of the person answered, of 3, mean", "most", "others lost of 117", "others lost, most",
                    "logits and one picture of each tell", "codes and one picture of each tell", "membership, AUC",
                    "name in the file", "sections unlike retrained"], digits=3)
     people = range(PEOPLE) if not options.quick else evidence.spread(PEOPLE, 2)
@@ -189,16 +190,20 @@ def one_in_turn(options):
                 gap = np.mean([u[probe] for u in units[subject]]) - np.mean([u[probe] for u in units[retrained]])
                 worst["probe"] = max(worst["probe"], float(gap))
         told = ridge(faces.x[faces.known], faces.test_x) == faces.test_y
-        table.note += (f"On the rows *{name}*, ridge regression on the features alone recognises {told.mean():.3f} of "
-                       "the pictures. ")
+        table.note += (f"With the features *{name}*, ridge regression without any model recognises "
+                       f"{told.mean():.3f} of the test pictures. ")
     if refused:
         table.note += f"{refused} requests to suppress were refused and had to be forced. "
-    table.bar("pictures answered with a person who was forgotten, most of 3, suppress, purged and exact",
+    table.bar("test pictures answered with a person forgotten by suppress, purge or exact, most of 3",
               worst["answered"], "<=", 0)
-    table.bar("pictures of the others lost of 117, largest mean of suppress, purged and exact", worst["lost"], "<=", 1)
-    table.bar("exact: probes recognise more than after retraining, largest difference", worst["probe"], "<=", 0)
-    table.bar("exact: sections of the model file unlike retrained", worst["sections"], "<=", 0)
-    table.note += (f"Means are over {len(people)} people and {options.seeds} seed(s). The attacker of the two columns "
+    table.bar("pictures of other people lost, of 117, by suppress, purge or exact, largest mean",
+              worst["lost"], "<=", 1)
+    table.bar("pictures of a person forgotten by exact that probes recognise beyond those after retraining, largest "
+              "fraction", worst["probe"], "<=", 0)
+    table.bar("sections of the model file after exact that differ from those of a retrained model",
+              worst["sections"], "<=", 0)
+    table.note += (f"Figures of this table are means over {len(people)} people and {options.seeds} seed(s). The "
+                   f"attacker of the two columns "
                    "*… one picture of each tell* has one picture of each of the 40 people, and uses ridge regression "
                    "on logits or the nearest neighbour on codes.")
     return table
@@ -230,11 +235,12 @@ def in_a_row(options):
         for count in counts:
             table.add(name, str(count), *(evidence.mean(column) for column in zip(*units[count])))
         most = max([most] + [unit[6] for count in counts for unit in units[count]])
-    table.bar("exact: pictures answered with one who is gone, most", most, "<=", 0)
-    table.note = (f"Means are over {seeds} seeds; every second of the 40 people is forgotten. *Answered* is the "
+    table.bar("pictures answered with a person forgotten by exact, largest number", most, "<=", 0)
+    table.note = (f"Figures of this table are means over {seeds} seeds; every second of the 40 people is forgotten, "
+                  f"one after another. *Answered* is the "
                   "fraction of test pictures of the forgotten people that get the right name. *Others lost* is the "
-                  "fraction of test pictures of the other people that lost the right name. Refused requests were "
-                  "forced.")
+                  "fraction of test pictures of the other people that lost the right name. Refused requests to "
+                  "forget a person were forced.")
     return table
 
 

@@ -97,10 +97,12 @@ def of_classes(options):
 
 def tables_of_classes(options):
     pictures, units, refused, n = of_classes(options)
-    told = (f"Means are over {options.seeds} seeds × {n} classes; for *fitted without* over {options.fitted} seed(s) "
-            f"× {n} classes. {refused} of {len(units['suppress'])} requests to suppress a class were refused; refused "
-            "requests were forced.")
-    table = evidence.Table("shift", ["corruption", "others, before", "suppress", "exact", "fitted without", "suppress less before",
+    told = (f"Figures of this table are means over {options.seeds} seeds × {n} classes; for *fitted without* over "
+            f"{options.fitted} seed(s) "
+            f"× {n} classes. {refused} of {len(units['suppress'])} requests to suppress a class were refused; the "
+            f"refused requests were forced.")
+    table = evidence.Table("shift", ["corruption of the test pictures", "accuracy on other classes, before",
+                                     "suppress", "exact", "fitted without", "suppress less before",
                                      "return, before", "suppress", "at most", "exact", "fitted without"], told)
     worst = {"exact": -1.0, "suppress": -1.0}
     for place in pictures.places:
@@ -113,14 +115,17 @@ def tables_of_classes(options):
         fitted = np.mean(pick("fitted without", "return"))
         for way in worst:
             worst[way] = max(worst[way], float(np.mean(pick(way, "return")) - fitted))
-    table.bar("exact, return less that of the model fitted without, the most of all kinds and strengths", worst["exact"], "<=", .01)
-    table.bar("suppress, the same, reported only",
+    table.bar("answers with the class forgotten by exact, less those of a model fitted without the class, most of "
+              "all corruptions", worst["exact"], "<=", .01)
+    table.bar("answers with the class forgotten by suppress, less those of a model fitted without the class, "
+              "reported only",
               worst["suppress"], "<=", .01)
     yield table
 
-    table = evidence.Table("shift-calibration", ["strength", *WAYS, "suppress less before", "exact less before"],
-                           "The table has the expected calibration error (15 bins) on rows of the other classes, all "
-                           "kinds of a strength together. " + told)
+    table = evidence.Table("shift-calibration", ["calibration error at strength of corruption",
+                                                 *WAYS, "suppress less before", "exact less before"],
+                           "The table of calibration has the expected calibration error (15 bins) on rows of the "
+                           "other classes, all kinds of corruption of a strength together. " + told)
     for strength in (0, *STRENGTHS):
         found = {way: [calibration_error(*(np.concatenate([unit[place][what] for place in pictures.places if place[1] == strength])
                                            for what in ("sure", "right"))) for unit in units[way]] for way in WAYS}
@@ -152,10 +157,14 @@ def table_of_sentences(options):
                                    "sure": float(odds[with_it].max(axis=1).mean()) if with_it.any() else np.nan,
                                    "any": float(odds.max(axis=1).mean())})
             trained.remove()
-    table = evidence.Table("shift-out-of-scope", ["model", "answered with a forgotten intent", "probability of those answers",
-                                                  "probability of all forgotten intents, mean", "of one, at most", "abstained",
+    table = evidence.Table("shift-out-of-scope", ["model asked with out-of-scope sentences",
+                                                  "fraction answered with a forgotten intent",
+                                                  "probability of those answers",
+                                                  "probability of all forgotten intents, mean",
+                                                  "probability of one forgotten intent, at most", "abstained",
                                                   "largest probability, mean"],
-                           f"Means are over {options.seeds} seeds, with {len(oos)} out-of-scope rows each and "
+                           f"Figures of this table are means over {options.seeds} seeds, with {len(oos)} "
+                           f"out-of-scope rows each and "
                            f"{len(gone)} intents forgotten together.")
     for way, found in units.items():
         table.add(way, *(evidence.mean([unit[what] for unit in found]) for what in ("answered", "sure", "given")),

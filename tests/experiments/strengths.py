@@ -55,8 +55,9 @@ def attacked(options, work):
     """PrivLeak of three attacks, the average gap, answers and recovery; units are classes and seeds."""
     table = Table("strengths", ["data", "values", *(f"PrivLeak, {a[11:]}" for a in ATTACKS),
                                 *(s.replace("_", " ") for s in SHOWN)], digits=3,
-                  note=f"Means are over classes and seeds, with {options.shadows} shadow and 2 reference models per "
-                       "audit. PrivLeak is (AUC − AUC retrained) / AUC retrained; docs/audit.md defines the other "
+                  note=f"Figures of this table are means over classes and seeds, with {options.shadows} shadow and 2 "
+                       f"reference models per audit. PrivLeak is (AUC − AUC retrained) / AUC retrained; "
+                       f"docs/audit.md defines the other "
                        "figures under the same names.")
     for name in ["clinc150"] if options.quick else options.sets.split(","):
         title = SETS[name]
@@ -70,8 +71,9 @@ def attacked(options, work):
         for way in WAYS:
             table.add(title, way, *(mean([u[a].privleak.value for u in units[way]]) for a in ATTACKS),
                       *(mean([u[s].value for u in units[way]]) for s in SHOWN))
-        table.bar(f"{title}, largest average gap of exact", max(u["average_gap"].value for u in units["exact"]), "<=", 0)
-        table.bar(f"{title}, largest PrivLeak of exact, without its sign",
+        table.bar(f"{title}, largest average gap of exact to the retrained model",
+                  max(u["average_gap"].value for u in units["exact"]), "<=", 0)
+        table.bar(f"{title}, largest absolute PrivLeak of exact",
                   max(abs(u[a].privleak.value) for u in units["exact"] for a in ATTACKS), "<=", 0)
     yield table
 
@@ -85,10 +87,12 @@ def diverging(options, work):
     """KLoM of one class: mean and 95th percentile of the rows, unlearned against retrained models."""
     name = "clinc150" if options.quick else "cifar10"
     table = Table("klom", ["values", *(part for g in GROUPS for part in (f"{g[5:]}, mean", "95 % below")), "verdicts"],
-                  digits=3, note=f"The table is for {SETS[name]}, the first of evenly spread classes, and "
+                  digits=3, note=f"KLoM in this table is for {SETS[name]}, forgetting the first of evenly spread "
+                                 f"classes, and "
                                  f"{options.klom} models per ensemble. Intervals are over the rows of one audit, at "
                                  "most 1,000 of each group. *Replay* is the noise floor: retrained against retrained "
-                                 "models. Verdicts judge the paired difference to the noise floor in each group. "
+                                 "models. A verdict judges the paired difference of KLoM to the noise floor in one "
+                                 "group of rows. "
                                  "`exact` is a replay: it gives the values of training without the rows, so its KLoM "
                                  "is at the noise floor by construction.")
     data = evidence.load_few(options, name)
