@@ -207,7 +207,8 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
         memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     else if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
-    /* the agreement of two retrained models shows how much agreement with a retrained model is possible */
+    /* The agreement of two retrained models with each other shows how much agreement with a retrained model is
+     * possible. */
     if (!rc && s->who == DKVB_AUDIT_REPLAY)
         rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
     return rc ? rc : dkvb__audit_finish_step(a);
@@ -361,7 +362,7 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
 }
 
 /* Runs the relearning attack once. The attack draws the same rows for every audited model, as draws depend on seeds
- * alone. *rate, the learning rate, is chosen in the first run. */
+ * alone. The first run of the attack chooses the learning rate and stores it in *rate. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -429,7 +430,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     return rc;
 }
 
-/* The attack by the mask scores rows by their masked keys. For a model without a mask, all scores are equal. */
+/* The attack by the mask scores rows by their masked keys. All scores of the attack by the mask are equal if the model
+ * has no mask. */
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];

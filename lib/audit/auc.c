@@ -1,11 +1,10 @@
 /*
  * The AUC measures how well scores separate members from non-members (`others`). The variance of an AUC is that of
- * DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With `all`, a row's midrank
- * among all rows, and `own`, its midrank among rows of its kind:
- *
- *     placement of a member = (all - own) / others,        the share of others below it, ties half
- *     placement of another  = 1 - (all - own) / members,   the share of members above it
- *     AUC = mean placement of members;  variance = S10 / members + S01 / others, S the variances of the placements.
+ * DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's midrank among all
+ * rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all - own) / others, the
+ * fraction of non-members below the member, ties counted half. The placement of a non-member is 1 - (all - own) /
+ * members, the fraction of members above the non-member. The AUC is the mean placement of the members; its variance is
+ * S10 / members + S01 / others, where S10 and S01 are the variances of the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -39,8 +38,8 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
     return DKVB_OK;
 }
 
-/* Computes place[i], the placement of row i among the rows of the other kind (members or non-members), for the variance
- * of an AUC. */
+/* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
+ * non-member the fraction of members with larger scores. The placements give the variance of an AUC. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
@@ -117,8 +116,8 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows for the scores of two models: [n] for model a, then [n] for model b. If the
- * returned array is NULL, *rc has the status of the failure. */
+/* Computes the placements of the rows (see place_rows()) for the scores of two models: [n] for model a, then [n] for
+ * model b. If the returned array of placements is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -174,7 +173,7 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* the mean of these scaled differences of placements is 0, and only their spread is used */
+        /* The scaled differences of placements have mean 0, and only their spread is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
@@ -269,7 +268,8 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    /* the interval of the gap may exclude its estimate, as the centre of a proportion's interval is shifted */
+    /* The interval of the average gap may exclude its estimate, as the interval of a proportion is not centred on the
+     * proportion. */
     gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

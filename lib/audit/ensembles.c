@@ -43,12 +43,13 @@ struct ensembles {
     /* labels that the audited model's values learned, [n]; rows that replays left out have no label */
     int32_t *full;
     int32_t *earlier_full; /* labels that the values of the model before the request learned, [n] */
-    int32_t *without;      /* labels for training retrained models, [n]: `full` without the labels of forgotten rows */
+    /* The labels for training retrained models, [n]: -1 for forgotten rows, otherwise as in `full`. */
+    int32_t *without;
     /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
      * replay */
     struct dkvb_codeset left;
     uint64_t *gone_ids; /* ids that a replay removes from the codeset's copy, at most as many as the codeset has rows */
-    uint8_t *gone_rows; /* scratch space for marks of the codeset's rows, one mark a row */
+    uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
     bool planned;       /* true if all forget requests were planned again on the model that is measured now */
 };
@@ -314,9 +315,9 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The result
- * is false if that is impossible: for single rows the journal has only hashes, and only the rows of the audit are
- * known. */
+/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The
+ * journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its rows are
+ * those of the audit; otherwise *told becomes false. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
@@ -349,15 +350,15 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
 }
 
 /* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
- * false if the plan of the forgetting was refused. */
+ * false if the plan of the repeated forgetting was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* the shallow copy of the codeset shares all rows, as plans of strength suppress only read rows whose codes are
-     * there */
+    /* The shallow copy of the codeset shares all rows with the codeset: plans with the strength suppress only read
+     * rows, and only rows with codes. */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;
@@ -417,7 +418,8 @@ static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *en
 }
 
 /* Repeats on a new model the forgettings of the audited model: every forgetting in force, in the order of the journal.
- * The model's values were trained without the rows that the replays left out (make_labels()). */
+ * The values of the new model were trained without the rows that replays (trainings without forgotten rows) left out of
+ * the audited model. */
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
@@ -445,7 +447,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         any = any || done;
         if (rc || done)
             continue;
-        /* pairs that are copied come without terms, so later plans cannot repeat this request if they weaken it */
+        /* A journal entry whose masked pairs are copied from another model does not store its forget request, so later
+         * plans cannot repeat the request if they weaken it. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
             purged = true; /* a purge erased the journal entry's own list of masked pairs */
@@ -483,10 +486,10 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model of one seed on the audited model's rows. The margins of the model are computed before its
- * forgettings, if the model before the request learned the same rows, and after the forgettings. If a replay left out
- * the forgotten rows, neither this model nor the retrained models ever see these rows: all differ only in their seeds,
- * and in what other requests masked. */
+/* Makes the model of one seed on the audited model's rows. The margins of the new model are computed after its
+ * forgettings, and also before its forgettings if the model before the request learned the same rows. If a replay left
+ * out the forgotten rows, neither the model of this seed nor the retrained models ever see these rows: the models
+ * differ only in their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;

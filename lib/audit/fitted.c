@@ -1,12 +1,11 @@
 /*
  * Membership scores by cross-fitted, L2-regularised logistic regression: rows are divided into parts, and the rows of a
- * part are scored by weights fitted to the other parts. The weights are fitted by Newton's method (iteratively
- * reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
- *
- *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
- *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight of the regression
- * belongs to the constant feature.
+ * part are scored by weights fitted to the other parts. The weights w are fitted by Newton's method (iteratively
+ * reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)) for
+ * row x_i with target y_i, and S = diag(s_i (1 - s_i)), a step solves
+ *     (X' S X + l2 I) step = X' (y - s) - l2 w.
+ * The objective of the regression is strictly convex; a step that does not lower the objective is halved. The last
+ * weight of the regression belongs to the constant feature.
  */
 #include "audit/fitted.h"
 
@@ -206,7 +205,7 @@ static void solve(double *a, double *b, size_t w)
 }
 
 /* Moves the weights of a regression along Newton's step, and halves the step until the objective is smaller. The result
- * is false if the objective never gets smaller. */
+ * is false if no step along Newton's direction lowers the objective of the regression. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;

@@ -162,7 +162,9 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
 
 /* Margins of one target row: index 1 for the shadow models that learned the target, index 0 for the others. */
 struct pair {
-    double count[2], mean[2], square[2]; /* `square` is the sum of the margins' squared distances from their mean */
+    /* The array `square` has the sum of the margins' squared distances from their mean, for each kind of shadow
+     * models. */
+    double count[2], mean[2], square[2];
 };
 
 static struct pair gather(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count, size_t target)

@@ -22,15 +22,17 @@ struct dkvb__shadow_rows {
  * without some columns of the logits. */
 struct dkvb__view {
     const uint16_t *codes; /* codes of the target rows under the mask of a view, [targets][codebooks][k] */
-    /* marks of the logit columns that a view leaves out, as in struct dkvb__answers, [classes], or NULL */
+    /* marks of the logit columns that the attacker does not see, as in struct dkvb__answers, [classes]; NULL if all
+     * columns are seen */
     const uint8_t *dropped;
 };
 
-/* Settings of the shadow models, and the views through which the targets are seen. */
+/* The settings of the shadow models, and the views (masks, and logit columns left out) under which the target rows are
+ * decoded. */
 struct dkvb__shadowing {
     uint32_t shadows; /* number of shadow models, an even number of at least 4 */
     uint64_t seed;    /* seed that decides which targets each shadow model learns */
-    /* options of the attacked model's training; shadow model s is trained with seed + 1 + s */
+    /* The training options of the attacked model; shadow model number s is trained with their seed + 1 + s. */
     dkvb_train_options train;
     const struct dkvb__view *views;
     uint32_t views_count;
@@ -43,28 +45,31 @@ struct dkvb__shadowing {
  * training of the values, and every view one decoding.
  *
  * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
- * models; the model's own values and mask are not used. The targets' `margins` are double[views_count][shadows][count],
- * as from dkvb__audit_margins(), and undefined after a failure. The marks `inside` are uint8_t[shadows][count], with 1
- * where a shadow model has learned a target. The progress callback counts shadow models.
+ * models; the model's own values and mask are not used. The margins of the target rows in the shadow models,
+ * double[views_count][shadows][count], are computed as by dkvb__audit_margins(), and are undefined after a failure.
+ * Each mark in `inside`, uint8_t[shadows][count], is 1 where a shadow model has learned a target row, otherwise 0. The
+ * progress callback of this training counts finished shadow models.
  *
- * If `run` has ranks, the ranks deal out the shadow models: each rank trains its own on its copy of the codes, and gets
- * the margins of all. Progress of a rank then counts the shadow models that the rank trains.
+ * If `run` has ranks (processes), the ranks deal out the shadow models: each rank trains some shadow models on its copy
+ * of the codes, and gets the margins of all. If ranks (processes) deal out the shadow models, each rank's progress
+ * counts the shadow models that the rank trains.
  */
 dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
                                 const struct dkvb__shadowing *how, double *margins, uint8_t *inside,
                                 const dkvb_run_options *run);
 
 /*
- * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The attack asks whether
- * a margin comes from a model that learned the row or from one that did not. The distributions of both kinds of margins
- * are taken as normal, with means and variances from the shadow models; the score is the logarithm of the ratio of the
- * two densities. With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the
- * variance over all rows is used (section 6.2).
+ * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The likelihood-ratio
+ * attack asks whether a row's margin comes from a model that learned the row or from one that did not. The
+ * distributions of both kinds of margins are taken as normal, with means and variances from the shadow models; the
+ * score is the logarithm of the ratio of the two densities. With fewer than 64 shadow models, the variance of a single
+ * row's margins would be noise, so the variance over all rows is used (section 6.2).
  *
- * The targets' `margins` in the shadow models are double[shadows][count], in one view. The marks `inside` are
- * uint8_t[shadows][count]; at least 2 shadow models have learned each target and at least 2 have not. The margins
- * `observed`, double[count], are those of the attacked model in the same view. The targets' `scores` are double[count],
- * undefined after a failure.
+ * The array `margins`, double[shadows][count], has the margins of the target rows in the shadow models, all under the
+ * same mask. Each mark in `inside`, uint8_t[shadows][count], tells whether a shadow model has learned a target row; at
+ * least 2 shadow models have learned each target, and at least 2 have not. The array `observed`, double[count], has the
+ * margins of the target rows in the attacked model, under the same mask as `margins`. The targets' `scores` are
+ * double[count], undefined after a failure.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

@@ -19,7 +19,7 @@ struct dkvb__answers {
 };
 
 /* Returns DKVB_EINVAL unless at least two columns remain, every label is a class and every logit is finite. The error
- * message names the faulty row of logits. */
+ * message names the row whose label or logits are faulty. */
 dkvb_status dkvb__answers_check(const struct dkvb__answers *a);
 
 static inline bool dkvb__is_dropped(const struct dkvb__answers *a, size_t column)
@@ -35,16 +35,12 @@ double dkvb__margin(const struct dkvb__answers *a, size_t row, size_t column);
 
 /*
  * Computes the margin of each row, by which the class of the row's label is ahead of all others. The margin is log(p /
- * (1 - p)) of the label's probability p, computed as
+ * (1 - p)) of the label's probability p, computed as logit[label] - log(sum of exp(logit) over the other classes),
+ * which does not saturate for large logits. A row's cross-entropy is log(1 + exp(-margin)), so a limit on the loss of
+ * rows is a limit on their margins. Members of a training set have larger margins (the loss attack of Yeom et al. 2018,
+ * arXiv 1709.01604). If the column of a row's label is left out, the margin of its largest remaining column is used.
  *
- *     margin = logit[label] - log sum over the other classes of exp(logit)
- *
- * This form of the margin does not saturate for large logits. The cross-entropy is log(1 + exp(-margin)), so a limit on
- * the loss is a limit on the margin. Members of a training set have larger margins (the loss attack of Yeom et al.
- * 2018, arXiv 1709.01604). If the column of a row's label is left out, the margin of its largest remaining column is
- * used.
- *
- * The rows' `margins` are double[n], undefined after a failure.
+ * The array `margins`, double[n], is undefined after a failure.
  */
 dkvb_status dkvb__audit_margins(const struct dkvb__answers *a, double *margins);
 

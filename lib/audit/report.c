@@ -180,7 +180,8 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    f->difference = f->value; /* the gap of an audited model is a difference to the retrained model already */
+    /* The average gap is measured against the retrained model, so the gap is its own difference. */
+    f->difference = f->value;
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);
 }

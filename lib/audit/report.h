@@ -16,26 +16,26 @@ struct dkvb__audit_report {
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Creates an audit report without figures. The result is NULL if memory ran out. */
+/* Creates an audit report without figures. The returned audit report is NULL if memory ran out. */
 struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_allocator *mem);
 
 /* Returns the kind of a figure of an audit: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
 uint32_t dkvb__audit_kind(uint32_t figure);
 
 /* Estimates a figure of an audited model from the model's values of the rows, double[n], and from the retrained model's
- * values. The rows' `marks` are uint8_t[n], 1 for members or for rows of the forgotten rows' classes; only an AUC uses
- * marks. */
+ * values. The array `marks`, uint8_t[n], is used by an AUC only: 1 for members of the training set, or for rows of the
+ * classes of the forgotten rows. */
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
 /* Widens the interval of a figure's difference by the half width of another source of noise, whose variance is added.
- * The verdict of the figure then follows the wider interval. A figure of an audit that was not measured stays as it
- * is. */
+ * The verdict of an audited figure follows from its widened interval. A figure of an audit that was not measured stays
+ * as it is. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
 /* Estimates the average gap between an audited model and the retrained model from the audited model's figures,
  * [DKVB_AUDIT_FIGURES], estimated before: the accuracy on forgotten, on retained and on test rows, and the AUC of the
- * loss attack. If one of these four figures was not measured, the function does nothing. */
+ * loss attack. If one of the four averaged figures was not measured, no average gap is estimated. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

@@ -27,8 +27,8 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* Reads from a codeset how the values of a model were trained and on which rows. Rows that were not trained on lose
- * their labels. */
+/* Reads from a codeset how the values of a model were trained and on which rows. Training rows that the audited model
+ * did not learn lose their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
     const dkvb_codeset *set = a->o.codeset;

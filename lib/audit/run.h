@@ -27,14 +27,16 @@ struct dkvb__coded {
 
 /*
  * State of an audit. The codes of every row are searched once, on the keys that all audited models share. An audited
- * model with a mask has its own refreshed copy of the codes. After the searches, the audit only trains on stored codes
- * and decodes them.
+ * model with a mask has its own refreshed copy of the codes. After the codes of all rows were searched, the audit only
+ * trains on stored codes and decodes them.
  *
  * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
- * targets of membership attacks are the forgotten rows (members), then the test rows of these classes (non-members).
+ * targets of membership attacks are the forgotten rows (members), then the test rows of the forgotten rows' classes
+ * (non-members).
  */
 struct dkvb__audit {
-    /* the audited model, and in `before` the model as it was before the request, NULL if none was given */
+    /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
+     * given. */
     const dkvb_model *model, *before;
     /* the model whose keys all audited models share: the model before the request if it was given */
     const dkvb_model *base;
@@ -60,9 +62,10 @@ struct dkvb__audit {
     int32_t *labels;
     /* labels of the retained rows, [n], -1 = the row was forgotten, or was not trained on */
     int32_t *retained;
-    /* number of each test row in its file, [test_n]; only the first `tests` elements are used */
+    /* The numbers of the test rows in their file, in the audit's order, [test_n]; only the first `tests` elements are
+     * used. */
     size_t *order;
-    int32_t *test_y;   /* labels of the test rows in the order that the member `order` gives, [test_n] */
+    int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
     uint64_t *target;  /* places of the attacks' target rows in `labels`, [targets] */
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
     /* marks of members among the targets, [targets], and of test rows of forgotten classes, [tests] */
@@ -72,7 +75,8 @@ struct dkvb__audit {
     int32_t *attacker, *attacker_y;
     float *prototype;     /* features of the prototypes of all sizes, [prototypes][input_dim], or NULL */
     int32_t *prototype_y; /* classes of the prototypes of all sizes, [prototypes] */
-    /* index of the first prototype of each size among the prototypes; the last element is the number of prototypes */
+    /* For each number of prototypes per class, the index of its first prototype in the list of all prototypes; the last
+     * element is the number of all prototypes. */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
     /* codes of the test rows without a mask, in the order of the rows' file, [test_n][code] */
     uint16_t *searched;
@@ -96,12 +100,13 @@ struct dkvb__audit {
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
     /* steps of the audit's present stage for the progress callback: finished, and in all */
     uint64_t done, total;
-    /* scores or answers of the audited models, one for each row of a figure; NULL: the figure was not measured */
+    /* For each audited model and each figure of the audit, the score or answer of every row that the figure is measured
+     * on; NULL if the figure was not measured. */
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Functions of rows.c, which find the forgotten rows of the request, the rows of the attacker, and the codes of all
- * rows. */
+/* The functions that rows.c defines find the forgotten rows of the request, the rows of the attacker, and the codes of
+ * all rows. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
@@ -120,8 +125,8 @@ struct dkvb__subject {
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Trains a new model on the shared keys with the training options of the audited model. The argument `labels`, [n], has
- * one label for each training row. */
+/* Trains a new model on the shared keys with the training options of the audited model. The new model learns the label
+ * labels[i] for training row i, labels[n], or nothing from a row with label -1. */
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
@@ -130,13 +135,13 @@ dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, cons
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* Functions of ensembles.c. If KLoM is asked for, dkvb__audit_ask_replays() reads the replays in the journals and marks
- * in `gone` the rows that the values never learned. DKVB_EINVAL says that a replay left out rows that cannot be
- * identified. */
+/* The functions that ensembles.c defines train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
+ * reads the replays in the journals and marks in `gone` the rows that the values never learned. DKVB_EINVAL says that a
+ * replay (a training without forgotten rows) left out rows that cannot be identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM from many models of other seeds, after the attacks. The function does nothing if the options ask for no
- * models of KLoM. */
+/* Computes KLoM from many models of other seeds, after the attacks. The call computes nothing if the options of the
+ * audit ask for no models of KLoM. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
 /* Allocates the array of the rows' values for a figure, filled with zeros, unless the array is there already. */
@@ -145,8 +150,8 @@ dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */
 size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure);
 
-/* Reports the beginning of a stage of an audit to the progress callback. DKVB_ECANCELLED says that the callback asks to
- * stop. */
+/* Reports the beginning of a stage of an audit to the progress callback. DKVB_ECANCELLED says that the progress
+ * callback asks to stop the audit. */
 dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name);
 
 #endif

@@ -13,7 +13,8 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 
-/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing. */
+/* Adds the bytes of an array to a checksum that is compared between ranks. An array that is NULL leaves the checksum as
+ * it was. */
 static void add(struct dkvb__checksum_state *sum, const void *data, size_t count, size_t size)
 {
     dkvb__checksum_add(sum, &count, sizeof count);
@@ -178,7 +179,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
 }
 
 /* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. The model
- * with columns left out is measured by the rank of the model before the request, whose recovery scores it copies. */
+ * before the request is attacked twice, with all logit columns and without some of them, by the same rank, since the
+ * second attack copies recovery scores of the first. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,
@@ -190,8 +192,8 @@ uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
     return place[subject] % a->ranks.count;
 }
 
-/* Returns the rank (process) that has the values of a figure of an audit. The rank of the second retrained model has
- * the agreement of both retrained models. */
+/* Returns the rank (process) that has the values of a figure of an audit. The rank that attacks the second retrained
+ * model measures the agreement of both retrained models. */
 static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t figure)
 {
     bool agreement = figure == DKVB_AUDIT_AGREEMENT_CLASS || figure == DKVB_AUDIT_AGREEMENT_REST;

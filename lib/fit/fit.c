@@ -128,7 +128,7 @@ static dkvb_status settle(struct fit *t)
     }
     /* A model gets at most as many keys as the rows for placing keys can fill, and as the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    t->s.train = open; /* the choice of training settings depends only on the rows to learn from */
+    t->s.train = open; /* Training settings are chosen by the rows to learn from alone, whatever rows are held out. */
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
@@ -321,7 +321,8 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        t.f.ranks = t.o.codebooks->ranks; /* the processes (ranks) that share the codebooks will share the model */
+        /* The ranks (processes) that share the codebooks also share the model fitted on them. */
+        t.f.ranks = t.o.codebooks->ranks;
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {
         dkvb__fitting_free(&t.f);

@@ -13,23 +13,24 @@ enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which a fit c
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
     double place;    /* place of the group, from 0 to below 1, computed from the number of the group */
-    size_t first, n; /* rows of the group: `n` elements of the array group_rows, beginning with group_rows[first] */
+    size_t first, n; /* The rows of the group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
 
 /* Checked rows to learn from, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    /* run options of all steps of a fit except the search that counts rows outside the scale of the keys */
+    /* Run options of all steps of a fit, except of the search that counts rows outside the scale of the keys. */
     const dkvb_run_options *run;
     /* run options of the search that counts rows outside the scale of the keys, as the caller gave them */
     const dkvb_run_options *counting;
     dkvb_run_options uncounted;
     /* ranks (processes) that fit together: the ranks of the run options, or of the model */
     dkvb_ranks ranks;
-    dkvb_fit_rows rows;            /* the caller's rows, with the number of classes filled in */
-    struct dkvb__rows from;        /* features of the rows to learn from, unless the caller gives codes */
+    dkvb_fit_rows rows; /* the caller's rows, with the number of classes filled in */
+    /* The features of the rows to learn from, unless the caller gives codes instead of features. */
+    struct dkvb__rows from;
     size_t labelled;               /* number of rows to learn from that have a label */
-    size_t largest_row;            /* index of the first row with the largest label */
+    size_t largest_row;            /* index of the first row that has the largest label of all rows */
     uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
     int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
@@ -37,20 +38,24 @@ struct dkvb__fitting {
     uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* Groups of rows, if at least one group has two rows; otherwise group_count is 0. */
-    struct dkvb__row_group *groups; /* groups of rows, by ascending place, [group_count] */
+    /* The groups of rows that are held out together; group_count is 0 if no group has two rows. */
+    /* the groups of rows that are held out together, by ascending place (number computed from the group's number),
+     * [group_count] */
+    struct dkvb__row_group *groups;
     size_t group_count;
     size_t *group_rows;   /* numbers of the rows, sorted by the rows' groups, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
-    uint64_t *in_group;   /* scratch space for the rows of one group by class, all zeros between calls, [classes] */
-    bool in_place;        /* true if models are trained in place, so that a failure may destroy their values */
-    /* true if about the wanted fraction of each class is held out, even if groups of rows are large */
+    /* Scratch space for counting the rows of one group by class, all zeros between calls, [classes]. */
+    uint64_t *in_group;
+    bool in_place; /* true if models are trained in place, so that a failure may destroy their values */
+    /* true if the held-out fraction of each class should be about the wanted one, even if groups of rows are large */
     bool keeps_share;
 };
 
-/* Checks the caller's rows and labels, and does not hold out rows yet. The step can fail on one rank only, so the
- * caller must end it with dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt
- * that is computed from the rows if `salt` is NULL. The call may return DKVB_EINVAL. */
+/* Checks the caller's rows and labels, and does not hold out rows yet. Checking the caller's rows can fail on one rank
+ * (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
+ * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. The check of the rows may return
+ * DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -63,8 +68,8 @@ static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkv
 }
 
 /* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
- * `to`. Classes with fewer than four rows lose no row, and no class loses all rows. Rows of a group have the place of
- * the group. */
+ * `to`. No row is held out of a class with fewer than four rows, and no class has all its rows held out. Rows of one
+ * group share the place computed for the group, so they are held out together. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -81,12 +86,12 @@ struct dkvb__measured {
 };
 
 /* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. If no row is held out, the number of measured rows is 0 and the temperature 1. */
+ * dkvb__temperature_rows() leaves. Without held-out rows, the number of measured rows is 0 and the temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` are f->run or f->counting. */
+ * the codes. The run options `run` of the search are f->run or f->counting. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
@@ -96,8 +101,9 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* Read and write the settings of a caller (NULL: the defaults), as far as the caller's struct_size reaches. take()
- * fills in all of `s`; give() writes no settings that take() would refuse. */
+/* Read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL stands for the
+ * defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
+ * dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
@@ -105,7 +111,7 @@ dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
 /* Tries settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are not held
- * out, and measures on the held-out rows. Keys and values are thrown away. */
+ * out, and measures on the held-out rows. The keys and values of the trial are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
 /* Decides whether a fit half-whitens its rows, by a trial of plain and of whitened rows on held-out rows; `measured`
@@ -118,12 +124,12 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
 /* Checks the fit options of a caller. Settings that the caller left open are 0 in the settings `s`. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the callback of this
- * or of another rank asks to stop. */
+/* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the progress callback
+ * of any rank (process) asks to stop the fit. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct dkvb__told must outlive the training. */
+ * own callback. The struct dkvb__told must stay in memory until the training ends. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

@@ -42,7 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. All later steps of the fit use these ids. */
+/* Computes ids of rows from their names. All later steps of the fit know the rows by the ids computed from their
+ * names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -67,8 +68,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts the rows by their groups, and the groups by their places. If each row has a group of its own, no groups are
- * stored: the number of the group then replaces the row's id. */
+/* Sorts the rows by their groups, and the groups by their places. If every row forms a group of its own, no groups are
+ * stored: the group's number then replaces the row's id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -185,9 +186,9 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Holds out a whole group of rows, unless a class would lose too much. `most` is the largest fraction of a class that
- * may be held out. A class is short of held-out rows if a smaller fraction of it than `least` is held out. With
- * `for_short`, the group must have rows of a class that is short of held-out rows. */
+/* Holds out a whole group of rows, unless a class would lose too much. The largest fraction of a class that may be held
+ * out is `most`. A class is short of held-out rows if a smaller fraction of it than `least` is held out. With
+ * `for_short`, a group is held out only if it has rows of a class that is short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -274,7 +275,7 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
 }
 
 /* Collects the codes and labels of labelled held-out rows: of all labelled held-out rows, or only of the rows that a
- * temperature is fitted on. The number of collected rows is stored in *n. */
+ * temperature is fitted on. The number of collected held-out rows goes to *n. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {

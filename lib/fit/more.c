@@ -11,8 +11,8 @@
 #include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
-/* State of training a model with more rows. The model `after` is a copy that replaces the model at the end, when
- * nothing can fail any more; with training in place `after` is the model itself. */
+/* State of training a model with more rows. The copy `after` of the model is trained and replaces the model at the end,
+ * when nothing can fail any more; with training in place, `after` is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -24,18 +24,20 @@ struct more {
     uint16_t *searched;    /* codes of new rows that came without codes, [n][codebooks][k] */
     const uint16_t *codes; /* codes of the new rows, from the caller or from a search */
     uint64_t *taught;      /* ids of the rows that take part in the session of training, [n] */
-    /* scratch space for marks of rows, as many as the larger part of the codeset has with the new rows */
+    /* Scratch space for marks of rows: one for each row of the larger part (training or held-out rows) of the codeset,
+     * new rows included. */
     uint8_t *gone;
     bool joined;    /* true if the new rows are in the codeset already */
     uint64_t *back; /* ids that were removed from the codeset and come back by this training, [back_count]; or NULL */
     size_t back_count;
-    struct dkvb__removed before; /* the codeset's list of removed rows before some of them came back */
+    /* The codeset's list of removed rows, as it was before the training took some of them back. */
+    struct dkvb__removed before;
     /* marks of the classes of the new rows, [classes], if these classes may be relearned */
     uint8_t *classes_taught;
 };
 
-/* Checks that the codeset explains the model: training its sessions from nothing must give the model's values, before
- * and after this training. */
+/* Checks, before and after the training with more rows, that training the sessions recorded in the codeset from nothing
+ * gives the values of the model. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -107,8 +109,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row and no class of a new row was forgotten. The copy of the model that is trained has no
- * journal, so the original model is checked. */
+/* Checks that no new row and no class of a new row was forgotten. The journal of the original model is examined, as the
+ * copy that is trained has no journal. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -187,7 +189,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the given model itself, without a copy of it. */
+/* Trains the caller's model itself, instead of a copy that could be dropped after a failure. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;
@@ -287,8 +289,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The temperature is 1 if
- * there are too few rows, as in exact forgetting. */
+/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The fitted temperature is
+ * 1 if too few held-out rows remain, as in exact forgetting. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -311,8 +313,8 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes at the end of training with more rows. All ranks prepare all changes to model and codeset before any
- * change is made. */
+/* The changes to model and codeset at the end of a training with more rows. All ranks prepare all changes to model and
+ * codeset before any change is made. */
 struct ending {
     struct dkvb__relearning over;
     uint32_t *counts; /* new selection counts of the model, if it had none and gets some */
@@ -423,7 +425,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    if (rc && t.before.hash) { /* removes the rows that came back from the codeset again */
+    if (rc && t.before.hash) { /* After a failure, the removed rows that had been taken back leave the codeset again. */
         struct dkvb__removed fewer = codeset->removed;
 
         codeset->removed = t.before;

@@ -1,4 +1,5 @@
-/* Chooses settings that suit the data. docs/method.md has the measurements behind every number of this file. */
+/* Chooses training settings that suit the data; docs/method.md has the measurements behind every number in
+ * settings.c. */
 #include <math.h>
 #include <stdbool.h>
 
@@ -9,14 +10,15 @@
 
 enum {
     TOP_K = 8, /* default number of keys that a row selects in a codebook */
-    /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
+    /* Least number of keys in a codebook for each key that a row selects from it: with fewer keys, codes no longer tell
+     * rows apart. */
     KEYS_A_TOP = 8,
     VALUE_BYTES = 80 << 20, /* number of bytes of all values of a model above which the number of keys is reduced */
     LEAST_KEYS = 256        /* smallest number of keys in a codebook to which a model is reduced */
 };
 
-/* Returns the learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a
- * larger rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch. A row's gradient step is divided among the classes, so more classes
+ * need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -53,7 +55,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     bool keys_open = keyinit->keys == 0;
 
     classes = classes > 0 ? classes : 1;
-    if (columns == 1) /* if rows were scaled to length 1, a single column would keep its sign only */
+    /* Rows with a single feature are not scaled to length 1, as only the sign of the feature would remain. */
+    if (columns == 1)
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
     /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The number of
@@ -139,8 +142,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving the number of keys ends well below the limit of bytes. The remaining bytes are given to more words of 64
-     * keys, then to more groups of codebooks. */
+    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. The bytes that
+     * halving left unused are given to more words of 64 keys, then to more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

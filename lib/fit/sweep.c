@@ -24,7 +24,8 @@ enum { THOUSANDTHS = 1000 /* number of units of progress within a cell of the sw
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_codeset_rows held; /* held-out rows to measure on, with codes that list more keys than the model uses */
+    /* The held-out rows that effects are measured on, with codes that list more keys than the model selects. */
+    dkvb_codeset_rows held;
     /* codes of the held-out rows on the keys of this model, if the codes are not the codeset's; otherwise NULL */
     uint16_t *searched;
     uint64_t shape; /* index of the shape of the sweep that the model was trained for */
@@ -35,9 +36,9 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for a run of cells of a sweep: */
+    /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
     uint32_t *rank; /* ranks of all key-value pairs (the smallest budget that masks a pair), [codebooks][keys] */
-    size_t ranked;  /* number of key-value pairs for which `rank` has room */
+    size_t ranked;  /* number of key-value pairs for which the array `rank` has room */
     /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
@@ -67,8 +68,8 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* The share of one call in the progress of a sweep: `done` of `total` in the call stands for the same fraction of
- * `part`. */
+/* The part of a sweep's progress that one library call makes up: `done` of `total` steps of the call stand for the same
+ * fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
     /* progress of the sweep before the call, of the call, and in all, in thousandths of a cell */
@@ -76,8 +77,8 @@ struct span {
     uint64_t *reached;
 };
 
-/* Reports progress of a call within a sweep. A call has several stages, each of which begins at 0, so only progress
- * beyond the largest earlier value counts. */
+/* Reports progress of a call within a sweep. A library call has several stages, each of which reports progress from 0
+ * on, so only progress beyond the largest earlier value counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -88,8 +89,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a call that makes up a fraction `share` of the work on `cells` cells of the sweep, from cell
- * s->at on. */
+/* Returns run options for a library call that makes up the fraction `share` of the work on `cells` cells of the sweep,
+ * from cell number s->at on. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -195,7 +196,8 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    o.hold_out = 0.0; /* the rows to train on do not include the held-out rows of the codeset */
+    /* Nothing is held out of the rows to train on, as these rows do not include the held-out rows of the codeset. */
+    o.hold_out = 0.0;
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);
     rows.x = x;
@@ -248,7 +250,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
 {
     double most = 0.0;
 
-    /* a cell of the sweep may be measured a second time */
+    /* Sums over classes begin at 0 again, as a cell of the sweep may be measured a second time. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
@@ -279,7 +281,8 @@ static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        /* the count of a cell may be set already, if an earlier call was interrupted within this run */
+        /* The number of masked pairs of a cell is counted from 0 again, as an interrupted call may have counted it
+         * within the run. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
         size_t low = 0, high = n; /* searches for the first budget that masks the key-value pair */
@@ -320,7 +323,7 @@ static dkvb_status measure_suppress(struct sweep *s, dkvb_sweep_cell *cells, siz
     }
     for (size_t i = 0; i < training->n; i++)
         s->rows[i] = training->labels[i] < 0 ? DKVB_KEEP : s->marks[training->labels[i]];
-    /* the method `every` has no budget: it masks all key-value pairs that have a rank */
+    /* The forgetting method `every` has no budget: it masks all key-value pairs that have a rank. */
     for (size_t i = 0; i < n; i++)
         s->budgets[i] = cells[i].budget ? cells[i].budget : DKVB__RANK_NEVER - 1;
     if (!rc)

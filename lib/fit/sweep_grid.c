@@ -309,8 +309,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance everything that the cells of a sweep need. Without these checks a cell could fail after other
- * cells were measured, and repeating the command would fail in the same way. */
+/* Checks in advance everything that the cells of a sweep need. Without these checks in advance a cell could fail after
+ * other cells were measured, and a repeated sweep would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -326,7 +326,7 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. Before memory for cells is allocated, cells are only counted. */
+/* Adds one cell to the grid of a sweep. As long as no memory for cells is allocated, added cells are only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -364,8 +364,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep in the order of the table. The function is called twice: to count the cells of
- * the sweep, and to describe them. */
+/* Adds all cells to the grid of a sweep in the order of the table. The function add_cells() is called twice: to count
+ * the cells of the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -436,7 +436,7 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    memset(r, 0, sizeof *r); /* clears the padding of the struct too, since all bytes of the struct are hashed */
+    memset(r, 0, sizeof *r); /* The padding of the struct is cleared too, since all bytes of the struct are hashed. */
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;
     if (set->own_keys) {

@@ -3,8 +3,8 @@
 
 #include "fit/sweep.h"
 
-/* The grid of a sweep: all cells (forgettings to measure). Model, codeset and options determine the grid. While cells
- * are measured, only the results in the cells change. */
+/* The grid of a sweep: all cells (forgettings to measure). Model, codeset and options determine the grid. Measuring a
+ * cell changes only the results in the cell, nothing else of the grid. */
 struct dkvb__sweep_grid {
     dkvb_model *model;
     dkvb_codeset *set;
@@ -18,7 +18,7 @@ struct dkvb__sweep_grid {
     const int32_t *labels;  /* labels of the measured rows, which are test rows or held-out rows, [n] */
     size_t n;               /* number of rows that the sweep measures */
     uint64_t measured;      /* number of rows with a label that the sweep measures */
-    uint64_t *steps;        /* default budgets of the sweep, one list, [o.steps] */
+    uint64_t *steps;        /* The default budgets of the sweep, if the caller gives none: one list, [o.steps]. */
     dkvb_sweep_cell *cells; /* all cells of the grid, [count], described before any cell is measured */
     size_t count, room;
     uint64_t *cell_shape; /* index of the shape (sizes of the model) of each cell, [count] */
@@ -28,7 +28,7 @@ struct dkvb__sweep_grid {
 };
 
 /* Checks everything that can be checked before a cell of a sweep is measured, and describes all cells of the grid. The
- * caller must call dkvb__sweep_grid_free() after a failure too. */
+ * caller must call dkvb__sweep_grid_free() even if the grid could not be made. */
 dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *model, dkvb_codeset *set,
                                  const dkvb_sweep_options *opts);
 

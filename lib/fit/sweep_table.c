@@ -21,7 +21,8 @@ static const char magic[] = "dkvb sweep ";
 enum {
     VERSION = 1,
     MEASURED = 15, /* number of integers in a line of a part file: the index of a cell and its measurements */
-    LINE = 512,    /* room for a line of a part file in bytes: MEASURED integers of 20 digits, and a checksum of 16 */
+    /* room in bytes for a line of a part file: MEASURED integers of 20 digits, and a checksum of 16 digits */
+    LINE = 512,
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
 
@@ -61,8 +62,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if there is no number, or
- * if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if the line has no number
+ * there, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -77,8 +78,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the results of a cell from its line in a part file. The result is false, and nothing is read, unless the cell
- * would be written as exactly this line. */
+/* Reads the results of a cell from its line in a part file. A line that is not exactly what would be written for the
+ * cell is not read, and the result is false. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -95,14 +96,15 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    /* compares the whole line of the part file, with index and checksum */
+    /* The line of the part file must be the line that would be written for the cell, with index and checksum. */
     if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
     return true;
 }
 
-/* Reads the complete lines of cells after the first line of a part file, and cuts off everything after them. */
+/* Goes on with an existing part file: reads the complete lines of cells after its first line, and cuts off everything
+ * after them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -143,13 +145,13 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* the digit of the version in the first line, and the blank after it, count in the length */
+    /* The length of the first line's beginning includes the digit of the version and the blank after the version. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    /* the part file is empty, or was cut within the first line of this sweep */
+    /* A part file that is empty, or was cut within the first line of the same sweep, is begun anew. */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -183,7 +185,7 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
-    if (rc && p->fd >= 0 && created) /* removes a new part file, which holds no cell yet */
+    if (rc && p->fd >= 0 && created) /* A new part file without any finished cell is removed. */
         (void)unlink(p->path);
     return rc;
 }
@@ -216,8 +218,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table of a sweep that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two.
- */
+/* A line of the table of a sweep that is being built. Each of the two text fields in a line of the table takes up to 2
+ * * 255 + 2 bytes. */
 struct line {
     char text[2048];
     size_t size;
@@ -230,7 +232,7 @@ static void put_char(struct line *line, char c)
 }
 
 /* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
- * empty field. */
+ * empty field of the table. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -305,8 +307,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group of cells
- * leaves out the class and the seed. */
+/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. A line for a
+ * group of cells leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -345,9 +347,9 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* Returns the 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of
- * Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below
- * 2e-7. */
+/* Returns the 0.975 quantile of Student's t distribution with df degrees of freedom. Beyond 30 degrees of freedom the
+ * quantile is computed by the expansion of Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun
+ * 1964, 26.7.5), whose error is then below 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -384,7 +386,7 @@ enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* the four sizes fit in one number, as each size of a model's shape fits in 16 bits */
+    case SIZES: /* The four sizes of a model's shape fit in one number of 64 bits, as each size fits in 16 bits. */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;
@@ -395,9 +397,10 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The sorts are stable,
- * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. The array `order`
- * has 2 * cells elements, and its second half is scratch space. */
+/* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The cells are sorted
+ * by one key after another with stable sorts, so the most important key is sorted last. Sorting the cells takes
+ * O(cells) time for any number of groups. The result `order` has room for 2 * cells elements, and its second half is
+ * scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)

@@ -12,8 +12,8 @@ enum {
     FEW_ROWS = 1000  /* number of rows below which tuning holds out a larger part of the rows */
 };
 
-/* A setting that tuning tries; a member of 0 is the value that suits the data. The list has settings that were the
- * best on some data, cheap ones first. */
+/* A setting that tuning tries; a member of 0 is the value that suits the data. The list of settings that tuning tries
+ * has settings that were the best on some data, cheap ones first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
     double rate; /* factor by which the learning rate that suits the data is multiplied */
@@ -47,8 +47,8 @@ static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *u
     return rc;
 }
 
-/* Applies a setting of the list where the caller left a setting open. The result is false if applying the setting
- * would change a setting that the caller has fixed, or if the data cannot fill the keys. */
+/* Applies one of the settings that tuning tries, as far as the caller left settings open. The result is false if
+ * applying the setting would change a setting that the caller has fixed, or if the data cannot fill the keys. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;
@@ -118,7 +118,7 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         return rc;
     }
     f.keeps_share = true;
-    f.in_place = true; /* the models of the trials of tuning are thrown away */
+    f.in_place = true; /* The models that tuning trains are thrown away, so they are trained in place. */
     dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);
     if (f.held_count < LEAST_HELD)
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",

@@ -18,8 +18,8 @@ enum {
     FOLDS = 5
 };
 
-/* Rows that were drawn for comparing whitened with plain rows. The member `part` points into the four arrays, which
- * part_free() frees. */
+/* Rows that were drawn for comparing whitened with plain rows. The member `part` of struct part points into the
+ * struct's four arrays, which part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;
@@ -37,8 +37,9 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->groups);
 }
 
-/* Draws rows for the comparison of whitened with plain rows. `labels`, [n], has labels of all rows, -1 for rows that
- * must not be used; `n` is the number of rows to draw. The caller calls part_free(), even after a failure. */
+/* Draws rows for the comparison of whitened with plain rows. The rows are drawn from `labels`, [n of all rows], in
+ * which -1 marks rows that must not be drawn; the argument `n` is the number of rows to draw. The caller frees the
+ * drawn rows by part_free(), even after a failure. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {
@@ -92,7 +93,8 @@ static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__me
 
     *out = (struct dkvb__measured){.rows = 0};
     quiet.report = NULL;
-    f->in_place = true; /* the models that compare whitened with plain rows are thrown away */
+    /* The models that compare whitened with plain rows are thrown away, so they are trained in place. */
+    f->in_place = true;
     if (!rc)
         rc = dkvb__fitting_search(f, cb, NULL, s->top_k, &codes, f->run);
     for (unsigned fold = 0; !rc && fold < FOLDS; fold++) {
@@ -134,7 +136,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    /* all rows are checked, not only the drawn rows, so that an error message gives the caller's row numbers */
+    /* The features of all rows are checked, not only those of drawn rows, so that an error message gives the caller's
+     * row numbers. */
     if (!rc && n < f->rows.n)
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)

@@ -30,7 +30,7 @@ struct comparison {
     int32_t *gone;   /* labels of the forgotten rows, [rows.n], -1 for kept rows */
     int32_t *answer; /* predicted classes of the test rows, [test.n] */
     double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
-    /* order of the test rows by margin, [test.n], and scratch space for sorting */
+    /* The order of the test rows by margin, [test.n], and scratch space for sorting them. */
     struct dkvb__keyed *order, *scratch;
     struct dkvb__work work;
 };
@@ -87,8 +87,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows of a comparison. A request is refused as in dkvb_audit_run() if it names a row twice, or
- * names a row that no head has. */
+/* Marks the forgotten rows of a comparison. The comparison refuses a request that names a row twice, or a row that no
+ * head was fitted to, as dkvb_audit_run() does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {

@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-/* Penalties to choose from, from strong to weak, in steps of the root of ten. */
+/* The penalties of a linear head to choose from, from strong to weak, in steps of the root of ten. */
 static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 
 enum {
@@ -108,7 +108,7 @@ struct scoring {
     const dkvb_reference *head;
     size_t room;    /* largest number of rows in a block whose scores are computed */
     double *x;      /* features of the rows of a block of rows, [room][dim] */
-    double *scores; /* scores of the rows of a block of rows, [room][classes] */
+    double *scores; /* Scores (one for each class) of the rows of a block, [room][classes]. */
 };
 
 static dkvb_status scoring_begin(struct scoring *s, const dkvb_reference *head)
@@ -184,7 +184,8 @@ static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
     return rc;
 }
 
-/* Holds rows out to choose the penalty. Whether a row is held out does not depend on other rows. */
+/* Holds out rows by which the penalty of the linear head is chosen. Whether a row is held out does not depend on other
+ * rows. */
 static void hold_out(struct fitting *f)
 {
     uint64_t left = 0;
@@ -216,8 +217,8 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
 }
 
 /* Chooses the penalty with the most right answers on the held-out rows; of equally good penalties the strongest.
- * Penalties go from strong to weak, and each fit starts where the fit before ended. The search ends early at a penalty
- * that is worse than the best penalty and does not follow it directly. */
+ * Penalties go from strong to weak, and each fit starts where the fit before ended. The search for a penalty ends early
+ * at a penalty that is worse than the best one and does not follow it directly. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -290,7 +291,7 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From this line on, `part` has the labels of the rows that were held out. */
+    /* From this line on, the array `part` has the labels of the held-out rows. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)
@@ -436,7 +437,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    /* the array `weight` serves as scratch space for two vectors */
+    /* The array `weight` serves as scratch space for two vectors here. */
     if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) {
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
@@ -446,7 +447,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        if (sums.count[l] == 0) /* removes the rounding errors that remain in the sums of a class without rows */
+        if (sums.count[l] == 0) /* The sums of a class without rows become 0, as only rounding errors remain in them. */
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)
         rc = dkvb__ridge_solve(&sums, h->info.penalty, weight, weight + weights);
@@ -500,7 +501,8 @@ dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_row
     return rc;
 }
 
-/* Returns the largest score of the marked classes minus the largest score of the other classes. */
+/* Returns the margin of a row between two groups of classes: the largest score of the marked classes minus the largest
+ * score of the others. */
 static double margin_of(const double *scores, const uint8_t *side, uint32_t classes)
 {
     double most[2] = {(double)-INFINITY, (double)-INFINITY};

@@ -45,29 +45,29 @@ struct dkvb__sums {
     dkvb_allocator mem;
 };
 
-/* Creates empty sums of rows, with a shift close to the mean of the labelled rows. The caller must call
+/* Creates empty sums of rows, with a shift close to the mean of the labelled rows. The caller must free the sums by
  * dkvb__sums_free(), even after a failure. */
 dkvb_status dkvb__sums_new(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            const dkvb_allocator *mem);
 
 /* Adds (sign 1) or removes (sign -1) all rows whose `labels`, int32_t[rows->n], are not -1. After DKVB_ECANCELLED or
- * DKVB_ENOMEM the sums are half changed and must not be used. For progress, the call counts as the range `from` to
- * `to` of the present part of the work. */
+ * DKVB_ENOMEM the sums of rows are half changed and must not be used. Progress of the call is reported as the range
+ * `from` to `to` (0 to 1) of the present part of the work. */
 dkvb_status dkvb__sums_add(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels, double sign,
                            const struct dkvb__work *work, double from, double to);
 
-/* True if rows can be removed from the sums without leaving mostly rounding errors. The result is false if the rows to
- * remove are some thousand times as far from the mean as the other rows. `total`, double[dim], is scratch space. */
+/* True if rows can be removed from the sums without leaving mostly rounding errors. Rows cannot be removed if they are
+ * some thousand times as far from the mean as the other rows. The argument `total`, double[dim], is scratch space. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total);
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from);
 void dkvb__sums_free(struct dkvb__sums *sums);
 
-/* Returns the root mean square of all elements of all rows in the sums; 1 if all elements are 0. */
+/* Returns the root mean square of all features of all rows in the sums of a linear head; 1 if all features are 0. */
 double dkvb__sums_scale(const struct dkvb__sums *sums);
 
 /* Computes the lower Cholesky factor of curvature * covariance of the scaled rows + penalty * identity, [dim][dim],
- * row-major. The result is false if rounding errors make the matrix not positive definite. */
+ * row-major. The function returns false if rounding errors make the matrix to factor not positive definite. */
 bool dkvb__sums_factor(const struct dkvb__sums *sums, double curvature, double penalty, double *factor);
 
 /* Solves b = (factor factor')^-1 b for each of the `count` rows of b, [count][dim]. */
@@ -81,8 +81,8 @@ struct dkvb_reference {
     struct dkvb__sums sums; /* sums of the training rows, for a head of ridge regression */
 };
 
-/* Computes weights and intercepts of ridge regression from the sums of the rows with a given penalty. The call returns
- * DKVB_EINVAL if the sums cannot be solved. */
+/* Computes weights and intercepts of ridge regression from the sums of the rows with a given penalty. DKVB_EINVAL says
+ * that rounding errors in the sums allow no solution of the ridge regression. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
 /* State of a multinomial logistic regression. A fit begins at the weights that the fit before reached. */
@@ -92,7 +92,8 @@ struct dkvb__logistic {
     struct dkvb__sums *sums; /* sums of the rows, from which the fit takes centre, scale and covariance */
     uint32_t columns;        /* number of classes that have rows */
     uint32_t *column_class;  /* class that each column of weights belongs to, [columns] */
-    int32_t *class_column;   /* column of weights of each class, [classes], -1: the class has no column */
+    /* For each class, the index of its column of weights, [classes]; -1 for a class without a column. */
+    int32_t *class_column;
     /* number of parameters, columns * (dim + 1): weights [columns][dim] for scaled rows, then intercepts [columns] */
     size_t size;
     double *point;  /* present values of the parameters of the regression, [size] */
@@ -118,23 +119,24 @@ void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, doubl
 /* Checks a caller's options of a linear head and fills in their defaults. */
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
-/* Checks a caller's rows: pointers, sizes, labels and every number. Error messages begin with `what` and " rows" or "
- * labels"; if `what` is "" they begin with "rows" or "labels". The copy `full` has all members of the caller's struct.
- */
+/* Checks a caller's rows: pointers, sizes, labels and every number. Error messages about the caller's rows begin with
+ * `what` and " rows" or " labels", or with "rows" or "labels" if `what` is "". The checked copy `full` of the caller's
+ * struct has all members, even those that the caller's struct_size does not reach. */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is the penalty. The
- * fit is one part of the work. dkvb__reference_remove() removes rows, all of which must be in the sums, and is one part
- * too. DKVB_ESTATE says, before any work, that the sums do not have enough digits. */
+ * fit of a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all of which must
+ * be in the sums of the head, and is one part of the work too. DKVB_ESTATE says, before any work, that removing the
+ * rows would leave the sums with too few digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,
                                    struct dkvb__work *work);
 
 /* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
- * double[n]. The margin is the largest score of the classes marked in `side`, uint8_t[classes], minus the largest
- * score of the other classes; it is infinite if one of both groups has no class with rows. The arrays `labels`,
- * `scores` and `margin` may each be NULL. */
+ * double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`, uint8_t[classes],
+ * minus the largest score of the other classes, or infinity if one of the two groups of classes has no class with rows.
+ * Each of the arrays `labels`, `scores` and `margin` may be NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

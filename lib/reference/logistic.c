@@ -1,14 +1,13 @@
 /*
- * Multinomial logistic regression finds the weights W and intercepts b with the smallest
- *
- *     mean over rows of (log sum_l exp s_l - s_y) + penalty / 2 |W|^2,    s = W z + b,  z = (x - mean) / scale,
- *
- * by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows double.
- * If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z z'] +
- * penalty. The search starts from the inverse of this matrix, with the mean of p (1 - p) over rows and classes in place
- * of q (1 - q), and computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the
- * Institute of Statistical Mathematics 44) shows that a bound of this form holds everywhere. The choice of the matrix
- * changes the number of steps, not the result.
+ * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
+ * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
+ * scale. The minimum is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores of
+ * rows are float, sums over rows double. If all classes have the same probability q, the second derivatives of the loss
+ * by one class's weights are the matrix q (1 - q) E[z z'] + penalty. The search for the weights starts from the inverse
+ * of this matrix, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and computes the
+ * inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical Mathematics
+ * 44) shows that a bound of this form holds everywhere. The matrix with which the search for the weights starts changes
+ * the number of steps, not the result.
  */
 #include "reference/head.h"
 
@@ -33,14 +32,19 @@ struct search {
     double done; /* finished fraction of the present part of the work, 0 to 1 */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    double *step[PAIRS], *change[PAIRS]; /* steps of the point, and changes of the gradient along the steps */
-    double product[PAIRS];               /* inner product of each remembered step and its change of the gradient */
+    /* the latest steps of the search for weights, and the changes of the gradient along these steps */
+    double *step[PAIRS], *change[PAIRS];
+    double product[PAIRS]; /* inner product of each remembered step and its change of the gradient */
     uint32_t pairs, oldest;
     /* Cholesky factor of the matrix with which the search starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
-    double factor_curvature;          /* the mean of p (1 - p) with which the Cholesky factor was computed */
-    double loss, curvature;           /* loss with the penalty, and mean of p (1 - p), at the present point */
-    double next_loss, next_curvature; /* loss with the penalty, and mean of p (1 - p), at the point `next` */
+    double factor_curvature; /* the mean of p (1 - p) with which the Cholesky factor was computed */
+    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the present
+     * weights */
+    double loss, curvature;
+    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the next
+     * weights */
+    double next_loss, next_curvature;
 };
 
 static size_t block_rows(const struct dkvb__logistic *fit)
@@ -78,7 +82,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The memory fit->block has room for the arrays of struct pass. */
+    /* The memory fit->block has room for all arrays of struct pass (one pass over the rows). */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -100,8 +104,8 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Turns the scores of a row into p - y, its probabilities minus the target. The row's loss is added to *loss, and p (1
- * - p) of all columns to *curvature. */
+/* Turns the scores of a row into p - y, its probabilities minus the target. The row's loss is added to *loss, and the
+ * sum of p (1 - p) over the probabilities p of all classes to *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -115,13 +119,13 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The largest score of a row adds 1 to the sum of exponentials, so the sum is at least 1. */
+    /* The class with the largest score adds 1 to the sum of exponentials, so the sum is at least 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 
-/* One pass of a logistic regression over all rows at one point, for loss, gradient and curvature. The struct is on the
- * stack, its arrays are in fit->block. */
+/* One pass of a logistic regression over all rows at one point, for loss, gradient and curvature. The struct pass is on
+ * the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
@@ -191,7 +195,7 @@ static void pass_block(struct pass *p, int used)
 }
 
 /* Computes loss and gradient of logistic regression at a point, both with the penalty, and the mean of p (1 - p) over
- * rows and classes. */
+ * the probabilities p of all rows and classes. */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -258,7 +262,8 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    for (uint32_t k = 0; k < s->pairs; k++) { /* a loop over the remembered steps of L-BFGS, the latest step first */
+    /* The loop runs over the remembered steps of L-BFGS, the latest step first. */
+    for (uint32_t k = 0; k < s->pairs; k++) {
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
         weight[at] = dot(s->step[at], v, n) / s->product[at];
@@ -285,8 +290,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the point along the direction until the loss is smaller. *less is false if the loss never gets smaller, as
- * near the end of the search, where rounding errors dominate. */
+/* Moves the point along the direction until the loss is smaller. If the loss never gets smaller, *less becomes false;
+ * near the end of the search only rounding errors are left. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -325,9 +330,9 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* Remembers the step just found with its change of the gradient, and moves the point to the end of the step. A step
- * along which the gradient did not grow is not remembered: the loss is convex, so only rounding errors explain such a
- * step, and it could turn directions upwards. */
+/* Remembers the search step just found, with the change of the gradient along the step, and moves the weights to the
+ * end of the step. A step along which the gradient did not grow is not remembered: the loss is convex, so only rounding
+ * errors explain such a step, and it could turn directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;

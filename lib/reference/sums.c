@@ -1,10 +1,10 @@
 /*
  * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
- * else 0), the weights with the smallest  mean |y - W z - b|^2 + penalty |W|^2  are  W = E[(y - p) z'] (E[z z'] +
+ * else 0), the weights with the smallest mean |y - W z - b|^2 + penalty |W|^2 are W = E[(y - p) z'] (E[z z'] +
  * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
- * intercept by centring). The three means of the formula come from sums over rows, so a row is removed by subtracting
- * what it added. A shift near the mean is subtracted from rows before they are summed, since rounding would destroy the
- * covariance of rows far from 0.
+ * intercept by centring). The means E[] are computed from sums over rows, so a row is removed from the regression by
+ * subtracting what the row added to the sums. A shift near the mean is subtracted from rows before they are summed,
+ * since rounding would destroy the covariance of rows far from 0.
  */
 #include "reference/head.h"
 
@@ -136,8 +136,8 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees the sums of rows of a linear head. The sums are erased first, so that no freed block holds sums of forgotten
- * rows. */
+/* Frees the sums of rows of a linear head. The sums are erased before the memory is freed, so that no freed block holds
+ * sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);
@@ -178,7 +178,8 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* Two calls of dtrsm multiply the rows of b by the inverse of L', then by the inverse of L. */
+    /* Two calls of dtrsm (a BLAS function) multiply the rows of b by the inverse of L', then by the inverse of L, the
+     * Cholesky factor. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

@@ -11,8 +11,9 @@
 
 enum { STEPS = 1000 /* number of progress steps in a part of the work */ };
 
-/* OpenBLAS has one number of threads for the whole process. Calls that change this number may overlap and end in any
- * order. The first of several calls saves the old number of threads, and the last call restores it. */
+/* OpenBLAS has one number of threads for the whole process. Library calls that change the number of OpenBLAS threads
+ * may overlap and end in any order. The first of several calls saves the old number of threads, and the last call
+ * restores it. */
 static struct {
     pthread_mutex_t lock;
     unsigned calls; /* number of calls that have set the number of OpenBLAS threads and not ended */

@@ -1,17 +1,17 @@
 /*
  * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
- * of its selected keys is masked. Each row is followed from one such change to the next, and only the budgets at which
- * its answer turns right or wrong are stored. Sorted by budget, these turns of answers give the accuracy at every
- * budget.
+ * of its selected keys is masked. Each row is followed from one masked key to the next, and only the budgets at which
+ * its answer turns right or wrong are stored. The budgets at which answers turn right or wrong, once sorted, give the
+ * accuracy at every budget.
  *
- * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the
- * values of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows
- * the row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in
- * the order of budgets.
+ * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the values
+ * of their own pairs. For a block of rows, each rank (process) sends its data about a row to the rank that follows the
+ * row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the
+ * order of budgets.
  *
  * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
- * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their
- * rows are followed too.
+ * classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs kept
+ * classes more than allowed, their rows are followed too.
  */
 #include <string.h>
 
@@ -27,15 +27,15 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* Number of rounds of the search for a budget. Each round follows rows to a budget 2^FURTHER times as large as the
- * round before. */
+/* The number of rounds in which the search for a budget may go on to larger budgets. Each round follows rows to a
+ * budget 2^FURTHER times as large as the round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers: budgets from which on the answer to a row is right, or is wrong. The key of a turn is the budget;
- * its index is the row, and whether the answer turns right. */
+/* Turns of answers: budgets from which on the answer to a row is right, or is wrong. The sort key of such a turn is the
+ * budget; its index tells the row, and whether the answer turns right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
@@ -43,18 +43,23 @@ struct turns {
 
 /* Memory of a thread that follows the answers to rows as the budget grows. */
 struct follower {
-    /* changes of the pairs that the row selects, [2 C depth]; key = budget, index = pair * 2 + 1 if a pair is added */
+    /* The pairs that the row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index
+     * pair * 2 + 1 for a gained pair and pair * 2 for a lost one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
-    /* number of selected pairs with learned values; if it falls to 0, the model gives no answer to the row */
+    /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
+     * the row. */
     size_t learned;
     uint16_t *selected;    /* keys of one codebook that the row selects at the present budget, [top_k] */
     uint16_t *code;        /* keys that the row selects before any pair is masked, [codebooks][top_k] */
     double *sums;          /* sums of the values of the selected pairs, [classes] */
     float *value, *logits; /* scratch space for the values of one pair and for logits, [classes] */
-    size_t *from;          /* place of the next bytes of each rank for the row that is followed, [ranks] */
+    /* For each rank (process), the place of the next bytes that it sent about the followed row, [ranks]. */
+    size_t *from;
     struct turns turns;
-    bool full; /* true if a row had more turns than fit; the row is followed again with more room */
+    /* true if the answer to a row turned right or wrong more often than the memory could store, so that the row is
+     * followed again with more memory */
+    bool full;
 };
 
 struct following {
@@ -63,10 +68,10 @@ struct following {
     dkvb_codeset_rows held;
     const uint8_t *classes;
     uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
-    bool kept;                  /* true if rows of kept classes are followed too */
+    bool kept;                  /* true if the search follows the answers to rows of kept classes too */
     struct follower *followers; /* memory of each thread that follows rows, [threads] */
-    /* marks of the pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up
-     * the values of each pair would wait for memory; one byte per pair stays in the cache */
+    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
+     * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
     uint8_t *learned;
     uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
     size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
@@ -74,10 +79,13 @@ struct following {
 
     /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
-    uint64_t *needs; /* number of bytes that each rank sends for a row, [open rows of a part][ranks] */
-    char *own;       /* bytes that this rank sends for all rows of the block, rows ascending */
-    char *all;       /* bytes that this rank received for its own rows of the block: ranks ascending, rows ascending */
-    /* place in `own` of the bytes of each row, [block]; later the places in `all`, [ranks][own rows] */
+    /* For each row to follow and each rank (process), the number of bytes that the rank sends about the row, [open rows
+     * of a part][ranks]. */
+    uint64_t *needs;
+    char *own; /* bytes that this rank sends for all rows of the block, rows ascending */
+    char *all; /* bytes that this rank received for its own rows of the block: ranks ascending, rows ascending */
+    /* The place of each row's bytes in the array `own`, [block]; later the places in the array `all`, [ranks][own
+     * rows]. */
     size_t *starts;
 };
 
@@ -97,7 +105,8 @@ static size_t group_of(const struct following *f, size_t pair)
     return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
 }
 
-/* Returns the values of a key-value pair: this rank's own values, or the next values that another rank has sent. */
+/* Returns the values of a key-value pair: from the model if this rank (process) has them, otherwise the next values
+ * that another rank has sent. */
 static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
 {
     uint32_t owner;
@@ -123,8 +132,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit.
- * Logits are rounded as in the prediction of a model. */
+/* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit. The
+ * logits of a row are rounded to float before they are compared, as in the prediction of a model. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -224,9 +233,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. If the turns
- * of a row do not fit in the worker's memory, the worker drops them, and leaves this row and all later rows open for
- * the next pass. */
+/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. A row whose
+ * answer turns right or wrong too often for the worker's memory is dropped, and is followed again in the next pass,
+ * like all rows after it. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -282,7 +291,7 @@ static void find_needs(void *context, size_t task, unsigned worker)
             needs[owner_of(f, group_of(f, w->changes[i].index / 2))] += size;
 }
 
-/* Packs the bytes that this rank sends for a row of the block. */
+/* Packs the bytes that this rank (process) sends about one row of the block of rows. */
 static void pack_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -307,7 +316,8 @@ static void pack_row(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Follows a row of the block that belongs to this rank, with the bytes that all ranks have sent. */
+/* Follows the answer to a row of the block that belongs to this rank (process), with the bytes that all ranks have
+ * sent. */
 static void follow_own_row(void *context, size_t task, unsigned worker)
 {
     struct following *f = context;
@@ -377,7 +387,8 @@ static size_t next_block(const struct following *f)
     return rows;
 }
 
-/* Tells all ranks which rows of the block were followed, and whether their answers are right at budget 0. */
+/* Tells all ranks (processes) which rows of the block were followed, and whether the answers to these rows are right at
+ * budget 0. */
 static dkvb_status share_found(struct following *f)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -402,8 +413,9 @@ static dkvb_status share_found(struct following *f)
     return rc;
 }
 
-/* Follows the open rows with the ranks that share the model. Rows whose turns of answers did not fit in memory stay
- * open. */
+/* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks that share
+ * the model. A row stays open, to be followed again, if the memory had no room for all budgets at which its answer
+ * turns right or wrong. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -436,8 +448,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread allocates, as
- * workers never do. */
+/* Enlarges the memory of every worker whose memory had no room for more budgets at which answers turn right or wrong.
+ * The memory of workers is allocated by the calling thread, as workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -462,7 +474,7 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Rows of one kind, forgotten or kept: the number of right answers at the present budget, and of all rows. */
+/* Forgotten or kept rows, counted: how many rows, and how many right answers at the present budget. */
 struct group {
     uint64_t rows, right;
 };
@@ -644,10 +656,11 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that
- * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
- * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. The argument
- * `most` is the budget that masks all pairs.
+ * Enlarges the found budget, at which the answer to the last of n held-out rows turns wrong, so that rows that were not
+ * held out turn wrong too. If the fraction of rows that turn wrong later than a budget falls exponentially with the
+ * budget, the last of n rows turns wrong at about ln(n) times a constant. The last of 1,000 rows would then turn wrong
+ * at ln(1000) / ln(n) times the found budget, so the budget is enlarged more if fewer rows were held out. The argument
+ * `most` is the budget that masks all pairs, the upper limit of the enlarged budget.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -658,7 +671,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* Lists the rows whose answers were not followed to the largest budget yet. */
+/* Lists the rows whose answers were not yet followed to the largest budget. */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -760,8 +773,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
     /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. Rows are therefore followed to a small budget first, and further if no budget up to the small
-     * one suffices. */
+     * for each change. The answers to rows are followed to a small budget first, and further only if no budget up to
+     * the small one suffices. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 

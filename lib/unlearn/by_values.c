@@ -1,9 +1,11 @@
 /*
  * Unlearning a class without any data. The logits of a row are sums of values. A key-value pair supports the class if
  * its value v for the class is positive, and supports this class more than others if v is a large part of the whole
- * value vector. Pairs with v > 0 are masked by v^2 / |v|, largest first. Other orders were tried (the lead over the
- * next class, v alone, v's share after a softmax, its cosine); v^2 / |v| needs the fewest pairs (docs/unlearning.md).
- * Classes that were forgotten before do not count in |v|, as pairs that support these classes may be masked too.
+ * value vector. Pairs whose value v for the class is positive are masked in descending order of v^2 / |v|, where |v| is
+ * the norm of the pair's value vector. Other scores of a pair were tried (the value's lead over the next class, the
+ * value alone, its softmax, its cosine), but v^2 / |v| needs the fewest masked pairs (docs/unlearning.md). The norm |v|
+ * of a pair's value vector leaves out classes that were forgotten before, as pairs that support these classes may be
+ * masked too.
  */
 #include "base/alloc.h"
 #include "base/status.h"

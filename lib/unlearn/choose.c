@@ -94,8 +94,8 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* Returns, for the method `examples`, the least score of a pair that a budget of rows masks. The row that was drawn
- * first gave its pairs the highest score. */
+/* Returns, for the method `examples`, the least score of a pair that a budget of rows masks. The first drawn row gave
+ * the pairs that it selects the highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;

@@ -16,11 +16,11 @@ struct dkvb__choice {
 
 /*
  * A method for choosing key-value pairs to mask; each method has a file of its own. Pairs with larger scores are chosen
- * first, and a pair with score 0 is never chosen. Scores are compared as integers. A method whose scores are fractions
- * returns the bits of doubles, which sort as doubles do if all are positive.
+ * first, and a pair with score 0 is never chosen. The scores of pairs are integers, and compared as such. A method
+ * whose scores are fractions returns the bits of doubles, which sort as doubles do if all are positive.
  */
 struct dkvb__method {
-    /* true if the method needs neither codes of rows nor selection counts */
+    /* true if the method chooses pairs from values alone, without codes of rows or selection counts */
     bool from_values;
     /* computes the scores of all key-value pairs, [codebooks][keys]; the caller has cleared the array */
     dkvb_status (*score)(const struct dkvb__choice *, uint64_t *scores);
@@ -45,8 +45,8 @@ static inline uint64_t dkvb__score_of(double x)
 #define DKVB__RANK_NEVER 0xFFFFFFFFu
 
 /* Computes the ranks of all key-value pairs: the smallest budget with which a pair is chosen. dkvb_unlearn_choose()
- * with budget B chooses exactly the pairs whose rank is at most B. `rank` is [codebooks][keys], with ranks from 1, or
- * DKVB__RANK_NEVER; it is undefined after a failure. */
+ * with budget B chooses exactly the pairs whose rank is at most B. The array `rank`, [codebooks][keys], gets the ranks
+ * from 1, or DKVB__RANK_NEVER for a pair that is never chosen; `rank` is undefined after a failure. */
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
 
@@ -54,8 +54,8 @@ dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dk
 void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
 /* Function of select.c. dkvb__take_largest() adds the `pairs` key-value pairs with the largest scores,
- * [codebooks][keys], to the mask. Among equal scores the pairs with the lowest numbers come first; pairs with a score
- * of 0 are never added. */
+ * [codebooks][keys], to the mask. Among pairs with equal scores those with the lowest numbers come first; pairs with a
+ * score of 0 are never added. */
 void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs);
 
 /* Adds the key-value pairs with a score of at least `least` to the mask; `least` is 1 or more. */

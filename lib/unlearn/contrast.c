@@ -16,7 +16,7 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 
     if (!kept)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    /* all ranks learn of a failure, as ranks share the counts of the model */
+    /* A failure on one rank (process) fails the call on all ranks, as the ranks share the model's selection counts. */
     rc = dkvb__model_agree(choice->model, rc);
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_FORGET, scores);

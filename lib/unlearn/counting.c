@@ -23,8 +23,8 @@ struct counting {
     uint64_t *counts;
 };
 
-/* Counts how often rows select each pair, in some codebooks. Each task has codebooks of its own, so that no two tasks
- * write the same count. */
+/* Counts how often rows select each pair, in some codebooks. A parallel task counts in codebooks of its own, so that no
+ * two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -61,8 +61,8 @@ struct class_counting {
     uint32_t *counts; /* selection counts of the classes, [classes][own codebooks][keys] */
 };
 
-/* Counts how often the rows of each class select each pair, in some codebooks. Each task has codebooks of its own, so
- * that no two tasks write the same count. */
+/* Counts how often the rows of each class select each pair, in some codebooks. A parallel task counts in codebooks of
+ * its own, so that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

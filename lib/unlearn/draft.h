@@ -11,11 +11,11 @@
 /* Creates a draft of a model. The caller must release the draft with dkvb__draft_free(), even after a failure. */
 dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model);
 
-/* Moves the mask and the journal of a draft to the model, and releases the draft. Moving a draft to its model cannot
- * fail. */
+/* Moves the mask and the journal of a draft to the model, and releases the draft. Moving a draft's mask and journal to
+ * the model cannot fail. */
 void dkvb__draft_adopt(struct dkvb_model *draft, dkvb_model *model);
 
-/* Releases a draft of a model. If the draft was adopted, or is all zeros, the call does nothing. */
+/* Releases a draft of a model. A draft that was adopted by its model, or is all zeros, has nothing to release. */
 void dkvb__draft_free(struct dkvb_model *draft);
 
 #endif

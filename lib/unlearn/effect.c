@@ -33,7 +33,7 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 
-/* Selection of keys under a mask: the first live keys of each row's stored code. */
+/* State of selecting keys under a mask: a row selects the first keys of its stored code that are not masked. */
 struct selecting {
     const dkvb_model *model;
     const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force; or NULL */
@@ -83,8 +83,8 @@ struct side {
     const dkvb_mask *mask;
 };
 
-/* Computes the class that one side of a comparison predicts for each row: answers[i] is for row rows[i], or for row i
- * if `rows` is NULL. `codes`, [n][codebooks][top_k], is scratch space. */
+/* Computes the classes that a model predicts under a mask: answers[i] is the class of row rows[i], or of row i if
+ * `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -126,8 +126,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* Counts the answers by class, before and after a forgetting. `labels` has the labels of all held-out rows; `before`
- * and `after` are the answers to the n measured rows. */
+/* Counts the answers by class, before and after a forgetting. The argument `labels` has the labels of all held-out
+ * rows; `before` and `after` have the predicted classes of the n measured rows. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -175,7 +175,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* the answers are copied if both sides of the comparison are equal */
+    /* If both sides of the comparison have the same model and mask, the second side's answers are copies of the
+     * first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)

@@ -1,12 +1,13 @@
 /*
  * Measures the effects of nested masks. The masked pairs of a larger budget include those of a smaller budget, so the
- * code of a row changes only where one of its selected keys is masked. Values are summed again only in the groups of
- * codebooks with a change. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as
- * if it were decoded under each mask alone.
+ * code of a row changes only where one of its selected keys is masked. The selected values of a row are summed again
+ * only in groups of codebooks where a selected key changed. The sums of values keep the order of decoding
+ * (bottleneck/sums.h), so a row's answers are the same as if the row were decoded under each mask alone.
  *
- * Ranks that share the model follow the rows of a block twice. First each rank sums the values of its own groups of
- * codebooks, whenever the selected keys change. The sums of a row go to the rank that owns the row. The owner of the
- * row then follows the row once more, with the sums of all groups instead of adding values.
+ * Ranks (processes) that share the model follow the rows of a block over the budgets twice. First each rank sums the
+ * values of its own groups of codebooks, whenever the selected keys change. Each rank sends its sums of a row to the
+ * rank to which the row belongs. The rank to which a row belongs then follows the row over the budgets once more, with
+ * the sums that all ranks sent instead of adding values.
  */
 #include <string.h>
 
@@ -41,15 +42,18 @@ struct walker {
     /* lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks one of them */
     uint32_t *low;
     uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
-    float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
+    float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
     double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
     float *logits;       /* logits of the row whose answers are followed, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
     struct counts *counts;
     uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    float *to;    /* place for the next sum, while this rank's own groups of codebooks are summed for a block of rows */
-    size_t *from; /* place of the next sum of each rank, [ranks], while the answers to a block of rows are judged */
+    /* The place to which the next sum of a group of codebooks is written, while this rank sums the groups of codebooks
+     * that it has. */
+    float *to;
+    /* For each rank (process), the place of its next sum, [ranks], while the answers to a block of rows are judged. */
+    size_t *from;
 };
 
 struct walk {
@@ -60,17 +64,25 @@ struct walk {
     size_t count;
     struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
 
-    /* State of the block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
-    const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [codebooks][keys]; or NULL */
-    /* true while rows are followed to sum this rank's groups of codebooks, false while answers are judged */
+    /* State of the block of rows for which ranks (processes) exchange sums; `block` is 0 if this rank has the values of
+     * all groups: */
+    /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
+    const uint8_t *learned;
+    /* True in the first pass, in which this rank sums its own groups of codebooks, false in the second, in which
+     * answers are judged. */
     bool sums_own;
-    size_t first, block; /* first row of `held` in the block, and number of rows in the block */
-    size_t slot;         /* largest number of sums that a row needs, over this rank's groups of codebooks */
-    float *own;     /* sums of this rank's groups of codebooks, [block][slot][classes], packed before they are sent */
-    uint32_t *made; /* number of sums that this rank made for each row of the block, [block] */
-    uint32_t *came; /* number of sums that each rank sent for each row, [ranks][rows of this rank] */
-    float *all;     /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */
-    size_t *starts; /* place in `all` of the first sum of each row, counted in sums, [ranks][rows of this rank] */
+    /* The block of rows: the index of its first row among the rows of `held`, and its number of rows. */
+    size_t first, block;
+    size_t slot; /* largest number of sums that a row needs, over this rank's groups of codebooks */
+    /* The sums of this rank's groups of codebooks for each row, [block][slot][classes], packed before they are sent. */
+    float *own;
+    uint32_t *made; /* The number of sums that this rank (process) made for each row of the block, [block]. */
+    uint32_t *came; /* The number of sums that each rank (process) sent for each row, [ranks][rows of this rank]. */
+    /* The sums that all ranks (processes) sent: ranks ascending, for each rank rows ascending, for each row in the
+     * order of changes. */
+    float *all;
+    /* The place in the array `all` of the first sum of each row, counted in sums, [ranks][rows of this rank]. */
+    size_t *starts;
 };
 
 /* Keeps the selected keys of a codebook that are alive at `budget`, and fills the free places with the next live keys
@@ -119,8 +131,8 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Selects keys again in all codebooks of a group that lose a key at `budget`, and sums the values of the group again.
- */
+/* Selects the row's keys again in all codebooks of a group where a selected key is masked at `budget`, and sums the
+ * values of the group again. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -153,7 +165,7 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
     return true;
 }
 
-/* Returns budget number `b` in a form that can be compared with ranks of pairs. */
+/* Returns element `b` of the array of budgets, limited so that it compares with the ranks of pairs. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
@@ -165,7 +177,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* At the start every codebook is empty and due for a refresh at budget 0, since no pair has a rank below 1. */
+    /* Before budget 0 the row has no selected key in any codebook, and every codebook is due for selecting, since every
+     * rank is at least 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -173,8 +186,9 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Selects keys and sums values again in those groups from `first` to below `end` that lose a key at `budget`. The
- * result is false if no group loses a key. */
+/* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
+ * where a selected key is masked at `budget`. The function returns false if no selected key of the row is masked in any
+ * of the groups. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -188,7 +202,8 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row over all budgets and sums the values of this rank's groups of codebooks each time they change. */
+/* Follows a row over all budgets, and sums the values of this rank's groups of codebooks each time a selected key
+ * changes. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -290,7 +305,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of all ranks, each of which counted its own rows. The first worker gets the sums. */
+/* Adds up the counts of all ranks, each of which counted its own rows. The sums of the counts replace the counts of the
+ * first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -419,8 +435,8 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of answers of all workers. The counts are integers, so the order of the additions does not
- * matter. */
+/* Adds up the counts of right, lost and gained answers of all workers (threads). The counts of the workers are
+ * integers, so they may be added in any order. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

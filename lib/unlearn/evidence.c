@@ -13,8 +13,8 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-/* Computes hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of
- * rows from passing for a set of pairs. */
+/* Computes hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain is a text that
+ * differs for rows and for pairs, so that a hash of rows never passes for a hash of pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
                    size_t size)
 {
@@ -36,7 +36,7 @@ static bool ascends(const uint64_t *ids, size_t n)
     return true;
 }
 
-/* Copies ids of rows into new memory and sorts the copy. The result is NULL if memory runs out. */
+/* Copies ids of rows into new memory and sorts the copy. The sorted copy is NULL if memory runs out. */
 static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator *mem)
 {
     struct dkvb__keyed *items = dkvb__alloc(mem, n, sizeof *items), *scratch = dkvb__alloc(mem, n, sizeof *scratch);

@@ -23,7 +23,7 @@ static int64_t now(void)
     char *end;
     long long fixed;
 
-    /* the first character must be a digit, as strtoll would accept blanks and signs */
+    /* The first character of SOURCE_DATE_EPOCH must be a digit, as strtoll would accept blanks and signs. */
     if (epoch && *epoch >= '0' && *epoch <= '9') {
         errno = 0;
         fixed = strtoll(epoch, &end, 10);
@@ -81,7 +81,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Lists the key-value pairs of a mask, ascending. The result is NULL if memory runs out. */
+/* Lists the key-value pairs of a mask, ascending. The list of pairs is NULL if memory runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -168,8 +168,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* From this line on adding the journal entry cannot fail. The journal record gets all its numbers first, as the
-     * chain hash covers these numbers. */
+    /* From this line on adding the journal entry cannot fail. The journal record gets all its numbers before its chain
+     * hash is computed, as the hash covers the numbers. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -180,8 +180,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason. The journal record must
- * still have its list of masked pairs. */
+/* Finds the journal record of a masking that an undo may take back, or fails with the reason. A masking can be taken
+ * back only if its journal record still has the list of its masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -229,7 +229,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    /* the pointer is set again, as preparing the entry may have moved the records */
+    /* The pointer to the record is set again, as preparing the journal entry may have moved the records. */
     record = &model->journal.records[entry - 1];
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);

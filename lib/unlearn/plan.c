@@ -349,8 +349,9 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a plan whose mask changes no answer, as nothing would be forgotten. If such a mask has pairs, the option
- * `force` records the request: another request may be undone, and these pairs then stay masked. */
+/* Refuses a plan whose mask changes no answer, as nothing would be forgotten. If a mask that changes no answer has
+ * pairs, the option `force` records the request all the same: another request may be undone later, and these pairs then
+ * stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -442,7 +443,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies all parts of the forget request that the plan needs after the call. */
+/* Copies all arrays of the forget request that the plan needs after dkvb_forget_plan() has returned. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -489,7 +490,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    /* the state of the checksum is erased, as it holds the last bytes that were added */
+    /* The state of the checksum is erased from memory, as it holds the last bytes of the values. */
     dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
@@ -499,7 +500,8 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        /* force can override too few held-out rows, unless there was no row to find a budget with */
+        /* The option `force` overrides a refusal for too few held-out rows, unless there was no row at all by which to
+         * find a budget. */
         return !plan->unknown;
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
@@ -568,7 +570,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* the plan does not keep pointers to the caller's memory after this call */
+    q->classes = NULL; /* After making the plan, no pointer to the caller's memory remains in it. */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -811,5 +813,6 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* the memory of the plan is erased, as it holds the salt of commitments */
+    /* The memory of the plan is erased before it is freed, as it holds the salt of the hashes that commit to rows. */
+    dkvb__free_erased(&mem, plan);
 }

@@ -11,7 +11,7 @@
 /* A forget request of an earlier journal entry whose classes have to be forgotten once more. */
 struct dkvb__again {
     uint64_t entry;   /* number of the journal entry of the request; 0: the request that is being planned */
-    uint8_t *classes; /* marks of the classes of the request, [classes], such as DKVB_FORGET */
+    uint8_t *classes; /* marks of the classes that the plan's forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
     uint64_t *ids; /* ids of the rows of the classes of the request, [id_count] */
     size_t id_count;
@@ -29,7 +29,7 @@ struct dkvb_plan {
     char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
-    /* Identity of the model that the plan was made for, and the ranks that share the model: */
+    /* The identity of the model that the plan was made for, and the ranks (processes) that share the model: */
     dkvb_ranks ranks;
     uint32_t classes;
     uint8_t head[32];
@@ -38,7 +38,7 @@ struct dkvb_plan {
     uint32_t values_dtype;
     bool counted;
 
-    /* The forget request of the plan, with copies of the arrays that it points to: */
+    /* The forget request that the plan carries out, with copies of the arrays that the request points to: */
     dkvb_forget_request request;
     uint8_t *marks; /* marks of the classes that the request names, [classes], or NULL */
     uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
@@ -48,13 +48,13 @@ struct dkvb_plan {
     uint8_t salt[32];
 
     dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
-    bool measured;              /* true if `effects` of the plan was measured */
+    bool measured;              /* true if the effects of the plan on the classes (`effects`) were measured */
     dkvb_mask *mask;            /* key-value pairs that the plan masks, for the strength suppress */
     bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
-    uint64_t budget; /* the budget that determined the mask of the plan, for the journal */
+    uint64_t budget; /* the budget (number of masked pairs) of the plan, as the journal states it */
     struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
 
-    /* The following members belong to plans with the strength exact: */
+    /* The following members of a plan are used with the strength exact only: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
     uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
     /* model with the new values of an exact plan, on the old keys or on the keys of `placed`; NULL once the plan was
@@ -70,7 +70,7 @@ struct dkvb_plan {
     size_t part_count;
     dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
 
-    /* The following members belong to a part of a plan of several requests: */
+    /* The following members are used in the plan of one of several requests only: */
     uint64_t line, entry; /* line of the request in the text of requests; number of the request's journal entry */
     bool already;         /* true if the journal entry number `entry` forgot the same request before */
     /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
@@ -98,13 +98,14 @@ struct dkvb__planning {
     size_t n;
     /* marks of the rows by which pairs are chosen, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
     uint8_t *rows;
-    /* with several requests: marks of classes that one request may harm without limit, [classes]; otherwise NULL */
+    /* In a plan of several requests, the marks of the classes that a single request may harm without limit, [classes];
+     * otherwise NULL. */
     const uint8_t *asked;
 };
 
-/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A plan keeps
- * its first reason, unless the option `force` overrides that reason and the request then turns out to be impossible.
- * `label` is the class that the plan would harm. */
+/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A refused plan
+ * keeps the first reason for its refusal, unless the option `force` overrides that reason and the request then turns
+ * out to be impossible. The argument `label` is the class that carrying out the plan would harm. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -128,8 +129,8 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
- * to a target under the mask of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget
- * if one was found. `effects`, [classes] or NULL, becomes the loss of each class. */
+ * to a target under the mask of the view. If a budget was found, its pairs go to `mask`, which the caller allocated.
+ * The losses of the classes go to `effects`, [classes], unless it is NULL. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
@@ -140,8 +141,8 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets the classes of earlier requests that have a target accuracy once more, if necessary. A forgotten class can
- * come back when later requests weaken competing classes. The function repeats the search for pairs until all requests
- * keep their target accuracies or nothing helps. plan->effects become the effects of all masks together. */
+ * come back when later requests weaken competing classes. The function chooses pairs again and again until all requests
+ * keep their target accuracies or nothing helps. The array plan->effects then has the effects of all masks together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by
@@ -154,8 +155,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 /* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of forgetting with the strength exact. `done` says that the model was changed before, and only the
- * codeset has to be changed. */
+/* Applies a plan of forgetting with the strength exact. If `done` is true, the model was changed by an earlier call,
+ * and only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
 /* Functions of plan_requests.c. dkvb__plan_requests() plans several requests for dkvb_forget_plan(). */
@@ -168,8 +169,8 @@ dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 /* True if the model has forgotten every request of a plan of several requests before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
-/* Functions of plan.c. dkvb__plan_new() creates a plan with its model and its request only. dkvb__plan_one() plans a
- * single request. dkvb__plan_finish() releases the memory of planning. */
+/* The functions that plan.c defines make plans: dkvb__plan_new() creates a plan with its model and its request only,
+ * dkvb__plan_one() plans a single request, dkvb__plan_finish() releases the memory of planning. */
 dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q);
 dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                            const dkvb_run_options *run);
@@ -182,20 +183,20 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 /* Chooses the held-out rows to measure the effects of a plan on: p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
-/* True if the option `force` can carry out a refused plan. Force accepts harm to other classes and effects that were
- * not measured, but no impossible request. */
+/* True if the option `force` can carry out a refused plan. The option `force` accepts harm to other classes and effects
+ * that were not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request for the journal. The request belongs to one of the parts of `plan`, or to
- * the plan itself. */
+/* Returns the details of a forget request for the journal. The argument `part` is the plan of one of several requests
+ * of `plan`, or is `plan` itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with
  * each other. */
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
-/* Writes the journal entries of a plan of one request with the strength suppress. *entry becomes the number of the
- * request's own journal entry. */
+/* Writes the journal entries of a plan of one request with the strength suppress. The number of the request's own
+ * journal entry is stored in *entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
 /* Makes sure that a part of the codeset (training or held-out rows) has its codes: they are searched now if the part

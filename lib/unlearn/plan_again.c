@@ -18,7 +18,9 @@ struct groups {
     size_t count;
 };
 
-enum { ROUNDS = 5 }; /* largest number of rounds of forgetting again; each round weakens other classes a little less */
+/* Largest number of rounds in which classes that came back are forgotten again; each round weakens other classes a
+ * little less. */
+enum { ROUNDS = 5 };
 
 /* True for a journal entry of a forgetting in force that asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
@@ -158,7 +160,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                /* the effects are measured again, as the new mask may be sufficient for the next requests too */
+                /* After masking more pairs for one request, the effects are measured again, as the new mask may be
+                 * sufficient for the next requests too. */
                 if (!rc && !g->all[i].hopeless)
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }

@@ -19,8 +19,8 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
     return request;
 }
 
-/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse
- * the mask. `effects`, [classes], becomes the loss of each class. */
+/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse the
+ * mask. The losses of the classes under the mask go to `effects`, [classes]. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {
@@ -62,8 +62,8 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* The found budget with room for rows that were not held out is tried first. If the budget with room does not keep
-     * the limits, the budget without room is used. */
+    /* The found budget with room for rows that were not held out is tried first. If the enlarged budget does not keep
+     * the limits of the request, the budget that was found is used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {

@@ -1,11 +1,11 @@
 /*
- * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If the keys
- * were placed on the rows to be forgotten too, the keys can be placed again without these rows, and every row is
- * searched again.
+ * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. Keys that were
+ * placed on the rows to be forgotten too can be placed again without these rows; every row is then searched again.
  *
- * Model and codeset are two files, and the model is saved first. A codeset that still has the rows after the model was
- * saved is recognised by the journal, which commits to the rows, and by the fingerprint of the training. Repeating the
- * forget request then only changes the codeset.
+ * Model and codeset are two files, and the model is saved first. A codeset that still has the forgotten rows although
+ * the model was saved without them is recognised by the journal, which commits to the rows, and by the fingerprint of
+ * the training. Repeating an exact forget request, after the model was saved and the codeset was not, only changes the
+ * codeset.
  */
 #include <string.h>
 
@@ -28,8 +28,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes the masks of earlier forgettings of exactly the same rows, as the masks would only be a trace of these rows.
- * `mask` is the mask that stays in force. */
+/* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
+ * trace of these rows. The mask that stays in force is stored in `mask`. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -66,8 +66,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. The values of the model
- * are not examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. Only the journal is read;
+ * the values of the model are not examined. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -138,7 +138,8 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model once without the rows to be forgotten. The model must belong to the codeset. */
+/* Trains the values of a model once without the rows to be forgotten. The model must have been trained on the
+ * codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -178,7 +179,7 @@ static dkvb_status replay(struct dkvb__planning *p)
 /* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
     struct dkvb__rows rows; /* features of the remaining training rows */
-    size_t *index;          /* numbers of the remaining rows among all rows with features, [n] */
+    size_t *index;          /* The numbers of the rows that are not forgotten among all rows with features, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
@@ -342,7 +343,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    /* a codes file that kept no features must not get features now */
+    /* If the codes file kept no features, the new codeset keeps none either. */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
     o.allocator = &p->set->mem; /* the allocator is the old codeset's, as the new codeset replaces the old one */
@@ -396,7 +397,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* the new counts are zero, and the replay will count */
+    if (!rc && old->counts) /* The new selection counts are set to zero here, since the replay will count the rows. */
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
@@ -519,7 +520,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    /* a plan of several requests checks each request for mixed rows separately */
+    /* In a plan of several requests, each request is checked separately for mixed-in rows of other classes. */
     if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked)
         rc = dkvb__guard_mixture(p);
     if (!rc)
@@ -546,8 +547,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's new values fit the model that they are for. A plan made in this process always passes; a plan
- * from a file may hold anything. */
+/* Checks that the plan's new values fit the model that they are for. A plan made by this process always passes the
+ * check, whereas a plan read from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -625,7 +626,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on applying the plan cannot fail. */
+    /* From this line on, applying the exact plan cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

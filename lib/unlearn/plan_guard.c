@@ -8,10 +8,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Limits for rows of another class among the rows to be forgotten. Rows of another class matter if there are at least
- * ROWS_THAT_MATTER, if they make up at least `share_that_matters` of the request, and if forgetting them would
- * certainly cost their class accuracy. The limits were chosen on requests with slipped-in rows and on honest requests
- * (docs/unlearning.md). */
+/* The limits beyond which rows of another class, mixed into the rows to be forgotten, make the guard refuse the
+ * request. Rows of another class matter if there are at least ROWS_THAT_MATTER, if they make up at least
+ * `share_that_matters` of the request, and if forgetting them would certainly cost their class accuracy. The limits
+ * were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -83,7 +83,7 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 
 /* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
  * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
- * already. The array `marks` is [classes]. */
+ * already. The array `marks`, [classes], gets one mark for each class. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -102,7 +102,8 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-static const double all_losses = -2.0; /* a lower limit for any loss, as no class gains more than 1 */
+/* a limit lower than any loss of a class, as no class can gain more accuracy than 1 */
+static const double all_losses = -2.0;
 
 /* Finds the class with the largest loss of accuracy among the classes marked DKVB_KEEP that certainly lose more than a
  * limit; the number of classes if there is none. */
@@ -167,8 +168,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of requests that name
- * classes or were forced count in no sum of losses, since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. Masks of requests that name classes or
+ * were forced do not count in the sum of a class's losses, since the user has accepted the losses they cause. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -183,9 +184,10 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* Adds to `mask` the pairs masked by requests that cost the class `label` more than their limit; these requests do not
- * count in the sum of that class's losses. A request that costs a class more than the limit was mostly for rows of
- * that class, or it would have been refused. `scratch` is [classes]; *any becomes true if there are such requests. */
+/* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
+ * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
+ * for rows of that class, or it would have been refused. The argument `scratch`, [classes], is scratch space; *any
+ * becomes true if any request cost the class more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -207,8 +209,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures what the masks in force and the plan's mask cost each class in comparison with the mask `without`; `sum` is
- * [classes]. */
+/* Measures how much accuracy each class has under the masks in force and the plan's mask together, compared with its
+ * accuracy under the mask `without`; the losses go to `sum`, [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -219,8 +221,8 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost
- * this class more than the limit. `scratch` is [classes]. */
+/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost this
+ * class more than the limit. The argument `scratch`, [classes], is scratch space. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -239,18 +241,20 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against the sum of many requests by rows. Each request may keep its limits, and still all together may cost a
- * class more than one request may. The rows come from many persons, none of whom is responsible for the sum, so the
- * accuracy under all masks is compared with the accuracy under the masks that count in no sum. A mask in force that
- * names no class counts like the mask of a request for rows. Purged pairs count in neither accuracy: their values are
- * erased, and only the journal has their cost.
+ * Guards against the sum of many requests by rows. Each of many requests by rows may keep its limits, and still all
+ * together may cost a class more accuracy than one request may. The rows of many requests come from many persons, none
+ * of whom is responsible for the total loss, so the accuracy under all masks is compared with the accuracy under the
+ * masks of requests that name classes or were forced. A mask in force that names no class counts like the mask of a
+ * request for rows. Purged pairs count in neither accuracy: their values are erased, and only the journal has their
+ * cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* effects of the masks on the classes, [2][classes]; the second half is scratch space */
+    /* effects of the masks on each class's accuracy, [2][classes], where the second half is scratch space */
+    dkvb_class_effect *sum;
     uint32_t worst = plan->classes;
     uint8_t *marks;
     bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [classes] */
@@ -266,7 +270,9 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (!(plan->effects[l].loss > 0.0)) /* a class is set aside if this request does not cost it any accuracy */
+        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the plan does not cost it
+         * any accuracy. */
+        if (!(plan->effects[l].loss > 0.0))
             marks[l] = DKVB_ASIDE;
     if (!rc)
         rc = dkvb_mask_new(&without, p->model->codebooks);
@@ -324,8 +330,8 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 
 /*
  * Measures what the rows of other classes in the request would cost their classes, beyond the cost of the rows of the
- * main class, if every pair that a row selects were masked. Slipped-in rows that would harm a class show in this
- * measure, whatever the method.
+ * main class, if every pair that a row selects were masked. Rows of another class that were slipped into a request show
+ * in the measured cost, whatever the forgetting method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {
@@ -382,7 +388,8 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    uint32_t silent = plan->classes; /* the first requested class that has no held-out row that could show a loss */
+    /* The first class to be forgotten without a held-out row that could show a loss of accuracy. */
+    uint32_t silent = plan->classes;
     char text[300];
     dkvb_status rc;
 

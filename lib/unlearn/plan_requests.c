@@ -2,9 +2,9 @@
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
  * With the strength suppress, each part of the plan is the plan of one request, made on a draft of the model in which
- * the requests before are applied. Budgets, classes set aside and classes that come back are therefore found as if the
- * requests came one by one, and each entry can be undone separately. With the strength exact, the parts only say which
- * rows are meant; the values are trained once, without the rows of all requests.
+ * the requests before are applied. Budgets and the classes that come back are found as if the requests came one by one,
+ * and the journal entry of each request can be undone separately. With the strength exact, the plan of each request
+ * only tells the rows of the request; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
 }
 
 /* Reads a list of classes to forget. A class name may contain a comma, so the whole list is looked up as one name
- * first. A text that is both a name and a list of classes is refused. */
+ * first. A list that could be read both as one class name and as several classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -139,7 +139,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* the next id begins after a comma; without a comma the list has ended */
+        /* The next id in the list begins after a comma; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -152,8 +152,9 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* Reads a list of rows to forget. A row's name may contain a comma, so the whole list is a name if a row has that
- * name. Whether the codeset has the rows is checked later, when forgotten requests are known. */
+/* Reads a list of rows to forget. A row's name may contain a comma, so the whole list is a name if a row has that name.
+ * The check that the codeset has the listed rows comes later, when the requests that were carried out before are
+ * known. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -182,7 +183,8 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* moves the name of the row to the end of the names before, so that names follow without gaps; to <= at */
+        /* Row names are moved together within the buffer, so that one follows the other without gaps; to <= at always
+         * holds. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
@@ -228,8 +230,8 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        /* the first request uses the given salt, so that a single request gives the same bytes in both forms of a plan
-         */
+        /* The first of several requests uses the given salt, so that a single request gives the same bytes whether it
+         * is planned alone or as a text of requests. */
         memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
@@ -307,7 +309,7 @@ static dkvb_status check_ids(const dkvb_plan *plan)
     return rc;
 }
 
-/* Reads the text of requests into plan->parts, one part per line. */
+/* Reads the text of requests, one request per line, into plan->parts, a plan for each request. */
 static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkvb_codeset *set, const char *text)
 {
     struct reading r = {.plan = plan, .model = model, .set = set};
@@ -352,8 +354,8 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if a journal entry in force asked for all classes, or for exactly the rows, of a forget request. `scratch` is
- * [classes]. */
+/* True if a journal entry in force asked for all classes, or for exactly the rows, of a forget request. The argument
+ * `scratch`, [classes], is scratch space. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -371,7 +373,8 @@ enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
  * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. `fit` is computed for the first request that needs it, since the comparison reads every code. */
+ * an older one. The comparison of the model with the codeset, `fit`, is made for the first request that needs it, since
+ * the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -392,8 +395,8 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests that the model has forgotten already. If rows must be deleted and the codeset still has these
- * rows, the request is not finished: the model was saved, but saving the codeset failed. */
+/* Finds the requests of a plan that the model has carried out before, by the journal. If rows must be deleted and the
+ * codeset still has these rows, the request is not finished: the model was saved, but saving the codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -581,7 +584,7 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    /* names of rows are checked here, as the message of check_rows() can say them */
+    /* The names of rows are checked before the ids, so that an error message can say the names. */
     rc = who->names ? check_rows(p->set, who) : DKVB_OK;
     if (rc)
         return rc;
@@ -779,7 +782,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* the memory of a part is released in the same way, as a part points to the arrays of its request */
+    /* The plan of each request is released in the same way as the whole plan, as it points to the arrays of its
+     * request. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -158,8 +158,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* Trains one session after another, as dkvb_model_train() did originally. Between sessions, values are rounded and
- * classes are added as in the original training. */
+/* Trains one session after another, as dkvb_model_train() did originally. Between two training sessions, values are
+ * rounded and classes are added as in the original training. */
 static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -216,7 +216,8 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, bool in_place, c
         rc = count(w, r->after);
     if (rc)
         return rc;
-    /* The fingerprint is computed from the original codes, since this training used codes without purged pairs. */
+    /* The fingerprint of the training is computed from the original codes, since the replay trained on codes without
+     * purged pairs. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
     r->after->power = model->power;
@@ -231,7 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay before the training. The caller calls work_free(), even after a failure. */
+/* Checks all conditions of a replay before the training. The caller frees the replay's memory by work_free(), even
+ * after a failure. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -309,7 +311,8 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    /* the caller may have set temperature and power since the replay was made */
+    /* The temperature and its power are copied from the model, as the caller may have set them since the replay was
+     * made. */
     after->temperature = model->temperature;
     after->power = model->power;
     dkvb__model_become(model, after);
@@ -357,7 +360,8 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    dkvb_status rc = dkvb__model_need_mutable(model); /* the model is checked before the training, which takes long */
+    /* The model is checked before the training of its values, which takes long. */
+    dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (!rc)
         rc = dkvb__replay_new(&r, model, set, without, n, false, run);
