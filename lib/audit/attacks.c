@@ -13,12 +13,12 @@
 #include "dkvb/search.h"
 
 /* Settings of the relearning attack: a few passes of training, with all rows in one batch. Training on one row changes
- * the answer to another as far as both share keys, so fewer rows need larger learning rates: rates are divided by the
- * number of rows of a class. Which rate recovers most depends on the shape and the values of the model, so an attacker
- * tries several rates on rows that the attacker has. */
+ * the answers to other rows as far as the rows share keys, so the relearning attack needs larger learning rates for
+ * fewer rows: it divides rates by the number of rows of a class. Which learning rate recovers most accuracy depends on
+ * the model, so an attacker tries several rates on rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-/* numbers of rows that an attacker has of each class; the relearning attack is run with each number */
+/* Numbers of rows that an attacker has of each class; the relearning attack is run once with each of these numbers. */
 static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
@@ -323,8 +323,8 @@ static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const s
     return rc;
 }
 
-/* Finds the learning rate with which the relearning attack recovers most accuracy; of equally good rates the
- * smallest. */
+/* Finds the learning rate with which the relearning attack recovers most accuracy; among equally good rates the
+ * smallest is taken. */
 static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                                size_t per_class, double *rate)
 {
@@ -361,8 +361,9 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
     return rc;
 }
 
-/* Runs the relearning attack once. The attack draws the same rows for every audited model, as draws depend on seeds
- * alone. The first run of the attack chooses the learning rate and stores it in *rate. */
+/* Runs the relearning attack once: trains a copy of the audited model on a few rows of the forgotten classes and of
+ * others. The attack draws the same rows for every audited model, as draws depend on seeds alone. The first run of the
+ * attack chooses the learning rate and stores it in *rate. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -455,8 +456,8 @@ static bool is_recovery(uint32_t figure)
            (figure >= DKVB_AUDIT_PROTOTYPES_1_CLASS && figure <= DKVB_AUDIT_PROTOTYPES_10_REST);
 }
 
-/* Copies the scores of the recovery attacks from one audited model to another. A logit column that answers leave out is
- * still in the model file, so an attacker who has the file attacks the full model. */
+/* Copies the scores of the recovery attacks from one audited model to another. An attacker who has the model file
+ * attacks the full model, as logit columns that answers leave out are still in the file. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
@@ -572,8 +573,8 @@ static bool is_own(const struct dkvb__audit *a, uint32_t who)
     return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
 }
 
-/* Attacks the audited models that were dealt to this rank (process). All audited models are compared with the retrained
- * model, so a rank with any audited model trains the retrained model first. */
+/* Attacks the audited models that were dealt to this rank (process). A rank (process) that attacks any audited model
+ * trains the retrained model first, as all audited models are compared with the retrained model. */
 static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};

@@ -1,10 +1,11 @@
 /*
- * The AUC measures how well scores separate members from non-members (`others`). The variance of an AUC is that of
- * DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's midrank among all
- * rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all - own) / others, the
- * fraction of non-members below the member, ties counted half. The placement of a non-member is 1 - (all - own) /
- * members, the fraction of members above the non-member. The AUC is the mean placement of the members; its variance is
- * S10 / members + S01 / others, where S10 and S01 are the variances of the placements of members and of non-members.
+ * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
+ * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
+ * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
+ * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member is 1 -
+ * (all - own) / members, the fraction of members above the non-member. The AUC is the mean placement of the members;
+ * its variance is S10 / members + S01 / others, where S10 and S01 are the variances of the placements of members and of
+ * non-members.
  */
 #include "audit/auc.h"
 
@@ -140,8 +141,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of row placements; its variance is that of these
- * differences (DeLong et al., eq. 5). */
+/* The difference of two AUCs is the mean of the differences of the rows' placements; the variance of the difference is
+ * that of these differences (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -209,8 +210,8 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* The limit of a true positive rate is the score of the first non-member that may not pass; members with an equal
-     * score do not pass either. */
+    /* The limit of the score for a true positive rate is the score of the first non-member that may not pass; members
+     * with an equal score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
             limit = scores[order[i].index];

@@ -13,9 +13,10 @@
 
 /*
  * The area under the ROC curve: the chance that a member's score is above a non-member's, with ties counted half
- * (Mann-Whitney). The interval is value +- 1.96 sqrt(S10 / members + S01 / others), cut to [0, 1], with the variances
- * of DeLong et al. 1988 (Biometrics 44) computed from midranks (Sun and Xu 2014, IEEE Signal Processing Letters 21). If
- * all members score above all non-members, the interval has width 0, since such rows tell nothing more.
+ * (Mann-Whitney). The interval of the AUC is AUC +- 1.96 sqrt(S10 / members + S01 / others), cut to [0, 1], with the
+ * variances S10 and S01 of DeLong et al. 1988 (Biometrics 44) computed from midranks (Sun and Xu 2014, IEEE Signal
+ * Processing Letters 21). If all members score above all non-members, the interval has width 0, since such rows tell
+ * nothing more.
  *
  * An AUC is computed from `scores`, double[n], which may be infinite, and from marks of members, uint8_t[n], with at
  * least 2 members and 2 non-members. The AUC fails with DKVB_EINVAL (too few members or non-members, or a score that is
@@ -48,28 +49,29 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
-/* The mean of `right`, which is double[n] with values from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). The
- * mean of an array of values 0 (wrong) and 1 (right) is the proportion of right answers. If a row holds a mean of
- * several trials, the interval is wider than necessary. The estimate of a proportion from n = 0 rows is NaN, and so is
- * its interval. */
+/* Computes the mean of the values `right`, double[n] from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). The
+ * mean of an array of values 0 (wrong) and 1 (right) is the proportion of right answers. If the value of a row is
+ * itself the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0
+ * rows is NaN, and so is its interval. */
 void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
 
 /*
- * The mean of the differences a[i] - b[i] over all rows i. For answers of 0 and 1 the interval is that of Agresti and
- * Min 2005 (Statistics in Medicine 24). The interval of Agresti and Min is Wald's interval for matched pairs after half
- * a row was added to each cell of McNemar's table, so that a few rows without a difference do not give an interval of
- * width 0. With D the sum of the differences a - b and Q the sum of their squares, the interval has the centre
- * D / (n + 2) and the half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2).
+ * Computes the mean of the differences a[i] - b[i] between two models' values over all rows i, with its interval. For
+ * differences of values that are 0 or 1, the interval is that of Agresti and Min 2005 (Statistics in Medicine 24). The
+ * interval of Agresti and Min is Wald's interval for matched pairs after half a row was added to each cell of McNemar's
+ * table, so that a few rows without a difference do not give an interval of width 0. With D the sum of the differences
+ * a - b and Q the sum of their squares, the interval has the centre D / (n + 2) and the half width 1.96 sqrt(Q + 1 -
+ * D^2 / (n + 2)) / (n + 2).
  */
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
 
 /*
  * The average gap to the retrained model: the mean absolute difference over `count` figures, as unlearning papers
- * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the gap's interval is the mean of the
- * least, or of the largest, absolute difference that the intervals of the figures allow. The intervals of the four
- * averaged figures are widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of cases
- * (Bonferroni; 98.75 % is used for any `count`). The figures share rows, so averaging gains nothing, and the interval
- * is wider than necessary.
+ * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the average gap's interval is the mean
+ * of the least, or of the largest, absolute differences that the intervals of the averaged figures allow. The intervals
+ * of the four averaged figures are widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of
+ * cases (Bonferroni; 98.75 % is used for any `count`). The averaged figures share rows, so the interval of their
+ * average is wider than necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

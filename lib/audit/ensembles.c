@@ -1,7 +1,7 @@
 /*
  * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. Models of
  * other seeds are treated like the audited model, and their margins are compared with the margins of an equal number of
- * retrained models. Only the margins of a model stay in memory.
+ * retrained models. Only the margins of each model for KLoM stay in memory, not the model.
  */
 #include <string.h>
 
@@ -18,8 +18,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for KLoM, each with the same number of seeds. Two ensembles are retrained; the KLoM between these
- * two is the noise floor. */
+/* Ensembles of models for KLoM, each with the same number of seeds. Two of the ensembles for KLoM are retrained models;
+ * the KLoM between the two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -28,19 +28,22 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;     /* number of chosen rows in all groups of KLoM together */
+    size_t rows;     /* number of rows chosen for KLoM, in all groups of rows together */
     size_t dim;      /* number of features of a row chosen for KLoM */
     float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
     uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
     /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
     uint16_t *earlier;
-    uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
-    float *logits;    /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
-    double *margins;  /* scratch space for margins of the chosen rows, [rows] */
-    float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
-    uint8_t *marks;         /* marks of the classes that a forget request names, [classes] */
-    /* labels that the audited model's values learned, [n]; rows that replays left out have no label */
+    /* codes of the rows chosen for KLoM under the mask of the model that is measured now, [rows][code] */
+    uint16_t *masked;
+    float *logits;   /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
+    double *margins; /* scratch space for the margins of the rows chosen for KLoM, [rows] */
+    /* margins of the rows in the models of each ensemble, [models][rows]; NULL if the ensemble is not made */
+    float *kept[ENSEMBLES];
+    uint8_t *marks; /* marks of the classes that a forget request names, [classes] */
+    /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
+     * forgotten rows) left out have no label */
     int32_t *full;
     int32_t *earlier_full; /* labels that the values of the model before the request learned, [n] */
     /* The labels for training retrained models, [n]: -1 for forgotten rows, otherwise as in `full`. */
@@ -164,7 +167,7 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
 }
 
 /* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice of
- * rows does not depend on any model. */
+ * the rows for KLoM does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -208,8 +211,8 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Chooses the rows that each kind of model for KLoM is trained on. Rows that no model learned, since other replays left
- * them out, are not measured: no model of any ensemble has them. */
+/* Chooses the rows that each kind of model for KLoM is trained on. Rows that replays (trainings without forgotten rows)
+ * left out of all models are not measured by KLoM, as no model of any ensemble has learned them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -228,8 +231,8 @@ static dkvb_status make_labels(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans of forgettings do not
- * need the features and names of rows. */
+/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans of forgettings need
+ * no features and names of rows, so the copy of the codeset has none. */
 static dkvb_status make_left(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -305,8 +308,7 @@ static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ens
     return rc;
 }
 
-/* Returns the number of the method for choosing key-value pairs that a journal entry names; 0 if no such method can be
- * planned again. */
+/* Returns the number of the forgetting method that a journal entry names; 0 if the method cannot be planned again. */
 static uint32_t method_of(const char *word)
 {
     for (uint32_t m = DKVB_METHOD_ACTIVATIONS; m <= DKVB_METHOD_EVERY; m++)
@@ -342,8 +344,8 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    /* if a guard (a limit on the accuracy that other classes lose) stopped this request, the model would keep the rows
-     * and not be comparable */
+    /* The repeated request is forced: if a guard (a limit on the accuracy that other classes lose) stopped the request,
+     * the model would keep the rows and not be comparable. */
     q->force = 1;
     q->salt = salt;
     return rc;
@@ -438,8 +440,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* a repeated forgetting was part of the plan that made the repetition necessary, so it is not planned by
-             * itself */
+            /* A journal entry of a forgetting repeated for an earlier request is skipped, as planning the later request
+             * anew repeats the earlier one if necessary. */
             continue;
         done = false;
         if (!entry.again)
@@ -451,7 +453,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
          * plans cannot repeat the request if they weaken it. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* a purge erased the journal entry's own list of masked pairs */
+            purged = true; /* A purge has erased the list of masked pairs of the journal entry. */
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -533,7 +535,7 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the models for KLoM that were dealt to this rank (process): all models of some seeds. */
+/* Makes those models for KLoM that were dealt to this rank (process), which are all models of some of the seeds. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -569,8 +571,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group: the KLoM, and how
- * much of it may be noise. */
+/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group, by KLoM, and
+ * estimates how much of the KLoM may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

@@ -5,7 +5,7 @@
  * row x_i with target y_i, and S = diag(s_i (1 - s_i)), a step solves
  *     (X' S X + l2 I) step = X' (y - s) - l2 w.
  * The objective of the regression is strictly convex; a step that does not lower the objective is halved. The last
- * weight of the regression belongs to the constant feature.
+ * weight of the logistic regression belongs to the constant feature.
  */
 #include "audit/fitted.h"
 
@@ -28,7 +28,8 @@ struct fit {
     uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
     const uint8_t *member;
     double l2;
-    /* scratch space of the fits, one for each part of the cross-validation, [folds][scratch_size(width)] */
+    /* scratch space of the fits of logistic regression, one for each part of the cross-validation,
+     * [folds][scratch_size(width)] */
     double *scratch;
     double *scores;
 };
@@ -90,8 +91,8 @@ static void make_features(const struct dkvb__answers *a, size_t row, size_t widt
     x[room + 3] = 1.0;
 }
 
-/* Finds the scale that gives the features of the fitted rows mean 0 and deviation 1. Features that vary only by
- * rounding errors become 0; the constant feature stays. */
+/* Finds the scale that gives the features of the fitted rows mean 0 and deviation 1. Features of rows that vary only by
+ * rounding errors become 0, except for the constant feature. */
 static void find_scale(const struct fold *f)
 {
     const struct fit *fit = f->fit;

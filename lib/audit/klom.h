@@ -31,20 +31,20 @@ struct dkvb__klom_pair {
 
 /*
  * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows of
- * a group are measured on the same models, so an interval over rows alone would take the noise of a few models for a
- * difference between ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no
- * difference between the ensembles (a permutation test: Fisher 1935). The array half[groups] gets the half width of the
- * noise in the mean KLoM of each group, which 95 % of the absolute differences do not exceed, and 0 for a group without
- * rows. The rows are sorted by groups: group g of the `groups` groups has sizes[g] rows. The computed noise is equal
- * bit for bit for any number of threads. The progress callback counts rows. The computation of the noise can fail with
- * DKVB_ENOMEM or DKVB_ECANCELLED.
+ * a group are measured on the same few models, so an interval over rows alone would take the noise of these models for
+ * a difference between ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were
+ * no difference between the ensembles (a permutation test: Fisher 1935). The array half[groups] gets the half width of
+ * the noise in the mean KLoM of each group, which 95 % of the absolute differences do not exceed, and 0 for a group
+ * without rows. The rows are sorted by groups: group g of the `groups` groups has sizes[g] rows. The computed noise is
+ * equal bit for bit for any number of threads. The progress callback of this computation counts rows. The computation
+ * of the noise can fail with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run);
 
-/* Computes the mean of `values` with its normal 95 % interval over the rows. The mean of n = 0 values is NaN, and so is
- * its interval. */
+/* Computes the mean of n values of rows with its normal 95 % interval. The mean of n = 0 values is NaN, and so is its
+ * interval. */
 void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean);
 
 /* Computes a quantile of n values: the smallest value that at least the fraction `share` (0 to 1) of all values do not

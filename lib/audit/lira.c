@@ -15,7 +15,8 @@
 
 enum { ENOUGH_FOR_OWN_VARIANCE = 64 };
 
-/* least variance of the margins of a row, for margins that do not vary, such as margins of rows without a live key */
+/* Least variance of a row's margins, used for margins that do not vary, such as those of rows without an unmasked
+ * key. */
 static const double smallest_variance = 1e-12;
 
 struct shadows {
@@ -24,8 +25,8 @@ struct shadows {
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
     const dkvb_ranks *ranks;
-    uint32_t first, end; /* range of the shadow models that this rank (process) trains */
-    uint32_t present;    /* number of the shadow model that is being trained */
+    uint32_t first, end; /* The shadow models that this rank (process) trains, from number `first` to below `end`. */
+    uint32_t present;    /* the number of the shadow model whose training is in progress */
     int32_t *own;        /* labels that the shadow model in training learns, [n] */
     int32_t *asked;      /* labels of the target rows of the membership attack, [count] */
     size_t *drawn;       /* target rows that a pair of shadow models learns, in random order, [2][count] */
@@ -188,7 +189,7 @@ static struct pair gather(const double *margins, const uint8_t *inside, uint32_t
     return p;
 }
 
-/* Returns the logarithm of the density of N(mean, variance) at x, up to a constant. */
+/* Returns the logarithm, up to a constant, of the density of the normal distribution N(mean, variance) at x. */
 static double log_density(double x, double mean, double variance)
 {
     variance = variance > smallest_variance ? variance : smallest_variance;

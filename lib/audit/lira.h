@@ -40,9 +40,9 @@ struct dkvb__shadowing {
 
 /*
  * Trains shadow models, and computes the margins of the targets in each shadow model. A shadow model learns all rows
- * except targets, and half of the targets; the next shadow model learns the other half, so exactly half of the shadow
- * models learn a target. Shadow models share the keys, so no nearest keys are searched: a shadow model costs one
- * training of the values, and every view one decoding.
+ * that are no targets, and half of the targets; the next shadow model learns the other half of the targets, so exactly
+ * half of the shadow models learn any target. Shadow models share the keys, so no nearest keys are searched: a shadow
+ * model costs one training of the values, and every view one decoding.
  *
  * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
  * models; the model's own values and mask are not used. The margins of the target rows in the shadow models,
@@ -60,10 +60,11 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
 
 /*
  * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The likelihood-ratio
- * attack asks whether a row's margin comes from a model that learned the row or from one that did not. The
- * distributions of both kinds of margins are taken as normal, with means and variances from the shadow models; the
- * score is the logarithm of the ratio of the two densities. With fewer than 64 shadow models, the variance of a single
- * row's margins would be noise, so the variance over all rows is used (section 6.2).
+ * attack asks whether a row's margin comes from a model that learned the row or from one that did not. The margins of
+ * the models that learned the row, and those of the models that did not, are taken as normally distributed; the
+ * attack's score is the logarithm of the ratio of the two densities at the attacked model's margin. With fewer than 64
+ * shadow models, the variance of a single row's margins would be noise, so the variance over all rows is used (section
+ * 6.2).
  *
  * The array `margins`, double[shadows][count], has the margins of the target rows in the shadow models, all under the
  * same mask. Each mark in `inside`, uint8_t[shadows][count], tells whether a shadow model has learned a target row; at

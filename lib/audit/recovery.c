@@ -13,9 +13,9 @@
 #include "dkvb/search.h"
 
 /* A value of the attacker's constant at which the prediction of a row changes. The attacker's constant makes a row be
- * predicted as a target class if the constant is above the row's gap. The member `gain` is the change, at a row's gap,
- * of the mean of the accuracy on target classes and the accuracy on all others: a rise if a row of the target classes
- * becomes right, a fall if another row becomes wrong. */
+ * predicted as a target class if the constant is above the row's gap. The member `gain` is the change, when the
+ * attacker's constant passes the row's gap, of the mean of the accuracy on target classes and the accuracy on all
+ * others: a rise if a row of the target classes becomes right, a fall if another row becomes wrong. */
 struct step {
     double gap, gain;
 };

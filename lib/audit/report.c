@@ -1,4 +1,4 @@
-/* The figures of an audit: their names, their kinds, and their estimates. */
+/* The figures that an audit measures: their names, their kinds, and their estimates. */
 #include "audit/report.h"
 
 #include <math.h>

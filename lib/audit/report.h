@@ -7,7 +7,8 @@
 
 /* The report of dkvb_audit_run(), with the memory that the report points to. */
 struct dkvb__audit_report {
-    /* the public report of the audit, as the first member: a pointer to it is also a pointer to the whole struct */
+    /* The public report of the audit is the first member of the struct, so a pointer to it is a pointer to the whole
+     * struct. */
     dkvb_audit_report seen;
     dkvb_allocator mem;
     uint8_t *forgotten; /* marks of the classes of forgotten rows in the report, [classes] */

@@ -14,7 +14,7 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* number of training rows for each training row whose label the attacker has */
+enum { ATTACKER_PART = 5 }; /* one training row in so many is a row whose label the attacker of the audit has */
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -62,7 +62,8 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that forgettings in force asked to forget. The array `marks`, [classes], is scratch space. */
+/* Marks the classes that requests in the journal, still in force, asked to forget. The array `marks`, [classes], is
+ * scratch space. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -204,8 +205,8 @@ static dkvb_status list_targets(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Draws the rows that the attacker has, one in ATTACKER_PART of all training rows, with equal numbers for all classes
- * as far as possible. */
+/* Draws the rows that the attacker of the audit has, one in five training rows, with equal numbers for all classes as
+ * far as possible. */
 static dkvb_status draw_attacker(struct dkvb__audit *a)
 {
     struct dkvb__drawing d = {.labels = a->labels, .n = a->n, .classes = a->classes, .seed = a->o.seed};

@@ -7,16 +7,16 @@
 #include "base/ranks.h"
 #include "bottleneck/model.h"
 
-/* Numbers of prototypes of each class with which the prototype attack is run: 1, 3 and 10. */
+/* Numbers of prototypes (means of rows) of each class with which the prototype attack is run: 1, 3 and 10. */
 enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
-/* the numbers of prototypes of each class: 1, 3, 10 */
+/* The prototype attack is run with each of these numbers of prototypes (means of rows) of each class: 1, 3, 10. */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
 /* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
 /* Codes of the rows of an audit under one mask. The array `all` has the codes of the training rows, then of the test
- * rows; the other arrays are copies of codes that are decoded again and again. */
+ * rows of the audit; the other arrays are copies of codes that are decoded again and again. */
 struct dkvb__coded {
     uint16_t *all;      /* codes of the training rows, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
@@ -26,9 +26,9 @@ struct dkvb__coded {
 };
 
 /*
- * State of an audit. The codes of every row are searched once, on the keys that all audited models share. An audited
- * model with a mask has its own refreshed copy of the codes. After the codes of all rows were searched, the audit only
- * trains on stored codes and decodes them.
+ * State of an audit of what a model still knows of forgotten rows. The codes of every row are searched once, on the
+ * keys that all audited models share. An audited model with a mask has its own copy of the rows' codes, searched again
+ * under the mask. After the codes of all rows were searched, the audit only trains on stored codes and decodes them.
  *
  * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
  * targets of membership attacks are the forgotten rows (members), then the test rows of the forgotten rows' classes
@@ -38,11 +38,12 @@ struct dkvb__audit {
     /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
      * given. */
     const dkvb_model *model, *before;
-    /* the model whose keys all audited models share: the model before the request if it was given */
+    /* The model whose keys all audited models share: the model before the request if the caller gave one, otherwise the
+     * audited model. */
     const dkvb_model *base;
     const dkvb_allocator *mem; /* allocator of the audited model */
     struct dkvb__run run;
-    /* ranks (processes) that deal out the work of the audit, see shares.h; usually this process alone */
+    /* ranks (processes) that deal out the work of the audit (see shares.h); usually this process alone */
     dkvb_ranks ranks;
     dkvb_audit_rows given;
     dkvb_audit_options o;
@@ -70,21 +71,24 @@ struct dkvb__audit {
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
     /* marks of members among the targets, [targets], and of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;
-    /* labels of the training rows that the attacker has, [n], -1 = the attacker lacks the row; and the same labels
-     * without gaps, [attackers] */
+    /* The labels of the training rows that the attacker has, [n], with -1 for rows that the attacker lacks, and the
+     * same labels without gaps, [attackers]. */
     int32_t *attacker, *attacker_y;
-    float *prototype;     /* features of the prototypes of all sizes, [prototypes][input_dim], or NULL */
-    int32_t *prototype_y; /* classes of the prototypes of all sizes, [prototypes] */
+    /* features of the prototypes (means of rows) for each number of prototypes, one after the other,
+     * [prototypes][input_dim], or NULL */
+    float *prototype;
+    int32_t *prototype_y; /* classes of the prototypes (means of rows), [prototypes] */
     /* For each number of prototypes per class, the index of its first prototype in the list of all prototypes; the last
      * element is the number of all prototypes. */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
     /* codes of the test rows without a mask, in the order of the rows' file, [test_n][code] */
     uint16_t *searched;
-    /* codes of the rows without a mask, under the audited model's mask, and under the mask of the model before the
-     * request */
+    /* The codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
+     * before the request. */
     struct dkvb__coded first, masked, earlier;
 
-    float *logits; /* scratch space of the audit for logits, [the largest of targets, tests and n][classes] */
+    /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */
+    float *logits;
     /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
     uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */

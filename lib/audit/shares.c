@@ -115,7 +115,7 @@ dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audi
     return dkvb__ranks_same(&a->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Returns the run options of a search of the audit's rows, with progress reports. */
+/* Returns the run options for searching the codes of the audit's rows, with progress reports. */
 static dkvb_run_options search_run(const struct dkvb__audit *a)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -192,8 +192,8 @@ uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
     return place[subject] % a->ranks.count;
 }
 
-/* Returns the rank (process) that has the values of a figure of an audit. The rank that attacks the second retrained
- * model measures the agreement of both retrained models. */
+/* Returns the rank (process) that measured a figure of an audited model and has its values. The rank that attacks the
+ * second retrained model measures the agreement of both retrained models. */
 static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t figure)
 {
     bool agreement = figure == DKVB_AUDIT_AGREEMENT_CLASS || figure == DKVB_AUDIT_AGREEMENT_REST;

@@ -6,7 +6,7 @@
 /*
  * The parts of an audit that several processes (ranks) deal out among themselves. Every rank of an audit has the whole
  * models and all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of
- * the models of KLoM, and attacks some of the audited models. Each result of the work is then passed to all ranks, so
+ * the models of KLoM, and attacks some of the audited models. The result of each rank's work is passed to all ranks, so
  * that all ranks estimate the same figures. If only one process audits, the functions of shares.h exchange no bytes.
  */
 

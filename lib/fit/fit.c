@@ -103,13 +103,14 @@ static dkvb_status check_room(const struct fit *t)
     return DKVB_OK;
 }
 
-/* True if the keys are placed on other rows than the training rows. */
+/* True if the keys are placed on other rows than those that the values are trained on. */
 static bool has_key_rows(const struct fit *t)
 {
     return t->o.key_rows || t->o.key_source;
 }
 
-/* Fills in settings of the fit that the caller left open, and refuses impossible settings before any long work. */
+/* Fills in the settings of the fit that the caller left open, and refuses impossible settings before the fit begins its
+ * long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = has_key_rows(t) ? t->o.key_row_count : t->f.rows.n;
@@ -167,7 +168,8 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 
     quiet.report = NULL;
     if (!rc)
-        /* the model of this measurement is thrown away afterwards, so a failure may destroy its values */
+        /* The model trained for measuring the temperature is thrown away afterwards, so a failure may destroy its
+         * values. */
         t->f.in_place = true;
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes, t->f.taught, &quiet, &model);
@@ -247,7 +249,7 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* The temperature is fitted in the same way as after rows were removed: the same rows in the same order give the
+    /* The temperature is fitted exactly as after a removal of rows, so that the same rows in the same order give the
      * same temperature bit for bit. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)

@@ -12,7 +12,9 @@ enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which a fit c
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    double place;    /* place of the group, from 0 to below 1, computed from the number of the group */
+    /* place of the group of rows, from 0 to below 1, computed from the number of the group; it decides whether the
+     * group is held out */
+    double place;
     size_t first, n; /* The rows of the group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
 
@@ -29,13 +31,13 @@ struct dkvb__fitting {
     dkvb_fit_rows rows; /* the caller's rows, with the number of classes filled in */
     /* The features of the rows to learn from, unless the caller gives codes instead of features. */
     struct dkvb__rows from;
-    size_t labelled;               /* number of rows to learn from that have a label */
-    size_t largest_row;            /* index of the first row that has the largest label of all rows */
-    uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
-    uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
-    int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
-    size_t held_count;             /* number of held-out rows that have a label */
-    uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
+    size_t labelled;      /* number of rows to learn from that have a label */
+    size_t largest_row;   /* index of the first row that has the largest label of all rows */
+    uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
+    uint8_t *held;        /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
+    int32_t *taught;      /* labels for training, [n], -1 if a row is held out or has no label */
+    size_t held_count;    /* number of held-out rows that have a label */
+    uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
     /* The groups of rows that are held out together; group_count is 0 if no group has two rows. */
@@ -52,8 +54,8 @@ struct dkvb__fitting {
     bool keeps_share;
 };
 
-/* Checks the caller's rows and labels, and does not hold out rows yet. Checking the caller's rows can fail on one rank
- * (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
+/* Checks the caller's rows and labels; choosing held-out rows is a later step. Checking the caller's rows can fail on
+ * one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
  * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. The check of the rows may return
  * DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
@@ -77,10 +79,10 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
     return f->rows.ids ? f->rows.ids[row] : row;
 }
 
-/* Measurements of a model on held-out rows. */
+/* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
-    /* the fitted temperature with its power (calibration.h), the accuracy of the model, and its loss and calibration
-     * error at this temperature */
+    /* The fitted temperature with its power (calibration.h), and the model's accuracy, loss and calibration error on
+     * held-out rows at this temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
@@ -95,8 +97,8 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
-/* Creates a model on the given codebooks and trains it on `labels`, [n], with values of type `dtype`, or of the
- * default type if `dtype` is 0. */
+/* Creates a model on the given codebooks and trains it on the labels `labels`, [n], with values of type `dtype`, or of
+ * the default type if `dtype` is 0. */
 dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
@@ -107,7 +109,7 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
-/* Replaces settings that are 0 by settings that suit the rows. */
+/* Replaces training settings that are 0 by settings that suit the number of rows, features and classes. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
 /* Tries settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are not held
@@ -115,8 +117,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
 /* Decides whether a fit half-whitens its rows, by a trial of plain and of whitened rows on held-out rows; `measured`
- * gets both results. Rows that stay held out after the fit are not used. If rows are too few or too wide, no trial is
- * made (`compared` is false). */
+ * gets both results. Rows that stay held out after the fit take no part in the trial of whitening. If rows are too few
+ * or have too many features, whitening is not tried (`compared` is false). */
 dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);

@@ -13,7 +13,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* Rows of a class are held out only if the class has at least LEAST_CLASS rows. */ };
+enum { LEAST_CLASS = 4 /* least number of rows that a class must have for any of its rows to be held out */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -85,7 +85,8 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* Groups are sorted by place, and by number if places are equal, so that the order of the rows has no influence. */
+    /* Groups of rows are sorted by place, and by number if places are equal, so that the order of the rows has no
+     * influence. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -186,9 +187,9 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Holds out a whole group of rows, unless a class would lose too much. The largest fraction of a class that may be held
- * out is `most`. A class is short of held-out rows if a smaller fraction of it than `least` is held out. With
- * `for_short`, a group is held out only if it has rows of a class that is short of held-out rows. */
+/* Holds out all rows of a group together, unless a class would lose too many rows. The largest fraction of a class that
+ * may be held out is `most`. A class is short of held-out rows if a smaller fraction of it than `least` is held out.
+ * With `for_short`, a group is held out only if it has rows of a class that is short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {

@@ -11,8 +11,8 @@
 #include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
-/* State of training a model with more rows. The copy `after` of the model is trained and replaces the model at the end,
- * when nothing can fail any more; with training in place, `after` is the model itself. */
+/* State of training an existing model with more rows. The copy `after` of the model is trained and replaces the model
+ * at the end, when nothing can fail any more; with training in place, `after` is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -27,8 +27,10 @@ struct more {
     /* Scratch space for marks of rows: one for each row of the larger part (training or held-out rows) of the codeset,
      * new rows included. */
     uint8_t *gone;
-    bool joined;    /* true if the new rows are in the codeset already */
-    uint64_t *back; /* ids that were removed from the codeset and come back by this training, [back_count]; or NULL */
+    bool joined; /* true once the new rows are in the codeset */
+    /* ids of rows that were removed from the codeset and come back by the training with more rows, [back_count]; or
+     * NULL */
+    uint64_t *back;
     size_t back_count;
     /* The codeset's list of removed rows, as it was before the training took some of them back. */
     struct dkvb__removed before;
@@ -60,9 +62,9 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Gives ids to the new rows that will join the codeset. Rows without ids are numbered from the largest id on; given
- * ids must be new. The rows of a codeset must all have names or all have numbers, as a number could equal the hash of
- * a name. */
+/* Gives ids to the new rows that will join the codeset. New rows without ids get the numbers after the largest id in
+ * the codeset; given ids must be new. The rows of a codeset must either all have names or all have numbers, as a number
+ * could equal the hash of a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -86,7 +88,7 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* the next id becomes 0 after the largest 64-bit number */
+            first = rows->ids[rows->n - 1] + 1; /* After the largest 64-bit number, the next id would be 0. */
     }
     if (t->f.rows.ids)
         return DKVB_OK;
@@ -302,7 +304,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records this session of training in the codeset. */
+/* Records the training with more rows in the codeset, as one more session. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -391,7 +393,7 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* without a codeset, no rows of the model's other classes are known */
+    if (!t->set) /* Without a codeset it is unknown whether the model learned rows of other classes. */
         t->report.unlearnable = 0;
     return DKVB_OK;
 }

@@ -13,8 +13,8 @@ enum {
     /* Least number of keys in a codebook for each key that a row selects from it: with fewer keys, codes no longer tell
      * rows apart. */
     KEYS_A_TOP = 8,
-    VALUE_BYTES = 80 << 20, /* number of bytes of all values of a model above which the number of keys is reduced */
-    LEAST_KEYS = 256        /* smallest number of keys in a codebook to which a model is reduced */
+    VALUE_BYTES = 80 << 20, /* size of all values of a model in bytes above which fewer keys are chosen */
+    LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */
 };
 
 /* Returns the learning rate of the first epoch. A row's gradient step is divided among the classes, so more classes
@@ -59,8 +59,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     if (columns == 1)
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The number of
-     * keys is a multiple of 64. */
+    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The chosen
+     * number of keys in a codebook is a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 
@@ -71,7 +71,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
         s->top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
                    : keyinit->keys < KEYS_A_TOP       ? 1
                                                       : keyinit->keys / KEYS_A_TOP;
-    /* Few rows make few training steps, so settings for few rows have more epochs and smaller batches. */
+    /* Few rows make few training steps, so the settings chosen for few rows have more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
     if (train->batch == 0)
@@ -84,7 +84,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     }
 }
 
-/* Applies all settings that the paper (arXiv 2311.15268) states; other settings stay. */
+/* Applies all settings that the bottleneck paper (arXiv 2311.15268) states, and leaves the other settings as they
+ * are. */
 static void apply_paper(dkvb_settings *s)
 {
     s->keyinit.method = DKVB_KEYINIT_EMA;
@@ -106,7 +107,7 @@ static void apply_paper(dkvb_settings *s)
     s->train.batch = 256;
 }
 
-/* Returns the number of bytes of a model file with all sections, except names, journal and counts, which are small at
+/* Returns the number of bytes of a model file without the sections for names, journal and counts, which are small at
  * first. */
 static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
@@ -126,7 +127,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
     struct dkvb__shape shape = {s->keyinit.codebooks, s->keyinit.keys, s->keyinit.key_dim, (uint32_t)columns};
     const uint32_t keys = shape.keys, codebooks = shape.codebooks;
 
-    /* Fewer keys cost less accuracy than fewer codebooks, down to 256 keys. */
+    /* Halving the number of keys in a codebook, down to 256, costs less accuracy than halving the number of
+     * codebooks. */
     while (file_bytes(&shape, classes, whitened) > bytes) {
         if (keys_open && shape.keys > 256)
             shape.keys /= 2;

@@ -37,12 +37,12 @@ struct sweep {
     const dkvb_run_options *run;
     struct subject subject;
     /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
-    uint32_t *rank; /* ranks of all key-value pairs (the smallest budget that masks a pair), [codebooks][keys] */
+    uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
     size_t ranked;  /* number of key-value pairs for which the array `rank` has room */
     /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
-    uint64_t *exhausted; /* number of (row, codebook) pairs with too few unmasked keys, for each budget of a run */
+    uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
     uint64_t at; /* number of finished cells of the sweep, for progress reports */
@@ -77,8 +77,8 @@ struct span {
     uint64_t *reached;
 };
 
-/* Reports progress of a call within a sweep. A library call has several stages, each of which reports progress from 0
- * on, so only progress beyond the largest earlier value counts. */
+/* Reports the progress of one library call as progress of the whole sweep. A library call has several stages, each of
+ * which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -115,8 +115,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Copies the features of the rows of a part of the codeset, float[n][input_dim], in the order of the part: the
- * codeset's own features, or features of the options by id. */
+/* Copies the features of the rows of a part of the codeset (training or held-out rows), float[n][input_dim], in the
+ * order of that part: the codeset's own features, or features that the options give by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];
@@ -275,7 +275,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the key-value pairs that each budget of a run of cells masks: cells[i].pairs. */
+/* Counts the key-value pairs that each budget of a run of cells masks, and stores the count in cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
@@ -285,7 +285,8 @@ static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
          * within the run. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
-        size_t low = 0, high = n; /* searches for the first budget that masks the key-value pair */
+        /* The loop is a binary search for the smallest budget that masks the key-value pair. */
+        size_t low = 0, high = n;
 
         if (s->rank[p] == DKVB__RANK_NEVER)
             continue;
@@ -391,7 +392,8 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells of the sweep that are not known yet, run by run. */
+/* Measures all cells of the sweep that were not measured before, one run (cells that differ in their budget only) after
+ * the other. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

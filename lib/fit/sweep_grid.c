@@ -19,9 +19,9 @@
 
 enum {
     MOST_STEPS = 10000,     /* largest number of budgets that a sweep chooses by default */
-    MOST_CELLS = 100000000, /* largest number of cells of the grid of a sweep */
+    MOST_CELLS = 100000000, /* largest number of cells (forgettings to measure) that a sweep may have */
     SMALLEST_PART = 4096,   /* the first default budget is the number of all key-value pairs divided by SMALLEST_PART */
-    SUMS = 14               /* number of checksums in the fingerprint of a sweep: see sum_inputs() */
+    SUMS = 14               /* number of checksums of inputs in the fingerprint of a sweep */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -181,7 +181,8 @@ static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_
     return g->steps;
 }
 
-/* Returns the budgets of a method on a model with the given number of key-value pairs. */
+/* Returns the budgets that a sweep measures for a forgetting method on a model with the given number of key-value
+ * pairs. */
 static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t method, uint64_t pairs, size_t *count)
 {
     uint64_t most = 0;
@@ -228,8 +229,8 @@ static uint64_t sizes_of(const dkvb_sweep_shape *shape)
     return (uint64_t)shape->codebooks << 48 | (uint64_t)shape->keys << 32 | shape->key_dim << 16 | shape->top_k;
 }
 
-/* Refuses equal shapes in a sweep: a model that is measured twice would count as two models, and make the interval too
- * narrow. The sizes of shapes were checked, so each size fits in 16 bits. */
+/* Refuses a sweep whose list of shapes (sizes of models) has two equal shapes: a model measured twice would count as
+ * two models and make intervals too narrow. The sizes of shapes were checked, so each size fits in 16 bits. */
 static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
 {
     size_t n = g->o.shape_count;
@@ -252,7 +253,8 @@ static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Fills in the shapes of the grid, g->shapes; a size of 0 is replaced by the size of the model. */
+/* Fills in the shapes (sizes of models) of the grid, g->shapes; a size of 0 is replaced by the size of the given
+ * model. */
 static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -297,7 +299,7 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     if (!g->places)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the places of %zu rows", given.n);
     rc = dkvb__codeset_place_given(g->set, &given, g->places, &known, &missing, &g->mem);
-    /* test rows of the options replace the held-out rows of the codeset */
+    /* Test rows given in the options of the sweep replace the held-out rows of the codeset. */
     needed += g->o.test_x ? 0 : parts[DKVB_PART_HELD_OUT].n;
     if (!rc && missing < needed) {
         const struct dkvb__coderows *part = missing < parts->n ? parts : parts + 1;

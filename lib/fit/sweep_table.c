@@ -1,4 +1,4 @@
-/* Writes the table of a sweep: during the work, finished cells are in a part file; at the end, the whole table is
+/* Writes the table of a sweep: during the work, finished cells are kept in a part file; at the end, the whole table is
  * written as CSV. */
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-/* first text of the part file of a sweep, followed by the version of its lines, and the fingerprint */
+/* Text with which the part file of a sweep begins; the version of its lines and the fingerprint of the sweep follow. */
 static const char magic[] = "dkvb sweep ";
 
 enum {
@@ -307,8 +307,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. A line for a
- * group of cells leaves out the class and the seed. */
+/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. The table's
+ * line for a group of cells leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -379,8 +379,8 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Sort keys of a cell of a sweep, each of 64 bits: numbers that are equal for all cells of a group, and last the
- * class. */
+/* Sort keys of a cell of a sweep, each of 64 bits: the first ones are equal for all cells of a group, and the last one
+ * is the class. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
@@ -426,8 +426,9 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. A unit
- * is a class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
+/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. Each
+ * value is the result of one class, averaged over its seeds; if a group has a single class, each of its n ordered cells
+ * gives a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;

@@ -25,7 +25,7 @@ struct part {
     float *x;
     int32_t *labels;
     uint64_t *ids;
-    uint64_t *groups; /* groups of the drawn rows; NULL: the rows have no groups */
+    uint64_t *groups; /* groups of the rows drawn to compare whitened with plain rows; NULL if rows have no groups */
 };
 
 static void part_free(struct part *p)
@@ -81,8 +81,8 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
 }
 
 /* Measures a model on the drawn rows by five-fold cross-validation. Keys are placed and rows searched once, since
- * neither step looks at labels. Each fifth of the rows is then predicted by values that learned from the other rows,
- * so all rows are measured: a single fifth is too noisy and would be wrong too often. */
+ * neither step looks at labels. In the cross-validation, each fifth of the rows is predicted by values that learned
+ * from the other rows, so all rows are measured: a single fifth is too noisy and would often mislead. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;

@@ -17,7 +17,7 @@ static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one in HELD_OUT rows is held out to choose the penalty */
+    HELD_OUT = 10 /* one row in so many is held out to choose the penalty of a linear head */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -103,7 +103,7 @@ struct fitting {
     uint64_t held; /* number of held-out rows; 0: the penalty is not chosen by held-out rows */
 };
 
-/* Memory of a linear head's predictions: a block of rows as doubles, and the rows' scores. */
+/* Memory for predictions of a linear head: a block of rows as doubles, and the scores of these rows. */
 struct scoring {
     const dkvb_reference *head;
     size_t room;    /* largest number of rows in a block whose scores are computed */
@@ -217,8 +217,9 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
 }
 
 /* Chooses the penalty with the most right answers on the held-out rows; of equally good penalties the strongest.
- * Penalties go from strong to weak, and each fit starts where the fit before ended. The search for a penalty ends early
- * at a penalty that is worse than the best one and does not follow it directly. */
+ * Penalties are tried from strong to weak, and the fit with a penalty starts at the weights of the fit with the penalty
+ * before. The search for a penalty ends early at a penalty that is worse than the best one and does not follow it
+ * directly. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -340,7 +341,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* a head fitted by logistic regression does not need the sums of its rows any more */
+    dkvb__sums_free(s); /* A head fitted by logistic regression needs no sums of rows any more. */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }

@@ -10,26 +10,27 @@
 enum {
     DKVB__REFERENCE_DIM = 65536,
     DKVB__REFERENCE_CLASSES = 1048576,
-    DKVB__REFERENCE_BLOCK = 1024 /* number of rows that are multiplied by a matrix together */
+    DKVB__REFERENCE_BLOCK = 1024 /* number of rows that are multiplied by a matrix in one call */
 };
 
-/* State of a call of the reference library: progress over `parts` equal parts, threads and memory. */
+/* State of a call of the reference library: threads, memory, and progress, which is counted in `parts` equal parts of
+ * the work. */
 struct dkvb__work {
     dkvb_allocator mem;
     dkvb_progress_fn progress;
     void *user;
-    uint64_t part, parts; /* number of finished parts of the work, and number of all parts */
-    bool sets_threads;    /* true if the call changed the number of OpenBLAS threads and must restore it */
+    uint64_t part, parts; /* number of finished parts of the library call's work, and number of all parts */
+    bool sets_threads;    /* true if the library call changed the number of OpenBLAS threads and must restore it */
 };
 
 dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,
                              uint64_t parts);
 void dkvb__work_end(const struct dkvb__work *work);
 
-/* Reports to the progress callback which fraction of the present part is done, 0 to 1. */
+/* Reports to the progress callback which fraction (0 to 1) of the present part of the work is done. */
 dkvb_status dkvb__work_tick(const struct dkvb__work *work, double done);
 
-/* Returns the seconds of a clock that never goes back. */
+/* Returns the time in seconds of a clock that never goes back. */
 double dkvb__work_clock(void);
 
 /* Sums of labelled rows minus a `shift` close to their mean. Ridge regression can be solved from the sums, and each row
@@ -39,9 +40,12 @@ struct dkvb__sums {
     uint64_t rows;
     uint64_t *count; /* number of rows of each class in the sums, [classes] */
     double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
-    double *total;   /* sum of x - shift over all rows x, [dim] */
-    double *cross;   /* sum of x - shift over the rows of each class, [classes][dim] */
-    double *gram;    /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
+    /* sum of x - shift over all rows x of the head, where `shift` is a vector close to their mean, [dim] */
+    double *total;
+    /* sums of x - shift over the rows x of each class, where `shift` is a vector close to the mean of all rows,
+     * [classes][dim] */
+    double *cross;
+    double *gram; /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
     dkvb_allocator mem;
 };
 
@@ -50,14 +54,15 @@ struct dkvb__sums {
 dkvb_status dkvb__sums_new(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            const dkvb_allocator *mem);
 
-/* Adds (sign 1) or removes (sign -1) all rows whose `labels`, int32_t[rows->n], are not -1. After DKVB_ECANCELLED or
- * DKVB_ENOMEM the sums of rows are half changed and must not be used. Progress of the call is reported as the range
- * `from` to `to` (0 to 1) of the present part of the work. */
+/* Adds (sign 1) or removes (sign -1) the rows that have a label other than -1 in `labels`, int32_t[rows->n]. After
+ * DKVB_ECANCELLED or DKVB_ENOMEM the sums of rows are half changed and must not be used. Progress of the call is
+ * reported as the range `from` to `to` (0 to 1) of the present part of the work. */
 dkvb_status dkvb__sums_add(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels, double sign,
                            const struct dkvb__work *work, double from, double to);
 
-/* True if rows can be removed from the sums without leaving mostly rounding errors. Rows cannot be removed if they are
- * some thousand times as far from the mean as the other rows. The argument `total`, double[dim], is scratch space. */
+/* True if rows can be removed from the sums of a linear head without leaving mostly rounding errors. Rows cannot be
+ * removed if they are some thousand times as far from the mean as the other rows. The argument `total`, double[dim], is
+ * scratch space. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total);
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from);
@@ -70,7 +75,8 @@ double dkvb__sums_scale(const struct dkvb__sums *sums);
  * row-major. The function returns false if rounding errors make the matrix to factor not positive definite. */
 bool dkvb__sums_factor(const struct dkvb__sums *sums, double curvature, double penalty, double *factor);
 
-/* Solves b = (factor factor')^-1 b for each of the `count` rows of b, [count][dim]. */
+/* Given the lower Cholesky factor of a matrix, multiplies each of the `count` rows of b, [count][dim], by the inverse
+ * of the matrix, in place. */
 void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t count);
 
 struct dkvb_reference {
@@ -78,27 +84,31 @@ struct dkvb_reference {
     dkvb_reference_info info;
     double *weight; /* weights of the linear head, [classes][dim], which apply to rows as given, without scaling */
     double *bias;   /* intercepts of the linear head, [classes]; -INFINITY for classes without a row */
-    struct dkvb__sums sums; /* sums of the training rows, for a head of ridge regression */
+    /* sums over the training rows, by which ridge regression can be fitted again after rows were removed */
+    struct dkvb__sums sums;
 };
 
 /* Computes weights and intercepts of ridge regression from the sums of the rows with a given penalty. DKVB_EINVAL says
  * that rounding errors in the sums allow no solution of the ridge regression. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
-/* State of a multinomial logistic regression. A fit begins at the weights that the fit before reached. */
+/* State of a multinomial logistic regression. Each fit of the regression begins at the weights that the fit before
+ * reached. */
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
-    const int32_t *labels;   /* labels of the rows, [rows->n], -1 for rows that are left out */
-    struct dkvb__sums *sums; /* sums of the rows, from which the fit takes centre, scale and covariance */
-    uint32_t columns;        /* number of classes that have rows */
-    uint32_t *column_class;  /* class that each column of weights belongs to, [columns] */
+    const int32_t *labels; /* labels of the rows of the regression, [rows->n], -1 for rows that are left out */
+    /* sums over the rows, from which a fit of logistic regression takes centre, scale and covariance */
+    struct dkvb__sums *sums;
+    uint32_t columns;       /* number of classes with rows, which have a column of weights each */
+    uint32_t *column_class; /* class that each column of weights belongs to, [columns] */
     /* For each class, the index of its column of weights, [classes]; -1 for a class without a column. */
     int32_t *class_column;
-    /* number of parameters, columns * (dim + 1): weights [columns][dim] for scaled rows, then intercepts [columns] */
+    /* number of parameters of the regression, columns * (dim + 1): weights [columns][dim] for scaled rows, then
+     * intercepts [columns] */
     size_t size;
     double *point;  /* present values of the parameters of the regression, [size] */
     double *memory; /* memory of all other arrays that a fit of logistic regression needs */
-    float *block;   /* scratch space for a block of rows and the rows' scores */
+    float *block;   /* scratch space for a block of rows and their scores */
     uint32_t iterations;
     bool converged;
     double gradient; /* largest absolute element of the gradient at the present point */
@@ -124,16 +134,16 @@ dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkv
  * struct has all members, even those that the caller's struct_size does not reach. */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
-/* Fits a head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is the penalty. The
- * fit of a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all of which must
- * be in the sums of the head, and is one part of the work too. DKVB_ESTATE says, before any work, that removing the
- * rows would leave the sums with too few digits. */
+/* Fits a linear head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is used as the
+ * penalty. The fit of a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all
+ * of which must be in the sums of the head, and is one part of the work too. DKVB_ESTATE says, before any work, that
+ * removing the rows would leave the sums with too few digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,
                                    struct dkvb__work *work);
 
-/* Computes a head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
+/* Computes a linear head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
  * double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`, uint8_t[classes],
  * minus the largest score of the other classes, or infinity if one of the two groups of classes has no class with rows.
  * Each of the arrays `labels`, `scores` and `margin` may be NULL. */

@@ -6,8 +6,8 @@
  * by one class's weights are the matrix q (1 - q) E[z z'] + penalty. The search for the weights starts from the inverse
  * of this matrix, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and computes the
  * inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical Mathematics
- * 44) shows that a bound of this form holds everywhere. The matrix with which the search for the weights starts changes
- * the number of steps, not the result.
+ * 44) shows that a matrix of this form, q (1 - q) E[z z'] + penalty, bounds the second derivatives everywhere. The
+ * matrix with which the search for the weights starts changes the number of steps, not the result.
  */
 #include "reference/head.h"
 
@@ -20,8 +20,9 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10,              /* number of steps that L-BFGS remembers */
-    HALVINGS = 30,           /* largest number of times that a step is halved because it does not lower the loss */
+    PAIRS = 10, /* number of steps that L-BFGS remembers */
+    /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
+    HALVINGS = 30,
     BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores that are in memory at once */
 };
 
@@ -29,7 +30,7 @@ enum {
 struct search {
     struct dkvb__logistic *fit;
     const struct dkvb__work *work;
-    double done; /* finished fraction of the present part of the work, 0 to 1 */
+    double done; /* finished fraction (0 to 1) of the present part of the library call's work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
     /* the latest steps of the search for weights, and the changes of the gradient along these steps */
@@ -38,7 +39,8 @@ struct search {
     uint32_t pairs, oldest;
     /* Cholesky factor of the matrix with which the search starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
-    double factor_curvature; /* the mean of p (1 - p) with which the Cholesky factor was computed */
+    /* the mean of p (1 - p) over predicted probabilities p with which the Cholesky factor of the search was computed */
+    double factor_curvature;
     /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the present
      * weights */
     double loss, curvature;
@@ -133,10 +135,11 @@ struct pass {
     double loss, curvature;
     float *z;      /* centred and scaled rows, [block][dim] */
     float *scores; /* scores of the rows, [block][columns] */
-    float *weight; /* weights of the point at which the pass computes, [columns][dim] */
-    float *part;   /* part of the gradient from one block of rows, [columns][dim] */
+    /* weights of the regression at which a pass over the rows computes loss and gradient, [columns][dim] */
+    float *weight;
+    float *part;   /* part of the regression's gradient that comes from one block of rows, [columns][dim] */
     float *mean;   /* mean of the rows of the regression, [dim] */
-    float inverse; /* factor that scales the features of the rows, 1 / scale */
+    float inverse; /* factor by which the features of the rows are multiplied, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
 
@@ -290,8 +293,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the point along the direction until the loss is smaller. If the loss never gets smaller, *less becomes false;
- * near the end of the search only rounding errors are left. */
+/* Moves the weights of the regression along the search direction until the loss is smaller. If the loss never gets
+ * smaller, *less becomes false; near the end of the search only rounding errors are left. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -315,8 +318,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Finds a step of the search that lowers the loss. If no length of the step lowers the loss, the remembered steps may
- * mislead the search, so the search is tried once more without the remembered steps. */
+/* Finds a step of the L-BFGS search that lowers the loss. If no length of the step lowers the loss, the steps that
+ * L-BFGS remembers may mislead the search, so one more search direction is tried without them. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;
@@ -336,7 +339,7 @@ static dkvb_status go_down(struct search *s, bool *less)
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    /* the new step replaces the oldest step once PAIRS steps are remembered */
+    /* A new step of L-BFGS replaces the oldest step once PAIRS steps are remembered. */
     uint32_t at = (s->oldest + s->pairs) % PAIRS;
     double product = 0;
 
@@ -406,7 +409,8 @@ dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, doubl
             continue;
         take_step(&s);
         fit->iterations++;
-        /* The number of iterations is unknown, so each iteration counts as a thirtieth of the remaining progress. */
+        /* The number of iterations of L-BFGS is unknown, so each iteration counts as a thirtieth of the remaining
+         * progress. */
         s.done += (to - s.done) / 30;
     }
     return rc;

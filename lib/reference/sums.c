@@ -17,7 +17,8 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* Smallest fraction of the sum of squares that must be left, so that sums of doubles keep about nine digits. */
+/* Smallest fraction of the rows' sum of squares that may remain after a removal of rows, so that sums of doubles keep
+ * about nine digits. */
 static const double LEAST_LEFT = 1e-6;
 
 static dkvb_status no_memory(const struct dkvb__sums *s)
@@ -58,7 +59,7 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return DKVB_OK;
 }
 
-/* Computes z, double[dim] = x - shift, and adds z to the sums of the class of row x. */
+/* Computes z = x - shift, double[dim], for row x, and adds z to the sums of the row's class. */
 static void add_row(struct dkvb__sums *s, const float *x, int32_t label, double sign, double *z)
 {
     double *cross = s->cross + (size_t)label * s->dim;
@@ -92,7 +93,7 @@ dkvb_status dkvb__sums_add(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return rc;
 }
 
-/* Removing rows subtracts sums of squares, so the remainder has the rounding errors of the larger sums before. */
+/* Removing rows subtracts their sums of squares, so the remaining sums have the rounding errors of the larger sums. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *s, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total)
 {

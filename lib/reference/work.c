@@ -11,12 +11,12 @@
 
 enum { STEPS = 1000 /* number of progress steps in a part of the work */ };
 
-/* OpenBLAS has one number of threads for the whole process. Library calls that change the number of OpenBLAS threads
- * may overlap and end in any order. The first of several calls saves the old number of threads, and the last call
- * restores it. */
+/* The BLAS library OpenBLAS has one number of threads for the whole process. Library calls that change the number of
+ * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the old
+ * number of OpenBLAS threads, and the last one restores it. */
 static struct {
     pthread_mutex_t lock;
-    unsigned calls; /* number of calls that have set the number of OpenBLAS threads and not ended */
+    unsigned calls; /* number of library calls in progress that have set the number of OpenBLAS threads */
     int before;
 } threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
 

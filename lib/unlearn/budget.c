@@ -9,8 +9,8 @@
  * row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the
  * order of budgets.
  *
- * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
- * classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs kept
+ * The rows to be forgotten are few, and they alone determine the first budget that reaches the target accuracy. Rows of
+ * kept classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs kept
  * classes more than allowed, their rows are followed too.
  */
 #include <string.h>
@@ -27,8 +27,8 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* The number of rounds in which the search for a budget may go on to larger budgets. Each round follows rows to a
- * budget 2^FURTHER times as large as the round before. */
+/* The number of rounds in which the search for a budget may go on to larger budgets. Each round of the search follows
+ * the answers to rows up to a budget four times as large as that of the round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
@@ -73,11 +73,12 @@ struct following {
     /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
      * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
     uint8_t *learned;
-    uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
-    size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
-    uint8_t *followed;        /* marks of rows that were followed to the largest budget, [n] */
+    uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
+    /* rows whose answers were not followed to the largest budget yet, [n], and their number */
+    size_t *open, open_count;
+    uint8_t *followed; /* marks of rows that were followed to the largest budget, [n] */
 
-    /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
+    /* The block of rows for which ranks exchange data at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
     /* For each row to follow and each rank (process), the number of bytes that the rank sends about the row, [open rows
      * of a part][ranks]. */
@@ -118,7 +119,7 @@ static const char *values_of(const struct following *f, struct follower *w, size
     return f->all + w->from[owner] - size;
 }
 
-/* Adds the values of a key-value pair to the sums of a row (sign 1.0), or subtracts them (-1.0). */
+/* Adds the values of a key-value pair to the row's sums of values (sign 1.0), or subtracts them (-1.0). */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
@@ -176,7 +177,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
 }
 
 /* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
- * budget grows to the limit. Where a selected key is masked, the next key of the code is added. */
+ * budget grows to the limit. Where a selected key is masked, the next key of the row's code in that codebook is
+ * added. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -203,7 +205,8 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the selected keys of a row and how these keys change, in the codebooks from `first` to below `end`. */
+/* Finds the keys that a row selects, and how they change as the budget grows, in the codebooks from `first` to below
+ * `end`. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -233,9 +236,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. A row whose
- * answer turns right or wrong too often for the worker's memory is dropped, and is followed again in the next pass,
- * like all rows after it. */
+/* Finds the budgets at which the answer to one row turns right or wrong. Worker threads never allocate memory. A row
+ * whose answer turns right or wrong too often for the worker's memory is dropped, and is followed again in the next
+ * pass, like all rows after it. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -272,7 +275,7 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* Computes how many bytes each rank sends for a row of the block. */
+/* Computes how many bytes each rank (process) sends about a row of the block of rows. */
 static void find_needs(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -331,7 +334,7 @@ static void follow_own_row(void *context, size_t task, unsigned worker)
     follow_row(f, f->first + first + task, worker);
 }
 
-/* Sends the bytes of each row of the block to the rank that follows the row. */
+/* Sends the bytes about each row of the block to the rank (process) that follows the row. */
 static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -485,8 +488,8 @@ static double accuracy(const struct group *g)
 }
 
 /* Returns the sum of the amounts by which a budget exceeds the two limits, on the accuracy of forgotten classes and on
- * the loss of kept classes. Excesses are computed in rows first, as the allowed number is often a whole number of
- * rows. */
+ * the loss of kept classes. The excess over a limit is computed as a number of rows first, as the allowed number is
+ * often a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -686,7 +689,8 @@ static bool is_followed(const struct following *f, uint8_t mark)
     return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
 }
 
-/* Follows rows to the budget f->limit, and searches the first budget that keeps both limits. */
+/* Follows the answers to rows up to the budget f->limit, and searches the first budget that keeps both limits on
+ * accuracies. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -714,7 +718,7 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* Returns the largest rank of a pair: the budget that masks every pair that any budget masks. */
+/* Returns the largest rank of all pairs, which is the smallest budget that masks every pair that can be masked. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -786,7 +790,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* rows of kept classes are followed too, as their losses decide the budget */
+            f.kept = true; /* Rows of kept classes are followed too now, as their losses decide the budget. */
         else
             round++;
     }

@@ -1,5 +1,5 @@
-/* Chooses key-value pairs to mask. The method of a request gives every pair a score; the scores give a mask, or a
- * ranking. */
+/* Chooses key-value pairs to mask. The forgetting method of a request gives every pair a score; from the scores follows
+ * a mask of the best pairs, or a ranking of all pairs. */
 #include "unlearn/choose.h"
 
 #include "base/alloc.h"
@@ -94,8 +94,8 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* Returns, for the method `examples`, the least score of a pair that a budget of rows masks. The first drawn row gave
- * the pairs that it selects the highest score. */
+/* Returns, for the forgetting method `examples`, the least score of the pairs that are masked at a budget, which is a
+ * number of rows. The first drawn row gave the pairs that it selects the highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;

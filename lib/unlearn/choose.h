@@ -58,7 +58,7 @@ void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budge
  * score of 0 are never added. */
 void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs);
 
-/* Adds the key-value pairs with a score of at least `least` to the mask; `least` is 1 or more. */
+/* Adds to the mask the key-value pairs whose score is at least `least`, which is 1 or more. */
 void dkvb__take_from(dkvb_mask *mask, const uint64_t *scores, uint64_t least);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is
- * f^2 / (f + r): the number of forget rows that select the pair, times their fraction among all rows that select it.
- * The score f^2 / (f + r) spares pairs that mostly serve other rows, unlike counts of activations.
+ * The forgetting method `contrast` prefers key-value pairs that rows to be forgotten select more often than rows to be
+ * kept. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is f^2 / (f + r): the
+ * number of forget rows that select the pair, times their fraction among all rows that select it. The score f^2 / (f +
+ * r) spares pairs that mostly serve other rows, unlike counts of activations.
  */
 #include "base/alloc.h"
 #include "base/status.h"

@@ -36,7 +36,7 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
 /* State of selecting keys under a mask: a row selects the first keys of its stored code that are not masked. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force; or NULL */
+    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force, or NULL for none */
     const dkvb_codeset_rows *held;
     const size_t *rows;         /* indices of the rows of `held` that are measured, [n]; NULL: all rows are measured */
     uint16_t *codes;            /* selected keys of each measured row, [n][codebooks][top_k] */
@@ -48,8 +48,8 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first live keys of a row's code in one codebook. The result is false if there are fewer live keys than
- * the model selects. */
+/* Selects the first live keys of a row's code in one codebook. The function returns false if the row's code has fewer
+ * unmasked keys in the codebook than the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -101,8 +101,8 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval, half a row is added to
- * each of the four cells of the table of paired answers. */
+/* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval of the loss, half a row is
+ * added to each of the four cells of the table of paired answers (right or wrong, before and after). */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -233,11 +233,11 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* Number of additions of values that decoding a sample of rows once may take: about half a second for two cores. */
+/* How many additions of values decoding a sample of rows may take: so many take about half a second on two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample */
+    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample on which effects are measured */
     /* number of the random stream that draws rows by id, different from the streams of training and of holding out */
     SAMPLE_STREAM = 0x5A17
 };

@@ -4,8 +4,8 @@
 #include "bottleneck/model.h"
 #include "dkvb/effect.h"
 
-/* Checks the held-out rows of a caller against the model (labels, number of keys, codes per row) and copies the struct
- * to `out`. */
+/* Checks a caller's held-out rows against the model (labels, number of keys, codes per row) and copies their struct to
+ * `out`. */
 dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows *given, const dkvb_model *model);
 
 /* Adds the counts of one class effect, `part`, to another, `sum`, and computes the loss of `sum` and its interval
@@ -27,12 +27,12 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
 dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
                                  dkvb_class_effect *effects, const dkvb_run_options *run);
 
-/* Draws the rows to be measured if measuring all rows would take too long. labels[r] becomes -1 for rows of kept
- * classes that are not among the `most` rows with the lowest draws. The draw of a row depends on its id only, so other
- * rows have no influence on it. If `most` is 0, as many rows are drawn as can be decoded with a billion additions of
- * values, and at least 1,024: 2,097 rows of 1,000 classes with 512 selected pairs a row, 52,428 rows of 10 classes with
- * 2,048 pairs. The number of rows that keep their label is stored in `*stay`. The caller has checked the labels of the
- * rows and the marks of the classes. */
+/* Draws the held-out rows to be measured if measuring all of them would take too long: labels[r] becomes -1 for rows of
+ * kept classes that are not among the `most` rows with the lowest random numbers. The draw of a row depends on its id
+ * only, so other rows have no influence on it. If `most` is 0, as many rows are drawn as can be decoded with a billion
+ * additions of values, and at least 1,024: 2,097 rows of 1,000 classes with 512 selected pairs a row, 52,428 rows of 10
+ * classes with 2,048 pairs. The number of rows that keep their label is stored in `*stay`. The caller has checked the
+ * labels of the rows and the marks of the classes. */
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 
@@ -64,7 +64,7 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The array `budgets`,
  * [count], is in ascending order. The effects go to `effects`, [count][classes]: one effect on each class for each
  * budget. The array `exhausted`, [count], or NULL, gets the counts of (row, codebook) pairs with too few unmasked keys,
- * as in dkvb_effect_measure(). The progress callback of the run counts rows.
+ * as in dkvb_effect_measure(). The progress callback of this measurement counts rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

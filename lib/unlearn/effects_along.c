@@ -1,13 +1,14 @@
 /*
- * Measures the effects of nested masks. The masked pairs of a larger budget include those of a smaller budget, so the
- * code of a row changes only where one of its selected keys is masked. The selected values of a row are summed again
- * only in groups of codebooks where a selected key changed. The sums of values keep the order of decoding
- * (bottleneck/sums.h), so a row's answers are the same as if the row were decoded under each mask alone.
+ * Measures the effects of nested masks: the masks of ascending budgets. The masked pairs of a larger budget include
+ * those of a smaller budget, so the code of a row changes only where one of its selected keys is masked. The selected
+ * values of a row are summed again only in groups of codebooks where a selected key changed. The sums of values keep
+ * the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded under each mask
+ * alone.
  *
- * Ranks (processes) that share the model follow the rows of a block over the budgets twice. First each rank sums the
- * values of its own groups of codebooks, whenever the selected keys change. Each rank sends its sums of a row to the
- * rank to which the row belongs. The rank to which a row belongs then follows the row over the budgets once more, with
- * the sums that all ranks sent instead of adding values.
+ * Ranks (processes) that share the model follow the rows of a block over the budgets twice. In the first pass over the
+ * rows, each rank sums the values of its own groups of codebooks, whenever the selected keys change. Each rank sends
+ * its sums of a row to the rank to which the row belongs. The rank to which a row belongs then follows the row over the
+ * budgets once more, with the sums that all ranks sent instead of adding values.
  */
 #include <string.h>
 
@@ -38,16 +39,17 @@ struct walker {
     /* number of keys that the row selects in each codebook, [codebooks]; fewer than top_k if the row's code has no
      * more */
     uint16_t *filled;
-    uint32_t *next; /* place of the first key in the row's code that was not examined yet, [codebooks] */
+    /* for each codebook, the place of the first key in the row's code that was not yet examined, [codebooks] */
+    uint32_t *next;
     /* lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks one of them */
     uint32_t *low;
     uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
     float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
     double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row whose answers are followed, [classes] */
-    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
+    float *logits;       /* logits of the row whose answers are followed over the budgets, [classes] */
+    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k unmasked keys */
     struct counts *counts;
-    uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
+    uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
     /* The place to which the next sum of a group of codebooks is written, while this rank sums the groups of codebooks
      * that it has. */
@@ -73,7 +75,7 @@ struct walk {
     bool sums_own;
     /* The block of rows: the index of its first row among the rows of `held`, and its number of rows. */
     size_t first, block;
-    size_t slot; /* largest number of sums that a row needs, over this rank's groups of codebooks */
+    size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
     /* The sums of this rank's groups of codebooks for each row, [block][slot][classes], packed before they are sent. */
     float *own;
     uint32_t *made; /* The number of sums that this rank (process) made for each row of the block, [block]. */
@@ -85,8 +87,8 @@ struct walk {
     size_t *starts;
 };
 
-/* Keeps the selected keys of a codebook that are alive at `budget`, and fills the free places with the next live keys
- * of the row's code. The selected keys keep the order of the row's code, nearest first. */
+/* Keeps those selected keys of a codebook that are not masked at `budget`, and fills the free places with the next
+ * unmasked keys of the row's code. The selected keys stay in the order of the row's code, nearest key first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -171,7 +173,8 @@ static uint64_t budget_of(const struct walk *s, size_t b)
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
 }
 
-/* Computes the codes and the sums of a row before any pair is masked, in the groups from `first` to below `end`. */
+/* Computes the keys that a row selects before any pair is masked, and the sums of their values, in the groups of
+ * codebooks from `first` to below `end`. */
 static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t first, size_t end)
 {
     size_t codebooks = s->held.codebooks;
@@ -270,7 +273,7 @@ static void judge_row(void *context, size_t task, unsigned worker)
     walk_row(s, w, row);
 }
 
-/* Sends the sums of each row of the block to the rank that owns the row. */
+/* Sends the sums of each row of the block to the rank (process) to which the row belongs. */
 static dkvb_status exchange_sums(struct walk *s)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;

@@ -31,8 +31,9 @@ void dkvb__evidence_drop_salts(dkvb_model *model);
  * are present exactly where they are allowed, and lists of pairs match their commitments. */
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
-/* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. The answer is false
- * if the salt of the record is not stored. The check of the record may fail with DKVB_ENOMEM. */
+/* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. A journal record
+ * whose salt is not stored never counts as one that names the rows. The check of the record may fail with
+ * DKVB_ENOMEM. */
 dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The journal only grows: undoing and relearning add entries of their own. The mask in force is the union of the
- * forgettings that were neither undone nor purged, so requests may be undone in any order. A forgetting that relearning
- * ended keeps its pairs masked.
+ * The journal of a model only grows: undoing and relearning add entries of their own. The mask in force is the union of
+ * the masks of all forgettings that were neither undone nor purged, so requests may be undone in any order. A
+ * forgetting that relearning ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
 
@@ -31,7 +31,8 @@ static int64_t now(void)
             return fixed;
     }
     fixed = (long long)time(NULL);
-    /* the time is never negative: a clock before 1970 must not lead to a file that no reader accepts */
+    /* The time of a journal entry is never negative: a clock before 1970 must not lead to a file that no reader
+     * accepts. */
     return fixed > 0 ? fixed : 0;
 }
 
@@ -140,7 +141,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     return rc;
 }
 
-/* Gives a journal record the pairs of a mask, and the hash that commits to them. */
+/* Stores the list of the pairs of a mask in a journal record, and the hash that commits to the list. */
 static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
 {
     record->pairs = dkvb__mask_count(mask);
@@ -180,8 +181,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason. A masking can be taken
- * back only if its journal record still has the list of its masked pairs. */
+/* Finds the journal record of a masking that an undo may take back, or fails with the reason why it may not. A masking
+ * can be taken back only if its journal record still has the list of its masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -200,7 +201,7 @@ static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct 
     return DKVB_OK;
 }
 
-/* Computes the mask as the union of the lists of all journal records, except the list of one record. */
+/* Computes the mask as the union of the lists of pairs of all journal records except one. */
 static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;

@@ -7,7 +7,7 @@
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
 /* True for a journal entry of a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves
- * the entry of a forgetting in force for ever. */
+ * a journal entry in force for ever, as a purged forgetting cannot be undone. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)
@@ -16,7 +16,7 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 }
 
 /* True if the key-value pairs of the journal entry at `index` are masked: the entry was neither undone nor purged. The
- * pairs stay masked even after relearning ends the forgetting. */
+ * pairs that a forgetting masked stay masked even after relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];
@@ -36,10 +36,10 @@ dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
 
-/* Appends a record to the journal, chains it to the entry before, and updates the state of earlier entries. A record of
- * an undo ends the journal entry with the same list of pairs; a record of a relearning ends an entry in force. The
- * journal becomes the owner of the record's memory, and the caller's copy is erased. The caller has reserved room for
- * the record in the journal. The function returns the number of the new journal entry. */
+/* Appends a record to the journal, computes its chain hash from the entry before, and updates the state of earlier
+ * entries. A record of an undo ends the journal entry with the same list of pairs; a record of a relearning ends an
+ * entry in force. The journal becomes the owner of the record's memory, and the caller's copy is erased. The caller has
+ * reserved room for the record in the journal. The function returns the number of the new journal entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds the key-value pairs in the list of a journal record to a mask. */

@@ -245,7 +245,7 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 }
 
 /* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searches for many keys are slow, so only the sampled rows are searched. */
+ * held-out rows. Searching the many keys of a code is slow, so only the rows in the sample are searched. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -321,8 +321,8 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 }
 
 /* Chooses the best method for the data at hand. For whole classes the best is the method `values`, as values show which
- * classes a pair supports: it masks the fewest pairs and costs other classes least (docs/unlearning.md). Single rows
- * need a method that uses the pairs that the rows select. */
+ * classes a pair supports: it masks the fewest pairs and costs other classes least (docs/unlearning.md). Requests that
+ * name single rows need a forgetting method that uses the pairs that the rows select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)

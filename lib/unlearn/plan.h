@@ -63,7 +63,8 @@ struct dkvb_plan {
     double temperature, power;
     /* model on new keys, which replaces the old model when the plan is applied; NULL if the keys stay */
     dkvb_model *placed;
-    /* codeset of the model on new keys; if `placed` is NULL, only this codeset is left to be written */
+    /* The codeset of the model on new keys; once `placed` is NULL, the model is finished and only this codeset is left
+     * to be written. */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
@@ -71,8 +72,9 @@ struct dkvb_plan {
     dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
 
     /* The following members are used in the plan of one of several requests only: */
-    uint64_t line, entry; /* line of the request in the text of requests; number of the request's journal entry */
-    bool already;         /* true if the journal entry number `entry` forgot the same request before */
+    /* the line of the request in the text of requests, and the number of the request's journal entry */
+    uint64_t line, entry;
+    bool already; /* true if the journal entry number `entry` forgot the same request before */
     /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
      * otherwise NULL */
     char *names;
@@ -89,8 +91,8 @@ struct dkvb__planning {
     /* held-out rows to measure the plan on; label -1 if a row is not measured; n = 0 without held-out rows */
     dkvb_codeset_rows held;
     int32_t *sampled; /* labels of the held-out rows to measure the plan on, [held.n] */
-    /* ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
-     * measured */
+    /* The ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
+     * measured. */
     uint64_t *sampled_ids;
     uint16_t *searched;
     const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][codebooks][k]; NULL: not available */
@@ -109,7 +111,7 @@ struct dkvb__planning {
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Refuses the plan if, by its measured effects plan->effects, a class that no request asked for loses too much
+/* Refuses the plan if its measured effects (plan->effects) show that a class that no request asked for loses too much
  * accuracy. */
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
 
@@ -166,7 +168,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
 /* Fills in the descriptions of the parts of a plan for dkvb_plan_info. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
-/* True if the model has forgotten every request of a plan of several requests before. */
+/* True if every request of a plan of several requests was carried out by the model before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
 /* The functions that plan.c defines make plans: dkvb__plan_new() creates a plan with its model and its request only,
@@ -176,8 +178,7 @@ dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set
                            const dkvb_run_options *run);
 void dkvb__plan_finish(struct dkvb__planning *p);
 
-/* Finds the rows of a codeset that a forget request names: p->rows, and the ids of these rows if the request names
- * classes. */
+/* Finds the rows of a codeset that a forget request names, p->rows, and also their ids if the request names classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
 /* Chooses the held-out rows to measure the effects of a plan on: p->held. */

@@ -1,4 +1,4 @@
-/* Forgets earlier requests again if their classes come back, and measures the effects of all masks together. */
+/* Forgets the classes of earlier requests again if they come back, and measures the effects of all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,7 +10,8 @@ struct group {
     uint64_t entry; /* number of the request's journal entry; 0: the request that is being planned */
     uint8_t *classes;
     double target;
-    bool hopeless; /* true if no mask within the limits reaches the target of the request */
+    /* true if no mask within the limits brings the accuracy of the request's classes down to its target */
+    bool hopeless;
 };
 
 struct groups {

@@ -62,8 +62,8 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* The found budget with room for rows that were not held out is tried first. If the enlarged budget does not keep
-     * the limits of the request, the budget that was found is used. */
+    /* An enlarged budget, with room for rows that were not held out, is tried before the budget that was found. If the
+     * enlarged budget does not keep the limits of the request, the budget that was found is used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {
@@ -81,8 +81,8 @@ end:
     return rc;
 }
 
-/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few rows if the request was
- * forced. */
+/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few held-out rows that the
+ * option `force` has overridden. */
 static void refuse_target(dkvb_plan *plan)
 {
     const dkvb_budget *b = &plan->info.budget;

@@ -154,7 +154,7 @@ static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb
     return fit_temperature(p->plan, set);
 }
 
-/* Trains the values once without the rows to be forgotten, on the present keys. */
+/* Trains the values once without the rows to be forgotten, on the keys that the model has. */
 static dkvb_status replay(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -178,12 +178,12 @@ static dkvb_status replay(struct dkvb__planning *p)
 
 /* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
-    struct dkvb__rows rows; /* features of the remaining training rows */
+    struct dkvb__rows rows; /* features of the training rows that are not forgotten */
     size_t *index;          /* The numbers of the rows that are not forgotten among all rows with features, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    /* names of the remaining rows, if the codeset keeps names; the pointers point into the codeset */
+    /* names of the rows that are not forgotten, if the codeset keeps names; the pointers point into the codeset */
     const char **names;
     size_t n;
 };
@@ -312,7 +312,8 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies the list of removed ids into the new codeset, and adds the ids that are removed now. */
+/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the plan
+ * removes. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -346,7 +347,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     /* If the codes file kept no features, the new codeset keeps none either. */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the allocator is the old codeset's, as the new codeset replaces the old one */
+    o.allocator = &p->set->mem; /* The new codeset gets the allocator of the old codeset, which it replaces. */
     source.x = plan->request.features;
     source.source = plan->request.feature_source;
     source.n = left->n;
@@ -380,7 +381,8 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;
-    run.ranks = &old->codebooks->ranks; /* the ranks (processes) that shared the old model share the new model */
+    /* The ranks (processes) that shared the model with old keys share the model with new keys. */
+    run.ranks = &old->codebooks->ranks;
     if (!rc)
         rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, &run);
     if (!rc)
@@ -402,8 +404,8 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     return rc;
 }
 
-/* Measures the loss of each class by new keys and values, on the held-out rows that remain. The classes of the removed
- * rows are meant to lose accuracy. */
+/* Measures how much accuracy each class loses by new keys and values, on the held-out rows that are not forgotten. The
+ * classes of the forgotten rows are meant to lose accuracy, so their loss refuses no plan. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -528,8 +530,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset is the codeset that the plan was made with. If both model and codeset are already without
- * the rows of the plan, nothing is left to do. */
+/* Checks that the codeset has not changed since the plan was made with it. If both model and codeset are already
+ * without the rows of the plan, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];

@@ -9,9 +9,9 @@
 #include "unlearn/plan.h"
 
 /* The limits beyond which rows of another class, mixed into the rows to be forgotten, make the guard refuse the
- * request. Rows of another class matter if there are at least ROWS_THAT_MATTER, if they make up at least
- * `share_that_matters` of the request, and if forgetting them would certainly cost their class accuracy. The limits
- * were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
+ * request. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
+ * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
+ * and 2 % were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -40,8 +40,7 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns advice on another way to reach the goal of a refused request, for the end of the refusal, if there is
- * another way. */
+/* Returns advice for the end of a refusal on another way to reach the goal of the refused request, if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -61,7 +60,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts the rows to be forgotten of each class, [classes]. Held-out rows trained no values and are not counted. */
+/* Counts the rows to be forgotten of each class, [classes]. Rows to be forgotten that are held out trained no values
+ * and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -81,9 +81,9 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
- * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
- * already. The array `marks`, [classes], gets one mark for each class. */
+/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy count against the plan. No losses are counted for a
+ * class that the request asks for (if the request names no class, the class with most of its rows) and for classes that
+ * requests in force have already forgotten. The array `marks`, [classes], gets one mark for each class. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -139,7 +139,7 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two held-out rows per class prove nothing about a class, but the rows of all classes together may: if the
+    /* One or two held-out rows of a class prove no loss of that class, but the rows of all classes together may: if the
      * classes together lose more than the limit, at least one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
@@ -186,8 +186,8 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
  * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
- * for rows of that class, or it would have been refused. The argument `scratch`, [classes], is scratch space; *any
- * becomes true if any request cost the class more than the limit. */
+ * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
+ * scratch space; *any becomes true if any request cost the class more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -241,12 +241,12 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against the sum of many requests by rows. Each of many requests by rows may keep its limits, and still all
- * together may cost a class more accuracy than one request may. The rows of many requests come from many persons, none
- * of whom is responsible for the total loss, so the accuracy under all masks is compared with the accuracy under the
- * masks of requests that name classes or were forced. A mask in force that names no class counts like the mask of a
- * request for rows. Purged pairs count in neither accuracy: their values are erased, and only the journal has their
- * cost.
+ * Guards against many requests by rows that together cost a class too much accuracy. Each of many requests by rows may
+ * keep its limits, and still all together may cost a class more accuracy than one request may. The rows of many
+ * requests come from many persons, none of whom is responsible for the total loss, so the accuracy under all masks is
+ * compared with the accuracy under the masks of requests that name classes or were forced. A mask in force that names
+ * no class counts like the mask of a request for rows. Purged pairs are left out of both accuracies, as their values
+ * are erased; only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
@@ -257,7 +257,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     dkvb_class_effect *sum;
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [classes] */
+    bool *beyond; /* marks of classes that earlier requests were allowed to harm beyond the limit, [classes] */
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
@@ -357,7 +357,7 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    /* the check ends if no row has a label, as rows without a label belong to no class */
+    /* The check of a request ends here if none of its rows has a label, as rows without a label belong to no class. */
     if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)

@@ -20,10 +20,11 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* codeset in which the rows of requests are looked up; or NULL */
+    const dkvb_codeset *set; /* The codeset in which the rows of requests are looked up, or NULL for none. */
     char *text;              /* a copy of the text of requests, cut into lines and words */
     size_t room;             /* number of parts for which plan->parts has room */
-    uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */
+    /* for each class, the number of the line of the text of requests that asked for it, or 0 for none, [classes] */
+    uint64_t *named_by;
 };
 
 /* Fails with an error message about one line of the requests: the line's number, then the library's message. */
@@ -104,8 +105,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. The result is NULL unless the digits are a number of at
- * most 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. The function returns NULL unless the digits are a number of
+ * at most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -239,7 +240,7 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     return DKVB_OK;
 }
 
-/* Reads one line of the text of requests, without its end. */
+/* Reads one line (one forget request) of the text of requests, without its end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -274,7 +275,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* Checks that no id is named twice, in one request or in two. */
+/* Checks that no row id is named twice, either in one request or in two requests of the plan. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -316,7 +317,8 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     uint64_t number = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the byte order mark that some editors put before UTF-8 is skipped */
+    /* A byte order mark, which some editors put before UTF-8 text, is skipped. */
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
         text += 3;
     r.text = dkvb__strdup(&plan->mem, text);
     r.named_by = dkvb__alloc0(&plan->mem, plan->classes, sizeof *r.named_by);
@@ -337,7 +339,7 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     return rc ? rc : check_ids(plan);
 }
 
-/* True if a codeset still has a row that a forget request names. */
+/* True if a codeset still has any row that a forget request names. */
 static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     for (size_t p = 0; p < DKVB__PARTS; p++) {
@@ -456,7 +458,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks the classes that the forget requests name, if any request names a class. */
+/* Collects in plan->marks the classes that any of the forget requests of the plan names. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -530,7 +532,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures the effects of all requests together, on the draft in which all of them are applied. */
+/* Measures the effects of all requests of a plan together, on a draft of the model in which all of them are applied. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -665,7 +667,7 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Looks for slipped-in rows of other classes in each request by ids separately. */
+/* Looks in each request that names rows by ids for slipped-in rows of other classes. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];

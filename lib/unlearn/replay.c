@@ -11,7 +11,7 @@
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
 
-/* Memory of a replay while it runs. */
+/* Memory that a replay (a training without some rows) needs while it runs. */
 struct work {
     const dkvb_codeset *set;
     const struct dkvb__coderows *rows; /* rows of the training part of the codeset */
@@ -102,7 +102,7 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 
 /*
  * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A model
- * that was already trained without the rows to be left out is accepted: its codeset still has these rows if writing the
+ * that was already trained without the rows to be left out is accepted: its codeset still has the rows if writing the
  * codeset failed after the model was saved.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
@@ -150,7 +150,7 @@ static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64
     return rc ? rc : check_origin(w, model);
 }
 
-/* Gives a model the number of classes and the type of values that it had in a session. */
+/* Gives a model the number of classes and the type of values that the model had in one of its training sessions. */
 static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values_dtype)
 {
     dkvb_status rc = dkvb_model_add_classes(model, classes - model->classes);
@@ -158,8 +158,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* Trains one session after another, as dkvb_model_train() did originally. Between two training sessions, values are
- * rounded and classes are added as in the original training. */
+/* Trains the sessions recorded in the codeset one after another, as dkvb_model_train() did originally. Between two
+ * training sessions, values are rounded and classes are added as in the original training. */
 static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;

@@ -4,15 +4,16 @@
 #include "bottleneck/model.h"
 #include "dkvb/replay.h"
 
-/* A replay holds a newly trained model beside the original model, so that the new model can be examined before it
- * replaces the original. A replay does the work of dkvb_model_replay() in two steps. The values of the replay are
- * trained once only, whatever is measured before dkvb__replay_commit(). */
+/* A replay (a training without some rows) holds a newly trained model beside the original model, so that the new model
+ * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps: training
+ * with dkvb__replay_new(), then dkvb__replay_commit(). The values of the replay are trained once only, whatever is
+ * measured before dkvb__replay_commit(). */
 struct dkvb__replay {
     dkvb_allocator mem;
     /* the original model, which must outlive the replay and must not change until the replay is committed */
     dkvb_model *model;
-    /* model with the new values and the mask of the original model, without a journal; NULL once the replay is
-     * committed */
+    /* The model with the new values and the mask of the original model, without a journal; NULL once the replay is
+     * committed. */
     dkvb_model *after;
     uint8_t trained[16]; /* fingerprint of the trainings of the original model when the replay was made */
 };
@@ -31,9 +32,9 @@ dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes,
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
-/* Replaces the values of the original model by the new values, and adds a journal entry. DKVB_ESTATE says that the
- * model was trained or got classes after dkvb__replay_new(); the model is then left as it was. The arguments `opts` and
- * `entry` may be NULL. After dkvb__replay_commit() the replay can only be freed. */
+/* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
+ * the model was trained or got classes after dkvb__replay_new(); the model is then left as it was. The arguments `opts`
+ * and `entry` may be NULL. After dkvb__replay_commit() the replay can only be freed. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
 /* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and

@@ -104,7 +104,7 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    /* key-value pairs that were never selected are not added to the mask */
+    /* Key-value pairs that no row selected are not added to the mask. */
     at_limit = limit > 0 && pairs > above ? pairs - above : 0;
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)

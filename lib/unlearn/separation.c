@@ -15,10 +15,10 @@
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16, /* number of codebooks counted in one pass over the rows */
+    CODEBOOKS = 16, /* number of codebooks whose selections are counted in one pass over the rows */
     /* number of key-value pairs handled at a time, for which the classes that select each pair are counted */
     BLOCK = 1024,
-    CHUNK = 64, /* number of rows that one parallel task measures */
+    CHUNK = 64, /* number of rows whose silhouettes one parallel task computes */
     /* largest number of codebooks, and of keys in a codebook: codes are 16 bits wide, and 65535 means no key */
     MAX_SIZE = 65535
 };
@@ -53,7 +53,7 @@ static dkvb_status check_shape(const dkvb_separation_rows *in)
     return dkvb__check_allocator(in->allocator);
 }
 
-/* Checks the labels, and finds the number of classes if the caller left it open. */
+/* Checks the labels of the rows, and finds the number of classes if the caller left it open. */
 static dkvb_status settle_classes(dkvb_separation_rows *in)
 {
     int32_t largest = -1;
@@ -85,8 +85,8 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the integers of counts, and of sums of products of counts, can hold. The counts of a class in
- * a codebook add up to k times its rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integers of counts, and of sums of products of counts, can hold. The selection counts of a
+ * class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -262,10 +262,11 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
 }
 
 /*
- * Returns the mean distance of a row to `rows` rows. The distance to row j is 1 - |pairs in common| / (C k). Summed
- * over the rows j, the pairs in common are the sum of counts[p] over the pairs p that the row selects, so the mean
- * distance is 1 - sum_p counts[p] / (C k rows). In its own class a row must not count itself: one is subtracted from
- * the number of rows, and from each counts[p] that the row selects.
+ * Returns the mean distance (fraction of selected pairs not in common) of a row to other rows, `rows` in number. The
+ * distance to row j is 1 - |pairs in common| / (C k). Summed over the rows j, the pairs in common are the sum of
+ * counts[p] over the pairs p that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own
+ * class a row must not count itself: one is subtracted from the number of rows, and from each counts[p] that the row
+ * selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {

@@ -23,9 +23,9 @@ enum {
     AT_AFTER = 48,
     AT_CLASS_COUNT = 80,
     AT_EFFECT_COUNT = 84,
-    CLASS_SIZE = 4, /* number of bytes that store a class in the terms of a journal entry: u32 label */
-    /* bytes that store an effect in the terms of a journal entry: u32 label, u64 rows, right before, right after,
-     * lost, gained */
+    CLASS_SIZE = 4, /* number of bytes for a class in the terms (forget request) of a journal entry: the label as u32 */
+    /* number of bytes for an effect in the terms (forget request) of a journal entry: u32 label, u64 rows, right
+     * before, right after, lost, gained */
     EFFECT_SIZE = 44
 };
 enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
@@ -199,7 +199,7 @@ static bool reads_share(const unsigned char *at)
     return is_share(x) && !signbit(x);
 }
 
-/* True if labels ascend and are classes of the model; a label begins every `step` bytes. */
+/* True if the labels stored at `at` ascend and are classes of the model; one label begins every `step` bytes. */
 static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
 {
     for (uint32_t i = 0; i < count; i++, at += step)

@@ -20,11 +20,11 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
  * their fixed part at `fixed`. */
 size_t dkvb__terms_size(const unsigned char *fixed);
 
-/* Returns the fault in the terms of the journal entry at `index`, or NULL. The journal record must have terms (its
- * forget request) of the right number of bytes. */
+/* Returns what is wrong with the stored terms (forget request) of the journal entry at `index`, or NULL if nothing is.
+ * The journal record must have terms (its forget request) of the right number of bytes. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class that the request of a journal record asked for among the classes marked with 1; `marks` is [classes].
+/* Finds a class among those marked with 1 in `marks`, [classes], that the forget request of a journal record asked for.
  * The function returns false if the forget request of the record asked for no marked class. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
