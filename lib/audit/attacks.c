@@ -14,8 +14,8 @@
 
 /* Settings of the relearning attack: a few passes of training, with all rows in one batch. Training on one row changes
  * the answers to other rows as far as the rows share keys, so the relearning attack needs larger learning rates for
- * fewer rows: it divides rates by the number of rows of a class. Which learning rate recovers most accuracy depends on
- * the model, so an attacker tries several rates on rows that the attacker has. */
+ * fewer rows: it divides rates by the number of rows of a class. Which learning rate of the relearning attack recovers
+ * most accuracy depends on the model, so the attack tries several rates on the rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
 /* Numbers of rows that an attacker has of each class; the relearning attack is run once with each of these numbers. */
@@ -54,7 +54,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    /* a rank (process) that has no part of a stage of the audit reports no progress in the stage */
+    /* A rank (process) that takes no part in a stage of the audit reports no progress in that stage. */
     if (!a->run.progress || a->total == 0)
         return 0;
     return a->run.progress(a->run.user, a->done, a->total);
@@ -122,7 +122,7 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
 }
 
 /* Returns the predicted class of a row: the class of the largest logit, after the attacker's constant was added to the
- * logits of the classes of forgotten rows; -1 for a row without a live key. */
+ * logits of the forgotten rows' classes; -1 for a row without an unmasked key. */
 static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
                          const uint16_t *code, double constant)
 {
@@ -154,7 +154,7 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
 }
 
 /* Adds 1 / `trials` for each rightly predicted test row to two figures of the audit: test rows of the forgotten rows'
- * classes count in `figure`, all other test rows in the figure after it. */
+ * classes count in the figure numbered `figure`, all other test rows in the next figure. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -219,7 +219,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* margins of the target rows in the shadow models, seen through the view of the audited model */
+    /* margins of the target rows in the shadow models, under the mask that belongs to the audited model */
     double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -296,15 +296,16 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    if (!rc) /* at the learning rate for a few rows, trained values outgrow float16 if many classes share a key */
+    /* At the learning rate for a few rows, trained values may outgrow the type float16 if many classes share a key. */
+    if (!rc)
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
     return rc;
 }
 
-/* Measures how well a model answers the attacker's own rows: the mean of its accuracy on the classes of forgotten rows
- * and its accuracy on all others. dkvb__audit_best_constant() maximises the same mean. */
+/* Measures how well a model answers the attacker's own rows, by the mean of its accuracy on the classes of forgotten
+ * rows and its accuracy on all other classes. dkvb__audit_best_constant() maximises the same mean of accuracies. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};
@@ -362,8 +363,8 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
 }
 
 /* Runs the relearning attack once: trains a copy of the audited model on a few rows of the forgotten classes and of
- * others. The attack draws the same rows for every audited model, as draws depend on seeds alone. The first run of the
- * attack chooses the learning rate and stores it in *rate. */
+ * others. The relearning attack draws the same rows for every audited model, as draws depend on seeds alone. The first
+ * run of the relearning attack chooses the learning rate and stores it in *rate. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -431,8 +432,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     return rc;
 }
 
-/* The attack by the mask scores rows by their masked keys. All scores of the attack by the mask are equal if the model
- * has no mask. */
+/* The attack by the mask scores each row by how many of its selected keys are masked. All scores of the attack by the
+ * mask are equal if the model has no mask. */
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
@@ -496,8 +497,8 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures a model that was trained again without the forgotten rows. A rank that attacks other models needs only the
- * predictions of the retrained model, to compare them with the predictions of the attacked models. */
+/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks other
+ * models needs only the predictions of the retrained model, to compare them with those of the attacked models. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -526,9 +527,9 @@ static bool can_drop(const struct dkvb__audit *a)
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
-/* Trains the shadow models of an audit and computes their margins in four views: 0 without a mask, 1 under the mask of
- * the audited model, 2 under the mask of the model before the request, 3 as view 2 but without the logit columns of the
- * forgotten classes. */
+/* Trains the shadow models of an audit and computes their margins in four views (ways to see a model's answers): 0
+ * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the request, 3 as view 2
+ * but without the logit columns of the forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},

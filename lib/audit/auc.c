@@ -40,11 +40,12 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 }
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
- * non-member the fraction of members with larger scores. The placements give the variance of an AUC. */
+ * non-member the fraction of members with larger scores. The placements of the rows give the variance of an AUC. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
-    size_t members = 0, others = 0; /* numbers of members and of non-members whose score is below the present score */
+    /* numbers of members and of non-members whose score is below that of the row in hand */
+    size_t members = 0, others = 0;
 
     for (size_t first = 0, end; first < n; first = end) {
         size_t equal_members = 0, equal = 0;
@@ -75,8 +76,8 @@ static dkvb_status placements(const double *scores, const uint8_t *member, size_
     return DKVB_OK;
 }
 
-/* Computes an AUC, the mean placement of the members, and its interval from the variances over members and
- * non-members. */
+/* Computes an AUC, which is the mean placement of the members, and the AUC's interval from the variances over members
+ * and non-members. */
 static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
                      dkvb_audit_estimate *out)
 {
@@ -117,8 +118,8 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows (see place_rows()) for the scores of two models: [n] for model a, then [n] for
- * model b. If the returned array of placements is NULL, *rc has the status of the failure. */
+/* Computes the placements of the rows, as place_rows() does, for the scores of two models: [n] for model a, then [n]
+ * for model b. If the returned array of placements is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -174,7 +175,7 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* The scaled differences of placements have mean 0, and only their spread is used. */
+        /* The scaled differences of the rows' placements have mean 0, and only their spread is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
@@ -252,8 +253,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the figures are symmetric
- * around their middle, except at the ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the averaged figures are
+ * symmetric around their middle, except at the ends -1 and 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)

@@ -15,8 +15,8 @@
  * The area under the ROC curve: the chance that a member's score is above a non-member's, with ties counted half
  * (Mann-Whitney). The interval of the AUC is AUC +- 1.96 sqrt(S10 / members + S01 / others), cut to [0, 1], with the
  * variances S10 and S01 of DeLong et al. 1988 (Biometrics 44) computed from midranks (Sun and Xu 2014, IEEE Signal
- * Processing Letters 21). If all members score above all non-members, the interval has width 0, since such rows tell
- * nothing more.
+ * Processing Letters 21). If all members score above all non-members, the AUC's interval has width 0, since such rows
+ * tell nothing more.
  *
  * An AUC is computed from `scores`, double[n], which may be infinite, and from marks of members, uint8_t[n], with at
  * least 2 members and 2 non-members. The AUC fails with DKVB_EINVAL (too few members or non-members, or a score that is
@@ -25,34 +25,36 @@
 dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
                             const dkvb_allocator *mem);
 
-/* The AUC of the scores `a` minus the AUC of the scores `b`, both on the same rows, with the interval of the paired
+/* Computes the AUC of the scores `a` minus the AUC of the scores `b` on the same rows, with the interval of the paired
  * test (DeLong et al. 1988), in which the noise that both AUCs share cancels. Two models with equal scores have AUCs
  * with the difference 0 and the interval [0, 0]. */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem);
 
 /*
- * PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has
- * the scores of the retrained model. A PrivLeak above 0 means that the model remembers more than the retrained model.
- * PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of non-members, so in MUSE the sign is opposite
- * and the denominator is 1 - AUC of b. The interval of PrivLeak is that of a ratio of two paired AUCs by the delta
- * method, with DeLong's variance of (place_a - ratio * place_b) / AUC of b over the placements. Two models with equal
- * scores have PrivLeak 0 with the interval [0, 0]; if the AUC of `b` is 0, PrivLeak and its interval are NaN.
+ * Computes PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where
+ * `a` has the scores of the audited model and `b` those of the retrained model. A PrivLeak above 0 means that the model
+ * remembers more than the retrained model. PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of
+ * non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The interval of PrivLeak is that of
+ * a ratio of two paired AUCs by the delta method, with DeLong's variance of (place_a - ratio * place_b) / AUC of b over
+ * the rows' placements place_a and place_b. Two models with equal scores have PrivLeak 0 with the interval [0, 0]; if
+ * the AUC of `b` is 0, PrivLeak and its interval are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
 
-/* The true positive rate: the share of members whose score is above a limit that at most floor(fpr * non-members) of
- * the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate shows more than an
- * AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval of a true positive
- * rate covers the choice of members; the interval ignores that few rows set the limit of the scores. */
+/* Computes the true positive rate: the fraction of members whose score is above a limit that at most floor(fpr *
+ * non-members) of the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate
+ * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval
+ * of a true positive rate covers the choice of members; the interval ignores that few rows set the limit of the
+ * scores. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
-/* Computes the mean of the values `right`, double[n] from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). The
- * mean of an array of values 0 (wrong) and 1 (right) is the proportion of right answers. If the value of a row is
- * itself the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0
- * rows is NaN, and so is its interval. */
+/* Computes the mean of the values `right`, double[n] from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). For
+ * values that are 0 (wrong) or 1 (right), the mean is the proportion of right answers. If the value of a row is itself
+ * the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0 rows
+ * is NaN, and so is its interval. */
 void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
 
 /*
@@ -60,8 +62,8 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
  * differences of values that are 0 or 1, the interval is that of Agresti and Min 2005 (Statistics in Medicine 24). The
  * interval of Agresti and Min is Wald's interval for matched pairs after half a row was added to each cell of McNemar's
  * table, so that a few rows without a difference do not give an interval of width 0. With D the sum of the differences
- * a - b and Q the sum of their squares, the interval has the centre D / (n + 2) and the half width 1.96 sqrt(Q + 1 -
- * D^2 / (n + 2)) / (n + 2).
+ * a[i] - b[i] and Q the sum of their squares over n rows, the interval of Agresti and Min has the centre D / (n + 2)
+ * and the half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2).
  */
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
 

@@ -1,7 +1,7 @@
 /*
- * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. Models of
- * other seeds are treated like the audited model, and their margins are compared with the margins of an equal number of
- * retrained models. Only the margins of each model for KLoM stay in memory, not the model.
+ * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For KLoM,
+ * models of other seeds are treated like the audited model, and their margins are compared with the margins of an equal
+ * number of retrained models. Only the margins of each model for KLoM stay in memory, not the model.
  */
 #include <string.h>
 
@@ -33,7 +33,8 @@ struct ensembles {
     float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
     uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
-    /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
+    /* codes of the rows chosen for KLoM under the mask of the model before the request; NULL if that model has no
+     * mask */
     uint16_t *earlier;
     /* codes of the rows chosen for KLoM under the mask of the model that is measured now, [rows][code] */
     uint16_t *masked;
@@ -45,21 +46,23 @@ struct ensembles {
     /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
      * forgotten rows) left out have no label */
     int32_t *full;
-    int32_t *earlier_full; /* labels that the values of the model before the request learned, [n] */
+    int32_t *earlier_full; /* labels of the training rows as the model before the request learned them, [n] */
     /* The labels for training retrained models, [n]: -1 for forgotten rows, otherwise as in `full`. */
     int32_t *without;
-    /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
-     * replay */
+    /* Rows of the codeset without those that replays (trainings without forgotten rows) left out; the rows are a copy
+     * if there is a replay. */
     struct dkvb_codeset left;
-    uint64_t *gone_ids; /* ids that a replay removes from the codeset's copy, at most as many as the codeset has rows */
+    /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
+    uint64_t *gone_ids;
     uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
     bool planned;       /* true if all forget requests were planned again on the model that is measured now */
 };
 
 /* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
- * marks[classes], or exactly the forgotten rows. For any other rows the journal has only a hash, which names no row, so
- * no model can be trained without these rows again, and the result is DKVB_EINVAL. */
+ * marks[classes], or exactly the forgotten rows. For any rows other than whole classes or the forgotten rows, the
+ * journal has only a hash, which names no row, so no model can be trained without these rows again, and the result is
+ * DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -79,7 +82,7 @@ static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *mod
 }
 
 /* Finds the rows that the values of a model never learned, since a replay in force (a training without forgotten rows)
- * left these rows out; gone[n] becomes 1 for such rows. */
+ * left these rows out; gone[i] becomes 1 for such a row i. */
 static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
 {
     dkvb_status rc = DKVB_OK;
@@ -152,7 +155,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the chosen rows of all groups of KLoM. */
+/* Appends one row of a group to the rows chosen for KLoM of all groups. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -166,8 +169,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice of
- * the rows for KLoM does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of rows for KLoM: those whose ids have the smallest random numbers. The
+ * choice of the rows for KLoM does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -231,8 +234,8 @@ static dkvb_status make_labels(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans of forgettings need
- * no features and names of rows, so the copy of the codeset has none. */
+/* Makes room for a copy of the codeset from which rows will be removed; the codeset itself does not change. Plans of
+ * forgettings need no features and names of rows, so the copy of the codeset has none. */
 static dkvb_status make_left(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -262,7 +265,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Restores all rows of the codeset's copy for the next model. */
+/* Puts all rows back into the codeset's copy, for the next model. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -291,7 +294,8 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from the model's answers to the chosen rows with the codes given. */
+/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for KLoM, with the given
+ * codes of these rows. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -352,7 +356,7 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
 }
 
 /* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
- * false if the plan of the repeated forgetting was refused. */
+ * false if the repeated forgetting was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
@@ -381,8 +385,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     return rc;
 }
 
-/* Masks in a model the same key-value pairs that a journal entry of the audited model masked; with entry 0, the pairs
- * of all entries in force. */
+/* Masks in a model the same key-value pairs that the journal entry number `entry` of the audited model masked, or the
+ * pairs of all entries in force if `entry` is 0. */
 static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t entry)
 {
     dkvb_mask *mask = NULL;
@@ -461,7 +465,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 
-/* Computes the margins of a model after the model repeated the forgettings of the audited model; the call changes the
+/* Computes the margins of a model after the forgettings of the audited model were repeated on it; the call changes the
  * model. */
 static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uint32_t number)
 {
@@ -478,8 +482,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model that is like the model before the request: with all logit columns, and with columns
- * left out. */
+/* Computes the margins of a model made like the model before the request: with all logit columns, and with the
+ * forgotten classes' columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -488,10 +492,10 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model of one seed on the audited model's rows. The margins of the new model are computed after its
- * forgettings, and also before its forgettings if the model before the request learned the same rows. If a replay left
- * out the forgotten rows, neither the model of this seed nor the retrained models ever see these rows: the models
- * differ only in their seeds, and in what other requests masked. */
+/* Makes the model for KLoM of one seed on the audited model's rows. The margins of a new model for KLoM are computed
+ * after its forgettings, and also before its forgettings if the model before the request learned the same rows. If a
+ * replay (a training without rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
+ * models ever see these rows: the models differ only in their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -506,8 +510,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model of one seed on the rows of the model before the request, if these differ from the rows of the audited
- * model. */
+/* Makes the model for KLoM of one seed on the rows of the model before the request, if these differ from the rows of
+ * the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -520,7 +524,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Trains a model without the forgotten rows, with a seed that no other model has. */
+/* Trains a retrained model for KLoM: without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;

@@ -20,7 +20,7 @@ static double clipped(float margin)
     return fmax(-clip, fmin(clip, (double)margin));
 }
 
-/* The range of the margin histogram of a row, which both samples of the row share. */
+/* The range of the histogram of a row's margins, which the two compared samples of margins share. */
 struct range {
     double low, high;
 };
@@ -30,7 +30,7 @@ static void widen(struct range *range, const float *margins, uint32_t models, si
     for (uint32_t m = 0; m < models; m++) {
         double margin = clipped(margins[m * stride]);
 
-        /* The loop for the range of margins avoids fmin() and fmax(), as gcc 12 for aarch64 fails with an internal
+        /* The range of the margins is found without fmin() and fmax(), as gcc 12 for aarch64 fails with an internal
          * error when it folds them. */
         if (margin < range->low)
             range->low = margin;
@@ -110,8 +110,8 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Computes the absolute mean gap between two ensembles on a group of rows in each random deal, then the value that 95 %
- * of these gaps do not exceed. */
+/* Computes, for each random deal of the models, the absolute mean gap between the two ensembles on a group of rows,
+ * then the value that 95 % of these gaps do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];

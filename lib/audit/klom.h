@@ -30,14 +30,15 @@ struct dkvb__klom_pair {
 };
 
 /*
- * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows of
- * a group are measured on the same few models, so an interval over rows alone would take the noise of these models for
- * a difference between ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were
- * no difference between the ensembles (a permutation test: Fisher 1935). The array half[groups] gets the half width of
- * the noise in the mean KLoM of each group, which 95 % of the absolute differences do not exceed, and 0 for a group
- * without rows. The rows are sorted by groups: group g of the `groups` groups has sizes[g] rows. The computed noise is
- * equal bit for bit for any number of threads. The progress callback of this computation counts rows. The computation
- * of the noise can fail with DKVB_ENOMEM or DKVB_ECANCELLED.
+ * Estimates the noise that the random choice of models adds to the difference between the mean KLoM of ensemble p and
+ * that of the noise floor. All rows of a group are measured on the same few models, so an interval over rows alone
+ * would take the noise of these models for a difference between ensembles. The models of the two compared ensembles are
+ * dealt out anew DKVB__DEALS times, as if there were no difference between the ensembles (a permutation test: Fisher
+ * 1935). The array `half`, [groups], gets the half width of the noise in the mean KLoM of each group: 95 % of the
+ * absolute differences over the random deals are no larger; a group without rows gets 0. The rows must be sorted by
+ * groups: group g of the `groups` groups has sizes[g] rows. The computed noise is equal bit for bit for any number of
+ * threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail with DKVB_ENOMEM
+ * or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,
@@ -48,9 +49,9 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
 void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean);
 
 /* Computes a quantile of n values: the smallest value that at least the fraction `share` (0 to 1) of all values do not
- * exceed. The interval of the quantile ends at the values whose ranks lie 1.96 standard deviations of the binomial
- * distribution away (Conover 1999, section 3.2). The quantile of n = 0 values is NaN, and so is its interval. Computing
- * a quantile can fail with DKVB_ENOMEM only. */
+ * exceed. The interval of a quantile ends at the values whose ranks lie 1.96 standard deviations of the binomial
+ * distribution away from the quantile's rank (Conover 1999, section 3.2). The quantile of n = 0 values is NaN, and so
+ * is its interval. Computing a quantile can fail with DKVB_ENOMEM only. */
 dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,
                                  const dkvb_allocator *mem);
 

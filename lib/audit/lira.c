@@ -27,9 +27,9 @@ struct shadows {
     const dkvb_ranks *ranks;
     uint32_t first, end; /* The shadow models that this rank (process) trains, from number `first` to below `end`. */
     uint32_t present;    /* the number of the shadow model whose training is in progress */
-    int32_t *own;        /* labels that the shadow model in training learns, [n] */
+    int32_t *own;        /* labels that the shadow model learns whose training is in progress, [n] */
     int32_t *asked;      /* labels of the target rows of the membership attack, [count] */
-    size_t *drawn;       /* target rows that a pair of shadow models learns, in random order, [2][count] */
+    size_t *drawn;       /* target rows that each of two successive shadow models learns, in random order, [2][count] */
     float *logits;       /* scratch space for logits of the targets, [count][classes] */
 };
 
@@ -108,7 +108,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* another rank (process) trains this shadow model */
+            continue; /* The shadow model is trained by another rank (process). */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);

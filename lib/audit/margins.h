@@ -10,7 +10,7 @@
 /* Answers of a model to rows whose class is known. */
 struct dkvb__answers {
     const float *logits;   /* finite logits of the answered rows, [n][classes] */
-    const int32_t *labels; /* labels of the answered rows, [n], 0 to classes - 1 */
+    const int32_t *labels; /* labels of the answered rows, [n], from 0 to classes - 1 */
     size_t n;
     uint32_t classes;
     /* marks of logit columns, [classes], 1 = the column is left out of a row's logits; at least 2 columns remain; NULL:
@@ -19,7 +19,7 @@ struct dkvb__answers {
 };
 
 /* Returns DKVB_EINVAL unless the answers keep at least two logit columns, every label is a class and every logit is
- * finite. The error message names the row whose label or logits are faulty. */
+ * finite. The error message names the row whose label is no class or whose logits are not finite. */
 dkvb_status dkvb__answers_check(const struct dkvb__answers *a);
 
 static inline bool dkvb__is_dropped(const struct dkvb__answers *a, size_t column)
@@ -43,7 +43,7 @@ double dkvb__margin(const struct dkvb__answers *a, size_t row, size_t column);
  * Yeom et al. 2018, arXiv 1709.01604). If the logit column of a row's label is left out, the margin of the largest
  * remaining column is used in its place.
  *
- * The array `margins`, double[n], is undefined after a failure.
+ * The array `margins`, double[n], gets the margins of the rows, and is undefined after a failure.
  */
 dkvb_status dkvb__audit_margins(const struct dkvb__answers *a, double *margins);
 

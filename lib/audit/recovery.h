@@ -11,23 +11,23 @@
  * search walks through all constants at which the prediction of a row changes. Among equally good constants to add to
  * the logits, the search takes the lowest.
  *
- * Answers whose row has the label -1 do not count; among the others, some rows must belong to target classes and some
- * must not. The target classes are marked with 1 in `target`, uint8_t[classes]: the constant is added to their logits;
- * some classes must be 1 and some 0. The best constant, stored in *constant, lies in the middle between two
- * neighbouring gaps (constants at which the prediction of a row changes).
+ * Answers to rows with label -1 do not count; among the others, some rows must belong to target classes and some must
+ * not. The target classes, to whose logits the constant is added, are marked with 1 in `target`, uint8_t[classes]; some
+ * classes must be 1 and some 0. The best constant, stored in *constant, lies in the middle between two neighbouring
+ * gaps (constants at which the prediction of a row changes).
  */
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);
 
 /* Computes scores from the mask alone: the fraction of each row's codes that name masked or purged key-value pairs of
  * the model. Forgotten rows, and rows like them, select more masked pairs and so get larger scores than other rows. The
- * array `codes`, uint16_t[n][codebooks][k], has codes that were searched before the mask was set; the array `scores`,
+ * array `codes`, uint16_t[n][codebooks][k], has the rows' codes, searched before the mask was set; the array `scores`,
  * double[n], gets a score from 0 to 1 for each row. */
 dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                     double *scores);
 
-/* Labelled rows of which dkvb__audit_few_rows() draws `per_class` of each class, or all if a class has fewer. If rows
- * of a class are marked in `among`, only marked rows of that class are drawn. */
+/* Labelled rows from which dkvb__audit_few_rows() draws `per_class` rows of each class, or all rows of a class that has
+ * fewer. If rows of a class are marked in `among`, only marked rows of that class are drawn. */
 struct dkvb__drawing {
     const int32_t *labels; /* labels of the rows to draw from, [n]; a row with label -1 is never drawn */
     const uint8_t *among;  /* marks of the rows that are preferred when rows are drawn, [n], or NULL */
@@ -56,8 +56,8 @@ struct dkvb__grouping {
 
 /* Computes prototypes (means of rows): the rows of each class, in random order, are dealt out to its groups in turn,
  * and the mean of each group is a prototype. The prototypes go to `means`, float[classes * groups][dim], their
- * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. The prototypes and their
- * labels are undefined after a failure. */
+ * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. The prototypes (means of
+ * rows) and their labels are undefined after a failure. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

@@ -5,18 +5,19 @@
 #include <stdint.h>
 
 /*
- * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online). RMIA asks
- * whether the attacked model is surer of a row than a few reference models are, compared with rows that were never
- * trained on. With p(x) the probability that a model gives to the label of row x, ratio(x) is p(x) of the attacked
- * model divided by the mean p(x) of the reference models. The paper's score of row x is the fraction of rows z of the
- * population with ratio(x) / ratio(z) >= gamma.
+ * Scores rows by relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3,
+ * online). RMIA asks whether the attacked model is surer of a row than a few reference models are, compared with rows
+ * that were never trained on. With p(x) the probability that a model gives to the label of row x, ratio(x) is p(x) of
+ * the attacked model divided by the mean p(x) of the reference models. The RMIA paper's score of row x is the fraction
+ * of rows z of the population with ratio(x) / ratio(z) >= gamma.
  *
- * Half of the reference models have learned a row and half have not, so the mean of their probabilities is the paper's
- * Pr(x). The paper's factor gamma is 1 here, as in the authors' own tool (privacytrustlab/ml_privacy_meter). With the
- * paper's factor gamma = 1, the paper's score never falls where ratio(x) rises, so log ratio(x) ranks rows as the
- * paper's score does, but without ties between rows above the same part of the population. The score that
- * dkvb__audit_rmia() gives to a row x is log ratio(x). The logarithm of the ratio separates a member above all
- * non-members from the highest non-member, however few non-members there are.
+ * Half of the reference models have learned a row and half have not, so the mean of the probabilities they give to the
+ * row's label is Pr(x) of the RMIA paper. The factor gamma of the RMIA paper is 1 here, as in its authors' own tool
+ * (privacytrustlab/ml_privacy_meter). With gamma = 1, the RMIA paper's score never falls where ratio(x) rises, so log
+ * ratio(x) ranks rows as that score does, but without ties between rows above the same part of the population.
+ * dkvb__audit_rmia() gives each row x the score log ratio(x), which compares the attacked model's p(x) with the
+ * reference models'. The score log ratio(x) separates a member above all non-members from the highest non-member,
+ * however few non-members there are.
  *
  * The array `margins`, double[references][count], has the margins of the target rows in the reference models, as from
  * dkvb__audit_margins(); `observed`, double[count], has their margins in the attacked model; `scores`, double[count],

@@ -1,4 +1,4 @@
-/* The rows of an audit: forgotten rows, retained rows, test rows, rows that an attacker has, and the codes of all
+/* The rows of an audit: forgotten rows, retained rows, test rows, rows that the attacker has, and the codes of all
  * rows. */
 #include <string.h>
 
@@ -14,7 +14,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* one training row in so many is a row whose label the attacker of the audit has */
+/* Every ATTACKER_PART-th training row is a row whose label the attacker of the audit has. */
+enum { ATTACKER_PART = 5 };
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -27,7 +28,7 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* Reads from a codeset how the values of a model were trained and on which rows. Training rows that the audited model
+/* Reads from a codeset how the values of a model were trained, and on which rows. Training rows that the audited model
  * did not learn lose their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
@@ -287,8 +288,8 @@ static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, 
     memcpy(to + to_row * a->code, from + row * a->code, a->code * sizeof *to);
 }
 
-/* Gathers the codes of an audit: first the codes of training rows, then those of test rows, in the order of their file,
- * then copies of codes that are decoded again and again. */
+/* Gathers the codes of an audit's rows: first those of the training rows, then those of the test rows, in the order of
+ * their files, then copies of codes that are decoded again and again. */
 static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded, const uint16_t *tests)
 {
     size_t count = 0;

@@ -18,21 +18,22 @@ enum { DKVB__KLOM_GROUPS = 4 };
 /* Codes of the rows of an audit under one mask. The array `all` has the codes of the training rows, then of the test
  * rows of the audit; the other arrays are copies of codes that are decoded again and again. */
 struct dkvb__coded {
-    uint16_t *all;      /* codes of the training rows, then of the test rows, [n + tests][code] */
+    uint16_t *all;      /* codes of the training rows of the audit, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
     uint16_t *attacker; /* codes of the rows that an attacker has, [attackers][code] */
-    /* codes of the prototypes of all sizes, [prototypes][code]; NULL: there is no forgotten class to recover */
+    /* codes of all prototypes (means of rows), [prototypes][code]; NULL if there is no forgotten class to recover */
     uint16_t *prototypes;
 };
 
 /*
- * State of an audit of what a model still knows of forgotten rows. The codes of every row are searched once, on the
- * keys that all audited models share. An audited model with a mask has its own copy of the rows' codes, searched again
- * under the mask. After the codes of all rows were searched, the audit only trains on stored codes and decodes them.
+ * State of an audit of what a model still knows of forgotten rows. The codes of every row of the audit are searched
+ * once, on the keys that all audited models share. An audited model with a mask has its own copy of the rows' codes,
+ * searched again under the mask. After the codes of all rows were searched, the audit only trains on stored codes and
+ * decodes them.
  *
- * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
- * targets of membership attacks are the forgotten rows (members), then the test rows of the forgotten rows' classes
- * (non-members).
+ * The audit's labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come
+ * first. The targets of membership attacks are the forgotten rows (members), then the test rows of the forgotten rows'
+ * classes (non-members).
  */
 struct dkvb__audit {
     /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
@@ -49,27 +50,27 @@ struct dkvb__audit {
     dkvb_audit_options o;
     dkvb_train_options train; /* training options of the audited model */
     struct dkvb__audit_report *report;
-    uint8_t *marks; /* marks of classes in the report of the audit, [classes], 1 for classes of forgotten rows */
+    uint8_t *marks; /* marks of the classes in the report of the audit, [classes]: 1 for classes with forgotten rows */
     bool by_class;
     bool class_attacks; /* true if attacks can try to recover one or several forgotten classes */
 
     size_t code; /* number of codes of a row: codebooks times k */
     uint32_t classes, k;
-    /* numbers of rows of the audit; `retains` is the number of training rows that were not forgotten */
+    /* numbers of rows of each kind in the audit; `retains` is the number of training rows that were not forgotten */
     size_t n, members, retains, tests, class_tests, targets, attackers;
     uint8_t *forgotten; /* marks of forgotten rows among the training rows, [n] */
-    /* labels of the training rows, then of the test rows of the forgotten classes, [n + class_tests], -1 = the row was
+    /* labels of the training rows, then of the test rows of the forgotten classes, [n + class_tests]; -1 if the row was
      * not trained on */
     int32_t *labels;
-    /* labels of the retained rows, [n], -1 = the row was forgotten, or was not trained on */
+    /* labels of the retained training rows, [n]; -1 if the row was forgotten, or was not trained on */
     int32_t *retained;
     /* The numbers of the test rows in their file, in the audit's order, [test_n]; only the first `tests` elements are
      * used. */
     size_t *order;
     int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
-    uint64_t *target;  /* places of the attacks' target rows in `labels`, [targets] */
+    uint64_t *target;  /* for each target row of the attacks, its place in the array `labels`, [targets] */
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
-    /* marks of members among the targets, [targets], and of test rows of forgotten classes, [tests] */
+    /* marks of members among the target rows, [targets], and marks of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;
     /* The labels of the training rows that the attacker has, [n], with -1 for rows that the attacker lacks, and the
      * same labels without gaps, [attackers]. */
@@ -81,7 +82,7 @@ struct dkvb__audit {
     /* For each number of prototypes per class, the index of its first prototype in the list of all prototypes; the last
      * element is the number of all prototypes. */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
-    /* codes of the test rows without a mask, in the order of the rows' file, [test_n][code] */
+    /* codes of the test rows without a mask, in the order of their file, [test_n][code] */
     uint16_t *searched;
     /* The codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
      * before the request. */
@@ -89,66 +90,71 @@ struct dkvb__audit {
 
     /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */
     float *logits;
-    /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
+    /* predicted classes of the test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
     uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */
-    double *margins;  /* margins of the target rows in the shadow models, [views][shadows][targets] */
-    uint8_t *inside;  /* marks of target rows that a shadow model has learned, [shadows][targets] */
-    uint64_t *ids;    /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
+    /* margins of the target rows in the shadow models under each view (mask and logit columns),
+     * [views][shadows][targets] */
+    double *margins;
+    uint8_t *inside; /* marks of target rows that a shadow model has learned, [shadows][targets] */
+    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
     /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
      * of the model before the request; NULL unless KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
     size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of KLoM */
-    /* half widths of the noise in KLoM that the random choice of models adds */
+    /* for each group of rows, the half width of the noise in KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
-    /* steps of the audit's present stage for the progress callback: finished, and in all */
+    /* progress of the audit's present stage: the number of finished steps, and of all steps */
     uint64_t done, total;
     /* For each audited model and each figure of the audit, the score or answer of every row that the figure is measured
      * on; NULL if the figure was not measured. */
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* The functions that rows.c defines find the forgotten rows of the request, the rows of the attacker, and the codes of
+/* The functions of lib/audit/rows.c find the forgotten rows of the request, the rows of the attacker, and the codes of
  * all rows. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
 /* One of the models that an audit measures, with its codes. */
 struct dkvb__subject {
-    uint32_t who; /* which of the audited models this is: DKVB_AUDIT_… */
+    uint32_t who; /* the number that tells which of the audited models this is, such as DKVB_AUDIT_REPLAY */
     const dkvb_model *model;
     const struct dkvb__coded *coded;
     const uint8_t *dropped; /* marks of logit columns that the audited model's answers leave out, or NULL */
-    uint32_t view;          /* index of the view through which the shadow models are seen for this audited model */
+    /* number of the view (mask and logit columns) in which the margins of the shadow models are compared with this
+     * audited model's */
+    uint32_t view;
 };
 
-/* Functions of attacks.c, which train the shadow models, then attack each audited model. The retrained model comes
- * first, since all other models are compared with it. Each rank (process) attacks the audited models that were dealt to
- * it. */
+/* The functions of lib/audit/attacks.c train the shadow models, then attack each audited model. The retrained model is
+ * attacked first, since all other audited models are compared with it. Each rank (process) attacks those audited models
+ * that were dealt to it. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Trains a new model on the shared keys with the training options of the audited model. The new model learns the label
- * labels[i] for training row i, labels[n], or nothing from a row with label -1. */
+/* Trains a new model on the keys that all audited models share, with the training options of the audited model. The new
+ * model learns the label labels[i], [n], for training row i, or nothing from row i if labels[i] is -1. */
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a library call within a stage of an audit whose progress is counted in steps.
- * dkvb__audit_finish_step() ends a step. */
+/* Returns the run options of a library call within a stage of an audit, in which progress is counted in steps.
+ * dkvb__audit_finish_step() ends a step of the stage. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* The functions that ensembles.c defines train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
- * reads the replays in the journals and marks in `gone` the rows that the values never learned. DKVB_EINVAL says that a
- * replay (a training without forgotten rows) left out rows that cannot be identified. */
+/* The functions of lib/audit/ensembles.c train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
+ * reads the replays (trainings without forgotten rows) in the journals, and marks in `gone` the rows that the values
+ * never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out rows that cannot be
+ * identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM from many models of other seeds, after the attacks. The call computes nothing if the options of the
- * audit ask for no models of KLoM. */
+/* Computes KLoM from many models of other seeds, after the attacks. Without models of KLoM in the options of the audit,
+ * dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array of the rows' values for a figure, filled with zeros, unless the array is there already. */
+/* Allocates the array with a figure's value for each row, filled with zeros, unless the array is there already. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */

@@ -11,12 +11,12 @@
  */
 
 /* Checks before work starts that all ranks audit the same models and rows with the same options. The argument `rc` is
- * the status of this rank (process) so far; a failure on one rank makes all ranks fail. */
+ * the status of this rank (process) so far; a failure on one rank makes all ranks of the audit fail. */
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc);
 
 /* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. The
- * codes found go to `codes`, [n][code]; `outside` receives the counts of rows outside the scale of the codebooks,
- * unless it is NULL. */
+ * array `codes`, [n][code], gets the codes found; `outside` receives the counts of rows outside the scale of the
+ * codebooks, unless it is NULL. */
 dkvb_status dkvb__audit_search_rows(const struct dkvb__audit *a, const float *x, size_t n, uint16_t *codes,
                                     dkvb_outside *outside);
 

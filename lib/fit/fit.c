@@ -127,9 +127,10 @@ static dkvb_status settle(struct fit *t)
         t->s.keyinit.keys = s->keys;
         t->s.keyinit.key_dim = s->key_dim;
     }
-    /* A model gets at most as many keys as the rows for placing keys can fill, and as the labelled rows can train. */
+    /* A model gets no more keys than the rows for placing keys can fill, and than the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    t->s.train = open; /* Training settings are chosen by the rows to learn from alone, whatever rows are held out. */
+    /* The settings of the training are chosen by all rows to learn from, whatever rows are held out. */
+    t->s.train = open;
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
@@ -221,7 +222,7 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    /* the placement of the keys is NULL if the keys were not placed on the rows of the codeset */
+    /* The codeset stores no placement of keys (NULL) if the keys were not placed on the codeset's rows. */
     o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;

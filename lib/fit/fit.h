@@ -8,17 +8,18 @@
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which a fit compares whitened with plain rows */ };
+/* largest number of features of a row for which a fit compares whitened with plain rows */
+enum { DKVB__MOST_COMPARED = 2048 };
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
     /* place of the group of rows, from 0 to below 1, computed from the number of the group; it decides whether the
      * group is held out */
     double place;
-    size_t first, n; /* The rows of the group are the `n` elements of the array group_rows from group_rows[first] on. */
+    size_t first, n; /* The rows of one group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
 
-/* Checked rows to learn from, and the choice of held-out rows among them. */
+/* The checked rows that a model learns from, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
     /* Run options of all steps of a fit, except of the search that counts rows outside the scale of the keys. */
@@ -29,7 +30,7 @@ struct dkvb__fitting {
     /* ranks (processes) that fit together: the ranks of the run options, or of the model */
     dkvb_ranks ranks;
     dkvb_fit_rows rows; /* the caller's rows, with the number of classes filled in */
-    /* The features of the rows to learn from, unless the caller gives codes instead of features. */
+    /* The features of the rows to learn from, if the caller gives features and not codes. */
     struct dkvb__rows from;
     size_t labelled;      /* number of rows to learn from that have a label */
     size_t largest_row;   /* index of the first row that has the largest label of all rows */
@@ -41,23 +42,23 @@ struct dkvb__fitting {
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
     /* The groups of rows that are held out together; group_count is 0 if no group has two rows. */
-    /* the groups of rows that are held out together, by ascending place (number computed from the group's number),
+    /* the groups of rows that are held out together, by ascending place, a number computed from the group's number,
      * [group_count] */
     struct dkvb__row_group *groups;
     size_t group_count;
-    size_t *group_rows;   /* numbers of the rows, sorted by the rows' groups, [n] */
+    size_t *group_rows;   /* numbers of the rows, sorted by the groups to which the rows belong, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
     /* Scratch space for counting the rows of one group by class, all zeros between calls, [classes]. */
     uint64_t *in_group;
     bool in_place; /* true if models are trained in place, so that a failure may destroy their values */
-    /* true if the held-out fraction of each class should be about the wanted one, even if groups of rows are large */
+    /* true if about the wanted fraction of each class should be held out even where groups of rows are large */
     bool keeps_share;
 };
 
 /* Checks the caller's rows and labels; choosing held-out rows is a later step. Checking the caller's rows can fail on
  * one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
- * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. The check of the rows may return
- * DKVB_EINVAL. */
+ * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. Checking the caller's rows may fail
+ * with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -82,7 +83,7 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
 /* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
     /* The fitted temperature with its power (calibration.h), and the model's accuracy, loss and calibration error on
-     * held-out rows at this temperature. */
+     * held-out rows at the fitted temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
@@ -93,7 +94,7 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` of the search are f->run or f->counting. */
+ * the codes. The search of the codes takes f->run or f->counting as its run options `run`. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
@@ -112,8 +113,8 @@ dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 /* Replaces training settings that are 0 by settings that suit the number of rows, features and classes. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
-/* Tries settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are not held
- * out, and measures on the held-out rows. The keys and values of the trial are thrown away. */
+/* Tries training settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are
+ * not held out, and measures on the held-out rows. The keys and values of a trial of settings are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
 /* Decides whether a fit half-whitens its rows, by a trial of plain and of whitened rows on held-out rows; `measured`
@@ -123,7 +124,7 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. Settings that the caller left open are 0 in the settings `s`. */
+/* Checks the fit options of a caller. In the settings `s` of a fit, a setting that the caller left open is 0. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the progress callback
@@ -131,14 +132,14 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct dkvb__told must stay in memory until the training ends. */
+ * own callback. The struct dkvb__told must stay in memory until the training that uses its options ends. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;
 };
 dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train);
 
-/* Fills in the members of a fit report that follow from the rows and their settings. */
+/* Fills in those members of a fit's report that follow from the rows and the settings. */
 void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb);
 

@@ -1,4 +1,4 @@
-/* Prepares rows to learn from: checks them, holds some out, trains on the others and measures. */
+/* Prepares the rows that a model learns from: checks them, holds some out, trains on the others and measures. */
 #include "fit/fit.h"
 
 #include <math.h>
@@ -187,9 +187,10 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Holds out all rows of a group together, unless a class would lose too many rows. The largest fraction of a class that
- * may be held out is `most`. A class is short of held-out rows if a smaller fraction of it than `least` is held out.
- * With `for_short`, a group is held out only if it has rows of a class that is short of held-out rows. */
+/* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
+ * `most` of the rows of a class may be held out. A class is short of held-out rows if a smaller fraction of its rows
+ * than `least` is held out. With `for_short`, a group is held out only if it has rows of a class that is short of
+ * held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -209,7 +210,7 @@ static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g,
         all = f->class_rows[l] + f->class_held[l];
         held = f->class_held[l] + f->in_group[l];
         allowed = allowed && f->class_rows[l] - f->in_group[l] >= LEAST_CLASS - 1 && (double)held <= most * (double)all;
-        /* A class of which less than one row should be held out never has too few held-out rows. */
+        /* A class of which less than one row would have to be held out is never short of held-out rows. */
         helps = helps || ((double)f->class_held[l] < least * (double)all && 2.0 * least * (double)all >= 1.0);
     }
     allowed = allowed && (helps || !for_short);
@@ -275,8 +276,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
         f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
-/* Collects the codes and labels of labelled held-out rows: of all labelled held-out rows, or only of the rows that a
- * temperature is fitted on. The number of collected held-out rows goes to *n. */
+/* Collects the codes and labels of held-out rows that have a label: of all of them, or only of those that a temperature
+ * is fitted on. The number of collected held-out rows is stored in *n. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -301,8 +302,8 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Computes the mean cross-entropy of logits at the temperature, in nats, their accuracy, and their calibration error.
- */
+/* Computes, for logits divided by a temperature, the mean cross-entropy in nats, the accuracy and the calibration
+ * error. */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

@@ -17,8 +17,8 @@ enum {
     LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */
 };
 
-/* Returns the learning rate of the first epoch. A row's gradient step is divided among the classes, so more classes
- * need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch of training. A row's gradient step is divided among the classes, so more
+ * classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -101,7 +101,7 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    /* the paper's learning rate is constant, even if a caller sets another rate or more epochs */
+    /* The learning rate of the bottleneck paper is constant, even if a caller sets another rate or more epochs. */
     s->train.rate_last = 0.0;
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;
@@ -117,7 +117,7 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool w
            s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
-/* Reduces the open numbers of keys and codebooks so that a model file takes at most `bytes`. */
+/* Reduces the numbers of keys and codebooks that the caller left open, so that a model file takes at most `bytes`. */
 static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t columns, uint32_t classes, uint64_t bytes)
 {
     uint64_t whitening = (uint64_t)columns * columns * sizeof(float);
@@ -145,7 +145,7 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
     /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. The bytes that
-     * halving left unused are given to more words of 64 keys, then to more groups of codebooks. */
+     * halving the number of keys left unused are given to more keys, 64 at a time, then to more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

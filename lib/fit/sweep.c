@@ -19,16 +19,17 @@
 
 enum { THOUSANDTHS = 1000 /* number of units of progress within a cell of the sweep */ };
 
-/* The model on which a sweep measures forgetting: the given model, or a model that was trained for a shape of the
- * sweep. */
+/* The model on which a sweep measures forgetting: the caller's model, or one that was trained for a shape (sizes of a
+ * model) in the sweep's list. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
     /* The held-out rows that effects are measured on, with codes that list more keys than the model selects. */
     dkvb_codeset_rows held;
-    /* codes of the held-out rows on the keys of this model, if the codes are not the codeset's; otherwise NULL */
+    /* codes of the held-out rows on the keys of the measured model, if these are not the codes in the codeset;
+     * otherwise NULL */
     uint16_t *searched;
-    uint64_t shape; /* index of the shape of the sweep that the model was trained for */
+    uint64_t shape; /* index of the shape (sizes of the model), in the sweep's list, that the model was trained for */
     bool anew;
 };
 
@@ -39,14 +40,14 @@ struct sweep {
     /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
     uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
     size_t ranked;  /* number of key-value pairs for which the array `rank` has room */
-    /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
+    /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
     uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
     uint64_t at; /* number of finished cells of the sweep, for progress reports */
-    /* progress that was reported to the caller, in thousandths of a cell; this number never goes back */
+    /* the sweep's progress that was reported to the caller, in thousandths of a cell; the number never goes back */
     uint64_t reached;
 };
 
@@ -72,7 +73,7 @@ static dkvb_status scratch_new(struct sweep *s)
  * fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
-    /* progress of the sweep before the call, of the call, and in all, in thousandths of a cell */
+    /* progress of the sweep before a library call, of the call itself, and in all, in thousandths of a cell */
     uint64_t before, part, all;
     uint64_t *reached;
 };
@@ -90,7 +91,7 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
 }
 
 /* Returns run options for a library call that makes up the fraction `share` of the work on `cells` cells of the sweep,
- * from cell number s->at on. */
+ * beginning with cell number s->at. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -169,7 +170,8 @@ static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
     return rc;
 }
 
-/* Trains a model with the shape that a cell of the sweep asks for, on the training part only. */
+/* Trains a model with the shape (sizes of the model) that a cell of the sweep asks for, on the training part of the
+ * codeset only. */
 static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *training = &s->g.set->part[DKVB_PART_TRAINING];
@@ -250,7 +252,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
 {
     double most = 0.0;
 
-    /* Sums over classes begin at 0 again, as a cell of the sweep may be measured a second time. */
+    /* The sums over classes begin at 0, as the cell of the sweep may be measured a second time. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;

@@ -202,7 +202,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     return default_budgets(g, 1, most, count);
 }
 
-/* Returns DKVB_EINVAL unless a model of shape number i of the sweep, whose sizes are not 0, can be trained. */
+/* Returns DKVB_EINVAL unless a model of shape number i in the sweep's list, with sizes other than 0, can be trained. */
 static dkvb_status check_shape(const struct dkvb__sweep_grid *g, size_t i)
 {
     const dkvb_sweep_shape *shape = &g->shapes[i];
@@ -230,7 +230,8 @@ static uint64_t sizes_of(const dkvb_sweep_shape *shape)
 }
 
 /* Refuses a sweep whose list of shapes (sizes of models) has two equal shapes: a model measured twice would count as
- * two models and make intervals too narrow. The sizes of shapes were checked, so each size fits in 16 bits. */
+ * two models and make intervals too narrow. The sizes of all shapes in the sweep's list were checked, so each size fits
+ * in 16 bits. */
 static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
 {
     size_t n = g->o.shape_count;
@@ -277,8 +278,8 @@ static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
     return rc ? rc : check_shapes_differ(g);
 }
 
-/* Finds the features on which models of other shapes are trained: features of the options (their places are
- * g->places), or the codeset's own features. */
+/* Finds the features on which models of other shapes (sizes) are trained: features in the options of the sweep (their
+ * places are g->places), or the codeset's own features. */
 static dkvb_status find_features(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *parts = g->set->part;
@@ -311,8 +312,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance everything that the cells of a sweep need. Without these checks in advance a cell could fail after
- * other cells were measured, and a repeated sweep would fail in the same way. */
+/* Checks, before the first cell is measured, everything that the cells of a sweep need. Without checks in advance a
+ * cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -328,7 +329,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. As long as no memory for cells is allocated, added cells are only counted. */
+/* Adds one cell to the grid of a sweep. As long as no memory for the sweep's cells is allocated, cells that are added
+ * are only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -340,7 +342,7 @@ static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, ui
     g->count++;
 }
 
-/* Adds all cells of one class and one strength on one model to the grid. */
+/* Adds all cells of one class and one strength of forgetting on one model to the grid of a sweep. */
 static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint64_t shape)
 {
     uint64_t pairs = (uint64_t)cell->codebooks * cell->keys;
@@ -366,8 +368,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep in the order of the table. The function add_cells() is called twice: to count
- * the cells of the sweep, and to describe them. */
+/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() is called twice:
+ * to count the cells of the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -438,7 +440,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    memset(r, 0, sizeof *r); /* The padding of the struct is cleared too, since all bytes of the struct are hashed. */
+    /* The padding bytes of the struct are cleared too, since all bytes of the struct are hashed. */
+    memset(r, 0, sizeof *r);
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;
     if (set->own_keys) {
@@ -453,8 +456,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
     }
 }
 
-/* Returns a checksum of the rows of a part of the codeset: of their features if the part keeps features, since codes
- * may not be searched yet. */
+/* Returns a checksum of the rows of a part of the codeset (training or held-out rows): of their features if the part
+ * keeps features, since codes may not be searched yet. */
 static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
 {
     const struct dkvb__coderows *rows = &set->part[part];

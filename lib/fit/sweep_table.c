@@ -37,7 +37,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes after the last valid line of the part file of a sweep. */
+/* Appends bytes to the part file of a sweep, after the last valid line. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -62,8 +62,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if the line has no number
- * there, or if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. NULL is returned if the line has no number at
+ * the given place, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -78,8 +78,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the results of a cell from its line in a part file. A line that is not exactly what would be written for the
- * cell is not read, and the result is false. */
+/* Reads the results of a cell from its line in a part file. A line of a part file that is not exactly what would be
+ * written for its cell is not read, and the result is false. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -96,7 +96,7 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    /* The line of the part file must be the line that would be written for the cell, with index and checksum. */
+    /* The line of the part file must equal the line that would be written for its cell, index and checksum included. */
     if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
@@ -145,7 +145,8 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* The length of the first line's beginning includes the digit of the version and the blank after the version. */
+    /* The digit of the version in the first line of a part file, and the blank after the digit, count in the length of
+     * the line's beginning. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
@@ -232,7 +233,7 @@ static void put_char(struct line *line, char c)
 }
 
 /* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
- * empty field of the table. */
+ * empty field of the sweep's table. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -258,7 +259,8 @@ static void put_count(struct line *line, uint64_t number)
     put_text(line, text);
 }
 
-/* Adds a number with six places after a '.', in every locale, to a line of the table; NaN becomes an empty field. */
+/* Adds a number with six digits after a '.', in every locale, to a line of the sweep's table; NaN becomes an empty
+ * field. */
 static void put_real(struct line *line, double x)
 {
     char text[40];
@@ -307,8 +309,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. The table's
- * line for a group of cells leaves out the class and the seed. */
+/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. A line of the
+ * sweep's table for a group of cells leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -348,8 +350,8 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
 }
 
 /* Returns the 0.975 quantile of Student's t distribution with df degrees of freedom. Beyond 30 degrees of freedom the
- * quantile is computed by the expansion of Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun
- * 1964, 26.7.5), whose error is then below 2e-7. */
+ * quantile of Student's t is computed by the expansion of Fisher and Cornish in 1 / df to the fourth power (Abramowitz
+ * and Stegun 1964, 26.7.5), whose error is then below 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -366,7 +368,7 @@ static double student(uint64_t df)
            (79.0 * z9 + 776.0 * z7 + 1482.0 * z5 - 1920.0 * z3 - 945.0 * z) / (92160.0 * n * n * n * n);
 }
 
-/* Computes the mean of n values, and half the width of its 95 % interval, which is NaN for one value. */
+/* Computes the mean of n values, and half the width of the mean's 95 % interval, which is NaN for one value. */
 static void estimate(const double *values, size_t n, double *mean, double *half)
 {
     double sum = 0.0, squares = 0.0;
@@ -397,10 +399,10 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The cells are sorted
- * by one key after another with stable sorts, so the most important key is sorted last. Sorting the cells takes
- * O(cells) time for any number of groups. The result `order` has room for 2 * cells elements, and its second half is
- * scratch space. */
+/* Sorts the cells of a sweep by group, within a group by class, and keeps the order of cells that are equal in both.
+ * The cells of the sweep are sorted by one key after another with stable sorts, so the most important key is sorted
+ * last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of the cells goes
+ * to `order`, which has room for 2 * cells elements, the second half as scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -426,9 +428,9 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. Each
- * value is the result of one class, averaged over its seeds; if a group has a single class, each of its n ordered cells
- * gives a value. */
+/* Computes, for a group of cells of the sweep, the values of their result number f that are averaged, and returns the
+ * number of values. Each averaged value is the result of one class, averaged over its seeds; if a group has a single
+ * class, each of its n ordered cells gives a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;
@@ -468,12 +470,12 @@ static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, s
     return rc;
 }
 
-/* Writes the line of every group of cells, in the order of the groups' first cells. */
+/* Writes the table's line for every group of cells, in the order of the groups' first cells. */
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    /* size of the group that begins with a cell, or 0 for cells that begin no group */
+    /* number of cells in the group that begins with a cell, or 0 for cells that begin no group */
     size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes);
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);

@@ -88,8 +88,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows of a comparison. The comparison refuses a request that names a row twice, or a row that no
- * head was fitted to, as dkvb_audit_run() does. */
+/* Marks the forgotten rows of a comparison. The comparison of heads refuses a request that names a row twice, or a row
+ * that no head was fitted to, as dkvb_audit_run() does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -122,7 +122,7 @@ static void mark_classes(struct comparison *c, const uint8_t *classes)
             c->gone[i] = c->rows.labels[i];
 }
 
-/* Writes the labels of the forgotten rows to `gone`, and their classes to the report. */
+/* Writes the labels of the forgotten rows to `gone`, and the classes of these rows to the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
     const int32_t *labels = c->rows.labels;
@@ -191,7 +191,7 @@ static double share(uint64_t right, uint64_t rows)
     return rows > 0 ? (double)right / (double)rows : (double)NAN;
 }
 
-/* Adds a line with the accuracy of predictions for the test rows to the report. */
+/* Adds a line with the accuracy of a classifier's predictions on the test rows to the report of the comparison. */
 static dkvb_reference_line *add_line(struct comparison *c, const char *head, const char *rows, const int32_t *answers)
 {
     struct report *r = c->report;
@@ -228,8 +228,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
 }
 
 /* Fits a linear head to the rows that are not forgotten. For ridge regression the forgotten rows are removed from the
- * sums, if the sums have enough digits; otherwise, and for logistic regression, the head is fitted to the kept rows
- * from the start. */
+ * head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, the head is fitted to
+ * the kept rows from the start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;

@@ -27,42 +27,43 @@ dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *gi
                              uint64_t parts);
 void dkvb__work_end(const struct dkvb__work *work);
 
-/* Reports to the progress callback which fraction (0 to 1) of the present part of the work is done. */
+/* Reports to the progress callback which fraction (0 to 1) of the present part of the library call's work is done. */
 dkvb_status dkvb__work_tick(const struct dkvb__work *work, double done);
 
 /* Returns the time in seconds of a clock that never goes back. */
 double dkvb__work_clock(void);
 
-/* Sums of labelled rows minus a `shift` close to their mean. Ridge regression can be solved from the sums, and each row
- * can be removed from them. */
+/* Sums over labelled rows, each minus a vector `shift` close to the rows' mean. From these sums over rows, ridge
+ * regression can be solved, and each row can be removed from them. */
 struct dkvb__sums {
     uint32_t dim, classes;
     uint64_t rows;
-    uint64_t *count; /* number of rows of each class in the sums, [classes] */
+    uint64_t *count; /* number of rows of each class that the sums of the linear head contain, [classes] */
     double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
     /* sum of x - shift over all rows x of the head, where `shift` is a vector close to their mean, [dim] */
     double *total;
     /* sums of x - shift over the rows x of each class, where `shift` is a vector close to the mean of all rows,
      * [classes][dim] */
     double *cross;
-    double *gram; /* sum of (x - shift)(x - shift)' over all rows, [dim][dim], lower triangle by rows */
+    double *gram; /* sum of (x - shift)(x - shift)' over all rows x of the head, [dim][dim], lower triangle by rows */
     dkvb_allocator mem;
 };
 
-/* Creates empty sums of rows, with a shift close to the mean of the labelled rows. The caller must free the sums by
- * dkvb__sums_free(), even after a failure. */
+/* Creates empty sums over rows for a linear head, with a `shift` close to the mean of the labelled rows. The caller
+ * must free the head's sums by dkvb__sums_free(), even after a failure. */
 dkvb_status dkvb__sums_new(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            const dkvb_allocator *mem);
 
-/* Adds (sign 1) or removes (sign -1) the rows that have a label other than -1 in `labels`, int32_t[rows->n]. After
- * DKVB_ECANCELLED or DKVB_ENOMEM the sums of rows are half changed and must not be used. Progress of the call is
- * reported as the range `from` to `to` (0 to 1) of the present part of the work. */
+/* Adds to the sums of a linear head (sign 1), or removes from them (sign -1), the rows that have a label other than -1
+ * in `labels`, int32_t[rows->n]. After DKVB_ECANCELLED or DKVB_ENOMEM the sums of rows are half changed and must not be
+ * used. Progress of dkvb__sums_add() is reported as the range `from` to `to` (0 to 1) of the present part of the
+ * work. */
 dkvb_status dkvb__sums_add(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels, double sign,
                            const struct dkvb__work *work, double from, double to);
 
 /* True if rows can be removed from the sums of a linear head without leaving mostly rounding errors. Rows cannot be
- * removed if they are some thousand times as far from the mean as the other rows. The argument `total`, double[dim], is
- * scratch space. */
+ * removed from a head's sums if they are some thousand times as far from the mean as the other rows. The argument
+ * `total`, double[dim], is scratch space for sums. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total);
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from);
@@ -72,7 +73,7 @@ void dkvb__sums_free(struct dkvb__sums *sums);
 double dkvb__sums_scale(const struct dkvb__sums *sums);
 
 /* Computes the lower Cholesky factor of curvature * covariance of the scaled rows + penalty * identity, [dim][dim],
- * row-major. The function returns false if rounding errors make the matrix to factor not positive definite. */
+ * row-major. False is returned if rounding errors make the matrix to factor not positive definite. */
 bool dkvb__sums_factor(const struct dkvb__sums *sums, double curvature, double penalty, double *factor);
 
 /* Given the lower Cholesky factor of a matrix, multiplies each of the `count` rows of b, [count][dim], by the inverse
@@ -88,18 +89,18 @@ struct dkvb_reference {
     struct dkvb__sums sums;
 };
 
-/* Computes weights and intercepts of ridge regression from the sums of the rows with a given penalty. DKVB_EINVAL says
- * that rounding errors in the sums allow no solution of the ridge regression. */
+/* Computes weights and intercepts of ridge regression with a given penalty from the sums over the rows. DKVB_EINVAL
+ * says that rounding errors in the sums allow no solution of the ridge regression. */
 dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, double *weight, double *bias);
 
-/* State of a multinomial logistic regression. Each fit of the regression begins at the weights that the fit before
- * reached. */
+/* State of fitting a multinomial logistic regression. Each fit of the logistic regression begins at the weights that
+ * the fit before reached. */
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
-    const int32_t *labels; /* labels of the rows of the regression, [rows->n], -1 for rows that are left out */
+    const int32_t *labels; /* labels of the rows of the logistic regression, [rows->n], -1 for rows that are left out */
     /* sums over the rows, from which a fit of logistic regression takes centre, scale and covariance */
     struct dkvb__sums *sums;
-    uint32_t columns;       /* number of classes with rows, which have a column of weights each */
+    uint32_t columns;       /* number of classes with rows; each of them has a column of weights */
     uint32_t *column_class; /* class that each column of weights belongs to, [columns] */
     /* For each class, the index of its column of weights, [classes]; -1 for a class without a column. */
     int32_t *class_column;
@@ -111,7 +112,7 @@ struct dkvb__logistic {
     float *block;   /* scratch space for a block of rows and their scores */
     uint32_t iterations;
     bool converged;
-    double gradient; /* largest absolute element of the gradient at the present point */
+    double gradient; /* largest absolute element of the gradient at the present weights of the regression */
     dkvb_allocator mem;
 };
 
@@ -119,7 +120,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
                                struct dkvb__sums *sums, const dkvb_allocator *mem);
 void dkvb__logistic_free(struct dkvb__logistic *fit);
 
-/* Minimises the mean loss of logistic regression plus the penalty, starting from the present point. */
+/* Minimises the mean loss of logistic regression plus the penalty, starting from the present weights. */
 dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, double tolerance, uint32_t iterations,
                                const struct dkvb__work *work, double from, double to);
 
@@ -129,15 +130,16 @@ void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, doubl
 /* Checks a caller's options of a linear head and fills in their defaults. */
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
-/* Checks a caller's rows: pointers, sizes, labels and every number. Error messages about the caller's rows begin with
- * `what` and " rows" or " labels", or with "rows" or "labels" if `what` is "". The checked copy `full` of the caller's
- * struct has all members, even those that the caller's struct_size does not reach. */
+/* Checks the rows that a caller gives to the reference library: pointers, sizes, labels and every number. Error
+ * messages about the caller's rows begin with `what` and " rows" or " labels", or with "rows" or "labels" if `what` is
+ * "". The checked copy `full` of the caller's struct of rows has all members, even those that the caller's struct_size
+ * does not reach. */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a linear head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is used as the
- * penalty. The fit of a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all
- * of which must be in the sums of the head, and is one part of the work too. DKVB_ESTATE says, before any work, that
- * removing the rows would leave the sums with too few digits. */
+ * penalty. Fitting a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all of
+ * which must be in the sums of the head, and removing them is one part of the work too. DKVB_ESTATE says, before any
+ * work, that removing the rows would leave the head's sums with too few digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,
@@ -145,8 +147,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
 
 /* Computes a linear head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
  * double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`, uint8_t[classes],
- * minus the largest score of the other classes, or infinity if one of the two groups of classes has no class with rows.
- * Each of the arrays `labels`, `scores` and `margin` may be NULL. */
+ * minus the largest score of the other classes, or infinity if no class with rows is marked, or every one is. Each of
+ * the arrays `labels`, `scores` and `margin` may be NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

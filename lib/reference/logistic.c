@@ -1,13 +1,14 @@
 /*
  * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
  * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
- * scale. The minimum is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores of
- * rows are float, sums over rows double. If all classes have the same probability q, the second derivatives of the loss
- * by one class's weights are the matrix q (1 - q) E[z z'] + penalty. The search for the weights starts from the inverse
- * of this matrix, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and computes the
- * inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical Mathematics
- * 44) shows that a matrix of this form, q (1 - q) E[z z'] + penalty, bounds the second derivatives everywhere. The
- * matrix with which the search for the weights starts changes the number of steps, not the result.
+ * scale. The minimum of the regression's loss is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its
+ * two loops. The linear head's scores of rows are float, sums over rows double. If the regression gives all classes the
+ * same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 - q) E[z z'] +
+ * penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
+ * - q) E[z z'] + penalty, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and
+ * computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical
+ * Mathematics 44) shows that a matrix of the form q (1 - q) E[z z'] + penalty bounds the second derivatives of the loss
+ * everywhere. The matrix from which L-BFGS starts changes the number of its steps, not the result.
  */
 #include "reference/head.h"
 
@@ -23,7 +24,8 @@ enum {
     PAIRS = 10, /* number of steps that L-BFGS remembers */
     /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
     HALVINGS = 30,
-    BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores that are in memory at once */
+    /* largest number of elements of a block of rows and their scores that are in memory at once */
+    BLOCK_ELEMENTS = 1 << 23
 };
 
 /* State of the L-BFGS search; all vectors are double[size] in the fit's `memory`. */
@@ -33,13 +35,13 @@ struct search {
     double done; /* finished fraction (0 to 1) of the present part of the library call's work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    /* the latest steps of the search for weights, and the changes of the gradient along these steps */
+    /* the latest steps that L-BFGS took, and the changes of the gradient along these steps */
     double *step[PAIRS], *change[PAIRS];
-    double product[PAIRS]; /* inner product of each remembered step and its change of the gradient */
+    double product[PAIRS]; /* inner product of each step that L-BFGS remembers and the step's change of the gradient */
     uint32_t pairs, oldest;
-    /* Cholesky factor of the matrix with which the search starts, [dim][dim], see dkvb__sums_factor() */
+    /* Cholesky factor of the matrix with which L-BFGS starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
-    /* the mean of p (1 - p) over predicted probabilities p with which the Cholesky factor of the search was computed */
+    /* the mean of p (1 - p) over predicted probabilities p with which the Cholesky factor for L-BFGS was computed */
     double factor_curvature;
     /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the present
      * weights */
@@ -106,8 +108,9 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Turns the scores of a row into p - y, its probabilities minus the target. The row's loss is added to *loss, and the
- * sum of p (1 - p) over the probabilities p of all classes to *curvature. */
+/* Turns the scores of a row into its predicted probabilities p minus its target y (1 for the row's class, else 0). The
+ * row's loss is added to *loss, and the sum of p (1 - p) over the predicted probabilities p of all classes to
+ * *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -121,24 +124,24 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The class with the largest score adds 1 to the sum of exponentials, so the sum is at least 1. */
+    /* The class with the largest score adds 1 to the sum of exponentials over the classes, so the sum is at least 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 
-/* One pass of a logistic regression over all rows at one point, for loss, gradient and curvature. The struct pass is on
- * the stack, while its arrays are in fit->block. */
+/* One pass over all rows that computes loss, gradient and curvature of a logistic regression at given weights. The
+ * struct pass is on the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
     double *gradient;
     double loss, curvature;
-    float *z;      /* centred and scaled rows, [block][dim] */
-    float *scores; /* scores of the rows, [block][columns] */
+    float *z;      /* centred and scaled rows of a block, [block][dim] */
+    float *scores; /* scores of the rows of a block, [block][columns] */
     /* weights of the regression at which a pass over the rows computes loss and gradient, [columns][dim] */
     float *weight;
     float *part;   /* part of the regression's gradient that comes from one block of rows, [columns][dim] */
-    float *mean;   /* mean of the rows of the regression, [dim] */
+    float *mean;   /* mean of the rows of the logistic regression, [dim] */
     float inverse; /* factor by which the features of the rows are multiplied, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
@@ -197,8 +200,8 @@ static void pass_block(struct pass *p, int used)
         p->gradient[i] += (double)p->part[i];
 }
 
-/* Computes loss and gradient of logistic regression at a point, both with the penalty, and the mean of p (1 - p) over
- * the probabilities p of all rows and classes. */
+/* Computes the penalised loss and gradient of logistic regression at given weights, and the mean of p (1 - p) over the
+ * predicted probabilities p of all rows and classes. */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -240,8 +243,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the Cholesky factor again if predictions have become so much more certain that the old curvature is far too
- * large. */
+/* Computes the Cholesky factor for L-BFGS again if predictions have become so much more certain that the curvature it
+ * was computed with is far too large. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -251,8 +254,7 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* If rounding errors leave no Cholesky factor, the search starts from the plain gradient and needs more
-     * iterations. */
+    /* If rounding errors leave no Cholesky factor, L-BFGS starts from the plain gradient and needs more iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
@@ -293,8 +295,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the weights of the regression along the search direction until the loss is smaller. If the loss never gets
- * smaller, *less becomes false; near the end of the search only rounding errors are left. */
+/* Moves the weights of the regression along the search direction until the loss is smaller. If no step lowers the loss,
+ * *less becomes false; near the end of the search for weights only rounding errors are left. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -309,7 +311,7 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses are means of floats, whose rounding errors are about one in ten million. */
+        /* Losses of the regression are means of floats, whose rounding errors are about one in ten million. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;
@@ -333,9 +335,9 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* Remembers the search step just found, with the change of the gradient along the step, and moves the weights to the
- * end of the step. A step along which the gradient did not grow is not remembered: the loss is convex, so only rounding
- * errors explain such a step, and it could turn directions upwards. */
+/* L-BFGS remembers the step just found and the change of the gradient along the step, and the weights move to the end
+ * of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so only
+ * rounding errors explain such a step, which could turn search directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;

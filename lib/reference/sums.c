@@ -2,9 +2,9 @@
  * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
  * else 0), the weights with the smallest mean |y - W z - b|^2 + penalty |W|^2 are W = E[(y - p) z'] (E[z z'] +
  * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
- * intercept by centring). The means E[] are computed from sums over rows, so a row is removed from the regression by
- * subtracting what the row added to the sums. A shift near the mean is subtracted from rows before they are summed,
- * since rounding would destroy the covariance of rows far from 0.
+ * intercept by centring). The means E[] in the solution of ridge regression are computed from sums over rows, so a row
+ * is removed from the regression by subtracting what the row added to the sums. A vector `shift` near the mean is
+ * subtracted from rows before they are summed, since rounding would destroy the covariance of rows far from 0.
  */
 #include "reference/head.h"
 
@@ -137,8 +137,8 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees the sums of rows of a linear head. The sums are erased before the memory is freed, so that no freed block holds
- * sums of forgotten rows. */
+/* Frees the sums of rows of a linear head. The sums over rows are erased before their memory is freed, so that no freed
+ * block holds sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);
@@ -165,7 +165,8 @@ bool dkvb__sums_factor(const struct dkvb__sums *s, double curvature, double pena
 {
     double n = (double)s->rows, scale = dkvb__sums_scale(s), part = curvature / (n * scale * scale);
     blasint dim = (blasint)s->dim, info = 0;
-    char triangle = 'U'; /* LAPACK counts by columns, so LAPACK's upper triangle is the lower triangle of our rows */
+    /* LAPACK stores matrices by columns, so its upper triangle is the lower triangle of a matrix stored by rows. */
+    char triangle = 'U';
 
     for (uint32_t i = 0; i < s->dim; i++)
         for (uint32_t j = 0; j <= i; j++)
@@ -179,8 +180,8 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* Two calls of dtrsm (a BLAS function) multiply the rows of b by the inverse of L', then by the inverse of L, the
-     * Cholesky factor. */
+    /* Two calls of dtrsm (a BLAS function) multiply the rows of b by the inverse of L' and then by the inverse of L,
+     * where L is the Cholesky factor. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

@@ -1,4 +1,4 @@
-/* The beginning and the end of every public call of the reference library. */
+/* Every public call of the reference library begins and ends with the functions of lib/reference/work.c. */
 #include "reference/head.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* number of progress steps in a part of the work */ };
+enum { STEPS = 1000 /* number of progress steps in a part of a library call's work */ };
 
 /* The BLAS library OpenBLAS has one number of threads for the whole process. Library calls that change the number of
  * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the old

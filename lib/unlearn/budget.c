@@ -1,17 +1,17 @@
 /*
- * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
- * of its selected keys is masked. Each row is followed from one masked key to the next, and only the budgets at which
- * its answer turns right or wrong are stored. The budgets at which answers turn right or wrong, once sorted, give the
- * accuracy at every budget.
+ * Searches the budget (number of masked pairs) of a forgetting that brings accuracies below their limits. As the budget
+ * grows, a row keeps its answer until one of its selected keys is masked. Each row is followed over the growing budget
+ * from one of its keys that gets masked to the next, and only the budgets at which its answer turns right or wrong are
+ * stored. The budgets at which answers to rows turn right or wrong, once sorted, give the accuracy at every budget.
  *
- * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the values
- * of their own pairs. For a block of rows, each rank (process) sends its data about a row to the rank that follows the
- * row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in the
- * order of budgets.
+ * Ranks (processes) that share a model know all codes, and so which pairs each row gains and loses at which budget, but
+ * each rank has only the values of its own pairs. For a block of rows, each rank (process) sends its data about a row
+ * to the rank that follows the row: sums of groups of codebooks at the beginning, then the values of the pairs that the
+ * row gains and loses, in the order of budgets.
  *
- * The rows to be forgotten are few, and they alone determine the first budget that reaches the target accuracy. Rows of
- * kept classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs kept
- * classes more than allowed, their rows are followed too.
+ * The rows to be forgotten are few, and they alone determine the smallest budget that reaches the target accuracy. Rows
+ * of kept classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs
+ * kept classes more than allowed, their rows are followed too.
  */
 #include <string.h>
 
@@ -34,8 +34,9 @@ enum { ROUNDS = 4, FURTHER = 2 };
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers: budgets from which on the answer to a row is right, or is wrong. The sort key of such a turn is the
- * budget; its index tells the row, and whether the answer turns right. */
+/* The turns of answers: budgets from which on the answer to a row is right, or is wrong. The sort key of a turn (a
+ * budget at which the answer to a row changes) is the budget; its index tells the row, and whether the answer turns
+ * right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
@@ -43,17 +44,17 @@ struct turns {
 
 /* Memory of a thread that follows the answers to rows as the budget grows. */
 struct follower {
-    /* The pairs that the row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index
-     * pair * 2 + 1 for a gained pair and pair * 2 for a lost one. */
+    /* The pairs that a row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index pair
+     * * 2 + 1 for a gained pair and pair * 2 for a lost one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
     /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
      * the row. */
     size_t learned;
-    uint16_t *selected;    /* keys of one codebook that the row selects at the present budget, [top_k] */
-    uint16_t *code;        /* keys that the row selects before any pair is masked, [codebooks][top_k] */
-    double *sums;          /* sums of the values of the selected pairs, [classes] */
-    float *value, *logits; /* scratch space for the values of one pair and for logits, [classes] */
+    uint16_t *selected;    /* keys of one codebook that the followed row selects at the present budget, [top_k] */
+    uint16_t *code;        /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
+    double *sums;          /* sums of the values of the pairs that the row selects, for each class, [classes] */
+    float *value, *logits; /* scratch space for the values of one key-value pair and for logits, [classes] */
     /* For each rank (process), the place of the next bytes that it sent about the followed row, [ranks]. */
     size_t *from;
     struct turns turns;
@@ -67,24 +68,25 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
-    uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
+    uint64_t limit;             /* largest budget (number of masked pairs) to which the answers to rows are followed */
     bool kept;                  /* true if the search follows the answers to rows of kept classes too */
-    struct follower *followers; /* memory of each thread that follows rows, [threads] */
+    struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
     /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
      * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
     uint8_t *learned;
     uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
     /* rows whose answers were not followed to the largest budget yet, [n], and their number */
     size_t *open, open_count;
-    uint8_t *followed; /* marks of rows that were followed to the largest budget, [n] */
+    uint8_t *followed; /* marks of rows whose answers were followed to the largest budget, [n] */
 
-    /* The block of rows for which ranks exchange data at a time: open[first] to open[first + block - 1]. */
+    /* The block of rows for which ranks (processes) exchange data at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
     /* For each row to follow and each rank (process), the number of bytes that the rank sends about the row, [open rows
      * of a part][ranks]. */
     uint64_t *needs;
-    char *own; /* bytes that this rank sends for all rows of the block, rows ascending */
-    char *all; /* bytes that this rank received for its own rows of the block: ranks ascending, rows ascending */
+    char *own; /* the bytes that this rank (process) sends about all rows of the block, rows ascending */
+    /* the bytes that this rank (process) received about its own rows of the block: ranks ascending, rows ascending */
+    char *all;
     /* The place of each row's bytes in the array `own`, [block]; later the places in the array `all`, [ranks][own
      * rows]. */
     size_t *starts;
@@ -95,7 +97,7 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* Returns the rank that holds the values of a group of codebooks. */
+/* Returns the rank (process) that has the values of a group of codebooks. */
 static uint32_t owner_of(const struct following *f, size_t group)
 {
     return dkvb__ranks_owner(&f->model->codebooks->ranks, dkvb__groups(f->model), group);
@@ -133,8 +135,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit. The
- * logits of a row are rounded to float before they are compared, as in the prediction of a model. */
+/* True if the answer to a row is right: the logit of the row's label is the largest, and no lower class has an equal
+ * logit. The logits of a row are rounded to float before they are compared, as in the prediction of a model. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -177,8 +179,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
 }
 
 /* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
- * budget grows to the limit. Where a selected key is masked, the next key of the row's code in that codebook is
- * added. */
+ * budget grows to its limit. Where a key that the row selects is masked, the row selects the next key of its code in
+ * the same codebook. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -216,7 +218,7 @@ static void follow_codes(const struct following *f, struct follower *w, size_t r
         follow_codebook(f, w, c, deep + c * f->held.k);
 }
 
-/* Computes the sums of a row's values before any pair is masked. */
+/* Computes the sums of the values that a row selects before any pair is masked. */
 static void begin_sums(const struct following *f, struct follower *w)
 {
     size_t classes = f->model->classes, groups = dkvb__groups(f->model);
@@ -236,9 +238,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns right or wrong. Worker threads never allocate memory. A row
- * whose answer turns right or wrong too often for the worker's memory is dropped, and is followed again in the next
- * pass, like all rows after it. */
+/* Finds the budgets at which the answer to one row turns right or wrong. Worker threads never allocate memory. If the
+ * answer to a row turns right or wrong too often for the worker's memory, the row is dropped and followed again in the
+ * next pass, like all rows after it. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -373,8 +375,8 @@ static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *ru
     return rc;
 }
 
-/* Decides how many open rows make the next block: so many that no rank sends more than BLOCK_BYTES, and at least
- * one. */
+/* Decides how many rows make the next block that ranks (processes) exchange: so many that no rank sends more than
+ * BLOCK_BYTES, and at least one. */
 static size_t next_block(const struct following *f)
 {
     uint32_t ranks = f->model->codebooks->ranks.count;
@@ -452,7 +454,7 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
 }
 
 /* Enlarges the memory of every worker whose memory had no room for more budgets at which answers turn right or wrong.
- * The memory of workers is allocated by the calling thread, as workers never allocate. */
+ * The memory of worker threads is allocated by the calling thread, as workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -477,7 +479,8 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Forgotten or kept rows, counted: how many rows, and how many right answers at the present budget. */
+/* Counts of the forgotten rows, or of the kept rows: how many rows, and how many right answers at the present
+ * budget. */
 struct group {
     uint64_t rows, right;
 };
@@ -487,9 +490,9 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* Returns the sum of the amounts by which a budget exceeds the two limits, on the accuracy of forgotten classes and on
- * the loss of kept classes. The excess over a limit is computed as a number of rows first, as the allowed number is
- * often a whole number of rows. */
+/* Returns the sum of the amounts by which a budget exceeds its two limits, one on the accuracy of forgotten classes and
+ * one on the loss of kept classes. The excess of an accuracy over its limit is computed as a number of rows first, as
+ * the allowed number is often a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -507,7 +510,8 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Walks through the turns of answers by ascending budget, and stops at the first budget that keeps both limits. */
+/* Walks by ascending budget through the turns of answers to right or wrong, and stops at the first budget that keeps
+ * both limits on accuracies. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -545,7 +549,7 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of answers of all threads, and of all ranks, in one sorted array. */
+/* Collects the turns of answers to right or wrong of all threads, and of all ranks (processes), in one sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -661,9 +665,9 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 /*
  * Enlarges the found budget, at which the answer to the last of n held-out rows turns wrong, so that rows that were not
  * held out turn wrong too. If the fraction of rows that turn wrong later than a budget falls exponentially with the
- * budget, the last of n rows turns wrong at about ln(n) times a constant. The last of 1,000 rows would then turn wrong
- * at ln(1000) / ln(n) times the found budget, so the budget is enlarged more if fewer rows were held out. The argument
- * `most` is the budget that masks all pairs, the upper limit of the enlarged budget.
+ * budget, the last of n rows turns wrong at about ln(n) times a constant. The last of 1,000 rows turns wrong at about
+ * ln(1000) / ln(n) times the budget at which the last of n rows does, so a found budget is enlarged more if fewer rows
+ * were held out. The argument `most`, the budget that masks all pairs, is the upper limit of the enlarged budget.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -776,9 +780,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     if (!rc)
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
-    /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. The answers to rows are followed to a small budget first, and further only if no budget up to
-     * the small one suffices. */
+    /* A budget that reaches its target is usually a small part of all pairs, and following a row costs one sweep over
+     * the classes for each change of its selected keys. The answers to rows are followed to a small budget first, and
+     * further only if no budget up to the small one suffices. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 
@@ -790,7 +794,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* Rows of kept classes are followed too now, as their losses decide the budget. */
+            /* The answers to rows of kept classes are followed from here on too, as their losses decide the budget. */
+            f.kept = true;
         else
             round++;
     }

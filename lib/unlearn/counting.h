@@ -9,13 +9,14 @@
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
-/* Adds to `counts`, [classes][own codebooks][keys], how often the rows of each label select each pair; rows with a
- * label below 0 are left out. The caller has checked the codes and the labels of the rows. */
+/* Adds to `counts`, [classes][own codebooks][keys], how often the rows of each label select each pair of this rank's
+ * own codebooks; rows with a label below 0 are left out. The caller has checked the codes and the labels of the
+ * rows. */
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);
 
-/* Allocates the selection counts of all classes of a model, set to 0. The allocated counts are NULL if memory runs
- * out. */
+/* Allocates the selection counts of all classes of a model, set to 0. NULL is returned if memory for the selection
+ * counts runs out. */
 uint32_t *dkvb__class_counts_new(const dkvb_model *model);
 
 /* Erases and frees the selection counts of a model, as the counts of a single row show which pairs the row selected. */

@@ -38,9 +38,10 @@ struct selecting {
     const dkvb_model *model;
     const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force, or NULL for none */
     const dkvb_codeset_rows *held;
-    const size_t *rows;         /* indices of the rows of `held` that are measured, [n]; NULL: all rows are measured */
-    uint16_t *codes;            /* selected keys of each measured row, [n][codebooks][top_k] */
-    _Atomic uint64_t exhausted; /* number of (row, codebook) pairs whose codes have too few live keys */
+    const size_t *rows; /* indices of the rows in `held` that are measured, [n]; NULL if all rows are measured */
+    uint16_t *codes;    /* selected keys of each measured row, [n][codebooks][top_k] */
+    /* number of (row, codebook) pairs whose codes have fewer unmasked keys than the model selects */
+    _Atomic uint64_t exhausted;
 };
 
 static bool is_out(const struct selecting *s, size_t c, size_t key)
@@ -48,7 +49,7 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first live keys of a row's code in one codebook. The function returns false if the row's code has fewer
+/* Selects the first unmasked keys of a row's code in one codebook. False is returned if the row's code has fewer
  * unmasked keys in the codebook than the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
@@ -76,15 +77,15 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* One of the two sides that are compared: a model, and the pairs that are masked in addition to the model's mask in
- * force. */
+/* One of the two sides that a measurement compares: a model, and the pairs that are masked in addition to the model's
+ * mask in force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
 };
 
 /* Computes the classes that a model predicts under a mask: answers[i] is the class of row rows[i], or of row i if
- * `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space. */
+ * `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space for the selected keys. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -101,8 +102,9 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval of the loss, half a row is
- * added to each of the four cells of the table of paired answers (right or wrong, before and after). */
+/* Computes the loss of accuracy of a class, (lost - gained) / rows, from its counts of rows, and the interval of the
+ * loss. For the interval of the loss, half a row is added to each of the four cells of the table of paired answers
+ * (right or wrong, before and after). */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -126,8 +128,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* Counts the answers by class, before and after a forgetting. The argument `labels` has the labels of all held-out
- * rows; `before` and `after` have the predicted classes of the n measured rows. */
+/* Counts, for each class, the right answers before and after a forgetting. The argument `labels` has the labels of all
+ * held-out rows; `before` and `after` have the predicted classes of the n measured rows. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -175,8 +177,7 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* If both sides of the comparison have the same model and mask, the second side's answers are copies of the
-     * first's. */
+    /* If both compared sides have the same model and mask, the second side's answers are copies of the first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)

@@ -1,9 +1,9 @@
 /*
- * Measures the effects of nested masks: the masks of ascending budgets. The masked pairs of a larger budget include
- * those of a smaller budget, so the code of a row changes only where one of its selected keys is masked. The selected
- * values of a row are summed again only in groups of codebooks where a selected key changed. The sums of values keep
- * the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded under each mask
- * alone.
+ * Measures the effects of nested masks on held-out rows: the masks of ascending budgets. The pairs masked at a larger
+ * budget include those masked at a smaller one, so the selected keys of a row change only where one of them is masked.
+ * The selected values of a row are summed again only in groups of codebooks where a selected key changed. The sums of
+ * values keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded
+ * under each mask alone.
  *
  * Ranks (processes) that share the model follow the rows of a block over the budgets twice. In the first pass over the
  * rows, each rank sums the values of its own groups of codebooks, whenever the selected keys change. Each rank sends
@@ -20,14 +20,15 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* number of rows that one parallel task follows */
+    CHUNK = 16, /* number of rows that one parallel task follows over the budgets */
     BLOCK_BYTES =
         /* largest number of bytes of a rank's sums of codebook groups in a block of rows, unless a single row needs
          * more */
     32 << 20
 };
 
-/* Counts of the answers to the rows of one class at one budget. */
+/* Counts of the answers to the rows of one class at one budget: how many turned from right to wrong, and from wrong to
+ * right. */
 struct counts {
     uint64_t lost, gained;
 };
@@ -35,17 +36,18 @@ struct counts {
 /* Memory of one worker: the row whose answers it follows over the budgets, and the counts of the rows that it has
  * followed. */
 struct walker {
-    uint16_t *code; /* keys that the row selects under the mask of the present budget, [codebooks][top_k] */
-    /* number of keys that the row selects in each codebook, [codebooks]; fewer than top_k if the row's code has no
-     * more */
+    uint16_t *code; /* keys that the followed row selects under the mask of the present budget, [codebooks][top_k] */
+    /* number of keys that the followed row selects in each codebook, [codebooks]; fewer than top_k if the row's code
+     * has no more */
     uint16_t *filled;
     /* for each codebook, the place of the first key in the row's code that was not yet examined, [codebooks] */
     uint32_t *next;
-    /* lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks one of them */
+    /* for each codebook, the lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks
+     * one of them */
     uint32_t *low;
-    uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
+    uint32_t *group_low; /* for each group of codebooks, the lowest rank of the keys that the row selects, [groups] */
     float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
+    double *sums;        /* sums of the values that the row selects, over all groups of codebooks, [classes] */
     float *logits;       /* logits of the row whose answers are followed over the budgets, [classes] */
     uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k unmasked keys */
     struct counts *counts;
@@ -66,29 +68,31 @@ struct walk {
     size_t count;
     struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
 
-    /* State of the block of rows for which ranks (processes) exchange sums; `block` is 0 if this rank has the values of
-     * all groups: */
+    /* State of the block of rows for which ranks (processes) exchange sums of values; `block` is 0 if this rank has the
+     * values of all groups: */
     /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
     const uint8_t *learned;
-    /* True in the first pass, in which this rank sums its own groups of codebooks, false in the second, in which
-     * answers are judged. */
+    /* True in the first pass over the rows, in which this rank sums its own groups of codebooks, false in the second
+     * pass, in which answers are judged. */
     bool sums_own;
-    /* The block of rows: the index of its first row among the rows of `held`, and its number of rows. */
+    /* The block of rows that are followed together: the index of its first row among the rows of `held`, and its number
+     * of rows. */
     size_t first, block;
     size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
     /* The sums of this rank's groups of codebooks for each row, [block][slot][classes], packed before they are sent. */
     float *own;
     uint32_t *made; /* The number of sums that this rank (process) made for each row of the block, [block]. */
     uint32_t *came; /* The number of sums that each rank (process) sent for each row, [ranks][rows of this rank]. */
-    /* The sums that all ranks (processes) sent: ranks ascending, for each rank rows ascending, for each row in the
-     * order of changes. */
+    /* The sums of groups of codebooks that all ranks (processes) sent: ranks ascending, for each rank rows ascending,
+     * for each row in the order of changes. */
     float *all;
     /* The place in the array `all` of the first sum of each row, counted in sums, [ranks][rows of this rank]. */
     size_t *starts;
 };
 
 /* Keeps those selected keys of a codebook that are not masked at `budget`, and fills the free places with the next
- * unmasked keys of the row's code. The selected keys stay in the order of the row's code, nearest key first. */
+ * unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
+ * first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -160,14 +164,14 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
-        return false; /* if no selected pair has learned values, the model gives no answer to the row */
+        return false; /* If no pair that the row selects has learned values, the model gives no answer to the row. */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
     return true;
 }
 
-/* Returns element `b` of the array of budgets, limited so that it compares with the ranks of pairs. */
+/* Returns budget number `b` of the run, limited so that it can be compared with the ranks of pairs. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
@@ -180,8 +184,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* Before budget 0 the row has no selected key in any codebook, and every codebook is due for selecting, since every
-     * rank is at least 1. */
+    /* Before budget 0 no keys are selected for the row, and every codebook is due for selecting, since every rank is at
+     * least 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -190,8 +194,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
 }
 
 /* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
- * where a selected key is masked at `budget`. The function returns false if no selected key of the row is masked in any
- * of the groups. */
+ * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked in any of the
+ * groups. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -205,8 +209,8 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row over all budgets, and sums the values of this rank's groups of codebooks each time a selected key
- * changes. */
+/* Follows a row over all budgets, and sums the values of this rank's groups of codebooks each time a key that the row
+ * selects changes. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -257,7 +261,8 @@ static void walk_chunk(void *context, size_t task, unsigned worker)
             walk_row(s, &s->walkers[worker], row);
 }
 
-/* Counts the right answers to a row of this rank over all budgets, from the sums that all ranks have sent. */
+/* Counts the right answers to a row that belongs to this rank (process) over all budgets, from the sums that all ranks
+ * have sent. */
 static void judge_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -308,8 +313,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of all ranks, each of which counted its own rows. The sums of the counts replace the counts of the
- * first worker. */
+/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The sums of the workers'
+ * counts of answers replace the counts of the first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -335,7 +340,7 @@ static dkvb_status sum_counts(const struct walk *s, unsigned threads)
     return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
 }
 
-/* Follows all rows over all budgets with the ranks that share the model, block by block. */
+/* Follows all held-out rows over all budgets, block by block, with the ranks (processes) that share the model. */
 static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &s->model->mem;
@@ -438,7 +443,7 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of right, lost and gained answers of all workers (threads). The counts of the workers are
+/* Adds up the counts of right, lost and gained answers of all workers (threads). The workers' counts of answers are
  * integers, so they may be added in any order. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {

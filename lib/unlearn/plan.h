@@ -10,10 +10,10 @@
 
 /* A forget request of an earlier journal entry whose classes have to be forgotten once more. */
 struct dkvb__again {
-    uint64_t entry;   /* number of the journal entry of the request; 0: the request that is being planned */
+    uint64_t entry;   /* number of the journal entry of the forget request; 0 for the request that is being planned */
     uint8_t *classes; /* marks of the classes that the plan's forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* ids of the rows of the classes of the request, [id_count] */
+    uint64_t *ids; /* ids of the rows that belong to the classes of the request, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
@@ -21,8 +21,8 @@ struct dkvb__again {
 
 enum { DKVB__MAX_REFUSAL = 700 }; /* largest number of bytes of the text of a refusal, with the terminating NUL */
 
-/* A plan of one or several forget requests. A plan of several requests has a plan for each request as its parts, in
- * order. */
+/* A plan of one or several forget requests. The plan of several forget requests has as its parts a plan for each
+ * request, in order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
@@ -40,14 +40,14 @@ struct dkvb_plan {
 
     /* The forget request that the plan carries out, with copies of the arrays that the request points to: */
     dkvb_forget_request request;
-    uint8_t *marks; /* marks of the classes that the request names, [classes], or NULL */
-    uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
+    uint8_t *marks; /* marks of the classes that the forget request names, [classes], or NULL */
+    uint64_t *ids;  /* ids of the rows that the forget request names, [id_count] */
     size_t id_count;
     char *reason;
     bool salted;
     uint8_t salt[32];
 
-    dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
+    dkvb_class_effect *effects; /* effects of the plan on the accuracy of each class, [classes] */
     bool measured;              /* true if the effects of the plan on the classes (`effects`) were measured */
     dkvb_mask *mask;            /* key-value pairs that the plan masks, for the strength suppress */
     bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
@@ -69,14 +69,14 @@ struct dkvb_plan {
 
     struct dkvb_plan **parts;
     size_t part_count;
-    dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
+    dkvb_plan_request *requests; /* descriptions of the plans of the single requests for dkvb_plan_info, [part_count] */
 
     /* The following members are used in the plan of one of several requests only: */
     /* the line of the request in the text of requests, and the number of the request's journal entry */
     uint64_t line, entry;
-    bool already; /* true if the journal entry number `entry` forgot the same request before */
-    /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
-     * otherwise NULL */
+    bool already; /* true if the journal entry number `entry` has forgotten the request before */
+    /* names of the rows that the request names, [id_count] strings one after another; NULL if the request does not name
+     * rows by name */
     char *names;
 };
 
@@ -84,30 +84,33 @@ struct dkvb_plan {
 struct dkvb__planning {
     dkvb_plan *plan;
     dkvb_model *model; /* the caller's model, for which the plan is made */
-    /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
+    /* a copy of the model that shares everything but the mask with it; the copy masks all pairs planned so far */
     struct dkvb_model view;
-    dkvb_codeset *set; /* codeset of the model for which the plan is made; or NULL */
+    dkvb_codeset *set; /* the codeset of the model for which the plan is made, or NULL for none */
     const dkvb_run_options *run;
-    /* held-out rows to measure the plan on; label -1 if a row is not measured; n = 0 without held-out rows */
+    /* The held-out rows on which the plan is measured; a row that is not measured has label -1; n = 0 without held-out
+     * rows. */
     dkvb_codeset_rows held;
-    int32_t *sampled; /* labels of the held-out rows to measure the plan on, [held.n] */
+    int32_t *sampled; /* labels of the held-out rows on which the plan is measured, [held.n] */
     /* The ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
      * measured. */
     uint64_t *sampled_ids;
     uint16_t *searched;
-    const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][codebooks][k]; NULL: not available */
-    const int32_t *labels; /* labels of the rows by which pairs are chosen, [n], or NULL */
+    /* codes of the rows by which the pairs to mask are chosen, [n][codebooks][k]; NULL if not available */
+    const uint16_t *codes;
+    const int32_t *labels; /* labels of the rows by which the pairs to mask are chosen, [n], or NULL */
     size_t n;
-    /* marks of the rows by which pairs are chosen, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
+    /* marks of the rows by which the pairs to mask are chosen, [n], such as DKVB_FORGET; NULL if all rows are to be
+     * forgotten */
     uint8_t *rows;
     /* In a plan of several requests, the marks of the classes that a single request may harm without limit, [classes];
      * otherwise NULL. */
     const uint8_t *asked;
 };
 
-/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A refused plan
- * keeps the first reason for its refusal, unless the option `force` overrides that reason and the request then turns
- * out to be impossible. The argument `label` is the class that carrying out the plan would harm. */
+/* The functions of plan_guard.c refuse plans. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason.
+ * A refused plan keeps the first reason for its refusal, unless the option `force` overrides that reason and the
+ * request then turns out to be impossible. The argument `label` is the class that carrying out the plan would harm. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -126,46 +129,50 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 /* Refuses the plan if there are too few held-out rows to decide whether the requested classes are forgotten. */
 dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 
-/* Functions of plan_budget.c. dkvb__plan_pairs() computes the key-value pairs of the request, by the given budget or by
- * one that is searched, in plan->mask, and the loss of each class. */
+/* The functions of plan_budget.c choose pairs. dkvb__plan_pairs() computes the key-value pairs of the request, by the
+ * given budget or by one that is searched, in plan->mask, and the loss of each class. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
- * to a target under the mask of the view. If a budget was found, its pairs go to `mask`, which the caller allocated.
- * The losses of the classes go to `effects`, [classes], unless it is NULL. */
+ * to a target, on top of the mask of all pairs planned so far. If a budget was found, the pairs that it masks go to
+ * `mask`, which the caller allocated. The classes' losses of accuracy at the found budget go to `effects`, [classes],
+ * unless it is NULL. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
-/* Functions of plan_again.c. dkvb__plan_set_aside() and dkvb__set_aside() set classes aside: unmarked classes that
- * forgettings in force asked for get the mark DKVB_ASIDE. */
+/* The functions of plan_again.c look after earlier requests. dkvb__plan_set_aside() and dkvb__set_aside() set classes
+ * aside: unmarked classes that forgettings in force asked for get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; `marks` has one mark per class. */
+/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; the array `marks` has one mark for each
+ * class. */
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
-/* Forgets the classes of earlier requests that have a target accuracy once more, if necessary. A forgotten class can
- * come back when later requests weaken competing classes. The function chooses pairs again and again until all requests
- * keep their target accuracies or nothing helps. The array plan->effects then has the effects of all masks together. */
+/* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
+ * target. A forgotten class can come back when later requests weaken competing classes. dkvb__plan_again() chooses
+ * pairs again and again until all requests keep their target accuracies or nothing helps. The array plan->effects then
+ * has the effects of the masks of all requests together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by
- * a name or by an id. */
+/* Returns the words that an error message adds to "the codes have no such row", according to whether the row was asked
+ * for by a name or by an id. */
 const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
 
-/* Functions of plan_exact.c, which plans forget requests with the strength exact. */
+/* The functions of plan_exact.c plan forget requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
 /* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of forgetting with the strength exact. If `done` is true, the model was changed by an earlier call,
- * and only the codeset has to be changed. */
+/* Applies a plan of forgetting with the strength exact. If `done` is true, an earlier call has changed the model, and
+ * only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* Functions of plan_requests.c. dkvb__plan_requests() plans several requests for dkvb_forget_plan(). */
+/* The functions of plan_requests.c serve plans of several requests. dkvb__plan_requests() plans several requests for
+ * dkvb_forget_plan(). */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
-/* Fills in the descriptions of the parts of a plan for dkvb_plan_info. */
+/* Fills in the descriptions of the plans of single requests for dkvb_plan_info. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
 /* True if every request of a plan of several requests was carried out by the model before. */
@@ -181,23 +188,23 @@ void dkvb__plan_finish(struct dkvb__planning *p);
 /* Finds the rows of a codeset that a forget request names, p->rows, and also their ids if the request names classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
-/* Chooses the held-out rows to measure the effects of a plan on: p->held. */
+/* Chooses the held-out rows on which the effects of a plan are measured, p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
 /* True if the option `force` can carry out a refused plan. The option `force` accepts harm to other classes and effects
  * that were not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request for the journal. The argument `part` is the plan of one of several requests
- * of `plan`, or is `plan` itself. */
+/* Returns the details of a forget request that its journal entry states. The argument `part` is the plan of one of
+ * several requests of `plan`, or is `plan` itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
-/* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with
- * each other. */
+/* Derives a separate salt for each further journal entry of a plan, so that no two of the entries' hashes can be
+ * compared with each other. */
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
-/* Writes the journal entries of a plan of one request with the strength suppress. The number of the request's own
- * journal entry is stored in *entry. */
+/* Writes the journal entries of a plan of one request with the strength suppress. The number of the journal entry of
+ * the request itself, not of a repeated one, is stored in *entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
 /* Makes sure that a part of the codeset (training or held-out rows) has its codes: they are searched now if the part

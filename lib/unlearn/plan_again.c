@@ -7,7 +7,7 @@
 
 /* One earlier forget request that has a target accuracy. */
 struct group {
-    uint64_t entry; /* number of the request's journal entry; 0: the request that is being planned */
+    uint64_t entry; /* number of the earlier request's journal entry; 0 for the request that is being planned */
     uint8_t *classes;
     double target;
     /* true if no mask within the limits brings the accuracy of the request's classes down to its target */
@@ -23,7 +23,7 @@ struct groups {
  * little less. */
 enum { ROUNDS = 5 };
 
-/* True for a journal entry of a forgetting in force that asked for classes. */
+/* True for a journal entry of a forgetting in force whose request asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -77,8 +77,8 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes
- * could come back too. */
+/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes could
+ * come back too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -110,7 +110,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets the classes of an earlier request once more, if that keeps the limits. */
+/* Forgets the classes of an earlier request once more, if more masked pairs keep its limits on accuracy. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -170,7 +170,7 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
     return rc;
 }
 
-/* Measures the effects of all masks of the plan together in comparison with the present model. */
+/* Measures the effects of all masks of the plan together, in comparison with the model as it is. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

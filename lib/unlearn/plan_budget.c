@@ -20,7 +20,7 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
 }
 
 /* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse the
- * mask. The losses of the classes under the mask go to `effects`, [classes]. */
+ * mask. The classes' losses of accuracy under the mask go to `effects`, [classes]. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {

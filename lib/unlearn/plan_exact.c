@@ -19,7 +19,8 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if a journal entry is about exactly the rows of the plan's request, or of one of its several requests. */
+/* True if a journal entry is about exactly the rows of the plan's request, or, in a plan of several requests, of one of
+ * them. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -29,7 +30,7 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
 }
 
 /* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
- * trace of these rows. The mask that stays in force is stored in `mask`. */
+ * trace of these rows. The array of bits `mask` gets the mask that stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -51,8 +52,8 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has an exact forgetting (replay) without exactly the given rows, with the given handling of the
- * keys. */
+/* True if the journal has an exact forgetting (replay) that left out exactly the given rows, with the given handling of
+ * the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -66,8 +67,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. Only the journal is read;
- * the values of the model are not examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. Whether the model was
+ * trained without the rows is read from the journal only, not from the model's values. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -104,8 +105,8 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed. If
- * the codeset still has removed rows, they have no label during the fit. */
+/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed.
+ * Removed rows that the codeset still has get no label while the temperature is fitted. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -138,7 +139,7 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model once without the rows to be forgotten. The model must have been trained on the
+/* Trains the values of a model again, once, without the rows to be forgotten. The model must have been trained on the
  * codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
@@ -179,7 +180,7 @@ static dkvb_status replay(struct dkvb__planning *p)
 /* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
     struct dkvb__rows rows; /* features of the training rows that are not forgotten */
-    size_t *index;          /* The numbers of the rows that are not forgotten among all rows with features, [n]. */
+    size_t *index;          /* The numbers, among all rows with features, of the rows that are not forgotten, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
@@ -197,7 +198,7 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns the form in which the forget request names the rows of its features: ids, names or numbers. */
+/* Returns how the forget request names the rows of the features that it gives: by ids, by names or by numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -266,8 +267,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Checks that the features belong to the codes: they must equal the features in the codeset, or give the same codes in
- * a search on the old keys. */
+/* Checks that the given features belong to the codes: they must equal the features in the codeset, or give the same
+ * codes in a search on the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)
@@ -331,7 +332,8 @@ static dkvb_status remember_removed(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Builds a codeset of the remaining rows, on the keys of a model, with the training sessions of the old codeset. */
+/* Builds a codeset of the rows that are not forgotten, on the keys of a model, with the training sessions of the old
+ * codeset. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
 {
@@ -399,7 +401,8 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* The new selection counts are set to zero here, since the replay will count the rows. */
+    /* The selection counts of the model on new keys are zero at first, as its training will count the rows. */
+    if (!rc && old->counts)
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
@@ -522,7 +525,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    /* In a plan of several requests, each request is checked separately for mixed-in rows of other classes. */
+    /* In a plan of several requests, each request is checked separately for rows of other classes mixed into it. */
     if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked)
         rc = dkvb__guard_mixture(p);
     if (!rc)
@@ -549,8 +552,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's new values fit the model that they are for. A plan made by this process always passes the
- * check, whereas a plan read from a file may hold anything. */
+/* Checks that the plan's newly trained values fit the model that they replace the values of. A plan made by this
+ * process always passes the check of its values, whereas a plan read from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -586,7 +589,8 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            terms.effects = NULL; /* the effects of all requests together are written into one journal entry only */
+            /* Only one of the journal entries states effects: those of all requests of the plan together. */
+            terms.effects = NULL;
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
             return rc;
@@ -628,7 +632,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on, applying the exact plan cannot fail. */
+    /* From this line on, applying a plan with the strength exact cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

@@ -1,4 +1,4 @@
-/* Guards of a plan of forgetting: they refuse requests that would harm other classes, or that rest on too few rows. */
+/* Guards of a plan of forgetting refuse requests that would harm other classes, or that rest on too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -21,7 +21,7 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     va_list arguments;
 
     /* The option `force` overrides the refusal for too few rows to measure on, and the request may then turn out to be
-     * impossible; the new reason replaces the old one. */
+     * impossible; the reason for that replaces the first one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -60,8 +60,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts the rows to be forgotten of each class, [classes]. Rows to be forgotten that are held out trained no values
- * and are not counted. */
+/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held out trained
+ * no values and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -105,8 +105,8 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 /* a limit lower than any loss of a class, as no class can gain more accuracy than 1 */
 static const double all_losses = -2.0;
 
-/* Finds the class with the largest loss of accuracy among the classes marked DKVB_KEEP that certainly lose more than a
- * limit; the number of classes if there is none. */
+/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP that certainly lose more than
+ * a limit; returns the number of classes if there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -187,7 +187,7 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
  * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
  * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
- * scratch space; *any becomes true if any request cost the class more than the limit. */
+ * scratch space; *any becomes true if any earlier request cost the class more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -221,8 +221,8 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost this
- * class more than the limit. The argument `scratch`, [classes], is scratch space. */
+/* Measures the cost of the masks as measure_sum() does, but for one class, sum[label], if requests were allowed to cost
+ * that class more than the limit. The argument `scratch`, [classes], is scratch space. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -245,8 +245,8 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * keep its limits, and still all together may cost a class more accuracy than one request may. The rows of many
  * requests come from many persons, none of whom is responsible for the total loss, so the accuracy under all masks is
  * compared with the accuracy under the masks of requests that name classes or were forced. A mask in force that names
- * no class counts like the mask of a request for rows. Purged pairs are left out of both accuracies, as their values
- * are erased; only the journal has their cost.
+ * no class counts like the mask of a request for rows. Purged pairs are left out when the accuracies under different
+ * masks are compared, as their values are erased; only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
@@ -300,8 +300,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: only the rows of the class `label`, or all rows if `label`
- * is -1. */
+/* Collects every pair that the rows to be forgotten select: only those rows of the class `label`, or all of them if
+ * `label` is -1. */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -329,9 +329,9 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * Measures what the rows of other classes in the request would cost their classes, beyond the cost of the rows of the
- * main class, if every pair that a row selects were masked. Rows of another class that were slipped into a request show
- * in the measured cost, whatever the forgetting method.
+ * Measures what forgetting the rows of other classes in the request would cost their classes, beyond the cost of the
+ * rows of the request's main class, if every pair that a row selects were masked. Rows of another class that were
+ * slipped into a request show in the measured cost, whatever the forgetting method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {
@@ -388,7 +388,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    /* The first class to be forgotten without a held-out row that could show a loss of accuracy. */
+    /* The first class to be forgotten that has no held-out row to show a loss of accuracy. */
     uint32_t silent = plan->classes;
     char text[300];
     dkvb_status rc;

@@ -4,7 +4,7 @@
  * With the strength suppress, each part of the plan is the plan of one request, made on a draft of the model in which
  * the requests before are applied. Budgets and the classes that come back are found as if the requests came one by one,
  * and the journal entry of each request can be undone separately. With the strength exact, the plan of each request
- * only tells the rows of the request; the values are trained once, without the rows of all requests.
+ * only tells which rows the request names; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,12 +22,12 @@ struct reading {
     const dkvb_model *model;
     const dkvb_codeset *set; /* The codeset in which the rows of requests are looked up, or NULL for none. */
     char *text;              /* a copy of the text of requests, cut into lines and words */
-    size_t room;             /* number of parts for which plan->parts has room */
+    size_t room;             /* number of plans of single requests for which plan->parts has room */
     /* for each class, the number of the line of the text of requests that asked for it, or 0 for none, [classes] */
     uint64_t *named_by;
 };
 
-/* Fails with an error message about one line of the requests: the line's number, then the library's message. */
+/* Fails with an error message about one line of the text of requests: the line's number, then the library's message. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -71,8 +71,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
     return rc;
 }
 
-/* Reads a list of classes to forget. A class name may contain a comma, so the whole list is looked up as one name
- * first. A list that could be read both as one class name and as several classes is refused. */
+/* Reads a list of classes from a forget request. A class name may contain a comma, so a list of classes is looked up as
+ * one name first. A list that could be read both as one class name and as several classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -105,8 +105,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. The function returns NULL unless the digits are a number of
- * at most 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. NULL is returned unless the digits are a number of at most
+ * 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -140,7 +140,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* The next id in the list begins after a comma; without a comma the list has ended. */
+        /* The next row id in a list begins after a comma; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -153,9 +153,9 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* Reads a list of rows to forget. A row's name may contain a comma, so the whole list is a name if a row has that name.
- * The check that the codeset has the listed rows comes later, when the requests that were carried out before are
- * known. */
+/* Reads a list of rows from a forget request. A row's name may contain a comma, so a list of rows is taken as one name
+ * if a row has that name. Whether the codeset has the rows of a request is checked later, when the requests that were
+ * carried out before are known. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -184,7 +184,7 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* Row names are moved together within the buffer, so that one follows the other without gaps; to <= at always
+        /* The names of rows in a list are moved together, so that one follows the other without gaps; to <= at always
          * holds. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
@@ -192,7 +192,7 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
     return DKVB_OK;
 }
 
-/* Describes a row of a forget request as the text of requests does: by the row's name in quotes, or by its id. */
+/* Describes a row of a forget request as the text of requests names it: by the row's name in quotes, or by its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -356,7 +356,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if a journal entry in force asked for all classes, or for exactly the rows, of a forget request. The argument
+/* True if a journal entry in force asked for all classes of a forget request, or for exactly its rows. The argument
  * `scratch`, [classes], is scratch space. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
@@ -370,7 +370,8 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing the model's training with the codeset: whether the model was trained on exactly its rows. */
+/* Result of comparing a model's training with a codeset: whether the model was trained on exactly the codeset's
+ * rows. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
@@ -397,7 +398,7 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests of a plan that the model has carried out before, by the journal. If rows must be deleted and the
+/* Finds the requests of a plan that the model has carried out before, by the journal. If a request deletes rows and the
  * codeset still has these rows, the request is not finished: the model was saved, but saving the codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
@@ -427,7 +428,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses the whole plan of several requests for the reason of one of them. */
+/* Refuses a whole plan of several requests if one of the requests is refused, for the same reason. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -477,8 +478,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Finds the classes whose losses are not limited: classes that a request names, and for a request by rows the class of
- * most of its rows. */
+/* Finds the classes whose losses are not limited: classes that a request names, and, for a request by rows, the class
+ * to which most of its rows belong. */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;
@@ -571,7 +572,8 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans one of several requests on the draft, and writes its journal entries to the draft. */
+/* Plans one of several requests on the draft of the model, and writes the journal entries of the request to the
+ * draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
     dkvb_forget_request q = p->plan->request;
@@ -586,7 +588,8 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    /* The names of rows are checked before the ids, so that an error message can say the names. */
+    /* Rows that a request names by name are looked up before the request is planned, so that an error message can say
+     * the names. */
     rc = who->names ? check_rows(p->set, who) : DKVB_OK;
     if (rc)
         return rc;

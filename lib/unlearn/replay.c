@@ -14,13 +14,14 @@
 /* Memory that a replay (a training without some rows) needs while it runs. */
 struct work {
     const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* rows of the training part of the codeset */
+    const struct dkvb__coderows *rows; /* the rows of the training part of the codeset */
     const dkvb_allocator *mem;
     struct dkvb__run run;
-    uint8_t *gone;   /* marks of the rows to be left out of the training, [n] */
+    uint8_t *gone;   /* marks of the training rows to be left out of the replay, [n] */
     int32_t *labels; /* labels of the rows in one session of training, [n]: -1 if a row takes no part in the session */
-    uint16_t *live_codes; /* codes of the rows in which purged pairs are replaced; NULL if no pairs are purged */
-    uint8_t trained[16];  /* fingerprint of the training that the new model will have */
+    /* codes of the rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
+    uint16_t *live_codes;
+    uint8_t trained[16]; /* fingerprint of the training that the new model will have */
 };
 
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
@@ -83,8 +84,7 @@ static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
     return DKVB_OK;
 }
 
-/* Returns the number of rows that the model has seen in training, counting each epoch, if it was trained by the
- * recorded sessions. */
+/* Returns how many rows a model trained by the recorded sessions has seen in training, counting each epoch. */
 static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 {
     uint64_t rows = 0;
@@ -135,7 +135,7 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
                       model->trained[3]);
 }
 
-/* Runs every step of a replay that may fail, except the training. */
+/* Runs every step of a replay (a training without some rows) that may fail, except the training. */
 static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
@@ -179,7 +179,7 @@ static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place,
     return rc;
 }
 
-/* Counts, by class, the key-value pairs that the rows of all training sessions select. */
+/* Counts, for each class, how often the rows of all training sessions select each key-value pair. */
 static dkvb_status count(const struct work *w, dkvb_model *after)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -232,8 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay before the training. The caller frees the replay's memory by work_free(), even
- * after a failure. */
+/* Checks all conditions of a replay (a training without some rows) before the training. The caller frees the replay's
+ * memory by work_free(), even after a failure. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -311,8 +311,8 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    /* The temperature and its power are copied from the model, as the caller may have set them since the replay was
-     * made. */
+    /* The temperature and its power are copied from the original model, as the caller may have set them after the
+     * replay was made. */
     after->temperature = model->temperature;
     after->power = model->power;
     dkvb__model_become(model, after);
@@ -336,7 +336,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* From this line on committing the replay cannot fail. */
+    /* From this line on, committing the replay cannot fail. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);

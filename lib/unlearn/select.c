@@ -1,15 +1,15 @@
 /* Finds the key-value pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Sizes of the histogram of selection counts; counts of LARGE or more share a bin. Several histogram tables are used in
- * turn: neighbouring pairs often have the same selection count, and adding to a number that was just written would wait
- * for the write. */
+/* Sizes of the histogram of selection counts; all counts of LARGE or more share a bin. Several histogram tables are
+ * used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just written
+ * would wait for the write. */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
  * Finds the largest number t such that at least `wanted` pairs have a selection count of at least t; 0 if fewer pairs
- * were selected at all. The number of pairs whose selection count is above the threshold is stored in *above. The
- * function returns false if the threshold t would be LARGE or more.
+ * were selected at all. The number of pairs whose selection count is above the found number t is stored in *above.
+ * False is returned if the number t to find would be LARGE or more.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
@@ -33,8 +33,8 @@ static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, u
 }
 
 /* Finds the largest number t, of any size, such that at least `wanted` pairs have a selection count of at least t; the
- * search goes byte by byte from the top. The leading bytes of the threshold found so far are in `prefix`, and only
- * counts that begin with these bytes are examined. */
+ * bytes of t are found from the top. The leading bytes of t found so far are in `prefix`, and only selection counts
+ * that begin with these bytes are examined. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;
@@ -55,7 +55,7 @@ static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uin
     return prefix;
 }
 
-/* Returns the lowest `count` set bits of `word`, which has more than `count` set bits. */
+/* Returns the lowest `count` set bits of the 64-bit word `word`, which has more than `count` set bits. */
 static uint64_t lowest_bits(uint64_t word, uint64_t count)
 {
     uint64_t rest = word;
@@ -65,8 +65,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs with counts above the limit, and of the
- * first `*left` pairs with counts equal to the limit. */
+/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs with selection counts above the limit,
+ * and of the first `*left` pairs with counts equal to the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;

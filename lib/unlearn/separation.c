@@ -53,7 +53,7 @@ static dkvb_status check_shape(const dkvb_separation_rows *in)
     return dkvb__check_allocator(in->allocator);
 }
 
-/* Checks the labels of the rows, and finds the number of classes if the caller left it open. */
+/* Checks the labels of the rows to measure, and finds the number of classes if the caller left it open. */
 static dkvb_status settle_classes(dkvb_separation_rows *in)
 {
     int32_t largest = -1;
@@ -85,8 +85,8 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the integers of counts, and of sums of products of counts, can hold. The selection counts of a
- * class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integers for selection counts, and for sums of products of counts, can hold. The selection
+ * counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -103,8 +103,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts how often the rows of each class select each pair, in some codebooks. A parallel task counts in codebooks of
- * its own, so that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
+ * selections has codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -146,11 +146,12 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 }
 
 /* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
- * that it selects alone. The function returns the number of pairs in the range that at least one class selects. */
+ * that it selects alone. The number of pairs in the range that at least one class selects is returned. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    uint32_t owners[BLOCK] = {0}; /* for each pair of the block of pairs, the number of classes that select the pair */
+    /* for each pair of a block of key-value pairs, the number of classes that select the pair */
+    uint32_t owners[BLOCK] = {0};
     size_t any = 0;
 
     for (size_t l = 0; l < in->classes; l++)
@@ -244,8 +245,8 @@ struct measuring {
     double *each;
 };
 
-/* Counts how many selections of pairs by all rows of a class are of pairs that the given code selects too. The number
- * of selections in the code itself is stored in *selections. */
+/* Counts, over all rows of a class, their selections of pairs that the given code selects too. The number of pairs that
+ * the code itself selects is stored in *selections. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);
@@ -262,10 +263,11 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
 }
 
 /*
- * Returns the mean distance (fraction of selected pairs not in common) of a row to other rows, `rows` in number. The
- * distance to row j is 1 - |pairs in common| / (C k). Summed over the rows j, the pairs in common are the sum of
- * counts[p] over the pairs p that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own
- * class a row must not count itself: one is subtracted from the number of rows, and from each counts[p] that the row
+ * Returns the mean distance of a row to `rows` other rows, a distance being the fraction of selected pairs not in
+ * common. The distance of a row to row j is 1 - |pairs in common| / (C k), as each row selects k keys in each of C
+ * codebooks. Summed over rows j, the pairs that a row has in common with them are the sum of counts[p] over the pairs p
+ * that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own class a row must not count
+ * itself: one is subtracted from the number of rows of the class, and from each counts[p] of a pair p that the row
  * selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
@@ -316,7 +318,7 @@ struct separation {
     /* The public result is the first member of the struct, so a pointer to it is a pointer to the whole struct. */
     dkvb_separation found;
     dkvb_allocator mem;
-    size_t pairs; /* number of key-value pairs of the codebooks, C K */
+    size_t pairs; /* number of key-value pairs of the codebooks: C codebooks times K keys */
     uint64_t *rows, *selected, *exclusive;
     int32_t *nearest;
     double *overlap, *silhouettes, *jaccard, *weighted, *row_silhouettes;
@@ -351,7 +353,7 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds, for a class, the other class with the largest weighted overlap, the lowest class in a tie. */
+/* Finds, for a class, the other class with the largest weighted overlap of codes; in a tie the lowest class. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;
@@ -365,7 +367,7 @@ static void find_nearest(struct separation *s, size_t classes, size_t label)
         }
 }
 
-/* Computes means from the silhouettes of rows, which are added in the order of the rows. */
+/* Computes means of the silhouettes of rows, which are added in the order of the rows. */
 static void sum_up(struct separation *s, const dkvb_separation_rows *in)
 {
     dkvb_separation *found = &s->found;

@@ -77,7 +77,7 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* A NaN is refused too, as any comparison with it is false. */
+    return x >= 0.0 && x <= 1.0; /* A NaN is refused as a fraction too, as any comparison with it is false. */
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -191,7 +191,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* True if the bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
+/* True if the eight bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -288,7 +288,7 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        /* Adding an effect to the sum also computes its loss and the interval of the loss. */
+        /* Adding an effect to the sum of effects also computes the sum's loss and the interval of the loss. */
         dkvb__effect_add(&effects[dkvb__read32(at)], &e);
     }
     return DKVB_OK;

@@ -12,8 +12,8 @@
  * follow. */
 enum { DKVB__TERMS_SIZE = 88 };
 
-/* Sets the terms of a journal record that will be appended, from options, which are checked; the record gets no terms
- * if the options have none. */
+/* Sets the terms (forget request) of a journal record that will be appended, from options, which are checked; the
+ * record gets no terms if the options have none. */
 dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *model, const dkvb_forget_options *o);
 
 /* Returns the number of bytes that the terms of a journal entry (its forget request) take, computed from the counts in
@@ -24,8 +24,8 @@ size_t dkvb__terms_size(const unsigned char *fixed);
  * The journal record must have terms (its forget request) of the right number of bytes. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class among those marked with 1 in `marks`, [classes], that the forget request of a journal record asked for.
- * The function returns false if the forget request of the record asked for no marked class. */
+/* Finds, among the classes marked with 1 in `marks`, [classes], one that the forget request of a journal record asked
+ * for. False is returned if the forget request of the record asked for no marked class. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
 /* Copies the terms of a journal record (what its forget request asked for) to the members of a public journal entry. */
