@@ -18,8 +18,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for KLoM, each with the same number of seeds. Two of the ensembles for KLoM are retrained models;
- * the KLoM between the two is the noise floor. */
+/* Ensembles of models for KLoM; all have the same number of models, one for each seed. Two of the ensembles for KLoM
+ * are retrained models; the KLoM between the two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 

@@ -22,9 +22,11 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* number of rows in the regression, and number of features of a row including the constant */
-    double *x;       /* features of the rows in the logistic regression, [n][width] */
-    uint8_t *fold;   /* for each row, the number of the part of the cross-validation to which it belongs, [n] */
+    /* number of rows from which the logistic regression learns, and number of features of a row, the constant
+     * included */
+    size_t n, width;
+    double *x;     /* features of the rows in the logistic regression, [n][width] */
+    uint8_t *fold; /* for each row, the number of the part of the cross-validation to which it belongs, [n] */
     const uint8_t *member;
     double l2;
     /* scratch space of the fits of logistic regression, one for each part of the cross-validation,

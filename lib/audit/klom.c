@@ -81,7 +81,7 @@ struct noise {
     /* DKVB__DEALS random orders of the models of both ensembles, [DKVB__DEALS][2 models]; the first half of each order
      * goes to ensemble p */
     const size_t *deals;
-    float *scratch; /* scratch space of the threads for sorting the margins of one row, [threads][5 models] */
+    float *scratch; /* scratch space for each thread to sort the margins of one row in, [threads][5 models] */
     /* KLoM of ensemble p minus KLoM of the noise floor, for each row and each random deal of the models,
      * [rows][DKVB__DEALS] */
     double *gaps;
@@ -174,8 +174,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a given rank of sorted values, where ranks count from 1. A rank below that of the first value
- * gives the first value, and a rank above that of the last value gives the last value. */
+/* Returns the value at a given rank of sorted values, where ranks count from 1. For a rank below 1 the first of the
+ * sorted values is returned, and for a rank above their number the last one. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

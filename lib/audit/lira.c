@@ -30,7 +30,7 @@ struct shadows {
     int32_t *own;        /* labels that the shadow model learns whose training is in progress, [n] */
     int32_t *asked;      /* labels of the target rows of the membership attack, [count] */
     size_t *drawn;       /* target rows that each of two successive shadow models learns, in random order, [2][count] */
-    float *logits;       /* scratch space for logits of the targets, [count][classes] */
+    float *logits;       /* scratch space for the logits of the target rows, [count][classes] */
 };
 
 /* Reports the progress of a training as finished shadow models. */
@@ -161,10 +161,11 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Margins of one target row: index 1 for the shadow models that learned the target, index 0 for the others. */
+/* Statistics of one target row's margins: element 1 for the shadow models that learned the row, element 0 for the
+ * others. */
 struct pair {
-    /* The array `square` has the sum of the margins' squared distances from their mean, for each kind of shadow
-     * models. */
+    /* For the shadow models that learned the target row and for those that did not: their number, the mean of their
+     * margins, and the sum of the margins' squared distances from the mean. */
     double count[2], mean[2], square[2];
 };
 

@@ -138,7 +138,8 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
     return rc;
 }
 
-/* Lists the rows of one class that may be drawn: only the marked rows, if any row of that class is marked. */
+/* Lists the rows of one class that may be drawn: only the marked rows if any row of the class is marked, otherwise
+ * all. */
 static size_t candidates(const struct dkvb__drawing *d, int32_t label, size_t *rows)
 {
     size_t count = 0, marked = 0;

@@ -11,10 +11,10 @@
  * search walks through all constants at which the prediction of a row changes. Among equally good constants to add to
  * the logits, the search takes the lowest.
  *
- * Answers to rows with label -1 do not count; among the others, some rows must belong to target classes and some must
- * not. The target classes, to whose logits the constant is added, are marked with 1 in `target`, uint8_t[classes]; some
- * classes must be 1 and some 0. The best constant, stored in *constant, lies in the middle between two neighbouring
- * gaps (constants at which the prediction of a row changes).
+ * Rows with label -1 do not count for the best constant; of the others, some must belong to target classes and some
+ * must not. The target classes, to whose logits the constant is added, are marked with 1 in `target`, uint8_t[classes];
+ * some classes must be 1 and some 0. The best constant, stored in *constant, lies in the middle between two
+ * neighbouring gaps (constants at which the prediction of a row changes).
  */
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);
@@ -30,7 +30,8 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
  * fewer. If rows of a class are marked in `among`, only marked rows of that class are drawn. */
 struct dkvb__drawing {
     const int32_t *labels; /* labels of the rows to draw from, [n]; a row with label -1 is never drawn */
-    const uint8_t *among;  /* marks of the rows that are preferred when rows are drawn, [n], or NULL */
+    /* marks of the rows that are drawn in preference to other rows of their class, [n], or NULL */
+    const uint8_t *among;
     size_t n;
     uint32_t classes;
     size_t per_class;

@@ -180,7 +180,8 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    /* The average gap is already a difference to the retrained model, so the gap is its own difference. */
+    /* The average gap of figures is already a difference to the retrained model, so no further difference is
+     * computed. */
     f->difference = f->value;
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);

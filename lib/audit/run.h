@@ -15,8 +15,8 @@ extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 /* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of the rows of an audit under one mask. The array `all` has the codes of the training rows, then of the test
- * rows of the audit; the other arrays are copies of codes that are decoded again and again. */
+/* Codes of all rows of an audit, searched under the same mask. The array `all` has the codes of the training rows, then
+ * of the test rows of the audit; the other arrays are copies of codes that are decoded again and again. */
 struct dkvb__coded {
     uint16_t *all;      /* codes of the training rows of the audit, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
@@ -64,8 +64,8 @@ struct dkvb__audit {
     int32_t *labels;
     /* labels of the retained training rows, [n]; -1 if the row was forgotten, or was not trained on */
     int32_t *retained;
-    /* The numbers of the test rows in their file, in the audit's order, [test_n]; only the first `tests` elements are
-     * used. */
+    /* The numbers of the test rows in their file, in the order in which the audit uses the rows, [test_n]; only the
+     * first `tests` elements are used. */
     size_t *order;
     int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
     uint64_t *target;  /* for each target row of the attacks, its place in the array `labels`, [targets] */
@@ -119,12 +119,12 @@ dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
 /* One of the models that an audit measures, with its codes. */
 struct dkvb__subject {
-    uint32_t who; /* the number that tells which of the audited models this is, such as DKVB_AUDIT_REPLAY */
+    uint32_t who; /* tells which of the audited models this is, by a number such as DKVB_AUDIT_REPLAY */
     const dkvb_model *model;
     const struct dkvb__coded *coded;
     const uint8_t *dropped; /* marks of logit columns that the audited model's answers leave out, or NULL */
-    /* number of the view (mask and logit columns) in which the margins of the shadow models are compared with this
-     * audited model's */
+    /* number of the view (mask and logit columns) under which the shadow models' margins are compared with those of
+     * this audited model */
     uint32_t view;
 };
 

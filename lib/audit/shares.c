@@ -179,8 +179,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
 }
 
 /* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. The model
- * before the request is attacked twice, with all logit columns and without some of them, by the same rank, since the
- * second attack copies recovery scores of the first. */
+ * before the request is attacked by one rank (process) in both its forms, with all logit columns and with some left
+ * out, since the second attack copies recovery scores of the first. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,

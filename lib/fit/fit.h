@@ -41,7 +41,7 @@ struct dkvb__fitting {
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* The groups of rows that are held out together; group_count is 0 if no group has two rows. */
+    /* The groups of rows that are held out together; without a group of two or more rows, group_count is 0. */
     /* the groups of rows that are held out together, by ascending place, a number computed from the group's number,
      * [group_count] */
     struct dkvb__row_group *groups;
@@ -57,8 +57,8 @@ struct dkvb__fitting {
 
 /* Checks the caller's rows and labels; choosing held-out rows is a later step. Checking the caller's rows can fail on
  * one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
- * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. Checking the caller's rows may fail
- * with DKVB_EINVAL. */
+ * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. The check of the rows that a model
+ * is to learn from may fail with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -89,12 +89,13 @@ struct dkvb__measured {
 };
 
 /* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. Without held-out rows, the number of measured rows is 0 and the temperature 1. */
+ * dkvb__temperature_rows() leaves. Without held-out rows, no row is measured and the temperature is 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The search of the codes takes f->run or f->counting as its run options `run`. */
+ * the codes. The run options `run` of the search are either f->run or f->counting, which also counts rows outside the
+ * scale of the keys. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 

@@ -68,8 +68,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts the rows by their groups, and the groups by their places. If every row forms a group of its own, no groups are
- * stored: the group's number then replaces the row's id. */
+/* Sorts rows by the groups in which they are held out, and the groups by their places. If every row forms a group of
+ * its own, no groups are stored: the group's number then replaces the row's id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;

@@ -89,7 +89,9 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* After the largest 64-bit number, the next id would be 0. */
+            /* Ids of new rows are exhausted if the largest id is the largest 64-bit number, as the next id would be
+             * 0. */
+            first = rows->ids[rows->n - 1] + 1;
     }
     if (t->f.rows.ids)
         return DKVB_OK;

@@ -39,7 +39,7 @@ struct sweep {
     struct subject subject;
     /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
     uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
-    size_t ranked;  /* number of key-value pairs for which the array `rank` has room */
+    size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
     /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
@@ -78,8 +78,8 @@ struct span {
     uint64_t *reached;
 };
 
-/* Reports the progress of one library call as progress of the whole sweep. A library call has several stages, each of
- * which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
+/* Reports the progress of one library call as progress of the whole sweep. A library call within a sweep has several
+ * stages, each of which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -283,8 +283,8 @@ static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        /* The number of masked pairs of a cell is counted from 0 again, as an interrupted call may have counted it
-         * within the run. */
+        /* The number of masked pairs of a cell is counted from 0, as an earlier, interrupted call may have counted some
+         * pairs already. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
         /* The loop is a binary search for the smallest budget that masks the key-value pair. */

@@ -24,9 +24,9 @@ struct dkvb__sweep_part {
 
 /* Opens the part file of a sweep, PATH.part, and continues it after its last finished cell if the file has the
  * fingerprint, [32], of this sweep; otherwise, or with `restart`, begins a new file. The results of finished cells are
- * read from the part file into `cells`, [count]; *done becomes the number of cells read, which are the first of the
- * sweep. DKVB_EMISMATCH says that the part file has another sweep's fingerprint, DKVB_EFORMAT that the file is no part
- * file. The caller must call dkvb__sweep_part_end() even if opening the part file failed. */
+ * read from the part file into `cells`, [count]; *done becomes the number of cells read, which are the first cells of
+ * the sweep. DKVB_EMISMATCH says that the part file has another sweep's fingerprint, DKVB_EFORMAT that the file is no
+ * part file. The caller must call dkvb__sweep_part_end() even if opening the part file failed. */
 dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *part, const char *output, const uint8_t *fingerprint,
                                   bool restart, dkvb_sweep_cell *cells, uint64_t *done);
 

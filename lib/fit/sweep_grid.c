@@ -188,7 +188,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     uint64_t most = 0;
 
     *count = 1;
-    /* the method `every` masks all pairs that the forget set selects, whatever the budget */
+    /* The forgetting method `every` masks all pairs that the forget set selects, whatever the budget. */
     if (method == DKVB_METHOD_EVERY)
         return &no_seed;
     *count = g->o.budget_count;
@@ -329,8 +329,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. As long as no memory for the sweep's cells is allocated, cells that are added
- * are only counted. */
+/* Adds one cell to the grid of a sweep. Until memory for the sweep's cells is allocated, added cells are only
+ * counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {

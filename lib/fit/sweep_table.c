@@ -103,8 +103,8 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     return true;
 }
 
-/* Goes on with an existing part file: reads the complete lines of cells after its first line, and cuts off everything
- * after them. */
+/* Goes on with the part file of an unfinished sweep: reads the complete lines of cells after its first line, and cuts
+ * off everything after them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -186,7 +186,7 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
-    if (rc && p->fd >= 0 && created) /* A new part file without any finished cell is removed. */
+    if (rc && p->fd >= 0 && created) /* A new part file that could not be begun is removed again. */
         (void)unlink(p->path);
     return rc;
 }
@@ -400,9 +400,9 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 }
 
 /* Sorts the cells of a sweep by group, within a group by class, and keeps the order of cells that are equal in both.
- * The cells of the sweep are sorted by one key after another with stable sorts, so the most important key is sorted
- * last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of the cells goes
- * to `order`, which has room for 2 * cells elements, the second half as scratch space. */
+ * The order of the sweep's cells comes from stable sorts by one key after the other, so the most important key is
+ * sorted last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of the
+ * cells goes to `order`, which has room for 2 * cells elements, the second half as scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -475,7 +475,7 @@ static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    /* number of cells in the group that begins with a cell, or 0 for cells that begin no group */
+    /* for each cell of the sweep, the number of cells in the group that begins with it, or 0 if it begins no group */
     size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes);
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);

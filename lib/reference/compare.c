@@ -122,7 +122,7 @@ static void mark_classes(struct comparison *c, const uint8_t *classes)
             c->gone[i] = c->rows.labels[i];
 }
 
-/* Writes the labels of the forgotten rows to `gone`, and the classes of these rows to the report. */
+/* Writes the labels of the forgotten rows to `gone`, and marks the classes of these rows in the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
     const int32_t *labels = c->rows.labels;

@@ -107,7 +107,7 @@ struct dkvb__logistic {
     /* number of parameters of the regression, columns * (dim + 1): weights [columns][dim] for scaled rows, then
      * intercepts [columns] */
     size_t size;
-    double *point;  /* present values of the parameters of the regression, [size] */
+    double *point;  /* present weights and intercepts of the logistic regression, [size] */
     double *memory; /* memory of all other arrays that a fit of logistic regression needs */
     float *block;   /* scratch space for a block of rows and their scores */
     uint32_t iterations;
@@ -131,9 +131,8 @@ void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, doubl
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given);
 
 /* Checks the rows that a caller gives to the reference library: pointers, sizes, labels and every number. Error
- * messages about the caller's rows begin with `what` and " rows" or " labels", or with "rows" or "labels" if `what` is
- * "". The checked copy `full` of the caller's struct of rows has all members, even those that the caller's struct_size
- * does not reach. */
+ * messages about a caller's rows and labels begin with `what`, for example "test ", which may be "". The checked copy
+ * `full` of the caller's struct of rows has all members, even those that the caller's struct_size does not reach. */
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a linear head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is used as the

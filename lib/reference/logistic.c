@@ -109,7 +109,7 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
 }
 
 /* Turns the scores of a row into its predicted probabilities p minus its target y (1 for the row's class, else 0). The
- * row's loss is added to *loss, and the sum of p (1 - p) over the predicted probabilities p of all classes to
+ * loss of the row is added to *loss, and the sum of p (1 - p) over the predicted probabilities p of all classes to
  * *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {

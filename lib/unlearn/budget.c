@@ -9,9 +9,9 @@
  * to the rank that follows the row: sums of groups of codebooks at the beginning, then the values of the pairs that the
  * row gains and loses, in the order of budgets.
  *
- * The rows to be forgotten are few, and they alone determine the smallest budget that reaches the target accuracy. Rows
- * of kept classes are many, and are decoded only at the smallest budget that reaches the target; if this budget costs
- * kept classes more than allowed, their rows are followed too.
+ * The rows to be forgotten are few, and they alone determine the smallest budget that reaches the target accuracy. Kept
+ * rows are many, and are decoded only at the smallest budget that brings the rows to be forgotten to the target; if
+ * this budget costs kept classes too much, the answers to kept rows are followed too.
  */
 #include <string.h>
 
@@ -207,8 +207,8 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the keys that a row selects, and how they change as the budget grows, in the codebooks from `first` to below
- * `end`. */
+/* Finds the keys that a row selects, and how these keys change as the budget grows, in the codebooks from `first` to
+ * below `end`. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -491,8 +491,8 @@ static double accuracy(const struct group *g)
 }
 
 /* Returns the sum of the amounts by which a budget exceeds its two limits, one on the accuracy of forgotten classes and
- * one on the loss of kept classes. The excess of an accuracy over its limit is computed as a number of rows first, as
- * the allowed number is often a whole number of rows. */
+ * one on the loss of kept classes. The excess of an accuracy over its limit is first computed as a number of rows, as
+ * the limit often allows a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -734,7 +734,7 @@ static uint64_t largest_rank(const struct following *f)
     return most;
 }
 
-/* Measures the losses of the kept classes, whose rows were not followed, at the found budget. */
+/* Measures what the found budget costs the kept classes, whose rows' answers were not followed over the budgets. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {

@@ -7,7 +7,7 @@
 #include "dkvb/choose.h"
 #include "unlearn/counting.h"
 
-/* A checked request to choose key-value pairs to mask. */
+/* A request to choose key-value pairs to mask, whose members were checked. */
 struct dkvb__choice {
     const dkvb_model *model;
     dkvb_request request;

@@ -49,8 +49,8 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first unmasked keys of a row's code in one codebook. False is returned if the row's code has fewer
- * unmasked keys in the codebook than the model selects. */
+/* Selects the first unmasked keys of a row's code in one codebook. False is returned if a row's code in the codebook
+ * has fewer unmasked keys than the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -77,8 +77,8 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* One of the two sides that a measurement compares: a model, and the pairs that are masked in addition to the model's
- * mask in force. */
+/* One of two models whose answers to held-out rows are compared, with the pairs that are masked in addition to the
+ * model's mask in force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
@@ -234,7 +234,7 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* How many additions of values decoding a sample of rows may take: so many take about half a second on two cores. */
+/* Number of additions of values for decoding a sample of rows, which take about half a second on two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {

@@ -56,7 +56,7 @@ struct walker {
     /* The place to which the next sum of a group of codebooks is written, while this rank sums the groups of codebooks
      * that it has. */
     float *to;
-    /* For each rank (process), the place of its next sum, [ranks], while the answers to a block of rows are judged. */
+    /* For each rank (process), the place of the next sum of values to read among those that it sent, [ranks]. */
     size_t *from;
 };
 
@@ -72,16 +72,18 @@ struct walk {
      * values of all groups: */
     /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
     const uint8_t *learned;
-    /* True in the first pass over the rows, in which this rank sums its own groups of codebooks, false in the second
-     * pass, in which answers are judged. */
+    /* True in the first of two passes over the rows, in which this rank (process) sums its own groups of codebooks;
+     * false in the second, in which right and wrong answers are counted. */
     bool sums_own;
     /* The block of rows that are followed together: the index of its first row among the rows of `held`, and its number
      * of rows. */
     size_t first, block;
     size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
-    /* The sums of this rank's groups of codebooks for each row, [block][slot][classes], packed before they are sent. */
+    /* For each row of the block, the sums of the values in this rank's groups of codebooks, [block][slot][classes],
+     * packed before they are sent. */
     float *own;
-    uint32_t *made; /* The number of sums that this rank (process) made for each row of the block, [block]. */
+    /* For each row of the block, the number of sums of groups of codebooks that this rank (process) made, [block]. */
+    uint32_t *made;
     uint32_t *came; /* The number of sums that each rank (process) sent for each row, [ranks][rows of this rank]. */
     /* The sums of groups of codebooks that all ranks (processes) sent: ranks ascending, for each rank rows ascending,
      * for each row in the order of changes. */
@@ -164,7 +166,7 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
-        return false; /* If no pair that the row selects has learned values, the model gives no answer to the row. */
+        return false; /* The model gives no answer to a row if no pair that the row selects has learned values. */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
@@ -184,8 +186,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* Before budget 0 no keys are selected for the row, and every codebook is due for selecting, since every rank is at
-     * least 1. */
+    /* When a row is begun, no keys are selected for it, and every codebook is due for selecting at budget 0, since
+     * every pair has a rank of at least 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);

@@ -59,8 +59,8 @@ static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator
     return sorted;
 }
 
-/* Computes the hash that commits to a set of rows, given in any order. DKVB_EINVAL says that the rows to commit to name
- * a row twice. */
+/* Computes the hash that commits to a set of rows, given in any order. DKVB_EINVAL says that the list of rows to commit
+ * to names one row twice. */
 static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], const uint64_t *rows, size_t n,
                                   const dkvb_allocator *mem)
 {

@@ -491,7 +491,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    /* The state of the checksum is erased from memory, as it holds the last bytes of the values that were added. */
+    /* The state of the checksum is erased from memory, as it holds the last of the model's values that were added. */
     dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }

@@ -54,7 +54,7 @@ struct dkvb_plan {
     uint64_t budget; /* the budget (number of masked pairs) of the plan, as the journal states it */
     struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
 
-    /* The following members of a plan are used with the strength exact only: */
+    /* The following members of the struct of a plan are used with the strength exact only: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
     uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
     /* model with the new values of an exact plan, on the old keys or on the keys of `placed`; NULL once the plan was
@@ -83,7 +83,7 @@ struct dkvb_plan {
 /* State of making a plan of forgetting. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model; /* the caller's model, for which the plan is made */
+    dkvb_model *model; /* the caller's model, for which a plan of forgetting is made */
     /* a copy of the model that shares everything but the mask with it; the copy masks all pairs planned so far */
     struct dkvb_model view;
     dkvb_codeset *set; /* the codeset of the model for which the plan is made, or NULL for none */
@@ -195,8 +195,8 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
  * that were not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request that its journal entry states. The argument `part` is the plan of one of
- * several requests of `plan`, or is `plan` itself. */
+/* Returns the details of a forget request that the journal entry of the forgetting states. The argument `part` is the
+ * plan of one of several requests of `plan`, or is `plan` itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* Derives a separate salt for each further journal entry of a plan, so that no two of the entries' hashes can be

@@ -19,8 +19,8 @@ struct groups {
     size_t count;
 };
 
-/* Largest number of rounds in which classes that came back are forgotten again; each round weakens other classes a
- * little less. */
+/* Largest number of rounds of forgetting again the classes that came back; each round weakens other classes a little
+ * less. */
 enum { ROUNDS = 5 };
 
 /* True for a journal entry of a forgetting in force whose request asked for classes. */

@@ -346,7 +346,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    /* If the codes file kept no features, the new codeset keeps none either. */
+    /* If the old codes file kept no features of rows, the new codeset keeps none either. */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
     o.allocator = &p->set->mem; /* The new codeset gets the allocator of the old codeset, which it replaces. */
@@ -533,8 +533,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset has not changed since the plan was made with it. If both model and codeset are already
- * without the rows of the plan, nothing is left to do. */
+/* Checks that the codeset has not changed since the plan was made with it. If neither model nor codeset has the rows of
+ * the plan any more, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];

@@ -60,8 +60,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held out trained
- * no values and are not counted. */
+/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held-out rows are
+ * not counted, as no values were trained on them. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -83,7 +83,8 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 
 /* Gives the mark DKVB_KEEP to the classes whose losses of accuracy count against the plan. No losses are counted for a
  * class that the request asks for (if the request names no class, the class with most of its rows) and for classes that
- * requests in force have already forgotten. The array `marks`, [classes], gets one mark for each class. */
+ * requests in force have already forgotten. The array `marks`, [classes], gets a mark for each class: DKVB_KEEP if
+ * losses of the class count against the plan. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -241,12 +242,13 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against many requests by rows that together cost a class too much accuracy. Each of many requests by rows may
- * keep its limits, and still all together may cost a class more accuracy than one request may. The rows of many
- * requests come from many persons, none of whom is responsible for the total loss, so the accuracy under all masks is
- * compared with the accuracy under the masks of requests that name classes or were forced. A mask in force that names
- * no class counts like the mask of a request for rows. Purged pairs are left out when the accuracies under different
- * masks are compared, as their values are erased; only the journal has their cost.
+ * Guards against the sum of many requests by rows, each of which alone costs a class only as much accuracy as allowed.
+ * Each of many requests by rows may keep its limits, and still all together may cost a class more accuracy than one
+ * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
+ * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
+ * The guard treats the mask of an entry in force that names no class like the mask of a request for rows. Purged pairs
+ * are left out when the accuracies under different masks are compared, as their values are erased; only the journal has
+ * their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {

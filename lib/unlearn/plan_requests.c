@@ -43,7 +43,7 @@ static char *skip_blanks(char *at)
     return at + strspn(at, " ");
 }
 
-/* Removes blanks from the end of a text. */
+/* Removes blanks from the end of a text in a list of classes or rows. */
 static void trim(char *text)
 {
     size_t length = strlen(text);
@@ -105,8 +105,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. NULL is returned unless the digits are a number of at most
- * 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. take_id() returns NULL unless the digits of the id are a
+ * number of at most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -140,7 +140,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* The next row id in a list begins after a comma; without a comma the list has ended. */
+        /* In a list of row ids, the next id begins after a comma; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -670,7 +670,8 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Looks in each request that names rows by ids for slipped-in rows of other classes. */
+/* Looks for rows of other classes that were slipped into a request, separately in each request that names rows by
+ * ids. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];

@@ -120,7 +120,8 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
-    rc = dkvb__model_agree(model, rc); /* Either all ranks (processes) make the journal records, or none does. */
+    /* Either all ranks (processes) make the journal records of a relearning, or none does. */
+    rc = dkvb__model_agree(model, rc);
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
             if (what[i] != by)

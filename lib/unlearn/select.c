@@ -9,7 +9,7 @@ enum { LARGE = 1023, TABLES = 4 };
 /*
  * Finds the largest number t such that at least `wanted` pairs have a selection count of at least t; 0 if fewer pairs
  * were selected at all. The number of pairs whose selection count is above the found number t is stored in *above.
- * False is returned if the number t to find would be LARGE or more.
+ * False is returned if the largest such number t would be LARGE or more, outside the histogram of selection counts.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
