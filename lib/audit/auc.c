@@ -44,7 +44,7 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
-    /* numbers of members and of non-members whose score is below that of the row in hand */
+    /* numbers of members and of non-members whose score is below that of the row that is placed */
     size_t members = 0, others = 0;
 
     for (size_t first = 0, end; first < n; first = end) {
@@ -119,7 +119,7 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
 }
 
 /* Computes the placements of the rows, as place_rows() does, for the scores of two models: [n] for model a, then [n]
- * for model b. If the returned array of placements is NULL, *rc has the status of the failure. */
+ * for model b. If the returned array of the rows' placements is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -211,7 +211,7 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* The limit of the score for a true positive rate is the score of the first non-member that may not pass; members
+    /* For a true positive rate, the limit of the scores is the score of the first non-member that may not pass; members
      * with an equal score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {

@@ -47,10 +47,11 @@ struct ensembles {
      * forgotten rows) left out have no label */
     int32_t *full;
     int32_t *earlier_full; /* labels of the training rows as the model before the request learned them, [n] */
-    /* The labels for training retrained models, [n]: -1 for forgotten rows, otherwise as in `full`. */
+    /* The labels from which retrained models learn, [n]: -1 for forgotten rows, otherwise the labels that the audited
+     * model learned. */
     int32_t *without;
-    /* Rows of the codeset without those that replays (trainings without forgotten rows) left out; the rows are a copy
-     * if there is a replay. */
+    /* The rows of the codeset without those that replays (trainings without forgotten rows) left out; a copy if there
+     * is a replay. */
     struct dkvb_codeset left;
     /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint64_t *gone_ids;
@@ -128,8 +129,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists the rows that may be drawn for a group of KLoM, by the rows' numbers in the training file, or by their places
- * among the sorted test rows. */
+/* Lists the rows that may be chosen for a group of rows that KLoM measures, by their numbers in the training file, or
+ * by their places among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -146,7 +147,7 @@ static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
     return count;
 }
 
-/* Returns the number that identifies a row in a draw: the row's id in training, or its number in the file of test
+/* Returns the number by which a row is chosen at random: the row's id in training, or its number in the file of test
  * rows. */
 static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
 {
@@ -265,7 +266,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Puts all rows back into the codeset's copy, for the next model. */
+/* Puts all rows back into the copy of the codeset, for the next model that is made for KLoM. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -444,8 +445,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* A journal entry of a forgetting repeated for an earlier request is skipped, as planning the later request
-             * anew repeats the earlier one if necessary. */
+            /* The journal entry of a forgetting that was repeated because of a later request is skipped, as planning
+             * that request anew repeats the forgetting if necessary. */
             continue;
         done = false;
         if (!entry.again)

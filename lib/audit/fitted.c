@@ -35,7 +35,7 @@ struct fit {
     double *scores;
 };
 
-/* Memory for the logistic regression that scores one part of the rows. */
+/* Memory for the logistic regression by which one part of the rows in a cross-validation is scored. */
 struct fold {
     const struct fit *fit;
     size_t number;
@@ -64,7 +64,8 @@ static double softplus(double x)
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));
 }
 
-/* Inserts a value among the largest values seen so far, `count` of at most `room`, in descending order. */
+/* Inserts a value into the list of the `count` largest values seen so far, in descending order; the list has room for
+ * `room` values. */
 static void insert_value(double *x, size_t count, size_t room, double value)
 {
     size_t i = count < room ? count : room - 1;

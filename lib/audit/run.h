@@ -79,13 +79,13 @@ struct dkvb__audit {
      * [prototypes][input_dim], or NULL */
     float *prototype;
     int32_t *prototype_y; /* classes of the prototypes (means of rows), [prototypes] */
-    /* For each number of prototypes per class, the index of its first prototype in the list of all prototypes; the last
+    /* For each number of prototypes a class, the index of its first prototype in the list of all prototypes; the last
      * element is the number of all prototypes. */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
     /* codes of the test rows without a mask, in the order of their file, [test_n][code] */
     uint16_t *searched;
-    /* The codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
-     * before the request. */
+    /* the codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
+     * before the request */
     struct dkvb__coded first, masked, earlier;
 
     /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */

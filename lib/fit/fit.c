@@ -18,7 +18,7 @@ struct fit {
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_codeset *set;
-    uint16_t *codes; /* codes of the rows to learn from (selected keys), [n][codebooks][k] */
+    uint16_t *codes; /* codes (selected keys) of the rows from which the model learns, [n][codebooks][k] */
 };
 
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)
@@ -129,7 +129,7 @@ static dkvb_status settle(struct fit *t)
     }
     /* A model gets no more keys than the rows for placing keys can fill, and than the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    /* The settings of the training are chosen by all rows to learn from, whatever rows are held out. */
+    /* Training settings are chosen by the number of all rows to learn from, whether or not some are held out. */
     t->s.train = open;
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)

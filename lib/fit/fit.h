@@ -19,7 +19,7 @@ struct dkvb__row_group {
     size_t first, n; /* The rows of one group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
 
-/* The checked rows that a model learns from, and the choice of held-out rows among them. */
+/* Rows from which a model learns, after they were checked, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
     /* Run options of all steps of a fit, except of the search that counts rows outside the scale of the keys. */
@@ -35,7 +35,7 @@ struct dkvb__fitting {
     size_t labelled;      /* number of rows to learn from that have a label */
     size_t largest_row;   /* index of the first row that has the largest label of all rows */
     uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
-    uint8_t *held;        /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
+    uint8_t *held;        /* marks of held-out rows, [n]: 1 if the row is held out and not trained on, otherwise 0 */
     int32_t *taught;      /* labels for training, [n], -1 if a row is held out or has no label */
     size_t held_count;    /* number of held-out rows that have a label */
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
@@ -55,10 +55,10 @@ struct dkvb__fitting {
     bool keeps_share;
 };
 
-/* Checks the caller's rows and labels; choosing held-out rows is a later step. Checking the caller's rows can fail on
- * one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids by `salt`,
- * [DKVB__NAME_SALT], or by a salt that is computed from the rows if `salt` is NULL. The check of the rows that a model
- * is to learn from may fail with DKVB_EINVAL. */
+/* Checks the rows and labels that the caller gives; choosing held-out rows is a later step. Checking the caller's rows
+ * can fail on one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids
+ * computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt that is computed from the rows if `salt`
+ * is NULL. The check of the rows that a model is to learn from may fail with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 

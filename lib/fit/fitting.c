@@ -86,7 +86,7 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         goto end;
     }
     /* Groups of rows are sorted by place, and by number if places are equal, so that the order of the rows has no
-     * influence. */
+     * influence on which groups are held out. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -189,8 +189,8 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
 
 /* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
  * `most` of the rows of a class may be held out. A class is short of held-out rows if a smaller fraction of its rows
- * than `least` is held out. With `for_short`, a group is held out only if it has rows of a class that is short of
- * held-out rows. */
+ * than `least` is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
+ * short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {

@@ -39,8 +39,8 @@ struct more {
     uint8_t *classes_taught;
 };
 
-/* Checks, before and after the training with more rows, that the model's values are those that its sessions recorded in
- * the codeset give, trained from nothing. */
+/* Checks, before and after the training with more rows, that the model's values are what a training from nothing in the
+ * sessions that the codeset records would give. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -114,8 +114,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row was forgotten before, and neither was the class of a new row. The journal of the original
- * model is examined, as the copy that is trained has no journal. */
+/* Checks that no new row was forgotten before, and neither was the class of a new row. Whether rows or classes were
+ * forgotten is looked up in the original model's journal, as the copy that is trained has no journal. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -194,7 +194,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the caller's model itself on more rows, instead of a copy that could be dropped after a failure. */
+/* Trains the caller's model itself on more rows; a failure may destroy its values, unlike with a copy. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;

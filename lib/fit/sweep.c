@@ -17,7 +17,7 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* number of units of progress within a cell of the sweep */ };
+enum { THOUSANDTHS = 1000 /* number of units of progress that one cell of the sweep counts */ };
 
 /* The model on which a sweep measures forgetting: the caller's model, or one that was trained for a shape (sizes of a
  * model) in the sweep's list. */

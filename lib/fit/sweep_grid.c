@@ -312,8 +312,9 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks, before the first cell is measured, everything that the cells of a sweep need. Without checks in advance a
- * cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same way. */
+/* Checks, before the first cell is measured, everything that the cells of a sweep need. Unless everything is checked in
+ * advance, a cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same
+ * way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -368,8 +369,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() is called twice:
- * to count the cells of the sweep, and to describe them. */
+/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() runs twice: to
+ * count the cells of the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -440,7 +441,7 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    /* The padding bytes of the struct are cleared too, since all bytes of the struct are hashed. */
+    /* The padding bytes of the struct to be hashed are cleared too, since all its bytes are hashed. */
     memset(r, 0, sizeof *r);
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;

@@ -20,7 +20,7 @@ static const char magic[] = "dkvb sweep ";
 
 enum {
     VERSION = 1,
-    MEASURED = 15, /* number of integers in a line of a part file: the index of a cell and its measurements */
+    MEASURED = 15, /* number of integers in a line of a sweep's part file: the index of a cell and its measurements */
     /* room in bytes for a line of a part file: MEASURED integers of 20 digits, and a checksum of 16 digits */
     LINE = 512,
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
@@ -62,8 +62,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. NULL is returned if the line has no number at
- * the given place, or if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. take_number() returns NULL if there is no
+ * number at the given place of the line, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -219,8 +219,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table of a sweep that is being built. Each of the two text fields in a line of the table takes up to 2
- * * 255 + 2 bytes. */
+/* A line of the table of a sweep that is being built. Each of the two text fields in a line of the sweep's table takes
+ * up to 2 * 255 + 2 bytes. */
 struct line {
     char text[2048];
     size_t size;

@@ -47,8 +47,9 @@ static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *u
     return rc;
 }
 
-/* Applies one of the settings that tuning tries to those settings that the caller left open. apply() returns false if
- * the tried setting would change what the caller has fixed, or has more keys than the data can fill. */
+/* Applies one of the settings that tuning tries to those settings that the caller left open. The function apply()
+ * returns false if the tried setting would change what the caller has fixed, or has more keys than the data can
+ * fill. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;

@@ -80,10 +80,10 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
-/* Measures a model on the rows drawn for the whitening by five-fold cross-validation. The cross-validation places keys
- * and searches rows once only, since neither step looks at labels. In the cross-validation, each fifth of the rows is
- * predicted by values that learned from the other rows, so all rows are measured: a single fifth is too noisy and would
- * often mislead. */
+/* Measures a model by five-fold cross-validation on the rows drawn to compare whitened with plain rows. The
+ * cross-validation places keys and searches rows once only, since neither step looks at labels. In the
+ * cross-validation, each fifth of the rows is predicted by values that learned from the other rows, so all rows are
+ * measured: a single fifth is too noisy and would often mislead. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;

@@ -28,7 +28,7 @@ struct comparison {
     dkvb_reference_options opts;
     struct report *report;
     int32_t *kept;   /* labels of the rows that were not forgotten, [rows.n], with -1 for the forgotten rows */
-    int32_t *gone;   /* labels of the forgotten rows, [rows.n], -1 for kept rows */
+    int32_t *gone;   /* labels of the forgotten rows, [rows.n], with -1 for the rows that were not forgotten */
     int32_t *answer; /* predicted classes of the test rows, [test.n] */
     double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
     /* The order of the test rows by margin, [test.n], and scratch space for sorting them. */

@@ -108,7 +108,7 @@ struct dkvb__logistic {
      * intercepts [columns] */
     size_t size;
     double *point;  /* present weights and intercepts of the logistic regression, [size] */
-    double *memory; /* memory of all other arrays that a fit of logistic regression needs */
+    double *memory; /* memory for all other arrays that a fit of logistic regression needs */
     float *block;   /* scratch space for a block of rows and their scores */
     uint32_t iterations;
     bool converged;

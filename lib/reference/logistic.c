@@ -124,7 +124,8 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The class with the largest score adds 1 to the sum of exponentials over the classes, so the sum is at least 1. */
+    /* In the sum of exponentials over the classes, the class with the largest score counts 1, so the sum is at least
+     * 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }

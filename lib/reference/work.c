@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* number of progress steps in a part of a library call's work */ };
+enum { STEPS = 1000 /* number of steps in which a part of a library call's work reports progress */ };
 
 /* The BLAS library OpenBLAS has one number of threads for the whole process. Library calls that change the number of
  * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the old

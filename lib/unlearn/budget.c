@@ -81,14 +81,14 @@ struct following {
 
     /* The block of rows for which ranks (processes) exchange data at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
-    /* For each row to follow and each rank (process), the number of bytes that the rank sends about the row, [open rows
+    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row, [open rows
      * of a part][ranks]. */
     uint64_t *needs;
     char *own; /* the bytes that this rank (process) sends about all rows of the block, rows ascending */
     /* the bytes that this rank (process) received about its own rows of the block: ranks ascending, rows ascending */
     char *all;
-    /* The place of each row's bytes in the array `own`, [block]; later the places in the array `all`, [ranks][own
-     * rows]. */
+    /* The place of each row's bytes in the array `own` of bytes to send, [block]; later the places in the array `all`
+     * of received bytes, [ranks][own rows]. */
     size_t *starts;
 };
 
@@ -108,8 +108,8 @@ static size_t group_of(const struct following *f, size_t pair)
     return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
 }
 
-/* Returns the values of a key-value pair: from the model if this rank (process) has them, otherwise the next values
- * that another rank has sent. */
+/* Returns the values of a key-value pair: from the model if this rank (process) has them, otherwise from the bytes that
+ * another rank has sent. */
 static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
 {
     uint32_t owner;
@@ -419,8 +419,8 @@ static dkvb_status share_found(struct following *f)
 }
 
 /* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks that share
- * the model. A row stays open, to be followed again, if the memory had no room for all budgets at which its answer
- * turns right or wrong. */
+ * the model. A row is followed again in a next pass if the memory had no room for all budgets at which its answer turns
+ * right or wrong. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;

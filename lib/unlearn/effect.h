@@ -16,8 +16,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part);
 void dkvb__effect_work_out(dkvb_class_effect *e);
 
 /* Computes the answers of a model to held-out rows, with `mask` (or NULL) in addition to the mask in force. The
- * predicted classes go to `labels`, [held->n], with -1 for rows to which the model gives no answer. The other arguments
- * and the errors are those of dkvb_effect_measure(). */
+ * predicted classes go to `labels`, [held->n], with -1 for rows to which the model gives no answer. Other arguments and
+ * errors of dkvb__effect_answer() are those of dkvb_effect_measure(). */
 dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *run);
 
@@ -32,7 +32,7 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
  * measuring depends on its id only, not on other rows. If `most` is 0, as many rows are drawn as can be decoded with a
  * billion additions of values, and at least 1,024: 2,097 rows of 1,000 classes with 512 selected pairs a row, 52,428
  * rows of 10 classes with 2,048 pairs. The number of held-out rows that keep their label is stored in `*stay`. The
- * caller has checked the labels of the rows and the marks of the classes. */
+ * caller of dkvb__effect_draw() has checked the labels of the rows and the marks of the classes. */
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 
@@ -64,9 +64,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * budgets, and only the sums that changed are computed again.
  *
  * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The array `budgets`,
- * [count], is in ascending order. The array `effects`, [count][classes], gets one effect on each class for each budget.
- * The array `exhausted`, [count], or NULL, gets the counts of (row, codebook) pairs with too few unmasked keys, as in
- * dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts rows.
+ * [count], has the budgets of the masks in ascending order. The array `effects`, [count][classes], gets one effect on
+ * each class for each budget. The array `exhausted`, [count], or NULL, gets the counts of (row, codebook) pairs with
+ * too few unmasked keys, as in dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -53,8 +53,8 @@ struct walker {
     struct counts *counts;
     uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    /* The place to which the next sum of a group of codebooks is written, while this rank sums the groups of codebooks
-     * that it has. */
+    /* The place to which the next sum of values is written, while this rank (process) sums its own groups of codebooks
+     * for a block of rows. */
     float *to;
     /* For each rank (process), the place of the next sum of values to read among those that it sent, [ranks]. */
     size_t *from;
@@ -68,15 +68,15 @@ struct walk {
     size_t count;
     struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
 
-    /* State of the block of rows for which ranks (processes) exchange sums of values; `block` is 0 if this rank has the
-     * values of all groups: */
+    /* The following members describe the block of rows for which ranks (processes) exchange sums of values; `block` is
+     * 0 if this rank has the values of all groups: */
     /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
     const uint8_t *learned;
     /* True in the first of two passes over the rows, in which this rank (process) sums its own groups of codebooks;
      * false in the second, in which right and wrong answers are counted. */
     bool sums_own;
-    /* The block of rows that are followed together: the index of its first row among the rows of `held`, and its number
-     * of rows. */
+    /* the index of the first row of the block of rows that are followed together, and the number of rows in the
+     * block */
     size_t first, block;
     size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
     /* For each row of the block, the sums of the values in this rank's groups of codebooks, [block][slot][classes],
@@ -85,8 +85,8 @@ struct walk {
     /* For each row of the block, the number of sums of groups of codebooks that this rank (process) made, [block]. */
     uint32_t *made;
     uint32_t *came; /* The number of sums that each rank (process) sent for each row, [ranks][rows of this rank]. */
-    /* The sums of groups of codebooks that all ranks (processes) sent: ranks ascending, for each rank rows ascending,
-     * for each row in the order of changes. */
+    /* The sums of groups of codebooks that this rank received from all ranks (processes): ranks ascending, for each
+     * rank rows ascending, for each row in the order of changes of its selected keys. */
     float *all;
     /* The place in the array `all` of the first sum of each row, counted in sums, [ranks][rows of this rank]. */
     size_t *starts;
@@ -196,8 +196,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
 }
 
 /* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
- * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked in any of the
- * groups. */
+ * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked at the budget
+ * in any of the groups of codebooks. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -315,8 +315,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The sums of the workers'
- * counts of answers replace the counts of the first worker. */
+/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The counts of answers of
+ * all workers are added up in the counts of the first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;

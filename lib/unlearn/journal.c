@@ -230,7 +230,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    /* The pointer to the record is set again, as preparing the journal entry may have moved the records. */
+    /* The pointer to the journal record is set again, as preparing the new entry may have moved all records. */
     record = &model->journal.records[entry - 1];
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);

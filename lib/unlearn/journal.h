@@ -38,9 +38,9 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
 
 /* Appends a record to the journal, computes its chain hash from the entry before, and updates the state of earlier
  * entries. A record of an undo ends the journal entry with the same list of pairs; a record of a relearning ends an
- * entry in force. The journal becomes the owner of the record's memory, and the caller's copy is erased. Before a
- * record is appended, room for it must have been reserved in the journal. dkvb__journal_append() returns the number of
- * the new journal entry. */
+ * entry in force. The journal becomes the owner of the appended record's memory, and the caller's copy of the record is
+ * erased. Before a record is appended, room for it must have been reserved in the journal. dkvb__journal_append()
+ * returns the number of the new journal entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds to a mask the key-value pairs in the list of a journal record. */

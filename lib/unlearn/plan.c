@@ -245,7 +245,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 }
 
 /* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searching many keys for each row is slow, so only the sampled held-out rows are searched. */
+ * held-out rows. Searching many keys for each row is slow, so only the sampled held-out rows are searched, not all of
+ * them. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -350,9 +351,9 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a plan whose mask changes no answer to any measured row, as nothing would be forgotten. If a mask that
- * changes no answer has pairs, the option `force` records the request all the same: another request may be undone
- * later, and these pairs then stay masked. */
+/* Refuses a plan whose mask changes no answer to any measured row, as nothing would be forgotten. If a mask changes no
+ * answer but has pairs, the option `force` records the request all the same: another request may be undone later, and
+ * these pairs then stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)

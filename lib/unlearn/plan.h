@@ -13,7 +13,7 @@ struct dkvb__again {
     uint64_t entry;   /* number of the journal entry of the forget request; 0 for the request that is being planned */
     uint8_t *classes; /* marks of the classes that the plan's forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* ids of the rows that belong to the classes of the request, [id_count] */
+    uint64_t *ids; /* ids of the rows of those classes that the request names, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
@@ -63,15 +63,15 @@ struct dkvb_plan {
     double temperature, power;
     /* model on new keys, which replaces the old model when the plan is applied; NULL if the keys stay */
     dkvb_model *placed;
-    /* The codeset of the model on new keys; once `placed` is NULL, the model is finished and only this codeset is left
-     * to be written. */
+    /* The codeset that belongs to the model on new keys; once `placed` is NULL, that model was applied and only this
+     * codeset is left to be written. */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
     size_t part_count;
     dkvb_plan_request *requests; /* descriptions of the plans of the single requests for dkvb_plan_info, [part_count] */
 
-    /* The following members are used in the plan of one of several requests only: */
+    /* The following members of a plan's struct are used in the plan of one of several requests only: */
     /* the line of the request in the text of requests, and the number of the request's journal entry */
     uint64_t line, entry;
     bool already; /* true if the journal entry number `entry` has forgotten the request before */
@@ -160,7 +160,8 @@ const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
 /* The functions of plan_exact.c plan forget requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
-/* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
+/* True if the model is already the result of a plan with the strength exact, so that only the codeset may have to be
+ * changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
 /* Applies a plan of forgetting with the strength exact. If `done` is true, an earlier call has changed the model, and
@@ -196,7 +197,7 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
 /* Returns the details of a forget request that the journal entry of the forgetting states. The argument `part` is the
- * plan of one of several requests of `plan`, or is `plan` itself. */
+ * plan of one of the several requests of `plan`, or is `plan` itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* Derives a separate salt for each further journal entry of a plan, so that no two of the entries' hashes can be

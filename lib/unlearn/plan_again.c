@@ -10,7 +10,8 @@ struct group {
     uint64_t entry; /* number of the earlier request's journal entry; 0 for the request that is being planned */
     uint8_t *classes;
     double target;
-    /* true if no mask within the limits brings the accuracy of the request's classes down to its target */
+    /* true if no mask within the limits brings the accuracy of the earlier request's classes down to the request's
+     * target */
     bool hopeless;
 };
 
@@ -91,7 +92,8 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Journal entries that repeat an earlier forgetting are left out, as the earlier entry has the same request. */
+        /* Journal entries that repeat the forgetting of an earlier request are left out, as the earlier entry has the
+         * same request. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }

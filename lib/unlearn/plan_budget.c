@@ -62,8 +62,9 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* An enlarged budget, with room for rows that were not held out, is tried before the budget that was found. If the
-     * enlarged budget does not keep the limits of the request, the budget that was found is used. */
+    /* A budget that is enlarged for rows that were not held out is tried first, before the budget that was found on the
+     * held-out rows. If the enlarged budget does not keep the limits of the request, the budget that was found is
+     * used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {

@@ -2,10 +2,10 @@
  * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. Keys that were
  * placed on the rows to be forgotten too can be placed again without these rows; every row is then searched again.
  *
- * Model and codeset are two files, and the model is saved first. A codeset that still has the forgotten rows although
- * the model was saved without them is recognised by the journal, which commits to the rows, and by the fingerprint of
- * the training. Repeating an exact forget request, after the model was saved and the codeset was not, only changes the
- * codeset.
+ * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
+ * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
+ * fingerprint of the training. Repeating an exact forget request, after the model was saved and the codeset was not,
+ * only changes the codeset.
  */
 #include <string.h>
 
@@ -106,7 +106,7 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
 }
 
 /* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed.
- * Removed rows that the codeset still has get no label while the temperature is fitted. */
+ * While the temperature is fitted, removed rows that the codeset still has get no label. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -139,8 +139,8 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model again, once, without the rows to be forgotten. The model must have been trained on the
- * codeset. */
+/* Trains the values of a model again, once, without the rows to be forgotten. The model whose values are trained again
+ * must have been trained on the codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -552,8 +552,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's newly trained values fit the model that they replace the values of. A plan made by this
- * process always passes the check of its values, whereas a plan read from a file may hold anything. */
+/* Checks that the plan's newly trained values fit the model whose values they replace. A plan made by this process
+ * always passes the check of its values, whereas a plan read from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;

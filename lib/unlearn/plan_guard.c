@@ -359,7 +359,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    /* The check of a request ends here if none of its rows has a label, as rows without a label belong to no class. */
+    /* The check of a request for rows of other classes ends if none of its rows has a label, as rows without a label
+     * belong to no class. */
     if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)

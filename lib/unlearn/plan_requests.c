@@ -1,10 +1,10 @@
 /*
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * With the strength suppress, each part of the plan is the plan of one request, made on a draft of the model in which
- * the requests before are applied. Budgets and the classes that come back are found as if the requests came one by one,
- * and the journal entry of each request can be undone separately. With the strength exact, the plan of each request
- * only tells which rows the request names; the values are trained once, without the rows of all requests.
+ * With the strength suppress, a plan of several requests has a plan for each request, made on a draft of the model in
+ * which the requests before are applied. Budgets and the classes that come back are found as if the requests came one
+ * by one, and the journal entry of each request can be undone separately. With the strength exact, the plan of each
+ * request only tells which rows the request names; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -184,8 +184,7 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* The names of rows in a list are moved together, so that one follows the other without gaps; to <= at always
-         * holds. */
+        /* The names of rows in a list are moved together, so that one follows the other without gaps. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
@@ -376,8 +375,8 @@ enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
  * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. The comparison of the model with the codeset, `fit`, is made for the first request that needs it, since
- * the comparison reads every code. */
+ * an older one. Whether the model was trained on the present codeset, `fit`, is found out for the first request that
+ * needs it, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -788,8 +787,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* The plan of each request is released in the same way as the whole plan, as it points to the arrays of its
-     * request. */
+    /* Each part of a plan of several requests is released in the same way as the whole plan, as it points to the arrays
+     * of its request. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -18,8 +18,8 @@ struct dkvb__replay {
     uint8_t trained[16]; /* fingerprint of the trainings of the original model when the replay was made */
 };
 
-/* Checks that a model was trained on the given codeset, as dkvb_model_replay() does. The argument `without`, [n], has
- * the ids of the rows to be left out, in any order. */
+/* Checks that a model was trained on the given codeset, in the way that dkvb_model_replay() does. The argument
+ * `without`, [n], has the ids of the rows to be left out, in any order. */
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run);
 
@@ -38,8 +38,8 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
 /* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and
- * its replacement must have the same codebooks, classes, type of values and allocator, and must both keep selection
- * counts or neither. Replacing the values and selection counts of a model cannot fail. */
+ * the model that replaces its values must have the same codebooks, classes, type of values and allocator, and must both
+ * keep selection counts or neither. Replacing the values and selection counts of a model cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 
 /* Frees a replay (a newly trained model beside the original), committed or not. A replay that is NULL is allowed and

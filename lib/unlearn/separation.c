@@ -246,7 +246,7 @@ struct measuring {
 };
 
 /* Counts, over all rows of a class, their selections of pairs that the given code selects too. The number of pairs that
- * the code itself selects is stored in *selections. */
+ * the given code selects is stored in *selections. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);

@@ -19,15 +19,15 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 
-/* Computes how much the codes of each two classes overlap: `jaccard` and `weighted`, double[classes][classes]. The
- * progress callback of computing the overlaps counts the classes, in a total of the classes and the groups of rows for
- * the silhouettes. */
+/* Computes how much the codes of each two classes overlap: `jaccard` and `weighted`, double[classes][classes]. While
+ * overlaps are computed, the progress callback counts classes, in a total of the classes and the groups of rows for the
+ * silhouettes. */
 dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                      double *jaccard, double *weighted, const struct dkvb__run *run);
 
 /* Computes the silhouette of each row, a measure of how much closer the row is to its own class than to others: `each`,
- * double[n]. The progress callback of computing silhouettes counts groups of rows, after the classes that were counted
- * before. */
+ * double[n]. While silhouettes are computed, the progress callback counts groups of rows, after the classes that were
+ * counted for the overlaps. */
 dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                          double *each, const struct dkvb__run *run);
 
