@@ -2,10 +2,10 @@
  * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
  * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
  * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
- * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member is 1 -
- * (all - own) / members, the fraction of members above the non-member. The AUC is the mean placement of the members;
- * its variance is S10 / members + S01 / others, where S10 and S01 are the variances of the placements of members and of
- * non-members.
+ * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member in an
+ * AUC is the fraction of members above it, 1 - (all - own) / members, with its midranks `all` and `own`. The AUC is the
+ * mean placement of the members; its variance is S10 / members + S01 / others, where S10 and S01 are the variances of
+ * the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -175,7 +175,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* The scaled differences of the rows' placements have mean 0, and only their spread is used. */
+        /* The differences of the rows' placements in two AUCs are scaled to have mean 0, and only their spread is
+         * used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);

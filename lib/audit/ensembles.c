@@ -36,7 +36,7 @@ struct ensembles {
     /* codes of the rows chosen for KLoM under the mask of the model before the request; NULL if that model has no
      * mask */
     uint16_t *earlier;
-    /* codes of the rows chosen for KLoM under the mask of the model that is measured now, [rows][code] */
+    /* codes of the rows chosen for KLoM under the mask of the model that is being measured, [rows][code] */
     uint16_t *masked;
     float *logits;   /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
     double *margins; /* scratch space for the margins of the rows chosen for KLoM, [rows] */
@@ -458,7 +458,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
          * plans cannot repeat the request if they weaken it. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* A purge has erased the list of masked pairs of the journal entry. */
+            purged = true; /* The journal entry has no list of masked pairs any more, as a purge erased the list. */
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -495,7 +495,7 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
 
 /* Makes the model for KLoM of one seed on the audited model's rows. The margins of a new model for KLoM are computed
  * after its forgettings, and also before its forgettings if the model before the request learned the same rows. If a
- * replay (a training without rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
+ * replay (a training without some rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
  * models ever see these rows: the models differ only in their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {

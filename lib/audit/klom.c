@@ -133,7 +133,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    /* The array of random orders of the models has one more row, which is scratch space. */
+    /* The array of random orders of the models has one row more than there are orders, as scratch space. */
     size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals);
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};

@@ -36,9 +36,9 @@ struct dkvb__klom_pair {
  * dealt out anew DKVB__DEALS times, as if there were no difference between the ensembles (a permutation test: Fisher
  * 1935). The array `half`, [groups], gets the half width of the noise in the mean KLoM of each group: 95 % of the
  * absolute differences over the random deals are no larger; a group without rows gets 0. The measured rows must be
- * sorted by groups: group g of the `groups` groups has sizes[g] rows. The computed noise is equal bit for bit for any
- * number of threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail with
- * DKVB_ENOMEM or DKVB_ECANCELLED.
+ * sorted by groups: group g of the `groups` groups has sizes[g] rows. The noise of KLoM is computed equal bit for bit
+ * for any number of threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail
+ * with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

@@ -15,8 +15,9 @@ extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 /* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of all rows of an audit, searched under the same mask. The array `all` has the codes of the training rows, then
- * of the test rows of the audit; the other arrays are copies of codes that are decoded again and again. */
+/* Codes of all rows of an audit, searched under the same mask. In the codes of an audit under one mask, the array `all`
+ * has the codes of the training rows, then of the test rows; the other arrays are copies of codes that are decoded
+ * again and again. */
 struct dkvb__coded {
     uint16_t *all;      /* codes of the training rows of the audit, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
@@ -32,7 +33,7 @@ struct dkvb__coded {
  * decodes them.
  *
  * The audit's labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come
- * first. The targets of membership attacks are the forgotten rows (members), then the test rows of the forgotten rows'
+ * first. In membership attacks the targets are the forgotten rows (members), then the test rows of the forgotten rows'
  * classes (non-members).
  */
 struct dkvb__audit {
@@ -150,11 +151,11 @@ dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
  * identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM from many models of other seeds, after the attacks. Without models of KLoM in the options of the audit,
- * dkvb__audit_ensembles() computes nothing. */
+/* Computes KLoM after the attacks, by training many models with other seeds. Without models of KLoM in the options of
+ * the audit, dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array with a figure's value for each row, filled with zeros, unless the array is there already. */
+/* Allocates the array for a figure's value of each row, filled with zeros, unless it was allocated before. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */

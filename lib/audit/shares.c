@@ -127,7 +127,7 @@ static dkvb_run_options search_run(const struct dkvb__audit *a)
 }
 
 /* Adds up, over all ranks (processes), the counts of rows outside the scale of the keys, so that they equal the counts
- * of one search of all rows. */
+ * of a search of all rows by one process. */
 static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside *own, dkvb_outside *outside)
 {
     dkvb_outside *all = dkvb__alloc(a->mem, a->ranks.count, sizeof *all);

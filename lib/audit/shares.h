@@ -6,8 +6,9 @@
 /*
  * The parts of an audit that several processes (ranks) deal out among themselves. Every rank of an audit has the whole
  * models and all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of
- * the models of KLoM, and attacks some of the audited models. The result of each rank's work is passed to all ranks, so
- * that all ranks estimate the same figures. If only one process audits, the functions of shares.h exchange no bytes.
+ * the models of KLoM, and attacks some of the audited models. The result of each rank's (process's) part of the audit
+ * is passed to all ranks, so that all ranks estimate the same figures. If only one process audits, the functions of
+ * shares.h exchange no bytes.
  */
 
 /* Checks before work starts that all ranks audit the same models and rows with the same options. The argument `rc` is

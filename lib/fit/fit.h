@@ -29,14 +29,14 @@ struct dkvb__fitting {
     dkvb_run_options uncounted;
     /* ranks (processes) that fit together: the ranks of the run options, or of the model */
     dkvb_ranks ranks;
-    dkvb_fit_rows rows; /* the caller's rows, with the number of classes filled in */
+    dkvb_fit_rows rows; /* the rows that the caller gave, with the number of classes filled in */
     /* The features of the rows to learn from, if the caller gives features and not codes. */
     struct dkvb__rows from;
     size_t labelled;      /* number of rows to learn from that have a label */
     size_t largest_row;   /* index of the first row that has the largest label of all rows */
     uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;        /* marks of held-out rows, [n]: 1 if the row is held out and not trained on, otherwise 0 */
-    int32_t *taught;      /* labels for training, [n], -1 if a row is held out or has no label */
+    int32_t *taught;      /* labels from which the values learn, [n], -1 if a row is held out or has no label */
     size_t held_count;    /* number of held-out rows that have a label */
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
@@ -50,7 +50,7 @@ struct dkvb__fitting {
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
     /* Scratch space for counting the rows of one group by class, all zeros between calls, [classes]. */
     uint64_t *in_group;
-    bool in_place; /* true if models are trained in place, so that a failure may destroy their values */
+    bool in_place; /* true if the fit trains models in place, so that a failure may destroy their values */
     /* true if about the wanted fraction of each class should be held out even where groups of rows are large */
     bool keeps_share;
 };

@@ -188,8 +188,8 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
 }
 
 /* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
- * `most` of the rows of a class may be held out. A class is short of held-out rows if a smaller fraction of its rows
- * than `least` is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
+ * `most` of the rows of a class may be held out. A class is short of held-out rows if less than the fraction `least` of
+ * its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
  * short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)

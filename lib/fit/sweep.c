@@ -47,7 +47,7 @@ struct sweep {
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
     uint64_t at; /* number of finished cells of the sweep, for progress reports */
-    /* the sweep's progress that was reported to the caller, in thousandths of a cell; the number never goes back */
+    /* the sweep's progress, in thousandths of a cell, that was reported to the caller; it never decreases */
     uint64_t reached;
 };
 
@@ -252,7 +252,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
 {
     double most = 0.0;
 
-    /* The sums over classes begin at 0, as the cell of the sweep may be measured a second time. */
+    /* The sums over classes begin at 0 again whenever a cell of the sweep is measured. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;

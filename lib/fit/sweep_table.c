@@ -21,7 +21,7 @@ static const char magic[] = "dkvb sweep ";
 enum {
     VERSION = 1,
     MEASURED = 15, /* number of integers in a line of a sweep's part file: the index of a cell and its measurements */
-    /* room in bytes for a line of a part file: MEASURED integers of 20 digits, and a checksum of 16 digits */
+    /* room in bytes for a line of a sweep's part file: MEASURED integers of 20 digits, and a checksum of 16 digits */
     LINE = 512,
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
@@ -96,7 +96,8 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    /* The line of the part file must equal the line that would be written for its cell, index and checksum included. */
+    /* A line of a sweep's part file must equal the line that would be written for its cell, index and checksum
+     * included. */
     if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
@@ -145,8 +146,8 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* The digit of the version in the first line of a part file, and the blank after the digit, count in the length of
-     * the line's beginning. */
+    /* The length of the beginning of a part file's first line includes the digit of the version and the blank after
+     * it. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
@@ -429,7 +430,7 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
 }
 
 /* Computes, for a group of cells of the sweep, the values of their result number f that are averaged, and returns the
- * number of values. Each averaged value is the result of one class, averaged over its seeds; if a group has a single
+ * number of values. Each value to average is the result of one class, averaged over its seeds; if a group has a single
  * class, each of its n ordered cells gives a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {

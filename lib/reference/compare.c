@@ -166,8 +166,8 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            /* A margin is infinite if the model or head knows no row of the classes of one side and cannot predict
-             * these classes. */
+            /* A margin is infinite if the model or head cannot predict the classes of one side, because none of their
+             * rows was learned. */
             if (!isfinite(c->margin[i]))
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
@@ -348,7 +348,8 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    /* The report begins with its public part, so a pointer to the public part is a pointer to the whole report. */
+    /* A report of comparing heads begins with its public part, so a pointer to the public part is a pointer to the
+     * whole report. */
     struct report *report = (struct report *)open;
     dkvb_allocator mem;
 

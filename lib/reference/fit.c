@@ -219,8 +219,8 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
 
 /* Chooses the penalty of the linear head with the most right answers on the held-out rows; of equally good penalties
  * the strongest. The penalties of the linear head are tried from strong to weak, and each fit starts at the weights of
- * the fit with the penalty before. The search for a penalty ends early at a penalty that is worse than the best one and
- * does not follow it directly. */
+ * the fit with the penalty before. The search for the best penalty ends early at a penalty that is worse than the best
+ * one and is not its neighbour. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -440,7 +440,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    /* The array `weight`, not yet filled, serves as scratch space for two vectors. */
+    /* The array `weight`, not yet filled with weights, serves as scratch space for two vectors. */
     if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) {
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "

@@ -19,7 +19,7 @@ struct dkvb__work {
     dkvb_allocator mem;
     dkvb_progress_fn progress;
     void *user;
-    uint64_t part, parts; /* number of finished parts of the library call's work, and number of all parts */
+    uint64_t part, parts; /* how many parts of the library call's work are finished, and how many there are */
     bool sets_threads;    /* true if the library call changed the number of OpenBLAS threads and must restore it */
 };
 
@@ -33,8 +33,8 @@ dkvb_status dkvb__work_tick(const struct dkvb__work *work, double done);
 /* Returns the time in seconds of a clock that never goes back. */
 double dkvb__work_clock(void);
 
-/* Sums over labelled rows, each minus a vector `shift` close to the rows' mean. From these sums over rows, ridge
- * regression can be solved, and each row can be removed from them. */
+/* Sums over labelled rows, each minus a vector `shift` close to the rows' mean. Ridge regression can be solved from
+ * sums over rows, and each row can be removed from them. */
 struct dkvb__sums {
     uint32_t dim, classes;
     uint64_t rows;
@@ -73,7 +73,8 @@ void dkvb__sums_free(struct dkvb__sums *sums);
 double dkvb__sums_scale(const struct dkvb__sums *sums);
 
 /* Computes the lower Cholesky factor of curvature * covariance of the scaled rows + penalty * identity, [dim][dim],
- * row-major. False is returned if rounding errors make the matrix to factor not positive definite. */
+ * row-major. False is returned if rounding errors make the matrix whose Cholesky factor is wanted not positive
+ * definite. */
 bool dkvb__sums_factor(const struct dkvb__sums *sums, double curvature, double penalty, double *factor);
 
 /* Given the lower Cholesky factor of a matrix, multiplies each of the `count` rows of b, [count][dim], by the inverse
@@ -147,7 +148,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
 /* Computes a linear head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
  * double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`, uint8_t[classes],
  * minus the largest score of the other classes, or infinity if no class with rows is marked, or every one is. Each of
- * the arrays `labels`, `scores` and `margin` may be NULL. */
+ * the arrays `labels`, `scores` and `margin` for a head's answers may be NULL if it is not wanted. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

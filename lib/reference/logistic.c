@@ -131,7 +131,7 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
 }
 
 /* One pass over all rows that computes loss, gradient and curvature of a logistic regression at given weights. The
- * struct pass is on the stack, while its arrays are in fit->block. */
+ * struct pass (a pass over all rows) is on the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
@@ -255,7 +255,8 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* If rounding errors leave no Cholesky factor, L-BFGS starts from the plain gradient and needs more iterations. */
+    /* If rounding errors leave no Cholesky factor of the matrix of second derivatives, L-BFGS starts from the plain
+     * gradient and needs more iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);

@@ -34,7 +34,7 @@ enum { ROUNDS = 4, FURTHER = 2 };
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* The turns of answers: budgets from which on the answer to a row is right, or is wrong. The sort key of a turn (a
+/* Turns of answers are budgets from which on the answer to a row is right, or is wrong. The sort key of a turn (a
  * budget at which the answer to a row changes) is the budget; its index tells the row, and whether the answer turns
  * right. */
 struct turns {
@@ -69,7 +69,7 @@ struct following {
     dkvb_codeset_rows held;
     const uint8_t *classes;
     uint64_t limit;             /* largest budget (number of masked pairs) to which the answers to rows are followed */
-    bool kept;                  /* true if the search follows the answers to rows of kept classes too */
+    bool kept;                  /* true if the answers to rows of kept classes are followed over the budgets too */
     struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
     /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
      * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
@@ -794,7 +794,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            /* The answers to rows of kept classes are followed from here on too, as their losses decide the budget. */
+            /* From here on the answers to rows of kept classes are followed over the budgets too, as their losses
+             * decide the budget. */
             f.kept = true;
         else
             round++;

@@ -9,7 +9,7 @@
  * model must not change while a draft of it exists. */
 
 /* Creates a draft of a model, which shares everything with the model except the mask and the journal. The caller must
- * release the draft of a model with dkvb__draft_free(), even after a failure. */
+ * release a draft of a model with dkvb__draft_free(), even if creating the draft failed. */
 dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model);
 
 /* Moves the mask and the journal of a draft to the model, and releases the draft. Moving a draft's mask and journal to

@@ -177,7 +177,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* If both compared sides have the same model and mask, the second side's answers are copies of the first's. */
+    /* If the two sides of a comparison have the same model and mask, the answers of the second side are copies of the
+     * first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)

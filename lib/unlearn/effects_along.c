@@ -7,8 +7,8 @@
  *
  * Ranks (processes) that share the model follow the rows of a block over the budgets twice. In the first pass over the
  * rows, each rank sums the values of its own groups of codebooks, whenever the selected keys change. Each rank sends
- * its sums of a row to the rank to which the row belongs. The rank to which a row belongs then follows the row over the
- * budgets once more, with the sums that all ranks sent instead of adding values.
+ * its sums of a row to the rank to which the row belongs. The rank (process) to which a row belongs then follows the
+ * row over the budgets once more, with the sums that all ranks sent instead of adding values.
  */
 #include <string.h>
 
@@ -84,11 +84,13 @@ struct walk {
     float *own;
     /* For each row of the block, the number of sums of groups of codebooks that this rank (process) made, [block]. */
     uint32_t *made;
-    uint32_t *came; /* The number of sums that each rank (process) sent for each row, [ranks][rows of this rank]. */
+    /* For each row that belongs to this rank (process), the number of sums of groups of codebooks that each rank sent,
+     * [ranks][rows of this rank]. */
+    uint32_t *came;
     /* The sums of groups of codebooks that this rank received from all ranks (processes): ranks ascending, for each
      * rank rows ascending, for each row in the order of changes of its selected keys. */
     float *all;
-    /* The place in the array `all` of the first sum of each row, counted in sums, [ranks][rows of this rank]. */
+    /* The place in the array `all` of received sums of the first sum of each row, [ranks][rows of this rank]. */
     size_t *starts;
 };
 
@@ -211,8 +213,8 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row over all budgets, and sums the values of this rank's groups of codebooks each time a key that the row
- * selects changes. */
+/* Follows the selected keys of a row over all budgets, and sums the values in this rank's groups of codebooks each time
+ * a selected key changes. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;

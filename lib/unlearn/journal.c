@@ -72,7 +72,8 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    dkvb__erase(record, sizeof *record); /* The salt is erased from the caller's copy of the journal record. */
+    /* The salt is erased from the caller's copy of the journal record, which has been appended. */
+    dkvb__erase(record, sizeof *record);
     return j->count;
 }
 

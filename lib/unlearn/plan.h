@@ -10,7 +10,8 @@
 
 /* A forget request of an earlier journal entry whose classes have to be forgotten once more. */
 struct dkvb__again {
-    uint64_t entry;   /* number of the journal entry of the forget request; 0 for the request that is being planned */
+    /* the number that the journal gives the forget request's entry; 0 for the request that is being planned */
+    uint64_t entry;
     uint8_t *classes; /* marks of the classes that the plan's forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
     uint64_t *ids; /* ids of the rows of those classes that the request names, [id_count] */
@@ -29,7 +30,7 @@ struct dkvb_plan {
     char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
-    /* The identity of the model that the plan was made for, and the ranks (processes) that share the model: */
+    /* The identity of the model that the plan was made for, and the ranks (processes) that share that model: */
     dkvb_ranks ranks;
     uint32_t classes;
     uint8_t head[32];
@@ -38,7 +39,7 @@ struct dkvb_plan {
     uint32_t values_dtype;
     bool counted;
 
-    /* The forget request that the plan carries out, with copies of the arrays that the request points to: */
+    /* The forget request that the plan carries out (the arrays that the request points to are copies): */
     dkvb_forget_request request;
     uint8_t *marks; /* marks of the classes that the forget request names, [classes], or NULL */
     uint64_t *ids;  /* ids of the rows that the forget request names, [id_count] */
@@ -51,8 +52,8 @@ struct dkvb_plan {
     bool measured;              /* true if the effects of the plan on the classes (`effects`) were measured */
     dkvb_mask *mask;            /* key-value pairs that the plan masks, for the strength suppress */
     bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
-    uint64_t budget; /* the budget (number of masked pairs) of the plan, as the journal states it */
-    struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
+    uint64_t budget; /* the budget (number of masked pairs) of the plan, which its journal entry states */
+    struct dkvb__again *again; /* earlier requests whose classes the plan forgets once more, [info.again] */
 
     /* The following members of the struct of a plan are used with the strength exact only: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */

@@ -172,7 +172,7 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
     return rc;
 }
 
-/* Measures the effects of all masks of the plan together, in comparison with the model as it is. */
+/* Measures the effects of all masks of the plan together, compared with the model before the plan. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

@@ -106,8 +106,8 @@ static void refuse_target(dkvb_plan *plan)
         (unsigned long long)b->budget, what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
-/* Finds the budget (number of pairs to mask) of a forget request. Classes forgotten earlier count neither as kept nor
- * as forgotten, as pairs that support them may be masked. */
+/* Finds the budget (number of pairs to mask) of a forget request. Classes forgotten by earlier requests count neither
+ * as kept nor as forgotten, as pairs that support them may be masked. */
 static dkvb_status find(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

@@ -1,6 +1,7 @@
 /*
- * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. Keys that were
- * placed on the rows to be forgotten too can be placed again without these rows; every row is then searched again.
+ * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If keys were
+ * placed on the rows to be forgotten too, they can be placed again without these rows; every row is then searched
+ * again.
  *
  * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
  * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
@@ -30,7 +31,7 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
 }
 
 /* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
- * trace of these rows. The array of bits `mask` gets the mask that stays in force. */
+ * trace of these rows. The mask that stays in force is stored in p->view.mask. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -139,8 +140,8 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model again, once, without the rows to be forgotten. The model whose values are trained again
- * must have been trained on the codeset. */
+/* Trains the values of a model again, without the rows to be forgotten. The model whose values are trained again must
+ * have been trained on the codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -589,7 +590,8 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            /* Only one of the journal entries states effects: those of all requests of the plan together. */
+            /* If an exact plan has several requests, only the first journal entry states effects: those of all requests
+             * together. */
             terms.effects = NULL;
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)

@@ -20,8 +20,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* The option `force` overrides the refusal for too few rows to measure on, and the request may then turn out to be
-     * impossible; the reason for that replaces the first one. */
+    /* The option `force` overrides the refusal for too few rows to measure on; if the request then turns out to be
+     * impossible, that reason for a refusal replaces the first one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -188,7 +188,7 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
  * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
  * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
- * scratch space; *any becomes true if any earlier request cost the class more than the limit. */
+ * scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -243,7 +243,7 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 
 /*
  * Guards against the sum of many requests by rows, each of which alone costs a class only as much accuracy as allowed.
- * Each of many requests by rows may keep its limits, and still all together may cost a class more accuracy than one
+ * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
  * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
  * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
  * The guard treats the mask of an entry in force that names no class like the mask of a request for rows. Purged pairs

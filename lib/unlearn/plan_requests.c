@@ -458,7 +458,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks the classes that any of the forget requests of the plan names. */
+/* Collects in plan->marks all classes that are named by any forget request of the plan. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {

@@ -141,7 +141,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* The list of new journal records is emptied, as the journal owns the records now. */
+    r->count = 0; /* The list of new journal records of a relearning is emptied, as the journal owns the records now. */
     dkvb__relearn_drop(model, r);
 }
 

@@ -232,8 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay (a training without some rows) before the training. The caller frees the replay's
- * memory by work_free(), even after a failure. */
+/* Checks all conditions of a replay (a training without some rows) before the training. The caller frees the memory for
+ * a replay by work_free(), even after a failure. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {

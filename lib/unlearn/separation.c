@@ -146,7 +146,8 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 }
 
 /* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
- * that it selects alone. The number of pairs in the range that at least one class selects is returned. */
+ * that it selects alone. count_owned() returns how many of the pairs from `first` to below `first + size` are selected
+ * by at least one class. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
