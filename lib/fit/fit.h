@@ -41,9 +41,8 @@ struct dkvb__fitting {
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* The groups of rows that are held out together; without a group of two or more rows, group_count is 0. */
-    /* the groups of rows that are held out together, by ascending place, a number computed from the group's number,
-     * [group_count] */
+    /* The groups of rows that are held out together, by ascending place, a number computed from the group's number,
+     * [group_count]. Without a group of two or more rows, group_count is 0. */
     struct dkvb__row_group *groups;
     size_t group_count;
     size_t *group_rows;   /* numbers of the rows, sorted by the groups to which the rows belong, [n] */

@@ -44,8 +44,8 @@ struct turns {
 
 /* Memory of a thread that follows the answers to rows as the budget grows. */
 struct follower {
-    /* The pairs that a row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index pair
-     * * 2 + 1 for a gained pair and pair * 2 for a lost one. */
+    /* The pairs that a row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index
+     * 2 * pair + 1 for a gained pair and 2 * pair for a lost one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
     /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
