@@ -13,12 +13,12 @@
 #include "dkvb/search.h"
 
 /* Settings of the relearning attack: a few passes of training, with all rows in one batch. Training on one row changes
- * the answer to another as far as both share keys, so fewer rows need larger learning rates: rates are divided by the
- * number of rows of a class. Which rate recovers most depends on the shape and the values of the model, so an attacker
- * tries several rates on rows that the attacker has. */
+ * the answers to other rows as far as the rows share keys, so the relearning attack needs larger learning rates for
+ * fewer rows: it divides rates by the number of rows of a class. Which learning rate of the relearning attack recovers
+ * most accuracy depends on the model, so the attack tries several rates on the rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-/* numbers of rows that an attacker has of each class; the relearning attack is run with each number */
+/* Numbers of rows that an attacker has of each class; the relearning attack is run once with each of these numbers. */
 static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
@@ -54,7 +54,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    /* a rank (process) that has no part of a stage of the audit reports no progress in the stage */
+    /* A rank (process) that takes no part in a stage of the audit reports no progress in that stage. */
     if (!a->run.progress || a->total == 0)
         return 0;
     return a->run.progress(a->run.user, a->done, a->total);
@@ -122,7 +122,7 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
 }
 
 /* Returns the predicted class of a row: the class of the largest logit, after the attacker's constant was added to the
- * logits of the classes of forgotten rows; -1 for a row without a live key. */
+ * logits of the forgotten rows' classes; -1 for a row without an unmasked key. */
 static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
                          const uint16_t *code, double constant)
 {
@@ -154,7 +154,7 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
 }
 
 /* Adds 1 / `trials` for each rightly predicted test row to two figures of the audit: test rows of the forgotten rows'
- * classes count in `figure`, all other test rows in the figure after it. */
+ * classes count in the figure numbered `figure`, all other test rows in the next figure. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -207,7 +207,8 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
         memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     else if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
-    /* the agreement of two retrained models shows how much agreement with a retrained model is possible */
+    /* The agreement of two retrained models with each other shows how much agreement with a retrained model is
+     * possible. */
     if (!rc && s->who == DKVB_AUDIT_REPLAY)
         rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
     return rc ? rc : dkvb__audit_finish_step(a);
@@ -218,7 +219,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* margins of the target rows in the shadow models, seen through the view of the audited model */
+    /* margins of the target rows in the shadow models, under the mask that belongs to the audited model */
     double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -295,15 +296,16 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    if (!rc) /* at the learning rate for a few rows, trained values outgrow float16 if many classes share a key */
+    /* At the learning rate for a few rows, trained values may outgrow the type float16 if many classes share a key. */
+    if (!rc)
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
     return rc;
 }
 
-/* Measures how well a model answers the attacker's own rows: the mean of its accuracy on the classes of forgotten rows
- * and its accuracy on all others. dkvb__audit_best_constant() maximises the same mean. */
+/* Measures how well a model answers the attacker's own rows, by the mean of its accuracy on the classes of forgotten
+ * rows and its accuracy on all other classes. dkvb__audit_best_constant() maximises the same mean of accuracies. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};
@@ -322,8 +324,8 @@ static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const s
     return rc;
 }
 
-/* Finds the learning rate with which the relearning attack recovers most accuracy; of equally good rates the
- * smallest. */
+/* Finds the learning rate with which the relearning attack recovers most accuracy; among equally good rates the
+ * smallest is taken. */
 static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
                                size_t per_class, double *rate)
 {
@@ -360,8 +362,9 @@ static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s,
     return rc;
 }
 
-/* Runs the relearning attack once. The attack draws the same rows for every audited model, as draws depend on seeds
- * alone. *rate, the learning rate, is chosen in the first run. */
+/* Runs the relearning attack once: trains a copy of the audited model on a few rows of the forgotten classes and of
+ * others. The relearning attack draws the same rows for every audited model, as draws depend on seeds alone. The first
+ * run of the relearning attack chooses the learning rate and stores it in *rate. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few, double *rate)
 {
@@ -429,7 +432,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     return rc;
 }
 
-/* The attack by the mask scores rows by their masked keys. For a model without a mask, all scores are equal. */
+/* The attack by the mask scores each row by how many of its selected keys are masked. All scores of the attack by the
+ * mask are equal if the model has no mask. */
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
@@ -453,8 +457,8 @@ static bool is_recovery(uint32_t figure)
            (figure >= DKVB_AUDIT_PROTOTYPES_1_CLASS && figure <= DKVB_AUDIT_PROTOTYPES_10_REST);
 }
 
-/* Copies the scores of the recovery attacks from one audited model to another. A logit column that answers leave out is
- * still in the model file, so an attacker who has the file attacks the full model. */
+/* Copies the scores of the recovery attacks from one audited model to another. An attacker who has the model file
+ * attacks the full model, as logit columns that answers leave out are still in the file. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
@@ -493,8 +497,8 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures a model that was trained again without the forgotten rows. A rank that attacks other models needs only the
- * predictions of the retrained model, to compare them with the predictions of the attacked models. */
+/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks other
+ * models needs only the predictions of the retrained model, to compare them with those of the attacked models. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -523,9 +527,9 @@ static bool can_drop(const struct dkvb__audit *a)
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
-/* Trains the shadow models of an audit and computes their margins in four views: 0 without a mask, 1 under the mask of
- * the audited model, 2 under the mask of the model before the request, 3 as view 2 but without the logit columns of the
- * forgotten classes. */
+/* Trains the shadow models of an audit and computes their margins in four views (ways to see a model's answers): 0
+ * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the request, 3 as view 2
+ * but without the logit columns of the forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},
@@ -570,8 +574,8 @@ static bool is_own(const struct dkvb__audit *a, uint32_t who)
     return dkvb__audit_attacker_of(a, who) == a->ranks.rank;
 }
 
-/* Attacks the audited models that were dealt to this rank (process). All audited models are compared with the retrained
- * model, so a rank with any audited model trains the retrained model first. */
+/* Attacks the audited models that were dealt to this rank (process). A rank (process) that attacks any audited model
+ * trains the retrained model first, as all audited models are compared with the retrained model. */
 static dkvb_status attack_own(struct dkvb__audit *a)
 {
     const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};

@@ -1,11 +1,11 @@
 /*
- * The AUC measures how well scores separate members from non-members (`others`). The variance of an AUC is that of
- * DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With `all`, a row's midrank
- * among all rows, and `own`, its midrank among rows of its kind:
- *
- *     placement of a member = (all - own) / others,        the share of others below it, ties half
- *     placement of another  = 1 - (all - own) / members,   the share of members above it
- *     AUC = mean placement of members;  variance = S10 / members + S01 / others, S the variances of the placements.
+ * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
+ * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
+ * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
+ * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member in an
+ * AUC is the fraction of members above it, 1 - (all - own) / members, with its midranks `all` and `own`. The AUC is the
+ * mean placement of the members; its variance is S10 / members + S01 / others, where S10 and S01 are the variances of
+ * the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -39,12 +39,13 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
     return DKVB_OK;
 }
 
-/* Computes place[i], the placement of row i among the rows of the other kind (members or non-members), for the variance
- * of an AUC. */
+/* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
+ * non-member the fraction of members with larger scores. The placements of the rows give the variance of an AUC. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
-    size_t members = 0, others = 0; /* numbers of members and of non-members whose score is below the present score */
+    /* numbers of members and of non-members whose score is below that of the row that is placed */
+    size_t members = 0, others = 0;
 
     for (size_t first = 0, end; first < n; first = end) {
         size_t equal_members = 0, equal = 0;
@@ -75,8 +76,8 @@ static dkvb_status placements(const double *scores, const uint8_t *member, size_
     return DKVB_OK;
 }
 
-/* Computes an AUC, the mean placement of the members, and its interval from the variances over members and
- * non-members. */
+/* Computes an AUC, which is the mean placement of the members, and the AUC's interval from the variances over members
+ * and non-members. */
 static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
                      dkvb_audit_estimate *out)
 {
@@ -117,8 +118,8 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows for the scores of two models: [n] for model a, then [n] for model b. If the
- * returned array is NULL, *rc has the status of the failure. */
+/* Computes the placements of the rows, as place_rows() does, for the scores of two models: [n] for model a, then [n]
+ * for model b. If the returned array of the rows' placements is NULL, *rc has the status of the failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -141,8 +142,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of row placements; its variance is that of these
- * differences (DeLong et al., eq. 5). */
+/* The difference of two AUCs is the mean of the differences of the rows' placements; the variance of the difference is
+ * that of these differences (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -174,7 +175,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* the mean of these scaled differences of placements is 0, and only their spread is used */
+        /* The differences of the rows' placements in two AUCs are scaled to have mean 0, and only their spread is
+         * used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
@@ -210,8 +212,8 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* The limit of a true positive rate is the score of the first non-member that may not pass; members with an equal
-     * score do not pass either. */
+    /* For a true positive rate, the limit of the scores is the score of the first non-member that may not pass; members
+     * with an equal score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
             limit = scores[order[i].index];
@@ -252,8 +254,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the figures are symmetric
- * around their middle, except at the ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the averaged figures are
+ * symmetric around their middle, except at the ends -1 and 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
@@ -269,7 +271,8 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    /* the interval of the gap may exclude its estimate, as the centre of a proportion's interval is shifted */
+    /* The interval of the average gap may exclude its estimate, as the interval of a proportion is not centred on the
+     * proportion. */
     gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

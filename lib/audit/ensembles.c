@@ -1,7 +1,7 @@
 /*
- * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. Models of
- * other seeds are treated like the audited model, and their margins are compared with the margins of an equal number of
- * retrained models. Only the margins of a model stay in memory.
+ * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For KLoM,
+ * models of other seeds are treated like the audited model, and their margins are compared with the margins of an equal
+ * number of retrained models. Only the margins of each model for KLoM stay in memory, not the model.
  */
 #include <string.h>
 
@@ -18,8 +18,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for KLoM, each with the same number of seeds. Two ensembles are retrained; the KLoM between these
- * two is the noise floor. */
+/* Ensembles of models for KLoM; all have the same number of models, one for each seed. Two of the ensembles for KLoM
+ * are retrained models; the KLoM between the two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -28,34 +28,42 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;     /* number of chosen rows in all groups of KLoM together */
+    size_t rows;     /* number of rows chosen for KLoM, in all groups of rows together */
     size_t dim;      /* number of features of a row chosen for KLoM */
     float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
     uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
-    /* codes of the chosen rows under the mask of the model before the request; NULL: the model before has no mask */
+    /* codes of the rows chosen for KLoM under the mask of the model before the request; NULL if that model has no
+     * mask */
     uint16_t *earlier;
-    uint16_t *masked; /* codes of the chosen rows under the mask of the model that is measured now, [rows][code] */
-    float *logits;    /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
-    double *margins;  /* scratch space for margins of the chosen rows, [rows] */
-    float *kept[ENSEMBLES]; /* margins of the models of each ensemble, [models][rows]; NULL: the ensemble is not made */
-    uint8_t *marks;         /* marks of the classes that a forget request names, [classes] */
-    /* labels that the audited model's values learned, [n]; rows that replays left out have no label */
+    /* codes of the rows chosen for KLoM under the mask of the model that is being measured, [rows][code] */
+    uint16_t *masked;
+    float *logits;   /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
+    double *margins; /* scratch space for the margins of the rows chosen for KLoM, [rows] */
+    /* margins of the rows in the models of each ensemble, [models][rows]; NULL if the ensemble is not made */
+    float *kept[ENSEMBLES];
+    uint8_t *marks; /* marks of the classes that a forget request names, [classes] */
+    /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
+     * forgotten rows) left out have no label */
     int32_t *full;
-    int32_t *earlier_full; /* labels that the values of the model before the request learned, [n] */
-    int32_t *without;      /* labels for training retrained models, [n]: `full` without the labels of forgotten rows */
-    /* rows that replays (trainings without forgotten rows) have left of a codeset; the rows are a copy if there is a
-     * replay */
+    int32_t *earlier_full; /* labels of the training rows as the model before the request learned them, [n] */
+    /* The labels from which retrained models learn, [n]: -1 for forgotten rows, otherwise the labels that the audited
+     * model learned. */
+    int32_t *without;
+    /* The rows of the codeset without those that replays (trainings without forgotten rows) left out; a copy if there
+     * is a replay. */
     struct dkvb_codeset left;
-    uint64_t *gone_ids; /* ids that a replay removes from the codeset's copy, at most as many as the codeset has rows */
-    uint8_t *gone_rows; /* scratch space for marks of the codeset's rows, one mark a row */
+    /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
+    uint64_t *gone_ids;
+    uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
     bool planned;       /* true if all forget requests were planned again on the model that is measured now */
 };
 
 /* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
- * marks[classes], or exactly the forgotten rows. For any other rows the journal has only a hash, which names no row, so
- * no model can be trained without these rows again, and the result is DKVB_EINVAL. */
+ * marks[classes], or exactly the forgotten rows. For any rows other than whole classes or the forgotten rows, the
+ * journal has only a hash, which names no row, so no model can be trained without these rows again, and the result is
+ * DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -75,7 +83,7 @@ static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *mod
 }
 
 /* Finds the rows that the values of a model never learned, since a replay in force (a training without forgotten rows)
- * left these rows out; gone[n] becomes 1 for such rows. */
+ * left these rows out; gone[i] becomes 1 for such a row i. */
 static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
 {
     dkvb_status rc = DKVB_OK;
@@ -121,8 +129,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists the rows that may be drawn for a group of KLoM, by the rows' numbers in the training file, or by their places
- * among the sorted test rows. */
+/* Lists the rows that may be chosen for a group of rows that KLoM measures, by their numbers in the training file, or
+ * by their places among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -139,7 +147,7 @@ static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
     return count;
 }
 
-/* Returns the number that identifies a row in a draw: the row's id in training, or its number in the file of test
+/* Returns the number by which a row is chosen at random: the row's id in training, or its number in the file of test
  * rows. */
 static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
 {
@@ -148,7 +156,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the chosen rows of all groups of KLoM. */
+/* Appends one row of a group to the rows chosen for KLoM of all groups. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -162,8 +170,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of KLoM: rows whose ids have the smallest random numbers. The choice of
- * rows does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of rows for KLoM: those whose ids have the smallest random numbers. The
+ * choice of the rows for KLoM does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -207,8 +215,8 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Chooses the rows that each kind of model for KLoM is trained on. Rows that no model learned, since other replays left
- * them out, are not measured: no model of any ensemble has them. */
+/* Chooses the rows that each kind of model for KLoM is trained on. Rows that replays (trainings without forgotten rows)
+ * left out of all models are not measured by KLoM, as no model of any ensemble has learned them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -227,8 +235,8 @@ static dkvb_status make_labels(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Makes room for a copy of the codeset that loses rows; the codeset itself does not change. Plans of forgettings do not
- * need the features and names of rows. */
+/* Makes room for a copy of the codeset from which rows will be removed; the codeset itself does not change. Plans of
+ * forgettings need no features and names of rows, so the copy of the codeset has none. */
 static dkvb_status make_left(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -258,7 +266,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Restores all rows of the codeset's copy for the next model. */
+/* Puts all rows back into the copy of the codeset, for the next model that is made for KLoM. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -287,7 +295,8 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from the model's answers to the chosen rows with the codes given. */
+/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for KLoM, with the given
+ * codes of these rows. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -304,8 +313,7 @@ static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ens
     return rc;
 }
 
-/* Returns the number of the method for choosing key-value pairs that a journal entry names; 0 if no such method can be
- * planned again. */
+/* Returns the number of the forgetting method that a journal entry names; 0 if the method cannot be planned again. */
 static uint32_t method_of(const char *word)
 {
     for (uint32_t m = DKVB_METHOD_ACTIVATIONS; m <= DKVB_METHOD_EVERY; m++)
@@ -314,9 +322,9 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The result
- * is false if that is impossible: for single rows the journal has only hashes, and only the rows of the audit are
- * known. */
+/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The
+ * journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its rows are
+ * those of the audit; otherwise *told becomes false. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
@@ -341,23 +349,23 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    /* if a guard (a limit on the accuracy that other classes lose) stopped this request, the model would keep the rows
-     * and not be comparable */
+    /* The repeated request is forced: if a guard (a limit on the accuracy that other classes lose) stopped the request,
+     * the model would keep the rows and not be comparable. */
     q->force = 1;
     q->salt = salt;
     return rc;
 }
 
 /* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
- * false if the plan of the forgetting was refused. */
+ * false if the repeated forgetting was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* the shallow copy of the codeset shares all rows, as plans of strength suppress only read rows whose codes are
-     * there */
+    /* The shallow copy of the codeset shares all rows with the codeset: plans with the strength suppress only read
+     * rows, and only rows with codes. */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;
@@ -378,8 +386,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     return rc;
 }
 
-/* Masks in a model the same key-value pairs that a journal entry of the audited model masked; with entry 0, the pairs
- * of all entries in force. */
+/* Masks in a model the same key-value pairs that the journal entry number `entry` of the audited model masked, or the
+ * pairs of all entries in force if `entry` is 0. */
 static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t entry)
 {
     dkvb_mask *mask = NULL;
@@ -417,7 +425,8 @@ static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *en
 }
 
 /* Repeats on a new model the forgettings of the audited model: every forgetting in force, in the order of the journal.
- * The model's values were trained without the rows that the replays left out (make_labels()). */
+ * The values of the new model were trained without the rows that replays (trainings without forgotten rows) left out of
+ * the audited model. */
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
@@ -436,8 +445,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* a repeated forgetting was part of the plan that made the repetition necessary, so it is not planned by
-             * itself */
+            /* The journal entry of a forgetting that was repeated because of a later request is skipped, as planning
+             * that request anew repeats the forgetting if necessary. */
             continue;
         done = false;
         if (!entry.again)
@@ -445,10 +454,11 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         any = any || done;
         if (rc || done)
             continue;
-        /* pairs that are copied come without terms, so later plans cannot repeat this request if they weaken it */
+        /* A journal entry whose masked pairs are copied from another model does not store its forget request, so later
+         * plans cannot repeat the request if they weaken it. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* a purge erased the journal entry's own list of masked pairs */
+            purged = true; /* The journal entry has no list of masked pairs any more, as a purge erased the list. */
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -456,7 +466,7 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 
-/* Computes the margins of a model after the model repeated the forgettings of the audited model; the call changes the
+/* Computes the margins of a model after the forgettings of the audited model were repeated on it; the call changes the
  * model. */
 static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uint32_t number)
 {
@@ -473,8 +483,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model that is like the model before the request: with all logit columns, and with columns
- * left out. */
+/* Computes the margins of a model made like the model before the request: with all logit columns, and with the
+ * forgotten classes' columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -483,10 +493,10 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model of one seed on the audited model's rows. The margins of the model are computed before its
- * forgettings, if the model before the request learned the same rows, and after the forgettings. If a replay left out
- * the forgotten rows, neither this model nor the retrained models ever see these rows: all differ only in their seeds,
- * and in what other requests masked. */
+/* Makes the model for KLoM of one seed on the audited model's rows. The margins of a new model for KLoM are computed
+ * after its forgettings, and also before its forgettings if the model before the request learned the same rows. If a
+ * replay (a training without some rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
+ * models ever see these rows: the models differ only in their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -501,8 +511,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model of one seed on the rows of the model before the request, if these differ from the rows of the audited
- * model. */
+/* Makes the model for KLoM of one seed on the rows of the model before the request, if these differ from the rows of
+ * the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -515,7 +525,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Trains a model without the forgotten rows, with a seed that no other model has. */
+/* Trains a retrained model for KLoM: without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -530,7 +540,7 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the models for KLoM that were dealt to this rank (process): all models of some seeds. */
+/* Makes those models for KLoM that were dealt to this rank (process), which are all models of some of the seeds. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -566,8 +576,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group: the KLoM, and how
- * much of it may be noise. */
+/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group, by KLoM, and
+ * estimates how much of the KLoM may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

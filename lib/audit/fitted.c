@@ -1,12 +1,10 @@
 /*
  * Membership scores by cross-fitted, L2-regularised logistic regression: rows are divided into parts, and the rows of a
- * part are scored by weights fitted to the other parts. The weights are fitted by Newton's method (iteratively
- * reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
- *
- *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
- *
- * The objective is strictly convex; a step that does not make it smaller is halved. The last weight of the regression
- * belongs to the constant feature.
+ * part are scored by weights fitted to the other parts. The weights w of the logistic regression are fitted by Newton's
+ * method (iteratively reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1
+ * + exp(-w.x_i)) for row x_i with target y_i, and S = diag(s_i (1 - s_i)), a step solves (X' S X + l2 I) step = X' (y -
+ * s) - l2 w. The objective of the regression is strictly convex; a step that does not lower the objective is halved.
+ * The last weight of the logistic regression belongs to the constant feature.
  */
 #include "audit/fitted.h"
 
@@ -24,21 +22,25 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 static const double smallest_step = 1e-8;
 
 struct fit {
-    size_t n, width; /* number of rows in the regression, and number of features of a row including the constant */
-    double *x;       /* features of the rows in the logistic regression, [n][width] */
-    uint8_t *fold;   /* part of the cross-validation that each row belongs to, [n] */
+    /* number of rows from which the logistic regression learns, and number of features of a row, the constant
+     * included */
+    size_t n, width;
+    double *x;     /* features of the rows in the logistic regression, [n][width] */
+    uint8_t *fold; /* for each row, the number of the part of the cross-validation to which it belongs, [n] */
     const uint8_t *member;
     double l2;
-    /* scratch space of the fits, one for each part of the cross-validation, [folds][scratch_size(width)] */
+    /* scratch space of the fits of logistic regression, one for each part of the cross-validation,
+     * [folds][scratch_size(width)] */
     double *scratch;
     double *scores;
 };
 
-/* Memory for the logistic regression that scores one part of the rows. */
+/* Memory for the logistic regression by which one part of the rows in a cross-validation is scored. */
 struct fold {
     const struct fit *fit;
     size_t number;
-    double *mean, *scale, *weight, *trial, *gradient; /* vectors of a logistic regression's fit, [width] each */
+    /* vectors that a fit of logistic regression works with, [width] each */
+    double *mean, *scale, *weight, *trial, *gradient;
     double *hessian; /* Hessian of the regression's objective, [width][width], lower half */
     double *row;     /* features of a row in the regression, scaled to mean 0 and deviation 1, [width] */
 };
@@ -62,7 +64,8 @@ static double softplus(double x)
     return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));
 }
 
-/* Inserts a value among the largest values seen so far, `count` of at most `room`, in descending order. */
+/* Inserts a value into the list of the `count` largest values seen so far, in descending order; the list has room for
+ * `room` values. */
 static void insert_value(double *x, size_t count, size_t room, double value)
 {
     size_t i = count < room ? count : room - 1;
@@ -91,8 +94,8 @@ static void make_features(const struct dkvb__answers *a, size_t row, size_t widt
     x[room + 3] = 1.0;
 }
 
-/* Finds the scale that gives the features of the fitted rows mean 0 and deviation 1. Features that vary only by
- * rounding errors become 0; the constant feature stays. */
+/* Finds the scale by which the features of the fitted rows get mean 0 and deviation 1. Features of rows that vary only
+ * by rounding errors become 0, except for the constant feature. */
 static void find_scale(const struct fold *f)
 {
     const struct fit *fit = f->fit;
@@ -177,12 +180,14 @@ static void find_derivatives(const struct fold *f)
         double penalty = j + 1 < w ? f->fit->l2 : 0.0;
 
         f->gradient[j] -= penalty * f->weight[j];
-        /* if all predicted probabilities are 0 or 1, the objective has no curvature in the constant */
+        /* If all predicted probabilities are 0 or 1, the objective of the regression has no curvature in the weight of
+         * the constant feature. */
         f->hessian[j * w + j] += penalty + 1e-10;
     }
 }
 
-/* Solves hessian * step = gradient in place by Cholesky's decomposition; the step replaces the gradient. */
+/* Solves the linear equations hessian * step = gradient in place by Cholesky's decomposition; the step replaces the
+ * gradient. */
 static void solve(double *a, double *b, size_t w)
 {
     for (size_t j = 0; j < w; j++)
@@ -205,8 +210,8 @@ static void solve(double *a, double *b, size_t w)
     }
 }
 
-/* Moves the weights of a regression along Newton's step, and halves the step until the objective is smaller. The result
- * is false if the objective never gets smaller. */
+/* Moves the weights of a regression along Newton's step, and halves the step until the objective is smaller. False is
+ * returned if no step along Newton's direction lowers the objective of the regression. */
 static bool go_along(const struct fold *f, double *value)
 {
     double share = 1.0;

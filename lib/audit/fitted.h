@@ -11,22 +11,21 @@ struct dkvb__fitting {
      * to the other parts */
     uint32_t folds;
     double l2;     /* weight of the L2 penalty of the logistic regression, above 0 */
-    uint64_t seed; /* seed that decides which row goes to which part of the cross-validation */
+    uint64_t seed; /* seed that decides which row goes to which part of the cross-validation of the fitted attack */
 };
 
 /*
  * An attack that is fitted to its target: the best linear rule on a row's outputs for an attacker who knows the
  * membership of other rows. The fitted attack is logistic regression on the logits in descending order (the 64
- * largest), the label's logit, its margin and its log-probability, each scaled to mean 0 and deviation 1:
+ * largest), the label's logit, its margin and its log-probability, each scaled to mean 0 and deviation 1. The fitted
+ * attack finds weights w that minimise the sum of log(1 + exp(-t w.x)) over the rows plus l2 / 2 |w|^2, with scaled
+ * features x of a row, t = 1 for members and t = -1 for others, and without a penalty on the constant. The weights w of
+ * the logistic regression are found by Newton's method, which halves a step that does not lower the objective. The
+ * fitted attack's score of a row is w.x with weights w from a fit that has not seen the row x.
  *
- *     minimise  sum log(1 + exp(-t w.x)) + l2 / 2 |w|^2,  t = 1 for members, -1 for others, no penalty on the constant
- *
- * The weights w are found by Newton's method with halved steps. The score of a row is w.x with weights w from a fit
- * that has not seen the row.
- *
- * The marks `member` are uint8_t[n] with at least 2 members and 2 non-members, and each part of the cross-validation
- * gets its proportion of members and non-members. The fitted `scores` are double[n], undefined after a failure. The
- * progress callback counts the parts of the cross-validation.
+ * The fitted attack needs marks of members, uint8_t[n], with at least 2 members and 2 non-members; each part of the
+ * cross-validation gets its proportion of members and non-members. The scores of the fitted attack, double[n], are
+ * undefined after a failure. The progress callback of the fitted attack counts the parts of the cross-validation.
  */
 dkvb_status dkvb__audit_fitted_scores(const struct dkvb__answers *a, const uint8_t *member,
                                       const struct dkvb__fitting *how, double *scores, const dkvb_allocator *mem,

@@ -9,11 +9,9 @@
  * KLoM (Georgiev et al. 2024, arXiv 2410.23232; Easy Data Unlearning Bench, arXiv 2602.16400): for each row, the
  * Kullback-Leibler divergence of the row's margins in models that unlearned (P) from its margins in models that were
  * retrained (Q). The histograms of the margins are made as in the authors' code (RoyRin/data-unlearning-bench,
- * src/eval.py):
- *
- *     margins are clipped to [-100, 100]; 20 bins of equal width over the range of both samples of a row
- *     p_b, q_b: shares of P and Q in bin b;  r_b = max(q_b, 1e-5) where p_b > 0, else q_b
- *     KLoM = sum_b p_b log(p_b sum(r) / r_b)
+ * src/eval.py): margins are clipped to [-100, 100], and a histogram has 20 bins of equal width over the range of both
+ * samples of a row. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b, 1e-5) where p_b > 0, else
+ * r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
  *
  * KLoM in libdkvb differs from the authors' code in one point: the largest margin of a row belongs to the last bin,
  * while the authors' code leaves that margin out.
@@ -32,25 +30,28 @@ struct dkvb__klom_pair {
 };
 
 /*
- * Noise that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows of
- * a group are measured on the same models, so an interval over rows alone would take the noise of a few models for a
- * difference between ensembles. The models of both ensembles are dealt out anew DKVB__DEALS times, as if there were no
- * difference (a permutation test: Fisher 1935). half[g] becomes the half width of the noise in the mean of group g: 95
- * % of the absolute differences are no larger. half[g] is 0 for a group without rows. Rows are sorted by groups, with
- * sizes[g] rows in group g of `groups` groups. The results are equal bit for bit for any number of threads. The
- * progress callback counts rows. The possible failures are DKVB_ENOMEM and DKVB_ECANCELLED.
+ * Estimates the noise that the random choice of models adds to the difference between the mean KLoM of ensemble p and
+ * that of the noise floor. All rows of a group are measured on the same few models, so an interval over rows alone
+ * would take the noise of these models for a difference between ensembles. The models of the two compared ensembles are
+ * dealt out anew DKVB__DEALS times, as if there were no difference between the ensembles (a permutation test: Fisher
+ * 1935). The array `half`, [groups], gets the half width of the noise in the mean KLoM of each group: 95 % of the
+ * absolute differences over the random deals are no larger; a group without rows gets 0. The measured rows must be
+ * sorted by groups: group g of the `groups` groups has sizes[g] rows. The noise of KLoM is computed equal bit for bit
+ * for any number of threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail
+ * with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run);
 
-/* Computes the mean of `values` with its normal 95 % interval over the rows. With n = 0, all numbers of the mean are
- * NaN. */
+/* Computes the mean of n values of rows with its normal 95 % interval. The mean of n = 0 values is NaN, and so is its
+ * interval. */
 void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean);
 
-/* Computes the quantile: the smallest value that at least `share` (0 to 1) of all values do not exceed. The interval of
- * the quantile ends at the values whose ranks lie 1.96 standard deviations of the binomial distribution away (Conover
- * 1999, section 3.2). With n = 0, all numbers of the quantile are NaN. The only failure is DKVB_ENOMEM. */
+/* Computes a quantile of n values: the smallest value that at least the fraction `share` (0 to 1) of all values do not
+ * exceed. The interval of a quantile ends at the values whose ranks lie 1.96 standard deviations of the binomial
+ * distribution away from the quantile's rank (Conover 1999, section 3.2). The quantile of n = 0 values is NaN, and so
+ * is its interval. Computing a quantile can fail with DKVB_ENOMEM only. */
 dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,
                                  const dkvb_allocator *mem);
 

@@ -15,7 +15,8 @@
 
 enum { ENOUGH_FOR_OWN_VARIANCE = 64 };
 
-/* least variance of the margins of a row, for margins that do not vary, such as margins of rows without a live key */
+/* Least variance of a row's margins, used for margins that do not vary, such as those of rows without an unmasked
+ * key. */
 static const double smallest_variance = 1e-12;
 
 struct shadows {
@@ -24,12 +25,12 @@ struct shadows {
     const struct dkvb__shadowing *how;
     const struct dkvb__run *run;
     const dkvb_ranks *ranks;
-    uint32_t first, end; /* range of the shadow models that this rank (process) trains */
-    uint32_t present;    /* number of the shadow model that is being trained */
-    int32_t *own;        /* labels that the shadow model in training learns, [n] */
+    uint32_t first, end; /* The shadow models that this rank (process) trains, from number `first` to below `end`. */
+    uint32_t present;    /* the number of the shadow model whose training is in progress */
+    int32_t *own;        /* labels that the shadow model learns whose training is in progress, [n] */
     int32_t *asked;      /* labels of the target rows of the membership attack, [count] */
-    size_t *drawn;       /* target rows that a pair of shadow models learns, in random order, [2][count] */
-    float *logits;       /* scratch space for logits of the targets, [count][classes] */
+    size_t *drawn;       /* target rows that each of two successive shadow models learns, in random order, [2][count] */
+    float *logits;       /* scratch space for the logits of the target rows, [count][classes] */
 };
 
 /* Reports the progress of a training as finished shadow models. */
@@ -107,7 +108,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* another rank (process) trains this shadow model */
+            continue; /* The shadow model is trained by another rank (process). */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);
@@ -160,9 +161,12 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Margins of one target row: index 1 for the shadow models that learned the target, index 0 for the others. */
+/* Statistics of one target row's margins: element 1 for the shadow models that learned the row, element 0 for the
+ * others. */
 struct pair {
-    double count[2], mean[2], square[2]; /* `square` is the sum of the margins' squared distances from their mean */
+    /* For the shadow models that learned the target row and for those that did not: their number, the mean of their
+     * margins, and the sum of the margins' squared distances from the mean. */
+    double count[2], mean[2], square[2];
 };
 
 static struct pair gather(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count, size_t target)
@@ -186,7 +190,7 @@ static struct pair gather(const double *margins, const uint8_t *inside, uint32_t
     return p;
 }
 
-/* Returns the logarithm of the density of N(mean, variance) at x, up to a constant. */
+/* Returns the logarithm, up to a constant, of the density of the normal distribution N(mean, variance) at x. */
 static double log_density(double x, double mean, double variance)
 {
     variance = variance > smallest_variance ? variance : smallest_variance;

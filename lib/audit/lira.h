@@ -14,57 +14,64 @@ struct dkvb__shadow_rows {
     /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */
     const int32_t *labels;
     size_t n;
-    const uint64_t *targets; /* row numbers of the target rows, [count], each once; there are at least 2 targets */
+    const uint64_t *targets; /* row numbers of the target rows, [count], each once; there are at least 2 target rows */
     size_t count;
 };
 
 /* One way to see a model's answers to the target rows of an attack: with the codes under the model's mask, possibly
  * without some columns of the logits. */
 struct dkvb__view {
-    const uint16_t *codes; /* codes of the target rows under the mask of a view, [targets][codebooks][k] */
-    /* marks of the logit columns that a view leaves out, as in struct dkvb__answers, [classes], or NULL */
+    const uint16_t *codes; /* codes of the target rows under the mask, [targets][codebooks][k] */
+    /* marks of the logit columns that the attacker does not see, as in struct dkvb__answers, [classes]; NULL if all
+     * columns are seen */
     const uint8_t *dropped;
 };
 
-/* Settings of the shadow models, and the views through which the targets are seen. */
+/* The settings of the shadow models, and the views (masks, and logit columns left out) under which the target rows are
+ * decoded. */
 struct dkvb__shadowing {
     uint32_t shadows; /* number of shadow models, an even number of at least 4 */
-    uint64_t seed;    /* seed that decides which targets each shadow model learns */
-    /* options of the attacked model's training; shadow model s is trained with seed + 1 + s */
+    uint64_t seed;    /* seed that decides which target rows each shadow model learns */
+    /* The training options of the attacked model; shadow model number s is trained with the seed of these options + 1 +
+     * s. */
     dkvb_train_options train;
     const struct dkvb__view *views;
     uint32_t views_count;
 };
 
 /*
- * Trains shadow models, and computes the margins of the targets in each shadow model. A shadow model learns all rows
- * except targets, and half of the targets; the next shadow model learns the other half, so exactly half of the shadow
- * models learn a target. Shadow models share the keys, so no nearest keys are searched: a shadow model costs one
- * training of the values, and every view one decoding.
+ * Trains shadow models, and computes the margins of the target rows in each shadow model. A shadow model learns all
+ * rows that are no targets, and half of the targets; the next shadow model learns the other half of the targets, so
+ * exactly half of the shadow models learn any target. Shadow models share the attacked model's keys, so no nearest keys
+ * are searched: a shadow model costs one training of values, and each view (mask and logit columns) costs one decoding.
  *
  * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
- * models; the model's own values and mask are not used. The targets' `margins` are double[views_count][shadows][count],
- * as from dkvb__audit_margins(), and undefined after a failure. The marks `inside` are uint8_t[shadows][count], with 1
- * where a shadow model has learned a target. The progress callback counts shadow models.
+ * models; the model's own values and mask are not used. The margins of the target rows in the shadow models,
+ * double[views_count][shadows][count], are computed as by dkvb__audit_margins(), and are undefined after a failure. The
+ * mark inside[s][t], uint8_t[shadows][count], becomes 1 if shadow model s has learned target row t, otherwise 0. The
+ * progress callback of the training of shadow models counts finished models.
  *
- * If `run` has ranks, the ranks deal out the shadow models: each rank trains its own on its copy of the codes, and gets
- * the margins of all. Progress of a rank then counts the shadow models that the rank trains.
+ * If `run` has ranks (processes), the ranks deal out the shadow models: each rank trains some shadow models on its copy
+ * of the codes, and gets the margins of all. If ranks (processes) deal out the shadow models, each rank's progress
+ * counts the shadow models that the rank trains.
  */
 dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
                                 const struct dkvb__shadowing *how, double *margins, uint8_t *inside,
                                 const dkvb_run_options *run);
 
 /*
- * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The attack asks whether
- * a margin comes from a model that learned the row or from one that did not. The distributions of both kinds of margins
- * are taken as normal, with means and variances from the shadow models; the score is the logarithm of the ratio of the
- * two densities. With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the
- * variance over all rows is used (section 6.2).
+ * Scores rows by the likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The
+ * likelihood-ratio attack asks whether a row's margin comes from a model that learned the row or from one that did not.
+ * The margins of the models that learned the row, and those of the models that did not, are taken as normally
+ * distributed; the attack's score is the logarithm of the ratio of the two densities at the attacked model's margin.
+ * With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the variance over all
+ * rows is used (section 6.2 of the paper on LiRA).
  *
- * The targets' `margins` in the shadow models are double[shadows][count], in one view. The marks `inside` are
- * uint8_t[shadows][count]; at least 2 shadow models have learned each target and at least 2 have not. The margins
- * `observed`, double[count], are those of the attacked model in the same view. The targets' `scores` are double[count],
- * undefined after a failure.
+ * The array `margins`, double[shadows][count], has the margins of the target rows in the shadow models, all under the
+ * same mask. The mark inside[s][t], uint8_t[shadows][count], is 1 if shadow model s has learned target row t, otherwise
+ * 0; at least 2 shadow models have learned each target, and at least 2 have not. The array `observed`, double[count],
+ * has the margins of the target rows in the attacked model, under the same mask as `margins`. The array `scores`,
+ * double[count], gets the scores of the target rows, and is undefined after a failure.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

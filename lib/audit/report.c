@@ -1,4 +1,4 @@
-/* The figures of an audit: their names, their kinds, and their estimates. */
+/* The figures that an audit measures: their names, their kinds, and their estimates. */
 #include "audit/report.h"
 
 #include <math.h>
@@ -180,7 +180,9 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    f->difference = f->value; /* the gap of an audited model is a difference to the retrained model already */
+    /* The average gap of figures is already a difference to the retrained model, so no further difference is
+     * computed. */
+    f->difference = f->value;
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);
 }

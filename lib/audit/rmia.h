@@ -5,21 +5,23 @@
 #include <stdint.h>
 
 /*
- * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online). The
- * attack asks whether the model is surer of a row than a few reference models are, compared with rows that were never
- * trained on:
+ * Scores rows by relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3,
+ * online). RMIA asks whether the attacked model is surer of a row than a few reference models are, compared with rows
+ * that were never trained on. With p(x) the probability that a model gives to the label of row x, ratio(x) is p(x) of
+ * the attacked model divided by the mean p(x) of the reference models. The RMIA paper's score of row x is the fraction
+ * of rows z of the population with ratio(x) / ratio(z) >= gamma.
  *
- *     ratio(x) = p(x) / mean over the references of their p(x)       p: probability of the row's label
- *     the paper's score(x) = share of population rows z with ratio(x) / ratio(z) >= gamma
+ * Half of the reference models have learned a row and half have not, so the mean of the probabilities they give to the
+ * row's label is Pr(x) of the RMIA paper. The factor gamma of the RMIA paper is 1 here, as in its authors' own tool
+ * (privacytrustlab/ml_privacy_meter). With gamma = 1, the RMIA paper's score never falls where ratio(x) rises, so log
+ * ratio(x) ranks rows as that score does, but without ties between rows above the same part of the population.
+ * dkvb__audit_rmia() gives each row x the score log ratio(x), which compares the attacked model's p(x) with the
+ * reference models'. The score log ratio(x) separates a member above all non-members from the highest non-member,
+ * however few non-members there are.
  *
- * Half of the reference models have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as
- * in the authors' own tool (privacytrustlab/ml_privacy_meter). With gamma 1 the share never falls where the ratio
- * rises, so the ratio ranks rows as the share does, but without ties between rows that pass the same part of the
- * population. The score of dkvb__audit_rmia() is log ratio(x). A score of log ratio(x) separates a member above all
- * non-members from the highest non-member, however few non-members there are.
- *
- * The targets' `margins` in the reference models are double[references][count], as from dkvb__audit_margins(); the
- * margins `observed`, double[count], are those of the attacked model; the targets' `scores` are double[count].
+ * The array `margins`, double[references][count], has the margins of the target rows in the reference models, as from
+ * dkvb__audit_margins(); `observed`, double[count], has their margins in the attacked model; `scores`, double[count],
+ * gets the scores.
  */
 void dkvb__audit_rmia(const double *margins, uint32_t references, size_t count, const double *observed, double *scores);
 

@@ -1,4 +1,4 @@
-/* The rows of an audit: forgotten rows, retained rows, test rows, rows that an attacker has, and the codes of all
+/* The rows of an audit: forgotten rows, retained rows, test rows, rows that the attacker has, and the codes of all
  * rows. */
 #include <string.h>
 
@@ -14,7 +14,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/journal.h"
 
-enum { ATTACKER_PART = 5 }; /* number of training rows for each training row whose label the attacker has */
+/* Every ATTACKER_PART-th training row is a row whose label the attacker of the audit has. */
+enum { ATTACKER_PART = 5 };
 
 const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
 
@@ -27,8 +28,8 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* Reads from a codeset how the values of a model were trained and on which rows. Rows that were not trained on lose
- * their labels. */
+/* Reads from a codeset how the values of a model were trained, and on which rows. Training rows that the audited model
+ * did not learn lose their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
     const dkvb_codeset *set = a->o.codeset;
@@ -62,7 +63,8 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that forgettings in force asked to forget. The array `marks`, [classes], is scratch space. */
+/* Marks the classes that requests in the journal, still in force, asked to forget. The array `marks`, [classes], is
+ * scratch space. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -204,8 +206,8 @@ static dkvb_status list_targets(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Draws the rows that the attacker has, one in ATTACKER_PART of all training rows, with equal numbers for all classes
- * as far as possible. */
+/* Draws the rows that the attacker of the audit has, one in five training rows, with equal numbers for all classes as
+ * far as possible. */
 static dkvb_status draw_attacker(struct dkvb__audit *a)
 {
     struct dkvb__drawing d = {.labels = a->labels, .n = a->n, .classes = a->classes, .seed = a->o.seed};
@@ -286,8 +288,8 @@ static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, 
     memcpy(to + to_row * a->code, from + row * a->code, a->code * sizeof *to);
 }
 
-/* Gathers the codes of an audit: first the codes of training rows, then those of test rows, in the order of their file,
- * then copies of codes that are decoded again and again. */
+/* Gathers the codes of an audit's rows: first those of the training rows, then those of the test rows, in the order of
+ * their files, then copies of codes that are decoded again and again. */
 static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded, const uint16_t *tests)
 {
     size_t count = 0;

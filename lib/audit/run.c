@@ -162,7 +162,7 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
     if (!rc)
         rc = dkvb__ranks_agree(&a.ranks, dkvb__audit_take_rows(&a, &who));
     for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++)
-        /* each part of the audit fails on all ranks (processes) if it fails on one */
+        /* A part of the audit fails on all ranks (processes) if it fails on one of them. */
         rc = dkvb__ranks_agree(&a.ranks, parts[i](&a));
     audit_free(&a);
     if (rc)

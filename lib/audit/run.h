@@ -7,146 +7,162 @@
 #include "base/ranks.h"
 #include "bottleneck/model.h"
 
-/* Numbers of prototypes of each class with which the prototype attack is run: 1, 3 and 10. */
+/* Numbers of prototypes (means of rows) of each class with which the prototype attack is run: 1, 3 and 10. */
 enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
-/* the numbers of prototypes of each class: 1, 3, 10 */
+/* The prototype attack is run with each of these numbers of prototypes (means of rows) of each class: 1, 3, 10. */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
 /* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of the rows of an audit under one mask. The array `all` has the codes of the training rows, then of the test
- * rows; the other arrays are copies of codes that are decoded again and again. */
+/* Codes of all rows of an audit, searched under the same mask. In the codes of an audit under one mask, the array `all`
+ * has the codes of the training rows, then of the test rows; the other arrays are copies of codes that are decoded
+ * again and again. */
 struct dkvb__coded {
-    uint16_t *all;      /* codes of the training rows, then of the test rows, [n + tests][code] */
+    uint16_t *all;      /* codes of the training rows of the audit, then of the test rows, [n + tests][code] */
     uint16_t *targets;  /* codes of the target rows of membership attacks, [targets][code] */
     uint16_t *attacker; /* codes of the rows that an attacker has, [attackers][code] */
-    /* codes of the prototypes of all sizes, [prototypes][code]; NULL: there is no forgotten class to recover */
+    /* codes of all prototypes (means of rows), [prototypes][code]; NULL if there is no forgotten class to recover */
     uint16_t *prototypes;
 };
 
 /*
- * State of an audit. The codes of every row are searched once, on the keys that all audited models share. An audited
- * model with a mask has its own refreshed copy of the codes. After the searches, the audit only trains on stored codes
- * and decodes them.
+ * State of an audit of what a model still knows of forgotten rows. The codes of every row of the audit are searched
+ * once, on the keys that all audited models share. An audited model with a mask has its own copy of the rows' codes,
+ * searched again under the mask. After the codes of all rows were searched, the audit only trains on stored codes and
+ * decodes them.
  *
- * Labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come first. The
- * targets of membership attacks are the forgotten rows (members), then the test rows of these classes (non-members).
+ * The audit's labelled test rows are in the order of their file, but test rows of the forgotten rows' classes come
+ * first. In membership attacks the targets are the forgotten rows (members), then the test rows of the forgotten rows'
+ * classes (non-members).
  */
 struct dkvb__audit {
-    /* the audited model, and in `before` the model as it was before the request, NULL if none was given */
+    /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
+     * given. */
     const dkvb_model *model, *before;
-    /* the model whose keys all audited models share: the model before the request if it was given */
+    /* The model whose keys all audited models share: the model before the request if the caller gave one, otherwise the
+     * audited model. */
     const dkvb_model *base;
     const dkvb_allocator *mem; /* allocator of the audited model */
     struct dkvb__run run;
-    /* ranks (processes) that deal out the work of the audit, see shares.h; usually this process alone */
+    /* ranks (processes) that deal out the work of the audit (see shares.h); usually this process alone */
     dkvb_ranks ranks;
     dkvb_audit_rows given;
     dkvb_audit_options o;
     dkvb_train_options train; /* training options of the audited model */
     struct dkvb__audit_report *report;
-    uint8_t *marks; /* marks of classes in the report of the audit, [classes], 1 for classes of forgotten rows */
+    uint8_t *marks; /* marks of the classes in the report of the audit, [classes]: 1 for classes with forgotten rows */
     bool by_class;
     bool class_attacks; /* true if attacks can try to recover one or several forgotten classes */
 
     size_t code; /* number of codes of a row: codebooks times k */
     uint32_t classes, k;
-    /* numbers of rows of the audit; `retains` is the number of training rows that were not forgotten */
+    /* numbers of rows of each kind in the audit; `retains` is the number of training rows that were not forgotten */
     size_t n, members, retains, tests, class_tests, targets, attackers;
     uint8_t *forgotten; /* marks of forgotten rows among the training rows, [n] */
-    /* labels of the training rows, then of the test rows of the forgotten classes, [n + class_tests], -1 = the row was
+    /* labels of the training rows, then of the test rows of the forgotten classes, [n + class_tests]; -1 if the row was
      * not trained on */
     int32_t *labels;
-    /* labels of the retained rows, [n], -1 = the row was forgotten, or was not trained on */
+    /* labels of the retained training rows, [n]; -1 if the row was forgotten, or was not trained on */
     int32_t *retained;
-    /* number of each test row in its file, [test_n]; only the first `tests` elements are used */
+    /* The numbers of the test rows in their file, in the order in which the audit uses the rows, [test_n]; only the
+     * first `tests` elements are used. */
     size_t *order;
-    int32_t *test_y;   /* labels of the test rows in the order that the member `order` gives, [test_n] */
-    uint64_t *target;  /* places of the attacks' target rows in `labels`, [targets] */
+    int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
+    uint64_t *target;  /* for each target row of the attacks, its place in the array `labels`, [targets] */
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
-    /* marks of members among the targets, [targets], and of test rows of forgotten classes, [tests] */
+    /* marks of members among the target rows, [targets], and marks of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;
-    /* labels of the training rows that the attacker has, [n], -1 = the attacker lacks the row; and the same labels
-     * without gaps, [attackers] */
+    /* The labels of the training rows that the attacker has, [n], with -1 for rows that the attacker lacks, and the
+     * same labels without gaps, [attackers]. */
     int32_t *attacker, *attacker_y;
-    float *prototype;     /* features of the prototypes of all sizes, [prototypes][input_dim], or NULL */
-    int32_t *prototype_y; /* classes of the prototypes of all sizes, [prototypes] */
-    /* index of the first prototype of each size among the prototypes; the last element is the number of prototypes */
+    /* features of the prototypes (means of rows) for each number of prototypes, one after the other,
+     * [prototypes][input_dim], or NULL */
+    float *prototype;
+    int32_t *prototype_y; /* classes of the prototypes (means of rows), [prototypes] */
+    /* For each number of prototypes a class, the index of its first prototype in the list of all prototypes; the last
+     * element is the number of all prototypes. */
     size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1];
-    /* codes of the test rows without a mask, in the order of the rows' file, [test_n][code] */
+    /* codes of the test rows without a mask, in the order of their file, [test_n][code] */
     uint16_t *searched;
-    /* codes of the rows without a mask, under the audited model's mask, and under the mask of the model before the
-     * request */
+    /* the codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
+     * before the request */
     struct dkvb__coded first, masked, earlier;
 
-    float *logits; /* scratch space of the audit for logits, [the largest of targets, tests and n][classes] */
-    /* predicted classes of test rows, [tests], by the model that is attacked now and by the retrained model */
+    /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */
+    float *logits;
+    /* predicted classes of the test rows, [tests], by the model that is attacked now and by the retrained model */
     int32_t *answers, *reference;
     uint32_t shadows; /* number of shadow models to train: the larger of the options `shadows` and `rmia_models` */
-    double *margins;  /* margins of the target rows in the shadow models, [views][shadows][targets] */
-    uint8_t *inside;  /* marks of target rows that a shadow model has learned, [shadows][targets] */
-    uint64_t *ids;    /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
+    /* margins of the target rows in the shadow models under each view (mask and logit columns),
+     * [views][shadows][targets] */
+    double *margins;
+    uint8_t *inside; /* marks of target rows that a shadow model has learned, [shadows][targets] */
+    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
     /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
      * of the model before the request; NULL unless KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
     size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of KLoM */
-    /* half widths of the noise in KLoM that the random choice of models adds */
+    /* for each group of rows, the half width of the noise in KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
-    /* steps of the audit's present stage for the progress callback: finished, and in all */
+    /* progress of the audit's present stage: the number of finished steps, and of all steps */
     uint64_t done, total;
-    /* scores or answers of the audited models, one for each row of a figure; NULL: the figure was not measured */
+    /* For each audited model and each figure of the audit, the score or answer of every row that the figure is measured
+     * on; NULL if the figure was not measured. */
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Functions of rows.c, which find the forgotten rows of the request, the rows of the attacker, and the codes of all
- * rows. */
+/* The functions of lib/audit/rows.c find the forgotten rows of the request, the rows of the attacker, and the codes of
+ * all rows. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
 /* One of the models that an audit measures, with its codes. */
 struct dkvb__subject {
-    uint32_t who; /* which of the audited models this is: DKVB_AUDIT_… */
+    uint32_t who; /* tells which of the audited models this is, by a number such as DKVB_AUDIT_REPLAY */
     const dkvb_model *model;
     const struct dkvb__coded *coded;
     const uint8_t *dropped; /* marks of logit columns that the audited model's answers leave out, or NULL */
-    uint32_t view;          /* index of the view through which the shadow models are seen for this audited model */
+    /* number of the view (mask and logit columns) under which the shadow models' margins are compared with those of
+     * this audited model */
+    uint32_t view;
 };
 
-/* Functions of attacks.c, which train the shadow models, then attack each audited model. The retrained model comes
- * first, since all other models are compared with it. Each rank (process) attacks the audited models that were dealt to
- * it. */
+/* The functions of lib/audit/attacks.c train the shadow models, then attack each audited model. The retrained model is
+ * attacked first, since all other audited models are compared with it. Each rank (process) attacks those audited models
+ * that were dealt to it. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Trains a new model on the shared keys with the training options of the audited model. The argument `labels`, [n], has
- * one label for each training row. */
+/* Trains a new model on the keys that all audited models share, with the training options of the audited model. The new
+ * model learns the label labels[i], [n], for training row i, or nothing from row i if labels[i] is -1. */
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a library call within a stage of an audit whose progress is counted in steps.
- * dkvb__audit_finish_step() ends a step. */
+/* Returns the run options of a library call within a stage of an audit, in which progress is counted in steps.
+ * dkvb__audit_finish_step() ends a step of the stage. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* Functions of ensembles.c. If KLoM is asked for, dkvb__audit_ask_replays() reads the replays in the journals and marks
- * in `gone` the rows that the values never learned. DKVB_EINVAL says that a replay left out rows that cannot be
+/* The functions of lib/audit/ensembles.c train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
+ * reads the replays (trainings without forgotten rows) in the journals, and marks in `gone` the rows that the values
+ * never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out rows that cannot be
  * identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM from many models of other seeds, after the attacks. The function does nothing if the options ask for no
- * models of KLoM. */
+/* Computes KLoM after the attacks, by training many models with other seeds. Without models of KLoM in the options of
+ * the audit, dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array of the rows' values for a figure, filled with zeros, unless the array is there already. */
+/* Allocates the array for a figure's value of each row, filled with zeros, unless it was allocated before. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */
 size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure);
 
-/* Reports the beginning of a stage of an audit to the progress callback. DKVB_ECANCELLED says that the callback asks to
- * stop. */
+/* Reports the beginning of a stage of an audit to the progress callback. DKVB_ECANCELLED says that the progress
+ * callback asks to stop the audit. */
 dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name);
 
 #endif

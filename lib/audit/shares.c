@@ -13,7 +13,8 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 
-/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing. */
+/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing to the checksum of
+ * what ranks must agree on. */
 static void add(struct dkvb__checksum_state *sum, const void *data, size_t count, size_t size)
 {
     dkvb__checksum_add(sum, &count, sizeof count);
@@ -21,7 +22,7 @@ static void add(struct dkvb__checksum_state *sum, const void *data, size_t count
         dkvb__checksum_add(sum, data, count * size);
 }
 
-/* Adds to a checksum all parts of a model on which answers and attacks depend. */
+/* Adds to a checksum all parts of a model on which its answers and the attacks on it depend. */
 static void add_model(struct dkvb__checksum_state *sum, const dkvb_model *m)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -114,7 +115,7 @@ dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audi
     return dkvb__ranks_same(&a->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Returns the run options of a search of the audit's rows, with progress reports. */
+/* Returns the run options for searching the codes of the audit's rows, with progress reports. */
 static dkvb_run_options search_run(const struct dkvb__audit *a)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -125,8 +126,8 @@ static dkvb_run_options search_run(const struct dkvb__audit *a)
     return run;
 }
 
-/* Adds up the counts of rows outside the scale over all ranks (processes), so that they equal the counts of one search
- * of all rows. */
+/* Adds up, over all ranks (processes), the counts of rows outside the scale of the keys, so that they equal the counts
+ * of a search of all rows by one process. */
 static dkvb_status pass_outside(const struct dkvb__audit *a, const dkvb_outside *own, dkvb_outside *outside)
 {
     dkvb_outside *all = dkvb__alloc(a->mem, a->ranks.count, sizeof *all);
@@ -178,7 +179,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
 }
 
 /* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. The model
- * with columns left out is measured by the rank of the model before the request, whose recovery scores it copies. */
+ * before the request is attacked by one rank (process) in both its forms, with all logit columns and with some left
+ * out, since the second attack copies recovery scores of the first. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,
@@ -190,8 +192,8 @@ uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
     return place[subject] % a->ranks.count;
 }
 
-/* Returns the rank (process) that has the values of a figure of an audit. The rank of the second retrained model has
- * the agreement of both retrained models. */
+/* Returns the rank (process) that measured a figure of an audited model and has its values. The rank (process) that
+ * attacks the second retrained model measures how much both retrained models agree. */
 static uint32_t owner_of(const struct dkvb__audit *a, uint32_t subject, uint32_t figure)
 {
     bool agreement = figure == DKVB_AUDIT_AGREEMENT_CLASS || figure == DKVB_AUDIT_AGREEMENT_REST;

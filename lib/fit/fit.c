@@ -18,7 +18,7 @@ struct fit {
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_codeset *set;
-    uint16_t *codes; /* codes of the rows to learn from (selected keys), [n][codebooks][k] */
+    uint16_t *codes; /* codes (selected keys) of the rows from which the model learns, [n][codebooks][k] */
 };
 
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name)
@@ -103,13 +103,14 @@ static dkvb_status check_room(const struct fit *t)
     return DKVB_OK;
 }
 
-/* True if the keys are placed on other rows than the training rows. */
+/* True if the keys are placed on other rows than those that the values are trained on. */
 static bool has_key_rows(const struct fit *t)
 {
     return t->o.key_rows || t->o.key_source;
 }
 
-/* Fills in settings of the fit that the caller left open, and refuses impossible settings before any long work. */
+/* Fills in the settings of the fit that the caller left open, and refuses impossible settings before the fit begins its
+ * long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = has_key_rows(t) ? t->o.key_row_count : t->f.rows.n;
@@ -126,9 +127,10 @@ static dkvb_status settle(struct fit *t)
         t->s.keyinit.keys = s->keys;
         t->s.keyinit.key_dim = s->key_dim;
     }
-    /* A model gets at most as many keys as the rows for placing keys can fill, and as the labelled rows can train. */
+    /* A model gets no more keys than the rows for placing keys can fill, and than the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    t->s.train = open; /* the choice of training settings depends only on the rows to learn from */
+    /* Training settings are chosen by the number of all rows to learn from, whether or not some are held out. */
+    t->s.train = open;
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
@@ -167,7 +169,8 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
 
     quiet.report = NULL;
     if (!rc)
-        /* the model of this measurement is thrown away afterwards, so a failure may destroy its values */
+        /* The model trained for measuring the temperature is thrown away afterwards, so a failure may destroy its
+         * values. */
         t->f.in_place = true;
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes, t->f.taught, &quiet, &model);
@@ -219,7 +222,7 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    /* the placement of the keys is NULL if the keys were not placed on the rows of the codeset */
+    /* The codeset stores no placement of keys (NULL) if the keys were not placed on the codeset's rows. */
     o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;
@@ -247,7 +250,7 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* The temperature is fitted in the same way as after rows were removed: the same rows in the same order give the
+    /* The temperature is fitted exactly as after a removal of rows, so that the same rows in the same order give the
      * same temperature bit for bit. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
@@ -321,7 +324,8 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        t.f.ranks = t.o.codebooks->ranks; /* the processes (ranks) that share the codebooks will share the model */
+        /* The ranks (processes) that share the codebooks also share the model fitted on them. */
+        t.f.ranks = t.o.codebooks->ranks;
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {
         dkvb__fitting_free(&t.f);

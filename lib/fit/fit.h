@@ -8,49 +8,56 @@
 #include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__MOST_COMPARED = 2048 /* largest number of columns for which a fit compares whitened with plain rows */ };
+/* largest number of features of a row for which a fit compares whitened with plain rows */
+enum { DKVB__MOST_COMPARED = 2048 };
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    double place;    /* place of the group, from 0 to below 1, computed from the number of the group */
-    size_t first, n; /* rows of the group: `n` elements of the array group_rows, beginning with group_rows[first] */
+    /* place of the group of rows, from 0 to below 1, computed from the number of the group; it decides whether the
+     * group is held out */
+    double place;
+    size_t first, n; /* The rows of one group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
 
-/* Checked rows to learn from, and the choice of held-out rows among them. */
+/* Rows from which a model learns, after they were checked, and the choice of held-out rows among them. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    /* run options of all steps of a fit except the search that counts rows outside the scale of the keys */
+    /* Run options of all steps of a fit, except of the search that counts rows outside the scale of the keys. */
     const dkvb_run_options *run;
     /* run options of the search that counts rows outside the scale of the keys, as the caller gave them */
     const dkvb_run_options *counting;
     dkvb_run_options uncounted;
     /* ranks (processes) that fit together: the ranks of the run options, or of the model */
     dkvb_ranks ranks;
-    dkvb_fit_rows rows;            /* the caller's rows, with the number of classes filled in */
-    struct dkvb__rows from;        /* features of the rows to learn from, unless the caller gives codes */
-    size_t labelled;               /* number of rows to learn from that have a label */
-    size_t largest_row;            /* index of the first row with the largest label */
-    uint64_t *class_rows;          /* number of rows with each label, uint64_t[classes] */
-    uint8_t *held;                 /* marks of held-out rows, [n], 1 = the row is held out and not trained on */
-    int32_t *taught;               /* labels for training, [n], -1 if a row is held out or has no label */
-    size_t held_count;             /* number of held-out rows that have a label */
-    uint64_t *named_ids;           /* ids of rows that have names, [n], the array `rows.ids`; otherwise NULL */
+    dkvb_fit_rows rows; /* the rows that the caller gave, with the number of classes filled in */
+    /* The features of the rows to learn from, if the caller gives features and not codes. */
+    struct dkvb__rows from;
+    size_t labelled;      /* number of rows to learn from that have a label */
+    size_t largest_row;   /* index of the first row that has the largest label of all rows */
+    uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
+    uint8_t *held;        /* marks of held-out rows, [n]: 1 if the row is held out and not trained on, otherwise 0 */
+    int32_t *taught;      /* labels from which the values learn, [n], -1 if a row is held out or has no label */
+    size_t held_count;    /* number of held-out rows that have a label */
+    uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* Groups of rows, if at least one group has two rows; otherwise group_count is 0. */
-    struct dkvb__row_group *groups; /* groups of rows, by ascending place, [group_count] */
+    /* The groups of rows that are held out together, by ascending place, a number computed from the group's number,
+     * [group_count]. Without a group of two or more rows, group_count is 0. */
+    struct dkvb__row_group *groups;
     size_t group_count;
-    size_t *group_rows;   /* numbers of the rows, sorted by the rows' groups, [n] */
+    size_t *group_rows;   /* numbers of the rows, sorted by the groups to which the rows belong, [n] */
     uint64_t *class_held; /* number of held-out rows with each label, [classes] */
-    uint64_t *in_group;   /* scratch space for the rows of one group by class, all zeros between calls, [classes] */
-    bool in_place;        /* true if models are trained in place, so that a failure may destroy their values */
-    /* true if about the wanted fraction of each class is held out, even if groups of rows are large */
+    /* Scratch space for counting the rows of one group by class, all zeros between calls, [classes]. */
+    uint64_t *in_group;
+    bool in_place; /* true if the fit trains models in place, so that a failure may destroy their values */
+    /* true if about the wanted fraction of each class should be held out even where groups of rows are large */
     bool keeps_share;
 };
 
-/* Checks the caller's rows and labels, and does not hold out rows yet. The step can fail on one rank only, so the
- * caller must end it with dkvb__fitting_agree(). Rows with names get ids by `salt`, [DKVB__NAME_SALT], or by a salt
- * that is computed from the rows if `salt` is NULL. The call may return DKVB_EINVAL. */
+/* Checks the rows and labels that the caller gives; choosing held-out rows is a later step. Checking the caller's rows
+ * can fail on one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids
+ * computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt that is computed from the rows if `salt`
+ * is NULL. The check of the rows that a model is to learn from may fail with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -63,8 +70,8 @@ static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkv
 }
 
 /* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
- * `to`. Classes with fewer than four rows lose no row, and no class loses all rows. Rows of a group have the place of
- * the group. */
+ * `to`. No row is held out of a class with fewer than four rows, and no class has all its rows held out. Rows of one
+ * group share the place computed for the group, so they are held out together. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -72,65 +79,67 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
     return f->rows.ids ? f->rows.ids[row] : row;
 }
 
-/* Measurements of a model on held-out rows. */
+/* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
-    /* the fitted temperature with its power (calibration.h), the accuracy of the model, and its loss and calibration
-     * error at this temperature */
+    /* The fitted temperature with its power (calibration.h), and the model's accuracy, loss and calibration error on
+     * held-out rows at the fitted temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
 
 /* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. If no row is held out, the number of measured rows is 0 and the temperature 1. */
+ * dkvb__temperature_rows() leaves. Without held-out rows, no row is measured and the temperature is 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` are f->run or f->counting. */
+ * the codes. The run options `run` of the search are either f->run or f->counting, which also counts rows outside the
+ * scale of the keys. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
-/* Creates a model on the given codebooks and trains it on `labels`, [n], with values of type `dtype`, or of the
- * default type if `dtype` is 0. */
+/* Creates a model on the given codebooks and trains it on the labels `labels`, [n], with values of type `dtype`, or of
+ * the default type if `dtype` is 0. */
 dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* Read and write the settings of a caller (NULL: the defaults), as far as the caller's struct_size reaches. take()
- * fills in all of `s`; give() writes no settings that take() would refuse. */
+/* Read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL stands for the
+ * defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
+ * dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
-/* Replaces settings that are 0 by settings that suit the rows. */
+/* Replaces training settings that are 0 by settings that suit the number of rows, features and classes. */
 void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
-/* Tries settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are not held
- * out, and measures on the held-out rows. Keys and values are thrown away. */
+/* Tries training settings: places keys on the rows, searches the codes of all rows, trains values on the rows that are
+ * not held out, and measures on the held-out rows. The keys and values of a trial of settings are thrown away. */
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
 /* Decides whether a fit half-whitens its rows, by a trial of plain and of whitened rows on held-out rows; `measured`
- * gets both results. Rows that stay held out after the fit are not used. If rows are too few or too wide, no trial is
- * made (`compared` is false). */
+ * gets both results. Rows that stay held out after the fit take no part in the trial of whitening. If rows are too few
+ * or have too many features, whitening is not tried (`compared` is false). */
 dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. Settings that the caller left open are 0 in the settings `s`. */
+/* Checks the fit options of a caller. In the settings `s` of a fit, a setting that the caller left open is 0. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
-/* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the callback of this
- * or of another rank asks to stop. */
+/* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the progress callback
+ * of any rank (process) asks to stop the fit. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct dkvb__told must outlive the training. */
+ * own callback. The struct dkvb__told must stay in memory until the training that uses its options ends. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;
 };
 dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train);
 
-/* Fills in the members of a fit report that follow from the rows and their settings. */
+/* Fills in those members of a fit's report that follow from the rows and the settings. */
 void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb);
 

@@ -1,4 +1,4 @@
-/* Prepares rows to learn from: checks them, holds some out, trains on the others and measures. */
+/* Prepares the rows that a model learns from: checks them, holds some out, trains on the others and measures. */
 #include "fit/fit.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* Rows of a class are held out only if the class has at least LEAST_CLASS rows. */ };
+enum { LEAST_CLASS = 4 /* least number of rows that a class must have for any of its rows to be held out */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -42,7 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. All later steps of the fit use these ids. */
+/* Computes ids of rows from their names. All later steps of the fit know the rows by the ids computed from their
+ * names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -67,8 +68,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts the rows by their groups, and the groups by their places. If each row has a group of its own, no groups are
- * stored: the number of the group then replaces the row's id. */
+/* Sorts rows by the groups in which they are held out, and the groups by their places. If every row forms a group of
+ * its own, no groups are stored: the group's number then replaces the row's id. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -84,7 +85,8 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* Groups are sorted by place, and by number if places are equal, so that the order of the rows has no influence. */
+    /* Groups of rows are sorted by place, and by number if places are equal, so that the order of the rows has no
+     * influence on which groups are held out. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -185,9 +187,10 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     f->named_ids = NULL;
 }
 
-/* Holds out a whole group of rows, unless a class would lose too much. `most` is the largest fraction of a class that
- * may be held out. A class is short of held-out rows if a smaller fraction of it than `least` is held out. With
- * `for_short`, the group must have rows of a class that is short of held-out rows. */
+/* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
+ * `most` of the rows of a class may be held out. A class is short of held-out rows if less than the fraction `least` of
+ * its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
+ * short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -207,7 +210,7 @@ static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g,
         all = f->class_rows[l] + f->class_held[l];
         held = f->class_held[l] + f->in_group[l];
         allowed = allowed && f->class_rows[l] - f->in_group[l] >= LEAST_CLASS - 1 && (double)held <= most * (double)all;
-        /* A class of which less than one row should be held out never has too few held-out rows. */
+        /* A class of which less than one row would have to be held out is never short of held-out rows. */
         helps = helps || ((double)f->class_held[l] < least * (double)all && 2.0 * least * (double)all >= 1.0);
     }
     allowed = allowed && (helps || !for_short);
@@ -273,8 +276,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
         f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
-/* Collects the codes and labels of labelled held-out rows: of all labelled held-out rows, or only of the rows that a
- * temperature is fitted on. The number of collected rows is stored in *n. */
+/* Collects the codes and labels of held-out rows that have a label: of all of them, or only of those that a temperature
+ * is fitted on. The number of collected held-out rows is stored in *n. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -299,8 +302,8 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Computes the mean cross-entropy of logits at the temperature, in nats, their accuracy, and their calibration error.
- */
+/* Computes, for logits divided by a temperature, the mean cross-entropy in nats, the accuracy and the calibration
+ * error. */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

@@ -11,8 +11,8 @@
 #include "unlearn/counting.h"
 #include "unlearn/replay.h"
 
-/* State of training a model with more rows. The model `after` is a copy that replaces the model at the end, when
- * nothing can fail any more; with training in place `after` is the model itself. */
+/* State of training an existing model with more rows. The copy `after` of the model is trained and replaces the model
+ * at the end, when nothing can fail any more; with training in place, `after` is the model itself. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
@@ -20,22 +20,27 @@ struct more {
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
-    uint64_t *ids;         /* new ids for rows without ids that join a codeset, [n] */
-    uint16_t *searched;    /* codes of new rows that came without codes, [n][codebooks][k] */
-    const uint16_t *codes; /* codes of the new rows, from the caller or from a search */
-    uint64_t *taught;      /* ids of the rows that take part in the session of training, [n] */
-    /* scratch space for marks of rows, as many as the larger part of the codeset has with the new rows */
+    uint64_t *ids;         /* ids of the new rows that join a codeset without having ids, [n] */
+    uint16_t *searched;    /* codes of the new rows, searched because the caller gave none, [n][codebooks][k] */
+    const uint16_t *codes; /* codes of the new rows, either from the caller or from a search */
+    uint64_t *taught;      /* ids of the rows that the session of training in hand learns, [n] */
+    /* Scratch space for marks of rows: one for each row of the larger part (training or held-out rows) of the codeset,
+     * new rows included. */
     uint8_t *gone;
-    bool joined;    /* true if the new rows are in the codeset already */
-    uint64_t *back; /* ids that were removed from the codeset and come back by this training, [back_count]; or NULL */
+    bool joined; /* true once the new rows were added to the codeset */
+    /* ids of rows that were removed from the codeset and come back by the training with more rows, [back_count]; or
+     * NULL */
+    uint64_t *back;
     size_t back_count;
-    struct dkvb__removed before; /* the codeset's list of removed rows before some of them came back */
-    /* marks of the classes of the new rows, [classes], if these classes may be relearned */
+    /* The codeset's list of removed rows, as it was before the training with more rows took some of them back. */
+    struct dkvb__removed before;
+    /* marks of the classes of the new rows, [classes], if these classes may be learned again after they were
+     * forgotten */
     uint8_t *classes_taught;
 };
 
-/* Checks that the codeset explains the model: training its sessions from nothing must give the model's values, before
- * and after this training. */
+/* Checks, before and after the training with more rows, that the model's values are what a training from nothing in the
+ * sessions that the codeset records would give. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -58,9 +63,9 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Gives ids to the new rows that will join the codeset. Rows without ids are numbered from the largest id on; given
- * ids must be new. The rows of a codeset must all have names or all have numbers, as a number could equal the hash of
- * a name. */
+/* Gives ids to the new rows that will join the codeset. New rows without ids get the numbers after the largest id in
+ * the codeset; ids given by the caller must be new. The rows of a codeset must either all have names or all have
+ * numbers, as a number could equal the hash of a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
@@ -84,7 +89,9 @@ static dkvb_status name_rows(struct more *t)
                               (unsigned long long)t->f.rows.ids[i]);
         }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
-            first = rows->ids[rows->n - 1] + 1; /* the next id becomes 0 after the largest 64-bit number */
+            /* Ids of new rows are exhausted if the largest id is the largest 64-bit number, as the next id would be
+             * 0. */
+            first = rows->ids[rows->n - 1] + 1;
     }
     if (t->f.rows.ids)
         return DKVB_OK;
@@ -93,7 +100,7 @@ static dkvb_status name_rows(struct more *t)
     t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
     if (!t->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) { /* ids of removed rows are not given to new rows */
+    for (size_t i = 0; i < n; i++) { /* The ids of rows that were removed from the codeset are not given to new rows. */
         while (dkvb__removed_has(&t->set->removed, first + i))
             first++;
         t->ids[i] = first + i;
@@ -107,8 +114,8 @@ static const int32_t *labels_to_teach(const struct more *t)
     return t->set ? t->f.taught : t->f.rows.labels;
 }
 
-/* Checks that no new row and no class of a new row was forgotten. The copy of the model that is trained has no
- * journal, so the original model is checked. */
+/* Checks that no new row was forgotten before, and neither was the class of a new row. Whether rows or classes were
+ * forgotten is looked up in the original model's journal, as the copy that is trained has no journal. */
 static dkvb_status check_forgotten(struct more *t)
 {
     t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
@@ -173,7 +180,7 @@ static dkvb_status find_codes(struct more *t)
     return rc;
 }
 
-/* Trains a copy of the model; with training in place, the copy has only one array of values. */
+/* Trains a copy of the model on more rows; with training in place, the copy has only one array of values. */
 static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
                               bool in_place, dkvb_model **out)
 {
@@ -187,7 +194,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
                     : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Trains the given model itself, without a copy of it. */
+/* Trains the caller's model itself on more rows; a failure may destroy its values, unlike with a copy. */
 static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkvb_train_options *train)
 {
     dkvb_train_options o = *train;
@@ -197,8 +204,8 @@ static dkvb_status train_itself(struct more *t, const int32_t *labels, const dkv
     return dkvb__model_train_in_place(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* True if the rows have fewer than half of the model's classes; such rows say little about answers for the other
- * classes. */
+/* True if the rows belong to fewer than half of the model's classes; such rows say little about the answers for the
+ * other classes. */
 static bool few_classes(const struct more *t, uint8_t *seen)
 {
     uint32_t count = 0;
@@ -240,7 +247,7 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     return rc;
 }
 
-/* Takes removed rows back into the codeset, if the options ask for relearning. */
+/* Takes rows that were removed from the codeset back into it, if the options ask for relearning. */
 static dkvb_status readmit(struct more *t)
 {
     dkvb_status rc;
@@ -287,8 +294,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The temperature is 1 if
- * there are too few rows, as in exact forgetting. */
+/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The fitted temperature is
+ * 1 if too few held-out rows remain, as in exact forgetting. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -300,7 +307,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records this session of training in the codeset. */
+/* Records the training with more rows in the codeset, as one more session. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -311,11 +318,11 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes at the end of training with more rows. All ranks prepare all changes to model and codeset before any
- * change is made. */
+/* The changes to model and codeset at the end of a training with more rows. All changes to model and codeset are
+ * prepared on all ranks (processes) before any change is made. */
 struct ending {
     struct dkvb__relearning over;
-    uint32_t *counts; /* new selection counts of the model, if it had none and gets some */
+    uint32_t *counts; /* the model's new selection counts, if the model had no counts and gets some */
 };
 
 static dkvb_status prepare_end(struct more *t, struct ending *e)
@@ -389,7 +396,7 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* without a codeset, no rows of the model's other classes are known */
+    if (!t->set) /* Without a codeset it is unknown whether the model learned rows of other classes. */
         t->report.unlearnable = 0;
     return DKVB_OK;
 }
@@ -423,7 +430,8 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    if (rc && t.before.hash) { /* removes the rows that came back from the codeset again */
+    /* After a failure, the removed rows that training with more rows had taken back leave the codeset again. */
+    if (rc && t.before.hash) {
         struct dkvb__removed fewer = codeset->removed;
 
         codeset->removed = t.before;

@@ -1,4 +1,5 @@
-/* Chooses settings that suit the data. docs/method.md has the measurements behind every number of this file. */
+/* Chooses training settings that suit the data; docs/method.md has the measurements behind every number in
+ * settings.c. */
 #include <math.h>
 #include <stdbool.h>
 
@@ -9,14 +10,15 @@
 
 enum {
     TOP_K = 8, /* default number of keys that a row selects in a codebook */
-    /* keys in a codebook for each selected key: with fewer keys, codes no longer tell rows apart */
+    /* Least number of keys in a codebook for each key that a row selects from it: with fewer keys, codes no longer tell
+     * rows apart. */
     KEYS_A_TOP = 8,
-    VALUE_BYTES = 80 << 20, /* number of bytes of all values of a model above which the number of keys is reduced */
-    LEAST_KEYS = 256        /* smallest number of keys in a codebook to which a model is reduced */
+    VALUE_BYTES = 80 << 20, /* size of all values of a model in bytes above which fewer keys are chosen */
+    LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */
 };
 
-/* Returns the learning rate of the first epoch. The step of a row is divided among the classes, so more classes need a
- * larger rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch of training. A row's gradient step is divided among the classes, so more
+ * classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -53,11 +55,12 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     bool keys_open = keyinit->keys == 0;
 
     classes = classes > 0 ? classes : 1;
-    if (columns == 1) /* if rows were scaled to length 1, a single column would keep its sign only */
+    /* Rows with a single feature are not scaled to length 1, as only the sign of the feature would remain. */
+    if (columns == 1)
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The number of
-     * keys is a multiple of 64. */
+    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The chosen
+     * number of keys in a codebook is a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 
@@ -68,7 +71,7 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
         s->top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
                    : keyinit->keys < KEYS_A_TOP       ? 1
                                                       : keyinit->keys / KEYS_A_TOP;
-    /* Few rows make few training steps, so settings for few rows have more epochs and smaller batches. */
+    /* Few rows make few training steps, so the settings chosen for few rows have more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
     if (train->batch == 0)
@@ -81,7 +84,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     }
 }
 
-/* Applies all settings that the paper (arXiv 2311.15268) states; other settings stay. */
+/* Applies all settings that the bottleneck paper (arXiv 2311.15268) states, and leaves the other settings as they
+ * are. */
 static void apply_paper(dkvb_settings *s)
 {
     s->keyinit.method = DKVB_KEYINIT_EMA;
@@ -97,13 +101,13 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    /* the paper's learning rate is constant, even if a caller sets another rate or more epochs */
+    /* The learning rate of the bottleneck paper is constant, even if a caller sets another rate or more epochs. */
     s->train.rate_last = 0.0;
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;
 }
 
-/* Returns the number of bytes of a model file with all sections, except names, journal and counts, which are small at
+/* Returns the number of bytes of a model file without the sections for names, journal and counts, which are small at
  * first. */
 static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
@@ -113,7 +117,7 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool w
            s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
-/* Reduces the open numbers of keys and codebooks so that a model file takes at most `bytes`. */
+/* Reduces the numbers of keys and codebooks that the caller left open, so that a model file takes at most `bytes`. */
 static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t columns, uint32_t classes, uint64_t bytes)
 {
     uint64_t whitening = (uint64_t)columns * columns * sizeof(float);
@@ -123,7 +127,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
     struct dkvb__shape shape = {s->keyinit.codebooks, s->keyinit.keys, s->keyinit.key_dim, (uint32_t)columns};
     const uint32_t keys = shape.keys, codebooks = shape.codebooks;
 
-    /* Fewer keys cost less accuracy than fewer codebooks, down to 256 keys. */
+    /* Halving the number of keys in a codebook, down to 256, costs less accuracy than halving the number of
+     * codebooks. */
     while (file_bytes(&shape, classes, whitened) > bytes) {
         if (keys_open && shape.keys > 256)
             shape.keys /= 2;
@@ -139,8 +144,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving the number of keys ends well below the limit of bytes. The remaining bytes are given to more words of 64
-     * keys, then to more groups of codebooks. */
+    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. The bytes that
+     * halving the number of keys left unused are given to more keys, 64 at a time, then to more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

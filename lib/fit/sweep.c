@@ -17,17 +17,19 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* number of units of progress within a cell of the sweep */ };
+enum { THOUSANDTHS = 1000 /* number of units of progress that one cell of the sweep counts */ };
 
-/* The model on which a sweep measures forgetting: the given model, or a model that was trained for a shape of the
- * sweep. */
+/* The model on which a sweep measures forgetting: the caller's model, or one that was trained for a shape (sizes of a
+ * model) in the sweep's list. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    dkvb_codeset_rows held; /* held-out rows to measure on, with codes that list more keys than the model uses */
-    /* codes of the held-out rows on the keys of this model, if the codes are not the codeset's; otherwise NULL */
+    /* The held-out rows that effects are measured on, with codes that list more keys than the model selects. */
+    dkvb_codeset_rows held;
+    /* codes of the held-out rows on the keys of the measured model, if these are not the codes in the codeset;
+     * otherwise NULL */
     uint16_t *searched;
-    uint64_t shape; /* index of the shape of the sweep that the model was trained for */
+    uint64_t shape; /* index of the shape (sizes of the model), in the sweep's list, that the model was trained for */
     bool anew;
 };
 
@@ -35,17 +37,17 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for a run of cells of a sweep: */
-    uint32_t *rank; /* ranks of all key-value pairs (the smallest budget that masks a pair), [codebooks][keys] */
-    size_t ranked;  /* number of key-value pairs for which `rank` has room */
-    /* marks of classes, [classes], and marks of rows of the training part, [rows of the part] */
+    /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
+    uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
+    size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
+    /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
-    uint64_t *exhausted; /* number of (row, codebook) pairs with too few unmasked keys, for each budget of a run */
+    uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
     dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
     struct dkvb__sweep_part part;
     uint64_t at; /* number of finished cells of the sweep, for progress reports */
-    /* progress that was reported to the caller, in thousandths of a cell; this number never goes back */
+    /* the sweep's progress, in thousandths of a cell, that was reported to the caller; it never decreases */
     uint64_t reached;
 };
 
@@ -67,17 +69,17 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* The share of one call in the progress of a sweep: `done` of `total` in the call stands for the same fraction of
- * `part`. */
+/* The part of a sweep's progress that one library call makes up: `done` of `total` steps of the call stand for the same
+ * fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
-    /* progress of the sweep before the call, of the call, and in all, in thousandths of a cell */
+    /* progress of the sweep before a library call, of the call itself, and in all, in thousandths of a cell */
     uint64_t before, part, all;
     uint64_t *reached;
 };
 
-/* Reports progress of a call within a sweep. A call has several stages, each of which begins at 0, so only progress
- * beyond the largest earlier value counts. */
+/* Reports the progress of one library call as progress of the whole sweep. A library call within a sweep has several
+ * stages, each of which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -88,8 +90,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a call that makes up a fraction `share` of the work on `cells` cells of the sweep, from cell
- * s->at on. */
+/* Returns run options for a library call that makes up the fraction `share` of the work on `cells` cells of the sweep,
+ * beginning with cell number s->at. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -114,8 +116,8 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Copies the features of the rows of a part of the codeset, float[n][input_dim], in the order of the part: the
- * codeset's own features, or features of the options by id. */
+/* Copies the features of the rows of a part of the codeset (training or held-out rows), float[n][input_dim], in the
+ * order of that part: the codeset's own features, or features that the options give by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->g.set->part[part];
@@ -168,7 +170,8 @@ static dkvb_status search_measured(struct sweep *s, const dkvb_run_options *run)
     return rc;
 }
 
-/* Trains a model with the shape that a cell of the sweep asks for, on the training part only. */
+/* Trains a model with the shape (sizes of the model) that a cell of the sweep asks for, on the training part of the
+ * codeset only. */
 static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *training = &s->g.set->part[DKVB_PART_TRAINING];
@@ -195,7 +198,8 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    o.hold_out = 0.0; /* the rows to train on do not include the held-out rows of the codeset */
+    /* Nothing is held out of the rows to train on, as these rows do not include the held-out rows of the codeset. */
+    o.hold_out = 0.0;
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);
     rows.x = x;
@@ -248,7 +252,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
 {
     double most = 0.0;
 
-    /* a cell of the sweep may be measured a second time */
+    /* The sums over classes begin at 0 again whenever a cell of the sweep is measured. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
@@ -273,16 +277,18 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the key-value pairs that each budget of a run of cells masks: cells[i].pairs. */
+/* Counts the key-value pairs that each budget of a run of cells masks, and stores the count in cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        /* the count of a cell may be set already, if an earlier call was interrupted within this run */
+        /* The number of masked pairs of a cell is counted from 0, as an earlier, interrupted call may have counted some
+         * pairs already. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
-        size_t low = 0, high = n; /* searches for the first budget that masks the key-value pair */
+        /* The loop is a binary search for the smallest budget that masks the key-value pair. */
+        size_t low = 0, high = n;
 
         if (s->rank[p] == DKVB__RANK_NEVER)
             continue;
@@ -320,7 +326,7 @@ static dkvb_status measure_suppress(struct sweep *s, dkvb_sweep_cell *cells, siz
     }
     for (size_t i = 0; i < training->n; i++)
         s->rows[i] = training->labels[i] < 0 ? DKVB_KEEP : s->marks[training->labels[i]];
-    /* the method `every` has no budget: it masks all key-value pairs that have a rank */
+    /* The forgetting method `every` has no budget: it masks all key-value pairs that have a rank. */
     for (size_t i = 0; i < n; i++)
         s->budgets[i] = cells[i].budget ? cells[i].budget : DKVB__RANK_NEVER - 1;
     if (!rc)
@@ -388,7 +394,8 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells of the sweep that are not known yet, run by run. */
+/* Measures all cells of the sweep that were not measured before, one run (cells that differ in their budget only) after
+ * the other. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

@@ -19,9 +19,9 @@
 
 enum {
     MOST_STEPS = 10000,     /* largest number of budgets that a sweep chooses by default */
-    MOST_CELLS = 100000000, /* largest number of cells of the grid of a sweep */
+    MOST_CELLS = 100000000, /* largest number of cells (forgettings to measure) that a sweep may have */
     SMALLEST_PART = 4096,   /* the first default budget is the number of all key-value pairs divided by SMALLEST_PART */
-    SUMS = 14               /* number of checksums in the fingerprint of a sweep: see sum_inputs() */
+    SUMS = 14               /* number of checksums of inputs in the fingerprint of a sweep */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -181,13 +181,14 @@ static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_
     return g->steps;
 }
 
-/* Returns the budgets of a method on a model with the given number of key-value pairs. */
+/* Returns the budgets that a sweep measures for a forgetting method on a model with the given number of key-value
+ * pairs. */
 static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t method, uint64_t pairs, size_t *count)
 {
     uint64_t most = 0;
 
     *count = 1;
-    /* the method `every` masks all pairs that the forget set selects, whatever the budget */
+    /* The forgetting method `every` masks all pairs that the forget set selects, whatever the budget. */
     if (method == DKVB_METHOD_EVERY)
         return &no_seed;
     *count = g->o.budget_count;
@@ -201,7 +202,7 @@ static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t met
     return default_budgets(g, 1, most, count);
 }
 
-/* Returns DKVB_EINVAL unless a model of shape number i of the sweep, whose sizes are not 0, can be trained. */
+/* Returns DKVB_EINVAL unless a model of shape number i in the sweep's list, with sizes other than 0, can be trained. */
 static dkvb_status check_shape(const struct dkvb__sweep_grid *g, size_t i)
 {
     const dkvb_sweep_shape *shape = &g->shapes[i];
@@ -228,8 +229,9 @@ static uint64_t sizes_of(const dkvb_sweep_shape *shape)
     return (uint64_t)shape->codebooks << 48 | (uint64_t)shape->keys << 32 | shape->key_dim << 16 | shape->top_k;
 }
 
-/* Refuses equal shapes in a sweep: a model that is measured twice would count as two models, and make the interval too
- * narrow. The sizes of shapes were checked, so each size fits in 16 bits. */
+/* Refuses a sweep whose list of shapes (sizes of models) has two equal shapes: a model measured twice would count as
+ * two models and make intervals too narrow. The sizes of all shapes in the sweep's list were checked, so each size fits
+ * in 16 bits. */
 static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
 {
     size_t n = g->o.shape_count;
@@ -252,7 +254,8 @@ static dkvb_status check_shapes_differ(const struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Fills in the shapes of the grid, g->shapes; a size of 0 is replaced by the size of the model. */
+/* Fills in the shapes (sizes of models) of the grid, g->shapes; a size of 0 is replaced by the size of the given
+ * model. */
 static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -275,8 +278,8 @@ static dkvb_status settle_shapes(struct dkvb__sweep_grid *g)
     return rc ? rc : check_shapes_differ(g);
 }
 
-/* Finds the features on which models of other shapes are trained: features of the options (their places are
- * g->places), or the codeset's own features. */
+/* Finds the features on which models of other shapes (sizes) are trained: features in the options of the sweep (their
+ * places are g->places), or the codeset's own features. */
 static dkvb_status find_features(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *parts = g->set->part;
@@ -297,7 +300,7 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     if (!g->places)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the places of %zu rows", given.n);
     rc = dkvb__codeset_place_given(g->set, &given, g->places, &known, &missing, &g->mem);
-    /* test rows of the options replace the held-out rows of the codeset */
+    /* Test rows given in the options of the sweep replace the held-out rows of the codeset. */
     needed += g->o.test_x ? 0 : parts[DKVB_PART_HELD_OUT].n;
     if (!rc && missing < needed) {
         const struct dkvb__coderows *part = missing < parts->n ? parts : parts + 1;
@@ -309,8 +312,9 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks in advance everything that the cells of a sweep need. Without these checks a cell could fail after other
- * cells were measured, and repeating the command would fail in the same way. */
+/* Checks, before the first cell is measured, everything that the cells of a sweep need. Unless everything is checked in
+ * advance, a cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same
+ * way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -326,7 +330,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. Before memory for cells is allocated, cells are only counted. */
+/* Adds one cell to the grid of a sweep. Until memory for the sweep's cells is allocated, added cells are only
+ * counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -338,7 +343,7 @@ static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, ui
     g->count++;
 }
 
-/* Adds all cells of one class and one strength on one model to the grid. */
+/* Adds all cells of one class and one strength of forgetting on one model to the grid of a sweep. */
 static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint64_t shape)
 {
     uint64_t pairs = (uint64_t)cell->codebooks * cell->keys;
@@ -364,8 +369,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep in the order of the table. The function is called twice: to count the cells of
- * the sweep, and to describe them. */
+/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() runs twice: to
+ * count the cells of the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;
@@ -436,7 +441,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
 {
     const dkvb_keyinit_options *k = &set->keyinit;
 
-    memset(r, 0, sizeof *r); /* clears the padding of the struct too, since all bytes of the struct are hashed */
+    /* The padding bytes of the struct to be hashed are cleared too, since all its bytes are hashed. */
+    memset(r, 0, sizeof *r);
     r->own_keys = set->own_keys;
     r->sessions = set->sessions;
     if (set->own_keys) {
@@ -451,8 +457,8 @@ static void take_recipe(const dkvb_codeset *set, struct recipe *r)
     }
 }
 
-/* Returns a checksum of the rows of a part of the codeset: of their features if the part keeps features, since codes
- * may not be searched yet. */
+/* Returns a checksum of the rows of a part of the codeset (training or held-out rows): of their features if the part
+ * keeps features, since codes may not be searched yet. */
 static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
 {
     const struct dkvb__coderows *rows = &set->part[part];

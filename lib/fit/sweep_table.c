@@ -1,4 +1,4 @@
-/* Writes the table of a sweep: during the work, finished cells are in a part file; at the end, the whole table is
+/* Writes the table of a sweep: during the work, finished cells are kept in a part file; at the end, the whole table is
  * written as CSV. */
 #include <math.h>
 #include <stdio.h>
@@ -15,13 +15,14 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-/* first text of the part file of a sweep, followed by the version of its lines, and the fingerprint */
+/* Text with which the part file of a sweep begins; the version of its lines and the fingerprint of the sweep follow. */
 static const char magic[] = "dkvb sweep ";
 
 enum {
     VERSION = 1,
-    MEASURED = 15, /* number of integers in a line of a part file: the index of a cell and its measurements */
-    LINE = 512,    /* room for a line of a part file in bytes: MEASURED integers of 20 digits, and a checksum of 16 */
+    MEASURED = 15, /* number of integers in a line of a sweep's part file: the index of a cell and its measurements */
+    /* room in bytes for a line of a sweep's part file: MEASURED integers of 20 digits, and a checksum of 16 digits */
+    LINE = 512,
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
 
@@ -36,7 +37,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes after the last valid line of the part file of a sweep. */
+/* Appends bytes to the part file of a sweep, after the last valid line. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -61,8 +62,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. The result is NULL if there is no number, or
- * if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. take_number() returns NULL if there is no
+ * number at the given place of the line, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -77,8 +78,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the results of a cell from its line in a part file. The result is false, and nothing is read, unless the cell
- * would be written as exactly this line. */
+/* Reads the results of a cell from its line in a part file. A line of a part file that is not exactly what would be
+ * written for its cell is not read, and the result is false. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -95,14 +96,16 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
     c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
     c.exhausted = numbers[14];
-    /* compares the whole line of the part file, with index and checksum */
+    /* A line of a sweep's part file must equal the line that would be written for its cell, index and checksum
+     * included. */
     if (make_line(again, &c) != length || memcmp(again, line, length) != 0)
         return false;
     *cell = c;
     return true;
 }
 
-/* Reads the complete lines of cells after the first line of a part file, and cuts off everything after them. */
+/* Goes on with the part file of an unfinished sweep: reads the complete lines of cells after its first line, and cuts
+ * off everything after them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -143,13 +146,14 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* the digit of the version in the first line, and the blank after it, count in the length */
+    /* The length of the beginning of a part file's first line includes the digit of the version and the blank after
+     * it. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    /* the part file is empty, or was cut within the first line of this sweep */
+    /* A part file that is empty, or was cut within the first line of the same sweep, is begun anew. */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -183,7 +187,7 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
-    if (rc && p->fd >= 0 && created) /* removes a new part file, which holds no cell yet */
+    if (rc && p->fd >= 0 && created) /* A new part file that could not be begun is removed again. */
         (void)unlink(p->path);
     return rc;
 }
@@ -216,8 +220,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table of a sweep that is being built. A text field takes up to 2 * 255 + 2 bytes, and a line has two.
- */
+/* A line of the table of a sweep that is being built. Each of the two text fields in a line of the sweep's table takes
+ * up to 2 * 255 + 2 bytes. */
 struct line {
     char text[2048];
     size_t size;
@@ -230,7 +234,7 @@ static void put_char(struct line *line, char c)
 }
 
 /* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
- * empty field. */
+ * empty field of the sweep's table. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -256,7 +260,8 @@ static void put_count(struct line *line, uint64_t number)
     put_text(line, text);
 }
 
-/* Adds a number with six places after a '.', in every locale, to a line of the table; NaN becomes an empty field. */
+/* Adds a number with six digits after a '.', in every locale, to a line of the sweep's table; NaN becomes an empty
+ * field. */
 static void put_real(struct line *line, double x)
 {
     char text[40];
@@ -305,8 +310,8 @@ struct table {
     const char *measured_on;
 };
 
-/* Writes a line of the table for one cell, with `kind` "cell", or for a group of cells. A line for a group of cells
- * leaves out the class and the seed. */
+/* Writes a line of the sweep's table: for one cell if `kind` is "cell", otherwise for a group of cells. A line of the
+ * sweep's table for a group of cells leaves out the class and the seed. */
 static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
                             const double figures[FIGURES])
 {
@@ -345,9 +350,9 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-/* Returns the 0.975 quantile of Student's t. Beyond 30 degrees of freedom the quantile is computed by the expansion of
- * Fisher and Cornish in 1 / df to the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is then below
- * 2e-7. */
+/* Returns the 0.975 quantile of Student's t distribution with df degrees of freedom. Beyond 30 degrees of freedom the
+ * quantile of Student's t is computed by the expansion of Fisher and Cornish in 1 / df to the fourth power (Abramowitz
+ * and Stegun 1964, 26.7.5), whose error is then below 2e-7. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
@@ -364,7 +369,7 @@ static double student(uint64_t df)
            (79.0 * z9 + 776.0 * z7 + 1482.0 * z5 - 1920.0 * z3 - 945.0 * z) / (92160.0 * n * n * n * n);
 }
 
-/* Computes the mean of n values, and half the width of its 95 % interval, which is NaN for one value. */
+/* Computes the mean of n values, and half the width of the mean's 95 % interval, which is NaN for one value. */
 static void estimate(const double *values, size_t n, double *mean, double *half)
 {
     double sum = 0.0, squares = 0.0;
@@ -377,14 +382,14 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Sort keys of a cell of a sweep, each of 64 bits: numbers that are equal for all cells of a group, and last the
- * class. */
+/* Sort keys of a cell of a sweep, each of 64 bits: the first ones are equal for all cells of a group, and the last one
+ * is the class. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
     switch (key) {
-    case SIZES: /* the four sizes fit in one number, as each size of a model's shape fits in 16 bits */
+    case SIZES: /* The four sizes of a model's shape fit in one number of 64 bits, as each size fits in 16 bits. */
         return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
     case BUDGET:
         return c->budget;
@@ -395,9 +400,10 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Sorts the cells of a sweep by group, within a group by class, and otherwise keeps their order. The sorts are stable,
- * so the most important key is sorted last. Sorting takes O(cells) time for any number of groups. The array `order`
- * has 2 * cells elements, and its second half is scratch space. */
+/* Sorts the cells of a sweep by group, within a group by class, and keeps the order of cells that are equal in both.
+ * The order of the sweep's cells comes from stable sorts by one key after the other, so the most important key is
+ * sorted last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of the
+ * cells goes to `order`, which has room for 2 * cells elements, the second half as scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -423,8 +429,9 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes the values of result f of the cells, one for each unit of a mean, and returns the number of values. A unit
- * is a class, averaged over its seeds; if a group has a single class, each of its n ordered cells is a unit. */
+/* Computes, for a group of cells of the sweep, the values of their result number f that are averaged, and returns the
+ * number of values. Each value to average is the result of one class, averaged over its seeds; if a group has a single
+ * class, each of its n ordered cells gives a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;
@@ -464,12 +471,12 @@ static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, s
     return rc;
 }
 
-/* Writes the line of every group of cells, in the order of the groups' first cells. */
+/* Writes the table's line for every group of cells, in the order of the groups' first cells. */
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    /* size of the group that begins with a cell, or 0 for cells that begin no group */
+    /* for each cell of the sweep, the number of cells in the group that begins with it, or 0 if it begins no group */
     size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes);
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);

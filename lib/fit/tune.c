@@ -1,5 +1,5 @@
-/* Tuning tries a fixed list of settings on held-out rows. The same number of trials chooses the same settings on every
- * machine. */
+/* Tuning tries a fixed list of settings on held-out rows. On every machine, tuning with the same number of trials
+ * chooses the same settings. */
 #include <time.h>
 
 #include "base/alloc.h"
@@ -8,15 +8,15 @@
 #include "fit/fit.h"
 
 enum {
-    LEAST_HELD = 20, /* least number of held-out rows that can tell good settings from bad ones */
+    LEAST_HELD = 20, /* Least number of held-out rows by which tuning can tell good settings from bad ones. */
     FEW_ROWS = 1000  /* number of rows below which tuning holds out a larger part of the rows */
 };
 
-/* A setting that tuning tries; a member of 0 is the value that suits the data. The list has settings that were the
- * best on some data, cheap ones first. */
+/* A setting that tuning tries; a member that is 0 stands for the value that suits the data. The list of settings that
+ * tuning tries has settings that were the best on some data, cheap ones first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor by which the learning rate that suits the data is multiplied */
+    double rate; /* factor of the setting by which the learning rate that suits the data is multiplied */
 };
 
 static const struct setting settings[] = {
@@ -33,8 +33,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Finds out whether the time limit for tuning is over. Rank 0 decides for all ranks, whose clocks could differ by a
- * trial. */
+/* Finds out whether the time limit for tuning is over. Rank 0 decides for all ranks (processes) when tuning ends, as
+ * their clocks could differ by a trial. */
 static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *up)
 {
     dkvb_ranks ranks;
@@ -47,8 +47,9 @@ static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *u
     return rc;
 }
 
-/* Applies a setting of the list where the caller left a setting open. The result is false if applying the setting
- * would change a setting that the caller has fixed, or if the data cannot fill the keys. */
+/* Applies one of the settings that tuning tries to those settings that the caller left open. The function apply()
+ * returns false if the tried setting would change what the caller has fixed, or has more keys than the data can
+ * fill. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;
@@ -118,7 +119,7 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         return rc;
     }
     f.keeps_share = true;
-    f.in_place = true; /* the models of the trials of tuning are thrown away */
+    f.in_place = true; /* The models that tuning trains are thrown away, so they are trained in place. */
     dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);
     if (f.held_count < LEAST_HELD)
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",

@@ -11,21 +11,21 @@
 enum {
     LEAST_ROWS = 500, /* least number of labelled rows that can show whether whitening helps */
     MOST_ROWS = 20480,
-    /* number of codebooks in the comparison of whitened and plain rows: few show as much as many, if there are enough
+    /* number of codebooks used to compare whitened with plain rows: few show as much as many, if there are enough
      * rows */
     CODEBOOKS = 64,
     KEYS = 512,
     FOLDS = 5
 };
 
-/* Rows that were drawn for comparing whitened with plain rows. The member `part` points into the four arrays, which
- * part_free() frees. */
+/* Rows that were drawn for comparing whitened with plain rows. The member `part` of struct part points into the
+ * struct's four arrays of drawn rows, which part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;
     int32_t *labels;
     uint64_t *ids;
-    uint64_t *groups; /* groups of the drawn rows; NULL: the rows have no groups */
+    uint64_t *groups; /* groups of the rows drawn to compare whitened with plain rows; NULL if rows have no groups */
 };
 
 static void part_free(struct part *p)
@@ -37,8 +37,9 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->groups);
 }
 
-/* Draws rows for the comparison of whitened with plain rows. `labels`, [n], has labels of all rows, -1 for rows that
- * must not be used; `n` is the number of rows to draw. The caller calls part_free(), even after a failure. */
+/* Draws rows for the comparison of whitened with plain rows. The rows are drawn from all rows with a label in `labels`,
+ * -1 meaning that the row must not be drawn; the argument `n` is the number of rows to draw. The caller frees the rows
+ * drawn to compare whitened with plain rows by part_free(), even after a failure. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {
@@ -79,9 +80,10 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
-/* Measures a model on the drawn rows by five-fold cross-validation. Keys are placed and rows searched once, since
- * neither step looks at labels. Each fifth of the rows is then predicted by values that learned from the other rows,
- * so all rows are measured: a single fifth is too noisy and would be wrong too often. */
+/* Measures a model by five-fold cross-validation on the rows drawn to compare whitened with plain rows. The
+ * cross-validation places keys and searches rows once only, since neither step looks at labels. In the
+ * cross-validation, each fifth of the rows is predicted by values that learned from the other rows, so all rows are
+ * measured: a single fifth is too noisy and would often mislead. */
 static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;
@@ -92,7 +94,8 @@ static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__me
 
     *out = (struct dkvb__measured){.rows = 0};
     quiet.report = NULL;
-    f->in_place = true; /* the models that compare whitened with plain rows are thrown away */
+    /* The models that compare whitened with plain rows are thrown away, so they are trained in place. */
+    f->in_place = true;
     if (!rc)
         rc = dkvb__fitting_search(f, cb, NULL, s->top_k, &codes, f->run);
     for (unsigned fold = 0; !rc && fold < FOLDS; fold++) {
@@ -134,7 +137,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    /* all rows are checked, not only the drawn rows, so that an error message gives the caller's row numbers */
+    /* The features of all rows are checked, not only those of drawn rows, so that an error message gives row numbers as
+     * the caller counts them. */
     if (!rc && n < f->rows.n)
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)

@@ -14,7 +14,8 @@
 enum { LINES = 5 };
 
 struct report {
-    /* the public part of the report, which is the first member: its address is the address of the report */
+    /* The public part of the report is the first member of the struct, so a pointer to it is a pointer to the whole
+     * report. */
     dkvb_reference_report open;
     dkvb_reference_line line[LINES];
     uint8_t *forgotten; /* marks of the classes that have forgotten rows, [classes] */
@@ -26,11 +27,11 @@ struct comparison {
     dkvb_reference_rows rows, test;
     dkvb_reference_options opts;
     struct report *report;
-    int32_t *kept;   /* labels of the kept rows, [rows.n], -1 for forgotten rows */
-    int32_t *gone;   /* labels of the forgotten rows, [rows.n], -1 for kept rows */
+    int32_t *kept;   /* labels of the rows that were not forgotten, [rows.n], with -1 for the forgotten rows */
+    int32_t *gone;   /* labels of the forgotten rows, [rows.n], with -1 for the rows that were not forgotten */
     int32_t *answer; /* predicted classes of the test rows, [test.n] */
     double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
-    /* order of the test rows by margin, [test.n], and scratch space for sorting */
+    /* The order of the test rows by margin, [test.n], and scratch space for sorting them. */
     struct dkvb__keyed *order, *scratch;
     struct dkvb__work work;
 };
@@ -87,8 +88,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows of a comparison. A request is refused as in dkvb_audit_run() if it names a row twice, or
- * names a row that no head has. */
+/* Marks the forgotten rows of a comparison. The comparison of heads refuses a request that names a row twice, or a row
+ * that no head was fitted to, as dkvb_audit_run() does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -121,7 +122,7 @@ static void mark_classes(struct comparison *c, const uint8_t *classes)
             c->gone[i] = c->rows.labels[i];
 }
 
-/* Writes the labels of the forgotten rows to `gone`, and their classes to the report. */
+/* Writes the labels of the forgotten rows to `gone`, and marks the classes of these rows in the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
     const int32_t *labels = c->rows.labels;
@@ -165,7 +166,8 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            /* the margin of a row is infinite if the classes of one side have no rows and cannot be predicted */
+            /* A margin is infinite if the model or head cannot predict the classes of one side, because none of their
+             * rows was learned. */
             if (!isfinite(c->margin[i]))
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
@@ -189,7 +191,7 @@ static double share(uint64_t right, uint64_t rows)
     return rows > 0 ? (double)right / (double)rows : (double)NAN;
 }
 
-/* Adds a line with the accuracy of predictions for the test rows to the report. */
+/* Adds a line with the accuracy of a classifier's predictions on the test rows to the report of the comparison. */
 static dkvb_reference_line *add_line(struct comparison *c, const char *head, const char *rows, const int32_t *answers)
 {
     struct report *r = c->report;
@@ -225,9 +227,9 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Fits a linear head without the forgotten rows. For ridge regression the forgotten rows are removed from the sums, if
- * the sums have enough digits; otherwise, and for logistic regression, the head is fitted to the kept rows from the
- * start. */
+/* Fits a linear head to the rows that are not forgotten. For ridge regression the forgotten rows are removed from the
+ * head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, the head is fitted to
+ * the kept rows from the start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;
@@ -267,7 +269,7 @@ static dkvb_status compare_head(struct comparison *c, uint32_t kind)
     return rc;
 }
 
-/* Checks that the kept rows have two classes; otherwise no head of kept rows is fitted. */
+/* Checks that the rows that are not forgotten have two classes; otherwise no head is fitted to them. */
 static dkvb_status check_kept(const struct comparison *c)
 {
     int32_t first = -1;
@@ -346,7 +348,8 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    /* the report begins with its public part, so the pointer to this part is the pointer to the report */
+    /* A report of comparing heads begins with its public part, so a pointer to the public part is a pointer to the
+     * whole report. */
     struct report *report = (struct report *)open;
     dkvb_allocator mem;
 

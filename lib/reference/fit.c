@@ -1,4 +1,5 @@
-/* Linear heads: checks arguments, chooses the penalty, fits rows, removes rows, and predicts. */
+/* Linear heads are classifiers on the rows' features: lib/reference/fit.c checks arguments, chooses the penalty, fits
+ * rows, removes rows, and predicts. */
 #include "reference/head.h"
 
 #include <inttypes.h>
@@ -11,13 +12,13 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-/* Penalties to choose from, from strong to weak, in steps of the root of ten. */
+/* The penalties of a linear head to choose from, from strong to weak, in steps of the root of ten. */
 static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one in HELD_OUT rows is held out to choose the penalty */
+    HELD_OUT = 10 /* one row in so many is held out to choose the penalty of a linear head */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -94,21 +95,21 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
 /* State of fitting a linear head. */
 struct fitting {
     const dkvb_reference_rows *rows;
-    const int32_t *labels; /* labels of all rows to which the head is fitted, [n] */
-    int32_t *part;         /* labels of the rows that are not held out, [n], otherwise -1 */
+    const int32_t *labels; /* labels of all rows to which the linear head is fitted, [n] */
+    int32_t *part;         /* labels of the rows that are not held out for choosing the penalty, [n], otherwise -1 */
     dkvb_reference_options opts;
     dkvb_reference *head;
     struct dkvb__work *work;
     struct dkvb__logistic logistic;
-    uint64_t held; /* number of held-out rows; 0: the penalty is not chosen by held-out rows */
+    uint64_t held; /* number of held-out rows by which the penalty is chosen; 0 if the penalty is given */
 };
 
-/* Memory of a linear head's predictions: a block of rows as doubles, and the rows' scores. */
+/* Memory for predictions of a linear head: a block of rows as doubles, and the scores of these rows. */
 struct scoring {
     const dkvb_reference *head;
     size_t room;    /* largest number of rows in a block whose scores are computed */
     double *x;      /* features of the rows of a block of rows, [room][dim] */
-    double *scores; /* scores of the rows of a block of rows, [room][classes] */
+    double *scores; /* Scores of the rows of a block for each class, [room][classes]. */
 };
 
 static dkvb_status scoring_begin(struct scoring *s, const dkvb_reference *head)
@@ -139,7 +140,7 @@ static void scoring_row(const struct scoring *s, size_t at, const float *x)
     memcpy(s->scores + at * s->head->info.classes, s->head->bias, s->head->info.classes * sizeof *s->scores);
 }
 
-/* Computes the scores x weight' + bias for `n` rows of a block. */
+/* Computes the scores x weight' + bias of the linear head for the `n` rows x of a block. */
 static void scoring_block(const struct scoring *s, size_t n)
 {
     int dim = (int)s->head->info.dim, classes = (int)s->head->info.classes;
@@ -184,7 +185,8 @@ static dkvb_status held_out_right(const struct fitting *f, uint64_t *right)
     return rc;
 }
 
-/* Holds rows out to choose the penalty. Whether a row is held out does not depend on other rows. */
+/* Holds out rows by which the penalty of the linear head is chosen. Whether a row is held out for choosing the penalty
+ * does not depend on other rows. */
 static void hold_out(struct fitting *f)
 {
     uint64_t left = 0;
@@ -215,9 +217,10 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
     return rc;
 }
 
-/* Chooses the penalty with the most right answers on the held-out rows; of equally good penalties the strongest.
- * Penalties go from strong to weak, and each fit starts where the fit before ended. The search ends early at a penalty
- * that is worse than the best penalty and does not follow it directly. */
+/* Chooses the penalty of the linear head with the most right answers on the held-out rows; of equally good penalties
+ * the strongest. The penalties of the linear head are tried from strong to weak, and each fit starts at the weights of
+ * the fit with the penalty before. The search for the best penalty ends early at a penalty that is worse than the best
+ * one and is not its neighbour. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -276,8 +279,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Fits a linear head by ridge regression. The sums of the rows that are not held out choose the penalty; the sums of
- * all rows are then solved with this penalty. */
+/* Fits a linear head by ridge regression. The sums over the rows that are not held out serve to choose the penalty; the
+ * sums over all rows are then solved with the chosen penalty. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -290,7 +293,8 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From this line on, `part` has the labels of the rows that were held out. */
+    /* From this line on, the array `part` has the labels of only those rows that are held out for choosing the
+     * penalty. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)
@@ -317,7 +321,7 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    /* the scale of the rows is bounded, as the weights of the head must fit in a float */
+    /* The scale of the rows' features is bounded, as the weights of the head must fit in a float. */
     if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));
@@ -339,7 +343,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* a head fitted by logistic regression does not need the sums of its rows any more */
+    dkvb__sums_free(s); /* A head fitted by logistic regression needs no sums of rows any more. */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }
@@ -403,7 +407,7 @@ dkvb_status dkvb_reference_fit(dkvb_reference **out, const dkvb_reference_rows *
     return rc;
 }
 
-/* Checks that all rows to remove can be in the sums of a linear head, and computes what would be left. */
+/* Checks that all rows to remove can be in the sums of a linear head, and computes the sums that would be left. */
 static dkvb_status check_removal(const struct dkvb__sums *s, const dkvb_reference_rows *rows, uint64_t *left)
 {
     uint32_t classes = 0;
@@ -436,7 +440,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    /* the array `weight` serves as scratch space for two vectors */
+    /* The array `weight`, not yet filled with weights, serves as scratch space for two vectors. */
     if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) {
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
@@ -446,7 +450,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        if (sums.count[l] == 0) /* removes the rounding errors that remain in the sums of a class without rows */
+        /* The sums of a class without rows are set to 0, as only rounding errors remain in them. */
+        if (sums.count[l] == 0)
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)
         rc = dkvb__ridge_solve(&sums, h->info.penalty, weight, weight + weights);
@@ -500,7 +505,8 @@ dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_row
     return rc;
 }
 
-/* Returns the largest score of the marked classes minus the largest score of the other classes. */
+/* Returns the margin of a row between two groups of classes: the largest score of the marked classes minus the largest
+ * score of the others. */
 static double margin_of(const double *scores, const uint8_t *side, uint32_t classes)
 {
     double most[2] = {(double)-INFINITY, (double)-INFINITY};

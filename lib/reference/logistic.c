@@ -1,14 +1,14 @@
 /*
- * Multinomial logistic regression finds the weights W and intercepts b with the smallest
- *
- *     mean over rows of (log sum_l exp s_l - s_y) + penalty / 2 |W|^2,    s = W z + b,  z = (x - mean) / scale,
- *
- * by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows double.
- * If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z z'] +
- * penalty. The search starts from the inverse of this matrix, with the mean of p (1 - p) over rows and classes in place
- * of q (1 - q), and computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the
- * Institute of Statistical Mathematics 44) shows that a bound of this form holds everywhere. The choice of the matrix
- * changes the number of steps, not the result.
+ * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
+ * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
+ * scale. The minimum of the regression's loss is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its
+ * two loops. The linear head's scores of rows are float, sums over rows double. If the regression gives all classes the
+ * same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 - q) E[z z'] +
+ * penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
+ * - q) E[z z'] + penalty, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and
+ * computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical
+ * Mathematics 44) shows that a matrix of the form q (1 - q) E[z z'] + penalty bounds the second derivatives of the loss
+ * everywhere. The matrix from which L-BFGS starts changes the number of its steps, not the result.
  */
 #include "reference/head.h"
 
@@ -21,26 +21,34 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10,              /* number of steps that L-BFGS remembers */
-    HALVINGS = 30,           /* largest number of times that a step is halved because it does not lower the loss */
-    BLOCK_ELEMENTS = 1 << 23 /* largest number of elements of rows and scores that are in memory at once */
+    PAIRS = 10, /* number of steps that L-BFGS remembers */
+    /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
+    HALVINGS = 30,
+    /* largest number of elements of a block of rows and their scores that are in memory at once */
+    BLOCK_ELEMENTS = 1 << 23
 };
 
 /* State of the L-BFGS search; all vectors are double[size] in the fit's `memory`. */
 struct search {
     struct dkvb__logistic *fit;
     const struct dkvb__work *work;
-    double done; /* finished fraction of the present part of the work, 0 to 1 */
+    double done; /* finished fraction (0 to 1) of the present part of the library call's work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    double *step[PAIRS], *change[PAIRS]; /* steps of the point, and changes of the gradient along the steps */
-    double product[PAIRS];               /* inner product of each remembered step and its change of the gradient */
+    /* the latest steps that L-BFGS took, and the changes of the gradient along these steps */
+    double *step[PAIRS], *change[PAIRS];
+    double product[PAIRS]; /* inner product of each step that L-BFGS remembers and the step's change of the gradient */
     uint32_t pairs, oldest;
-    /* Cholesky factor of the matrix with which the search starts, [dim][dim], see dkvb__sums_factor() */
+    /* Cholesky factor of the matrix with which L-BFGS starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
-    double factor_curvature;          /* the mean of p (1 - p) with which the Cholesky factor was computed */
-    double loss, curvature;           /* loss with the penalty, and mean of p (1 - p), at the present point */
-    double next_loss, next_curvature; /* loss with the penalty, and mean of p (1 - p), at the point `next` */
+    /* the mean of p (1 - p) over predicted probabilities p with which the Cholesky factor for L-BFGS was computed */
+    double factor_curvature;
+    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the present
+     * weights */
+    double loss, curvature;
+    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the next
+     * weights */
+    double next_loss, next_curvature;
 };
 
 static size_t block_rows(const struct dkvb__logistic *fit)
@@ -78,7 +86,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The memory fit->block has room for the arrays of struct pass. */
+    /* The memory fit->block has room for all arrays of struct pass (one pass over the rows). */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -100,8 +108,9 @@ void dkvb__logistic_free(struct dkvb__logistic *fit)
     *fit = (struct dkvb__logistic){0};
 }
 
-/* Turns the scores of a row into p - y, its probabilities minus the target. The row's loss is added to *loss, and p (1
- * - p) of all columns to *curvature. */
+/* Turns the scores of a row into its predicted probabilities p minus its target y (1 for the row's class, else 0). The
+ * loss of the row is added to *loss, and the sum of p (1 - p) over the predicted probabilities p of all classes to
+ * *curvature. */
 static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
 {
     float most = s[0], sum = 0, own = s[label], squares = 0;
@@ -115,24 +124,26 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    /* The largest score of a row adds 1 to the sum of exponentials, so the sum is at least 1. */
+    /* In the sum of exponentials over the classes, the class with the largest score counts 1, so the sum is at least
+     * 1. */
     *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 
-/* One pass of a logistic regression over all rows at one point, for loss, gradient and curvature. The struct is on the
- * stack, its arrays are in fit->block. */
+/* One pass over all rows that computes loss, gradient and curvature of a logistic regression at given weights. The
+ * struct pass (a pass over all rows) is on the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
     double *gradient;
     double loss, curvature;
-    float *z;      /* centred and scaled rows, [block][dim] */
-    float *scores; /* scores of the rows, [block][columns] */
-    float *weight; /* weights of the point at which the pass computes, [columns][dim] */
-    float *part;   /* part of the gradient from one block of rows, [columns][dim] */
-    float *mean;   /* mean of the rows of the regression, [dim] */
-    float inverse; /* factor that scales the features of the rows, 1 / scale */
+    float *z;      /* centred and scaled rows of a block, [block][dim] */
+    float *scores; /* scores of the rows of a block, [block][columns] */
+    /* weights of the regression at which a pass over the rows computes loss and gradient, [columns][dim] */
+    float *weight;
+    float *part;   /* part of the regression's gradient that comes from one block of rows, [columns][dim] */
+    float *mean;   /* mean of the rows of the logistic regression, [dim] */
+    float inverse; /* factor by which the features of the rows are multiplied, 1 / scale */
     uint32_t label[DKVB__REFERENCE_BLOCK];
 };
 
@@ -190,8 +201,8 @@ static void pass_block(struct pass *p, int used)
         p->gradient[i] += (double)p->part[i];
 }
 
-/* Computes loss and gradient of logistic regression at a point, both with the penalty, and the mean of p (1 - p) over
- * rows and classes. */
+/* Computes the penalised loss and gradient of logistic regression at given weights, and the mean of p (1 - p) over the
+ * predicted probabilities p of all rows and classes. */
 static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -233,8 +244,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the Cholesky factor again if predictions have become so much more certain that the old curvature is far too
- * large. */
+/* Computes the Cholesky factor for L-BFGS again if predictions have become so much more certain that the curvature it
+ * was computed with is far too large. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -244,8 +255,8 @@ static void refresh_factor(struct search *s)
     s->factor_curvature = curvature;
     if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
         return;
-    /* If rounding errors leave no Cholesky factor, the search starts from the plain gradient and needs more
-     * iterations. */
+    /* If rounding errors leave no Cholesky factor of the matrix of second derivatives, L-BFGS starts from the plain
+     * gradient and needs more iterations. */
     memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
     for (size_t d = 0; d < s->fit->rows->dim; d++)
         s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
@@ -258,7 +269,8 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    for (uint32_t k = 0; k < s->pairs; k++) { /* a loop over the remembered steps of L-BFGS, the latest step first */
+    /* The loop runs over the remembered steps of L-BFGS, the latest step first. */
+    for (uint32_t k = 0; k < s->pairs; k++) {
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
         weight[at] = dot(s->step[at], v, n) / s->product[at];
@@ -285,8 +297,8 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the point along the direction until the loss is smaller. *less is false if the loss never gets smaller, as
- * near the end of the search, where rounding errors dominate. */
+/* Moves the weights of the regression along the search direction until the loss is smaller. If no step lowers the loss,
+ * *less becomes false; near the end of the search for weights only rounding errors are left. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -301,7 +313,7 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses are means of floats, whose rounding errors are about one in ten million. */
+        /* Losses of the regression are means of floats, whose rounding errors are about one in ten million. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;
@@ -310,8 +322,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Finds a step of the search that lowers the loss. If no length of the step lowers the loss, the remembered steps may
- * mislead the search, so the search is tried once more without the remembered steps. */
+/* Finds a step of the L-BFGS search that lowers the loss. If no length of the step lowers the loss, the steps that
+ * L-BFGS remembers may mislead the search, so one more search direction is tried without them. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;
@@ -325,13 +337,13 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* Remembers the step just found with its change of the gradient, and moves the point to the end of the step. A step
- * along which the gradient did not grow is not remembered: the loss is convex, so only rounding errors explain such a
- * step, and it could turn directions upwards. */
+/* L-BFGS remembers the step just found and the change of the gradient along the step, and the weights move to the end
+ * of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so only
+ * rounding errors explain such a step, which could turn search directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    /* the new step replaces the oldest step once PAIRS steps are remembered */
+    /* A new step of L-BFGS replaces the oldest step once PAIRS steps are remembered. */
     uint32_t at = (s->oldest + s->pairs) % PAIRS;
     double product = 0;
 
@@ -401,7 +413,8 @@ dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, doubl
             continue;
         take_step(&s);
         fit->iterations++;
-        /* The number of iterations is unknown, so each iteration counts as a thirtieth of the remaining progress. */
+        /* The number of iterations of L-BFGS is unknown, so each iteration counts as a thirtieth of the remaining
+         * progress. */
         s.done += (to - s.done) / 30;
     }
     return rc;

@@ -1,10 +1,10 @@
 /*
  * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
- * else 0), the weights with the smallest  mean |y - W z - b|^2 + penalty |W|^2  are  W = E[(y - p) z'] (E[z z'] +
+ * else 0), the weights with the smallest mean |y - W z - b|^2 + penalty |W|^2 are W = E[(y - p) z'] (E[z z'] +
  * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
- * intercept by centring). The three means of the formula come from sums over rows, so a row is removed by subtracting
- * what it added. A shift near the mean is subtracted from rows before they are summed, since rounding would destroy the
- * covariance of rows far from 0.
+ * intercept by centring). The means E[] in the solution of ridge regression are computed from sums over rows, so a row
+ * is removed from the regression by subtracting what the row added to the sums. A vector `shift` near the mean is
+ * subtracted from rows before they are summed, since rounding would destroy the covariance of rows far from 0.
  */
 #include "reference/head.h"
 
@@ -17,7 +17,8 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* Smallest fraction of the sum of squares that must be left, so that sums of doubles keep about nine digits. */
+/* Smallest fraction of the rows' sum of squares that may remain after a removal of rows, so that sums of doubles keep
+ * about nine digits. */
 static const double LEAST_LEFT = 1e-6;
 
 static dkvb_status no_memory(const struct dkvb__sums *s)
@@ -58,7 +59,7 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return DKVB_OK;
 }
 
-/* Computes z, double[dim] = x - shift, and adds z to the sums of the class of row x. */
+/* Computes z = x - shift, double[dim], for row x, and adds z to the sums of the row's class. */
 static void add_row(struct dkvb__sums *s, const float *x, int32_t label, double sign, double *z)
 {
     double *cross = s->cross + (size_t)label * s->dim;
@@ -92,7 +93,7 @@ dkvb_status dkvb__sums_add(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return rc;
 }
 
-/* Removing rows subtracts sums of squares, so the remainder has the rounding errors of the larger sums before. */
+/* Removing rows subtracts their sums of squares, so the remaining sums have the rounding errors of the larger sums. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *s, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total)
 {
@@ -136,8 +137,8 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees the sums of rows of a linear head. The sums are erased first, so that no freed block holds sums of forgotten
- * rows. */
+/* Frees the sums of rows of a linear head. The sums over rows are erased before their memory is freed, so that no freed
+ * block holds sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);
@@ -164,7 +165,8 @@ bool dkvb__sums_factor(const struct dkvb__sums *s, double curvature, double pena
 {
     double n = (double)s->rows, scale = dkvb__sums_scale(s), part = curvature / (n * scale * scale);
     blasint dim = (blasint)s->dim, info = 0;
-    char triangle = 'U'; /* LAPACK counts by columns, so LAPACK's upper triangle is the lower triangle of our rows */
+    /* LAPACK stores matrices by columns, so its upper triangle is the lower triangle of a matrix stored by rows. */
+    char triangle = 'U';
 
     for (uint32_t i = 0; i < s->dim; i++)
         for (uint32_t j = 0; j <= i; j++)
@@ -178,7 +180,8 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* Two calls of dtrsm multiply the rows of b by the inverse of L', then by the inverse of L. */
+    /* Two calls of dtrsm (a BLAS function) multiply the rows of b by the inverse of L' and then by the inverse of L,
+     * where L is the Cholesky factor. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

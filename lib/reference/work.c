@@ -1,4 +1,4 @@
-/* The beginning and the end of every public call of the reference library. */
+/* Every public call of the reference library begins and ends with the functions of lib/reference/work.c. */
 #include "reference/head.h"
 
 #include <pthread.h>
@@ -9,13 +9,14 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { STEPS = 1000 /* number of progress steps in a part of the work */ };
+enum { STEPS = 1000 /* number of steps in which a part of a library call's work reports progress */ };
 
-/* OpenBLAS has one number of threads for the whole process. Calls that change this number may overlap and end in any
- * order. The first of several calls saves the old number of threads, and the last call restores it. */
+/* The BLAS library OpenBLAS has one number of threads for the whole process. Library calls that change the number of
+ * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the old
+ * number of OpenBLAS threads, and the last one restores it. */
 static struct {
     pthread_mutex_t lock;
-    unsigned calls; /* number of calls that have set the number of OpenBLAS threads and not ended */
+    unsigned calls; /* number of library calls in progress that have set the number of OpenBLAS threads */
     int before;
 } threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
 

@@ -1,17 +1,17 @@
 /*
- * Searches the budget (number of masked pairs) of a forgetting. As the budget grows, a row keeps its answer until one
- * of its selected keys is masked. Each row is followed from one such change to the next, and only the budgets at which
- * its answer turns right or wrong are stored. Sorted by budget, these turns of answers give the accuracy at every
- * budget.
+ * Searches the budget (number of masked pairs) of a forgetting that brings accuracies below their limits. As the budget
+ * grows, a row keeps its answer until one of its selected keys is masked. Each row is followed over the growing budget
+ * from one of its keys that gets masked to the next, and only the budgets at which its answer turns right or wrong are
+ * stored. The budgets at which answers to rows turn right or wrong, once sorted, give the accuracy at every budget.
  *
- * Ranks that share the model know all codes, and so which pairs rows gain and lose at which budget, but only the
- * values of their own pairs. For some rows at a time, each rank sends its data about a row to the rank that follows
- * the row: sums of groups of codebooks at the beginning, then the values of the pairs that the row gains and loses, in
- * the order of budgets.
+ * Ranks (processes) that share a model know all codes, and so which pairs each row gains and loses at which budget, but
+ * each rank has only the values of its own pairs. For a block of rows, each rank (process) sends its data about a row
+ * to the rank that follows the row: sums of groups of codebooks at the beginning, then the values of the pairs that the
+ * row gains and loses, in the order of budgets.
  *
- * The rows to be forgotten are few, and they alone determine the first budget that reaches the target. Rows of kept
- * classes are many, and are decoded at that budget only; if the budget costs kept classes more than allowed, their
- * rows are followed too.
+ * The rows to be forgotten are few, and they alone determine the smallest budget that reaches the target accuracy. Kept
+ * rows are many, and are decoded only at the smallest budget that brings the rows to be forgotten to the target; if
+ * this budget costs kept classes too much, the answers to kept rows are followed too.
  */
 #include <string.h>
 
@@ -27,15 +27,16 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* Number of rounds of the search for a budget. Each round follows rows to a budget 2^FURTHER times as large as the
- * round before. */
+/* The number of rounds in which the search for a budget may go on to larger budgets. Each round of the search follows
+ * the answers to rows up to a budget four times as large as that of the round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers: budgets from which on the answer to a row is right, or is wrong. The key of a turn is the budget;
- * its index is the row, and whether the answer turns right. */
+/* Turns of answers are budgets from which on the answer to a row is right, or is wrong. The sort key of a turn (a
+ * budget at which the answer to a row changes) is the budget; its index tells the row, and whether the answer turns
+ * right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
@@ -43,18 +44,23 @@ struct turns {
 
 /* Memory of a thread that follows the answers to rows as the budget grows. */
 struct follower {
-    /* changes of the pairs that the row selects, [2 C depth]; key = budget, index = pair * 2 + 1 if a pair is added */
+    /* The pairs that a row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index
+     * 2 * pair + 1 for a gained pair and 2 * pair for a lost one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
-    /* number of selected pairs with learned values; if it falls to 0, the model gives no answer to the row */
+    /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
+     * the row. */
     size_t learned;
-    uint16_t *selected;    /* keys of one codebook that the row selects at the present budget, [top_k] */
-    uint16_t *code;        /* keys that the row selects before any pair is masked, [codebooks][top_k] */
-    double *sums;          /* sums of the values of the selected pairs, [classes] */
-    float *value, *logits; /* scratch space for the values of one pair and for logits, [classes] */
-    size_t *from;          /* place of the next bytes of each rank for the row that is followed, [ranks] */
+    uint16_t *selected;    /* keys of one codebook that the followed row selects at the present budget, [top_k] */
+    uint16_t *code;        /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
+    double *sums;          /* sums of the values of the pairs that the row selects, for each class, [classes] */
+    float *value, *logits; /* scratch space for the values of one key-value pair and for logits, [classes] */
+    /* For each rank (process), the place of the next bytes that it sent about the followed row, [ranks]. */
+    size_t *from;
     struct turns turns;
-    bool full; /* true if a row had more turns than fit; the row is followed again with more room */
+    /* true if the answer to a row turned right or wrong more often than the memory could store, so that the row is
+     * followed again with more memory */
+    bool full;
 };
 
 struct following {
@@ -62,22 +68,27 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
-    uint64_t limit;             /* largest budget (number of masked pairs) to which rows are followed */
-    bool kept;                  /* true if rows of kept classes are followed too */
-    struct follower *followers; /* memory of each thread that follows rows, [threads] */
-    /* marks of the pairs whose values are not all 0, [codebooks][keys]. Rows select millions of pairs, and looking up
-     * the values of each pair would wait for memory; one byte per pair stays in the cache */
+    uint64_t limit;             /* largest budget (number of masked pairs) to which the answers to rows are followed */
+    bool kept;                  /* true if the answers to rows of kept classes are followed over the budgets too */
+    struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
+    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
+     * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
     uint8_t *learned;
-    uint8_t *right;           /* marks of rows whose answer is right at budget 0, [n] */
-    size_t *open, open_count; /* rows that were not followed to the largest budget yet, [n], and their number */
-    uint8_t *followed;        /* marks of rows that were followed to the largest budget, [n] */
+    uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
+    /* rows whose answers were not followed to the largest budget yet, [n], and their number */
+    size_t *open, open_count;
+    uint8_t *followed; /* marks of rows whose answers were followed to the largest budget, [n] */
 
-    /* The block of rows that ranks exchange at a time: open[first] to open[first + block - 1]. */
+    /* The block of rows for which ranks (processes) exchange data at a time: open[first] to open[first + block - 1]. */
     size_t first, block;
-    uint64_t *needs; /* number of bytes that each rank sends for a row, [open rows of a part][ranks] */
-    char *own;       /* bytes that this rank sends for all rows of the block, rows ascending */
-    char *all;       /* bytes that this rank received for its own rows of the block: ranks ascending, rows ascending */
-    /* place in `own` of the bytes of each row, [block]; later the places in `all`, [ranks][own rows] */
+    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row, [open rows
+     * of a part][ranks]. */
+    uint64_t *needs;
+    char *own; /* the bytes that this rank (process) sends about all rows of the block, rows ascending */
+    /* the bytes that this rank (process) received about its own rows of the block: ranks ascending, rows ascending */
+    char *all;
+    /* The place of each row's bytes in the array `own` of bytes to send, [block]; later the places in the array `all`
+     * of received bytes, [ranks][own rows]. */
     size_t *starts;
 };
 
@@ -86,7 +97,7 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* Returns the rank that holds the values of a group of codebooks. */
+/* Returns the rank (process) that has the values of a group of codebooks. */
 static uint32_t owner_of(const struct following *f, size_t group)
 {
     return dkvb__ranks_owner(&f->model->codebooks->ranks, dkvb__groups(f->model), group);
@@ -97,7 +108,8 @@ static size_t group_of(const struct following *f, size_t pair)
     return pair / f->model->codebooks->shape.keys / DKVB__GROUP;
 }
 
-/* Returns the values of a key-value pair: this rank's own values, or the next values that another rank has sent. */
+/* Returns the values of a key-value pair: from the model if this rank (process) has them, otherwise from the bytes that
+ * another rank has sent. */
 static const char *values_of(const struct following *f, struct follower *w, size_t pair, size_t size)
 {
     uint32_t owner;
@@ -109,7 +121,7 @@ static const char *values_of(const struct following *f, struct follower *w, size
     return f->all + w->from[owner] - size;
 }
 
-/* Adds the values of a key-value pair to the sums of a row (sign 1.0), or subtracts them (-1.0). */
+/* Adds the values of a key-value pair to the row's sums of values (sign 1.0), or subtracts them (-1.0). */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
@@ -123,8 +135,8 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
         w->sums[l] += sign * (double)w->value[l];
 }
 
-/* True if the answer to a row is right: the label's logit is the largest, and no lower class has an equal logit.
- * Logits are rounded as in the prediction of a model. */
+/* True if the answer to a row is right: the logit of the row's label is the largest, and no lower class has an equal
+ * logit. The logits of a row are rounded to float before they are compared, as in the prediction of a model. */
 static bool is_right(const struct following *f, const struct follower *w, int32_t label)
 {
     double size = (double)dkvb__code_size(f->model);
@@ -167,7 +179,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
 }
 
 /* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
- * budget grows to the limit. Where a selected key is masked, the next key of the code is added. */
+ * budget grows to its limit. Where a key that the row selects is masked, the row selects the next key of its code in
+ * the same codebook. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -194,7 +207,8 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the selected keys of a row and how these keys change, in the codebooks from `first` to below `end`. */
+/* Finds the keys that a row selects, and how these keys change as the budget grows, in the codebooks from `first` to
+ * below `end`. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -204,7 +218,7 @@ static void follow_codes(const struct following *f, struct follower *w, size_t r
         follow_codebook(f, w, c, deep + c * f->held.k);
 }
 
-/* Computes the sums of a row's values before any pair is masked. */
+/* Computes the sums of the values that a row selects before any pair is masked. */
 static void begin_sums(const struct following *f, struct follower *w)
 {
     size_t classes = f->model->classes, groups = dkvb__groups(f->model);
@@ -224,9 +238,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns right or wrong. A worker never allocates memory. If the turns
- * of a row do not fit in the worker's memory, the worker drops them, and leaves this row and all later rows open for
- * the next pass. */
+/* Finds the budgets at which the answer to one row turns right or wrong. Worker threads never allocate memory. If the
+ * answer to a row turns right or wrong too often for the worker's memory, the row is dropped and followed again in the
+ * next pass, like all rows after it. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -263,7 +277,7 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* Computes how many bytes each rank sends for a row of the block. */
+/* Computes how many bytes each rank (process) sends about a row of the block of rows. */
 static void find_needs(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -282,7 +296,7 @@ static void find_needs(void *context, size_t task, unsigned worker)
             needs[owner_of(f, group_of(f, w->changes[i].index / 2))] += size;
 }
 
-/* Packs the bytes that this rank sends for a row of the block. */
+/* Packs the bytes that this rank (process) sends about one row of the block of rows. */
 static void pack_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -307,7 +321,8 @@ static void pack_row(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Follows a row of the block that belongs to this rank, with the bytes that all ranks have sent. */
+/* Follows the answer to a row of the block that belongs to this rank (process), with the bytes that all ranks have
+ * sent. */
 static void follow_own_row(void *context, size_t task, unsigned worker)
 {
     struct following *f = context;
@@ -321,7 +336,7 @@ static void follow_own_row(void *context, size_t task, unsigned worker)
     follow_row(f, f->first + first + task, worker);
 }
 
-/* Sends the bytes of each row of the block to the rank that follows the row. */
+/* Sends the bytes about each row of the block to the rank (process) that follows the row. */
 static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -360,8 +375,8 @@ static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *ru
     return rc;
 }
 
-/* Decides how many open rows make the next block: so many that no rank sends more than BLOCK_BYTES, and at least
- * one. */
+/* Decides how many rows make the next block that ranks (processes) exchange: so many that no rank sends more than
+ * BLOCK_BYTES, and at least one. */
 static size_t next_block(const struct following *f)
 {
     uint32_t ranks = f->model->codebooks->ranks.count;
@@ -377,7 +392,8 @@ static size_t next_block(const struct following *f)
     return rows;
 }
 
-/* Tells all ranks which rows of the block were followed, and whether their answers are right at budget 0. */
+/* Tells all ranks (processes) which rows of the block were followed, and whether the answers to these rows are right at
+ * budget 0. */
 static dkvb_status share_found(struct following *f)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -402,8 +418,9 @@ static dkvb_status share_found(struct following *f)
     return rc;
 }
 
-/* Follows the open rows with the ranks that share the model. Rows whose turns of answers did not fit in memory stay
- * open. */
+/* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks that share
+ * the model. A row is followed again in a next pass if the memory had no room for all budgets at which its answer turns
+ * right or wrong. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -436,8 +453,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory for turns of answers of every worker whose memory was full. The calling thread allocates, as
- * workers never do. */
+/* Enlarges the memory of every worker whose memory had no room for more budgets at which answers turn right or wrong.
+ * The memory of worker threads is allocated by the calling thread, as workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -462,7 +479,8 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Rows of one kind, forgotten or kept: the number of right answers at the present budget, and of all rows. */
+/* Counts of the forgotten rows, or of the kept rows: how many rows, and how many right answers at the present
+ * budget. */
 struct group {
     uint64_t rows, right;
 };
@@ -472,9 +490,9 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* Returns the sum of the amounts by which a budget exceeds the two limits, on the accuracy of forgotten classes and on
- * the loss of kept classes. Excesses are computed in rows first, as the allowed number is often a whole number of
- * rows. */
+/* Returns the sum of the amounts by which a budget exceeds its two limits, one on the accuracy of forgotten classes and
+ * one on the loss of kept classes. The excess of an accuracy over its limit is first computed as a number of rows, as
+ * the limit often allows a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -492,7 +510,8 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Walks through the turns of answers by ascending budget, and stops at the first budget that keeps both limits. */
+/* Walks by ascending budget through the turns of answers to right or wrong, and stops at the first budget that keeps
+ * both limits on accuracies. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -530,7 +549,7 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of answers of all threads, and of all ranks, in one sorted array. */
+/* Collects the turns of answers to right or wrong of all threads, and of all ranks (processes), in one sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -644,10 +663,11 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Adds room to the budget that was found, at which the last of n held-out rows turns. If the fraction of rows that
- * turn later than a budget falls exponentially, the last of n rows turns at about ln(n) times some scale. The last of
- * 1,000 rows would then turn at ln(1000) / ln(n) times the budget, so fewer held-out rows mean more room. The argument
- * `most` is the budget that masks all pairs.
+ * Enlarges the found budget, at which the answer to the last of n held-out rows turns wrong, so that rows that were not
+ * held out turn wrong too. If the fraction of rows that turn wrong later than a budget falls exponentially with the
+ * budget, the last of n rows turns wrong at about ln(n) times a constant. The last of 1,000 rows turns wrong at about
+ * ln(1000) / ln(n) times the budget at which the last of n rows does, so a found budget is enlarged more if fewer rows
+ * were held out. The argument `most`, the budget that masks all pairs, is the upper limit of the enlarged budget.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -658,7 +678,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* Lists the rows whose answers were not followed to the largest budget yet. */
+/* Lists the rows whose answers were not yet followed to the largest budget. */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -673,7 +693,8 @@ static bool is_followed(const struct following *f, uint8_t mark)
     return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
 }
 
-/* Follows rows to the budget f->limit, and searches the first budget that keeps both limits. */
+/* Follows the answers to rows up to the budget f->limit, and searches the first budget that keeps both limits on
+ * accuracies. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -701,7 +722,7 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* Returns the largest rank of a pair: the budget that masks every pair that any budget masks. */
+/* Returns the largest rank of all pairs, which is the smallest budget that masks every pair that can be masked. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -713,7 +734,7 @@ static uint64_t largest_rank(const struct following *f)
     return most;
 }
 
-/* Measures the losses of the kept classes, whose rows were not followed, at the found budget. */
+/* Measures what the found budget costs the kept classes, whose rows' answers were not followed over the budgets. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {
@@ -759,9 +780,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     if (!rc)
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
-    /* A sufficient budget is usually a small part of all pairs, and following a row costs one sweep over the classes
-     * for each change. Rows are therefore followed to a small budget first, and further if no budget up to the small
-     * one suffices. */
+    /* A budget that reaches its target is usually a small part of all pairs, and following a row costs one sweep over
+     * the classes for each change of its selected keys. The answers to rows are followed to a small budget first, and
+     * further only if no budget up to the small one suffices. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 
@@ -773,7 +794,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            f.kept = true; /* rows of kept classes are followed too, as their losses decide the budget */
+            /* From here on the answers to rows of kept classes are followed over the budgets too, as their losses
+             * decide the budget. */
+            f.kept = true;
         else
             round++;
     }

@@ -1,9 +1,11 @@
 /*
- * Unlearning a class without any data. The logits of a row are sums of values. A key-value pair supports the class if
- * its value v for the class is positive, and supports this class more than others if v is a large part of the whole
- * value vector. Pairs with v > 0 are masked by v^2 / |v|, largest first. Other orders were tried (the lead over the
- * next class, v alone, v's share after a softmax, its cosine); v^2 / |v| needs the fewest pairs (docs/unlearning.md).
- * Classes that were forgotten before do not count in |v|, as pairs that support these classes may be masked too.
+ * The forgetting method `values` masks pairs for a class without any data. The logits of a row are the sums of the
+ * values that the row selects. A key-value pair supports the class to be forgotten if its value v for the class is
+ * positive, and supports this class more than others if v is a large part of the whole value vector. Pairs whose value
+ * v for the class is positive are masked in descending order of v^2 / |v|, where |v| is the norm of the pair's value
+ * vector. Other scores of a pair were tried (the value's lead over the next class, the value alone, its softmax, its
+ * cosine), but v^2 / |v| needs the fewest masked pairs (docs/unlearning.md). The norm |v| of a pair's value vector
+ * leaves out classes that were forgotten before, as pairs that support these classes may be masked too.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -11,8 +13,8 @@
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* Returns the score of a key-value pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root: the largest score
- * over the classes to be forgotten. */
+/* Returns the score of a key-value pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root, where v is the
+ * pair's value for a class and |v| the norm of its values: the largest score over the classes to be forgotten. */
 static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
     double squares = 0.0, best = 0.0;
@@ -29,8 +31,8 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 
 struct scoring {
     const struct dkvb__choice *choice;
-    uint64_t *scores; /* scores of the pairs, [codebooks][keys] */
-    float *value;     /* scratch space for the values of one pair, [threads][classes] */
+    uint64_t *scores; /* scores of the key-value pairs, [codebooks][keys] */
+    float *value;     /* scratch space for the values of one key-value pair, [threads][classes] */
 };
 
 static void score_codebook(void *context, size_t own, unsigned worker)

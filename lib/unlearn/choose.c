@@ -1,5 +1,5 @@
-/* Chooses key-value pairs to mask. The method of a request gives every pair a score; the scores give a mask, or a
- * ranking. */
+/* Chooses the key-value pairs to mask for a forgetting. The forgetting method of a request gives every pair a score;
+ * from the scores follows a mask of the best pairs, or a ranking of all pairs. */
 #include "unlearn/choose.h"
 
 #include "base/alloc.h"
@@ -76,7 +76,7 @@ static dkvb_status take_choice(struct dkvb__choice *choice, struct dkvb__run *ru
     return check_classes(model, q);
 }
 
-/* Computes the scores of all key-value pairs; the caller frees the array. */
+/* Computes the scores of all key-value pairs by a forgetting method; the caller frees the array. */
 static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **scores)
 {
     const dkvb_model *m = choice->model;
@@ -94,8 +94,8 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* Returns, for the method `examples`, the least score of a pair that a budget of rows masks. The row that was drawn
- * first gave its pairs the highest score. */
+/* Returns, for the forgetting method `examples`, the least score of the pairs that are masked at a budget, which is a
+ * number of rows. The row that the method `examples` draws first gives the pairs that it selects the highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;
@@ -129,8 +129,8 @@ dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model, const 
     return DKVB_OK;
 }
 
-/* Computes the rank of each key-value pair: its place among the scores, largest score first, equal scores by pair
- * number. */
+/* Computes the rank of each key-value pair, which is its place among all scores: largest score first, equal scores by
+ * pair number. */
 static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores, uint32_t *rank)
 {
     size_t pairs = dkvb__pair_count(model), count = 0;

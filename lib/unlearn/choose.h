@@ -7,7 +7,7 @@
 #include "dkvb/choose.h"
 #include "unlearn/counting.h"
 
-/* A checked request to choose key-value pairs to mask. */
+/* A request to choose key-value pairs to mask, whose members were checked. */
 struct dkvb__choice {
     const dkvb_model *model;
     dkvb_request request;
@@ -15,12 +15,13 @@ struct dkvb__choice {
 };
 
 /*
- * A method for choosing key-value pairs to mask; each method has a file of its own. Pairs with larger scores are chosen
- * first, and a pair with score 0 is never chosen. Scores are compared as integers. A method whose scores are fractions
- * returns the bits of doubles, which sort as doubles do if all are positive.
+ * A method for choosing key-value pairs to mask; the code of each method is in a file of its own. Key-value pairs with
+ * larger scores are masked first, and a pair with score 0 is never masked. The scores by which key-value pairs are
+ * chosen are integers, and are compared as such. A forgetting method whose scores are fractions returns their bits as
+ * doubles, which sort like the doubles if all are positive.
  */
 struct dkvb__method {
-    /* true if the method needs neither codes of rows nor selection counts */
+    /* true if the forgetting method chooses pairs from values alone, without codes of rows or selection counts */
     bool from_values;
     /* computes the scores of all key-value pairs, [codebooks][keys]; the caller has cleared the array */
     dkvb_status (*score)(const struct dkvb__choice *, uint64_t *scores);
@@ -29,8 +30,8 @@ struct dkvb__method {
 extern const struct dkvb__method dkvb__by_activations, dkvb__by_contrast, dkvb__by_examples, dkvb__by_values,
     dkvb__by_every;
 
-/* Function of counting.c. dkvb__choice_count() adds to `counts`, [codebooks][keys], how often the rows or classes of
- * the request with a given mark select each pair. */
+/* The function dkvb__choice_count(), in counting.c, adds to `counts`, [codebooks][keys], how often the rows or classes
+ * of the request with a given mark select each pair. */
 dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts);
 
 static inline uint64_t dkvb__score_of(double x)
@@ -41,24 +42,24 @@ static inline uint64_t dkvb__score_of(double x)
     return x > 0.0 ? bits : 0;
 }
 
-/* Rank of a key-value pair that no budget chooses. */
+/* The rank of a key-value pair that no budget ever chooses. */
 #define DKVB__RANK_NEVER 0xFFFFFFFFu
 
 /* Computes the ranks of all key-value pairs: the smallest budget with which a pair is chosen. dkvb_unlearn_choose()
- * with budget B chooses exactly the pairs whose rank is at most B. `rank` is [codebooks][keys], with ranks from 1, or
- * DKVB__RANK_NEVER; it is undefined after a failure. */
+ * with budget B chooses exactly the pairs whose rank is at most B. The array `rank`, [codebooks][keys], gets the rank
+ * of each pair, from 1 on, or DKVB__RANK_NEVER for a pair that is never chosen; `rank` is undefined after a failure. */
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
 
-/* Adds the key-value pairs whose rank is at most `budget` to the mask. */
+/* Adds to the mask the key-value pairs whose rank is at most `budget`. */
 void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
-/* Function of select.c. dkvb__take_largest() adds the `pairs` key-value pairs with the largest scores,
- * [codebooks][keys], to the mask. Among equal scores the pairs with the lowest numbers come first; pairs with a score
- * of 0 are never added. */
+/* The function dkvb__take_largest(), in select.c, adds the `pairs` key-value pairs with the largest scores,
+ * [codebooks][keys], to the mask. Among pairs with equal scores those with the lowest numbers are masked first; pairs
+ * with a score of 0 are never masked. */
 void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs);
 
-/* Adds the key-value pairs with a score of at least `least` to the mask; `least` is 1 or more. */
+/* Adds to the mask the key-value pairs whose score is at least `least`, which is 1 or more. */
 void dkvb__take_from(dkvb_mask *mask, const uint64_t *scores, uint64_t least);
 
 #endif

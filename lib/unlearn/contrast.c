@@ -1,7 +1,8 @@
 /*
- * Unlearning by contrast. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is
- * f^2 / (f + r): the number of forget rows that select the pair, times their fraction among all rows that select it.
- * The score f^2 / (f + r) spares pairs that mostly serve other rows, unlike counts of activations.
+ * The forgetting method `contrast` prefers key-value pairs that rows to be forgotten select more often than rows to be
+ * kept. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is f^2 / (f + r): the
+ * number f, times its fraction among all rows that select the pair. The score f^2 / (f + r) spares pairs that mostly
+ * serve other rows, unlike counts of activations.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -16,7 +17,7 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 
     if (!kept)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    /* all ranks learn of a failure, as ranks share the counts of the model */
+    /* A failure on one rank (process) fails counting on all ranks, as the ranks share the model's selection counts. */
     rc = dkvb__model_agree(choice->model, rc);
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_FORGET, scores);

@@ -1,6 +1,6 @@
 /*
- * Counts of how often rows select each pair: the rows of a forget set, or the rows of each class. A model may keep the
- * counts of its classes, so that a class can be forgotten by name alone.
+ * Counts of how often rows select each pair: the rows of a forget set, or the rows of each class. A model may keep, for
+ * each class, the counts of how often its rows select each pair, so that a class can be forgotten by name alone.
  */
 #include "unlearn/choose.h"
 
@@ -23,8 +23,8 @@ struct counting {
     uint64_t *counts;
 };
 
-/* Counts how often rows select each pair, in some codebooks. Each task has codebooks of its own, so that no two tasks
- * write the same count. */
+/* Counts, in some codebooks, how often rows select each key-value pair. A parallel task that counts selections has
+ * codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -58,11 +58,11 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* selection counts of the classes, [classes][own codebooks][keys] */
+    uint32_t *counts; /* selection counts of the classes in this rank's own codebooks, [classes][own codebooks][keys] */
 };
 
-/* Counts how often the rows of each class select each pair, in some codebooks. Each task has codebooks of its own, so
- * that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
+ * selections has codebooks of its own, so that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

@@ -33,14 +33,15 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 
-/* Selection of keys under a mask: the first live keys of each row's stored code. */
+/* State of selecting keys under a mask: a row selects the first keys of its stored code that are not masked. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force; or NULL */
+    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force, or NULL for none */
     const dkvb_codeset_rows *held;
-    const size_t *rows;         /* indices of the rows of `held` that are measured, [n]; NULL: all rows are measured */
-    uint16_t *codes;            /* selected keys of each measured row, [n][codebooks][top_k] */
-    _Atomic uint64_t exhausted; /* number of (row, codebook) pairs whose codes have too few live keys */
+    const size_t *rows; /* indices of the rows in `held` that are measured, [n]; NULL if all rows are measured */
+    uint16_t *codes;    /* selected keys of each measured row, [n][codebooks][top_k] */
+    /* number of (row, codebook) pairs whose codes have fewer unmasked keys than the model selects */
+    _Atomic uint64_t exhausted;
 };
 
 static bool is_out(const struct selecting *s, size_t c, size_t key)
@@ -48,8 +49,8 @@ static bool is_out(const struct selecting *s, size_t c, size_t key)
     return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
 }
 
-/* Selects the first live keys of a row's code in one codebook. The result is false if there are fewer live keys than
- * the model selects. */
+/* Selects the first unmasked keys of a row's code in one codebook. False is returned if a row's code in the codebook
+ * has fewer unmasked keys than the model selects. */
 static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
 {
     uint32_t k = s->model->top_k, found = 0;
@@ -76,15 +77,15 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* One of the two sides that are compared: a model, and the pairs that are masked in addition to the model's mask in
- * force. */
+/* One of two models whose answers to held-out rows are compared, with the pairs that are masked in addition to the
+ * model's mask in force. */
 struct side {
     const dkvb_model *model;
     const dkvb_mask *mask;
 };
 
-/* Computes the class that one side of a comparison predicts for each row: answers[i] is for row rows[i], or for row i
- * if `rows` is NULL. `codes`, [n][codebooks][top_k], is scratch space. */
+/* Computes the classes that a model predicts under a mask: answers[i] is the class of row rows[i], or of row i if
+ * `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space for the selected keys. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -101,8 +102,9 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes the loss of an effect, (lost - gained) / rows, and its interval. For the interval, half a row is added to
- * each of the four cells of the table of paired answers. */
+/* Computes the loss of accuracy of a class, (lost - gained) / rows, from its counts of rows, and the interval of the
+ * loss. For the interval of the loss, half a row is added to each of the four cells of the table of paired answers
+ * (right or wrong, before and after). */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -126,8 +128,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     dkvb__effect_work_out(sum);
 }
 
-/* Counts the answers by class, before and after a forgetting. `labels` has the labels of all held-out rows; `before`
- * and `after` are the answers to the n measured rows. */
+/* Counts, for each class, the right answers before and after a forgetting. The argument `labels` has the labels of all
+ * held-out rows; `before` and `after` have the predicted classes of the n measured rows. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -175,7 +177,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* the answers are copied if both sides of the comparison are equal */
+    /* If the two sides of a comparison have the same model and mask, the answers of the second side are copies of the
+     * first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
@@ -232,11 +235,11 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* Number of additions of values that decoding a sample of rows once may take: about half a second for two cores. */
+/* Number of additions of values for decoding a sample of rows, which take about half a second on two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample */
+    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample on which effects are measured */
     /* number of the random stream that draws rows by id, different from the streams of training and of holding out */
     SAMPLE_STREAM = 0x5A17
 };

@@ -1,12 +1,14 @@
 /*
- * Measures the effects of nested masks. The masked pairs of a larger budget include those of a smaller budget, so the
- * code of a row changes only where one of its selected keys is masked. Values are summed again only in the groups of
- * codebooks with a change. The sums keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as
- * if it were decoded under each mask alone.
+ * Measures the effects of nested masks on held-out rows: the masks of ascending budgets. The pairs masked at a larger
+ * budget include those masked at a smaller one, so the selected keys of a row change only where one of them is masked.
+ * The selected values of a row are summed again only in groups of codebooks where a selected key changed. The sums of
+ * values keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded
+ * under each mask alone.
  *
- * Ranks that share the model follow the rows of a block twice. First each rank sums the values of its own groups of
- * codebooks, whenever the selected keys change. The sums of a row go to the rank that owns the row. The owner of the
- * row then follows the row once more, with the sums of all groups instead of adding values.
+ * Ranks (processes) that share the model follow the rows of a block over the budgets twice. In the first pass over the
+ * rows, each rank sums the values of its own groups of codebooks, whenever the selected keys change. Each rank sends
+ * its sums of a row to the rank to which the row belongs. The rank (process) to which a row belongs then follows the
+ * row over the budgets once more, with the sums that all ranks sent instead of adding values.
  */
 #include <string.h>
 
@@ -18,14 +20,15 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* number of rows that one parallel task follows */
+    CHUNK = 16, /* number of rows that one parallel task follows over the budgets */
     BLOCK_BYTES =
         /* largest number of bytes of a rank's sums of codebook groups in a block of rows, unless a single row needs
          * more */
     32 << 20
 };
 
-/* Counts of the answers to the rows of one class at one budget. */
+/* Counts of the answers to the rows of one class at one budget: how many turned from right to wrong, and from wrong to
+ * right. */
 struct counts {
     uint64_t lost, gained;
 };
@@ -33,23 +36,28 @@ struct counts {
 /* Memory of one worker: the row whose answers it follows over the budgets, and the counts of the rows that it has
  * followed. */
 struct walker {
-    uint16_t *code; /* keys that the row selects under the mask of the present budget, [codebooks][top_k] */
-    /* number of keys that the row selects in each codebook, [codebooks]; fewer than top_k if the row's code has no
-     * more */
+    uint16_t *code; /* keys that the followed row selects under the mask of the present budget, [codebooks][top_k] */
+    /* number of keys that the followed row selects in each codebook, [codebooks]; fewer than top_k if the row's code
+     * has no more */
     uint16_t *filled;
-    uint32_t *next; /* place of the first key in the row's code that was not examined yet, [codebooks] */
-    /* lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks one of them */
+    /* for each codebook, the place of the first key in the row's code that was not yet examined, [codebooks] */
+    uint32_t *next;
+    /* for each codebook, the lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks
+     * one of them */
     uint32_t *low;
-    uint32_t *group_low; /* lowest rank of the selected keys in each group of codebooks, [groups] */
-    float *groups;       /* sums of values for each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of the selected values over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row whose answers are followed, [classes] */
-    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k live keys */
+    uint32_t *group_low; /* for each group of codebooks, the lowest rank of the keys that the row selects, [groups] */
+    float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
+    double *sums;        /* sums of the values that the row selects, over all groups of codebooks, [classes] */
+    float *logits;       /* logits of the row whose answers are followed over the budgets, [classes] */
+    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k unmasked keys */
     struct counts *counts;
-    uint64_t *right; /* number of right answers at budget 0, before any pair is masked, [classes] */
+    uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    float *to;    /* place for the next sum, while this rank's own groups of codebooks are summed for a block of rows */
-    size_t *from; /* place of the next sum of each rank, [ranks], while the answers to a block of rows are judged */
+    /* The place to which the next sum of values is written, while this rank (process) sums its own groups of codebooks
+     * for a block of rows. */
+    float *to;
+    /* For each rank (process), the place of the next sum of values to read among those that it sent, [ranks]. */
+    size_t *from;
 };
 
 struct walk {
@@ -60,21 +68,35 @@ struct walk {
     size_t count;
     struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
 
-    /* State of the block of rows that ranks exchange; `block` is 0 if this rank has the values of all groups: */
-    const uint8_t *learned; /* marks of the pairs of all ranks that have learned values, [codebooks][keys]; or NULL */
-    /* true while rows are followed to sum this rank's groups of codebooks, false while answers are judged */
+    /* The following members describe the block of rows for which ranks (processes) exchange sums of values; `block` is
+     * 0 if this rank has the values of all groups: */
+    /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
+    const uint8_t *learned;
+    /* True in the first of two passes over the rows, in which this rank (process) sums its own groups of codebooks;
+     * false in the second, in which right and wrong answers are counted. */
     bool sums_own;
-    size_t first, block; /* first row of `held` in the block, and number of rows in the block */
-    size_t slot;         /* largest number of sums that a row needs, over this rank's groups of codebooks */
-    float *own;     /* sums of this rank's groups of codebooks, [block][slot][classes], packed before they are sent */
-    uint32_t *made; /* number of sums that this rank made for each row of the block, [block] */
-    uint32_t *came; /* number of sums that each rank sent for each row, [ranks][rows of this rank] */
-    float *all;     /* the sums that ranks sent: ranks ascending, rows ascending, in the order of changes */
-    size_t *starts; /* place in `all` of the first sum of each row, counted in sums, [ranks][rows of this rank] */
+    /* the index of the first row of the block of rows that are followed together, and the number of rows in the
+     * block */
+    size_t first, block;
+    size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
+    /* For each row of the block, the sums of the values in this rank's groups of codebooks, [block][slot][classes],
+     * packed before they are sent. */
+    float *own;
+    /* For each row of the block, the number of sums of groups of codebooks that this rank (process) made, [block]. */
+    uint32_t *made;
+    /* For each row that belongs to this rank (process), the number of sums of groups of codebooks that each rank sent,
+     * [ranks][rows of this rank]. */
+    uint32_t *came;
+    /* The sums of groups of codebooks that this rank received from all ranks (processes): ranks ascending, for each
+     * rank rows ascending, for each row in the order of changes of its selected keys. */
+    float *all;
+    /* The place in the array `all` of received sums of the first sum of each row, [ranks][rows of this rank]. */
+    size_t *starts;
 };
 
-/* Keeps the selected keys of a codebook that are alive at `budget`, and fills the free places with the next live keys
- * of the row's code. The selected keys keep the order of the row's code, nearest first. */
+/* Keeps those selected keys of a codebook that are not masked at `budget`, and fills the free places with the next
+ * unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
+ * first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
     const uint32_t *rank = s->rank + c * s->model->codebooks->shape.keys;
@@ -119,8 +141,8 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Selects keys again in all codebooks of a group that lose a key at `budget`, and sums the values of the group again.
- */
+/* Selects the row's keys again in all codebooks of a group where a selected key is masked at `budget`, and sums the
+ * values of the group again. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -146,26 +168,28 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
         for (size_t l = 0; l < classes; l++)
             w->sums[l] += (double)w->groups[g * classes + l];
     if (!dkvb__finish_logits(s->model, w->code, w->sums, w->logits, s->learned))
-        return false; /* if no selected pair has learned values, the model gives no answer to the row */
+        return false; /* The model gives no answer to a row if no pair that the row selects has learned values. */
     for (int32_t l = 0; l < (int32_t)classes; l++)
         if (w->logits[l] > w->logits[label] || (l < label && w->logits[l] == w->logits[label]))
             return false;
     return true;
 }
 
-/* Returns budget number `b` in a form that can be compared with ranks of pairs. */
+/* Returns budget number `b` of the run, limited so that it can be compared with the ranks of pairs. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
 }
 
-/* Computes the codes and the sums of a row before any pair is masked, in the groups from `first` to below `end`. */
+/* Computes the keys that a row selects before any pair is masked, and the sums of their values, in the groups of
+ * codebooks from `first` to below `end`. */
 static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t first, size_t end)
 {
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* At the start every codebook is empty and due for a refresh at budget 0, since no pair has a rank below 1. */
+    /* When a row is begun, no keys are selected for it, and every codebook is due for selecting at budget 0, since
+     * every pair has a rank of at least 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -173,8 +197,9 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Selects keys and sums values again in those groups from `first` to below `end` that lose a key at `budget`. The
- * result is false if no group loses a key. */
+/* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
+ * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked at the budget
+ * in any of the groups of codebooks. */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -188,7 +213,8 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows a row over all budgets and sums the values of this rank's groups of codebooks each time they change. */
+/* Follows the selected keys of a row over all budgets, and sums the values in this rank's groups of codebooks each time
+ * a selected key changes. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -239,7 +265,8 @@ static void walk_chunk(void *context, size_t task, unsigned worker)
             walk_row(s, &s->walkers[worker], row);
 }
 
-/* Counts the right answers to a row of this rank over all budgets, from the sums that all ranks have sent. */
+/* Counts the right answers to a row that belongs to this rank (process) over all budgets, from the sums that all ranks
+ * have sent. */
 static void judge_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -255,7 +282,7 @@ static void judge_row(void *context, size_t task, unsigned worker)
     walk_row(s, w, row);
 }
 
-/* Sends the sums of each row of the block to the rank that owns the row. */
+/* Sends the sums of each row of the block to the rank (process) to which the row belongs. */
 static dkvb_status exchange_sums(struct walk *s)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -290,7 +317,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of all ranks, each of which counted its own rows. The first worker gets the sums. */
+/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The counts of answers of
+ * all workers are added up in the counts of the first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -316,7 +344,7 @@ static dkvb_status sum_counts(const struct walk *s, unsigned threads)
     return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
 }
 
-/* Follows all rows over all budgets with the ranks that share the model, block by block. */
+/* Follows all held-out rows over all budgets, block by block, with the ranks (processes) that share the model. */
 static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &s->model->mem;
@@ -419,8 +447,8 @@ static dkvb_status walk_new(struct walk *s, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to measure %zu budgets", s->count);
 }
 
-/* Adds up the counts of answers of all workers. The counts are integers, so the order of the additions does not
- * matter. */
+/* Adds up the counts of right, lost and gained answers of all workers (threads). The workers' counts of answers are
+ * integers, so they may be added in any order. */
 static void gather(const struct walk *s, unsigned threads, dkvb_class_effect *effects, uint64_t *exhausted)
 {
     size_t classes = s->model->classes;

@@ -13,8 +13,9 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-/* Computes hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of
- * rows from passing for a set of pairs. */
+/* Computes hash = SHA-256(salt, domain, count, ids), where the domain is a text; the ids ascend and take `size` bytes.
+ * The hashed domain is a text that differs for rows and for pairs, so that a hash of rows never passes for a hash of
+ * pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
                    size_t size)
 {
@@ -36,7 +37,8 @@ static bool ascends(const uint64_t *ids, size_t n)
     return true;
 }
 
-/* Copies ids of rows into new memory and sorts the copy. The result is NULL if memory runs out. */
+/* Copies ids of rows into new memory and sorts the copy. NULL is returned if memory for the sorted copy of the ids runs
+ * out. */
 static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator *mem)
 {
     struct dkvb__keyed *items = dkvb__alloc(mem, n, sizeof *items), *scratch = dkvb__alloc(mem, n, sizeof *scratch);
@@ -57,7 +59,8 @@ static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator
     return sorted;
 }
 
-/* Computes the hash that commits to rows, in any order. DKVB_EINVAL says that a row is named twice. */
+/* Computes the hash that commits to a set of rows, given in any order. DKVB_EINVAL says that the list of rows to commit
+ * to names one row twice. */
 static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], const uint64_t *rows, size_t n,
                                   const dkvb_allocator *mem)
 {
@@ -94,8 +97,8 @@ static dkvb_status check_options(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Sets the salt of a journal record that will commit to rows or pairs: the given salt, or a random one. If ranks share
- * the model, all use the random salt of rank 0. */
+/* Sets the salt of a journal record that will commit to rows or pairs: the given salt, or a random one. If ranks
+ * (processes) share the model, all ranks use the random salt of rank 0. */
 static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given, const dkvb_ranks *ranks)
 {
     dkvb_status rc;
@@ -130,7 +133,7 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record)
     record->commits_to_pairs = true;
 }
 
-/* bytes of the fixed part of a journal entry that its chain hash covers; docs/format.md, *The chain* */
+/* number of bytes of the fixed part of a journal entry that its chain hash covers; docs/format.md, *The chain* */
 enum { HASHED_SIZE = 136 };
 
 static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t *to)
@@ -194,8 +197,8 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     }
 }
 
-/* Names the fault in the evidence of one journal entry, supposing that the chain hash of the entry before is right;
- * NULL if there is no fault. */
+/* Describes the fault in the evidence (hashes) of one journal entry, supposing that the chain hash of the entry before
+ * is right; NULL if there is no fault. */
 static const char *fault(const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];

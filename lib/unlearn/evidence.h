@@ -13,8 +13,8 @@ static inline bool dkvb__strength_known(uint32_t strength)
     return strength == DKVB_STRENGTH_NONE || strength == DKVB_STRENGTH_SUPPRESS || strength == DKVB_STRENGTH_EXACT;
 }
 
-/* Sets the strength, the salt and the commitment to rows of a journal record as the options ask, which are checked.
- * After a failure the caller must clear the record with dkvb__record_clear(). */
+/* Sets the strength, the salt and the commitment (hash) to rows of a journal record as the options ask, after checking
+ * the options. After a failure the caller must clear the journal record with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
                                 const dkvb_allocator *mem);
 
@@ -31,8 +31,9 @@ void dkvb__evidence_drop_salts(dkvb_model *model);
  * are present exactly where they are allowed, and lists of pairs match their commitments. */
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
-/* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. The answer is false
- * if the salt of the record is not stored. The call may return DKVB_ENOMEM. */
+/* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. A journal record
+ * whose salt is not stored never counts as committing to the given rows. Comparing the rows with the record's
+ * commitment may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
 
 #endif

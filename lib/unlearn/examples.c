@@ -7,7 +7,8 @@
 #include "dkvb/search.h"
 #include "unlearn/choose.h"
 
-/* Lists the rows that a request forgets, in the order in which the method draws them; the caller frees the list. */
+/* Lists the rows that a request forgets, in the order in which the method `examples` draws them; the caller frees the
+ * list. */
 static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, size_t *count)
 {
     const dkvb_request *q = &choice->request;
@@ -30,8 +31,8 @@ static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, 
     return DKVB_OK;
 }
 
-/* Scores key-value pairs: if the row drawn at place i is the first row to select a pair, the pair's score is n - i, so
- * rows that are drawn earlier give higher scores. */
+/* Scores key-value pairs by the method `examples`: if the row drawn at place i is the first row to select a pair, the
+ * pair's score is n - i, so rows that are drawn earlier give higher scores. */
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 {
     const dkvb_model *m = choice->model;

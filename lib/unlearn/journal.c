@@ -1,7 +1,7 @@
 /*
- * The journal only grows: undoing and relearning add entries of their own. The mask in force is the union of the
- * forgettings that were neither undone nor purged, so requests may be undone in any order. A forgetting that relearning
- * ended keeps its pairs masked.
+ * The journal of a model only grows: undoing and relearning add entries of their own. The mask in force is the union of
+ * the masks of all forgettings that were neither undone nor purged, so requests may be undone in any order. A
+ * forgetting that a relearning ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
 
@@ -23,7 +23,7 @@ static int64_t now(void)
     char *end;
     long long fixed;
 
-    /* the first character must be a digit, as strtoll would accept blanks and signs */
+    /* The first character of SOURCE_DATE_EPOCH must be a digit, as strtoll would accept blanks and signs. */
     if (epoch && *epoch >= '0' && *epoch <= '9') {
         errno = 0;
         fixed = strtoll(epoch, &end, 10);
@@ -31,7 +31,8 @@ static int64_t now(void)
             return fixed;
     }
     fixed = (long long)time(NULL);
-    /* the time is never negative: a clock before 1970 must not lead to a file that no reader accepts */
+    /* The time of a journal entry is never negative: a clock before 1970 must not lead to a file that no reader
+     * accepts. */
     return fixed > 0 ? fixed : 0;
 }
 
@@ -71,7 +72,8 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    dkvb__erase(record, sizeof *record); /* erases the salt from the caller's copy of the journal record */
+    /* The salt is erased from the caller's copy of the journal record, which has been appended. */
+    dkvb__erase(record, sizeof *record);
     return j->count;
 }
 
@@ -81,7 +83,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Lists the key-value pairs of a mask, ascending. The result is NULL if memory runs out. */
+/* Lists the key-value pairs of a mask, ascending. NULL is returned if memory for the list of pairs runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -140,7 +142,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     return rc;
 }
 
-/* Gives a journal record the pairs of a mask, and the hash that commits to them. */
+/* Stores the list of the pairs of a mask in a journal record, and the hash that commits to the list. */
 static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
 {
     record->pairs = dkvb__mask_count(mask);
@@ -168,8 +170,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* From this line on adding the journal entry cannot fail. The journal record gets all its numbers first, as the
-     * chain hash covers these numbers. */
+    /* From this line on, adding the journal entry cannot fail. The journal record gets all its numbers before its chain
+     * hash is computed, as the hash covers the numbers. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -180,8 +182,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason. The journal record must
- * still have its list of masked pairs. */
+/* Finds the journal record of a masking that an undo may take back, or fails with the reason why there is none. A
+ * masking can be taken back only if its journal record still has the list of its masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -200,7 +202,7 @@ static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct 
     return DKVB_OK;
 }
 
-/* Computes the mask as the union of the lists of all journal records, except the list of one record. */
+/* Computes the mask as the union of the lists of pairs of all journal records except one. */
 static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -229,7 +231,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    /* the pointer is set again, as preparing the entry may have moved the records */
+    /* The pointer to the journal record is set again, as preparing the new entry may have moved all records. */
     record = &model->journal.records[entry - 1];
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);

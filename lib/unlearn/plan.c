@@ -99,7 +99,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* Computes the marks of classes of a plan, plan->marks, from the forget request. */
+/* Computes from the forget request the marks of classes of a plan, plan->marks. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -125,8 +125,8 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* Checks that the codeset belongs to the model of the plan. If keys are placed again, the codeset may have other keys
- * than the model, since the model may have been saved and the codeset not. */
+/* Checks that the codeset belongs to the model of the plan. If the plan places the keys again, the codeset may have
+ * other keys than the model, since the model may have been saved and the codeset not. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -141,7 +141,7 @@ const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name)
                                          : " (any more)";
 }
 
-/* Marks the rows of the training part that the forget request names, and counts them. */
+/* Marks the rows of the codeset's training part that the forget request names, and counts them. */
 static dkvb_status mark_ids(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
@@ -187,7 +187,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* a plan of several requests names the rows of classes by ids as well */
+    if (plan->marks && !plan->ids) { /* A plan of several requests names the rows of classes by their ids as well. */
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -245,7 +245,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 }
 
 /* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searches for many keys are slow, so only the sampled rows are searched. */
+ * held-out rows. Searching many keys for each row is slow, so only the sampled held-out rows are searched, not all of
+ * them. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -283,8 +284,8 @@ static dkvb_status search_sample(struct dkvb__planning *p)
 }
 
 /* Chooses the rows to measure effects on: all held-out rows of the classes asked for or forgotten before, and as many
- * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If values are
- * trained again, every row is searched, since the temperature depends on all rows. */
+ * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If the plan trains
+ * values again, the codes of every held-out row are searched, since the temperature depends on all rows. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -320,9 +321,10 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the best method for the data at hand. For whole classes the best is the method `values`, as values show which
- * classes a pair supports: it masks the fewest pairs and costs other classes least (docs/unlearning.md). Single rows
- * need a method that uses the pairs that the rows select. */
+/* Chooses the forgetting method that is best for the request and the data at hand. For whole classes the best is the
+ * method `values`, as values show which classes a pair supports: it masks the fewest pairs and costs other classes
+ * least (docs/unlearning.md). Requests that name single rows need a forgetting method that uses the pairs that the rows
+ * select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)
@@ -349,8 +351,9 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a plan whose mask changes no answer, as nothing would be forgotten. If such a mask has pairs, the option
- * `force` records the request: another request may be undone, and these pairs then stay masked. */
+/* Refuses a plan whose mask changes no answer to any measured row, as nothing would be forgotten. If a mask changes no
+ * answer but has pairs, the option `force` records the request all the same: another request may be undone later, and
+ * these pairs then stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -442,7 +445,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies all parts of the forget request that the plan needs after the call. */
+/* Copies all arrays of the forget request that the plan needs after dkvb_forget_plan() has returned. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -489,7 +492,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    /* the state of the checksum is erased, as it holds the last bytes that were added */
+    /* The state of the checksum is erased from memory, as it holds the last of the model's values that were added. */
     dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
@@ -499,7 +502,8 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        /* force can override too few held-out rows, unless there was no row to find a budget with */
+        /* The option `force` overrides a refusal for too few held-out rows, unless there was no row at all by which to
+         * find a budget. */
         return !plan->unknown;
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
@@ -568,7 +572,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* the plan does not keep pointers to the caller's memory after this call */
+    q->classes = NULL; /* Once made, the plan keeps no pointer to the caller's memory. */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -811,5 +815,6 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    dkvb__free_erased(&mem, plan); /* the memory of the plan is erased, as it holds the salt of commitments */
+    /* The memory of the plan is erased before it is freed, as it holds the salt of the hashes that commit to rows. */
+    dkvb__free_erased(&mem, plan);
 }

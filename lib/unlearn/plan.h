@@ -10,10 +10,11 @@
 
 /* A forget request of an earlier journal entry whose classes have to be forgotten once more. */
 struct dkvb__again {
-    uint64_t entry;   /* number of the journal entry of the request; 0: the request that is being planned */
-    uint8_t *classes; /* marks of the classes of the request, [classes], such as DKVB_FORGET */
+    /* the number that the journal gives the forget request's entry; 0 for the request that is being planned */
+    uint64_t entry;
+    uint8_t *classes; /* marks of the classes that the plan's forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* ids of the rows of the classes of the request, [id_count] */
+    uint64_t *ids; /* ids of the rows of those classes that the request names, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
@@ -21,15 +22,15 @@ struct dkvb__again {
 
 enum { DKVB__MAX_REFUSAL = 700 }; /* largest number of bytes of the text of a refusal, with the terminating NUL */
 
-/* A plan of one or several forget requests. A plan of several requests has a plan for each request as its parts, in
- * order. */
+/* A plan of one or several forget requests. The plan of several forget requests has as its parts a plan for each
+ * request, in order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
     char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
-    /* Identity of the model that the plan was made for, and the ranks that share the model: */
+    /* The identity of the model that the plan was made for, and the ranks (processes) that share that model: */
     dkvb_ranks ranks;
     uint32_t classes;
     uint8_t head[32];
@@ -38,23 +39,23 @@ struct dkvb_plan {
     uint32_t values_dtype;
     bool counted;
 
-    /* The forget request of the plan, with copies of the arrays that it points to: */
+    /* The forget request that the plan carries out (the arrays that the request points to are copies): */
     dkvb_forget_request request;
-    uint8_t *marks; /* marks of the classes that the request names, [classes], or NULL */
-    uint64_t *ids;  /* ids of the rows that the request names, [id_count] */
+    uint8_t *marks; /* marks of the classes that the forget request names, [classes], or NULL */
+    uint64_t *ids;  /* ids of the rows that the forget request names, [id_count] */
     size_t id_count;
     char *reason;
     bool salted;
     uint8_t salt[32];
 
-    dkvb_class_effect *effects; /* effects of the plan on each class, [classes] */
-    bool measured;              /* true if `effects` of the plan was measured */
+    dkvb_class_effect *effects; /* effects of the plan on the accuracy of each class, [classes] */
+    bool measured;              /* true if the effects of the plan on the classes (`effects`) were measured */
     dkvb_mask *mask;            /* key-value pairs that the plan masks, for the strength suppress */
     bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
-    uint64_t budget; /* the budget that determined the mask of the plan, for the journal */
-    struct dkvb__again *again; /* earlier requests that the plan forgets once more, [info.again] */
+    uint64_t budget; /* the budget (number of masked pairs) of the plan, which its journal entry states */
+    struct dkvb__again *again; /* earlier requests whose classes the plan forgets once more, [info.again] */
 
-    /* The following members belong to plans with the strength exact: */
+    /* The following members of the struct of a plan are used with the strength exact only: */
     uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
     uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
     /* model with the new values of an exact plan, on the old keys or on the keys of `placed`; NULL once the plan was
@@ -63,52 +64,58 @@ struct dkvb_plan {
     double temperature, power;
     /* model on new keys, which replaces the old model when the plan is applied; NULL if the keys stay */
     dkvb_model *placed;
-    /* codeset of the model on new keys; if `placed` is NULL, only this codeset is left to be written */
+    /* The codeset that belongs to the model on new keys; once `placed` is NULL, that model was applied and only this
+     * codeset is left to be written. */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
     size_t part_count;
-    dkvb_plan_request *requests; /* descriptions of the parts of the plan for dkvb_plan_info, [part_count] */
+    dkvb_plan_request *requests; /* descriptions of the plans of the single requests for dkvb_plan_info, [part_count] */
 
-    /* The following members belong to a part of a plan of several requests: */
-    uint64_t line, entry; /* line of the request in the text of requests; number of the request's journal entry */
-    bool already;         /* true if the journal entry number `entry` forgot the same request before */
-    /* names of the rows of the request, [id_count] strings one after another, if the request names rows by name;
-     * otherwise NULL */
+    /* The following members of a plan's struct are used in the plan of one of several requests only: */
+    /* the line of the request in the text of requests, and the number of the request's journal entry */
+    uint64_t line, entry;
+    bool already; /* true if the journal entry number `entry` has forgotten the request before */
+    /* names of the rows that the request names, [id_count] strings one after another; NULL if the request does not name
+     * rows by name */
     char *names;
 };
 
 /* State of making a plan of forgetting. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model; /* the caller's model, for which the plan is made */
-    /* a copy of the model that shares everything except the mask, in which all pairs planned so far are masked */
+    dkvb_model *model; /* the caller's model, for which a plan of forgetting is made */
+    /* a copy of the model that shares everything but the mask with it; the copy masks all pairs planned so far */
     struct dkvb_model view;
-    dkvb_codeset *set; /* codeset of the model for which the plan is made; or NULL */
+    dkvb_codeset *set; /* the codeset of the model for which the plan is made, or NULL for none */
     const dkvb_run_options *run;
-    /* held-out rows to measure the plan on; label -1 if a row is not measured; n = 0 without held-out rows */
+    /* The held-out rows on which the plan is measured; a row that is not measured has label -1; n = 0 without held-out
+     * rows. */
     dkvb_codeset_rows held;
-    int32_t *sampled; /* labels of the held-out rows to measure the plan on, [held.n] */
-    /* ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
-     * measured */
+    int32_t *sampled; /* labels of the held-out rows on which the plan is measured, [held.n] */
+    /* The ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
+     * measured. */
     uint64_t *sampled_ids;
     uint16_t *searched;
-    const uint16_t *codes; /* codes of the rows by which pairs are chosen, [n][codebooks][k]; NULL: not available */
-    const int32_t *labels; /* labels of the rows by which pairs are chosen, [n], or NULL */
+    /* codes of the rows by which the pairs to mask are chosen, [n][codebooks][k]; NULL if not available */
+    const uint16_t *codes;
+    const int32_t *labels; /* labels of the rows by which the pairs to mask are chosen, [n], or NULL */
     size_t n;
-    /* marks of the rows by which pairs are chosen, [n], such as DKVB_FORGET; NULL: all rows are to be forgotten */
+    /* marks of the rows by which the pairs to mask are chosen, [n], such as DKVB_FORGET; NULL if all rows are to be
+     * forgotten */
     uint8_t *rows;
-    /* with several requests: marks of classes that one request may harm without limit, [classes]; otherwise NULL */
+    /* In a plan of several requests, the marks of the classes that a single request may harm without limit, [classes];
+     * otherwise NULL. */
     const uint8_t *asked;
 };
 
-/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason. A plan keeps
- * its first reason, unless the option `force` overrides that reason and the request then turns out to be impossible.
- * `label` is the class that the plan would harm. */
+/* The functions of plan_guard.c refuse plans. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason.
+ * A refused plan keeps the first reason for its refusal, unless the option `force` overrides that reason and the
+ * request then turns out to be impossible. The argument `label` is the class that carrying out the plan would harm. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Refuses the plan if, by its measured effects plan->effects, a class that no request asked for loses too much
+/* Refuses the plan if its measured effects (plan->effects) show that a class that no request asked for loses too much
  * accuracy. */
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
 
@@ -123,79 +130,83 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 /* Refuses the plan if there are too few held-out rows to decide whether the requested classes are forgotten. */
 dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 
-/* Functions of plan_budget.c. dkvb__plan_pairs() computes the key-value pairs of the request, by the given budget or by
- * one that is searched, in plan->mask, and the loss of each class. */
+/* The functions of plan_budget.c choose pairs. dkvb__plan_pairs() computes the key-value pairs of the request, by the
+ * given budget or by one that is searched, in plan->mask, and the loss of each class. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
- * to a target under the mask of the view. `pairs`, a mask that the caller allocated, becomes the pairs of the budget
- * if one was found. `effects`, [classes] or NULL, becomes the loss of each class. */
+ * to a target, on top of the mask of all pairs planned so far. If a budget was found, the pairs that it masks go to
+ * `mask`, which the caller allocated. The classes' losses of accuracy at the found budget go to `effects`, [classes],
+ * unless it is NULL. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
-/* Functions of plan_again.c. dkvb__plan_set_aside() and dkvb__set_aside() set classes aside: unmarked classes that
- * forgettings in force asked for get the mark DKVB_ASIDE. */
+/* The functions of plan_again.c look after earlier requests. dkvb__plan_set_aside() and dkvb__set_aside() set classes
+ * aside: unmarked classes that forgettings in force asked for get the mark DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; `marks` has one mark per class. */
+/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; the array `marks` has one mark for each
+ * class. */
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
-/* Forgets the classes of earlier requests that have a target accuracy once more, if necessary. A forgotten class can
- * come back when later requests weaken competing classes. The function repeats the search for pairs until all requests
- * keep their target accuracies or nothing helps. plan->effects become the effects of all masks together. */
+/* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
+ * target. A forgotten class can come back when later requests weaken competing classes. dkvb__plan_again() chooses
+ * pairs again and again until all requests keep their target accuracies or nothing helps. The array plan->effects then
+ * has the effects of the masks of all requests together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Returns the words that a message adds to "the codes have no such row", according to whether the row was asked for by
- * a name or by an id. */
+/* Returns the words that an error message adds to "the codes have no such row", according to whether the row was asked
+ * for by a name or by an id. */
 const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
 
-/* Functions of plan_exact.c, which plans forget requests with the strength exact. */
+/* The functions of plan_exact.c plan forget requests with the strength exact. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
 
-/* True if a model is already the result of an exact plan, so that only the codeset may have to be changed. */
+/* True if the model is already the result of a plan with the strength exact, so that only the codeset may have to be
+ * changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of forgetting with the strength exact. `done` says that the model was changed before, and only the
- * codeset has to be changed. */
+/* Applies a plan of forgetting with the strength exact. If `done` is true, an earlier call has changed the model, and
+ * only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* Functions of plan_requests.c. dkvb__plan_requests() plans several requests for dkvb_forget_plan(). */
+/* The functions of plan_requests.c serve plans of several requests. dkvb__plan_requests() plans several requests for
+ * dkvb_forget_plan(). */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
-/* Fills in the descriptions of the parts of a plan for dkvb_plan_info. */
+/* Fills in the descriptions of the plans of single requests for dkvb_plan_info. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
-/* True if the model has forgotten every request of a plan of several requests before. */
+/* True if every request of a plan of several requests was carried out by the model before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
-/* Functions of plan.c. dkvb__plan_new() creates a plan with its model and its request only. dkvb__plan_one() plans a
- * single request. dkvb__plan_finish() releases the memory of planning. */
+/* The functions that plan.c defines make plans: dkvb__plan_new() creates a plan with its model and its request only,
+ * dkvb__plan_one() plans a single request, dkvb__plan_finish() releases the memory of planning. */
 dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q);
 dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                            const dkvb_run_options *run);
 void dkvb__plan_finish(struct dkvb__planning *p);
 
-/* Finds the rows of a codeset that a forget request names: p->rows, and the ids of these rows if the request names
- * classes. */
+/* Finds the rows of a codeset that a forget request names, p->rows, and also their ids if the request names classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
-/* Chooses the held-out rows to measure the effects of a plan on: p->held. */
+/* Chooses the held-out rows on which the effects of a plan are measured, p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
-/* True if the option `force` can carry out a refused plan. Force accepts harm to other classes and effects that were
- * not measured, but no impossible request. */
+/* True if the option `force` can carry out a refused plan. The option `force` accepts harm to other classes and effects
+ * that were not measured, but no impossible request. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* Returns the details of a forget request for the journal. The request belongs to one of the parts of `plan`, or to
- * the plan itself. */
+/* Returns the details of a forget request that the journal entry of the forgetting states. The argument `part` is the
+ * plan of one of the several requests of `plan`, or is `plan` itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
-/* Derives a separate salt for each further journal entry of a plan, so that no two commitments can be compared with
- * each other. */
+/* Derives a separate salt for each further journal entry of a plan, so that no two of the entries' hashes can be
+ * compared with each other. */
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
-/* Writes the journal entries of a plan of one request with the strength suppress. *entry becomes the number of the
- * request's own journal entry. */
+/* Writes the journal entries of a plan of one request with the strength suppress. The number of the journal entry of
+ * the request itself, not of a repeated one, is stored in *entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
 /* Makes sure that a part of the codeset (training or held-out rows) has its codes: they are searched now if the part

@@ -1,4 +1,4 @@
-/* Forgets earlier requests again if their classes come back, and measures the effects of all masks together. */
+/* Forgets the classes of earlier requests again if they come back, and measures the effects of all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,10 +7,12 @@
 
 /* One earlier forget request that has a target accuracy. */
 struct group {
-    uint64_t entry; /* number of the request's journal entry; 0: the request that is being planned */
+    uint64_t entry; /* number of the earlier request's journal entry; 0 for the request that is being planned */
     uint8_t *classes;
     double target;
-    bool hopeless; /* true if no mask within the limits reaches the target of the request */
+    /* true if no mask within the limits brings the accuracy of the earlier request's classes down to the request's
+     * target */
+    bool hopeless;
 };
 
 struct groups {
@@ -18,9 +20,11 @@ struct groups {
     size_t count;
 };
 
-enum { ROUNDS = 5 }; /* largest number of rounds of forgetting again; each round weakens other classes a little less */
+/* Largest number of rounds of forgetting again the classes that came back; each round weakens other classes a little
+ * less. */
+enum { ROUNDS = 5 };
 
-/* True for a journal entry of a forgetting in force that asked for classes. */
+/* True for a journal entry of a forgetting in force whose request asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -74,8 +78,8 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes
- * could come back too. */
+/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes could
+ * come back too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -88,7 +92,8 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Journal entries that repeat an earlier forgetting are left out, as the earlier entry has the same request. */
+        /* Journal entries that repeat the forgetting of an earlier request are left out, as the earlier entry has the
+         * same request. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }
@@ -107,7 +112,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets the classes of an earlier request once more, if that keeps the limits. */
+/* Forgets the classes of an earlier request once more, if more masked pairs keep its limits on accuracy. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -158,7 +163,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                /* the effects are measured again, as the new mask may be sufficient for the next requests too */
+                /* After masking more pairs for one request, the effects are measured again, as the new mask may be
+                 * sufficient for the next requests too. */
                 if (!rc && !g->all[i].hopeless)
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
@@ -166,7 +172,7 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
     return rc;
 }
 
-/* Measures the effects of all masks of the plan together in comparison with the present model. */
+/* Measures the effects of all masks of the plan together, compared with the model before the plan. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

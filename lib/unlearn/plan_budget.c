@@ -19,8 +19,8 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
     return request;
 }
 
-/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse
- * the mask. `effects`, [classes], becomes the loss of each class. */
+/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse the
+ * mask. The classes' losses of accuracy under the mask go to `effects`, [classes]. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {
@@ -62,8 +62,9 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* The found budget with room for rows that were not held out is tried first. If the budget with room does not keep
-     * the limits, the budget without room is used. */
+    /* A budget that is enlarged for rows that were not held out is tried first, before the budget that was found on the
+     * held-out rows. If the enlarged budget does not keep the limits of the request, the budget that was found is
+     * used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {
@@ -81,8 +82,8 @@ end:
     return rc;
 }
 
-/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few rows if the request was
- * forced. */
+/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few held-out rows that the
+ * option `force` has overridden. */
 static void refuse_target(dkvb_plan *plan)
 {
     const dkvb_budget *b = &plan->info.budget;
@@ -105,8 +106,8 @@ static void refuse_target(dkvb_plan *plan)
         (unsigned long long)b->budget, what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
-/* Finds the budget (number of pairs to mask) of a forget request. Classes forgotten earlier count neither as kept nor
- * as forgotten, as pairs that support them may be masked. */
+/* Finds the budget (number of pairs to mask) of a forget request. Classes forgotten by earlier requests count neither
+ * as kept nor as forgotten, as pairs that support them may be masked. */
 static dkvb_status find(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

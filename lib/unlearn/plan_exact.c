@@ -1,11 +1,12 @@
 /*
- * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If the keys
- * were placed on the rows to be forgotten too, the keys can be placed again without these rows, and every row is
- * searched again.
+ * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If keys were
+ * placed on the rows to be forgotten too, they can be placed again without these rows; every row is then searched
+ * again.
  *
- * Model and codeset are two files, and the model is saved first. A codeset that still has the rows after the model was
- * saved is recognised by the journal, which commits to the rows, and by the fingerprint of the training. Repeating the
- * forget request then only changes the codeset.
+ * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
+ * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
+ * fingerprint of the training. Repeating an exact forget request, after the model was saved and the codeset was not,
+ * only changes the codeset.
  */
 #include <string.h>
 
@@ -19,7 +20,8 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if a journal entry is about exactly the rows of the plan's request, or of one of its several requests. */
+/* True if a journal entry is about exactly the rows of the plan's request, or, in a plan of several requests, of one of
+ * them. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -28,8 +30,8 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes the masks of earlier forgettings of exactly the same rows, as the masks would only be a trace of these rows.
- * `mask` is the mask that stays in force. */
+/* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
+ * trace of these rows. The mask that stays in force is stored in p->view.mask. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -51,8 +53,8 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has an exact forgetting (replay) without exactly the given rows, with the given handling of the
- * keys. */
+/* True if the journal has an exact forgetting (replay) that left out exactly the given rows, with the given handling of
+ * the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -66,8 +68,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. The values of the model
- * are not examined. */
+/* True if the journal says that the model was already trained without the rows of the plan. Whether the model was
+ * trained without the rows is read from the journal only, not from the model's values. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -104,8 +106,8 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed. If
- * the codeset still has removed rows, they have no label during the fit. */
+/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed.
+ * While the temperature is fitted, removed rows that the codeset still has get no label. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -138,7 +140,8 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
     return rc;
 }
 
-/* Trains the values of a model once without the rows to be forgotten. The model must belong to the codeset. */
+/* Trains the values of a model again, without the rows to be forgotten. The model whose values are trained again must
+ * have been trained on the codeset. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
@@ -153,7 +156,7 @@ static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb
     return fit_temperature(p->plan, set);
 }
 
-/* Trains the values once without the rows to be forgotten, on the present keys. */
+/* Trains the values once without the rows to be forgotten, on the keys that the model has. */
 static dkvb_status replay(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -177,12 +180,12 @@ static dkvb_status replay(struct dkvb__planning *p)
 
 /* The training rows that remain after a forgetting with new keys, in the order of the features. */
 struct left {
-    struct dkvb__rows rows; /* features of the remaining training rows */
-    size_t *index;          /* numbers of the remaining rows among all rows with features, [n] */
+    struct dkvb__rows rows; /* features of the training rows that are not forgotten */
+    size_t *index;          /* The numbers, among all rows with features, of the rows that are not forgotten, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    /* names of the remaining rows, if the codeset keeps names; the pointers point into the codeset */
+    /* names of the rows that are not forgotten, if the codeset keeps names; the pointers point into the codeset */
     const char **names;
     size_t n;
 };
@@ -196,7 +199,7 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns the form in which the forget request names the rows of its features: ids, names or numbers. */
+/* Returns how the forget request names the rows of the features that it gives: by ids, by names or by numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -265,8 +268,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Checks that the features belong to the codes: they must equal the features in the codeset, or give the same codes in
- * a search on the old keys. */
+/* Checks that the given features belong to the codes: they must equal the features in the codeset, or give the same
+ * codes in a search on the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)
@@ -311,7 +314,8 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies the list of removed ids into the new codeset, and adds the ids that are removed now. */
+/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the plan
+ * removes. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -329,7 +333,8 @@ static dkvb_status remember_removed(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Builds a codeset of the remaining rows, on the keys of a model, with the training sessions of the old codeset. */
+/* Builds a codeset of the rows that are not forgotten, on the keys of a model, with the training sessions of the old
+ * codeset. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
 {
@@ -342,10 +347,10 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
 
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
-    /* a codes file that kept no features must not get features now */
+    /* If the old codes file kept no features of rows, the new codeset keeps none either. */
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES;
     o.keyinit = keyinit;
-    o.allocator = &p->set->mem; /* the allocator is the old codeset's, as the new codeset replaces the old one */
+    o.allocator = &p->set->mem; /* The new codeset gets the allocator of the old codeset, which it replaces. */
     source.x = plan->request.features;
     source.source = plan->request.feature_source;
     source.n = left->n;
@@ -379,7 +384,8 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 
     o.top_k = old->top_k;
     o.allocator = &plan->mem;
-    run.ranks = &old->codebooks->ranks; /* the ranks (processes) that shared the old model share the new model */
+    /* The ranks (processes) that shared the model with old keys share the model with new keys. */
+    run.ranks = &old->codebooks->ranks;
     if (!rc)
         rc = dkvb__codebooks_fit(&cb, &left->rows, keyinit, &run);
     if (!rc)
@@ -396,13 +402,14 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     if (!rc && old->columns)
         rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
                                          old->codebooks->shape.input_dim);
-    if (!rc && old->counts) /* the new counts are zero, and the replay will count */
+    /* The selection counts of the model on new keys are zero at first, as its training will count the rows. */
+    if (!rc && old->counts)
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;
 }
 
-/* Measures the loss of each class by new keys and values, on the held-out rows that remain. The classes of the removed
- * rows are meant to lose accuracy. */
+/* Measures how much accuracy each class loses by new keys and values, on the held-out rows that are not forgotten. The
+ * classes of the forgotten rows are meant to lose accuracy, so their loss refuses no plan. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -519,7 +526,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    /* a plan of several requests checks each request for mixed rows separately */
+    /* In a plan of several requests, each request is checked separately for rows of other classes mixed into it. */
     if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked)
         rc = dkvb__guard_mixture(p);
     if (!rc)
@@ -527,8 +534,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset is the codeset that the plan was made with. If both model and codeset are already without
- * the rows of the plan, nothing is left to do. */
+/* Checks that the codeset has not changed since the plan was made with it. If neither model nor codeset has the rows of
+ * the plan any more, nothing is left to do. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -546,8 +553,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's new values fit the model that they are for. A plan made in this process always passes; a plan
- * from a file may hold anything. */
+/* Checks that the plan's newly trained values fit the model whose values they replace. A plan made by this process
+ * always passes the check of its values, whereas a plan read from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -583,7 +590,9 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            terms.effects = NULL; /* the effects of all requests together are written into one journal entry only */
+            /* If an exact plan has several requests, only the first journal entry states effects: those of all requests
+             * together. */
+            terms.effects = NULL;
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
             return rc;
@@ -625,7 +634,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on applying the plan cannot fail. */
+    /* From this line on, applying a plan with the strength exact cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

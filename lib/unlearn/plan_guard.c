@@ -1,4 +1,4 @@
-/* Guards of a plan of forgetting: they refuse requests that would harm other classes, or that rest on too few rows. */
+/* Guards of a plan of forgetting refuse requests that would harm other classes, or that rest on too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,10 +8,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* Limits for rows of another class among the rows to be forgotten. Rows of another class matter if there are at least
- * ROWS_THAT_MATTER, if they make up at least `share_that_matters` of the request, and if forgetting them would
- * certainly cost their class accuracy. The limits were chosen on requests with slipped-in rows and on honest requests
- * (docs/unlearning.md). */
+/* The limits beyond which rows of another class, mixed into the rows to be forgotten, make the guard refuse the
+ * request. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
+ * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
+ * and 2 % were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -20,8 +20,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* The option `force` overrides the refusal for too few rows to measure on, and the request may then turn out to be
-     * impossible; the new reason replaces the old one. */
+    /* The option `force` overrides the refusal for too few rows to measure on; if the request then turns out to be
+     * impossible, that reason for a refusal replaces the first one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -40,8 +40,7 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns advice on another way to reach the goal of a refused request, for the end of the refusal, if there is
- * another way. */
+/* Returns advice for the end of a refusal on another way to reach the goal of the refused request, if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -61,7 +60,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts the rows to be forgotten of each class, [classes]. Held-out rows trained no values and are not counted. */
+/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held-out rows are
+ * not counted, as no values were trained on them. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -81,9 +81,10 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Marks the classes whose losses count with DKVB_KEEP. A class that the request asks for is meant to lose accuracy (if
- * the request names no class, the class with most of its rows), and classes named by requests in force are forgotten
- * already. The array `marks` is [classes]. */
+/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy count against the plan. No losses are counted for a
+ * class that the request asks for (if the request names no class, the class with most of its rows) and for classes that
+ * requests in force have already forgotten. The array `marks`, [classes], gets a mark for each class: DKVB_KEEP if
+ * losses of the class count against the plan. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -102,10 +103,11 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-static const double all_losses = -2.0; /* a lower limit for any loss, as no class gains more than 1 */
+/* a limit lower than any loss of a class, as no class can gain more accuracy than 1 */
+static const double all_losses = -2.0;
 
-/* Finds the class with the largest loss of accuracy among the classes marked DKVB_KEEP that certainly lose more than a
- * limit; the number of classes if there is none. */
+/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP that certainly lose more than
+ * a limit; returns the number of classes if there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -138,7 +140,7 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two held-out rows per class prove nothing about a class, but the rows of all classes together may: if the
+    /* One or two held-out rows of a class prove no loss of that class, but the rows of all classes together may: if the
      * classes together lose more than the limit, at least one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
@@ -167,8 +169,8 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. The masks of requests that name
- * classes or were forced count in no sum of losses, since the user has accepted their losses. */
+/* Adds to `mask` the pairs masked by requests that name classes or were forced. Masks of requests that name classes or
+ * were forced do not count in the sum of a class's losses, since the user has accepted the losses they cause. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -183,9 +185,10 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* Adds to `mask` the pairs masked by requests that cost the class `label` more than their limit; these requests do not
- * count in the sum of that class's losses. A request that costs a class more than the limit was mostly for rows of
- * that class, or it would have been refused. `scratch` is [classes]; *any becomes true if there are such requests. */
+/* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
+ * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
+ * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
+ * scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -207,8 +210,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures what the masks in force and the plan's mask cost each class in comparison with the mask `without`; `sum` is
- * [classes]. */
+/* Measures how much accuracy each class has under the masks in force and the plan's mask together, compared with its
+ * accuracy under the mask `without`; the losses go to `sum`, [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -219,8 +222,8 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does for one class, sum[label], if requests were allowed to cost
- * this class more than the limit. `scratch` is [classes]. */
+/* Measures the cost of the masks as measure_sum() does, but for one class, sum[label], if requests were allowed to cost
+ * that class more than the limit. The argument `scratch`, [classes], is scratch space. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -239,21 +242,24 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against the sum of many requests by rows. Each request may keep its limits, and still all together may cost a
- * class more than one request may. The rows come from many persons, none of whom is responsible for the sum, so the
- * accuracy under all masks is compared with the accuracy under the masks that count in no sum. A mask in force that
- * names no class counts like the mask of a request for rows. Purged pairs count in neither accuracy: their values are
- * erased, and only the journal has their cost.
+ * Guards against the sum of many requests by rows, each of which alone costs a class only as much accuracy as allowed.
+ * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
+ * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
+ * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
+ * The guard treats the mask of an entry in force that names no class like the mask of a request for rows. Purged pairs
+ * are left out when the accuracies under different masks are compared, as their values are erased; only the journal has
+ * their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    dkvb_class_effect *sum; /* effects of the masks on the classes, [2][classes]; the second half is scratch space */
+    /* effects of the masks on each class's accuracy, [2][classes], where the second half is scratch space */
+    dkvb_class_effect *sum;
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* marks of classes that requests were allowed to harm beyond the limit, [classes] */
+    bool *beyond; /* marks of classes that earlier requests were allowed to harm beyond the limit, [classes] */
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
@@ -266,7 +272,9 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (!(plan->effects[l].loss > 0.0)) /* a class is set aside if this request does not cost it any accuracy */
+        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the plan does not cost it
+         * any accuracy. */
+        if (!(plan->effects[l].loss > 0.0))
             marks[l] = DKVB_ASIDE;
     if (!rc)
         rc = dkvb_mask_new(&without, p->model->codebooks);
@@ -294,8 +302,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: only the rows of the class `label`, or all rows if `label`
- * is -1. */
+/* Collects every pair that the rows to be forgotten select: only those rows of the class `label`, or all of them if
+ * `label` is -1. */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -323,9 +331,9 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * Measures what the rows of other classes in the request would cost their classes, beyond the cost of the rows of the
- * main class, if every pair that a row selects were masked. Slipped-in rows that would harm a class show in this
- * measure, whatever the method.
+ * Measures what forgetting the rows of other classes in the request would cost their classes, beyond the cost of the
+ * rows of the request's main class, if every pair that a row selects were masked. Rows of another class that were
+ * slipped into a request show in the measured cost, whatever the forgetting method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {
@@ -351,7 +359,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    /* the check ends if no row has a label, as rows without a label belong to no class */
+    /* The check of a request for rows of other classes ends if none of its rows has a label, as rows without a label
+     * belong to no class. */
     if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)
@@ -382,7 +391,8 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    uint32_t silent = plan->classes; /* the first requested class that has no held-out row that could show a loss */
+    /* The first class to be forgotten that has no held-out row to show a loss of accuracy. */
+    uint32_t silent = plan->classes;
     char text[300];
     dkvb_status rc;
 

@@ -1,10 +1,10 @@
 /*
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * With the strength suppress, each part of the plan is the plan of one request, made on a draft of the model in which
- * the requests before are applied. Budgets, classes set aside and classes that come back are therefore found as if the
- * requests came one by one, and each entry can be undone separately. With the strength exact, the parts only say which
- * rows are meant; the values are trained once, without the rows of all requests.
+ * With the strength suppress, a plan of several requests has a plan for each request, made on a draft of the model in
+ * which the requests before are applied. Budgets and the classes that come back are found as if the requests came one
+ * by one, and the journal entry of each request can be undone separately. With the strength exact, the plan of each
+ * request only tells which rows the request names; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +20,14 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    const dkvb_codeset *set; /* codeset in which the rows of requests are looked up; or NULL */
+    const dkvb_codeset *set; /* The codeset in which the rows of requests are looked up, or NULL for none. */
     char *text;              /* a copy of the text of requests, cut into lines and words */
-    size_t room;             /* number of parts for which plan->parts has room */
-    uint64_t *named_by;      /* for each class the number of the line that asked for it, [classes]; 0: none did */
+    size_t room;             /* number of plans of single requests for which plan->parts has room */
+    /* for each class, the number of the line of the text of requests that asked for it, or 0 for none, [classes] */
+    uint64_t *named_by;
 };
 
-/* Fails with an error message about one line of the requests: the line's number, then the library's message. */
+/* Fails with an error message about one line of the text of requests: the line's number, then the library's message. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -42,7 +43,7 @@ static char *skip_blanks(char *at)
     return at + strspn(at, " ");
 }
 
-/* Removes blanks from the end of a text. */
+/* Removes blanks from the end of a text in a list of classes or rows. */
 static void trim(char *text)
 {
     size_t length = strlen(text);
@@ -70,8 +71,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
     return rc;
 }
 
-/* Reads a list of classes to forget. A class name may contain a comma, so the whole list is looked up as one name
- * first. A text that is both a name and a list of classes is refused. */
+/* Reads a list of classes from a forget request. A class name may contain a comma, so a list of classes is looked up as
+ * one name first. A list that could be read both as one class name and as several classes is refused. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -104,8 +105,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. The result is NULL unless the digits are a number of at
- * most 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. take_id() returns NULL unless the digits of the id are a
+ * number of at most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -139,7 +140,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* the next id begins after a comma; without a comma the list has ended */
+        /* In a list of row ids, the next id begins after a comma; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -152,8 +153,9 @@ static bool is_row(const dkvb_codeset *set, const char *name)
     return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
-/* Reads a list of rows to forget. A row's name may contain a comma, so the whole list is a name if a row has that
- * name. Whether the codeset has the rows is checked later, when forgotten requests are known. */
+/* Reads a list of rows from a forget request. A row's name may contain a comma, so a list of rows is taken as one name
+ * if a row has that name. Whether the codeset has the rows of a request is checked later, when the requests that were
+ * carried out before are known. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -182,14 +184,14 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* moves the name of the row to the end of the names before, so that names follow without gaps; to <= at */
+        /* The names of rows in a list are moved together, so that one follows the other without gaps. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
     return DKVB_OK;
 }
 
-/* Describes a row of a forget request as the text of requests does: by the row's name in quotes, or by its id. */
+/* Describes a row of a forget request as the text of requests names it: by the row's name in quotes, or by its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -228,8 +230,8 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        /* the first request uses the given salt, so that a single request gives the same bytes in both forms of a plan
-         */
+        /* The first of several requests uses the given salt, so that a single request gives the same bytes whether it
+         * is planned alone or as a text of requests. */
         memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
@@ -237,7 +239,7 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     return DKVB_OK;
 }
 
-/* Reads one line of the text of requests, without its end. */
+/* Reads one line (one forget request) of the text of requests, without its end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -272,7 +274,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* Checks that no id is named twice, in one request or in two. */
+/* Checks that no row id is named twice, either in one request or in two requests of the plan. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -307,14 +309,15 @@ static dkvb_status check_ids(const dkvb_plan *plan)
     return rc;
 }
 
-/* Reads the text of requests into plan->parts, one part per line. */
+/* Reads the text of requests, one request per line, into plan->parts, a plan for each request. */
 static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkvb_codeset *set, const char *text)
 {
     struct reading r = {.plan = plan, .model = model, .set = set};
     uint64_t number = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the byte order mark that some editors put before UTF-8 is skipped */
+    /* A byte order mark, which some editors put before UTF-8 text, is skipped. */
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
         text += 3;
     r.text = dkvb__strdup(&plan->mem, text);
     r.named_by = dkvb__alloc0(&plan->mem, plan->classes, sizeof *r.named_by);
@@ -335,7 +338,7 @@ static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkv
     return rc ? rc : check_ids(plan);
 }
 
-/* True if a codeset still has a row that a forget request names. */
+/* True if a codeset still has any row that a forget request names. */
 static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 {
     for (size_t p = 0; p < DKVB__PARTS; p++) {
@@ -352,8 +355,8 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return false;
 }
 
-/* True if a journal entry in force asked for all classes, or for exactly the rows, of a forget request. `scratch` is
- * [classes]. */
+/* True if a journal entry in force asked for all classes of a forget request, or for exactly its rows. The argument
+ * `scratch`, [classes], is scratch space. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -366,12 +369,14 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing the model's training with the codeset: whether the model was trained on exactly its rows. */
+/* Result of comparing a model's training with a codeset: whether the model was trained on exactly the codeset's
+ * rows. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
  * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. `fit` is computed for the first request that needs it, since the comparison reads every code. */
+ * an older one. Whether the model was trained on the present codeset, `fit`, is found out for the first request that
+ * needs it, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -392,8 +397,8 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests that the model has forgotten already. If rows must be deleted and the codeset still has these
- * rows, the request is not finished: the model was saved, but saving the codeset failed. */
+/* Finds the requests of a plan that the model has carried out before, by the journal. If a request deletes rows and the
+ * codeset still has these rows, the request is not finished: the model was saved, but saving the codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -422,7 +427,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses the whole plan of several requests for the reason of one of them. */
+/* Refuses a whole plan of several requests if one of the requests is refused, for the same reason. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -453,7 +458,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks the classes that the forget requests name, if any request names a class. */
+/* Collects in plan->marks all classes that are named by any forget request of the plan. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -472,8 +477,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Finds the classes whose losses are not limited: classes that a request names, and for a request by rows the class of
- * most of its rows. */
+/* Finds the classes whose losses are not limited: classes that a request names, and, for a request by rows, the class
+ * to which most of its rows belong. */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;
@@ -527,7 +532,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures the effects of all requests together, on the draft in which all of them are applied. */
+/* Measures the effects of all requests of a plan together, on a draft of the model in which all of them are applied. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -566,7 +571,8 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans one of several requests on the draft, and writes its journal entries to the draft. */
+/* Plans one of several requests on the draft of the model, and writes the journal entries of the request to the
+ * draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
     dkvb_forget_request q = p->plan->request;
@@ -581,7 +587,8 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
-    /* names of rows are checked here, as the message of check_rows() can say them */
+    /* Rows that a request names by name are looked up before the request is planned, so that an error message can say
+     * the names. */
     rc = who->names ? check_rows(p->set, who) : DKVB_OK;
     if (rc)
         return rc;
@@ -662,7 +669,8 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Looks for slipped-in rows of other classes in each request by ids separately. */
+/* Looks for rows of other classes that were slipped into a request, separately in each request that names rows by
+ * ids. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -779,7 +787,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* the memory of a part is released in the same way, as a part points to the arrays of its request */
+    /* Each part of a plan of several requests is released in the same way as the whole plan, as it points to the arrays
+     * of its request. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -1,5 +1,5 @@
-/* Purge overwrites masked pairs, which a mask alone only hides. docs/guide.md describes the promise of a purge and its
- * limits. */
+/* A purge overwrites the values of masked pairs, which a mask alone only hides. docs/guide.md describes the promise of
+ * a purge and its limits. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -36,8 +36,8 @@ static void erase_pairs(dkvb_model *model)
     dkvb__mask_clear(model->mask);
 }
 
-/* Erases the sections of the model file that this library does not know. Unknown sections may hold information about
- * rows, so a purge cannot keep them. */
+/* Erases the sections of the model file that this library does not know. Unknown sections of the model file may hold
+ * information about rows, so a purge cannot keep them. */
 static void erase_extras(dkvb_model *model)
 {
     for (size_t i = 0; i < model->extra_count; i++) {
@@ -46,7 +46,7 @@ static void erase_extras(dkvb_model *model)
     model->extra_count = 0;
 }
 
-/* Gives the model codebooks that no other model uses: its own if it is the only owner, otherwise a copy. */
+/* Gives the model codebooks that no other model uses: its own if no other model shares them, otherwise a copy. */
 static dkvb_status own_codebooks(dkvb_model *model)
 {
     dkvb_codebooks *copy;

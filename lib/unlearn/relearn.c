@@ -1,4 +1,4 @@
-/* Relearning: training on forgotten rows or classes is refused, or it ends their forgetting. */
+/* Relearning: training on forgotten rows or classes is refused, or ends their forgetting. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,8 +15,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
             taught[labels[r]] = 1;
 }
 
-/* Refuses a training on forgotten classes. The message names the first row of a forgotten class, the class, the
- * journal entry, and possible next steps. */
+/* Refuses to train a model on classes that it has forgotten. The error message names the first row of a forgotten
+ * class, the class, the journal entry, and possible next steps. */
 static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
 {
     const struct dkvb__record *record = &model->journal.records[index];
@@ -42,14 +42,16 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            /* the marks are cleared, as the caller must not believe that these classes were taught */
+            /* The marks of classes that were taught again are cleared after a failure, so that the caller does not take
+             * these classes for taught. */
             memset(scratch, 0, model->classes);
             return refuse(model, labels, label, i);
         }
     return DKVB_OK;
 }
 
-/* Makes a journal record that ends the journal entry at `index`. Making the record may fail, appending it cannot. */
+/* Makes a journal record that ends the forgetting of the journal entry at `index`. Making the journal record may fail,
+ * but appending the record cannot. */
 static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
 {
     dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
@@ -59,8 +61,8 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
     return rc;
 }
 
-/* Makes a journal record that ends the entry at `index` for those classes of the entry that were taught again.
- * `marks`, [classes], is scratch space. */
+/* Makes a journal record that ends the forgetting of the journal entry at `index` for those of its classes that were
+ * taught again. The argument `marks`, [classes], is scratch space. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)
 {
@@ -77,8 +79,8 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* Finds the journal entries that end by relearning, and why: `what` is [entries], zeros at first. *count becomes the
- * number of entries that end. */
+/* Finds the journal entries whose forgetting ends by relearning: what[i] becomes the reason for entry i, [entries],
+ * zeros at first. The number of journal entries whose forgetting ends is stored in *over. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {
@@ -118,7 +120,8 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
-    rc = dkvb__model_agree(model, rc); /* all ranks make the journal records together, or none does */
+    /* Either all ranks (processes) make the journal records of a relearning, or none does. */
+    rc = dkvb__model_agree(model, rc);
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
             if (what[i] != by)
@@ -138,7 +141,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* the journal records are dropped from the list, as the journal owns them now */
+    r->count = 0; /* The list of new journal records of a relearning is emptied, as the journal owns the records now. */
     dkvb__relearn_drop(model, r);
 }
 

@@ -4,21 +4,22 @@
 #include "bottleneck/model.h"
 #include "dkvb/replay.h"
 
-/* A replay holds a newly trained model beside the original model, so that the new model can be examined before it
- * replaces the original. A replay does the work of dkvb_model_replay() in two steps. The values are trained only once,
- * whatever is measured between both steps. */
+/* A replay (a training without some rows) holds a newly trained model beside the original model, so that the new model
+ * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps: training
+ * with dkvb__replay_new(), then dkvb__replay_commit(). The values of the replay are trained once only, whatever is
+ * measured before dkvb__replay_commit(). */
 struct dkvb__replay {
     dkvb_allocator mem;
     /* the original model, which must outlive the replay and must not change until the replay is committed */
     dkvb_model *model;
-    /* model with the new values and the mask of the original model, without a journal; NULL once the replay is
-     * committed */
+    /* The model with the new values and the mask of the original model, without a journal; NULL once the replay is
+     * committed. */
     dkvb_model *after;
     uint8_t trained[16]; /* fingerprint of the trainings of the original model when the replay was made */
 };
 
-/* Checks that a model was trained on this codeset, as dkvb_model_replay() does. `without`, [n], has ids in any
- * order. */
+/* Checks that a model was trained on the given codeset, in the way that dkvb_model_replay() does. The argument
+ * `without`, [n], has the ids of the rows to be left out, in any order. */
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run);
 
@@ -26,22 +27,23 @@ dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set,
 dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes, uint64_t **ids, size_t *count,
                                 const dkvb_allocator *mem);
 
-/* Trains the values of a model again from a codeset. The model does not change before dkvb__replay_commit(), so it may
- * be mapped. `*out` is NULL after a failure. */
+/* Trains the values of a model again from a codeset, without some of its rows. The model does not change before
+ * dkvb__replay_commit(), so it may be mapped read-only from a file. The new replay `*out` is NULL after a failure. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
-/* Replaces the values of the original model by the new values, and adds a journal entry. DKVB_ESTATE says that the
- * model was trained or got classes since dkvb__replay_new(), and nothing was changed. `opts` and `entry` may be NULL.
- * After dkvb__replay_commit() the replay can only be freed. */
+/* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
+ * the model was trained or got classes after dkvb__replay_new(); then nothing is replaced. The arguments `opts` and
+ * `entry` of dkvb__replay_commit() may be NULL. After dkvb__replay_commit() a replay can only be freed. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
-/* Replaces the values and counts of the model by those of `after`, which is freed. Both models must have the same
- * codebooks, classes, type of values and allocator, and both must keep counts or neither. Replacing values and counts
- * cannot fail. */
+/* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and
+ * the model that replaces its values must have the same codebooks, classes, type of values and allocator, and must both
+ * keep selection counts or neither. Replacing the values and selection counts of a model cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 
-/* Frees a replay, committed or not. A NULL pointer is allowed and does nothing. */
+/* Frees a replay (a newly trained model beside the original), committed or not. A replay that is NULL is allowed and
+ * has nothing to free. */
 void dkvb__replay_free(struct dkvb__replay *replay);
 
 #endif

@@ -1,14 +1,15 @@
 /* Finds the key-value pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Sizes of the histogram of selection counts; counts of LARGE or more share a bin. Several tables are used in turn:
- * neighbouring pairs often have the same count, and adding to a number that was just written would wait for the write.
- */
+/* Sizes of the histogram of selection counts; all counts of LARGE or more share a bin. Several histogram tables are
+ * used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just written
+ * would wait for the write. */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
- * Finds the largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all.
- * *above is the number of pairs with a count > t. The result is false if t is LARGE or more.
+ * Finds the largest number t such that at least `wanted` pairs have a selection count of at least t; 0 if fewer pairs
+ * were selected at all. The number of pairs whose selection count is above the found number t is stored in *above.
+ * False is returned if the largest such number t would be LARGE or more, outside the histogram of selection counts.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
@@ -31,8 +32,9 @@ static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, u
     return count < LARGE;
 }
 
-/* Finds the largest count t as small_threshold() does, for any t, byte by byte from the top. `prefix` holds the known
- * bytes of t, and only counts with these bytes are examined. */
+/* Finds the largest number t, of any size, such that at least `wanted` pairs have a selection count of at least t; the
+ * bytes of t are found from the top. The leading bytes of the threshold t found so far are in `prefix`, and only
+ * selection counts that begin with these bytes are examined. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;
@@ -53,7 +55,7 @@ static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uin
     return prefix;
 }
 
-/* Returns the lowest `count` set bits of `word`, which has more than `count` set bits. */
+/* Returns the lowest `count` set bits of the 64-bit word `word`, which has more than `count` set bits. */
 static uint64_t lowest_bits(uint64_t word, uint64_t count)
 {
     uint64_t rest = word;
@@ -63,8 +65,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Adds up to 64 key-value pairs to a word of the mask: all pairs with counts above the limit, and the lowest `*left`
- * pairs with counts at the limit. */
+/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs with selection counts above the limit,
+ * and of the first `*left` pairs with counts equal to the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;
@@ -102,7 +104,7 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    /* key-value pairs that were never selected are not added to the mask */
+    /* Key-value pairs that no row selected are not added to the mask. */
     at_limit = limit > 0 && pairs > above ? pairs - above : 0;
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)

@@ -1,10 +1,8 @@
 /*
  * Measures how far apart the codes of classes lie, from counts of the key-value pairs that the rows of each class
- * select.
- *
- * Sources: P. Jaccard, The distribution of the flora in the alpine zone, New Phytologist 11 (1912); M. Ruzicka,
- * Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13 (1958); P. J. Rousseeuw,
- * Silhouettes, J. Comput. Appl. Math. 20 (1987).
+ * select. Sources of the measures are Jaccard 1912 (The distribution of the flora in the alpine zone, New Phytologist
+ * 11), Ruzicka 1958 (Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13) and
+ * Rousseeuw 1987 (Silhouettes, Journal of Computational and Applied Mathematics 20).
  */
 #include "unlearn/separation.h"
 
@@ -17,9 +15,10 @@
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16, /* number of codebooks counted in one pass over the rows */
-    BLOCK = 1024,   /* number of pairs whose selecting classes are counted at once */
-    CHUNK = 64,     /* number of rows that one parallel task measures */
+    CODEBOOKS = 16, /* number of codebooks whose selections are counted in one pass over the rows */
+    /* number of key-value pairs handled at a time, for which the classes that select each pair are counted */
+    BLOCK = 1024,
+    CHUNK = 64, /* number of rows whose silhouettes one parallel task computes */
     /* largest number of codebooks, and of keys in a codebook: codes are 16 bits wide, and 65535 means no key */
     MAX_SIZE = 65535
 };
@@ -54,7 +53,7 @@ static dkvb_status check_shape(const dkvb_separation_rows *in)
     return dkvb__check_allocator(in->allocator);
 }
 
-/* Checks the labels, and finds the number of classes if the caller left it open. */
+/* Checks the labels of the rows to measure, and finds the number of classes if the caller left it open. */
 static dkvb_status settle_classes(dkvb_separation_rows *in)
 {
     int32_t largest = -1;
@@ -86,8 +85,8 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the integers of counts, and of sums of products of counts, can hold. The counts of a class in
- * a codebook add up to k times its rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integers for selection counts, and for sums of products of counts, can hold. The selection
+ * counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -104,8 +103,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts how often the rows of each class select each pair, in some codebooks. Each task has codebooks of its own, so
- * that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
+ * selections has codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -147,11 +146,13 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 }
 
 /* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
- * that it selects alone. The result is the number of pairs in the range that any class selects. */
+ * that it selects alone. count_owned() returns how many of the pairs from `first` to below `first + size` are selected
+ * by at least one class. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    uint32_t owners[BLOCK] = {0}; /* number of classes that select each pair of the block */
+    /* for each pair of a block of key-value pairs, the number of classes that select the pair */
+    uint32_t owners[BLOCK] = {0};
     size_t any = 0;
 
     for (size_t l = 0; l < in->classes; l++)
@@ -189,9 +190,10 @@ struct comparing {
     double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
 };
 
-/* Computes the overlaps of the codes of two classes. The frequencies count_a / rows_a and count_b / rows_b are
- * compared as count_a rows_b and count_b rows_a. The products count_a rows_b and count_b rows_a are integers, whose
- * sums are exact in any order, and the common factor rows_a rows_b cancels in the quotient. */
+/* Computes the overlaps of the codes of two classes. The frequencies with which the rows of classes a and b select a
+ * pair, count_a / rows_a and count_b / rows_b, are compared as the products count_a rows_b and count_b rows_a. The
+ * products count_a rows_b and count_b rows_a are integers, whose sums are exact in any order; the common factor rows_a
+ * rows_b cancels in the overlap, which is a quotient of such sums. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;
@@ -244,8 +246,8 @@ struct measuring {
     double *each;
 };
 
-/* Counts the selections of all rows of a class that are also selections of the given code. *selections becomes the
- * number of selections of the code itself. */
+/* Counts, over all rows of a class, their selections of pairs that the given code selects too. The number of pairs that
+ * the given code selects is stored in *selections. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);
@@ -262,14 +264,12 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
 }
 
 /*
- * Returns the mean distance of a row to `rows` rows. With [j selects p] = 0 or 1, and p over the pairs that the row
- * selects:
- *
- *     (1/rows) sum_j (1 - |common with j| / (C k)) = 1 - sum_j sum_p [j selects p] / (C k rows)
- *                                                  = 1 - sum_p counts[p] / (C k rows)
- *
- * because the sums may be exchanged. In its own class the row must not count itself: one is subtracted from the number
- * of rows, and from each counts[p] that the row selects.
+ * Returns the mean distance of a row to `rows` other rows, a distance being the fraction of selected pairs not in
+ * common. The distance of a row to row j is 1 - |pairs in common| / (C k), as each row selects k keys in each of C
+ * codebooks. Summed over rows j, the pairs that a row has in common with them are the sum of counts[p] over the pairs p
+ * that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own class a row must not count
+ * itself: one is subtracted from the number of rows of the class, and from each counts[p] of a pair p that the row
+ * selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
@@ -316,10 +316,10 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
 
 /* The result of dkvb_separation_measure(), with the memory that the members of the public result point to. */
 struct separation {
-    /* the public result, as the first member: a pointer to it is a pointer to the whole struct */
+    /* The public result is the first member of the struct, so a pointer to it is a pointer to the whole struct. */
     dkvb_separation found;
     dkvb_allocator mem;
-    size_t pairs; /* number of key-value pairs of the codebooks, C K */
+    size_t pairs; /* number of key-value pairs of the codebooks: C codebooks times K keys */
     uint64_t *rows, *selected, *exclusive;
     int32_t *nearest;
     double *overlap, *silhouettes, *jaccard, *weighted, *row_silhouettes;
@@ -354,7 +354,7 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds, for a class, the other class with the largest weighted overlap, the lowest class in a tie. */
+/* Finds, for a class, the other class with the largest weighted overlap of codes; in a tie the lowest class. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;
@@ -368,7 +368,7 @@ static void find_nearest(struct separation *s, size_t classes, size_t label)
         }
 }
 
-/* Computes means from the silhouettes of rows, which are added in the order of the rows. */
+/* Computes means of the silhouettes of rows, which are added in the order of the rows. */
 static void sum_up(struct separation *s, const dkvb_separation_rows *in)
 {
     dkvb_separation *found = &s->found;
@@ -447,6 +447,7 @@ void dkvb_separation_free(dkvb_separation *separation)
     dkvb__free(&mem, s->jaccard);
     dkvb__free(&mem, s->weighted);
     dkvb__free(&mem, s->row_silhouettes);
-    dkvb__free_erased(&mem, s->counts); /* the counts are erased, as a count of 1 shows what a single row selected */
+    /* The selection counts are erased before they are freed, as a count of 1 shows what a single row selected. */
+    dkvb__free_erased(&mem, s->counts);
     dkvb__free(&mem, s);
 }

@@ -4,27 +4,30 @@
 #include "base/parallel.h"
 #include "dkvb/separation.h"
 
-/* The steps of dkvb_separation_measure(), which measures how far the codes of classes lie apart. The caller has
- * checked the rows and knows the number of classes. */
+/* The steps of dkvb_separation_measure(), which measures how far the codes of classes lie apart. The caller of
+ * dkvb__separation_count() and of the later steps has checked the rows and knows the number of classes. */
 
-/* Counts the rows of each class, `rows`, uint64_t[classes], and how often they select each pair, `counts`,
- * uint32_t[classes][codebooks][keys]. DKVB_EINVAL says that a class gets more rows than the counts have room for; then
- * nothing is added. */
+/* Counts the rows of each class, `rows`, uint64_t[classes], and how often the rows of each class select each pair,
+ * `counts`, uint32_t[classes][codebooks][keys]. Counting fails with DKVB_EINVAL if a class has more rows than the
+ * selection counts have room for; then nothing is counted. */
 dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *counts, uint64_t *rows,
                                    const struct dkvb__run *run);
 
-/* Counts the key-value pairs that each class selects, and selects alone: `selected` and `exclusive`, uint64_t[classes],
- * from counts[classes][codebooks][keys]. The result is the number of pairs that any class selects. */
+/* Counts, for each class, the key-value pairs that it selects, `selected`, and those that no other class selects,
+ * `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The number of key-value pairs that at least
+ * one class selects is returned. */
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 
-/* Computes how much the pairs of classes overlap: `jaccard` and `weighted`, double[classes][classes]. The progress
- * callback counts the classes, in a total of the classes and the groups of rows for the silhouettes. */
+/* Computes how much the codes of each two classes overlap: `jaccard` and `weighted`, double[classes][classes]. While
+ * overlaps are computed, the progress callback counts classes, in a total of the classes and the groups of rows for the
+ * silhouettes. */
 dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                      double *jaccard, double *weighted, const struct dkvb__run *run);
 
-/* Computes the silhouette of each row: `each`, double[n]. The progress callback continues to count after the
- * classes. */
+/* Computes the silhouette of each row, a measure of how much closer the row is to its own class than to others: `each`,
+ * double[n]. While silhouettes are computed, the progress callback counts groups of rows, after the classes that were
+ * counted for the overlaps. */
 dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                          double *each, const struct dkvb__run *run);
 

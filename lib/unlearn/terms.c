@@ -23,9 +23,9 @@ enum {
     AT_AFTER = 48,
     AT_CLASS_COUNT = 80,
     AT_EFFECT_COUNT = 84,
-    CLASS_SIZE = 4, /* number of bytes that store a class in the terms of a journal entry: u32 label */
-    /* bytes that store an effect in the terms of a journal entry: u32 label, u64 rows, right before, right after,
-     * lost, gained */
+    CLASS_SIZE = 4, /* number of bytes for a class in the terms (forget request) of a journal entry: the label as u32 */
+    /* number of bytes for an effect in the terms (forget request) of a journal entry: u32 label, u64 rows, right
+     * before, right after, lost, gained */
     EFFECT_SIZE = 44
 };
 enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
@@ -77,7 +77,7 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* the comparison refuses NaN too, as it is then false */
+    return x >= 0.0 && x <= 1.0; /* A NaN is refused as a fraction too, as any comparison with it is false. */
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -146,7 +146,7 @@ static void write_fixed(unsigned char *to, const dkvb_forget_options *o, uint32_
     dkvb__write32(to + AT_FLAGS, (o->forced ? FORCED : 0u) | (o->found ? FOUND : 0u) | (o->after ? HAS_AFTER : 0u));
     dkvb__write32(to + AT_KEYS, o->keys);
     dkvb__write64(to + AT_BUDGET, o->budget);
-    /* Adding 0 turns a negative 0 into a positive 0, so that equal terms of a request have equal bytes. */
+    /* Adding 0 turns a negative 0 into a positive 0, so that equal targets of requests are stored as equal bytes. */
     dkvb__write_double(to + AT_TARGET, o->found ? o->target + 0.0 : 0.0);
     dkvb__write_double(to + AT_RETAIN_DROP, o->max_retain_drop + 0.0);
     dkvb__write_double(to + AT_CLASS_LOSS, o->max_class_loss + 0.0);
@@ -171,7 +171,9 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
         return rc;
     write_fixed(fixed, o, asked, measured);
     if (memcmp(fixed, zeros, sizeof fixed) == 0)
-        return DKVB_OK; /* a journal entry without terms has no bytes for them, neither in memory nor in files */
+        /* A journal entry without terms (what its forget request asked for) has no bytes for them, neither in memory
+         * nor in files. */
+        return DKVB_OK;
     record->terms_size = dkvb__terms_size(fixed);
     record->terms = dkvb__alloc(&model->mem, record->terms_size, 1);
     if (!record->terms)
@@ -189,7 +191,7 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* True if the bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
+/* True if the eight bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -197,7 +199,7 @@ static bool reads_share(const unsigned char *at)
     return is_share(x) && !signbit(x);
 }
 
-/* True if labels ascend and are classes of the model; a label begins every `step` bytes. */
+/* True if the labels stored at `at` ascend and are classes of the model; one label begins every `step` bytes. */
 static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
 {
     for (uint32_t i = 0; i < count; i++, at += step)
@@ -286,7 +288,8 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* adding to the sum also computes its loss and interval */
+        /* Adding an effect to the sum of effects also computes the sum's loss and the interval of the loss. */
+        dkvb__effect_add(&effects[dkvb__read32(at)], &e);
     }
     return DKVB_OK;
 }
