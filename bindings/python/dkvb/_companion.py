@@ -9,7 +9,8 @@ from ._library import name as dkvb_name
 
 
 def _candidates(variable, soname):
-    """Lists where to look for the library, in order. If the environment variable is set, no other place is tried."""
+    """Lists the paths at which to look for a shared library, in order. If the environment variable `variable` is set,
+    only its path is tried."""
     chosen = os.environ.get(variable)
     if chosen:
         return [chosen]
@@ -18,8 +19,8 @@ def _candidates(variable, soname):
 
 
 def load(module, variable, prototypes, last_error, missing):
-    """Returns libdkvb-<module> with its prototypes. An ImportError says what is missing; its message ends with
-    `missing`.
+    """Returns libdkvb-<module> with its prototypes. Raises ImportError, whose message ends with the text `missing`, if
+    the library cannot be loaded.
 
     Each library keeps its own last error message, which last_error(library) returns.
     """

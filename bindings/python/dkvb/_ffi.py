@@ -271,12 +271,14 @@ class Model(Structure):
 
 
 def _fields(*groups):
-    """Returns the fields of a struct from groups, each a type and the names of successive fields of this type."""
+    """Returns ctypes fields of a C struct; each of `groups` is a type and the names of successive members of this
+    type."""
     return tuple((name, of) for of, names in groups for name in names.split())
 
 
 def _sized(*groups):
-    """Returns the fields, from groups, of a struct that begins with its own size."""
+    """Returns ctypes fields of a C struct whose first member is struct_size; `groups` are the other members, as in
+    _fields()."""
     return _fields((c_size_t, "struct_size"), *groups)
 
 
@@ -1087,7 +1089,7 @@ PROTOTYPES = {
 _reference = POINTER(Reference)
 _reference_rows = POINTER(ReferenceRows)
 
-# functions of reference.h, which are in the library libdkvb-reference
+# Functions of reference.h, which are in the library libdkvb-reference
 REFERENCE_PROTOTYPES = {
     "dkvb_reference_fit": (Status, (POINTER(_reference), _reference_rows, POINTER(ReferenceOptions), _run)),
     "dkvb_reference_remove": (Status, (_reference, _reference_rows, _run)),
@@ -1102,7 +1104,7 @@ REFERENCE_PROTOTYPES = {
 
 _mpi = POINTER(Mpi)
 
-# functions of mpi.h, which are in the library libdkvb-mpi
+# Functions of mpi.h, which are in the library libdkvb-mpi
 MPI_PROTOTYPES = {
     "dkvb_mpi_new": (Status, (POINTER(_mpi), c_int32, POINTER(MpiOptions))),
     "dkvb_mpi_ranks": (POINTER(Ranks), (_mpi,)),
