@@ -12,7 +12,7 @@
 
 enum { CLASSES = 3, DIM = 8, ROWS = 300, CODEBOOKS = 16, KEYS = 32 };
 
-static float x[ROWS * DIM], values[CODEBOOKS * KEYS * CLASSES]; /* matrices, row after row */
+static float x[ROWS * DIM], values[CODEBOOKS * KEYS * CLASSES]; /* features and values are stored row after row */
 static float before[ROWS * CLASSES], after[ROWS * CLASSES];
 static uint16_t codes[ROWS * CODEBOOKS];
 

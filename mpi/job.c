@@ -130,7 +130,7 @@ static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;
 
-    /* the maximum of `bad` over all ranks, which is the same on every rank */
+    /* the largest `bad` of all ranks, so that every rank learns whether one has failed */
     code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm);
     if (mine)
         return mine;

@@ -36,7 +36,7 @@ struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;
     uint32_t cut_off;
-    /* 1 in a message from rank 0 once no rank works any more, so that `code` is the exit code of the MPI job; else 0 */
+    /* 1 if rank 0 tells the other ranks that the MPI job has ended, with `code` as exit code of the job; else 0 */
     uint32_t verdict;
     char text[DKVB__MPI_TEXT];
 };
@@ -57,14 +57,14 @@ struct dkvb__mpi_watch {
     bool verdict;     /* true if the result of the MPI job is known */
     int32_t job_code; /* exit code of the MPI job, once it is known */
     /* The members from `ranks` to `beat` are used by the watch thread only. */
-    struct dkvb__mpi_rank *ranks; /* states of all ranks of the job, [count] */
+    struct dkvb__mpi_rank *ranks; /* what this rank knows of each rank of the MPI job, [count] */
     struct dkvb__mpi_note *sent;  /* messages to the other ranks that are being sent, [count] */
     MPI_Request *requests;        /* MPI requests of the messages that are being sent, [count] */
     bool *told_end;               /* marks of ranks to which the last message of this rank was sent, [count] */
     double beat;                  /* time at which this rank must send its next sign of life */
     /* two texts of the names of silent ranks: one text is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index in the array `silent` of the text that may be read */
+    atomic_uint reads; /* index of the text in `silent` that readers may use now */
 };
 
 struct dkvb_mpi {

@@ -331,8 +331,8 @@ static int compare_inputs(int argc, char **argv)
 }
 
 /* Makes an empty file in memory for a copy of an input file. The name of the copy ends like the input's name, which
- * tells the file format. Returns a file descriptor, and the name in `name`; or -1 and errno if the file cannot be
- * made. */
+ * tells the file format. Returns the copy's file descriptor, and its name in `name`; or -1 and errno if the copy cannot
+ * be made. */
 static int make_copy(const char *path, char **name)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;

@@ -117,7 +117,7 @@ static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, d
     return found;
 }
 
-/* Stores the names of the silent ranks, which dkvb_mpi_silent() returns. */
+/* Stores the names of the silent ranks as a text, which dkvb_mpi_silent() returns. */
 static void note_silent(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;

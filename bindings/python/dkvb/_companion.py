@@ -19,8 +19,8 @@ def _candidates(variable, soname):
 
 
 def load(module, variable, prototypes, last_error, missing):
-    """Returns libdkvb-<module> with its prototypes. Raises ImportError, whose message ends with the text `missing`, if
-    the library cannot be loaded.
+    """Loads the library libdkvb-<module>, declares its functions for ctypes, and returns the library. Raises
+    ImportError, whose message ends with the text `missing`, if the library cannot be loaded.
 
     Each library keeps its own last error message, which last_error(library) returns.
     """
@@ -35,7 +35,8 @@ def load(module, variable, prototypes, last_error, missing):
         raise ImportError(f"dkvb.{module}: cannot load {soname}; tried: {'; '.join(tried)}. {missing}")
 
     def raise_on_failure(result, _function, _arguments):
-        # ctypes calls this check on the calling thread right after the C function, so the message is still there.
+        # ctypes calls raise_on_failure() on the calling thread right after the C function, so the error message is
+        # still there.
         if result.value != _ffi.DKVB_OK:
             raise errors.from_status(result.value, last_error(loaded).decode("utf-8", "replace"))
 

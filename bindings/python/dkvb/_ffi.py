@@ -30,7 +30,7 @@ DKVB_NAME_ENTRY_KIND = 6
 DKVB_NAME_ENTRY_STATE = 7
 DKVB_NAME_REFUSAL = 8
 
-# codebooks.h, model.h, search.h
+# Constants of codebooks.h, model.h and search.h
 DKVB_MODEL_CLASSES = 1048576
 DKVB_RANKS_COUNT = 1024
 DKVB_RANKS_MOST = 1 << 30
@@ -77,7 +77,7 @@ DKVB_KEYS_UNSAID = 0
 DKVB_KEYS_KEPT = 1
 DKVB_KEYS_PLACED = 2
 
-# codeset.h, choose.h
+# Constants of codeset.h and choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
 DKVB_PART_BOTH = 2
@@ -883,7 +883,7 @@ _service = POINTER(Service)
 _audit = POINTER(AuditReport)
 
 PROTOTYPES = {
-    # version.h, status.h, init.h, runtime.h
+    # Functions of version.h, status.h, init.h and runtime.h
     "dkvb_version_string": (c_char_p, ()),
     "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),

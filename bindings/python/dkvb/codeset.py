@@ -112,9 +112,10 @@ class Codeset(SavedHandle):
         codes.
 
         Each of `labels` is a class of 0 or more, or -1 for none. If `ids` is None, row numbers are the ids. `held_out`,
-        `bool[n]`, marks rows of the held-out part; None holds out no row. `codes`, `uint16[n][C][top_k]`, searched
-        without a mask, spare the search of the training rows. `names` (str) replace `ids` if the codeset keeps names:
-        the id of a row is the hash of its name. If add_features() fails, the codeset has none of the new rows.
+        `bool[n]`, marks rows of the held-out part; None holds out no row. If the codes of the training rows are known,
+        pass them as `codes`, `uint16[n][C][top_k]`, searched without a mask, so that add_features() need not search
+        them. `names` (str) replace `ids` if the codeset keeps names: the id of a row is the hash of its name. If
+        add_features() fails, the codeset has none of the new rows.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         labels = _arrays.labels(labels, len(x))
@@ -203,8 +204,8 @@ class Codeset(SavedHandle):
 
     @property
     def keyinit(self) -> Optional[Dict[str, Any]]:
-        """How keys were placed on the rows of the codeset, as arguments of Codebooks.fit(); None if keys were placed on
-        other rows."""
+        """The arguments of Codebooks.fit() by which keys were placed on the rows of the codeset; None if keys were
+        placed on other rows."""
         info = self._info()
         if not info.own_keys:
             return None
@@ -258,14 +259,14 @@ def _part(part):
 
 
 def _copy(pointer, shape, dtype):
-    """Copies the elements behind a pointer; NULL stands for no elements."""
+    """Copies the array behind a C pointer; NULL stands for an array without elements."""
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.ctypeslib.as_array(pointer, shape).astype(dtype)
 
 
 def _known(given, names, what):
-    """Returns a copy of a dict of options, after checking its names."""
+    """Returns a copy of a dict of options, after checking that each name in the dict is a known option."""
     unknown = [name for name in given if name not in names]
     if unknown:
         raise ValueError(f"{what}: {', '.join(map(repr, unknown))} found, {', '.join(names)} are wanted")

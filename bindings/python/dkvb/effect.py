@@ -16,7 +16,7 @@ from ._types import Progress
 class Budget:
     """A budget, or number of pairs to mask, that a plan has searched for (effect.h)."""
 
-    met: bool  # False if no number of pairs meets both accuracy limits; `budget` then comes nearest.
+    met: bool  # True if the masking of `budget` pairs meets both accuracy limits; False if no number of pairs does.
     budget: int  # Smallest number of masked pairs that meets both accuracy limits, for unlearn_choose().
     forget_rows: int
     retain_rows: int

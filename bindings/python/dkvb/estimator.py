@@ -68,8 +68,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
         Shape of the model (docs/method.md): number of codebooks, number of keys in each codebook, length of a key, and
-        number of keys that a row selects in each codebook. For a parameter that is None, fit() chooses a number that
-        suits the rows. `codebooks` may also be a `dkvb.Codebooks`: then its keys are used, and none are placed.
+        number of keys that a row selects in each codebook. For each of the four that is None, fit() chooses a number
+        that suits the rows. `codebooks` may also be a `dkvb.Codebooks`: then its keys are used, and none are placed.
 
     key_rows : array of shape (m, n_features), default=None
         Rows on which the keys are placed instead of on the rows of fit(), such as public rows of the same kind. With
@@ -85,8 +85,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         False often suits tables of a few columns.
 
     epochs, batch : int, default=None
-        Number of passes over the training rows, and number of rows in one training step. For each that is None, fit()
-        chooses a number that suits the rows.
+        Number of passes over the training rows, and number of rows in one training step. If `epochs` or `batch` is
+        None, fit() chooses a number that suits the rows.
 
     learning_rate, label_smoothing : float, default=None
         Size of a training step, and fraction of a target probability that is spread over all classes. None takes the
@@ -286,10 +286,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         (codebook, key) pairs, so that the model no longer predicts a forgotten class. `strength` "exact" trains the
         values again without the forgotten rows, which deletes what these rows taught.
 
-        If keys were placed on the forgotten rows too, strength "exact" needs the argument `keys`. `keys="keep"` keeps
-        the present keys. `keys="place"` places the keys again on `X` without the forgotten rows; `X` are all rows, as
-        they were given to fit() and partial_fit(). `options` are further arguments of Model.plan_forget(): target,
-        budget, method, max_retain_drop, max_class_loss, force, reason, seed.
+        If keys were placed on the forgotten rows too, strength "exact" needs the argument `keys`. With `keys="keep"`,
+        the model keeps its present keys. `keys="place"` places the keys again on `X` without the forgotten rows; `X`
+        are all rows, as they were given to fit() and partial_fit(). `options` are further arguments of
+        Model.plan_forget(): target, budget, method, max_retain_drop, max_class_loss, force, reason, seed.
         """
         check_is_fitted(self, "model_")
         if (classes is None) == (rows is None):
@@ -341,11 +341,11 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Runs membership attacks on the model to measure what it still knows about forgotten rows, and returns a
         `dkvb.Audit`.
 
-        `X` and `y` are all rows as they were given to fit(), including the forgotten rows. `X_test` and `y_test` are
-        rows that were never given to fit(). `classes` or `rows` name the forgotten classes or rows; if both are None,
-        they are read from the model's journal. `before` is the classifier from before the forgetting, such as a
-        copy.deepcopy(). `options` are further arguments of Model.audit(): shadows, rmia_models, models, seed, progress,
-        stage.
+        `X` and `y` are all rows and labels as they were given to fit(), including those of forgotten rows. `X_test` and
+        `y_test` are rows that were never given to fit(). `classes` or `rows` name the forgotten classes or rows; if
+        both are None, they are read from the model's journal. `before` is the classifier from before the forgetting,
+        such as a copy.deepcopy(). `options` are further arguments of Model.audit(): shadows, rmia_models, models, seed,
+        progress, stage.
         """
         check_is_fitted(self, "model_")
         X, y = self._checked(X, y, reset=False)
@@ -489,8 +489,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Returns rows as the library learns from them: copied by weight, with ids computed from the rows' contents,
         sorted by id.
 
-        The id of a row is a hash of its numbers and its label. So leaving a row out changes neither the id, nor the
-        part (training or held out), nor the order of any other row.
+        The id of a row is a hash of its numbers and its label. Leaving one row out therefore changes neither the id,
+        nor the part (training or held out), nor the order of any other row.
         """
         taken = set() if before is None else set(before.ids[~before.gone].tolist())
         forgotten = set() if before is None or relearn else set(before.ids[before.gone].tolist())
@@ -512,8 +512,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return _Rows(positions, ids[order], labels[positions], none, none, len(X))
 
     def _call_copies(self, ids, positions, taken):
-        """Gives the second and later copies of a row ids of their own. The ids are chosen such that either all copies
-        of a row are held out or none: otherwise the model would be measured on rows it was trained on."""
+        """Gives the second and later copies of a row ids of their own. The ids of copies are chosen such that either
+        all copies of a row are held out or none: otherwise the model would be measured on rows it was trained on."""
         share = self._hold_out or 0.0
         for at in range(1, len(ids)):
             if positions[at] != positions[at - 1]:

@@ -87,7 +87,7 @@ class ImageSet(Handle):
     """An ordered set of pictures: a folder with a folder for each class, one picture file, CIFAR's binary files, or an
     IDX or `.npy` file (images.h). A list of paths, and of bytes of picture files, is opened as one set in the order of
     the list; a picture from bytes is named "bytes" and its place in the list. With `upright=True` pictures are turned
-    upright by their EXIF orientation. Any number of threads may use a set."""
+    upright by their EXIF orientation. Any number of threads may use an ImageSet at once."""
 
     _free = lib.dkvb_imageset_free
 

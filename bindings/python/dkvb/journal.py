@@ -43,8 +43,8 @@ class Terms:
     budget: int = 0  # Number of masked pairs, or of drawn rows for method "examples"; 0 = unknown.
     # Accuracy limit of the forgotten classes for which the budget was searched, or None.
     target: Optional[float] = None
-    max_retain_drop: float = 0.0  # Accuracy that all other classes together may lose.
-    max_class_loss: float = 0.0  # Largest certain loss of accuracy (lower end of its interval) of any other class.
+    max_retain_drop: float = 0.0  # Limit on the accuracy that all other classes together may lose.
+    max_class_loss: float = 0.0  # Limit on the accuracy that any other class may lose (lower end of its 95 % interval).
     forced: bool = False  # True if the plan was applied although it exceeded a limit.
     again: int = 0  # Number of the earlier journal entry whose classes are forgotten once more.
     keys: str = ""  # "kept", or "placed" if keys were placed again without the forgotten rows, or "".
@@ -70,7 +70,7 @@ class JournalEntry:
     rows: int  # Number of forgotten rows; 0 = not recorded.
     commitment: Optional[bytes]  # Salted hash of the ids of the forgotten rows.
     pairs_commitment: Optional[bytes]
-    salted: bool  # True if the model still has the salt of both hashes.
+    salted: bool  # True if the model still has the random salt with which the ids of forgotten rows were hashed.
     head: bytes  # Hash of this journal entry and all entries before it.
     unchecked: bool  # True if the salt is gone, so that nobody can tell whether forgotten rows were learned again.
 

@@ -201,7 +201,7 @@ class Model(SavedHandle):
 
     @class_names.setter
     def class_names(self, names: Sequence[Optional[str]]) -> None:
-        if isinstance(names, (str, bytes)):  # a string is a sequence of letters too
+        if isinstance(names, (str, bytes)):  # a str would count as a sequence of one-letter names
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
         encoded = [_arrays.text(name, "class name") for name in names]
         lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
@@ -216,7 +216,7 @@ class Model(SavedHandle):
 
     @column_names.setter
     def column_names(self, names: Optional[Sequence[str]]) -> None:
-        if isinstance(names, (str, bytes)):  # a string is a sequence of letters too
+        if isinstance(names, (str, bytes)):  # a str would count as a sequence of one-letter names
             raise TypeError(f"column names: {type(names).__name__} found, a sequence of str or None is expected")
         encoded = [_arrays.text(name, "column name") for name in (() if names is None else names)]
         if names is not None and not encoded:  # an empty list in C removes the present column names
@@ -387,8 +387,8 @@ class Model(SavedHandle):
         """Measures a model's accuracy, loss and calibration on labelled rows (label -1 leaves a row out). Returns an
         Evaluation.
 
-        `codes`, searched under a mask that the present mask contains, spare the search of rows whose codes name no
-        masked key.
+        If codes of the rows are known, pass them as `codes`, so that evaluate() searches only rows whose codes name
+        masked keys; the codes must have been searched without a mask, or under a part of the present mask.
         """
         x = self._rows(x)
         labels, classes = _arrays.labels(labels, len(x)), self.info.classes
@@ -474,15 +474,16 @@ class Model(SavedHandle):
               threads: int = 0, progress: Progress = None, stage: Optional[Callable[[str], object]] = None) -> Any:
         """Attacks the model, which has forgotten rows, and models trained again without these rows. Returns an Audit.
 
-        `x` and `labels` are the rows that the model was trained on, with the `ids` of the training (None: row numbers);
-        test rows were never trained on. The forgotten rows are all rows of `classes`, by label or name; or `rows`,
-        numbers of rows of `x`; or, without both, the classes that the journal names. `before` is the Model from before
-        the forgetting. How the model was trained is known from a `codeset` of before the forgetting, or from
-        `training`, a dict of arguments of Model.train(). `shadows` and `rmia_models` are numbers of models that the
-        likelihood-ratio attack and the attack RMIA train; 0 leaves the attack out. `models`, 100 or more, measures the
-        divergence KLoM over that many models of other seeds, and as many retrained models; KLoM needs a codeset that
-        has been searched. The callback `stage` is called with the name of each stage of the audit, `progress` with the
-        finished and the total units of the stage.
+        `x` and `labels` are the rows that the audited model was trained on, and `ids` the ids of these rows in the
+        training (None: row numbers); `test_x` and `test_labels` are rows that the model was never trained on. The
+        forgotten rows are all rows of `classes`, by label or name; or `rows`, numbers of rows of `x`; or, without both,
+        the classes that the journal names. `before` is the Model from before the forgetting. How the model was trained
+        is known from a `codeset` of before the forgetting, or from `training`, a dict of arguments of Model.train().
+        `shadows` and `rmia_models` are numbers of models that the likelihood-ratio attack and the attack RMIA train; 0
+        leaves the attack out. If `models` is 100 or more, the audit also measures the divergence KLoM between that many
+        models of other seeds that forget the rows and as many retrained models; KLoM needs a codeset that has been
+        searched. The callback `stage` is called with the name of each stage of the audit, `progress` with the finished
+        and the total units of the stage.
         """
         from . import audit  # the module audit is imported here to avoid a circular import
 

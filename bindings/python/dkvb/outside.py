@@ -1,4 +1,4 @@
-"""Counts of rows outside the scale of the keys: rows far outside the range of the rows on which the keys were
+"""Counts of rows outside the scale of the keys, which means far outside the range of the rows on which the keys were
 placed."""
 
 from typing import Optional, Tuple
@@ -22,28 +22,28 @@ class Outside:
 
     @property
     def searched(self) -> int:
-        """Number of rows whose codes were searched, outside the scale or not."""
+        """Number of rows whose codes were searched, whether they lie outside the scale of the keys or not."""
         return self._raw.searched
 
     @property
     def rows(self) -> int:
-        """Number of rows outside the scale of the keys."""
+        """Number of rows far outside the range of the rows on which keys were placed."""
         return self._raw.rows
 
     @property
     def shorter(self) -> int:
-        """Number of rows whose length (norm) is less than the smaller of `lengths`."""
+        """Number of rows shorter (of smaller norm) than rows like those on which keys were placed."""
         return self._raw.shorter
 
     @property
     def longer(self) -> int:
-        """Number of rows whose length (norm) is more than the greater of `lengths`."""
+        """Number of rows longer (of greater norm) than rows like those on which keys were placed."""
         return self._raw.longer
 
     @property
     def first(self) -> Optional[int]:
-        """Row number of the first row outside the scale of the keys, counted through all calls; None if there is
-        none."""
+        """Row number of the first row that counts as outside the scale of the keys, from the first call on; None if no
+        row does."""
         return self._raw.first if self._raw.rows else None
 
     @property

@@ -62,7 +62,8 @@ class Group:
     def __exit__(self, _kind, error, _traceback):
         _current.reset(self._tokens.pop())
         if error is not None and self._failure is not None and error.__cause__ is None:
-            error.__cause__ = self._failure  # the library's own error cannot name the exception of the group's function
+            # the C library's error message does not contain the Python exception of the caller's function
+            error.__cause__ = self._failure
 
 
 class Ranks(Group):

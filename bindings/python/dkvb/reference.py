@@ -44,7 +44,7 @@ class ReferenceInfo:
     converged: bool
     gradient: float  # Largest element of the gradient at the end of the fit.
     choosing: float  # Seconds that choosing the penalty took.
-    seconds: float  # Seconds that the last fit or removal of rows took.
+    seconds: float  # Seconds that the last fit of the head, or removal of rows, took.
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Removes training rows from a ridge head. Except for rounding, remove() gives the head that is fitted without
-        these rows.
+        """Removes training rows from a ridge head. Except for rounding, remove() gives the head that a fit without the
+        removed rows would give.
 
         Raises StateError if the removed rows are too large compared with the remaining rows; then fit a new head to the
         remaining rows."""

@@ -119,7 +119,8 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     elif feature_ids is not None:
-        opts.feature_rows = len(feature_ids)  # ids without features: the library reports the error
+        # passes feature ids without features on, so that the C library reports the error
+        opts.feature_rows = len(feature_ids)
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:

@@ -27,8 +27,8 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
     are printed as they are. With `reference=True` the report also compares linear heads on the same rows. The callback
     `stage` is called with the name of each step of the report.
 
-    Equal inputs give equal pages. Raises ImportError without matplotlib, and dkvb.Error or ValueError with one
-    sentence.
+    Equal inputs give equal pages. html() raises ImportError if matplotlib is missing, and dkvb.Error or ValueError,
+    with a message of one sentence, if an input cannot be used.
     """
     import matplotlib  # noqa: F401 - fails now if matplotlib is missing, not after a minute of work
 

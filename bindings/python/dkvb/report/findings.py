@@ -137,8 +137,8 @@ def find(given, stage=None):
 
 
 def _guarded(function, *arguments):
-    """Computes one section of the report. If a dkvb.Error or ValueError is raised, its message replaces the section,
-    and no other section is affected."""
+    """Computes one section of the report. A dkvb.Error or ValueError ends only this section of the report, and its
+    message replaces the section."""
     try:
         return function(*arguments)
     except (Error, ValueError) as error:
@@ -376,8 +376,8 @@ def _calibration(given, answers):
 # Map of codes, and overlap of classes
 
 def _sample(given):
-    """Draws some rows of each class, for the map and the overlap; their codes are by the keys from before the
-    forgetting, and without a mask."""
+    """Returns a random sample of rows of each class, for the map and the overlap of a report, with their codes in the
+    codebooks from before the forgetting, without a mask."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:

@@ -115,8 +115,8 @@ class Inputs:
 
 def load(path, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title="", date="", reference=False):
-    """Reads the input files of a report, and compares their shapes. Raises dkvb.Error or ValueError with one
-    sentence."""
+    """Reads the input files of a report, and compares their shapes. Raises dkvb.Error or ValueError, with a message of
+    one sentence, if an input file cannot be used."""
     model = Model.load(path)
     found = Inputs(model, os.fspath(path), title=title or "", date=date or "", reference=reference)
     _note(found, "model", path)
@@ -181,8 +181,8 @@ def undone(path, model):
 
 
 def _classes(model, given):
-    """Returns the labels of the classes that were given, or that forget operations in force in the journal asked for.
-    """
+    """Returns the labels of the forgotten classes: those that the caller gave, or else those of the journal's forget
+    operations in force."""
     if given:
         return tuple(sorted({model.find_class(one) if isinstance(one, str) else int(one) for one in given}))
     return tuple(sorted({label for one in model.journal if one.in_force and one.terms for label in one.terms.classes}))

@@ -66,8 +66,8 @@ def _left_out(missing):
 
 
 def _table(head, rows, marked=()):
-    """Returns a table as HTML. `head` lists (text, is a number) for each column; `rows` have cells in HTML; the first
-    cell is the heading of its row."""
+    """Returns a table as HTML. For each column of the HTML table, `head` has its title and whether its cells are
+    numbers; `rows` have cells in HTML, and the first cell of a row is the row's heading."""
     titles = "".join(f'<th scope="col"{" class=n" if number else ""}>{title}</th>' for title, number in head)
     lines = []
     for at, row in enumerate(rows):
