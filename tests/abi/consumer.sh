@@ -165,7 +165,7 @@ if is_on DKVB_TOOL; then
 fi
 
 # The program of the README is built.
-# shellcheck disable=SC2016 # these are the marks around it
+# shellcheck disable=SC2016 # the backquotes are those of Markdown around a block
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
 # shellcheck disable=SC2046
 "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/readme.c" $(pc --cflags --libs) -o "$work/readme"

@@ -16,7 +16,7 @@ export OMP_NUM_THREADS OMP_WAIT_POLICY SOURCE_DATE_EPOCH
 try() { # COMPILER STANDARD PROGRAM FLAG...
   compiler=$1 standard=$2 program=$3
   shift 3
-  # shellcheck disable=SC2086 # warnings are several words
+  # shellcheck disable=SC2086 # unquoted variables hold several arguments
   "$compiler" -std="$standard" $warnings "$@" -I"$source/include" "$program" -o program \
     -L"$lib" -Wl,-rpath,"$lib" -ldkvb
   ./program >output || { cat output; echo "$program by $compiler as $standard: exit code not 0"; exit 1; }
@@ -27,7 +27,7 @@ for compiler in "$@"; do
     echo 'int main() { return 0; }' >probe.cc
     "$compiler" -std=$standard probe.cc -o probe 2>/dev/null || { echo "$compiler has no $standard: left out"; continue; }
     try "$compiler" $standard "$source/tests/abi/cxx/same.cc"
-    # shellcheck disable=SC2086 # warnings are several words
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     "$compiler" -std=$standard $warnings -I"$source/include" -fsyntax-only "$source/examples/forget.cc"
     echo "$compiler as $standard: fine"
   done

@@ -22,7 +22,7 @@ np.save("projected.npy", projected)
 np.save("empty.npy", rows[:0])
 END
 files="--keys-file keys.npy --rows-file rows.npy"
-# shellcheck disable=SC2086 # $files is several words
+# shellcheck disable=SC2086 # $files is unquoted, as it holds several arguments
 check "$dkvb" bench search $files --codes-out codes.npy --top-k 2 --repeats 1 --threads 1 --json >search.json
 claim search.json '(d["codebooks"], d["keys"], d["key_dim"], d["rows"]) == (5, 33, 7, 50)'
 claim search.json '(d["top_k"], d["threads"]) == (2, 1)'

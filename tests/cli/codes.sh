@@ -41,7 +41,7 @@ for k in 1 2; do
     # Rows and their codes give the same mask, with both methods, with and without selection by class.
     for how in "activations --pairs 60 --labels y.npy --class 3" "activations --pairs 50" \
         "examples --examples 3 --seed 5 --labels y.npy --class 1,2"; do
-        # shellcheck disable=SC2086 # $how is several words
+        # shellcheck disable=SC2086 # $how is unquoted, as it holds several arguments
         {
             check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --salt $salt --features x.npy --json >rows.json
             check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --salt $salt --codes codes.npy --json >coded.json
@@ -112,7 +112,7 @@ np.save("beyond.npy", codes)
 END
 wanted='codes of the model are uint16[n][8][2]'
 for try in "eval m.dkvb --features test_x.npy" "forget m.dkvb --method activations --pairs 3 --class 1"; do
-    # shellcheck disable=SC2086 # $try is several words
+    # shellcheck disable=SC2086 # $try is unquoted, as it holds several arguments
     {
         refused 1 "i32.npy: int32[100][8][2], $wanted" "$dkvb" $try --labels test_y.npy --codes i32.npy
         refused 1 "flat.npy: uint16[100][16], $wanted" "$dkvb" $try --labels test_y.npy --codes flat.npy

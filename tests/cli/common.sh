@@ -61,7 +61,7 @@ salt=5a17000000000000000000000000000000000000000000000000000000000001
 train_small() {
     out=$1
     shift
-    # shellcheck disable=SC2086 # $small is several words
+    # shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
     check "$dkvb" train --features x.npy --labels y.npy $small -o "$out" "$@" >/dev/null
 }
 

@@ -11,7 +11,7 @@ encode="$dkvb encode --encoder pixels --input images.npy"
 # Part files are never written into a file that somebody else put there.
 mkdir other
 ln -s "$PWD/other/taken" z.npy.part
-# shellcheck disable=SC2086 # words, as below
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'z.npy.part: is a symbolic link, and rows are not written through it' $encode -o z.npy
     refused 1 'z.npy.part: is a symbolic link' $encode -o z.npy --restart

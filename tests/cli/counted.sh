@@ -15,7 +15,7 @@ np.save("more.npy", y + 4)
 np.save("far.npy", y + 9)
 END
 fit="$dkvb train --features x.npy $small -o new.dkvb"
-# shellcheck disable=SC2086 # $fit is several words
+# shellcheck disable=SC2086 # $fit is unquoted, as it holds several arguments
 {
     refused 1 'from_one.npy: labels are 1 to 4: class 0 has no rows; subtract 1 from all labels; --empty-classes' $fit --labels from_one.npy
     refused 1 'gaps.npy: 2997 of 3001 classes have no rows: 1..999, 1001..1999, 2001..2999; number the others' $fit --labels gaps.npy
@@ -47,7 +47,7 @@ x[11, 3] = 0
 x[:, 5] = 1.7e9
 np.save("column.npy", x)
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 {
     check "$dkvb" train --features huge.npy --labels y.npy $small -o huge.dkvb --json >said.json 2>said.txt
     claim said.json 'd["outlying_values"] == 1'
@@ -67,7 +67,7 @@ y = np.load("y.npy")
 y[5], y[[7, 9]] = 4, 5
 np.save("few.npy", y)
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 {
     check "$dkvb" train --features x.npy --labels few.npy $small -o few.dkvb --codes-out few.codes >said.txt
     grep -q '^note .*2 of 6 classes are too small to hold rows out, so forgetting them cannot be measured: 4..5$' said.txt ||
@@ -79,7 +79,7 @@ refused 1 'only 0 of 0 held-out rows of what is to be forgotten are answered rig
     --codes few.codes -o no.dkvb
 grep -q 'hold out more rows in training, give the number of pairs, or train again' refused.err || fail "$(cat refused.err)"
 "$python" -c 'import numpy as np; np.save("one_y.npy", np.zeros(400, int))'
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 check "$dkvb" train --features x.npy --labels one_y.npy $small -o one.dkvb --codes-out one.codes >/dev/null
 refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured: give the number' "$dkvb" forget one.dkvb \
     --class 0 --codes one.codes -o no.dkvb

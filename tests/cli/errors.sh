@@ -48,7 +48,7 @@ refused 2 '--json takes no value' "$dkvb" inspect m.dkvb --json=yes
 refused 2 '--labels is missing' "$dkvb" eval m.dkvb --features x.npy
 refused 2 '0 of 1 operands' "$dkvb" inspect
 refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
-# shellcheck disable=SC2086 # $fit and $labelled are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 2 "--keys '12x': a whole number from 1 to 65535" $fit $labelled --keys 12x
     refused 2 "--keys '-3': a whole number" $fit $labelled --keys -3
@@ -154,7 +154,7 @@ printf '\223NUMP' >five.npy
 refused 1 'five.npy: begins with the bytes 93 4e 55 4d; a CSV, NumPy (.npy, .npz) or IDX file must be given' "$dkvb" predict m.dkvb --features five.npy
 for epoch in 9223372036854775808 99999999999999999999 ' 1' +1 -1 1x yesterday; do
     for change in "undo m.dkvb" "purge m.dkvb" "forget m.dkvb --method activations --pairs 3 --features x.npy"; do
-        # shellcheck disable=SC2086 # $change is several words
+        # shellcheck disable=SC2086 # $change is unquoted, as it holds several arguments
         refused 1 "SOURCE_DATE_EPOCH '$epoch': seconds since 1970" env SOURCE_DATE_EPOCH="$epoch" "$dkvb" $change
     done
 done

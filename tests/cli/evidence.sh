@@ -11,7 +11,7 @@ head_of() {
 empty=$(head_of m.dkvb)
 cp m.dkvb other.dkvb
 forget="forget m.dkvb --method activations --pairs 20 --features x.npy --labels y.npy"
-# shellcheck disable=SC2086 # $forget is several words
+# shellcheck disable=SC2086 # $forget is unquoted, as it holds several arguments
 check "$dkvb" $forget --class 1 --salt $salt --reason first >/dev/null
 first=$(head_of m.dkvb)
 # shellcheck disable=SC2086

@@ -14,7 +14,7 @@ cp -R train/down train/across broken
 head -c 300 train/down/04.png >broken/across/00_cut.png
 cp -R train loose
 cp train/down/04.png loose
-# shellcheck disable=SC2086 # $size is several words
+# shellcheck disable=SC2086 # $size is unquoted, as it holds several arguments
 {
     check "$dkvb" train --images train $size -o m.dkvb --json >train.json
     check "$dkvb" train --features x.npy --labels y.npy --class-names classes.txt $size -o f.dkvb >/dev/null

@@ -30,10 +30,10 @@ again="--epochs 2 --lr 2 --batch 64"
 story() {
     name=$1 old=$2 new=$3
     shift 3
-    # shellcheck disable=SC2086 # $first is several words
+    # shellcheck disable=SC2086 # $first is unquoted, as it holds several arguments
     train_small "$name.dkvb" $first --features "${old}_x.npy" --labels "${old}_y.npy" \
         --ids "${old}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 --batch 64 --keep-counts "$@"
-    # shellcheck disable=SC2086 # $again is several words
+    # shellcheck disable=SC2086 # $again is unquoted, as it holds several arguments
     check "$dkvb" train --continue "$name.dkvb" --features "${new}_x.npy" --labels "${new}_y.npy" \
         --ids "${new}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 $again "$@" --json >"$name.json"
     check "$dkvb" verify "$name.dkvb" >/dev/null
@@ -43,7 +43,7 @@ for options in "" "--class-weight balanced" "features"; do
     if [ "$options" = features ]; then
         first="$first --keep features" options=
     fi
-    # shellcheck disable=SC2086 # $options is several words
+    # shellcheck disable=SC2086 # $options is unquoted, as it holds several arguments
     {
         story all old new $options
         story kept old_kept new_kept $options
@@ -87,7 +87,7 @@ check "$dkvb" forget n.dkvb --rows last.npy --codes n.codes --strength exact --k
 cp n.dkvb n_before.dkvb
 cp n.codes codes_before
 more="--json --features test_x.npy --labels test_y.npy"
-# shellcheck disable=SC2086 # $more is several words
+# shellcheck disable=SC2086 # $more is unquoted, as it holds several arguments
 {
     refused 1 'none.codes' "$dkvb" train --continue n.dkvb $more --codes-out none.codes
     refused 1 'kept.codes' "$dkvb" train --continue n.dkvb $more --codes-out kept.codes

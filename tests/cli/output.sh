@@ -31,7 +31,7 @@ full() { # LESS MORE COMMAND...: the disk is full between the sizes of two files
     [ "$(stat -c %s "$2")" -gt "$(($(stat -c %s "$1") + 4096))" ] || fail "$2 is not larger than $1"
     more=$2
     shift 2
-    # shellcheck disable=SC2016 # the inner shell expands it
+    # shellcheck disable=SC2016 # the inner shell expands the quoted variable
     refused 1 "$more: cannot write" sh -c 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"' sh "$limit" "$@"
     same pair.dkvb pair.kept
     same pair.codes codes.kept

@@ -26,7 +26,7 @@ refused 2 '--output and --input are the same file' "$dkvb" encode --encoder pixe
 refused 2 '--labels-out and --labels are the same' "$dkvb" encode --encoder pixels --input u8.npy -o e.npy \
     --labels l.npy --labels-out l.npy
 fit="$dkvb train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6"
-# shellcheck disable=SC2086 # $fit is several words
+# shellcheck disable=SC2086 # $fit is unquoted, as it holds several arguments
 {
     refused 2 '--output and --features are the same file' $fit -o x.npy
     refused 2 '--output and --labels are the same file' $fit -o y.npy

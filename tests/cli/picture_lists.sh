@@ -29,7 +29,7 @@ check "$dkvb" predict m.dkvb --images $a --json >one.json
 # The option may be given again, its words end at the next option, and the model may stand behind them.
 for words in "m.dkvb --images $a --images $b --json" "--images=$a --images=$b m.dkvb --json" \
     "--json --images $a $b m.dkvb" "--images $a $b --json m.dkvb" "m.dkvb --json --images $a -- $b"; do
-    # shellcheck disable=SC2086 # $words is several words
+    # shellcheck disable=SC2086 # $words is unquoted, as it holds several arguments
     check "$dkvb" predict $words >p.json
     [ "$(names p.json)" = "$a
 $b" ] || fail "$words: $(cat p.json)"

@@ -102,7 +102,7 @@ assert said and 0 < int(said[1]) < 96 and out == "", (out, err)
 print(said[1])
 END
 slow="$dkvb encode --input slow --threads 1"
-# shellcheck disable=SC2086 # $slow is several words
+# shellcheck disable=SC2086 # $slow is unquoted, as it holds several arguments
 {
     check $slow -o whole.npy >/dev/null
     [ ! -e whole.npy.part ] || fail "whole.npy.part was left"

@@ -13,7 +13,7 @@ suppress="--class anna --codes first.codes --salt $salt $limits --reason letter"
 # A plan changes nothing. It can be shown without the model, and with the model it has names. Applying it later gives
 # the same bytes as forgetting at once.
 cp first.dkvb before.dkvb
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$dkvb" forget first.dkvb $suppress --plan-out p.plan >out
 grep -q "wrote p.plan" out || fail "$(cat out)"
 same first.dkvb before.dkvb
@@ -117,7 +117,7 @@ grep -q 'line 5: 3 rows, forgotten already (entry 3)' out || fail "$(cat out)"
 
 # Hostile lines are named by file and number, and nothing is changed.
 hostile() {
-    # shellcheck disable=SC2059 # the format has line ends and tabs
+    # shellcheck disable=SC2059 # the format of printf is a variable, as it has line ends and tabs
     printf "$1" >bad
     refused 1 "$2" "$dkvb" forget first.dkvb --codes first.codes --requests bad --pairs 3
     same first.dkvb before.dkvb

@@ -23,7 +23,7 @@ mode 644 open.dkvb open.codes
 cp open.dkvb m.dkvb
 cp open.codes m.codes
 chmod 600 m.dkvb
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$dkvb" forget m.dkvb $pick -o forgot.dkvb --mask-out a.mask >/dev/null
 check "$dkvb" predict m.dkvb --features x.npy -o y1.npy >/dev/null
 check "$dkvb" search m.dkvb --features x.npy -o c1.npy --distances d1.npy >/dev/null

@@ -23,7 +23,7 @@ work.send_signal(signal.SIGINT)
 assert work.communicate()[1].endswith("dkvb: interrupted; nothing was written\n")
 assert work.returncode == 130
 END
-# shellcheck disable=SC2086 # $long is several words
+# shellcheck disable=SC2086 # $long is unquoted, as it holds several arguments
 check "$python" log.py "$dkvb" $long -o m.dkvb
 DKVB_PROGRESS=soon refused 1 "DKVB_PROGRESS 'soon': must be a whole number of seconds" "$dkvb" inspect m.dkvb
 DKVB_PROGRESS=86400 "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 2000 2>err >/dev/null ||

@@ -12,7 +12,7 @@ test="--features test_x.npy --labels test_y.npy"
 heads="--reference --train-features x.npy --train-labels y.npy"
 
 # Checks that need no library: options that do not belong together.
-# shellcheck disable=SC2086 # several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference \

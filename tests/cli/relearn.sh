@@ -65,7 +65,7 @@ check "$dkvb" forget rows.dkvb --rows gone.npy --codes rows.codes --strength exa
 back="--features back_x.npy --labels back_y.npy --ids gone.npy"
 cp rows.dkvb rows_before.dkvb
 cp rows.codes rows_before.codes
-# shellcheck disable=SC2086 # $back is several words
+# shellcheck disable=SC2086 # $back is unquoted, as it holds several arguments
 {
     refused 1 'has id 1003, a row that was removed from these codes' "$dkvb" train --continue rows.dkvb $back \
         --codes-out rows.codes --json
@@ -81,7 +81,7 @@ cmp -s rows.codes rows_before.codes && fail 'the rows did not come back'
 # The same holds for a codes file whose keys were placed again without the rows.
 train_small own.dkvb --codes-out own.codes --ids ids.npy
 check "$dkvb" forget own.dkvb --rows gone.npy --codes own.codes --strength exact --key-features x.npy --ids ids.npy >/dev/null
-# shellcheck disable=SC2086 # $back is several words
+# shellcheck disable=SC2086 # $back is unquoted, as it holds several arguments
 refused 1 'has id 1003, a row that was removed from these codes' "$dkvb" train --continue own.dkvb $back --codes-out own.codes \
     --json
 

@@ -35,7 +35,7 @@ np.save(sys.argv[3], np.frombuffer(b"".join(ids), "<u8"))
 END
 }
 keys="--key-features test_x.npy --hold-out 0.2"
-# shellcheck disable=SC2086 # $keys is several words
+# shellcheck disable=SC2086 # $keys is unquoted, as it holds several arguments
 {
     train_small a.dkvb --ids names.txt --codes-out a.codes $keys
     train_small b.dkvb --ids names.txt --codes-out b.codes --keep-names $keys
@@ -58,7 +58,7 @@ for way in names requests ids; do
         requests) who="--requests requests.txt" ;;
         *) who="--rows hashed.npy" ;;
         esac
-        # shellcheck disable=SC2086 # both are several words
+        # shellcheck disable=SC2086 # unquoted variables hold several arguments
         check $forget $from.dkvb $who --codes $from.codes -o $way.$from.dkvb --codes-out $way.$from.codes >/dev/null
     done
     same $way.a.dkvb $way.b.dkvb
@@ -73,7 +73,7 @@ grep -q 'letter of 3 May' said.txt || fail "$(cat said.txt)"
 
 # Keys are placed again on rows that are named by strings.
 train_small own.dkvb --ids names.txt --codes-out own.codes --keep-names
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check $forget own.dkvb --rows gone.txt --codes own.codes --key-features x.npy --ids names.txt -o placed.dkvb \
     --codes-out placed.codes >/dev/null
 grep -q 'patient 030' placed.codes || fail "the names are not in the new codes file"
@@ -81,7 +81,7 @@ grep -q 'patient 02[0-9]' placed.codes && fail "names of rows that are gone are 
 
 # Rows that join bring names too.
 more="$dkvb train --json --features test_x.npy --labels test_y.npy --epochs 1"
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'the rows of the codes are called by names: the new rows must bring names too' $more --continue b.dkvb --codes-out b.codes
     refused 1 'the rows of the codes are called by numbers' $more --continue d.dkvb --codes-out d.codes --ids others.txt
@@ -90,7 +90,7 @@ more="$dkvb train --json --features test_x.npy --labels test_y.npy --epochs 1"
 grep -q 'other 99' b.codes || fail "the names of rows that joined are not kept"
 
 fit="$dkvb train --json --features x.npy --labels y.npy $small -o no.dkvb --codes-out no.codes"
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'few.txt has 399 names, x.npy has 400 rows' $fit --ids few.txt
     refused 1 'blank.txt: row 7 has no id; every row must have one' $fit --ids blank.txt

@@ -15,7 +15,7 @@ changed[100, 3] += 1
 np.save("changed.npy", changed)
 END
 search="$dkvb search m.dkvb --features many.npy"
-# shellcheck disable=SC2086 # $search is several words
+# shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
 {
     check $search -o codes.npy --distances distances.npy --json >whole.json 2>err
     claim whole.json 'd["n"] == 2400 and d["resumed"] == 0 and d["rows_outside_scale"] == 18'
@@ -75,7 +75,7 @@ else:
     print(said[1].replace(",", ""))
 END
 slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
-# shellcheck disable=SC2086 # $slow is several words
+# shellcheck disable=SC2086 # $slow is unquoted, as it holds several arguments
 {
     check $slow -o whole.npy --json >whole.json 2>/dev/null
     done=$(check "$python" stop.py SIGINT $slow -o s.npy)
@@ -124,7 +124,7 @@ slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
 goes_on() { # WHICH
     code=0
-    # shellcheck disable=SC2086 # $search is several words
+    # shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
     {
         check $search -o new.npy --distances new_d.npy --json >new.json 2>err || fail "$1: $(cat err)"
         claim new.json 'd["n"] == 2400 and d["resumed"] % 512 in (0, 2400 % 512) and d["rows_outside_scale"] == 18'
@@ -138,7 +138,7 @@ killed=0 resumed=0
 for how in -1 -2; do
     for number in $(seq 20); do
         code=0
-        # shellcheck disable=SC2086 # $search is several words
+        # shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
         FAULT="pwrite $number $number $how" LD_PRELOAD=$DKVB_FAULTS $search -o new.npy --distances new_d.npy \
             >/dev/null 2>&1 || code=$?
         [ "$code" != 0 ] || break
@@ -151,7 +151,7 @@ done
 [ "$killed" -ge 12 ] && [ "$resumed" -gt 0 ] || fail "killed $killed times, $resumed rows resumed"
 
 # A disk that is full: a moment's work is removed, what an earlier command has kept stays.
-# shellcheck disable=SC2086 # $search is several words
+# shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
 {
     FAULT="pwrite 4 99 28" LD_PRELOAD=$DKVB_FAULTS refused 1 'new.npy.part: cannot write: No space left on device' \
         $search -o new.npy

@@ -27,11 +27,11 @@ with open("named.csv", "w", newline="") as file:
     for row, label in zip(x, y):
         table.writerow([*map(repr, map(float, row)), label])
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 check "$dkvb" train --features named.csv --label-column label $small -o named.dkvb >/dev/null
 
 for options in '--features x.npy' '--images x.png' '-o out.npy' '--json' '--encoder descriptor' '--label-column y'; do
-    # shellcheck disable=SC2086 # some are two words
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     refused 2 'does not go with --serve' "$dkvb" predict m.dkvb --serve $options
 done
 refused 2 '--top does not go with --scores' "$dkvb" predict m.dkvb --serve --scores --top 2

@@ -51,7 +51,7 @@ ignored = "SIGPIPE SIGXFSZ".split()  # writes fail instead, and are told
 print(*sorted(signal.valid_signals() - {getattr(signal, name) for name in stay + ignored} - {signal.SIGKILL}))
 END
 )
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$python" killed.py $ends -- m.dkvb "$dkvb" purge m.dkvb
 check "$python" killed.py 1 -- new.npy "$dkvb" predict m.dkvb --features x.npy -o new.npy
 check "$python" killed.py 1 -- new.mask "$dkvb" forget m.dkvb --method activations --pairs 5 --features x.npy \

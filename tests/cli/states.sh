@@ -18,7 +18,7 @@ for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep
     command="forget m.dkvb --rows rows.npy --codes m.codes --strength exact --force --salt $salt $keys"
     cp "$first.dkvb" m.dkvb
     cp "$first.codes" m.codes
-    # shellcheck disable=SC2086 # words, as below
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     check "$dkvb" $command >/dev/null
     cp m.dkvb wanted.dkvb
     cp m.codes wanted.codes

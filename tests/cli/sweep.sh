@@ -128,7 +128,7 @@ np.save("many_x.npy", np.repeat(np.load("test_x.npy"), 100, axis=0) + rng.normal
 np.save("many_y.npy", np.repeat(np.load("test_y.npy"), 100))
 END
 many="--test-features many_x.npy --test-labels many_y.npy --method values,contrast,activations"
-# shellcheck disable=SC2086 # $many is several words
+# shellcheck disable=SC2086 # $many is unquoted, as it holds several arguments
 check "$dkvb" sweep m.dkvb --codes m.codes $many -o whole.csv >/dev/null
 cat >stop.py <<'END'
 import os, random, re, signal, subprocess, sys, time

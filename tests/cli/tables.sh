@@ -41,7 +41,7 @@ write("long.csv", c, test * 3000)
 PY
 
 # The same rows and labels give the same model, whatever file they come from, but for the names of its columns.
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 train() { # train OUT [OPTIONS]
     out=$1
     shift

@@ -116,7 +116,7 @@ np.save("rest_ids.npy", rest)
 END2
 settings="--codebooks 16 --keys 24 --key-dim 6 --top-k 2 --epochs 2 --lr 2 --batch 64 --hold-out 0.3 --whiten always"
 for options in "" "--class-weight balanced --init ema" "--rows-per-key 4 --as-they-are"; do
-    # shellcheck disable=SC2086 # both are several words
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     {
         check "$dkvb" train --features x.npy --labels y.npy $settings $options --codes-out all.codes -o all.dkvb >/dev/null
         check "$dkvb" train --features rest_x.npy --labels rest_y.npy --ids rest_ids.npy $settings $options \

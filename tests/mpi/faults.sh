@@ -1,6 +1,6 @@
 #!/bin/sh
 # Faults of one rank: the job ends soon, one line names rank and host, and files are as they were or as they were to be.
-# shellcheck disable=SC2086 # options are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/job.sh"
 

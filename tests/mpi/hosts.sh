@@ -2,7 +2,7 @@
 # Ranks on hosts of their own: network namespaces, which veth pairs and a bridge connect. mpirun starts the ranks by an
 # agent that enters a namespace. All traffic between ranks crosses the links. The test needs root; its namespaces are its
 # own, and end with it.
-# shellcheck disable=SC2086 # options are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 if [ "${4:-}" != inside ]; then
     for program in ip unshare mpirun; do
         command -v $program >/dev/null || {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A rank is killed, at random moments: the job ends, a line names rank and host, and the model is the old or the new
 # file. KILLS: number of times, 10 if not set. WITHIN: seconds that a job may take to end.
-# shellcheck disable=SC2086 # options are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/job.sh"
 

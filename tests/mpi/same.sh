@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2086 # options are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 # Files do not depend on the number of ranks: model, codes, journal and answers are those of dkvb, byte for byte.
 . "$(dirname "$0")/common.sh"
 make_data

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2086,SC2016 # options are several words; the shell of a rank expands what is quoted
+# shellcheck disable=SC2086,SC2016 # unquoted variables hold several arguments; quoted ones are for the shell of a rank
 # Work that ranks divide: pictures to encode, and the models of an audit. Files and figures are those of one process, and
 # an encoding that loses a rank goes on with any other number of ranks.
 . "$(dirname "$0")/common.sh"

@@ -34,7 +34,7 @@ cp "/$data/"*.gz "$root/$data"
 inside() { chroot "$root" env LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive OMP_WAIT_POLICY=passive "$@"; }
 packages="libdkvb1 dkvb-tools python3-dkvb"
 install_packages() { inside sh -c 'apt-get install -y --no-install-recommends /debs/*.deb' >>"$work/apt.log" 2>&1; }
-# shellcheck disable=SC2086 # a list of words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 purge_packages() { inside apt-get purge -y $packages >>"$work/apt.log" 2>&1; }
 files() { (cd "$root" && find . -xdev \( -path ./debs -o -path ./proc -o -path ./tmp \) -prune -o -print | sort); }
 apt_failed() { tail -n 30 "$work/apt.log"; echo "apt-get failed in $root: $1"; exit 1; }

@@ -85,7 +85,7 @@ consumer=$source/tests/abi/consumer
 CC=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 export CC
 pc() { PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config "$@" libdkvb; }
-# shellcheck disable=SC2046 # flags are words
+# shellcheck disable=SC2046 # the unquoted command prints several arguments
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
 echo 'int main(void) { return 0; }' >"$work/empty.c"
