@@ -1,10 +1,13 @@
 #!/bin/sh
 # Installs what libdkvb is built with, by the system's own package manager: Debian, Ubuntu, Fedora, Alpine, Arch.
-# cmake/install-deps.sh           what the library and the tool need cmake/install-deps.sh --tests   also what the tests
-# need cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers) cmake/install-deps.sh --cross
-# what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Installs on Debian only, and adds arm64 to
-# the architectures that dpkg knows The script first tries each program and library: if all work, it installs nothing
-# and needs no rights, on any system.
+#
+#   cmake/install-deps.sh           what the library and the tool need
+#   cmake/install-deps.sh --tests   also what the tests need
+#   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
+#   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Installs on
+#                                   Debian only, and adds arm64 to the architectures that dpkg knows
+#
+# The script first tries each program and library: if all work, it installs nothing and needs no rights, on any system.
 set -eu
 
 level=${1:-}
@@ -137,7 +140,8 @@ int main(void) { return WebPGetDecoderVersion() == 0; }' $(pkg-config --cflags -
 int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
   needs "pkg-config, and libxxhash.pc, libmd.pc and jansson.pc for it" \
     pkg-config --exists 'libxxhash >= 0.8' libmd 'jansson >= 2.11'
-  # OpenSSL is for signed receipts, which a tool built for another processor does not have. shellcheck disable=SC2046
+  # OpenSSL is for signed receipts, which a tool built for another processor does not have.
+  # shellcheck disable=SC2046
   wants_cross || needs "OpenSSL's libcrypto with its headers" builds "$cc" c '#include <openssl/evp.h>
 int main(void) { return EVP_MD_CTX_new() == 0; }' $(pkg-config --cflags --libs libcrypto || echo -lcrypto)
   # OpenBLAS is for linear heads; without OpenBLAS, libdkvb-reference is not built, nor is it for another processor.

@@ -79,7 +79,8 @@ fi
 cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)" \
   -DDKVB_REFERENCE="$(cached DKVB_REFERENCE)"
 
-# pkg-config prints several flags, which the shell must split. shellcheck disable=SC2046
+# pkg-config prints several flags, which the shell must split.
+# shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
 echo "pkg-config, shared: fine"
@@ -164,7 +165,8 @@ if is_on DKVB_TOOL; then
   fi
 fi
 
-# Builds the C program in the README. shellcheck disable=SC2016 # the backquotes are those of Markdown around a block
+# Builds the C program in the README.
+# shellcheck disable=SC2016 # the backquotes are those of Markdown around a block
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
 # shellcheck disable=SC2046
 "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/readme.c" $(pc --cflags --libs) -o "$work/readme"
@@ -177,7 +179,8 @@ echo "the program of the README: fine"
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
 env -u LD_LIBRARY_PATH "$work/static"
 # The flag -static makes the whole program static, if the compiler has a static OpenMP library (Debian has none for
-# clang). shellcheck disable=SC2046
+# clang).
+# shellcheck disable=SC2046
 if ! links_statically; then
   echo "pkg-config, -static: not tried, $CC has no static OpenMP library"
 elif "$CC" -std=c11 "$consumer/main.c" -static $(pc --cflags --libs --static) -o "$work/all_static" 2>"$work/all_static.log"

@@ -85,7 +85,8 @@ claim again.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retr
 claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model"]["agreement_rest"]["value"] == 1'
 
 # For KLoM, models of other seeds forget in the same way; a forgetting by method and target is planned anew for each if
-# the codes file is given. shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
+# the codes file is given.
+# shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
 train_small whole.dkvb $recipe --codes-out whole.codes --hold-out 0.2
 check "$dkvb" forget whole.dkvb --class 3 --codes whole.codes --force -o less.dkvb >/dev/null
 audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --rmia 0 --klom 20

@@ -40,7 +40,8 @@ refused 2 "--plan-out: 'dkvb apply' takes it" "$dkvb" forget first.dkvb --class 
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.dkvb
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.codes
 
-# A refused plan can be written and shown, but cannot be applied. shellcheck disable=SC2086
+# A refused plan can be written and shown, but cannot be applied.
+# shellcheck disable=SC2086
 check "$dkvb" forget first.dkvb --class anna --codes first.codes --max-class-loss 1 --max-retain-drop 0 --target 0 \
     --method activations --plan-out refused.plan --json >out
 if [ "$(json out 'd["refused"] is None')" = False ]; then

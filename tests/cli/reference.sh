@@ -11,8 +11,8 @@ cp act.dkvb act.copy
 test="--features test_x.npy --labels test_y.npy"
 heads="--reference --train-features x.npy --train-labels y.npy"
 
-# Options that cannot be combined are refused without libdkvb-reference, too. shellcheck disable=SC2086 # unquoted
-# variables hold several arguments
+# Options that cannot be combined are refused without libdkvb-reference, too.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference \

@@ -40,8 +40,8 @@ np.savez("one.npz", x)
 write("long.csv", c, test * 3000)
 PY
 
-# The same rows and labels give the same model from every kind of file, except for the column names. shellcheck
-# disable=SC2086 # $small is unquoted, as it holds several arguments
+# The same rows and labels give the same model from every kind of file, except for the column names.
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 train() { # train OUT [OPTIONS]
     out=$1
     shift

@@ -2,6 +2,7 @@
 # Test of MPI ranks on different hosts, which are network namespaces connected by veth pairs and a bridge. mpirun starts
 # the ranks by an agent that enters a namespace, and all traffic between ranks crosses the links. The test needs root;
 # the namespaces end with the test.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 if [ "${4:-}" != inside ]; then
     for program in ip unshare mpirun; do
         command -v $program >/dev/null || {
@@ -90,8 +91,8 @@ same alone.dkvb hosts.dkvb
 one=$(($(sent b) - before))
 
 # The bytes of a batch are the difference between trainings of 3 epochs and of 1 epoch, divided by the difference in
-# exchanges, of which a batch has one. The limit is that of docs/scale.md, for sent and received bytes together: 2 * 256
-# * classes * 8 * (ranks - 1) / ranks * (groups of a rank + 1)
+# exchanges, of which a batch has one. The limit is that of docs/scale.md, for sent and received bytes together:
+#   2 * 256 * classes * 8 * (ranks - 1) / ranks * (groups of a rank + 1)
 count() { # count FIELDS...: the sum of these words of the line of --stats
     sed -n 's/.*\(exchange [0-9]* calls.*\)/\1/p' run.err | awk -v fields="$*" '
         { n = split(fields, f, " "); for (i = 1; i <= n; i++) sum += $f[i] } END { print sum }'
