@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rows that are named by strings: a text of names gives the same as the ids that the names hash to, and a name is
-# removed with its row.
+# Test of rows with string names: a text file of names gives the same results as the ids that the names hash to, and a
+# name is removed with its row.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -18,7 +18,7 @@ write("requests.txt", ["rows " + ",".join(names[20:25]) + "\tletter of 3 May", "
 write("others.txt", [f"other {i}" for i in range(100)])
 np.save("gone.npy", np.arange(20, 30))
 END
-# hashed CODES NAMES OUT: computes the ids of names with the salt of a codes file.
+# hashed CODES NAMES OUT: writes the ids of row names, hashed with the salt of a codes file.
 hashed() {
     "$python" - "$@" <<'END'
 import hashlib, sys
@@ -49,7 +49,8 @@ same a.dkvb c.dkvb
 grep -q 'patient 007' b.codes || fail "the names are not kept"
 grep -q 'patient 007' a.codes && fail "a name is in a file that keeps only hashes"
 
-# Forgetting by names, by lines of requests, and by ids gives the same model, and no name is left.
+# Forgetting rows by names, by lines of requests, or by ids gives the same model, and no name of a forgotten row stays
+# in a file.
 forget="$dkvb forget --strength exact --max-class-loss 1 --salt $salt"
 for way in names requests ids; do
     for from in a b; do
@@ -71,7 +72,7 @@ same names.b.codes requests.b.codes
 check "$dkvb" masks requests.a.dkvb >said.txt
 grep -q 'letter of 3 May' said.txt || fail "$(cat said.txt)"
 
-# Keys are placed again on rows that are named by strings.
+# Exact forgetting can place the keys again on rows with string names.
 train_small own.dkvb --ids names.txt --codes-out own.codes --keep-names
 # shellcheck disable=SC2086 # unquoted variables hold several arguments
 check $forget own.dkvb --rows gone.txt --codes own.codes --key-features x.npy --ids names.txt -o placed.dkvb \
@@ -79,7 +80,7 @@ check $forget own.dkvb --rows gone.txt --codes own.codes --key-features x.npy --
 grep -q 'patient 030' placed.codes || fail "the names are not in the new codes file"
 grep -q 'patient 02[0-9]' placed.codes && fail "names of rows that are gone are in the new codes file"
 
-# Rows that join bring names too.
+# Rows added by continued training need names too.
 more="$dkvb train --json --features test_x.npy --labels test_y.npy --epochs 1"
 # shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
