@@ -1,6 +1,6 @@
 #!/bin/sh
-# dkvb.hpp as programs use it: the example, and the comparison with C, build without a warning and pass, with each given
-# compiler, as C++11 and as C++20. With the AddressSanitizer of the first compiler, if it has one, nothing leaks.
+# Test of dkvb.hpp: the C++ example, and a comparison with C, build without a warning and pass, with each given
+# compiler, as C++11 and as C++20. With the AddressSanitizer of the first compiler, if it has one, no memory leaks.
 #
 #   cxx.sh SOURCE_DIR LIBRARY_DIR WORK_DIR COMPILER...
 set -eu
@@ -9,7 +9,7 @@ shift 3
 mkdir -p "$work"
 cd "$work"
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror"
-# Few threads are used, as there are too few rows to share.
+# Two threads, as there are too few rows to share among more.
 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive SOURCE_DATE_EPOCH=0
 export OMP_NUM_THREADS OMP_WAIT_POLICY SOURCE_DATE_EPOCH
 
