@@ -19,8 +19,9 @@ check "$dkvb" predict bare.dkvb --features test_x.npy -o bare.npy >/dev/null
 head -n 1 scores.csv | grep -qxF 'row,plain,"with, comma; and ""quotes""",=SUM(A1) ’s ü,  spaces  ' || fail "$(head -n 1 scores.csv)"
 grep -q "$(printf '\r')" labels.csv top.tsv && fail "lines do not end in LF alone"
 
-# A locale with decimal commas does not change the output. check env LC_ALL=de_DE.UTF-8 "$dkvb" predict m.dkvb
---features test_x.npy -o german.csv >/dev/null same labels.csv german.csv
+# A locale with decimal commas does not change the output.
+check env LC_ALL=de_DE.UTF-8 "$dkvb" predict m.dkvb --features test_x.npy -o german.csv >/dev/null
+same labels.csv german.csv
 
 # A row that abstains has neither a label nor a probability, whatever --top asks for.
 check "$dkvb" forget m.dkvb -o none.dkvb --method examples --examples 400 --features x.npy >/dev/null
@@ -28,9 +29,10 @@ while "$dkvb" forget none.dkvb --method examples --examples 400 --features x.npy
 check "$dkvb" predict none.dkvb --features test_x.npy --top 2 -o none.csv --json >none.json
 claim none.json 'd["abstained"] == 100 and d["output"] == "none.csv" and d["predictions"] is None'
 
-# For a file without rows, the output is the header line alone. "$python" -c 'import numpy as np; np.save("no_rows.npy",
-np.zeros((0, 16), "f4"))' check "$dkvb" predict m.dkvb --features no_rows.npy --top 2 -o no_rows.csv >/dev/null [ "$(cat
-no_rows.csv)" = row,label,probability,label_2,probability_2 ] || fail "$(cat no_rows.csv)"
+# For a file without rows, the output is the header line alone.
+"$python" -c 'import numpy as np; np.save("no_rows.npy", np.zeros((0, 16), "f4"))'
+check "$dkvb" predict m.dkvb --features no_rows.npy --top 2 -o no_rows.csv >/dev/null
+[ "$(cat no_rows.csv)" = row,label,probability,label_2,probability_2 ] || fail "$(cat no_rows.csv)"
 
 check "$python" - <<'END'
 import csv, json
@@ -66,9 +68,12 @@ assert [row[1] for row in table("bare.csv")[1]] == [str(l) for l in np.load("bar
 assert all(row[1:] == [""] * 4 for row in table("none.csv")[1])
 END
 
-# With --id-column the first cell of each line is the id of the row, a name or a number. check "$python" - <<'END'
-import csv import numpy as np x = np.load("test_x.npy") for path, name in (("named.csv", 'Müller, "{}"'),
-("numbered.csv", "{}")):
+# With --id-column the first cell of each line is the id of the row, a name or a number.
+check "$python" - <<'END'
+import csv
+import numpy as np
+x = np.load("test_x.npy")
+for path, name in (("named.csv", 'Müller, "{}"'), ("numbered.csv", "{}")):
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["who"] + [f"c{j}" for j in range(16)])
@@ -92,19 +97,23 @@ for path, ids in (("named", [f'Müller, "{7 * i}"' for i in range(100)]), ("numb
     assert all(line.strip().startswith(str(id)) for line, id in zip(lines, ids)) and len(lines) == 100, lines
 END
 
-# If the disk is full in the middle of the output, the old file stays. cp TOP.CSV kept.csv refused 1 'kept.csv: cannot
-write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
+# If the disk is full in the middle of the output, the old file stays.
+cp TOP.CSV kept.csv
+refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
     --top 4 -o kept.csv
 same TOP.CSV kept.csv
 [ "$(find . -name '*.tmp-*')" = "" ] || fail "a temporary file was left"
 
-# An output may be read by no more users than its inputs. chmod 600 test_x.npy check "$dkvb" predict m.dkvb --features
-test_x.npy -o private.csv >/dev/null [ "$(stat -c %a private.csv)" = 600 ] || fail "the table has mode $(stat -c %a
-private.csv)"
+# An output may be read by no more users than its inputs.
+chmod 600 test_x.npy
+check "$dkvb" predict m.dkvb --features test_x.npy -o private.csv >/dev/null
+[ "$(stat -c %a private.csv)" = 600 ] || fail "the table has mode $(stat -c %a private.csv)"
 
 # The output is written block by block: many blocks of rows give the predictions of the .npy output, a signal meanwhile
-leaves no file, and the memory does not grow with the number of rows. check "$python" - "$dkvb" <<'END' import csv, os,
-signal, subprocess, sys, time import numpy as np
+# leaves no file, and the memory does not grow with the number of rows.
+check "$python" - "$dkvb" <<'END'
+import csv, os, signal, subprocess, sys, time
+import numpy as np
 
 dkvb = sys.argv[1]
 x = np.load("x.npy")
