@@ -1,5 +1,6 @@
 #!/bin/sh
-# The exported arrays are enough to compute every code, distance and logit again, here by numpy.
+# Test that the arrays written by `dkvb export` are enough to compute every code, distance and logit again, here by
+# numpy.
 . "$(dirname "$0")/common.sh"
 make_data
 for options in "" "--top-k 3 --whiten always" "--as-they-are"; do

@@ -1,5 +1,6 @@
 #!/bin/sh
-# predict --serve answers rows as they arrive, in their order, and takes up a model file that replaces its own.
+# Test of `dkvb predict --serve`, which answers rows as they arrive, in their order, and switches to a new model file
+# that replaces the old one.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'ant\nbee\ncat\ndog\n' >names.txt
@@ -15,7 +16,7 @@ check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/
 check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.csv >/dev/null
 check "$dkvb" predict forgot.dkvb --features test_x.npy -o forgot.npy >/dev/null
 
-# Columns with names, and a column of ids.
+# Rows with column names, and a column of ids
 check "$python" - <<'END'
 import csv
 import numpy as np

@@ -1,6 +1,6 @@
 #!/bin/sh
-# numpy computes every code again in whole numbers from an exported model of the usual size: all rows of the test file,
-# whitened or not, scaled or not, before and after forgetting.
+# Test in which numpy computes every code again in whole numbers from an exported model of usual size: for all rows of
+# the test file, whitened or not, scaled or not, before and after forgetting.
 #   export_real_data.sh TOOL DATA_FOLDER PYTHON
 set -eu
 

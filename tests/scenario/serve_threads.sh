@@ -1,6 +1,6 @@
 #!/bin/sh
-# Single rows of several threads scale with the cores, for a small model, whose answers take microseconds, and for a
-# larger one: serve_threads.sh TOOL SERVE_THREADS PYTHON BAR
+# Test that predicting single rows on several threads scales with the cores, for a small model, whose predictions take
+# microseconds, and for a larger one. Usage: serve_threads.sh TOOL SERVE_THREADS PYTHON BAR
 set -eu
 tool=$1 program=$2 python=$3 bar=$4
 folder=$(mktemp -d)
