@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Classify sentences by a model that can forget: train, answer or say "out of scope", forget an intent, forget a
-sentence.
+"""Classify sentences by a model that can forget: train, answer or say "out of scope", forget an intent or a sentence.
 
     PYTHONPATH=bindings/python DKVB_LIBRARY=build/release/lib/libdkvb.so python3 examples/sentences.py
 

@@ -13,7 +13,7 @@ np.save("half_x.npy", x[:20].astype(np.float16))
 END
 
 # The first training has two classes, on keys placed on other rows; the second training adds three class names and has
-# no rows of the old classes. The first model file is not changed.
+# no rows of the old classes. The second training does not change the file of the first model.
 check "$dkvb" train --features two_x.npy --labels two_y.npy --key-features x.npy --codebooks 8 --keys 32 --key-dim 6 \
     -o two.dkvb --json >two.json
 claim two.json 'd["classes"] == 2'

@@ -14,8 +14,8 @@ from evidence import Table, mean
 import dkvb
 
 SETS = {"cifar10": "CIFAR-10", "tiny100": "Tiny-ImageNet"}
-MOST = 20  # largest number of classes of a data set that are forgotten
-STEPS = 13  # number of budgets, each twice the one before, from a 4,096th of all pairs to all pairs
+MOST = 20  # Largest number of classes of a data set that are forgotten.
+STEPS = 13  # Number of budgets, each twice the one before, from a 4,096th of all pairs to all pairs.
 METHODS = ("values", "activations")
 
 

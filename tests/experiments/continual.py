@@ -15,12 +15,12 @@ import evidence
 
 import dkvb
 
-EVERY = {"cifar10": 1, "clinc150": 5}  # number of splits after which all stored codes are trained on
-PAPER = {"codebooks": 256, "keys": 4096, "key_dim": 32}  # of which one is selected
-DEPTH = 32  # number of keys per codebook in codes of held-out rows
+EVERY = {"cifar10": 1, "clinc150": 5}  # Number of splits after which all stored codes are trained on.
+PAPER = {"codebooks": 256, "keys": 4096, "key_dim": 32}  # Of which one is selected.
+DEPTH = 32  # Number of keys per codebook in codes of held-out rows.
 HOLD_OUT = 0.1
-AROUND = 16  # average number of rows whose mean is a fresh key
-QUICK = 4000  # number of rows of a data set with --quick
+AROUND = 16  # Average number of rows whose mean is a fresh key.
+QUICK = 4000  # Number of rows of a data set with --quick.
 
 
 class Rows:

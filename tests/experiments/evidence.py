@@ -1,5 +1,4 @@
-"""Code that all experiment scripts share: the data, means with intervals, paired tests, and the tables of
-docs/experiments.md.
+"""Code that all experiment scripts share: data, means with intervals, paired tests, and tables of docs/experiments.md.
 
 Each script of this folder makes one section of docs/experiments.md: `SCRIPT --write` measures and writes the section's
 table into the page, `--check` measures and compares with the table in the page, and without an option the script only

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Forget sets as in the literature on unlearning: results of `exact` and `suppress` for each, beside training without
-the rows.
+"""Experiment on forget sets of the literature: `exact` and `suppress`, compared with training without the rows.
 
 Forget sets of cifar10: a whole class; half of a class; random fractions and numbers of rows; rows at the ends of the
 first principal components; the nearest neighbours of one row; a subclass of a superclass (the labels are animals and
@@ -24,13 +23,13 @@ BANKING = ("transfer", "transactions", "balance", "freeze_account", "pay_bill", 
 SUBCLASS = "a subclass of a superclass"
 ROWS = 500  # number of rows in a forget set at one end of a principal component
 NEIGHBOURS = 100
-CLASSES = 3  # number of classes for which forget sets about a class are made
-DRAWS = 2  # number of draws of each random forget set
-FEW = 20  # least number of held-out rows like the forgotten ones; with fewer, held-out rows of their classes are taken
-LOOK = 3000  # largest number of rows of each kind that are measured
-SHARES = (0.05, 0.2)  # fractions of all pairs to mask for rows given by ids, for which no number of pairs is searched
-QUICK = 3000  # number of rows of a data set with --quick
-KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # for KLoM: rows of cifar10, models in each ensemble, test rows
+CLASSES = 3  # Number of classes for which forget sets about a class are made.
+DRAWS = 2  # Number of draws of each random forget set.
+FEW = 20  # Least number of held-out rows like the forgotten ones; with fewer, held-out rows of their classes are taken.
+LOOK = 3000  # Largest number of rows of each kind that are measured.
+SHARES = (0.05, 0.2)  # Fractions of all pairs to mask for rows given by ids, for which no number of pairs is searched.
+QUICK = 3000  # Number of rows of a data set with --quick.
+KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # For KLoM: rows of cifar10, models in each ensemble, test rows.
 FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
 
 

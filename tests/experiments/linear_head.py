@@ -24,8 +24,8 @@ from evidence import Table, mean, paired
 import dkvb
 
 SETS = {"cifar10": "CIFAR-10", "tiny100": "Tiny-ImageNet, 20 classes", "clinc150": "CLINC150"}
-OF_TINY = 20  # classes, evenly spread
-CLASSES = 5  # number of classes that are forgotten, one at a time
+OF_TINY = 20  # Classes, evenly spread.
+CLASSES = 5  # Number of classes that are forgotten, one at a time.
 KINDS = ("ridge", "logistic")
 
 

@@ -13,8 +13,8 @@ import evidence
 import dkvb
 
 CLASSES = 5
-LOOK = 1000  # number of training rows of the forgotten class on which membership is measured
-QUICK = 4000  # number of rows of the data set with --quick
+LOOK = 1000  # Number of training rows of the forgotten class on which membership is measured.
+QUICK = 4000  # Number of rows of the data set with --quick.
 
 SAME, OTHER, ELSEWHERE = "the same rows", "the other half", "tiny100"
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Experiment on forgetting one person: what a model of 40 people predicts and reveals about a person after forgetting
-the person.
+"""Experiment on forgetting one person: what a model of 40 people reveals about a person whom it has forgotten.
 
 Each of the 40 people of faces_orl is forgotten in turn (7 training pictures, 3 test pictures), with features of two
 embeddings and of the descriptor encoder; then 20 people one after another. The script compares `suppress` (which masks
@@ -19,8 +18,8 @@ import dkvb
 PEOPLE = 40
 TESTS = 3  # number of test pictures of each person
 IN_A_ROW = (1, 2, 5, 10, 20)
-SEEDS = 3  # least number of seeds for requests in a row, where the seeds are the units of the mean
-TENTH = 0.1  # fraction of all pairs that each of the requests in a row masks at most
+SEEDS = 3  # Least number of seeds for requests in a row, where the seeds are the units of the mean.
+TENTH = 0.1  # Fraction of all pairs that each of the requests in a row masks at most.
 FORGOTTEN = ("suppress", "suppress, purged", "exact, keys kept", "exact, keys placed again")
 RETRAINED = {"exact, keys kept": "retrained, same keys",
              "exact, keys placed again": "retrained, keys without the person"}

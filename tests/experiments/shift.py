@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Experiment on corrupted pictures: is a forgotten class predicted again if pictures are noisy, blurred, pale, turned
-or covered?
+"""Experiment: is a forgotten class predicted again if pictures are noisy, blurred, pale, turned or covered?
 
 Models are trained on cifar10, and each of its 10 classes is forgotten in turn, by `suppress` (number of pairs found on
 held-out rows) and by `exact`. On cifar10_corrupted (5 kinds of corruption in 3 strengths, 100 pictures of each class)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2086 # unquoted variables hold several arguments
+#
 # Test that dkvb-mpi gives the same files with any number of ranks: models, codes files, journals and predictions equal
 # those of dkvb byte for byte.
 . "$(dirname "$0")/common.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2086,SC2016 # unquoted variables hold several arguments; quoted ones are for the shell of a rank
+#
 # Test of work that ranks divide among them: pictures to encode, and the models of an audit. The files and figures equal
 # those of one process, and an encoding that loses a rank can be continued with any other number of ranks.
 . "$(dirname "$0")/common.sh"

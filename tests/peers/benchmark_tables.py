@@ -1,5 +1,4 @@
-"""Makes the tables of docs/benchmarks.md: runs `dkvb bench` for several numbers of rows, keys, codebooks, columns,
-threads and classes.
+"""Makes the tables of docs/benchmarks.md: runs `dkvb bench` for many numbers of rows, keys, codebooks and threads.
 
     benchmark_tables.py DKVB [--tables NAME,...] [--peers SEARCH.json] [--training TRAINING.json] [--write PAGE.md]
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import common
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, dx, dy
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel, by PNG's colour type
-DEPTHS = {0: (1, 2, 4, 8), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # bit depths without 16-bit grey
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Samples of a pixel, by PNG's colour type.
+DEPTHS = {0: (1, 2, 4, 8), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # Bit depths without 16-bit grey.
 WORST, MEAN = 1, 0.02
 
 

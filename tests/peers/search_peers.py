@@ -1,5 +1,4 @@
-"""Compares the search of projected rows by PyTorch, FAISS, numpy and libdkvb, in one process, on the same data, with
-the same number of threads, in turn.
+"""Compares the search of projected rows by PyTorch, FAISS, numpy and libdkvb in one process, on the same data.
 
     search_peers.py [--cases CASE,...] [--rounds N] [--codebooks C] [--threads N] [--library libdkvb.so] [--json]
                     --inside libpeers_inside.so

@@ -29,8 +29,8 @@ evidence.package("scipy.sparse")
 import dkvb  # noqa: E402
 import unlearn_ways as ways  # noqa: E402
 
-NEAR = 0.01  # largest validation accuracy that a setting may lose against the retrained head
-SMALL = {"codebooks": 64, "keys": 1024, "top_k": 4}  # shape of the small bottleneck
+NEAR = 0.01  # Largest validation accuracy that a setting may lose against the retrained head.
+SMALL = {"codebooks": 64, "keys": 1024, "top_k": 4}  # Shape of the small bottleneck.
 # MobileNetV1, the encoder of cifar10, takes 569 M multiply-adds at 224 x 224 (Howard et al. 2017, arXiv 1704.04861,
 # table 4). The cost of each layer of MobileNetV1 grows with the area of the picture, and these pictures have 96 x 96
 # pixels.
@@ -56,7 +56,7 @@ class Outcome:
     encoded: int = 0  # Number of different rows whose features were read.
     retained: int = 0  # Number of different retained rows whose features were read.
     codes: int = 0  # Number of different retained rows of which only codes were read.
-    chosen: str = ""  # the setting
+    chosen: str = ""  # The setting.
 
 
 class Rows:

@@ -71,11 +71,11 @@ class Dense:
     def __init__(self, name, x, y, *, hidden=0, epochs=4, rate=1e-2, rates=(1e-3, 3e-3), rows=None, passes=3):
         self.name, self.x, self.y, self.hidden, self.epochs, self.rate, self.rates = (
             name, x, y, hidden, epochs, rate, rates)
-        self.rows = rows  # retained rows in one pass of a method, drawn anew for each pass; None = all
-        self.passes = passes  # largest number of passes of a method
+        self.rows = rows  # Retained rows in one pass of a method, drawn anew for each pass; None = all.
+        self.passes = passes  # Largest number of passes of a method.
         sizes = [x.shape[1], *([hidden] if hidden else []), int(y.max()) + 1]
         weights = [a * b for a, b in zip(sizes, sizes[1:])]
-        self.forward = sum(weights)  # multiply-adds of a forward pass of one row
+        self.forward = sum(weights)  # multiply-adds of a forward pass of one row.
         # In a backward pass each weight takes one multiply-add for its own gradient and one for that of its input; the
         # features need no gradient.
         self.backward = 2 * sum(weights) - weights[0]

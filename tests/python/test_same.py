@@ -19,7 +19,7 @@ except ImportError:
     print("skipped: numpy is not installed")
     sys.exit(77)
 
-os.environ["SOURCE_DATE_EPOCH"] = "1700000000"  # fixes the times in journals
+os.environ["SOURCE_DATE_EPOCH"] = "1700000000"  # Fixes the times in journals.
 import dkvb  # noqa: E402
 
 TOOL, PROGRAM = sys.argv.pop(1), sys.argv.pop(1)

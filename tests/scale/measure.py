@@ -1,4 +1,5 @@
-"""Measures trainings of many sizes, for the model of time and memory in model.py. The rows are made by a fixed rule.
+"""Measures trainings of many sizes, for the model of time and memory in model.py. The rows of the trainings are made by
+a fixed rule.
 
     measure.py DKVB [--ranks DKVB_MPI] [-o measured.csv] [--repeat 3] [--only fit|check]
 

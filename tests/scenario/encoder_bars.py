@@ -1,5 +1,4 @@
-"""Checks the accuracy with the descriptor encoder on real pictures, and its gain over raw pixels; prints one line for
-each figure.
+"""Checks the accuracy with the descriptor encoder on real pictures, and its gain over raw pixels.
 
     encoder_bars.py TOOL DATA_FOLDER [fashion|cifar10 ...] [--quick] [--seed N]
 

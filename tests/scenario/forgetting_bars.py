@@ -33,8 +33,8 @@ from dkvb._library import lib
 import forgetting_lab as lab_module
 from forgetting_lab import Failed, Lab, Set
 
-SHARE = 0.07  # fraction of all pairs that is masked where a number of pairs must be given
-MANY_CLASSES = 20  # of a data set with more classes, this many are forgotten, evenly spread
+SHARE = 0.07  # Fraction of all pairs that is masked where a number of pairs must be given.
+MANY_CLASSES = 20  # Of a data set with more classes, this many are forgotten, evenly spread.
 
 parts = {}
 

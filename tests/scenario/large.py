@@ -1,5 +1,5 @@
-"""Measures the tool on a million rows: the time of each phase, memory, and the longest time without a change of the
-progress bar. The output is a table with a limit in each line.
+"""Measures time and memory of the tool on a million rows, and the longest time without a change of its progress bar.
+The output is a table with a limit in each line.
 
     large.py TOOL WORK_FOLDER [--rows N] [--whiten HOW]
 

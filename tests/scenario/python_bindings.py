@@ -934,7 +934,7 @@ class SeparationTest(Case):
     def test_numbers_are_those_of_the_definitions(self):
         labels = self.y.copy()
         labels[::7] = -1
-        found = dkvb.separation(self.codes, labels, keys=32, classes=4)  # one class more than have rows
+        found = dkvb.separation(self.codes, labels, keys=32, classes=4)  # One class more than have rows.
         selects = self.codes[:, :, 0][:, :, None] == np.arange(32)  # [n][C][K]
         counts = np.stack([selects[labels == label].sum(axis=0) for label in range(4)])
         np.testing.assert_array_equal(found.counts, counts)

@@ -657,7 +657,7 @@ static void only_arrays_that_are_asked_for_are_copied_and_none_where_one_is_miss
     to.whitening = whitening;
     assert_int_equal(dkvb_codebooks_get_arrays(cb, &to), DKVB_ENOTFOUND);
     assert_message("do not whiten rows");
-    assert_true(center[0] == scales[0]); /* the arrays are unchanged */
+    assert_true(center[0] == scales[0]); /* the call has not changed the caller's arrays */
     to.whitening = NULL;
     assert_ok(dkvb_codebooks_get_arrays(cb, &to));
     assert_true(center[0] != scales[0]);

@@ -748,7 +748,7 @@ static void limits_of_lengths_come_back_and_must_be_limits(void **state)
     }
     free(data);
 
-    model = plain_model(DKVB_DTYPE_F16); /* float16 values, stored as plain arrays */
+    model = plain_model(DKVB_DTYPE_F16); /* float16 values are stored as plain arrays */
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
     assert_false(occurs(data, 64 + 64 * dkvb__read32(data + 24), "lengths", 8));
@@ -1111,7 +1111,8 @@ static void column_names_are_all_given_and_all_different(void **state)
     assert_message("names is NULL");
     for (uint32_t i = 0; i < DIM; i++)
         names[i] = dkvb_model_column_name(model, i);
-    assert_ok(dkvb_model_set_column_names(model, names, DIM)); /* texts that belong to the model itself */
+    /* the new names are texts that belong to the model itself */
+    assert_ok(dkvb_model_set_column_names(model, names, DIM));
     assert_columns(model, column_names);
     dkvb_model_free(model);
 }

@@ -317,8 +317,8 @@ static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
     dkvb_mask_free(mask);
 }
 
-/* A request for rows of class 0 costs this class more than other classes may lose. Later small requests are measured
- * after that cost, and cannot take the rest of class 0 step by step. */
+/* A request for rows of class 0 costs this class more than other classes may lose. Later small requests must not take
+ * the rest of the accuracy of class 0 step by step. */
 static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;

@@ -349,7 +349,7 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     assert_true(dkvb_journal_names_rows(model, 2, ids, n));
     assert_string_equal(entry_at(model, 1).reason, "letter");
 
-    /* The values equal those of a single request to forget all these rows exactly. */
+    /* The model's values equal those after a single request to forget the rows of all requests exactly. */
     for (size_t i = 0; i < ROWS; i++)
         if (labels[i] == 1)
             all[count++] = i;

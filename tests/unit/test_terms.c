@@ -138,7 +138,7 @@ static void entries_that_say_nothing_have_no_terms(void **state)
     /* `target` is not read, as no budget was searched for */
     o.target = 0.5;
     o.max_class_loss = -0.0;                                     /* -0 as a limit is stored as 0 */
-    o.effects = (const dkvb_class_effect[CLASSES]){{.rows = 0}}; /* an effect of no rows */
+    o.effects = (const dkvb_class_effect[CLASSES]){{.rows = 0}}; /* effects on classes without rows */
     assert_ok(forget(model, &o));
     assert_ok(forget(model, NULL));
     for (size_t i = 0; i < 2; i++)
