@@ -1,6 +1,6 @@
 /* Fuzz target for tables of every kind. The first byte of the input chooses what is read, which columns are given, and
- * whether there is a header. A table that is read must be as table.h promises, and be the same when it is read again.
- * */
+ * whether there is a header. A table that is read must be as table.h promises, and be the same when it is read
+ * again. */
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>

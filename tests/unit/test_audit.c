@@ -696,8 +696,8 @@ static dkvb_status attack(const dkvb_allocator *a)
 }
 
 /* Computes the attack RMIA directly as in Zarifzadeh et al. 2024: from probabilities and their ratios, a row's score is
- * the fraction of the population whose ratio it exceeds. At gamma 1 this fraction must grow with the library's score.
- * */
+ * the fraction of the population whose ratio it exceeds. At gamma 1 this fraction must grow with the library's
+ * score. */
 static void relative_membership_ranks_as_the_share_of_the_population_that_is_passed(void **state)
 {
     enum { REFERENCES = 4 };

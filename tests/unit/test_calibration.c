@@ -1,5 +1,5 @@
-/* Tests of calibration: the fit finds the best temperature and power, and the calibration error follows its definition.
- * */
+/* Tests of calibration: the fit finds the best temperature and power, and the calibration error follows its
+ * definition. */
 #include "fixture.h"
 
 #include <math.h>

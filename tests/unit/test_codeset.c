@@ -564,8 +564,8 @@ static void one_part_alone_can_be_searched(void **state)
     dkvb_model_free(model);
 }
 
-/* A row takes 7 bytes as codes in the training part, 35 bytes as codes in the held-out part, and 20 bytes as features.
- * */
+/* A row takes 7 bytes as codes in the training part, 35 bytes as codes in the held-out part, and 20 bytes as
+ * features. */
 static void a_file_keeps_what_is_smaller(void **state)
 {
     dkvb_model *model = model_with_ids();

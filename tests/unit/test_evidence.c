@@ -25,8 +25,8 @@ static const uint8_t *salt_of(uint8_t entry)
     return salt;
 }
 
-/* Returns options of a forget operation with all members set; the salt depends on the number of the next journal entry.
- * */
+/* Returns options of a forget operation with all members set; the salt depends on the number of the next journal
+ * entry. */
 static dkvb_forget_options full_options(const dkvb_model *model)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;

@@ -54,8 +54,8 @@ static void a_new_file_has_what_the_umask_leaves(void **state)
     assert_message("is a directory");
 }
 
-/* The parts of a file that a callback writes, and how the callback ends: `fails` cancels, `null` passes NULL as data.
- * */
+/* The parts of a file that a callback writes, and how the callback ends: `fails` cancels, `null` passes NULL as
+ * data. */
 struct parts {
     const char *const *part; /* parts as strings, ended by NULL */
     bool fails, null;

@@ -305,8 +305,8 @@ static void empty_arrays_have_no_data(void **state)
     }
 }
 
-/* The packed test file is so long that zlib uses its window, and that the array of elements is reallocated as it grows.
- * */
+/* The packed test file is so long that zlib uses its window, and that the array of elements is reallocated as it
+ * grows. */
 static void nothing_leaks_when_an_allocation_fails(void **state)
 {
     size_t count = 1 << 20;

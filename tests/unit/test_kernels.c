@@ -342,8 +342,8 @@ static void every_kernel_transforms_to_the_same_bits_as_scalar(void **state)
 }
 
 /* In the Walsh-Hadamard matrix, H[i][j] is 1 or -1 by the parity of the bits of i & j. Each of the log2(size) stages of
- * the transform rounds numbers of at most the sum of magnitudes, so the error is at most log2(size) 2^-24 of this sum.
- * */
+ * the transform rounds numbers of at most the sum of magnitudes, so the error is at most log2(size) 2^-24 of this
+ * sum. */
 static void the_transform_is_that_of_walsh_and_hadamard(void **state)
 {
     static float x[MOST_SIZE * DKVB__LANES], h[MOST_SIZE * DKVB__LANES], signs[MOST_SIZE];

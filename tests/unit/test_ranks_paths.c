@@ -1,5 +1,5 @@
-/* Tests of many ways to make and change a model that ranks share: each gives the files of one process, byte for byte.
- * */
+/* Tests of many ways to make and change a model that ranks share: each gives the files of one process, byte for
+ * byte. */
 #include "fixture.h"
 
 #include <math.h>

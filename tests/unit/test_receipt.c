@@ -266,8 +266,8 @@ static void a_changed_byte_of_model_or_codes_is_found_and_its_section_named(void
     change_each_byte(codes_path, 1, &reader, look_codes);
 }
 
-/* Returns true for bytes of an unsigned receipt that no check can verify: names of files, the command, and the version.
- * */
+/* Returns true for bytes of an unsigned receipt that no check can verify: names of files, the command, and the
+ * version. */
 static bool is_free(const unsigned char *file, size_t at)
 {
     static const char *const keys[] = {"\"command\": \"", "\"name\": \"m.", "\"version\": \""};

@@ -11,8 +11,8 @@
 
 static uint16_t codes[ROWS * CODEBOOKS], live[ROWS * CODEBOOKS];
 
-/* Adds a journal entry that masks pairs of a class, and names this class and a second class `and_label` in its terms.
- * */
+/* Adds a journal entry that masks pairs of a class, and names this class and a second class `and_label` in its
+ * terms. */
 static uint64_t forget(dkvb_model *model, uint32_t label, uint32_t and_label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;

@@ -1,5 +1,5 @@
-/* Tests of replay: training again without some rows gives bit for bit the values of a model that never saw these rows.
- * */
+/* Tests of replay: training again without some rows gives bit for bit the values of a model that never saw these
+ * rows. */
 #include "fixture.h"
 
 #include <stdlib.h>

@@ -481,8 +481,8 @@ static void rows_of_a_codeset_that_keeps_names_bring_the_names_of_their_ids(void
     dkvb_model_free(model);
 }
 
-/* Asserts that a codes file with a changed byte at `at` in a section is refused; a negative `at` counts from the end.
- * */
+/* Asserts that a codes file with a changed byte at `at` in a section is refused; a negative `at` counts from the
+ * end. */
 static void assert_bad_file(const char *path, const unsigned char *good, size_t size, const char *section, long at,
                             const char *part)
 {

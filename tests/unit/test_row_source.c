@@ -49,8 +49,8 @@ static dkvb_row_source source_of(struct asked *asked)
     return source;
 }
 
-/* Returns settings of a fit whose keys are placed on a sample of `rows_per_key` rows for each key, or on all rows if 0.
- * */
+/* Returns settings of a fit whose keys are placed on a sample of `rows_per_key` rows for each key, or on all rows if
+ * 0. */
 static dkvb_settings settings_of(uint32_t rows_per_key, uint32_t whiten)
 {
     dkvb_settings s = DKVB_SETTINGS_INIT;

@@ -45,8 +45,8 @@ static int release(void **state)
     return 0;
 }
 
-/* Asserts that reading a table fails without a result, and that the error message names the file and contains `part`.
- * */
+/* Asserts that reading a table fails without a result, and that the error message names the file and contains
+ * `part`. */
 static void assert_no_table(const char *path, const dkvb_table_options *o, dkvb_status code, const char *part)
 {
     dkvb_table *none = (dkvb_table *)data_path;
@@ -533,8 +533,8 @@ static void put16(unsigned char *to, size_t value)
     to[1] = (unsigned char)(value >> 8);
 }
 
-/* Adds a member to a ZIP archive as numpy does; with `wide`, the member's sizes are in an extra field of the directory.
- * */
+/* Adds a member to a ZIP archive as numpy does; with `wide`, the member's sizes are in an extra field of the
+ * directory. */
 static void add_member(struct archive *a, const char *name, const unsigned char *data, size_t size, bool deflated,
                        bool wide)
 {

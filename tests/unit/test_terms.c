@@ -1,5 +1,5 @@
-/* Tests of the terms in journal entries: the classes to forget, the limits on lost accuracy, and the measured effects.
- * */
+/* Tests of the terms in journal entries: the classes to forget, the limits on lost accuracy, and the measured
+ * effects. */
 #include "fixture.h"
 
 #include <math.h>

@@ -453,8 +453,8 @@ static bool is_a_key(const int8_t *row, const int8_t *keys)
     return false;
 }
 
-/* A key that was sampled from a row is the row's nearest key, so a purge of every pair that the row selects erases it.
- * */
+/* A key that was sampled from a row is the row's nearest key, so a purge of every pair that the row selects erases
+ * it. */
 static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
 {
     static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
