@@ -1,4 +1,5 @@
-# The API reference, in api/html/index.html of the build folder: cmake --build build/release --target docs
+# Target that builds the API reference, api/html/index.html in the build folder: cmake --build build/release --target
+# docs
 find_program(DOXYGEN_EXECUTABLE doxygen)
 if(DOXYGEN_EXECUTABLE)
   file(READ ${PROJECT_SOURCE_DIR}/docs/Doxyfile doxyfile)

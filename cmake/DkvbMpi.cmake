@@ -1,5 +1,5 @@
-# libdkvb-mpi and dkvb-mpi are built by default where there is an MPI. A build for another processor leaves them out: the
-# compiler wrappers of MPI are those of this machine.
+# libdkvb-mpi and dkvb-mpi are built by default if an MPI is installed. A build for another processor leaves both out,
+# as MPI's compiler wrappers are for this machine.
 if(NOT CMAKE_CROSSCOMPILING)
   set(MPI_CXX_SKIP_MPICXX ON)
   find_package(MPI QUIET COMPONENTS C)

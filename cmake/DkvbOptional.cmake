@@ -1,5 +1,6 @@
-# An option for each thing that a build can do without: ON where what it needs was found, and then used. A thing that is
-# missing is left out with a line that names the package that brings it; asked for by -DNAME=ON it is an error instead.
+# Defines an option for each optional part of a build, which is ON if what the part needs was found. A part whose needs
+# are missing is left out, with a line that names the package to install; if the part is requested by -DNAME=ON, this is
+# an error.
 #
 #   dkvb_optional(NAME FOUND PURPOSE PACKAGE)     FOUND: the variable that says whether it is there
 set(dkvb_left_out "" CACHE INTERNAL "What this build does without, for the summary")
@@ -23,7 +24,7 @@ function(dkvb_optional name found purpose package)
   endif()
 endfunction()
 
-# One line for each thing that is left out, at the end of configuring.
+# Prints one line for each part that is left out, at the end of configuring.
 function(dkvb_summary)
   foreach(line IN LISTS dkvb_left_out)
     if(line)

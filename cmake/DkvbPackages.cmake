@@ -1,4 +1,5 @@
-# Binary packages: `cpack -G DEB` in the build folder (docs/tutorials/packager.md). Each component becomes one package.
+# Binary packages: `cpack -G DEB` in the build folder (docs/tutorials/packager.md). Each CPack component becomes one
+# package.
 set(CPACK_PACKAGE_NAME dkvb)
 set(CPACK_PACKAGE_VENDOR dkvb)
 set(DKVB_PACKAGER "libdkvb packagers <packagers@libdkvb.invalid>" CACHE STRING

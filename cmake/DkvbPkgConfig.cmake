@@ -1,7 +1,7 @@
-# Folders for the files of pkg-config: pc_prefix, pc_LIBDIR, pc_INCLUDEDIR.
+# Sets the folders in the .pc files of pkg-config: pc_prefix, pc_LIBDIR, pc_INCLUDEDIR.
 #
-# Found from where the file lies, so that an installed tree can be moved (and `cmake --install --prefix` is right).
-# An absolute directory stays where it is.
+# The folders are relative to the place of the .pc file, so that an installed tree can be moved and `cmake --install
+# --prefix` is right. Absolute directories in the CMake options stay absolute.
 set(pc_prefix ${CMAKE_INSTALL_PREFIX})
 if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
   file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -1,4 +1,4 @@
-# libdkvb-reference is built by default where there is an OpenBLAS that brings LAPACK and can be linked.
+# libdkvb-reference is built by default if there is an OpenBLAS that includes LAPACK and can be linked.
 pkg_check_modules(OPENBLAS QUIET IMPORTED_TARGET openblas)
 if(OPENBLAS_FOUND)
   include(CheckCSourceCompiles)

@@ -1,5 +1,6 @@
-# Toolchain file: from an x86-64 Debian to aarch64. What the library links lies in Debian's own places for a second
-# architecture (cmake/install-deps.sh --cross), so qemu finds it from the root of the file system: -L /.
+# CMake toolchain file for building for aarch64 on an x86-64 Debian. The libraries for arm64 are in Debian's usual
+# folders for a second architecture (cmake/install-deps.sh --cross), so qemu finds them from the root of the file
+# system: -L /.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

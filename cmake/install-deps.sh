@@ -1,11 +1,13 @@
 #!/bin/sh
 # Installs what libdkvb is built with, by the system's own package manager: Debian, Ubuntu, Fedora, Alpine, Arch.
+#
 #   cmake/install-deps.sh           what the library and the tool need
 #   cmake/install-deps.sh --tests   also what the tests need
 #   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
 #   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Installs on
 #                                   Debian only, and adds arm64 to the architectures that dpkg knows
-# Looks first, by trying each thing: where everything works it does nothing and asks for no rights, on any system.
+#
+# The script first tries each program and library: if all work, it installs nothing and needs no rights, on any system.
 set -eu
 
 level=${1:-}
@@ -19,7 +21,7 @@ wants_ci() { [ "$level" = --ci ]; }
 wants_cross() { [ "$level" = --cross ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# has_all COMMAND...: whether every one of them is there.
+# has_all COMMAND...: succeeds if every one of the commands is installed.
 has_all() {
   for wanted in "$@"; do
     has "$wanted" || return 1
@@ -29,7 +31,7 @@ has_all() {
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# first COMMAND...: the first of them that is there.
+# first COMMAND...: prints the first of the commands that is installed.
 first() {
   for candidate in "$@"; do
     if has "$candidate"; then
@@ -39,14 +41,14 @@ first() {
   done
 }
 
-# needs WHAT COMMAND...: note that WHAT is missing unless the command succeeds.
+# needs WHAT COMMAND...: notes that WHAT is missing if the command fails.
 needs() {
   what=$1
   shift
   "$@" >/dev/null 2>&1 || lacking="$lacking${lacking:+, }$what"
 }
 
-# builds COMPILER LANGUAGE PROGRAM FLAG...: whether a program can be compiled and linked.
+# builds COMPILER LANGUAGE PROGRAM FLAG...: succeeds if the program can be compiled and linked.
 builds() {
   compiler=$1 language=$2 program=$3
   shift 3
@@ -76,15 +78,17 @@ look_for_ci() {
   needs "OpenMP for clang" builds clang c "$openmp" -fopenmp
   needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
-  # Large, and one test is all that looks at them, and is skipped without: where CI runs, not on every system there is.
+  # These Python packages are large, and only one test needs them, which is skipped without them; so they are installed
+  # only on Debian and Ubuntu, where CI runs.
   ! has apt-get || needs "PyTorch, scikit-learn, pandas and Pillow for Python" \
     /usr/bin/python3 -c 'import torch, sklearn, scipy, pandas, PIL'
-  # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
+  # The profiles of clang-format and cppcheck are for the versions in Debian 12; on other systems their tests are
+  # skipped.
   ! has apt-get || needs "clang-format and cppcheck" has_all clang-format cppcheck
-  # Some 60 MB, and one folder of tests needs it.
+  # Open MPI takes some 60 MB, and only the tests in tests/mpi need it.
   ! has apt-get || needs "Open MPI, and mpi4py for Python" \
     eval 'has_all mpirun mpicc ip && /usr/bin/python3 -c "import mpi4py"'
-  # Programs that check packages, documentation and the ABI.
+  # These programs check packages, documentation and the ABI.
   ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium, zsh, fish, mandoc, groff" \
     has_all lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff
 }
@@ -97,8 +101,8 @@ look_for_cross() {
   needs "qemu-aarch64, and the C library and OpenMP for what it runs" runs_emulated
 }
 
-# What does not work here, in $lacking. Libraries for another processor are not those for this one, nor the reverse: the
-# compiler and pkg-config look where cmake/aarch64.cmake does.
+# Sets $lacking to what is missing on this machine. With --cross the compiler and pkg-config look for arm64 libraries,
+# where cmake/aarch64.cmake does.
 look() {
   lacking=
   cc=$(first ${CC:+"$CC"} cc gcc clang)
@@ -108,7 +112,7 @@ look() {
   fi
   needs "a C11 compiler" builds "$cc" c "$c11" -std=c11
   needs "OpenMP" builds "$cc" c "$openmp" -fopenmp
-  # shellcheck disable=SC2046 # flags are several words
+  # shellcheck disable=SC2046 # the unquoted command prints several arguments
   needs "zlib with its header" builds "$cc" c '#include <zlib.h>
 int main(void) { return zlibVersion() == 0; }' $(pkg-config --cflags --libs zlib || echo -lz)
   # shellcheck disable=SC2046
@@ -136,12 +140,11 @@ int main(void) { return WebPGetDecoderVersion() == 0; }' $(pkg-config --cflags -
 int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
   needs "pkg-config, and libxxhash.pc, libmd.pc and jansson.pc for it" \
     pkg-config --exists 'libxxhash >= 0.8' libmd 'jansson >= 2.11'
-  # For signed receipts, which the tool is built without when it is built for another processor.
+  # OpenSSL is for signed receipts, which a tool built for another processor does not have.
   # shellcheck disable=SC2046
   wants_cross || needs "OpenSSL's libcrypto with its headers" builds "$cc" c '#include <openssl/evp.h>
 int main(void) { return EVP_MD_CTX_new() == 0; }' $(pkg-config --cflags --libs libcrypto || echo -lcrypto)
-  # For linear heads to compare with; without it the library beside libdkvb is left out, as it is when building for another
-  # processor.
+  # OpenBLAS is for linear heads; without OpenBLAS, libdkvb-reference is not built, nor is it for another processor.
   # shellcheck disable=SC2046
   wants_cross || needs "OpenBLAS with its headers" builds "$cc" c '#include <cblas.h>
 int main(void) { return openblas_get_num_threads() < 1; }' $(pkg-config --cflags --libs openblas || echo -lopenblas)
@@ -175,7 +178,8 @@ if wants_ci; then
   arch="$arch clang openmp"
 fi
 if wants_cross; then
-  # Ubuntu, which also has apt-get, keeps arm64 on servers of its own: there apt-get update would fail from then on.
+  # Ubuntu, which also has apt-get, keeps arm64 packages on other servers, so that apt-get update would fail after
+  # adding arm64.
   if ! has apt-get || ! grep -qx 'ID=debian' /etc/os-release; then
     echo "install-deps: missing here: $lacking." >&2
     echo "The preset aarch64 is for Debian. Elsewhere please install that by other means, and change" >&2
@@ -191,7 +195,7 @@ refresh=
 if has apt-get; then
   packages=$debian
   native=$(dpkg --print-architecture)
-  # NAME: for this machine, which NAME:arm64 alone would not be.
+  # A package NAME counts as installed only for this machine, not if only NAME:arm64 is installed.
   present() {
     case $1 in
       *:*) wanted=${1#*:} ;;
@@ -213,7 +217,7 @@ elif has apk; then
 elif has pacman; then
   packages=$arch
   present() { pacman -Qi "$1" >/dev/null 2>&1; }
-  # Not -Sy: a fresh list and old packages are a partial upgrade, which Arch does not support.
+  # pacman -S without -y: a new package list with old packages would be a partial upgrade, which Arch does not support.
   install="pacman -S --needed --noconfirm"
 else
   echo "install-deps: missing here: $lacking." >&2
@@ -246,7 +250,7 @@ if [ "$(id -u)" != 0 ]; then
   fi
 fi
 echo "install-deps: installing$missing"
-# shellcheck disable=SC2086 # lists of words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
   [ -z "$architecture" ] || $as_root $architecture
   [ -z "$refresh" ] || $as_root $refresh

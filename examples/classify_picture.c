@@ -1,9 +1,9 @@
-/* Classifies pictures: a frozen encoder makes a row of each picture, and a model answers.
+/* Classifies pictures: a frozen encoder makes a row of features of each picture, and a model classifies the rows.
  *
  *     classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...
  *
  * The encoder must be the one that made the model's training rows: the descriptor, which needs no weights, or CLIP with
- * the weights in a file. A model that remembers its encoder refuses any other. */
+ * the weights in a file. If the model file names its encoder, any other encoder is refused. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-/* Opens the encoder. The call fails if the model remembers another encoder or takes rows of another width; the message
- * says what differs. */
+/* Opens the encoder of pictures. If the model remembers another encoder, or takes rows of another width, the program
+ * ends with a message that says what differs. */
 static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
@@ -49,7 +49,7 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, con
     return encoder;
 }
 
-/* Encodes pictures into float[n][dim], owned by the caller. */
+/* Encodes pictures into rows of features, float[n][dim], which the caller frees. */
 static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32_t columns)
 {
     dkvb_image *images = array(n, sizeof *images);
@@ -77,7 +77,7 @@ static void print_class(const dkvb_model *model, int32_t label, float likely, co
         printf("%s class %d %.3f", before, label, (double)likely);
 }
 
-/* Prints one line for each picture: its likeliest classes, with their probabilities. */
+/* Prints one line for each picture: its most probable classes, with their probabilities. */
 static void answer(const dkvb_model *model, const float *x, char **paths, size_t n, uint32_t classes)
 {
     uint32_t top = classes < LIKELIEST ? classes : LIKELIEST;
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
         return 2;
     }
-    opts.in_place = 1; /* the model is only read */
+    opts.in_place = 1; /* opens the file in place: the program only reads the model */
     must(dkvb_model_load(&model, argv[1], &opts));
     must(dkvb_model_get_info(model, &info));
     encoder = open_encoder(argv[2], model, argv[1]);

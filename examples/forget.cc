@@ -1,7 +1,8 @@
-// Train, forget a class, look at the journal, take it back, and forget rows exactly: the library in C++.
+// Example of the library in C++: trains a model, forgets a class, prints the journal, undoes the forgetting, and
+// forgets rows exactly.
 //
-// Nothing is freed by hand and no status is looked at: handles free themselves, and a call that fails throws. The rows
-// are synthetic: three classes, each a cloud around its own centre.
+// A C++ program frees no object of the library by hand and checks no status: handles free their objects, and a call
+// that fails throws an exception. The rows are synthetic: three classes, each a cloud around its own centre.
 #include <cstdint>
 #include <exception>
 #include <iomanip>
@@ -21,7 +22,7 @@ struct data {
     std::vector<std::int32_t> labels; // [count]
 };
 
-float uniform(std::uint64_t &state) // in [-1, 1), the same on every machine
+float uniform(std::uint64_t &state) // a pseudo-random number in [-1, 1)
 {
     state = state * 6364136223846793005u + 1442695040888963407u;
     return static_cast<float>(state >> 40) / 8388608.0f - 1.0f;
@@ -48,7 +49,7 @@ void claim(bool holds, const char *what)
         throw std::runtime_error(what);
 }
 
-// Accuracy on rows of one class.
+// Returns the model's accuracy on the rows of one class.
 double accuracy(const dkvb::model &model, const data &rows, std::size_t label)
 {
     const dkvb::evaluation found = model.evaluate(rows.x, rows.labels);
@@ -77,7 +78,7 @@ void forget_a_class(dkvb::fitted &fit, const data &test)
     claim(fit.model.logits(test.x) == before, "after undo every logit is as before, bit for bit");
 }
 
-// Masking suppresses; training again without the rows deletes what they taught.
+// A mask only suppresses a class; training the values again without the class's rows deletes what the rows taught.
 void forget_rows(dkvb::fitted &fit)
 {
     const std::vector<std::uint64_t> gone = {3, 141, 592};

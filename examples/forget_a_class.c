@@ -1,7 +1,8 @@
 /* Makes a trained classifier forget a class, without training and without rows of the other classes.
  *
- * Both methods are shown: masking the pairs that the class uses most, and masking every pair that some of its rows use.
- * The rows are synthetic: four classes, each a cloud around its own centre. */
+ * The program shows two methods: masking the (codebook, key) pairs that rows of the class select most often, and
+ * masking every pair that any row of the class selects. The rows are synthetic: four classes, each a cloud around its
+ * own centre. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static int32_t y[ROWS], answers[ROWS];
 static uint16_t codes[ROWS][CODEBOOKS][1];
 
 struct score {
-    double forgotten, retained; /* accuracy on the forgotten class, and on all others */
+    double forgotten, retained; /* accuracy on the forgotten class, and on all other classes */
 };
 
 static void must(dkvb_status rc)
@@ -26,7 +27,7 @@ static void must(dkvb_status rc)
     exit(1);
 }
 
-static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine */
+static float uniform(uint64_t *state) /* a pseudo-random number in [-1, 1) */
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (float)(*state >> 40) / 8388608.0f - 1.0f;
@@ -93,7 +94,8 @@ int main(void)
 
     must(dkvb_mask_new(&mask, codebooks));
     request.method = DKVB_METHOD_ACTIVATIONS;
-    request.codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* codes from training: no new search is needed */
+    /* the codes found for training are used again, without a new search */
+    request.codes = codes[FORGOTTEN * FORGET_ROWS][0];
     request.n = FORGET_ROWS;
     must(dkvb_unlearn_choose(mask, model, &request, 500, NULL));
     forget(model, mask, "activations");
@@ -101,7 +103,7 @@ int main(void)
 
     request.method = DKVB_METHOD_EXAMPLES;
     request.seed = 7;
-    must(dkvb_unlearn_choose(mask, model, &request, 100, NULL)); /* the pairs are added to the mask */
+    must(dkvb_unlearn_choose(mask, model, &request, 100, NULL)); /* adds the 100 chosen pairs to the mask */
     forget(model, mask, "examples");
     examples = score("and those of 100 rows", model);
 

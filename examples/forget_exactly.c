@@ -1,9 +1,10 @@
-/* Forgets rows exactly: the values are trained again without these rows, from stored codes. The result has the very
- * bytes of a model that was never trained on them.
+/* Forgets rows exactly: the values are trained again without the forgotten rows, from stored codes. The new values are
+ * byte for byte those of a model that was never trained on the forgotten rows.
  *
- * Forty customers leave. Their rows are known by ids, which the codeset keeps beside the codes, so no row is read
- * again. The keys were placed on other, public rows: a replay can take back what rows taught the values, but not where
- * rows put keys. The rows are synthetic: four classes, each a cloud around its own centre. */
+ * The example forgets the rows of forty customers. The codeset keeps the id of each customer's row beside the row's
+ * codes, so forgetting reads no row again. The keys were placed on other, public rows, since training the values again
+ * cannot take back an influence of rows on the keys. The rows are synthetic: four classes, each a cloud around its own
+ * centre. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ enum { VALUES = CODEBOOKS * KEYS * CLASSES };
 static float public_x[ROWS * DIM], x[ROWS * DIM], before[VALUES], replayed[VALUES], never[VALUES];
 static int32_t y[ROWS];
 static uint16_t codes[ROWS * CODEBOOKS];
-static uint64_t ids[ROWS], gone[GONE]; /* numbers of the customers, ascending */
+static uint64_t ids[ROWS], gone[GONE]; /* ids of all customers, and of those to forget, ascending */
 
 static void must(dkvb_status rc)
 {
@@ -34,7 +35,7 @@ static void claim(int holds, const char *what)
         exit(1);
 }
 
-static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine */
+static float uniform(uint64_t *state) /* a pseudo-random number in [-1, 1) */
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (float)(*state >> 40) / 8388608.0f - 1.0f;
@@ -59,7 +60,7 @@ static dkvb_train_options training(const uint64_t *row_ids)
 
     opts.epochs = 3;
     opts.seed = 11;
-    opts.ids = row_ids; /* the order of rows follows from their ids, so the other rows keep it */
+    opts.ids = row_ids; /* training orders rows by ids, so the remaining rows keep their order */
     return opts;
 }
 
@@ -97,7 +98,7 @@ static void replay(dkvb_model *model, const dkvb_codeset *set)
 
     opts.reason = "forty customers left";
     opts.strength = DKVB_STRENGTH_EXACT;
-    opts.rows = gone; /* the journal commits to these rows, and names nobody */
+    opts.rows = gone; /* the journal stores only a salted hash of these ids */
     opts.row_count = GONE;
     must(dkvb_model_replay(model, set, gone, GONE, &opts, &entry, NULL));
     claim(dkvb_journal_names_rows(model, entry, gone, GONE),
@@ -119,20 +120,21 @@ int main(void)
     make_rows(public_x, 1);
     make_rows(x, 2);
     must(dkvb_codebooks_fit(&codebooks, public_x, ROWS, DIM, &keyinit, NULL));
-    must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL)); /* this search is the last use of the rows */
+    /* after this search, the rows are used no more */
+    must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL));
     keep_codes(&set, codebooks);
     train(&model, codebooks, set);
     opts = training(NULL);
-    must(dkvb_codeset_add_session(set, model, &opts, NULL, 0)); /* and how the values were trained */
+    must(dkvb_codeset_add_session(set, model, &opts, NULL, 0)); /* the codeset records how the values were trained */
     must(dkvb_model_get_values(model, before));
 
     replay(model, set);
     must(dkvb_model_get_values(model, replayed));
     claim(memcmp(before, replayed, sizeof before) != 0, "the forty rows had taught the values something");
 
-    must(dkvb_codeset_remove(set, gone, GONE, &removed)); /* after the model is saved */
+    must(dkvb_codeset_remove(set, gone, GONE, &removed)); /* a real program saves the model before it removes rows */
     claim(removed == GONE, "and their codes are taken out as well");
-    train(&other, codebooks, set); /* trained without any of the forty */
+    train(&other, codebooks, set); /* trains a second model without the rows of the forty customers */
     must(dkvb_model_get_values(other, never));
     claim(memcmp(replayed, never, sizeof never) == 0, "the values are, byte for byte, those of a model without them");
 

@@ -1,9 +1,10 @@
-/* Carries out a request to be forgotten: it masks all pairs that a folder of the person's pictures selects in a model.
+/* Makes a model forget a person: masks all (codebook, key) pairs that the pictures in a folder of this person select.
  *
  *     forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]
  *
- * The encoder must be the one that made the model's training rows. The program prints the answer to each picture before
- * and after, and saves the model as OUT. MODEL and the pictures are not changed. */
+ * The encoder must be the one that made the model's training rows. The program prints the model's answer to each
+ * picture before and after the forgetting, and saves the new model as OUT. The file MODEL and the pictures are not
+ * changed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +12,12 @@
 
 #include <dkvb/dkvb.h>
 
-/* The pictures of the folder that can be read. */
+/* The readable pictures of a folder, with their encoded rows. */
 struct pictures {
     dkvb_imageset *set;
     size_t n;
-    float *x;       /* [n][columns] */
-    uint64_t *rows; /* [n], numbers in the set */
+    float *x;       /* features of the readable pictures, [n][columns] */
+    uint64_t *rows; /* numbers of the readable pictures in the set, [n] */
 };
 
 static void must(dkvb_status rc)
@@ -37,8 +38,8 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-/* Opens the encoder. The call fails if the model remembers another encoder or takes rows of another width; the message
- * says what differs. */
+/* Opens the encoder of pictures. If the model remembers another encoder, or takes rows of another width, the program
+ * ends with a message that says what differs. */
 static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
@@ -63,7 +64,8 @@ static int leave_out(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Encodes the pictures. Unreadable pictures are reported, and the rows of the others are moved together. */
+/* Encodes the pictures of a folder into rows. Unreadable pictures are reported on stderr, and the rows of all readable
+ * pictures are moved together. */
 static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
 {
     dkvb_encode_options opts = DKVB_ENCODE_OPTIONS_INIT;
@@ -91,8 +93,8 @@ static struct pictures encode(const dkvb_encoder *encoder, const char *folder, u
     return p;
 }
 
-/* Masks every pair that any of the pictures selects now, and adds a journal entry. The entry commits to the pictures by
- * their numbers in the folder, without naming them. */
+/* Masks every (codebook, key) pair that any of the pictures selects, and adds a journal entry. The journal entry stores
+ * a salted hash of the pictures' numbers in the folder, not their names. */
 static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model_info *info, const char *reason)
 {
     uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);
@@ -109,7 +111,7 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     request.k = info->top_k;
     request.codes = codes;
     request.n = p->n;
-    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* the method `every` ignores the budget */
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* the method `every` ignores the budget of 0 pairs */
     must(dkvb_mask_get_info(mask, &chosen));
     opts.method = "every";
     opts.reason = reason;

@@ -1,6 +1,6 @@
 /* Gives the library an allocator of the program, which counts the library's memory and sets a limit.
  *
- * A limit that is too small makes a call fail with DKVB_ENOMEM; nothing is lost and nothing is half done. */
+ * If the allocator's limit is too small, a call fails with DKVB_ENOMEM, and leaves all objects as they were. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +9,15 @@
 
 enum { CLASSES = 10, DIM = 32, ROWS = 1000 };
 
-static float x[ROWS * DIM]; /* row after row */
+static float x[ROWS * DIM]; /* matrix of the rows' features, row after row */
 
-/* Memory that the library holds. Only threads that call the library allocate, so one thread needs no lock. */
+/* Count of the memory that the library holds. The library allocates only on threads that call it, so a program of one
+ * thread needs no lock. */
 struct budget {
     size_t live, peak, limit; /* bytes */
 };
 
-/* The size of a block, stored in front of it, in a unit that keeps malloc's alignment. */
+/* Size of a memory block, stored in front of the block; the union keeps the alignment of malloc(). */
 union head {
     size_t size;
     max_align_t unit;
@@ -48,7 +49,8 @@ static void give_back(void *user, void *ptr)
     free(head);
 }
 
-/* Builds codebooks and a model within a budget. Memory of both comes from the allocator of their options. */
+/* Builds codebooks and a model within a memory budget. All memory of the codebooks and the model comes from the
+ * allocator in their options. */
 static dkvb_status build(struct budget *budget)
 {
     dkvb_allocator allocator = {take, give_back, budget};
@@ -61,14 +63,14 @@ static dkvb_status build(struct budget *budget)
     keys.codebooks = 16;
     keys.keys = 128;
     keys.key_dim = 8;
-    keys.allocator = opts.allocator = &allocator; /* the struct is copied, and may leave scope */
+    keys.allocator = opts.allocator = &allocator; /* the library copies the allocator struct, so it may be local */
     rc = dkvb_codebooks_fit(&codebooks, x, ROWS, DIM, &keys, NULL);
     if (rc == DKVB_OK)
         rc = dkvb_model_new(&model, codebooks, CLASSES, &opts);
     printf("limit %8zu: %-11s holds %zu, at most %zu bytes\n", budget->limit, dkvb_name(DKVB_NAME_STATUS, rc),
            budget->live, budget->peak);
     dkvb_model_free(model);
-    dkvb_codebooks_free(codebooks); /* NULL if the call failed */
+    dkvb_codebooks_free(codebooks); /* frees nothing if dkvb_codebooks_fit() failed and gave NULL */
     return rc;
 }
 
@@ -85,7 +87,7 @@ int main(void)
         fprintf(stderr, "%s\n", dkvb_last_error());
         return 1;
     }
-    scant = (struct budget){.limit = ample.peak - 1}; /* one byte less than needed */
+    scant = (struct budget){.limit = ample.peak - 1}; /* a limit one byte below the memory needed */
     if (build(&scant) != DKVB_ENOMEM)
         return 1;
     printf("%s\n", dkvb_last_error());

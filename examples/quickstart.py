@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train on Fashion-MNIST, forget a class, take it back, forget it for good. The whole story in Python.
+"""Train on Fashion-MNIST, forget a class, undo that, forget the class for good: all of a model's life in Python.
 
     PYTHONPATH=bindings/python DKVB_LIBRARY=build/release/lib/libdkvb.so python3 examples/quickstart.py
 """
@@ -31,7 +31,7 @@ def fashion_mnist(directory):
 
 
 def synthetic(classes=4, dim=16):
-    """Clouds around one centre a class: small, for a quick look."""
+    """Returns a small synthetic data set for a quick run: each class is a cloud of rows around its own centre."""
     rng = np.random.default_rng(1)
     centers = rng.normal(size=(classes, dim))
 
@@ -43,7 +43,7 @@ def synthetic(classes=4, dim=16):
 
 
 class Story:
-    """A model, the rows that it is judged on, and the class that must go."""
+    """A trained model, its test rows, and the class that the model is to forget."""
 
     def __init__(self, x, y, test_x, test_y, gone, shape):
         self.test_x, self.test_y, self.gone = test_x, test_y, gone
@@ -57,14 +57,15 @@ class Story:
             self.model.train(codes, y, seed=1)
 
     def show(self, when):
-        """Print and return the accuracy on the forgotten class, and on all others."""
+        """Prints and returns the model's accuracy on the forgotten class, and on all other classes."""
         right, is_gone = self.model.predict(self.test_x) == self.test_y, self.test_y == self.gone
         forgotten, retained = right[is_gone].mean(), right[~is_gone].mean()
         print(f"{when:<34} class {self.gone}: {forgotten:.3f}   the others: {retained:.3f}")
         return forgotten, retained
 
     def forget(self, pairs, reason):
-        """Mask the pairs that rows of the class select most. Returns the number of the journal entry."""
+        """Masks the (codebook, key) pairs that rows of the forgotten class select most. Returns the number of the new
+        journal entry."""
         with timed(f"forget class {self.gone}"):
             mask = dkvb.Mask(self.codebooks)
             dkvb.unlearn_choose(mask, self.model, "activations", pairs, codes=self.forget_codes)

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The whole story on real data: train on all 60,000 images of Fashion-MNIST, look at the accuracy, forget a class by a
-# mask and by training again without its rows, take the mask back, or make it permanent. On a fresh Debian 12 machine the
-# script installs what is missing first, and builds the tool.
+# Trains on all 60,000 images of Fashion-MNIST, prints the accuracy, forgets a class by a mask and by training again
+# without its rows, undoes the mask, and makes it permanent. On a fresh Debian 12 machine the script installs what is
+# missing first, and builds the tool.
+#
 #   examples/quickstart.sh [SEED]
 #   DKVB=dkvb quickstart.sh [SEED]     with a tool that is installed: nothing is built
 set -eu
@@ -46,7 +47,7 @@ fi
 
 now() { date +%s.%N; }
 times=
-# timed NAME COMMAND...: run it, remember how long it took.
+# timed NAME COMMAND...: runs the command, and notes under the name how many seconds it took.
 timed() {
   name=$1
   shift

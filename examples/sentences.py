@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""From sentences to a model that can forget: train, answer or say "out of scope", forget an intent, forget one sentence.
+"""Classify sentences by a model that can forget: train, answer or say "out of scope", forget an intent or a sentence.
 
     PYTHONPATH=bindings/python DKVB_LIBRARY=build/release/lib/libdkvb.so python3 examples/sentences.py
 
-A model takes rows of numbers, so some encoder must turn sentences into rows. Any function will do that takes a list of
-str and returns float32[n][columns], the same row for the same sentence every time. encode() below needs no download and
-knows nothing but letters and words. For real use replace it, for instance by one of these:
+A model takes rows of numbers, so some encoder must turn sentences into rows. The encoder may be any function that takes
+a list of str and returns float32[n][columns], the same row for the same sentence every time. The function encode()
+below needs no download and knows nothing but letters and words. For real use replace encode(), for instance by one of
+these:
 
     network = sentence_transformers.SentenceTransformer("all-MiniLM-L6-v2")
     def encode(sentences):
@@ -28,7 +29,7 @@ import numpy as np
 import dkvb
 
 COLUMNS = 256
-INTENTS = {  # made up: every combination of the parts is a sentence
+INTENTS = {  # made-up sentences of each intent: every combination of the parts is a sentence
     "weather": (("will it rain", "is it going to snow", "how warm will it be", "do I need an umbrella"),
                 ("in Oslo", "in Lima", "in Cairo", "in Kyoto", "in Quebec"), ("today", "tomorrow", "on Sunday", "next week")),
     "alarm": (("wake me up", "set an alarm", "ring the bell", "set a timer"),
@@ -63,18 +64,19 @@ def encode(sentences):
 
 
 def score(logits):
-    """How much a row is in scope: its largest logit, which tells more than the largest probability (docs/experiments.md)."""
+    """Score by which sentences are in scope: a row's largest logit, better than its largest probability
+    (docs/experiments.md)."""
     return logits.max(axis=1)
 
 
 class Assistant:
-    """A model, what it keeps to forget by, and the score below which a sentence is out of scope."""
+    """A model, its codeset, from which the model can forget, and the score below which a sentence is out of scope."""
 
     def __init__(self, sentences, intents, names):
         self.intents = sorted(set(intents))
         labels = [self.intents.index(intent) for intent in intents]
-        # Rows are called by names, so that one can be asked for later; the codeset stores hashes of names only. A tenth
-        # of so few sentences would not tell how many pairs are enough to forget an intent.
+        # Each sentence has a name, by which a person can later ask to forget it; the codeset stores only hashes of
+        # names. A quarter of the sentences is held out: a tenth would be too few to tell how many pairs to mask.
         self.model, self.codeset, report = dkvb.fit(encode(sentences), labels, ids=names, codeset=True, hold_out=0.25,
                                                     seed=1)
         self.model.class_names = self.intents
@@ -82,25 +84,27 @@ class Assistant:
         self.threshold = self.find_threshold()
 
     def find_threshold(self, share=0.02):
-        """The score that all but `share` of the held-out sentences reach."""
-        codes = self.codeset.rows("held_out").codes[:, :, :self.model.info.top_k]  # codes of held-out rows go deeper
+        """Returns the score that all but the fraction `share` of the held-out sentences reach."""
+        # held-out codes have more than top_k keys
+        codes = self.codeset.rows("held_out").codes[:, :, :self.model.info.top_k]
         return np.quantile(score(self.model.decode(np.ascontiguousarray(codes))), share)
 
     def answer(self, sentences):
-        """The name of an intent for each sentence, or None: out of scope."""
+        """Returns the name of the intent of each sentence, or None if the sentence is out of scope."""
         labels, logits = self.model.predict(encode(sentences), logits=True)
-        inside = (labels >= 0) & (score(logits) >= self.threshold)  # -1: the model abstains
+        inside = (labels >= 0) & (score(logits) >= self.threshold)  # label -1: the model gives no answer
         return [self.intents[label] if here else None for label, here in zip(labels, inside)]
 
     def forget_intent(self, intent):
-        """Mask as few pairs as keep the model from answering it. Undo takes that back: the values still know."""
+        """Masks as few pairs as are needed for the model to no longer answer an intent; undo() can take this masking
+        back."""
         plan = self.model.plan_forget(classes=[intent], codeset=self.codeset, reason="no longer offered")
         print(f"forget {intent}: {plan.info.pairs} of {plan.info.pairs_total} pairs, refused: {plan.refusal}")
         return self.model.apply(plan, self.codeset)
 
     def forget_sentence(self, name):
-        """Train again without the sentence: the values have the bits of a model that never saw it. Keys were placed
-        with it and stay (keys="place" places them again, given all the other rows)."""
+        """Trains the values again without one sentence: they get the bits of a model that never saw the sentence. The
+        keys were placed on this sentence too, and stay; keys="place" would place them again, given all other rows."""
         plan = self.model.plan_forget(ids=[name], codeset=self.codeset, strength="exact", keys="keep")
         return self.model.apply(plan, self.codeset)
 

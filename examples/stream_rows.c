@@ -1,7 +1,8 @@
-/* Trains on rows that are never all in memory.
+/* Trains a model on rows that are never all in memory.
  *
- * A source hands out one batch at a time, and can be rewound; here it makes up its rows. The first pass places the
- * keys, the second one teaches the values. Both run in steps, and only one batch of rows is in memory. */
+ * A source of rows hands out one batch at a time, and can be read twice; in this example the rows are made up. The
+ * first pass over the source places the keys, the second pass trains the values. Each pass works batch by batch, with
+ * only one batch of rows in memory. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +23,13 @@ static void must(dkvb_status rc)
     exit(1);
 }
 
-static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine */
+static float uniform(uint64_t *state) /* a pseudo-random number in [-1, 1) */
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (float)(*state >> 40) / 8388608.0f - 1.0f;
 }
 
-/* Reads batch `b` of the source into x and y: the same batch each time. */
+/* Reads batch `b` of the source into x and y; the same `b` gives the same rows each time. */
 static void read_batch(uint64_t b)
 {
     uint64_t noise = b + 1000;
@@ -54,7 +55,7 @@ static dkvb_codebooks *place_keys(void)
         read_batch(b);
         must(dkvb_codebooks_step(codebooks, x[0], BATCH, NULL));
     }
-    must(dkvb_codebooks_freeze(codebooks)); /* from here on the codebooks can search */
+    must(dkvb_codebooks_freeze(codebooks)); /* only frozen codebooks can search */
     return codebooks;
 }
 
@@ -63,7 +64,7 @@ static int print_report(void *user, const dkvb_train_report *report)
     (void)user;
     if (report->epoch % 5 == 0)
         printf("step %2u: loss %.3f, accuracy %.3f\n", report->epoch, report->loss, report->accuracy);
-    return 0; /* any other result would cancel the step */
+    return 0; /* 0 continues the training; any other result cancels it */
 }
 
 static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
@@ -77,7 +78,8 @@ static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
         must(dkvb_search(codebooks, NULL, x[0], BATCH, 1, codes[0][0], NULL, NULL));
         must(dkvb_model_train_step(model, codes[0][0], 1, y, BATCH, NULL));
     }
-    must(dkvb_model_train_end(model, 1)); /* up to here the model gives its old answers */
+    /* puts the trained values into force; until now the model answers as before */
+    must(dkvb_model_train_end(model, 1));
 }
 
 int main(void)
@@ -89,7 +91,7 @@ int main(void)
     must(dkvb_model_new(&model, codebooks, CLASSES, NULL));
     teach(model, codebooks);
 
-    read_batch(BATCHES); /* a batch it has not seen */
+    read_batch(BATCHES); /* a batch that the model was not trained on */
     must(dkvb_model_predict(model, x[0], BATCH, answers, NULL, NULL));
     for (size_t r = 0; r < BATCH; r++)
         right += answers[r] == y[r];

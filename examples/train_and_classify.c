@@ -1,6 +1,7 @@
-/* Train a classifier on rows of features, then classify rows it has never seen.
+/* Trains a classifier on rows of features, then classifies rows that the classifier has never seen.
  *
- * The rows are synthetic: four classes, each a cloud around its own centre. In life they come from a frozen encoder. */
+ * The rows are synthetic: four classes, each a cloud around its own centre. In a real program a frozen encoder makes
+ * the rows. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static float train_x[TRAIN][DIM], test_x[TEST][DIM];
 static int32_t train_y[TRAIN], test_y[TEST], answers[TEST];
 static uint16_t codes[TRAIN][CODEBOOKS][1];
 
-/* Every call says whether it worked, and why not: this program can do no better than to tell and stop. */
+/* Each library call returns a status: if a call fails, this program prints the error message and stops. */
 static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
@@ -24,7 +25,7 @@ static void must(dkvb_status rc)
     exit(1);
 }
 
-static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine */
+static float uniform(uint64_t *state) /* a pseudo-random number in [-1, 1) */
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (float)(*state >> 40) / 8388608.0f - 1.0f;
@@ -49,13 +50,13 @@ static dkvb_model *train(void)
     opts.codebooks = CODEBOOKS;
     opts.keys = 64;
     opts.key_dim = 8;
-    must(dkvb_codebooks_fit(&codebooks, train_x[0], TRAIN, DIM, &opts, NULL)); /* labels are not needed here */
+    must(dkvb_codebooks_fit(&codebooks, train_x[0], TRAIN, DIM, &opts, NULL)); /* placing keys needs no labels */
     must(dkvb_model_new(&model, codebooks, CLASSES, NULL));
     must(dkvb_search(codebooks, NULL, train_x[0], TRAIN, 1, codes[0][0], NULL, NULL));
     must(dkvb_model_train(model, codes[0][0], 1, train_y, TRAIN, NULL, NULL));
     for (uint32_t c = 0; c < CLASSES; c++)
         must(dkvb_model_set_class_name(model, c, names[c]));
-    dkvb_codebooks_free(codebooks); /* the model is an owner too, and keeps them */
+    dkvb_codebooks_free(codebooks); /* the model shares the codebooks, and keeps them alive */
     return model;
 }
 
@@ -69,7 +70,7 @@ static double accuracy(const dkvb_model *model)
     return (double)right / TEST;
 }
 
-/* The two best classes of one row, with their probabilities. */
+/* Prints the two best classes of one row, with their probabilities. */
 static void explain(const dkvb_model *model, const float *row)
 {
     float logits[CLASSES], probs[CLASSES];

@@ -1,7 +1,8 @@
-/* Take a forgetting back, bit for bit; make another one permanent, and see that it cannot be taken back.
+/* Undoes one forgetting, bit for bit; makes another forgetting permanent by a purge, and shows that a purge cannot be
+ * undone.
  *
- * Two requests to forget arrive. The first was a mistake and is undone; the second is purged and the model saved. The
- * values are set by hand here, since the story needs none that were learnt. */
+ * Two people ask to be forgotten. The first forgetting was a mistake and is undone; the second is purged, and the model
+ * saved. The program sets the model's values by hand, since undo and purge work without training too. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 enum { CLASSES = 3, DIM = 8, ROWS = 300, CODEBOOKS = 16, KEYS = 32 };
 
-static float x[ROWS * DIM], values[CODEBOOKS * KEYS * CLASSES]; /* row after row, as all arrays here */
+static float x[ROWS * DIM], values[CODEBOOKS * KEYS * CLASSES]; /* features and values are stored row after row */
 static float before[ROWS * CLASSES], after[ROWS * CLASSES];
 static uint16_t codes[ROWS * CODEBOOKS];
 
@@ -30,7 +31,7 @@ static void claim(int holds, const char *what)
         exit(1);
 }
 
-static void fill(float *out, size_t n, uint64_t state) /* numbers in [-1, 1), the same on every machine */
+static void fill(float *out, size_t n, uint64_t state) /* pseudo-random numbers in [-1, 1) */
 {
     for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
@@ -51,7 +52,8 @@ static void make_model(dkvb_codebooks **codebooks, dkvb_model **model)
     must(dkvb_search(*codebooks, NULL, x, ROWS, 1, codes, NULL, NULL));
 }
 
-/* Forget all that the `n` rows from `first` select. Returns the number of the journal entry. */
+/* Masks every (codebook, key) pair that one of `n` rows selects, from row number `first` on. Returns the number of the
+ * new journal entry. */
 static uint64_t forget(dkvb_model *model, size_t first, size_t n, const char *reason)
 {
     dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
@@ -65,7 +67,7 @@ static uint64_t forget(dkvb_model *model, size_t first, size_t n, const char *re
     opts.method = "every";
     opts.reason = reason;
     must(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* of method `every` the budget is not read */
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* the method `every` ignores the budget of 0 pairs */
     must(dkvb_model_forget(model, mask, &opts, &entry));
     dkvb_mask_free(mask);
     return entry;

@@ -29,8 +29,8 @@ void dkvb__mpi_sleep(long microseconds)
     nanosleep(&pause, NULL);
 }
 
-/* Waits for an MPI request. MPI's own wait takes a whole core, which the threads of other ranks on this host may
- * need. */
+/* Waits for an MPI request to finish. MPI_Wait() would keep a whole core busy, which the threads of other ranks on this
+ * host may need. */
 static int wait_for(dkvb_mpi *job, int started, MPI_Request *request)
 {
     int done = 0, code = started;
@@ -45,8 +45,8 @@ static int wait_for(dkvb_mpi *job, int started, MPI_Request *request)
     return code == MPI_SUCCESS ? 0 : code;
 }
 
-/* Turns sizes into the counts and offsets that MPI takes. The result is the sum of the sizes in bytes; SIZE_MAX if the
- * bytes are more than MPI can count. */
+/* Turns sizes into the counts and offsets that MPI takes. Returns the sum of the sizes in bytes, or SIZE_MAX if the sum
+ * is more than MPI can count. */
 static size_t lay_out(const size_t *sizes, uint32_t ranks, int *counts, int *places)
 {
     size_t at = 0;
@@ -124,12 +124,13 @@ static dkvb_status failed(const char *function, int code)
     return dkvb__fail(DKVB_EIO, "%s: %s", function, text);
 }
 
-/* Makes ranks agree on a status, since a rank that went on alone would wait for the other ranks for ever. */
+/* Makes all ranks fail if one rank has failed, since a rank that went on alone would wait for the other ranks for
+ * ever. */
 static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;
 
-    /* all ranks compute the same result, as the maximum of integers does not depend on the order of the ranks */
+    /* the largest `bad` of all ranks, so that every rank learns whether one has failed */
     code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm);
     if (mine)
         return mine;
@@ -225,7 +226,7 @@ dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communicator, const dkvb_mpi_op
         job->hosts = dkvb__alloc0(&mem, (size_t)count, sizeof *job->hosts);
         job->counts = dkvb__alloc0(&mem, (size_t)count, 4 * sizeof *job->counts);
     }
-    if (count > DKVB_RANKS_COUNT) /* all ranks fail together, as the count of ranks is the same on all of them */
+    if (count > DKVB_RANKS_COUNT) /* all ranks fail here alike, as all have the same `count` */
         rc =
             dkvb__fail(DKVB_EINVAL, "the communicator has %d ranks, at most %d are supported", count, DKVB_RANKS_COUNT);
     else if (!job || !job->hosts || !job->counts)

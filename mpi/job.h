@@ -22,7 +22,7 @@ enum dkvb__mpi_stage {
     DKVB__MPI_LEAVING, /* stage after dkvb_mpi_free() was called; the rank sends no further message */
 };
 
-/* State of a rank, as far as the watch of this rank knows. */
+/* What the watch thread of this rank knows about another rank of the MPI job. */
 struct dkvb__mpi_rank {
     double heard; /* time at which the rank's last message arrived, by dkvb__mpi_clock() */
     uint32_t stage;
@@ -36,12 +36,13 @@ struct dkvb__mpi_note {
     uint32_t stage;
     int32_t code;
     uint32_t cut_off;
-    /* 1 in a message from rank 0 when no rank works any more, and `code` is the exit code of the job */
+    /* 1 if rank 0 tells the other ranks that the MPI job has ended, with `code` as exit code of the job; else 0 */
     uint32_t verdict;
     char text[DKVB__MPI_TEXT];
 };
 
-/* The thread of a rank that sends and receives signs of life. Rank 0 watches all other ranks, and they watch rank 0. */
+/* The watch of a rank: a thread that sends and receives signs of life (heartbeats). Rank 0 watches all other ranks, and
+ * the other ranks watch rank 0. */
 struct dkvb__mpi_watch {
     bool running;
     pthread_t thread;
@@ -50,20 +51,20 @@ struct dkvb__mpi_watch {
     MPI_Comm comm;
     double began;              /* time at which the watch thread started, in seconds */
     enum dkvb__mpi_stage mine; /* stage of this rank, set by the thread that called the library */
-    struct dkvb__mpi_note own; /* result of this rank, valid from the stage DKVB__MPI_ENDED on */
+    struct dkvb__mpi_note own; /* the result of this rank, as a message; valid from the stage DKVB__MPI_ENDED on */
     /* true if a rank could not start its watch thread: all other ranks then end their watch threads at once */
     bool cancelled;
     bool verdict;     /* true if the result of the MPI job is known */
     int32_t job_code; /* exit code of the MPI job, once it is known */
-    /* The following members are used by the watch thread only: */
-    struct dkvb__mpi_rank *ranks; /* states of all ranks of the job, [count] */
+    /* The members from `ranks` to `beat` are used by the watch thread only. */
+    struct dkvb__mpi_rank *ranks; /* what this rank knows of each rank of the MPI job, [count] */
     struct dkvb__mpi_note *sent;  /* messages to the other ranks that are being sent, [count] */
     MPI_Request *requests;        /* MPI requests of the messages that are being sent, [count] */
     bool *told_end;               /* marks of ranks to which the last message of this rank was sent, [count] */
-    double beat;                  /* time at which the next sign of life is due */
-    /* names of the ranks that are silent now: one of the two texts is read while the other is written */
+    double beat;                  /* time at which this rank must send its next sign of life */
+    /* two texts of the names of silent ranks: one text is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index in the array `silent` of the list of silent ranks that may be read */
+    atomic_uint reads; /* index of the text in `silent` that readers may use now */
 };
 
 struct dkvb_mpi {

@@ -21,7 +21,8 @@
 
 enum {
     DIGESTED = 1 << 20,
-    /* DIGESTED: number of bytes of a file that are compared between ranks; PIECE: number of bytes in one broadcast */
+    /* DIGESTED: number of bytes at the beginning of a file that are compared between ranks; PIECE: largest number of
+     * bytes of a file in one broadcast */
     PIECE = 16 << 20
 };
 
@@ -34,7 +35,7 @@ const char ranks_usage[] =
     "  --broadcast-inputs  rank 0 reads the files; ranks that do not have them get copies in memory\n"
     "  --stats             print what the busiest rank has sent and received\n";
 
-/* The way in which a command runs on several ranks. A command that is not listed runs on rank 0 only. */
+/* The way in which a command of dkvb runs on several ranks. A command that is not in this table runs on rank 0 only. */
 enum way { SHARED = 1, REFUSED };
 static const struct {
     const char *name;
@@ -50,14 +51,14 @@ static struct {
     uint32_t rank, count;
     bool shared, stats, broadcast_inputs;
     char kept[1024]; /* error line of a failure, which is printed when all ranks end */
-    /* folder in which inputs that were copied to this rank have their names; "": no input was copied */
+    /* folder with the input files that were copied to this rank; "" if no input file was copied */
     char folder[64];
-    char **copies; /* names of the copied inputs in the folder, [copy_count] */
+    char **copies; /* names of the copied input files in `folder`, [copy_count] */
     size_t copy_count;
 } mpi = {.count = 1};
 
-/* True once the ranks have ended their work; code_of_all is then their exit code. Signal handlers read the variable
- * `over`. */
+/* The variable `over`, which signal handlers read, is true once all ranks have ended their work; the variable
+ * `code_of_all` is then their common exit code. */
 static atomic_bool over;
 static int code_of_all;
 
@@ -96,8 +97,7 @@ int ranks_settle(int result)
     const dkvb_ranks *group = ranks_group();
     int32_t whole = result;
 
-    /* the ranks do not settle a failed broadcast: the command fails with a message, and the watch reports the lost
-     * rank */
+    /* after a failed broadcast the command fails with a message, and the watch thread reports the lost rank */
     if (group && group->broadcast(group->user, &whole, sizeof whole) != 0)
         return result ? result : tool_fail("rank %u of %u cannot reach the others", mpi.rank, mpi.count);
     return whole;
@@ -143,7 +143,7 @@ static void leave(void *user)
     (void)user;
     dkvb_file_remove_temporaries();
     code_of_all = EXIT_FAILURE;
-    /* the error line was printed: no message is needed for the signal by which mpirun ends this rank */
+    /* as the error line was printed, the signal handler prints no message when mpirun ends this rank */
     atomic_store(&over, true);
 }
 
@@ -154,8 +154,8 @@ static bool switch_given(const char *name)
     return value && *value && strcmp(value, "0") != 0;
 }
 
-/* Takes an option of dkvb-mpi itself, before the command. The result is the number of words that the option takes; 0:
- * the word is not an option of dkvb-mpi. */
+/* Takes an option of dkvb-mpi itself, which stands before the command. Returns the number of words of the option, or 0
+ * if the word is not an option of dkvb-mpi. */
 static int take_option(int words, char **word, const char **silence)
 {
     static const char option[] = "--silence=";
@@ -196,7 +196,7 @@ int ranks_begin(int *argc, char **argv)
     mpi.stats = switch_given("DKVB_MPI_STATS");
     mpi.broadcast_inputs = switch_given("DKVB_MPI_BROADCAST_INPUTS");
     while (*argc > 1 && (taken = take_option(*argc - 1, argv + 1, &silence)) > 0) {
-        /* moves the remaining words of the command line with the NULL at their end */
+        /* removes the option: moves the remaining words of the command line, with the NULL at their end */
         memmove(argv + 1, argv + 1 + taken, (size_t)(*argc - taken) * sizeof *argv);
         *argc -= taken;
     }
@@ -213,14 +213,14 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc) /* all ranks end at this point, as the failure is the same on all ranks */
-        return tool_fail("%s", dkvb_mpi_error()); /* rank 0 prints the error message of all ranks */
+    if (rc)                                       /* dkvb_mpi_new() fails on all ranks alike, so all ranks end */
+        return tool_fail("%s", dkvb_mpi_error()); /* only rank 0 prints the common error message */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
 }
 
-/* Compares a text between the ranks. The result is 0 if all ranks have the same text, or the same exit code on all
- * ranks. */
+/* Checks that a text is the same on all ranks. Returns 0 if the text is the same; otherwise all ranks return the same
+ * exit code. */
 static int compare(const char *name, const char *text)
 {
     dkvb_status rc = dkvb_mpi_compare(mpi.job, name, text);
@@ -238,7 +238,7 @@ static int compare_words(int argc, char **argv)
         sum = XXH3_64bits_withSeed(argv[i], strlen(argv[i]) + 1, sum);
     for (int i = 0; i < argc && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? " " : "", argv[i]);
-    /* The checksum of the text is moved to its beginning, since a long command line is cut. */
+    /* A checksum is put before a text to compare, since a long text is cut. */
     memmove(text + 17, text, sizeof text - 18);
     text[sizeof text - 1] = '\0';
     snprintf(text, 17, "%016" PRIx64, (uint64_t)sum);
@@ -246,8 +246,8 @@ static int compare_words(int argc, char **argv)
     return compare("the command line", text);
 }
 
-/* Returns the part of a word that may name an input: the word itself, or the text after "--option=". The result is
- * NULL if the word is an option, or names an output, which only rank 0 needs. */
+/* Returns the part of a command-line word that may name an input file: the word itself, or the text after "--option=".
+ * Returns NULL if the word is an option, or names an output file, which only rank 0 needs. */
 static const char *input_of(char **argv, int i)
 {
     const char *before = i > 0 ? argv[i - 1] : "", *word = argv[i], *value = strchr(word, '=');
@@ -295,8 +295,8 @@ static void describe(const char *path, char text[128])
     free(bytes);
 }
 
-/* Compares the inputs of the command between ranks: first all inputs together; after a difference one by one, to name
- * the input. */
+/* Checks that the input files of the command are the same on all ranks: first all input files together; after a
+ * difference one by one, to name the file that differs. */
 static int compare_inputs(int argc, char **argv)
 {
     XXH64_hash_t sum = 0;
@@ -330,8 +330,9 @@ static int compare_inputs(int argc, char **argv)
     return tool_fail("the inputs of the ranks differed, and no longer do: a file was changed meanwhile");
 }
 
-/* Makes an empty file in memory for a copy of an input. The name of the copy ends like the input's name, which tells
- * the format. The result is a file descriptor and the name; -1 after a failure, with errno. */
+/* Makes an empty file in memory for a copy of an input file. The name of the copy ends like the input's name, which
+ * tells the file format. Returns the copy's file descriptor, and its name in `name`; or -1 and errno if the copy cannot
+ * be made. */
 static int make_copy(const char *path, char **name)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -382,8 +383,8 @@ static void remove_copies(void)
     mpi.folder[0] = '\0';
 }
 
-/* Sends the bytes of a file of rank 0 to all ranks. `to` is the file of this rank's copy; -1: this rank has the
- * input. */
+/* Sends the bytes of an input file of rank 0 to all ranks. `to` is the file descriptor of this rank's copy; -1 if this
+ * rank has the input file itself. */
 static int send_file(const char *path, int to)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);
@@ -401,7 +402,7 @@ static int send_file(const char *path, int to)
         head.size = st.st_size;
     if (!piece)
         code = tool_fail("%s: out of memory for a piece of its copy", path);
-    /* If a rank fails at this point, the watch ends the job, and the other ranks need not know. */
+    /* If a rank fails while a file is sent, the watch thread ends the job, so the other ranks are not told. */
     if (!code && group->broadcast(group->user, &head, sizeof head) != 0)
         code = tool_fail("%s: cannot be sent to the other ranks", path);
     if (!code && head.error)
@@ -422,7 +423,7 @@ static int send_file(const char *path, int to)
     return code;
 }
 
-/* Gives copies of the inputs of rank 0 to ranks that do not have them. */
+/* Copies the input files of rank 0 to all ranks that do not have these files. */
 static int broadcast_inputs(int argc, char **argv)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);
@@ -454,7 +455,7 @@ static int broadcast_inputs(int argc, char **argv)
         if (!here) {
             size_t before = (size_t)(path - argv[i]), size = before + strlen(name) + 1;
 
-            word = malloc(size); /* the word is never freed, as it is used as long as argv */
+            word = malloc(size); /* `word` is never freed, as it becomes an element of argv */
             if (!word)
                 return tool_fail("%s: out of memory for the name of its copy", path);
             snprintf(word, size, "%.*s%s", (int)before, argv[i], name);
@@ -524,7 +525,7 @@ static void print_traffic(const char *name, const dkvb_mpi_traffic *t, const cha
             t->received, after);
 }
 
-/* Prints how much the rank has sent and received that moved the most bytes. */
+/* Prints how many bytes the busiest rank has sent and received. */
 static void print_stats(void)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);

@@ -1,6 +1,6 @@
-/* The watch sends a sign of life from each rank each second, by a separate thread, so that a computing rank does not
- * count as silent. Rank 0 listens to all other ranks, and they listen to rank 0. The signs of life also carry the
- * results of ranks, from which rank 0 decides the one line to print. */
+/* The watch of an MPI job sends a sign of life (heartbeat) from each rank each second, by a separate thread, so that a
+ * computing rank does not count as silent. Rank 0 listens to all other ranks, and the other ranks listen to rank 0. The
+ * signs of life also carry the results of ranks, from which rank 0 decides which one line to print. */
 #include "job.h"
 
 #include <stdarg.h>
@@ -16,11 +16,11 @@
 #include "base/status.h"
 
 static const double BEAT = 1.0; /* seconds between two signs of life of a rank */
-/* seconds in which further ranks may fail in the same way before the first failed rank is named */
+/* seconds to wait after a rank failed, in which further ranks may fail in the same way */
 static const double GRACE = 2.0;
-/* seconds: ranks that are silent for almost as long as the first lost rank are lost too */
+/* a rank also counts as lost if its silence is at most this many seconds shorter than that of the first lost rank */
 static const double NEAR = 3.0;
-/* seconds after which a sign of life is late, though the rank does not count as lost yet */
+/* seconds after which a rank's sign of life is late, though the rank does not count as lost yet */
 static const double LATE = 2.5;
 /* seconds of a pause of the watch thread after which the silence of other ranks means nothing */
 static const double STARVED = 1.0;
@@ -104,7 +104,7 @@ static bool is_silent(const dkvb_mpi *job, uint32_t rank, double now, double lim
     return hears(job, rank) && r->stage != DKVB__MPI_LEAVING && now - r->heard > limit;
 }
 
-/* Adds the silent ranks to a line, at most four by name. The result is the number of silent ranks. */
+/* Adds the silent ranks to a line of output, at most four by name. Returns the number of silent ranks. */
 static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, double limit)
 {
     uint32_t found = 0;
@@ -117,7 +117,7 @@ static uint32_t add_silent(const dkvb_mpi *job, struct line *line, double now, d
     return found;
 }
 
-/* Stores the names of silent ranks for dkvb_mpi_silent(). */
+/* Stores the names of the silent ranks as a text, which dkvb_mpi_silent() returns. */
 static void note_silent(dkvb_mpi *job, double now)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -176,8 +176,8 @@ static void listen(dkvb_mpi *job, double now)
     }
 }
 
-/* Sends the state of this rank to another rank, unless the message before is still being sent. The result is true if
- * the message was sent. */
+/* Sends the state of this rank to another rank, unless the previous message to that rank is still being sent. Returns
+ * true if the message was sent. */
 static bool tell(dkvb_mpi *job, uint32_t rank, const struct dkvb__mpi_note *note)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -205,12 +205,12 @@ static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
     add(line, "%s", text);
 }
 
-/* Decides on rank 0, from the results of the ranks, which line is printed. The result is true once no rank works any
- * more; a rank that failed while others work ends the job. */
+/* Decides on rank 0, from the results of the ranks, which line is printed. Returns true once no rank works any more; a
+ * rank that failed while others work ends the MPI job. */
 static bool decide(dkvb_mpi *job, double now, int32_t *code)
 {
     struct dkvb__mpi_watch *w = &job->watch;
-    static double failed_at; /* time at which the first failure was seen; a process has one watch at a time */
+    static double failed_at; /* time at which the watch saw the first failure of a rank */
     uint32_t count = job->ranks.count, working = 0, failed = 0, speaks = UINT32_MAX, with_text = 0;
     bool alike = true, cut_off = false;
     struct line line = {.length = 0};
@@ -271,8 +271,8 @@ static void speak(dkvb_mpi *job, double now, const struct dkvb__mpi_note *note, 
             w->told_end[r] = note->stage == DKVB__MPI_LEAVING;
 }
 
-/* True when this rank has sent its last message, and every rank that it listens to has sent its last message too: no
- * message is on its way then. */
+/* Returns true when this rank and every rank that this rank listens to have sent their last messages, so that no
+ * message is still on its way. */
 static bool over(dkvb_mpi *job)
 {
     struct dkvb__mpi_watch *w = &job->watch;
@@ -308,7 +308,7 @@ static void *watch(void *user)
         dkvb__mpi_sleep(TURN);
         now = dkvb__mpi_clock();
         for (uint32_t r = 0; now - last > STARVED && r < job->ranks.count; r++)
-            /* this process was stopped, or its host slept, so the silence of other ranks means nothing */
+            /* after a pause of this process, or of its host, the silence of other ranks means nothing */
             w->ranks[r].heard = now;
         last = now;
         pthread_mutex_lock(&w->lock);
@@ -360,7 +360,7 @@ dkvb_status dkvb__mpi_watch_start(dkvb_mpi *job)
     w->told_end = dkvb__alloc0(&job->mem, count, sizeof *w->told_end);
     room = w->ranks && w->sent && w->requests && w->told_end;
     wanted = room ? wanted : -1;
-    /* The least value of all ranks counts: either all ranks watch or none. */
+    /* All ranks take the least value of `wanted`, so that either all ranks start a watch thread or none. */
     if (MPI_Allreduce(&wanted, &least, 1, MPI_INT, MPI_MIN, job->comm) != MPI_SUCCESS || least < 0 ||
         (least > 0 && MPI_Comm_dup(job->comm, &w->comm) != MPI_SUCCESS)) {
         dkvb__mpi_watch_stop(job);

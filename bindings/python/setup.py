@@ -1,7 +1,7 @@
 """Builds a wheel that carries libdkvb, by CMake from the checkout around this folder, with the libraries that it needs.
 
-The wheel is for every Python 3.9 or later, and for systems whose glibc is as new as the newest symbol that is used.
-The wheel has no OpenBLAS: libdkvb-reference comes with the system's packages.
+The wheel is for every Python 3.9 or later, and for systems whose glibc is as new as the newest symbol that is used. The
+wheel contains neither OpenBLAS nor libdkvb-reference, which needs OpenBLAS; install both from the system's packages.
 """
 import os
 import re
@@ -19,7 +19,7 @@ from wheel.bdist_wheel import bdist_wheel
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Libraries that every glibc system has: the wheel leaves them out.
+# Libraries that every glibc system has, and that the wheel therefore leaves out.
 SYSTEM = re.compile(r"^(linux-vdso|ld-linux.*|libc|libm|libpthread|libdl|librt)\.so")
 
 
@@ -33,13 +33,15 @@ def version():
 
 
 def needed(library):
-    """Returns paths of the libraries, other than the system's, that this one loads, as the loader finds them here."""
+    """Returns a dict of names and paths of the shared libraries that `library` loads on this machine, except those in
+    SYSTEM."""
     found = re.findall(r"^\s*(\S+) => (/\S+)", run("ldd", str(library)), re.M)
     return {name: Path(path) for name, path in found if not SYSTEM.match(name)}
 
 
 def licence(path):
-    """Returns the text under which a library may be passed on; Debian keeps it by package."""
+    """Returns the path of a library's licence text, which Debian keeps in a file of its package; None if there is
+    none."""
     for candidate in (str(path), str(path.resolve()), str(path.resolve()).replace("/usr/lib/", "/lib/")):
         done = subprocess.run(["dpkg", "-S", candidate], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                               check=False) if shutil.which("dpkg") else None
@@ -50,7 +52,7 @@ def licence(path):
 
 
 class BuildWithLibrary(build_py):
-    """Copies the modules, builds the library, and puts it beside them."""
+    """Build step of setuptools that copies the Python modules, builds libdkvb, and puts libdkvb beside the modules."""
 
     def run(self):
         super().run()
@@ -87,8 +89,8 @@ class BuildWithLibrary(build_py):
 
     @staticmethod
     def rename(package):
-        """Gives the copies names of their own. A process has one library of a name, and another package that needs a
-        newer version from the system would get this copy instead."""
+        """Renames the copied system libraries in the wheel. Under its system name, a copied library would also be used
+        by other packages in the process, which may need a newer version."""
         if not shutil.which("patchelf"):
             print("dkvb: patchelf is not installed: the copied libraries keep the names that they have in the system",
                   file=sys.stderr)
@@ -98,14 +100,14 @@ class BuildWithLibrary(build_py):
         for path in [*copies, *package.glob("libdkvb.so*")]:
             for pair in new.items():
                 run("patchelf", "--replace-needed", *pair, str(path))
-        for path in copies:  # one option for each call, as patchelf 0.14 mixes up two options that take a word
+        for path in copies:  # one option for each call of patchelf, as patchelf 0.14 mixes up two options
             run("patchelf", "--set-rpath", "$ORIGIN", str(path))
             run("patchelf", "--set-soname", new[path.name], str(path))
             path.rename(path.with_name(new[path.name]))
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel for one platform and every Python, as ctypes loads the library and it is bound to no version."""
+    """A wheel for one platform and every version of Python, as ctypes can load libdkvb in every version."""
 
     def finalize_options(self):
         super().finalize_options()

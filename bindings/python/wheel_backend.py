@@ -1,5 +1,5 @@
-"""The functions that pip calls to build a wheel. They run setup.py with setuptools, outside pip's empty environment if
-that is possible."""
+"""The functions that pip calls to build a wheel. These functions run setup.py with the user's installed setuptools, if
+there is one, instead of in pip's isolated environment."""
 import importlib.util
 import os
 import subprocess
@@ -29,7 +29,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     here = Path(__file__).resolve().parent
     before = set(Path(wheel_directory).glob("*.whl"))
     environment = None if importlib.util.find_spec("setuptools") else _environment()
-    with tempfile.TemporaryDirectory() as work:  # leaves nothing behind in the checkout
+    # builds in a temporary folder, so that no build files stay in the checkout
+    with tempfile.TemporaryDirectory() as work:
         subprocess.run([sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", work, "build", "--build-base",
                         work, "bdist_wheel", "--bdist-dir", f"{work}/wheel", "--dist-dir", wheel_directory], cwd=here,
                        env=environment, check=True)

@@ -1,4 +1,4 @@
-"""The declarations of the Python bindings, without loading the library."""
+"""Loads the C declarations of the Python bindings, without loading the library."""
 
 import importlib.util
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs a built tree, then builds and runs small programs against it in each of the ways that users have:
+# Installs a built tree, then builds and runs small programs against it in each way of building against the library:
 # find_package from C, from C++ and from both, add_subdirectory, pkg-config with the shared and with the static library,
 # Meson, plain cc.
 #
@@ -69,7 +69,8 @@ pc() { # the file finds its prefix from where it lies
 cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/prefix"
 cmake_consumer find_package_c -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=C
 cmake_consumer find_package_cxx -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=CXX
-# One variable turns the same target into the static library: the program runs without the shared one.
+# With the CMake variable dkvb_STATIC the same target is the static library, so that the program runs without the shared
+# library.
 cmake_consumer static_package -DCMAKE_PREFIX_PATH="$work/prefix" -Ddkvb_STATIC=ON
 if readelf -d "$work/static_package/consumer_c" | grep NEEDED | grep -q 'libdkvb\.so'; then
   echo "dkvb_STATIC=ON links the shared library"
@@ -78,7 +79,7 @@ fi
 cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)" \
   -DDKVB_REFERENCE="$(cached DKVB_REFERENCE)"
 
-# The flags are several words, which the shell must split.
+# pkg-config prints several flags, which the shell must split.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
@@ -96,7 +97,7 @@ else
   echo "Meson: not installed, not tried"
 fi
 
-# A tree that is moved after its installation still works.
+# An installed tree that was moved to another folder still works.
 mv "$work/prefix" "$work/moved"
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(PKG_CONFIG_PATH=$(echo "$libdir" | sed "s,$work/prefix,$work/moved,")/pkgconfig \
@@ -104,13 +105,13 @@ mv "$work/prefix" "$work/moved"
 mv "$work/moved" "$work/prefix"
 echo "pkg-config, moved tree: fine"
 
-# The tree is staged into a folder by DESTDIR, with the prefix that the packages have.
+# The library is staged into a folder by DESTDIR, with the prefix of the distribution packages.
 DESTDIR=$work/stage cmake --install "$build" --prefix /usr >"$work/stage.log"
 [ -e "$work/stage/usr/include/dkvb/dkvb.h" ] || { echo "DESTDIR: no header in the stage"; exit 1; }
 echo "DESTDIR: fine"
 
-# Linear heads have a library of their own, which libdkvb and the tool do not need. The installed tool finds it from its
-# own place.
+# Linear heads are in the library libdkvb-reference, which libdkvb and the tool do not need. The installed tool finds
+# libdkvb-reference relative to its own path.
 needs_blas() {
   readelf -d "$1" | grep NEEDED | grep -qiE 'blas|lapack|dkvb-reference'
 }
@@ -133,7 +134,7 @@ elif [ -e "$work/prefix/include/dkvb/reference.h" ]; then
   echo "include/dkvb/reference.h is installed without its library"
   exit 1
 fi
-# Ranks on MPI have a library of their own too.
+# Ranks on MPI are in the library libdkvb-mpi.
 needs_mpi() {
   readelf -d "$1" | grep NEEDED | grep -qE 'libmpi|dkvb-mpi'
 }
@@ -164,8 +165,8 @@ if is_on DKVB_TOOL; then
   fi
 fi
 
-# The program of the README is built.
-# shellcheck disable=SC2016 # these are the marks around it
+# Builds the C program in the README.
+# shellcheck disable=SC2016 # the backquotes are those of Markdown around a block
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
 # shellcheck disable=SC2046
 "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/readme.c" $(pc --cflags --libs) -o "$work/readme"
@@ -173,11 +174,11 @@ if "$work/readme" nowhere.npy nowhere.npy model 2>"$work/readme.err"; then exit 
 grep -q "nowhere.npy: cannot open" "$work/readme.err"
 echo "the program of the README: fine"
 
-# With both libraries in one directory, -ldkvb means the shared one, so the static one is named.
+# If both libraries are in one directory, -ldkvb means the shared library, so the static library is named by its path.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
 env -u LD_LIBRARY_PATH "$work/static"
-# One flag makes the whole program static, if the compiler's OpenMP library exists as a static one (Debian has none for
+# The flag -static makes the whole program static, if the compiler has a static OpenMP library (Debian has none for
 # clang).
 # shellcheck disable=SC2046
 if ! links_statically; then
@@ -191,8 +192,8 @@ else
 fi
 echo "pkg-config, static: fine"
 
-# Without the shared library, plain --libs names everything that a program needs. The variant is only configured, as the
-# library exists already.
+# In a build without the shared library, `pkg-config --libs` names everything that a program needs. This variant of the
+# build is only configured, as the library exists already.
 variant() { # name, then arguments for cmake: writes $work/NAME/libdkvb.pc
   name=$1
   shift
@@ -210,7 +211,7 @@ cp "$work/static_only/libdkvb.pc" "$work/alone/lib/pkgconfig"
 env -u LD_LIBRARY_PATH "$work/static_alone"
 echo "pkg-config, static library alone: fine"
 
-# Absolute directories must not be put behind the prefix.
+# Absolute directories in the CMake options must not be put behind the prefix.
 variant absolute -DCMAKE_INSTALL_LIBDIR=/somewhere/lib -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
 variant mixed -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
 for name in absolute mixed; do
@@ -225,7 +226,7 @@ for name in absolute mixed; do
 done
 echo "pkg-config, absolute directories: fine"
 
-# Documentation and other data are at the usual place, unless the tree was configured for another.
+# Documentation and other data are in their usual folders, unless the build was configured for others.
 if [ "$(cached CMAKE_INSTALL_DATAROOTDIR)$(cached CMAKE_INSTALL_DOCDIR)" = share ]; then
   for file in doc/dkvb/LICENSE doc/dkvb/README.md doc/dkvb/docs/guide.md; do
     [ -f "$work/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }

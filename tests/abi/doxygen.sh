@@ -1,6 +1,6 @@
 #!/bin/sh
-# The API reference is complete: Doxygen reads every public header without a warning. So each function has a comment
-# with every parameter and its result, each struct member has a comment, and every header takes part (@file).
+# Test that the API reference is complete: Doxygen reads every public header without a warning, so that each function
+# has a comment with every parameter and its result, each struct member has a comment, and every header has @file.
 # doxygen.sh SOURCE WORK
 set -eu
 source=$1

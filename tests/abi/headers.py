@@ -1,5 +1,5 @@
-"""Every public header compiles alone, included twice, in every standard, without a warning; its INIT macros too. In C++
-dkvb.hpp does so as well, and no header has a cast in the style of C.
+"""Test that every public header compiles alone, included twice, in every language standard, without a warning, and so
+do its INIT macros. In C++ this includes dkvb.hpp, and no header may have a C-style cast.
 
     headers.py SOURCE_DIR COMPILER LANGUAGE STANDARD...     (LANGUAGE: c or c++)
 """
@@ -14,7 +14,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def unit(header, initializers):
-    """A translation unit that uses one header, and each of its INIT macros."""
+    """Returns a source file that includes one header twice, and uses each of its INIT macros."""
     lines = [f"#include <dkvb/{header}>"] * 2
     for macro, c_type in initializers.items():
         lines += [f"void use_{c_type}({c_type} *out);", f"void use_{c_type}({c_type} *out)", "{",

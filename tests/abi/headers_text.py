@@ -1,4 +1,4 @@
-"""The public headers as text: what they declare, without a compiler."""
+"""Parses the declarations of the public headers from their text, without a compiler."""
 
 import re
 from pathlib import Path
@@ -8,12 +8,13 @@ def without_comments(source):
     return re.sub(r"/\*.*?\*/|//[^\n]*", " ", source, flags=re.DOTALL)
 
 
-# Headers whose functions are in a library of their own
+# Headers whose functions are not in libdkvb, and the libraries that have them
 BESIDE = {"reference.h": "reference", "mpi.h": "mpi"}
 
 
 class Headers:
-    """Declarations of include/dkvb/*.h. Relies on the house style: one typedef a struct, DKVB_API before a function."""
+    """The declarations in include/dkvb/*.h. The parser relies on the style of the headers: one typedef for each struct,
+    DKVB_API before each function."""
 
     def __init__(self, directory):
         self.paths = sorted(Path(directory).glob("dkvb/*.h"))
@@ -23,7 +24,8 @@ class Headers:
         self.text = "\n".join(self.texts.values())
 
     def functions(self, library=None):
-        """{name: (result, [argument types])}, all as C spells them: of libdkvb, or of libdkvb-LIBRARY."""
+        """Returns a dict from the functions of libdkvb, or of libdkvb-LIBRARY, to (result type, [argument types]) as
+        spelled in C."""
         text = "\n".join(text for name, text in self.texts.items() if BESIDE.get(name) == library)
         pattern = r"DKVB_API\s+(?:DKVB_NODISCARD\s+)?([\w\s*]+?)\s*\b(dkvb_\w+)\s*\(([^)]*)\)\s*;"
         found = {name: (_tidy(result), [_argument_type(a) for a in arguments.split(",") if a.strip() != "void"])
@@ -34,19 +36,19 @@ class Headers:
         return found
 
     def structs(self):
-        """{name: [field names]}"""
+        """Returns a dict from names of structs to lists of their member names."""
         return {name: _fields(body) for body, name
                 in re.findall(r"typedef\s+struct\s+\w+\s*\{(.*?)\}\s*(\w+)\s*;", self.text, re.DOTALL)}
 
     def constants(self):
-        """Names of all enumerators, and of macros that stand for one number."""
+        """Returns the names of all enumerators, and of all macros that stand for one number."""
         enumerators = [name for body in re.findall(r"\benum\s*\{(.*?)\}", self.text, re.DOTALL)
                        for name in re.findall(r"\b(DKVB_\w+)\s*=", body)]
         macros = re.findall(r"#define\s+(DKVB_\w+)\s+(?:0[xX][0-9a-fA-F]+|\d+)u?\s*$", self.text, re.MULTILINE)
         return enumerators + [name for name in macros if not name.startswith("DKVB_VERSION_")]
 
     def initializers(self, header):
-        """{macro: type} of the INIT macros of one header."""
+        """Returns a dict from the INIT macros of one header to the types that they initialise."""
         macros = re.findall(r"#define\s+(DKVB_\w+)_INIT\b", self.texts[header])
         return {f"{macro}_INIT": macro.lower() for macro in macros}
 
@@ -56,12 +58,12 @@ def _tidy(c_type):
 
 
 def _argument_type(argument):
-    """`const float *x` → `const float*`: the name is the last word."""
+    """Returns the type of an argument without its name: `const float *x` gives `const float*`."""
     return _tidy(re.sub(r"\b\w+\s*$", "", argument.strip()))
 
 
 def _fields(body):
-    """Names of a struct's fields, function pointers and arrays included."""
+    """Returns the names of a struct's members, including function pointers and arrays."""
     names = []
     for declaration in body.split(";"):
         match = re.search(r"\(\s*\*\s*(\w+)\s*\)", declaration) or re.search(r"(\w+)\s*(?:\[[^]]*\])?\s*$", declaration)

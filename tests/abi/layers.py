@@ -1,4 +1,5 @@
-"""Who may include whom, and what the library never calls. The rules are those of lib/README.md.
+"""Checks which source files may include which others, and that the library never calls some C functions, by the rules
+of lib/README.md.
 
     layers.py SOURCE_DIR
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from headers_text import without_comments
 
-# A folder of lib/ includes only itself and the folders to its left in its row.
+# Files in a folder of lib/ may include only files of this folder and of the folders left of it in its row.
 ROWS = (
     ("base", "kernels", "bottleneck", "unlearn", "format", "receipt"),
     ("base", "kernels", "bottleneck", "unlearn", "audit"),
@@ -21,7 +22,8 @@ ROWS = (
 FOLDERS = {folder for row in ROWS for folder in row}
 ALLOWED = {folder: set(row[:row.index(folder) + 1]) for row in ROWS for folder in row}
 
-# A library must not write to the terminal or end the process, and takes memory only from its allocator.
+# Functions that the library must not call: it may not write to the terminal or end the process, and takes memory only
+# from its allocator.
 BANNED = ("printf", "fprintf", "vprintf", "vfprintf", "puts", "fputs", "putchar", "perror", "exit", "_exit", "abort",
           "malloc", "calloc", "realloc", "free", "strdup", "strcpy", "strcat", "sprintf", "vsprintf", "gets", "atoi",
           "atol", "atof", "system", "signal")
@@ -35,19 +37,19 @@ def sources(directory):
 
 
 def code_of(path):
-    """Text without comments and string contents, but with the names in #include lines."""
+    """Returns the text of a C file without comments and string contents, but with the names in #include lines."""
     text = without_comments(path.read_text(encoding="utf-8"))
     lines = (line if "#include" in line else re.sub(r'"(?:\\.|[^"\\])*"', '""', line) for line in text.splitlines())
     return "\n".join(lines)
 
 
 def includes(code):
-    """(angle or quote, name) of every #include."""
+    """Returns (angle bracket or quote, name) of every #include."""
     return re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', code, re.MULTILINE)
 
 
 def check_layer(path, lib):
-    """Complaints about the includes of one file of lib/."""
+    """Returns the wrong includes of one file in lib/, as messages."""
     folder = path.relative_to(lib).parts[0]
     if folder not in FOLDERS:
         yield f"{path}: no layer: the folders of lib/ are {', '.join(sorted(FOLDERS))}"
@@ -68,7 +70,7 @@ def check_calls(path, lib):
 
 
 def check_public_only(path, top):
-    """Complaints about a file outside lib/ that reaches inside: dkvb/ and its own neighbours are all it may include."""
+    """Returns the wrong includes of a file outside lib/, which may include only dkvb/ and files of its own folder."""
     for bracket, name in includes(code_of(path)):
         if name.startswith("dkvb/"):
             continue
@@ -79,7 +81,7 @@ def check_public_only(path, top):
 
 
 def check_single_users(paths):
-    """Headers of other libraries that one file wraps for all."""
+    """Checks that headers of certain other libraries are included by only one file, which wraps them for all."""
     users = {"jpeglib.h": [], "png.h": [], "sha2.h": [], "webp/decode.h": []}
     for path in paths:
         for _bracket, name in includes(code_of(path)):

@@ -1,6 +1,7 @@
-"""Structs and constants: what the C compiler makes of the headers must be what ctypes makes of _ffi.py, and what
-tests/abi/layout.txt holds: sizes and places of members on a 64-bit machine, and values of constants. Within a major
-version lines of that file are added and never changed (docs/abi.md), except the size of a struct that grows at its end.
+"""Compares structs and constants of the public headers, compiled by the C compiler, with those that ctypes makes of
+_ffi.py, and with tests/abi/layout.txt, which has sizes and offsets of members on a 64-bit machine, and values of
+constants. Within a major version, lines of layout.txt may be added but not changed (docs/abi.md), except the size of a
+struct that grows at its end.
 
     layout.py SOURCE_DIR CC [--write]     --write: make layout.txt anew
 """
@@ -16,7 +17,7 @@ from headers_text import Headers
 
 
 def program(structs, constants):
-    """C source that prints a line for every struct, field and constant."""
+    """Returns a C program that prints a line for every struct, member and constant."""
     lines = ["#include <stddef.h>", "#include <stdio.h>", "#include <dkvb/dkvb.h>", "#include <dkvb/mpi.h>",
              "#include <dkvb/reference.h>",
              "int main(void)", "{"]
@@ -49,7 +50,7 @@ def by_ctypes(ffi, structs, constants):
 
 
 def compare_stored(stored, lines):
-    """Lines that changed or went away; their number."""
+    """Prints the lines of layout.txt that changed or are missing, and returns their number."""
     now = dict(line.split(" ", 1) for line in lines)
     differences = 0
     for line in stored.read_text(encoding="ascii").splitlines():

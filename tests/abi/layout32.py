@@ -1,6 +1,6 @@
-"""Structs on a machine with pointers of 32 bits: tests/abi/layout32.txt holds sizes and places of members for Debian's
-armhf. clang compiles the headers for it without a C library, and the numbers are read from its assembly, so no such
-machine is needed. Rules as for layout.txt (layout.py).
+"""Checks the layout of structs on a machine with 32-bit pointers: tests/abi/layout32.txt has the sizes and offsets of
+members for Debian's armhf. clang compiles the headers for armhf without a C library, and the numbers are read from the
+assembly, so no such machine is needed. The rules for changes are those for layout.txt (see layout.py).
 
     layout32.py SOURCE_DIR CLANG [--write]     --write: make layout32.txt anew
 """
@@ -17,7 +17,7 @@ TARGET = ["-target", "arm-linux-gnueabihf", "-ffreestanding", "-nostdlibinc", "-
 
 
 def program(structs):
-    """C source of one array of numbers: for each struct its size, then place and size of each member."""
+    """Returns C source with one array of numbers: for each struct its size, then the offset and size of each member."""
     numbers = []
     for struct, fields in structs.items():
         numbers.append(f"sizeof({struct})")

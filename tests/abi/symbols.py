@@ -1,5 +1,6 @@
-"""Lists that must agree: exported symbols, the version script, headers, docs/symbols.txt and the prototypes of the Python
-bindings. The same of libdkvb-reference, which has a list of its own and is compared as far as it was built.
+"""Compares lists of functions that must agree: exported symbols, the version script, headers, docs/symbols.txt and the
+prototypes of the Python bindings. libdkvb-reference and libdkvb-mpi have their own lists, which are compared if they
+were built.
 
     symbols.py SOURCE_DIR NM LIBDKVB.SO [LIBDKVB-REFERENCE.SO]
 """
@@ -17,18 +18,19 @@ from headers_text import Headers
 def exported(library, nm):
     lines = subprocess.run([nm, "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     fields = (line.split() for line in lines.splitlines())
-    # Kind A is the version node itself; a symbol is printed as name@@NODE.
+    # In the output of nm, kind A is the version node itself, and a symbol is printed as name@@NODE.
     return {name.split("@")[0] for _address, kind, name in fields if kind != "A"}
 
 
 def in_script(script):
-    """The symbols that a version script names, one by one: a pattern would export what no list knows."""
+    """Returns the symbols in a version script, which must be named one by one: a pattern would export symbols that are
+    in no list."""
     text = script.read_text(encoding="ascii")
     return set(re.findall(r"^ +(\S+);$", text.partition("local:")[0], re.M))
 
 
 def compare(name, found, wanted_name, wanted):
-    """One line for every difference; their number."""
+    """Prints one line for every difference between two lists, and returns the number of differences."""
     for symbol in sorted(found - wanted):
         print(f"{symbol}: in {name}, not in {wanted_name}")
     for symbol in sorted(wanted - found):
@@ -37,7 +39,7 @@ def compare(name, found, wanted_name, wanted):
 
 
 def ctypes_of(c_type, ffi):
-    """What a C type must be in PROTOTYPES."""
+    """Returns the ctypes type that a C type must have in PROTOTYPES."""
     scalars = {
         "void": None, "int": ctypes.c_int, "size_t": ctypes.c_size_t, "dkvb_status": ffi.Status,
         "uint8_t": ctypes.c_uint8, "uint16_t": ctypes.c_uint16, "uint32_t": ctypes.c_uint32,
@@ -75,7 +77,7 @@ def compare_prototypes(functions, prototypes, ffi):
 
 
 def compare_library(functions, prototypes, ffi, lists, library, nm):
-    """Everything that is said about one library, against its headers; `library` None: it was not built."""
+    """Compares all lists of one library with its headers; `library` is None if the library was not built."""
     listing, script = lists
     listed = listing.read_text(encoding="ascii").splitlines()
     differences = 0
@@ -92,7 +94,7 @@ def compare_library(functions, prototypes, ffi, lists, library, nm):
 
 
 def main(source, nm, library, *others):
-    """`others`: the libraries beside libdkvb that were built."""
+    """Compares the lists of libdkvb and of `others`, the libraries beside libdkvb that were built."""
     source = Path(source)
     ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
     headers = Headers(source / "include")

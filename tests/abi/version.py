@@ -1,5 +1,5 @@
-"""One version everywhere: the numbers and the text of version.h, the soname, the version node of each symbol, and the
-major version that the Python bindings ask for.
+"""Test that the version is the same everywhere: in the numbers and the text of version.h, the soname, the version node
+of each symbol, and the major version that the Python bindings load.
 
     version.py SOURCE_DIR READELF LIBDKVB.SO [LIBDKVB-REFERENCE.SO]
 """
@@ -40,7 +40,7 @@ def check_library(program, library, name, node, major):
 
 
 def main(source, program, library, *others):
-    """`others`: the libraries beside libdkvb that were built."""
+    """Checks the versions of libdkvb and of `others`, the libraries beside libdkvb that were built."""
     source = Path(source)
     major, complaints = check_header((source / "include/dkvb/version.h").read_text(encoding="utf-8"))
     asked = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py").ABI_MAJOR

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Answers of predict as CSV and TSV: the same as the arrays, read back by Python's csv module, whole or not at all.
+# Test of predictions as CSV and TSV: read by Python's csv module they equal the .npy output, and a file is written
+# completely or not at all.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'plain\nwith, comma; and "quotes"\n=SUM(A1) ’s ü\n  spaces  \n' >names.txt
@@ -18,7 +19,7 @@ check "$dkvb" predict bare.dkvb --features test_x.npy -o bare.npy >/dev/null
 head -n 1 scores.csv | grep -qxF 'row,plain,"with, comma; and ""quotes""",=SUM(A1) ’s ü,  spaces  ' || fail "$(head -n 1 scores.csv)"
 grep -q "$(printf '\r')" labels.csv top.tsv && fail "lines do not end in LF alone"
 
-# A locale with decimal commas changes nothing.
+# A locale with decimal commas does not change the output.
 check env LC_ALL=de_DE.UTF-8 "$dkvb" predict m.dkvb --features test_x.npy -o german.csv >/dev/null
 same labels.csv german.csv
 
@@ -28,7 +29,7 @@ while "$dkvb" forget none.dkvb --method examples --examples 400 --features x.npy
 check "$dkvb" predict none.dkvb --features test_x.npy --top 2 -o none.csv --json >none.json
 claim none.json 'd["abstained"] == 100 and d["output"] == "none.csv" and d["predictions"] is None'
 
-# No rows: a header alone.
+# For a file without rows, the output is the header line alone.
 "$python" -c 'import numpy as np; np.save("no_rows.npy", np.zeros((0, 16), "f4"))'
 check "$dkvb" predict m.dkvb --features no_rows.npy --top 2 -o no_rows.csv >/dev/null
 [ "$(cat no_rows.csv)" = row,label,probability,label_2,probability_2 ] || fail "$(cat no_rows.csv)"
@@ -67,7 +68,7 @@ assert [row[1] for row in table("bare.csv")[1]] == [str(l) for l in np.load("bar
 assert all(row[1:] == [""] * 4 for row in table("none.csv")[1])
 END
 
-# With --id-column the first cell is the id of the row, a name or a number.
+# With --id-column the first cell of each line is the id of the row, a name or a number.
 check "$python" - <<'END'
 import csv
 import numpy as np
@@ -96,20 +97,20 @@ for path, ids in (("named", [f'Müller, "{7 * i}"' for i in range(100)]), ("numb
     assert all(line.strip().startswith(str(id)) for line, id in zip(lines, ids)) and len(lines) == 100, lines
 END
 
-# A disk that is full in the middle of the table leaves the old table.
+# If the disk is full in the middle of the output, the old file stays.
 cp TOP.CSV kept.csv
 refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
     --top 4 -o kept.csv
 same TOP.CSV kept.csv
 [ "$(find . -name '*.tmp-*')" = "" ] || fail "a temporary file was left"
 
-# A table is as private as what it was made from.
+# An output may be read by no more users than its inputs.
 chmod 600 test_x.npy
 check "$dkvb" predict m.dkvb --features test_x.npy -o private.csv >/dev/null
 [ "$(stat -c %a private.csv)" = 600 ] || fail "the table has mode $(stat -c %a private.csv)"
 
-# Blocks: rows far more than one block holds have the answers of the array, a signal on the way leaves nothing, and
-# memory does not grow with the rows of a table as it does with the rows of an array.
+# The output is written block by block: many blocks of rows give the predictions of the .npy output, a signal meanwhile
+# leaves no file, and the memory does not grow with the number of rows.
 check "$python" - "$dkvb" <<'END'
 import csv, os, signal, subprocess, sys, time
 import numpy as np

@@ -1,11 +1,11 @@
 #!/bin/sh
-# An audit distinguishes a model that only hides a class from a model that never saw it, and finds nothing in the
-# latter.
+# Test of `dkvb audit`: an audit tells a model that only masks a class from a model that never saw the class, and finds
+# nothing in a model that never saw it.
 . "$(dirname "$0")/common.sh"
 make_data
 recipe="--epochs 1 --lr 3 --lr-last 0.9 --batch 64" # of the training, which the audit repeats
 printf 'red\ngreen\nblue\ngrey\n' >names.txt
-# shellcheck disable=SC2086 # $recipe is several words
+# shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
 train_small m.dkvb $recipe --class-names names.txt
 check "$dkvb" forget m.dkvb -o act.dkvb --method activations --pairs 80 --features x.npy --labels y.npy --class grey \
     >/dev/null
@@ -32,7 +32,7 @@ audit() {
     name=$1
     shift
     case "$*" in *--codes*) again= ;; *) again=$recipe ;; esac # a file of codes says how the model was trained
-    # shellcheck disable=SC2086 # several words or none
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     check "$dkvb" audit "$@" $again --features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy \
         --json >all.json
     "$python" -c 'import json
@@ -50,7 +50,7 @@ claim act.json 'd["of"]["before"]["accuracy_class"]["value"] > 0.9 > 0.1 > d["of
 # A mask tells its holder what was forgotten; a model without a mask does not.
 claim act.json 'd["of"]["model"]["mask_class"]["verdict"] == "more than retrained"'
 claim act.json 'd["of"]["before"]["mask_class"]["value"] == d["of"]["retrained"]["mask_class"]["value"] == 0.5'
-# A dropped column answers no row, but it is still in the file.
+# A model without the class's output column predicts the class for no row, but the values are still in the file.
 claim act.json 'd["of"]["column dropped"]["accuracy_class"]["value"] == 0'
 claim act.json 'd["of"]["column dropped"]["constant_class"] == d["of"]["before"]["constant_class"]'
 claim act.json 'all(low <= value <= high for s in d["of"].values() for f in s.values() if f
@@ -68,7 +68,7 @@ claim act.json 'all(abs(s["average_gap"]["value"] - sum(abs(s[key]["difference"]
                     for s in d["of"].values())'
 claim act.json 'd["of"]["model"]["average_gap"]["value"] < d["of"]["before"]["average_gap"]["value"]'
 claim act.json 'd["rmia_models"] == 2 and d["members"] + d["retained"] == 400'
-# A dropped column answers no training row, and hides nothing for good.
+# Without the class's output column no training row gets the class, but the class can be recovered from the file.
 claim act.json 'd["of"]["column dropped"]["accuracy_forgotten"]["value"] == 0'
 claim act.json 'd["of"]["column dropped"]["prototypes_1_class"] == d["of"]["before"]["prototypes_1_class"]'
 same act.dkvb act.copy
@@ -84,9 +84,9 @@ claim again.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retr
                       for key, f in d["of"]["model"].items() if f and not key.startswith("agreement"))'
 claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model"]["agreement_rest"]["value"] == 1'
 
-# KLoM: models of other seeds forget in the same way. A request by method and target is planned anew if the codes are
-# there.
-# shellcheck disable=SC2086 # $recipe is several words
+# For KLoM, models of other seeds forget in the same way; a forgetting by method and target is planned anew for each if
+# the codes file is given.
+# shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
 train_small whole.dkvb $recipe --codes-out whole.codes --hold-out 0.2
 check "$dkvb" forget whole.dkvb --class 3 --codes whole.codes --force -o less.dkvb >/dev/null
 audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --rmia 0 --klom 20
@@ -108,7 +108,7 @@ check "$dkvb" purge act.dkvb -o purged.dkvb >/dev/null
 audit purged purged.dkvb --class grey --before m.dkvb --shadows 8
 [ "$(json act.json 'd["of"]')" = "$(json purged.json 'd["of"]')" ] || fail "a purge changed what an audit finds"
 
-# Rows in place of a class: if the rows are of one class, that class can be recovered; if they are of several, none can.
+# If rows were forgotten in place of a class, recovery is measured only if all rows are of one class.
 audit grey act.dkvb --rows grey.npy --shadows 0
 claim grey.json 'd["members"] == 40 and d["classes"] == [3] and d["of"]["model"]["relearn_10_class"]'
 claim grey.json 'd["of"]["model"]["membership_lira"] is None and d["of"]["model"]["membership_fitted"]'
@@ -122,7 +122,7 @@ claim mixed.json 'd["of"]["model"]["prototypes_1_class"] is None and d["of"]["mo
 claim mixed.json 'd["of"]["model"]["accuracy_rest"] is None and d["of"]["model"]["mask_class"] is None'
 claim mixed.json 'd["of"]["model"]["membership_lira"] and d["of"]["model"]["mask_members"]'
 
-# Text output has one line for each figure, with a verdict.
+# The text output of an audit has one line for each figure, with a verdict.
 check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features x.npy --labels y.npy \
     --test-features test_x.npy --test-labels test_y.npy >text
 [ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 30 ] || fail "figures are missing: $(cat text)"
@@ -133,7 +133,7 @@ check "$dkvb" audit act.dkvb --class grey --shadows 0 --klom 2 --features x.npy 
 ! grep -q nan text || fail "a line without a number: $(cat text)"
 
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy"
-# shellcheck disable=SC2086 # $rows is several words
+# shellcheck disable=SC2086 # $rows is unquoted, as it holds several arguments
 {
     refused 2 '--class and --rows both say' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
     refused 1 'forgotten rows: no forgetting in the journal of the model names a class' "$dkvb" audit m.dkvb $rows
@@ -150,13 +150,13 @@ refused 1 'large.npy: row 5 is 4, it must be -1 to 3' "$dkvb" audit act.dkvb --c
     --test-features test_x.npy --test-labels large.npy
 refused 1 'odd.npy: row 7, column 3' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy \
     --test-features odd.npy --test-labels test_y.npy
-# shellcheck disable=SC2086 # $recipe is several words
+# shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
 train_small other.dkvb $recipe --seed 5
 # shellcheck disable=SC2086
 refused 1 'other.dkvb: the model before has other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb
 
 # A codes file tells how the model was trained and on which rows. A model made by "exact" is as retrained, bit for bit.
-# shellcheck disable=SC2086 # $recipe is several words
+# shellcheck disable=SC2086 # $recipe is unquoted, as it holds several arguments
 train_small kept.dkvb $recipe --codes-out kept.codes --hold-out 0.2 --epochs 3 --batch 32 --seed 5
 check "$dkvb" forget kept.dkvb --class 3 --codes kept.codes --strength exact --keep-keys -o gone.dkvb --codes-out gone.codes \
     >/dev/null

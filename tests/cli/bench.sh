@@ -1,8 +1,10 @@
 #!/bin/sh
-# The codes of a timed search are right, and bench names what it measured. The times themselves are not judged.
+# Test of `dkvb bench`: the codes of a timed search are right, and the output names what was measured. The times
+# themselves are not judged.
 . "$(dirname "$0")/common.sh"
 make_data
-# A model of the same shape and seed projects rows as these codebooks do, and its export has the projection.
+# A model of the same shape and seed has the same projection as the codebooks of bench, and `dkvb export` writes this
+# projection.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 5 --keys 33 --key-dim 7 --epochs 1 -o m.dkvb >said.txt
 check "$dkvb" export m.dkvb --dir model >said.txt
 "$python" - <<'END'
@@ -22,7 +24,7 @@ np.save("projected.npy", projected)
 np.save("empty.npy", rows[:0])
 END
 files="--keys-file keys.npy --rows-file rows.npy"
-# shellcheck disable=SC2086 # $files is several words
+# shellcheck disable=SC2086 # $files is unquoted, as it holds several arguments
 check "$dkvb" bench search $files --codes-out codes.npy --top-k 2 --repeats 1 --threads 1 --json >search.json
 claim search.json '(d["codebooks"], d["keys"], d["key_dim"], d["rows"]) == (5, 33, 7, 50)'
 claim search.json '(d["top_k"], d["threads"]) == (2, 1)'
@@ -36,8 +38,8 @@ check "$python" - <<'END'
 import numpy as np
 keys, rows, codes = np.load("keys.npy").astype(float), np.load("projected.npy"), np.load("codes.npy")
 assert codes.dtype == np.uint16 and codes.shape == (50, 5, 2)
-# Scales follow from the keys, and are unknown here. The keys that were found must be the nearest, up to what rounding
-# to steps may change. A step is a 36th of the largest number at most; each difference is off by one at most.
+# The scales of bench's codebooks are unknown here. The keys found must be the nearest, up to the rounding to steps: a
+# step is at most a 36th of the largest number, and each difference may be off by one step.
 step = abs(keys).max(axis=(1, 2)) / 36
 dist = np.sqrt(((rows[:, :, None, :] - keys[None]) ** 2).sum(axis=3))
 at, best = np.take_along_axis(dist, codes.astype(int), 2), np.sort(dist, axis=2)[:, :, :2]
@@ -48,7 +50,7 @@ END
 claim search.json '(d["repeats"], d["batch"]) == (1, 50)'
 claim search.json '(d["bytes_keys"], d["bytes_codes"]) == (5 * 33 * 7, 50 * 5 * 2 * 2)'
 claim search.json 'd["seconds_call"] == d["seconds"] and 0 < d["project_seconds"]'
-# A search row by row gives the same codes.
+# A timed search row by row gives the same codes.
 # shellcheck disable=SC2086
 check "$dkvb" bench search $files --codes-out each.npy --top-k 2 --batch 1 --json >each.json
 same codes.npy each.npy

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Weights in the forms that people have them: behind a prefix, with unused types beside them, in shards, without a
-# config; and photos that a camera noted as turned.
+# Test of weights files in common forms: tensor names with a prefix, unused number types, shards, no config; and of
+# photos with an EXIF orientation.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o plain.npy >/dev/null 2>said.txt || {
@@ -66,15 +66,15 @@ refused 1 'shard: is a directory; the .safetensors file in it must be given' "$d
     --input test -o no.npy
 refused 2 '--activation is of --encoder clip only' "$dkvb" encode --activation gelu --input test -o no.npy
 
-# The same weights with another activation are refused, and the message names the difference. A model that remembers its
-# encoder settles the guess.
+# The same weights with another activation function are refused, and the message names the difference. If the activation
+# function would be a guess, it is taken from the model's encoder.
 check "$dkvb" train --images train --encoder clip --weights clip.safetensors --codebooks 4 --keys 8 -o m.dkvb >/dev/null 2>&1
 check "$dkvb" predict m.dkvb --images test --weights clip.safetensors -o p.npy >/dev/null 2>said.txt
 [ ! -s said.txt ] || fail "$(cat said.txt)"
 refused 1 'clip.safetensors gives those with the activation quick_gelu' "$dkvb" predict m.dkvb --images test --weights clip.safetensors \
     --activation gelu -o no.npy
 
-# A picture in landscape format, stored as its turned copy with a note of how the camera was held.
+# Makes pictures that are stored turned, with an EXIF orientation that says how the camera was held.
 "$python" - <<'END'
 import struct, zlib
 import numpy as np
@@ -112,7 +112,7 @@ check "$dkvb" encode --input noted6.png -o as_stored.npy >/dev/null 2>said.txt
 grep -q '^dkvb: noted6.png: 1 pictures have an EXIF orientation that is not applied; --exif-orientation turns them$' said.txt ||
     fail "$(cat said.txt)"
 
-# The model remembers the orientation option.
+# The model remembers the option --exif-orientation.
 check "$dkvb" train --images train --exif-orientation --codebooks 4 --keys 8 -o e.dkvb >/dev/null
 check "$dkvb" predict e.dkvb --images noted6.png -o one.npy >/dev/null 2>said.txt
 [ ! -s said.txt ] || fail "$(cat said.txt)"

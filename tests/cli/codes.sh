@@ -1,12 +1,14 @@
 #!/bin/sh
-# Stored codes make the search unnecessary and change nothing else: neither the masked pairs nor the results of eval.
+# Test of stored codes: they save the search and change nothing else, neither the masked pairs nor the results of `dkvb
+# eval`.
 . "$(dirname "$0")/common.sh"
 make_data
 codes_of() { # MODEL ROWS OUT
     check "$dkvb" search "$1" --features "$2" -o "$3" >/dev/null
 }
 
-# measure NAME MODEL CODES: eval gives the same results with and without codes; NAME.json is the one with codes.
+# measure NAME MODEL CODES: asserts that eval gives the same results with and without codes, and writes those with codes
+# to NAME.json.
 measure() {
     check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --json >plain.json
     check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --codes "$3" --json >"$1.json"
@@ -38,10 +40,10 @@ for k in 1 2; do
     measure before m.dkvb test_codes.npy
     claim before.json 'd["searched_again"] == 0'
 
-    # Rows and their codes give the same mask, with both methods, with and without selection by class.
+    # Forgetting by rows and by their codes gives the same mask, with both methods, with and without selection by class.
     for how in "activations --pairs 60 --labels y.npy --class 3" "activations --pairs 50" \
         "examples --examples 3 --seed 5 --labels y.npy --class 1,2"; do
-        # shellcheck disable=SC2086 # $how is several words
+        # shellcheck disable=SC2086 # $how is unquoted, as it holds several arguments
         {
             check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --salt $salt --features x.npy --json >rows.json
             check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --salt $salt --codes codes.npy --json >coded.json
@@ -56,8 +58,8 @@ for k in 1 2; do
         claim forgot.json "d['searched_again'] == $(hits coded.dkvb test_codes.npy) > 0"
     done
 
-    # Codes made between two requests are as good as codes made before both. The second request asks, from the first
-    # codes, for pairs that are masked already.
+    # Codes searched between two requests to forget give the same mask as codes searched before both. The second request
+    # asks, with the earlier codes, for pairs that are masked already.
     check "$dkvb" forget m.dkvb -o once.dkvb --method activations --pairs 60 --codes codes.npy >/dev/null
     codes_of once.dkvb test_x.npy once_codes.npy
     refused 1 'all 60 pairs are masked or purged already' "$dkvb" forget once.dkvb -o twice.dkvb --method activations \
@@ -69,7 +71,7 @@ for k in 1 2; do
     measure between twice.dkvb once_codes.npy
     claim between.json "0 < d['searched_again'] < $(json first.json 'd["searched_again"]')"
 
-    # Codes stay valid after a purge and after more training. After an undo, codes made before all forgettings are
+    # Codes stay valid after a purge and after more training. After an undo, codes searched before all forgettings are
     # valid.
     check "$dkvb" purge twice.dkvb -o purged.dkvb >/dev/null
     measure purged purged.dkvb test_codes.npy
@@ -112,7 +114,7 @@ np.save("beyond.npy", codes)
 END
 wanted='codes of the model are uint16[n][8][2]'
 for try in "eval m.dkvb --features test_x.npy" "forget m.dkvb --method activations --pairs 3 --class 1"; do
-    # shellcheck disable=SC2086 # $try is several words
+    # shellcheck disable=SC2086 # $try is unquoted, as it holds several arguments
     {
         refused 1 "i32.npy: int32[100][8][2], $wanted" "$dkvb" $try --labels test_y.npy --codes i32.npy
         refused 1 "flat.npy: uint16[100][16], $wanted" "$dkvb" $try --labels test_y.npy --codes flat.npy
@@ -129,7 +131,7 @@ refused 1 'y.npy has 400 labels, test_codes.npy has 100 rows' "$dkvb" forget m.d
     --codes test_codes.npy --labels y.npy --class 1
 refused 1 'empty.npy: no rows' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes empty.npy
 
-# Training from codes gives the same values as training from their rows. A temperature is fitted only with rows.
+# Training from codes gives the same values as training from the rows; the temperature is fitted only with rows.
 values_of() { # MODEL FOLDER
     check "$dkvb" export "$1" --dir "$2" >/dev/null
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Common part of every test, which is run as: sh TEST DKVB DIRECTORY. It sets $dkvb, $python and $here, and makes an
-# empty working directory.
+# Common part of every test of the tool; a test is run as: sh TEST DKVB DIRECTORY. This file sets $dkvb, $python and
+# $here, and makes an empty working directory.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -16,13 +16,14 @@ fail() {
     exit 1
 }
 
-# check COMMAND...: the command must succeed.
+# check COMMAND...: fails the test unless the command succeeds.
 check() {
     "$@" || fail "exit code $?: $*"
 }
 
-# refused CODE TEXT COMMAND...: the command must end with CODE, print nothing on stdout, and begin stderr with a line
-# "dkvb: ..." that contains TEXT. A failure (1) or an interrupt prints nothing more; wrong use (2) adds the usage.
+# refused CODE TEXT COMMAND...: fails the test unless the command exits with CODE, prints nothing on stdout, and begins
+# stderr with a line "dkvb: ..." that contains TEXT. After a failure (1) or an interrupt nothing more may be printed;
+# after wrong use (2) the usage follows.
 refused() {
     code=$1 text=$2
     shift 2
@@ -40,7 +41,7 @@ refused() {
     fi
 }
 
-# same FILE FILE: both files must be equal byte for byte.
+# same FILE FILE: fails the test unless both files are equal byte for byte.
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
 }
@@ -50,18 +51,19 @@ make_data() {
     check "$python" "$here/make_data.py" .
 }
 
-# Options of a small model: 8 codebooks of 32 keys, 6 wide, one of them selected; one epoch. Later options replace
-# these.
+# Options of a small model: 8 codebooks of 32 keys of length 6, one key selected, one epoch; options given after these
+# replace them.
 small="--codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 1"
 
-# The salt that hides the subject of a forgetting. It is fixed, so that bytes can be compared.
+# The salt with which the ids of forgotten rows are hashed; it is fixed here, so that files can be compared byte by
+# byte.
 salt=5a17000000000000000000000000000000000000000000000000000000000001
 
 # train_small OUT [OPTIONS]: trains on make_data's rows.
 train_small() {
     out=$1
     shift
-    # shellcheck disable=SC2086 # $small is several words
+    # shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
     check "$dkvb" train --features x.npy --labels y.npy $small -o "$out" "$@" >/dev/null
 }
 
@@ -70,7 +72,7 @@ json() {
     "$python" -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
 }
 
-# claim FILE EXPRESSION: the expression over d must be true.
+# claim FILE EXPRESSION: fails the test unless a Python expression over the JSON object d in FILE is true.
 claim() {
     [ "$(json "$1" "bool($2)")" = True ] || fail "not so: $2, in $(cat "$1")"
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Completion offers commands, options of the command at hand, the words that an option accepts, files and folders. bash
-# and fish are asked directly if they are installed; zsh reads its script and checks its syntax.
+# Test of shell completion, which offers commands, options of the command at hand, the words that an option accepts,
+# files and folders. bash and fish are asked directly if they are installed; of zsh only the syntax of its script is
+# checked.
 . "$(dirname "$0")/common.sh"
 mkdir bin folder
 ln -s "$dkvb" bin/dkvb
@@ -45,7 +46,7 @@ END
     offered 'export exit-codes' help ex
     offered '--json' undo m.dkvb --js
     for command in $(dkvb help | sed -n 's/^  \([a-z]*\)  *.*/\1/p' | grep -vx help); do
-        # Every option that help lists is offered, in the same order.
+        # Completion offers every option that help lists, in the same order.
         offered "$(dkvb help "$command" | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' | paste -sd ' ')" "$command" --
     done
 fi

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Training continues with more rows, more classes or shared keys, and masked pairs stay masked.
+# Test of `dkvb train --continue`: training continues with more rows, more classes or shared keys, and masked pairs stay
+# masked.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -11,8 +12,8 @@ np.save("ignored_y.npy", np.where(y < 2, -1, y).astype(np.int64))
 np.save("half_x.npy", x[:20].astype(np.float16))
 END
 
-# The first training has two classes, on keys from other rows; the second one adds three names and ignores the old
-# classes. The first model file is not changed.
+# The first training has two classes, on keys placed on other rows; the second training adds three class names and has
+# no rows of the old classes. The second training does not change the file of the first model.
 check "$dkvb" train --features two_x.npy --labels two_y.npy --key-features x.npy --codebooks 8 --keys 32 --key-dim 6 \
     -o two.dkvb --json >two.json
 claim two.json 'd["classes"] == 2'
@@ -28,7 +29,7 @@ check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --epoch
 check "$dkvb" eval four.dkvb --features test_x.npy --labels test_y.npy --json >eval.json
 claim eval.json 'd["accuracy"] > 0.9 and d["per_class"][4] is None'
 
-# Training under a mask never teaches masked pairs, so a later undo shows the old values of those pairs.
+# Training under a mask does not change the values of masked pairs, so a later undo restores them.
 check "$dkvb" forget four.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class d >/dev/null
 check "$dkvb" export four.dkvb --dir before >/dev/null
 check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --relearn >/dev/null
@@ -41,7 +42,7 @@ assert mask.any() and (np.load("after/mask.npy") == mask).all()
 assert (before[mask] == after[mask]).all() and (before[~mask] != after[~mask]).any()
 END
 
-# Shared keys mean the same codebooks, so masks can be used on both models. The new model has values of its own and no
+# Models with shared keys have the same codebooks, so masks can be used on both. The new model has its own values and no
 # mask.
 check "$dkvb" train --features x.npy --labels y.npy --init-from four.dkvb --top-k 2 -o shared.dkvb --json >shared.json
 claim shared.json 'd["classes"] == 4 and d["top_k"] == 2 and d["keys"] == 32'
@@ -49,15 +50,15 @@ check "$dkvb" mask export four.dkvb -o four.mask >/dev/null
 check "$dkvb" forget shared.dkvb --mask four.mask --json >forget.json
 claim forget.json 'd["pairs_masked"] == d["pairs_requested"] > 0'
 
-# With few rows there are fewer keys than rows, and the output says so. Rows may be float16.
+# From few rows, fewer keys than usual are made, and the output says so. Rows may be float16.
 refused 1 "half_x.npy" "$dkvb" train --features half_x.npy --labels half_x.npy -o few.dkvb --json
 "$python" -c 'import numpy as np; np.save("half_y.npy", np.arange(20) % 3)'
 check "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --key-dim 3 -o few.dkvb >few.txt
 grep -q '^model  *4 codebooks of [0-9]* keys, 3 wide, .*, because 20 rows$' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
 refused 1 '20' "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --keys 21 -o few.dkvb --json
 
-# A tuned, whitened and calibrated model stays so, and the output says it. Properties that cannot be fitted again are
-# named.
+# A tuned, whitened and calibrated model stays so in continued training, and the output says so, and also which
+# properties cannot be fitted again.
 check "$dkvb" train --features x.npy --labels y.npy --trials 2 --whiten always --codebooks 8 -o tuned.dkvb --json >tuned.json
 check "$dkvb" inspect tuned.dkvb --json >inspect.json
 claim inspect.json 'd["trials"] == 2'
@@ -73,7 +74,8 @@ claim inspect.json 'd["trials"] == 2'
 check "$dkvb" train --continue tuned.dkvb --features many_x.npy --labels many_y.npy -o again.dkvb --json >again.json
 claim again.json 'd["whitened"] and not d["temperature_kept"] and d["temperature_rows"] >= 50'
 
-# Counts come from the search of the training, and equal those of a codes file.
+# With --keep-counts the counts of selected pairs come from the search of the training, and equal those from a codes
+# file.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keep-counts -o counts.dkvb >/dev/null
 check "$dkvb" inspect counts.dkvb >/dev/null
 check "$dkvb" forget counts.dkvb --class 1 --method contrast --pairs 5 --json >forget.json

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A refusal by the system is a failure (1), never wrong use (2). It ends the command at once, and leaves nothing behind.
+# Test of failing system calls: a command then exits with 1 (failure), never with 2 (wrong use), at once, and leaves no
+# files behind.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --codes-out m.codes
@@ -8,10 +9,10 @@ cp m.dkvb kept.dkvb
 "$python" -c 'import numpy as np; np.save("images.npy", np.zeros((9, 4, 4), "u1"))'
 encode="$dkvb encode --encoder pixels --input images.npy"
 
-# Part files are never written into a file that somebody else put there.
+# A command never writes its part file into a file that another user has put there.
 mkdir other
 ln -s "$PWD/other/taken" z.npy.part
-# shellcheck disable=SC2086 # words, as below
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'z.npy.part: is a symbolic link, and rows are not written through it' $encode -o z.npy
     refused 1 'z.npy.part: is a symbolic link' $encode -o z.npy --restart
@@ -34,7 +35,7 @@ ln -s "$PWD/other/taken" z.npy.part
 }
 [ ! -s other/taken ] || fail "rows are in another file"
 
-# Long names work for text files, models and arrays.
+# Long file names work for text files, models and arrays.
 long=$(printf '%0240d' 0)
 check $encode -o z.npy --names-out "$long.txt" >/dev/null
 check $encode -o "$long.npy" >/dev/null
@@ -42,7 +43,8 @@ check $encode -o "$long.npy" >/dev/null
 rm "$long.txt" "$long.npy" z.npy
 
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
-# fault "CALL FIRST LAST ERRNO" COMMAND...: runs the command with these calls failing.
+# fault "CALL FIRST LAST ERRNO" COMMAND...: runs the command while calls FIRST to LAST of the C function CALL fail with
+# ERRNO.
 fault() {
     which=$1
     shift
@@ -63,7 +65,7 @@ files=$(ls)
 }
 same m.dkvb kept.dkvb
 
-# A command does not wait for a lock for ever if it cannot look at the file.
+# If a command cannot look at a file, it does not wait for the file's lock for ever.
 for first in 1 2 3 4 5 6; do
     code=0
     fault "stat $first $ever $eio" timeout -s KILL 60 "$dkvb" purge m.dkvb >/dev/null 2>&1 || code=$?
@@ -71,11 +73,12 @@ for first in 1 2 3 4 5 6; do
 done
 cp kept.dkvb m.dkvb
 
-# LLVM's OpenMP ends the process, or waits for ever, if it gets no memory. The tool cannot prevent that.
+# LLVM's OpenMP ends the process, or waits for ever, if it gets no memory; the tool cannot prevent this, so the test is
+# skipped.
 ! ldd "$dkvb" | grep -q 'libomp\.' || exit 0
 
-# Each allocation of a command fails once. The result is never wrong use, and nothing is left. The commands use one
-# thread, since OpenMP ends the process when it gets no memory of its own.
+# Each allocation of a command fails once: the exit code is never 2 (wrong use), and no file is left. The commands use
+# one thread, since OpenMP ends the process if it gets no memory.
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 each_fails() {

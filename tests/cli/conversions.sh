@@ -1,5 +1,6 @@
 #!/bin/sh
-# The line of Python in the refusal of a foreign file makes x.npy of it. Lines whose modules are missing are compiled only.
+# Test of the lines of Python that error messages give for converting foreign files: each must write x.npy. Lines whose
+# Python modules are missing are only compiled.
 . "$(dirname "$0")/common.sh"
 make_data
 mv x.npy rows.npy

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Nothing is left out silently: the output counts rows without labels, classes without rows, files that are no pictures,
-# and folders that are hardly classes.
+# Test that the tool leaves nothing out silently: the output counts rows without labels, classes without rows, files
+# that are no pictures, and folders that are hardly classes.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -15,7 +15,7 @@ np.save("more.npy", y + 4)
 np.save("far.npy", y + 9)
 END
 fit="$dkvb train --features x.npy $small -o new.dkvb"
-# shellcheck disable=SC2086 # $fit is several words
+# shellcheck disable=SC2086 # $fit is unquoted, as it holds several arguments
 {
     refused 1 'from_one.npy: labels are 1 to 4: class 0 has no rows; subtract 1 from all labels; --empty-classes' $fit --labels from_one.npy
     refused 1 'gaps.npy: 2997 of 3001 classes have no rows: 1..999, 1001..1999, 2001..2999; number the others' $fit --labels gaps.npy
@@ -37,7 +37,7 @@ grep -q '^left out: 40 rows without a label' said.txt || fail "$(cat said.txt)"
 check "$dkvb" eval new.dkvb --features x.npy --labels some.npy --json >said.json
 claim said.json 'd["unlabelled"] == 40 and d["n"] == 360'
 
-# One huge number makes all rows alike, and so does a column in another unit. Both are reported.
+# A single huge number, or a column in another unit, makes all rows look alike; the tool reports either.
 "$python" - <<'END'
 import numpy as np
 x = np.load("x.npy")
@@ -47,7 +47,7 @@ x[11, 3] = 0
 x[:, 5] = 1.7e9
 np.save("column.npy", x)
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 {
     check "$dkvb" train --features huge.npy --labels y.npy $small -o huge.dkvb --json >said.json 2>said.txt
     claim said.json 'd["outlying_values"] == 1'
@@ -60,14 +60,15 @@ END
     [ ! -s said.txt ] || fail "$(cat said.txt)"
 }
 
-# A class of one or two rows uses them all for training. The output says so, and what that means for forgetting it.
+# All rows of a class with one or two rows are trained on, and none is held out; the output says so, and what that means
+# for forgetting the class.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")
 y[5], y[[7, 9]] = 4, 5
 np.save("few.npy", y)
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 {
     check "$dkvb" train --features x.npy --labels few.npy $small -o few.dkvb --codes-out few.codes >said.txt
     grep -q '^note .*2 of 6 classes are too small to hold rows out, so forgetting them cannot be measured: 4..5$' said.txt ||
@@ -79,17 +80,17 @@ refused 1 'only 0 of 0 held-out rows of what is to be forgotten are answered rig
     --codes few.codes -o no.dkvb
 grep -q 'hold out more rows in training, give the number of pairs, or train again' refused.err || fail "$(cat refused.err)"
 "$python" -c 'import numpy as np; np.save("one_y.npy", np.zeros(400, int))'
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 check "$dkvb" train --features x.npy --labels one_y.npy $small -o one.dkvb --codes-out one.codes >/dev/null
 refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured: give the number' "$dkvb" forget one.dkvb \
     --class 0 --codes one.codes -o no.dkvb
 
-# Continued training knows the model's classes already; new classes must have rows.
+# In continued training the model's classes need no new rows, but new classes must have rows.
 check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o went.dkvb --json >said.json
 claim said.json 'd["classes"] == 8'
 refused 1 'far.npy: 5 of 13 classes have no rows: 4..8' "$dkvb" train --continue new.dkvb --features x.npy --labels far.npy -o no.dkvb --json
 
-# Rows in another range than the training rows are answered, with a note.
+# Rows far outside the range of the training rows are predicted, with a note.
 "$python" - <<'END'
 import numpy as np
 u = np.clip(np.load("x.npy") * 20 + 128, 0, 255)
@@ -104,14 +105,14 @@ check "$dkvb" eval bytes.dkvb --features shares.npy --labels y.npy --json >said.
 claim said.json 'd["rows_outside_scale"] == 400'
 grep -q '^dkvb: shares.npy: ' said.txt || fail "$(cat said.txt)"
 
-# A model from which every class was deleted abstains.
+# A model from which every class was purged abstains on all rows.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 -o all.dkvb --codes-out all.codes >/dev/null
 check "$dkvb" forget all.dkvb --class 0,1,2,3 --codes all.codes --strength exact --keep-keys >/dev/null
 check "$dkvb" predict all.dkvb --features test_x.npy --json >said.json
 claim said.json 'd["abstained"] == d["n"] == 100'
 
-# The output counts files beside pictures by their endings, and names folders without pictures, folders that are parts
-# of a data set, and a folder that wraps all classes.
+# The output counts files that are no pictures by their endings, and names folders without pictures, folders that are
+# parts of a data set (such as train), and a folder that contains all class folders.
 check "$python" "$here/make_data.py" . pictures
 if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
     claim e.json 'd["ignored"] == 0 and d["ignored_endings"] == {} and d["nested"] == "deeper"'

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The same data, options and seed give the same bytes, for any number of threads and all kernels. Another seed gives
-# another model.
+# Test that the same data, options and seed give a model of the same bytes, for any number of threads and all kernels.
+# Another seed gives another model.
 . "$(dirname "$0")/common.sh"
 make_data
 for init in means ema sample; do

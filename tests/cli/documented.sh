@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every command and every option of help is in docs/cli.md, under its command. Each option in a table of docs/cli.md is
-# in help. Both name the same defaults.
+# Test that every command and option in help is in docs/cli.md, under its command, that each option in a table of
+# docs/cli.md is in help, and that both name the same defaults.
 . "$(dirname "$0")/common.sh"
 check "$python" - "$dkvb" "$here/../../docs" <<'END'
 import re, subprocess, sys
@@ -27,7 +27,7 @@ def check_defaults(command, rows):
                 documented[option] = defaults_in_help("train")[option]
             elif option in shown or len(said) == 1 and said[0].isdigit():
                 documented[option] = " ".join(said).strip("`")
-    # The default depends on the method, so help cannot show a single number.
+    # The default of --key-batch depends on the method, so help cannot show a single number.
     documented.pop("--key-batch", None)
     assert documented == shown, (command, documented, shown)
 

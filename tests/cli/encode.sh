@@ -1,5 +1,5 @@
 #!/bin/sh
-# Images in IDX files, plain and gzip, become features between 0 and 1. Their labels become int32.
+# Test of `dkvb encode` for IDX files, plain and gzip: images become features between 0 and 1, and labels become int32.
 . "$(dirname "$0")/common.sh"
 "$python" - <<'END'
 import gzip
@@ -29,7 +29,7 @@ assert x.dtype == np.float32 and x.shape == (30, 20) and y.dtype == np.int32
 assert (x == np.load("images.npy").reshape(30, 20).astype(np.float32) / np.float32(255)).all()
 assert (y == np.load("labels.npy")).all()
 END
-# The other commands read such files directly.
+# Other commands read IDX files directly.
 check "$dkvb" train --features images.idx.gz --labels labels.idx.gz --codebooks 4 --keys 8 --key-dim 4 \
     -o m.dkvb >/dev/null
 check "$dkvb" eval m.dkvb --features images.idx --labels labels.npy >/dev/null

@@ -1,5 +1,5 @@
 #!/bin/sh
-# An error is one line that names what was found, and nothing is left behind.
+# Test of error messages: an error is one line that names what was found, and no file is left behind.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -38,7 +38,7 @@ files=$(ls)
 fit="$dkvb train -o new.dkvb --json"
 labelled="--features x.npy --labels y.npy"
 
-# Errors of wrong use.
+# Errors of wrong use, with exit code 2
 refused 2 "unknown command 'trian'" "$dkvb" trian
 refused 2 "unknown command" "$dkvb" help trian
 refused 2 "'--colour'" "$dkvb" inspect m.dkvb --colour
@@ -48,7 +48,7 @@ refused 2 '--json takes no value' "$dkvb" inspect m.dkvb --json=yes
 refused 2 '--labels is missing' "$dkvb" eval m.dkvb --features x.npy
 refused 2 '0 of 1 operands' "$dkvb" inspect
 refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
-# shellcheck disable=SC2086 # $fit and $labelled are several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 2 "--keys '12x': a whole number from 1 to 65535" $fit $labelled --keys 12x
     refused 2 "--keys '-3': a whole number" $fit $labelled --keys -3
@@ -90,7 +90,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 'same file' "$dkvb" search m.dkvb --features x.npy -o c.npy --distances c.npy
     refused 2 'search, train or forget' "$dkvb" bench sort
 
-    # Errors of failed work.
+    # Errors of failed work, with exit code 1
     refused 1 'none.npy: cannot open' $fit --features none.npy --labels y.npy
     refused 1 'is a directory' $fit --features . --labels y.npy
     refused 1 'strings.npy' $fit --features strings.npy --labels y.npy
@@ -106,7 +106,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 1 "y.npy: row $(row_of 3) has label 3, one_name.txt names 1 classes" $fit $labelled \
         --class-names one_name.txt
 
-    # These errors are found before the keys are placed, which would take for ever here.
+    # These errors are found before the keys are placed, which would take very long with these options.
     slow="--codebooks 64 --keys 300 --passes 4294967295"
     refused 1 'far_y.npy: row 17 has label 2147483647: ' $fit --features x.npy --labels far_y.npy $slow
     refused 1 "twice.txt: line 5: class name: class 1 is called 'red' already" $fit $labelled --class-names twice.txt $slow
@@ -122,7 +122,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     some="--method activations --pairs 3 --features x.npy"
     refused 1 'reason: 4096 bytes, at most 4095' "$dkvb" forget m.dkvb $some --reason "$(printf '%4096s' x)"
     refused 1 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb $some --reason "$(printf 'a\tb')"
-    # These errors are found before any file is read, which may take long.
+    # These errors are found before any file is read.
     refused 1 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb --method activations --pairs 3 \
         --features none.npy --reason "$(printf 'a\tb')"
 }
@@ -154,13 +154,13 @@ printf '\223NUMP' >five.npy
 refused 1 'five.npy: begins with the bytes 93 4e 55 4d; a CSV, NumPy (.npy, .npz) or IDX file must be given' "$dkvb" predict m.dkvb --features five.npy
 for epoch in 9223372036854775808 99999999999999999999 ' 1' +1 -1 1x yesterday; do
     for change in "undo m.dkvb" "purge m.dkvb" "forget m.dkvb --method activations --pairs 3 --features x.npy"; do
-        # shellcheck disable=SC2086 # $change is several words
+        # shellcheck disable=SC2086 # $change is unquoted, as it holds several arguments
         refused 1 "SOURCE_DATE_EPOCH '$epoch': seconds since 1970" env SOURCE_DATE_EPOCH="$epoch" "$dkvb" $change
     done
 done
 rm five.npy
 
-# Kernels that this build does not have are reported, and the command runs with others.
+# If DKVB_KERNELS names unknown compute kernels, the command reports this, and runs with others.
 DKVB_KERNELS=abacus "$dkvb" inspect m.dkvb 2>kernels.err >/dev/null || fail "exit code $?"
 grep -q "^dkvb: DKVB_KERNELS 'abacus': no kernels of this name run here, [a-z0-9-]* are used\$" kernels.err ||
     fail "$(cat kernels.err)"
@@ -168,7 +168,7 @@ DKVB_KERNELS=scalar "$dkvb" inspect m.dkvb 2>kernels.err >/dev/null || fail "exi
 [ ! -s kernels.err ] || fail "$(cat kernels.err)"
 rm kernels.err
 
-# A mask belongs to its codebooks.
+# A mask of other codebooks is refused.
 train_small other.dkvb --seed 9
 check "$dkvb" forget other.dkvb --method activations --pairs 3 --features x.npy --mask-out other.mask >/dev/null
 refused 1 'codebooks' "$dkvb" forget m.dkvb --mask other.mask

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The exported arrays are enough to compute every code, distance and logit again, here by numpy.
+# Test that the arrays written by `dkvb export` are enough to compute every code, distance and logit again, here by
+# numpy.
 . "$(dirname "$0")/common.sh"
 make_data
 for options in "" "--top-k 3 --whiten always" "--as-they-are"; do
-    # shellcheck disable=SC2086 # several words or none
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     train_small m.dkvb $options
     check "$dkvb" forget m.dkvb --method activations --pairs 50 --features x.npy --labels y.npy --class 1 >/dev/null
     whitened=no # the third export finds a whitening of the second, which goes

@@ -1,10 +1,10 @@
-/* A library that is loaded before the C library (LD_PRELOAD). Calls that a test names fail, or wait until the test has
+/* A library that is loaded before the C library (LD_PRELOAD), in which chosen calls fail, or wait until the test has
  * sent a signal.
  *
  * FAULT="CALL FIRST LAST HOW": the calls number FIRST to LAST of write, pwrite, fsync, rename, ftruncate, stat,
- * getrandom, fread, fchown or malloc (with calloc and realloc) fail with the errno HOW. HOW 0 waits for half a minute
- * instead. HOW -1 kills the process by SIGKILL before the call. HOW -2 kills it in the middle of a write, half of whose
- * bytes are written, or after an fsync or a rename. Numbers begin at 1. */
+ * getrandom, fread, fchown or malloc (with calloc and realloc) fail with the errno HOW. If HOW is 0, the call waits for
+ * half a minute instead. If HOW is -1, the process is killed by SIGKILL before the call; if HOW is -2, in the middle of
+ * a write, after half of its bytes, or after an fsync or a rename. The calls are numbered from 1. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ __attribute__((constructor)) static void read_fault(void)
         call_name[0] = '\0';
 }
 
-/* True if this call has to fail; errno is set to the reason. */
+/* Returns true, and sets errno, if this call of the C function `name` has to fail. */
 static int faulty(const char *name)
 {
     struct timespec wait = {.tv_sec = 30};
@@ -75,7 +75,7 @@ void *realloc(void *ptr, size_t size)
     return faulty("malloc") ? NULL : __libc_realloc(ptr, size);
 }
 
-/* The function of the C library that a function of this file replaces. */
+/* Finds the C library's function that a function of this file replaces. */
 #define REAL(name) __typeof__(name) *real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
 
 ssize_t write(int fd, const void *from, size_t size)
@@ -130,8 +130,8 @@ int fsync(int fd)
     return -1;
 }
 
-/* LLVM's OpenMP makes a shared memory object before it starts its first thread, and ends the process if it cannot set
- * its size. That object is no file of the command. */
+/* Returns true for the shared memory object that LLVM's OpenMP makes before its first thread: its ftruncate() must not
+ * fail, since OpenMP would end the process. */
 static int is_shared_memory(int fd)
 {
     static const char folder[] = "/dev/shm/";
@@ -169,7 +169,7 @@ ssize_t getrandom(void *bytes, size_t size, unsigned flags)
     return faulty("getrandom") ? -1 : real(bytes, size, flags);
 }
 
-/* The stream must know of the failure too, so its file is closed. */
+/* A failing fread() closes the file, so that the stream's error flag is set as well. */
 size_t fread(void *restrict to, size_t size, size_t count, FILE *restrict file)
 {
     REAL(fread);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Files of other kinds are refused by the name of their kind, with a way to convert them to one that the command reads.
+# Test that files of other programs are refused with the name of their kind, and a way to convert them to a kind that
+# the command reads.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb

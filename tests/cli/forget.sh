@@ -1,5 +1,5 @@
 #!/bin/sh
-# Forgetting with a codes file: budgets that are searched for, the guard, two strengths; and forgetting without any
+# Test of `dkvb forget` with a codes file (searching the number of pairs, the guard, two strengths), and without any
 # data.
 . "$(dirname "$0")/common.sh"
 make_data
@@ -11,7 +11,7 @@ forget() { # NAME OPTIONS: forget, and keep what is said in NAME.json
     check "$dkvb" forget m.dkvb --salt $salt --json "$@" >"$name.json"
 }
 
-# A dry run measures every class, and changes nothing.
+# `dkvb forget --dry-run` measures the effect on every class, and changes no file.
 cp m.dkvb before.dkvb
 forget dry --class 1 --codes m.codes --max-retain-drop 1 --dry-run
 same m.dkvb before.dkvb
@@ -19,7 +19,7 @@ claim dry.json 'd["dry_run"] and d["entry"] is None and len(d["effects"]) == 4'
 claim dry.json 'd["effects"][1]["right_after"] == 0 and sum(e["rows"] for e in d["effects"]) > 60'
 claim dry.json 'all(e["rows"] == 0 or e["low"] < e["high"] for e in d["effects"])'
 
-# The budget that is found is printed, and it is enough on the held-out rows; one pair less is not.
+# The printed budget (number of pairs to mask) is enough on the held-out rows; one pair less is not enough.
 forget found --class 1 --codes m.codes --max-retain-drop 1 --max-class-loss 1 -o found.dkvb
 claim found.json 'd["method"] == "values" and d["budget"]["forget_after"] == 0 and d["entry"] == 1'
 claim found.json 'd["pairs_masked"] == d["budget"]["roomy"] > d["budget"]["budget"]'
@@ -41,7 +41,7 @@ claim found.json 'd["effects"][1]["right_before"] > d["effects"][1]["right_after
 [ "$(json journal.json 'd["journal"][0]["effects"]')" = "$(json found.json '[e for e in d["effects"] if e["rows"]]')" ] ||
     fail "the journal has other effects than those that forget measured"
 
-# If no budget keeps the limits, nothing changes, and the nearest budget is printed.
+# If no number of pairs meets the limits, no file changes, and the nearest number is printed.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 2 --keys 3 --key-dim 2 -o few.dkvb --codes-out tight.codes \
     --hold-out 0.4 >/dev/null
 cp few.dkvb few_before.dkvb
@@ -49,7 +49,7 @@ refused 1 'Nearest: ' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --me
     --target 0 --max-retain-drop 0
 same few.dkvb few_before.dkvb
 
-# Requests with given numbers of pairs commute, and the same pairs are found without any data.
+# Two requests with given numbers of pairs give the same model in either order, and mask the same pairs as without data.
 for order in "0 2" "2 0"; do
     cp m.dkvb turns.dkvb
     for class in $order; do
@@ -71,7 +71,7 @@ check "$dkvb" forget plain.dkvb --class 2 --pairs 40 --json >values.json
 claim values.json 'd["method"] == "values" and d["pairs_masked"] == 40'
 
 # Exact forgetting of classes and of rows gives, except for the journal, the bytes of a model that never saw them.
-sections() { # MODEL or CODES: its sections but those that say what was forgotten
+sections() { # prints the sections of MODEL or CODES except those that say what was forgotten
     "$python" - "$1" <<'END'
 import sys
 data = open(sys.argv[1], "rb").read()
@@ -113,11 +113,11 @@ claim journal.json 'd["journal"][0]["what"] == "replay" and d["journal"][0]["str
 claim journal.json 'd["journal"][0]["classes"] is None and d["journal"][0]["effects"] and d["journal"][0]["rows"] == 5'
 claim journal.json 'd["journal"][0]["keys"] == "kept" and d["journal"][0]["after"] is None and d["journal"][0]["budget"] is None'
 
-# The rows are no longer in the codes file, and a second request for them says so.
+# The forgotten rows are no longer in the codes file, and a second request for them says so.
 refused 1 'few.codes and exact.dkvb: row 0 asks for id 7, the codes have no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
     --strength exact
 
-# An exact request takes back a masking of the same rows, but not one of other rows.
+# Exact forgetting undoes an earlier masking of the same rows, but not a masking of other rows.
 cp m.dkvb both.dkvb
 cp m.codes both.codes
 check "$dkvb" forget both.dkvb --class 0 --codes both.codes --pairs 20 --max-class-loss 1 >/dev/null
@@ -129,7 +129,7 @@ claim journal.json '[e["what"] + " " + e["state"] for e in d["journal"]] == ["fo
 claim journal.json 'd["masked_pairs"] == 20'
 same both.codes few.codes
 
-# If the keys were placed on the forgotten rows, they are placed again, or kept on request.
+# If keys were placed on the forgotten rows, exact forgetting places the keys again, or keeps them on request.
 train_small own.dkvb --codes-out own.codes --hold-out 0.25
 refused 1 'the keys were placed on rows that are to be forgotten too' "$dkvb" forget own.dkvb --rows rows.npy \
     --codes own.codes --strength exact -o x.dkvb --codes-out x.codes
@@ -147,7 +147,7 @@ check "$dkvb" forget own.dkvb --rows rows.npy --codes own.codes --strength exact
 grep -q 'the keys were placed on these rows too, and are as they were' said.txt || fail "$(cat said.txt)"
 cmp -s own.codes x.codes && fail 'the codes kept the rows'
 
-# The guard refuses rows of class 2 that were slipped into a request for class 1, and a request under a limit of 0.
+# The guard refuses a request for class 1 that also contains rows of class 2, and a request with a limit of 0.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")
@@ -161,7 +161,7 @@ forget forced --rows mixed.npy --codes m.codes --pairs 60 --force -o x.dkvb
 refused 1 'more than 0.03 for certain is refused' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --method activations --pairs 4
 same few.dkvb few_before.dkvb
 
-# Errors of wrong use.
+# Wrong arguments of `dkvb forget` are refused.
 refused 2 '--rows needs --codes' "$dkvb" forget m.dkvb --rows rows.npy
 refused 2 '--class or --rows is missing' "$dkvb" forget m.dkvb --codes m.codes
 refused 2 'for rows, --strength exact' "$dkvb" forget m.dkvb --codes m.codes --rows rows.npy
@@ -178,15 +178,15 @@ refused 2 '--hold-out, --depth and --keep need --codes-out' "$dkvb" train --feat
 refused 1 'rows 0 and 2 both have id 4' "$dkvb" forget m.dkvb --rows twice.npy --codes m.codes --pairs 5
 refused 1 'row 1 has a negative id' "$dkvb" forget m.dkvb --rows minus.npy --codes m.codes --pairs 5
 
-# The model was written and the codes file was not. The same request brings both to the same state.
+# If the model was written but the codes file was not, the same request brings both to the same state.
 cp m.codes behind.codes
 check "$dkvb" forget exact.dkvb --rows rows.npy --codes behind.codes --strength exact --json >retried.json
 same behind.codes few.codes
 sections exact.dkvb >exact.bytes
 same exact.bytes never.few.bytes
 
-# Codes of another model on the same keys are refused, as they would teach other labels; so are labels beyond the
-# model's classes.
+# The codes file of another model on the same keys is refused, as its labels differ; so are labels beyond the model's
+# classes.
 "$python" -c 'import numpy as np; y = np.load("y.npy"); np.save("turned.npy", (y + 1) % 4); np.save("more.npy", y + 3)'
 check "$dkvb" train --features x.npy --labels turned.npy --init-from m.dkvb -o turned.dkvb --codes-out turned.codes >/dev/null
 cp m.dkvb mine.dkvb
@@ -196,12 +196,12 @@ refused 1 'the codes are not what the model was trained on' "$dkvb" forget mine.
 check "$dkvb" train --features x.npy --labels more.npy --empty-classes --init-from m.dkvb -o more.dkvb --codes-out more.codes >/dev/null
 refused 1 'the classes of the model are 0 to 3' "$dkvb" forget m.dkvb --class 1 --codes more.codes
 
-# Files that are not codes files are refused, and so are rows that taught nothing.
+# Files that are not codes files are refused, and so are rows on which the model was not trained.
 refused 1 'nothere: cannot open' "$dkvb" forget m.dkvb --class 1 --codes nothere
 mkfifo pipe
 refused 1 'pipe: is not a regular file' "$dkvb" forget m.dkvb --class 1 --codes pipe
 train_small shy.dkvb --key-features test_x.npy --codes-out shy.codes --hold-out 0.9999
-# Three rows of each class stay in training, however many are held out.
+# Whatever fraction is held out, three rows of each class stay in the training part.
 check "$dkvb" forget shy.dkvb --class 1 --codes shy.codes --pairs 5 -o some.dkvb --json >some.json
 claim some.json 'd["examples"] == 3'
 "$python" -c 'import numpy as np; np.save("held.npy", np.flatnonzero(np.load("y.npy") == 1)[:9])'

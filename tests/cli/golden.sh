@@ -1,5 +1,5 @@
 #!/bin/sh
-# The text of inspect and masks, word for word, for a fixed seed and time.
+# Test of the output of `dkvb inspect` and `dkvb masks`, word for word, for a fixed seed and time.
 . "$(dirname "$0")/common.sh"
 make_data
 SOURCE_DATE_EPOCH=1700000000

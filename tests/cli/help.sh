@@ -1,6 +1,7 @@
 #!/bin/sh
-# The example at the head of each command's help works as printed. Each command has a man page with every option, which
-# mandoc and groff read without a warning. The exit codes of help are those of src/tool.h and of docs/errors.md.
+# Test of help: the example at the head of each command's help works as printed. Each command has a man page with every
+# option, which mandoc and groff read without a warning. The exit codes in help equal those in src/tool.h and
+# docs/errors.md.
 . "$(dirname "$0")/common.sh"
 
 commands=$("$dkvb" help | sed -n 's/^  \([a-z]*\)  *.*/\1/p' | grep -vx help)
@@ -8,11 +9,11 @@ for command in $commands; do
     "$dkvb" help "$command" | head -n 1 | grep -q "^example: dkvb $command " || fail "$command: help begins with no example"
 done
 
-# With so few rows, more threads would only wait for each other.
+# One thread: with so few rows, more threads would only wait for each other.
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
-# The examples find rows, a model with its codes, and pictures. The tool is called dkvb here, as in the examples.
+# Makes what the examples need: rows, a model with its codes file, pictures, and the tool under the name dkvb.
 mkdir bin start
 ln -s "$dkvb" bin/dkvb
 PATH=$PWD/bin:$PATH
@@ -36,7 +37,7 @@ except ImportError:
 END
 cd ..
 for command in $commands; do
-    # These three would take minutes on an emulated processor.
+    # The examples of audit, sweep and bench would take minutes on an emulated processor.
     case $command-$dkvb in audit-*-emulated | sweep-*-emulated | bench-*-emulated) continue ;; esac
     rm -rf work
     cp -r start work
@@ -53,7 +54,7 @@ for command in $commands; do
     cd ..
 done
 
-# Checks of the man pages.
+# Checks of the man pages
 mkdir man
 dkvb help --man >man/dkvb.1
 for command in $commands; do
@@ -81,7 +82,7 @@ for command in commands:
     for default in re.findall(r"\(default [^)]*\)", run(command)):
         assert default in page, (command, default)
 
-# The enum, help, the page of errors and the man page have the same exit codes.
+# The enum in src/tool.h, help, docs/errors.md and the man page must have the same exit codes.
 text = open(f"{source}/src/tool.h", encoding="utf-8").read()
 codes = {0: "EXIT_SUCCESS", 1: "EXIT_FAILURE"}
 codes.update({int(value): name for name, value in re.findall(r"\b(EXIT_[A-Z]+) = (\d+)", text)})

@@ -1,12 +1,12 @@
 #!/bin/sh
-# train, eval, predict and forget read pictures: they use the encoded rows, classes by name, and the encoder that the
-# model remembers.
+# Test of pictures as input of train, eval, predict and forget, which encode the pictures, match classes by name, and
+# use the encoder that the model remembers.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 numbers() { "$python" -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.array(sys.argv[1:], dtype="u8"))' "$@"; }
 size="--codebooks 16 --keys 20 --key-dim 6 --epochs 1"
 
-# The model equals that of the encoded rows, and remembers their encoder.
+# A model trained on pictures equals one trained on their encoded rows, and remembers the encoder.
 check "$dkvb" encode --input train -o x.npy --labels-out y.npy --class-names-out classes.txt >/dev/null
 check "$dkvb" encode --input test -o test_x.npy --labels-out test_y.npy >/dev/null
 mkdir broken
@@ -14,7 +14,7 @@ cp -R train/down train/across broken
 head -c 300 train/down/04.png >broken/across/00_cut.png
 cp -R train loose
 cp train/down/04.png loose
-# shellcheck disable=SC2086 # $size is several words
+# shellcheck disable=SC2086 # $size is unquoted, as it holds several arguments
 {
     check "$dkvb" train --images train $size -o m.dkvb --json >train.json
     check "$dkvb" train --features x.npy --labels y.npy --class-names classes.txt $size -o f.dkvb >/dev/null
@@ -24,7 +24,7 @@ cp train/down/04.png loose
     check "$dkvb" train --images broken --skip-unreadable $size -o skipped.dkvb --json >train.json 2>/dev/null
     claim train.json 'd["n"] == 36 and d["unreadable"] == 1 and d["classes"] == 2'
 
-    # The id of a picture does not depend on whether other pictures can be read. Here the first picture cannot be read.
+    # The id of a picture does not depend on whether other pictures can be read; here the first picture is unreadable.
     check "$dkvb" train --images broken --skip-unreadable $size -o named.dkvb --codes-out named.codes >/dev/null 2>&1
     numbers 0 >rows.npy
     refused 1 'id 0' "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --pairs 5 -o new.dkvb

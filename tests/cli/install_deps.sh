@@ -1,11 +1,11 @@
 #!/bin/sh
-# cmake/install-deps.sh looks before it installs. If everything is there, it prints nothing on any system; missing
-# things are named. The package managers are made up, and nothing is installed.
+# Test of cmake/install-deps.sh, which looks before it installs: if nothing is missing, it prints nothing on any system;
+# otherwise it names what is missing. The package managers of this test are made up, and nothing is installed.
 . "$(dirname "$0")/common.sh"
 script=$here/../../cmake/install-deps.sh
 sh=$(command -v sh)
 
-# A folder with all commands of this system except package managers and sudo.
+# Makes a folder with all commands of this system except package managers and sudo, as PATH of the script.
 mkdir everything
 for folder in /usr/local/bin /usr/bin /bin; do
     ln -s $folder/* everything 2>/dev/null || true # some are in two folders
@@ -17,7 +17,7 @@ alone() {
 [ -z "$(alone 2>&1)" ] || fail "$(alone 2>&1)"
 check alone
 
-# CMake is missing, and there is no package manager.
+# Case: CMake is missing, and there is no package manager.
 mv everything/cmake .
 code=0
 alone >out 2>err || code=$?
@@ -25,7 +25,7 @@ alone >out 2>err || code=$?
 grep -q '^install-deps: missing here: CMake 3.25\.$' err || fail "$(cat err)"
 grep -q 'no package manager' err || fail "$(cat err)"
 
-# A pacman that knows of no package, and whose CMake is installed at once.
+# Case: pacman finds no package installed, and installs CMake at once.
 cat >everything/pacman <<END
 #!$sh
 echo "\$*" >>$PWD/log
@@ -42,7 +42,7 @@ grep -q '^install-deps: installing gcc cmake ' out || fail "$(cat out)"
 grep -q '^-S --needed --noconfirm gcc cmake ninja ' log || fail "$(cat log)"
 grep -q -e '-Sy' log && fail "a partial upgrade: $(cat log)"
 
-# One package manager fails, another one installs nothing.
+# Case: one package manager fails, another one installs nothing.
 rm everything/cmake
 printf '#!%s\nfalse\n' "$sh" >everything/pacman
 alone >out 2>err && fail "a failed installation went unnoticed"
@@ -57,8 +57,8 @@ printf '#!%s\n' "$sh" >everything/pacman
 alone >out 2>err && fail "CMake does not work, and nobody says so"
 grep -q 'missing here: CMake 3.25; yet all packages' err || fail "$(cat err)"
 
-# aarch64 without its emulator: Debian first adds the architecture, other systems refuse and install nothing. Packages
-# for this machine do not count as packages for aarch64.
+# Case: the emulator for aarch64 is missing. On Debian the script first adds the architecture, on other systems it
+# refuses and installs nothing. Packages for this machine do not count as packages for aarch64.
 rm -f everything/qemu-aarch64 everything/dpkg everything/dpkg-query log
 cat >everything/pacman <<END
 #!$sh
@@ -84,7 +84,7 @@ if grep -qx ID=debian /etc/os-release; then
     rm log
 fi
 
-# Programs of --ci are named where they are missing, each kind of them.
+# Case: programs for --ci are missing; the script names a program of each kind.
 rm -f everything/cppcheck everything/mpirun everything/mandoc
 alone --ci >out 2>err && fail "programs of --ci are missing, and nobody says so"
 for named in cppcheck "Open MPI" mandoc; do

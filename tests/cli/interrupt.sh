@@ -1,5 +1,5 @@
 #!/bin/sh
-# SIGINT and SIGTERM end long work with exit code 130, one line, and no file.
+# Test of interrupts: SIGINT and SIGTERM end long work with exit code 130, one line on stderr, and no output file.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -39,8 +39,8 @@ check "$python" interrupt.py SIGINT "$dkvb" train --features x.npy --labels y.np
     --key-dim 8 --passes 300 --key-batch 64 -o new.dkvb --json
 check "$python" interrupt.py SIGINT "$dkvb" bench forget --codebooks 8 --keys 32 --repeats 10000000 --json
 
-# A second signal soon after the first counts as the same request. A later one ends the process, with a message. Reading
-# names from a pipe that nobody writes to is work that cannot see the flag.
+# A second signal soon after the first counts as the same request to stop. A later signal ends the process at once, with
+# a message. The test reads names from a pipe that nobody writes to, which cannot be interrupted otherwise.
 mkfifo names
 cat >twice.py <<'END'
 import signal, subprocess, sys, time

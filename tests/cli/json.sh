@@ -1,5 +1,5 @@
 #!/bin/sh
-# --json prints one object with exactly the documented keys, whatever the strings in it contain.
+# Test that --json prints one object with exactly the documented keys, whatever its strings contain.
 . "$(dirname "$0")/common.sh"
 make_data
 mkdir answers

@@ -1,5 +1,5 @@
-"""Data of the tests of the tool, the same on every machine and with every numpy: four clouds of points; or, as
-`make_data.py FOLDER pictures`, folders of small PNG files and weights of small encoders."""
+"""Makes the data for tests of the tool, which are the same on every machine and with every numpy: four clouds of
+points; or, as `make_data.py FOLDER pictures`, folders of small PNG files and weights of small encoders."""
 import json
 import os
 import struct
@@ -12,7 +12,7 @@ COLUMNS, CLASSES = 16, 4
 
 
 def mix(z):
-    """splitmix64 of an array of integers."""
+    """Returns the hash splitmix64 of each integer in an array."""
     z = (z + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -20,7 +20,8 @@ def mix(z):
 
 
 def uniform(count, stream):
-    """Numbers in [-1, 1), exact in float32: no function whose last bit depends on a library."""
+    """Returns pseudo-random numbers in [-1, 1) that are exact in float32, computed without functions whose last bit
+    depends on a library."""
     raw = mix(np.arange(count, dtype=np.uint64) + np.uint64(stream << 32))
     return (raw >> np.uint64(48)).astype(np.float64) / 32768 - 1
 
@@ -39,7 +40,7 @@ def chunk(kind, body):
 def write_png(path, pixels):
     """uint8[height][width][3]"""
     height, width, _ = pixels.shape
-    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # filter type 0: none
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # each line begins with PNG filter type 0 (none)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
@@ -47,7 +48,7 @@ def write_png(path, pixels):
 
 
 def picture(height, width, stream, stripes=None):
-    """Noise, over stripes of this direction and of a period of 8."""
+    """Makes a picture of noise over stripes of a given direction with a period of 8 pixels."""
     noise = (uniform(height * width * 3, stream).reshape(height, width, 3) + 1) * (127 if stripes is None else 40)
     y, x = np.mgrid[:height, :width]
     wave = {None: 0 * x, "across": y, "down": x, "slanted": x + y}[stripes]
@@ -55,7 +56,7 @@ def picture(height, width, stream, stripes=None):
 
 
 def write_clip(path, stream, width=64, patch=8, positions=5, rows=24):
-    """Weights of a small CLIP, as Hugging Face names them: one block, made-up numbers."""
+    """Writes made-up weights of a small CLIP with one block, with the tensor names of Hugging Face."""
     shapes = {
         "visual_projection.weight": (rows, width),
         "vision_model.embeddings.class_embedding": (width,),
@@ -78,8 +79,8 @@ def write_clip(path, stream, width=64, patch=8, positions=5, rows=24):
 
 
 def pictures(folder):
-    """train/ and test/: three classes; slow/: pictures that take a while to read, links to a few; weights of two
-    small encoders."""
+    """Makes folders of pictures: train/ and test/ with three classes, slow/ with many links to pictures that take a
+    while to read; and weights of two small encoders."""
     for i in range(72):
         kind = ("across", "down", "slanted")[i % 3]
         place = f"train/{kind}/deep/er" if i < 3 else f"train/{kind}" if i < 54 else f"test/{kind}"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Masks as files behave as sets. They can be used on other models with the same codebooks, and on no others.
+# Test of mask files: masks behave as sets, and can be used on other models with the same codebooks, but on no others.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -51,7 +51,7 @@ mask union "$@" -o many.mask # 256
 same ab.mask many.mask
 refused 2 "unexpected 'c.mask'" "$dkvb" mask union "$@" c.mask -o many.mask
 
-# Properties of a mask.
+# `dkvb mask info` prints the properties of a mask.
 mask info a.mask
 "$dkvb" inspect m.dkvb --json >model.json
 check "$dkvb" mask info a.mask --json >info.json
@@ -60,7 +60,7 @@ claim info.json 'd["codebooks"] == 8 and d["keys"] == 32 and d["output"] is None
 grep -q "^birth      $(json model.json 'd["birth"]')\$" said.txt || fail "$(cat said.txt)"
 grep -q '^pairs      60 of 256$' said.txt || fail "$(cat said.txt)"
 
-# One request on many models: the imported mask is in force, in any order, and can be undone.
+# A mask can be imported into several models: it is then in force there, and can be undone.
 SOURCE_DATE_EPOCH=0
 export SOURCE_DATE_EPOCH
 check "$dkvb" forget m.dkvb -o by_forget.dkvb --mask a.mask --reason 'request 17' --salt $salt >/dev/null
@@ -95,7 +95,7 @@ mask export second.dkvb -o purged.mask # purged pairs are out as well
 same purged.mask b.mask
 mask import second.dkvb a.mask # and the codebooks are known after a purge
 
-# With other codebooks, the message names both files and both birth ids, and nothing is written.
+# For a mask of other codebooks, the error names both files and both birth ids, and nothing is written.
 start() {
     "$dkvb" mask info "$1" --json >info.json
     json info.json 'd["birth"][:8]'
@@ -110,7 +110,7 @@ refused 1 "other.mask and m.dkvb: the mask belongs to other codebooks: $found" "
 refused 1 "other.mask and m.dkvb: the mask belongs to other codebooks: $found" "$dkvb" forget m.dkvb --mask other.mask
 same m.dkvb kept.dkvb
 
-# No output replaces an input.
+# An output file may not replace an input file.
 ln -s a.mask link.mask
 cp a.mask kept.mask
 refused 2 '--output and a mask are the same file' "$dkvb" mask union a.mask b.mask -o ./a.mask
@@ -122,7 +122,7 @@ refused 1 'none/out.mask: cannot be written' "$dkvb" mask union a.mask b.mask -o
 same a.mask kept.mask
 same m.dkvb kept.dkvb
 
-# Errors of wrong use, and of files that are not masks.
+# Wrong arguments, and files that are not masks, are refused.
 refused 2 'must be export, import, union, intersection, difference or info' "$dkvb" mask merge a.mask b.mask -o none.mask
 refused 2 'union: 1 operands given, it takes 2 or more' "$dkvb" mask union a.mask -o none.mask
 refused 2 'import: 1 operands given, it takes 2' "$dkvb" mask import m.dkvb

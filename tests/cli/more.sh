@@ -1,6 +1,6 @@
 #!/bin/sh
-# Training continues with a codes file: new rows join the old ones, and a later exact forgetting leaves no trace of its
-# rows.
+# Test of continued training with a codes file: new rows are added to it, and a later exact forgetting leaves no trace
+# of the forgotten rows.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END2'
@@ -30,10 +30,10 @@ again="--epochs 2 --lr 2 --batch 64"
 story() {
     name=$1 old=$2 new=$3
     shift 3
-    # shellcheck disable=SC2086 # $first is several words
+    # shellcheck disable=SC2086 # $first is unquoted, as it holds several arguments
     train_small "$name.dkvb" $first --features "${old}_x.npy" --labels "${old}_y.npy" \
         --ids "${old}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 --batch 64 --keep-counts "$@"
-    # shellcheck disable=SC2086 # $again is several words
+    # shellcheck disable=SC2086 # $again is unquoted, as it holds several arguments
     check "$dkvb" train --continue "$name.dkvb" --features "${new}_x.npy" --labels "${new}_y.npy" \
         --ids "${new}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 $again "$@" --json >"$name.json"
     check "$dkvb" verify "$name.dkvb" >/dev/null
@@ -43,7 +43,7 @@ for options in "" "--class-weight balanced" "features"; do
     if [ "$options" = features ]; then
         first="$first --keep features" options=
     fi
-    # shellcheck disable=SC2086 # $options is several words
+    # shellcheck disable=SC2086 # $options is unquoted, as it holds several arguments
     {
         story all old new $options
         story kept old_kept new_kept $options
@@ -57,7 +57,8 @@ for options in "" "--class-weight balanced" "features"; do
     sections kept.codes >kept.bytes
     same all.bytes kept.bytes
 done
-# Keys that were placed on the rows are placed again on all rows that are left, including those of later trainings.
+# If keys were placed on forgotten rows, they are placed again on all remaining rows, including those of later
+# trainings.
 first=""
 story all old new
 check "$dkvb" forget all.dkvb --rows gone.npy --codes all.codes --strength exact --key-features x.npy >/dev/null
@@ -68,7 +69,7 @@ sections all.dkvb >all.bytes
 sections kept.dkvb >kept.bytes
 same all.bytes kept.bytes
 
-# The same for a class that the second training added.
+# Exact forgetting of a class that the second training added leaves no trace either.
 "$python" -c 'import numpy as np; y = np.load("new_y.npy"); y[::3] = 4; np.save("five_y.npy", y)'
 check "$dkvb" train --continue all.dkvb --features new_x.npy --labels five_y.npy --codes-out all.codes --json >five.json
 claim five.json 'd["classes"] == 5'
@@ -76,18 +77,18 @@ check "$dkvb" forget all.dkvb --class 4 --codes all.codes --strength exact --kee
 claim forget.json 'd["examples"] == 54'
 check "$dkvb" verify all.dkvb >/dev/null
 
-# Rows without ids are numbered from the largest id on.
+# New rows without ids get the ids after the largest id so far.
 train_small n.dkvb --codes-out n.codes
 check "$dkvb" train --continue n.dkvb --features test_x.npy --labels test_y.npy --codes-out n.codes >said.txt
 grep -q '^wrote   n.codes: 100 rows more, ' said.txt || fail "$(cat said.txt)"
 "$python" -c 'import numpy as np; np.save("last.npy", np.array([400, 499]))'
 check "$dkvb" forget n.dkvb --rows last.npy --codes n.codes --strength exact --keep-keys >/dev/null
 
-# A model that cannot be replayed is refused, and nothing changes.
+# If the model's trainings cannot be repeated, exact forgetting is refused, and no file changes.
 cp n.dkvb n_before.dkvb
 cp n.codes codes_before
 more="--json --features test_x.npy --labels test_y.npy"
-# shellcheck disable=SC2086 # $more is several words
+# shellcheck disable=SC2086 # $more is unquoted, as it holds several arguments
 {
     refused 1 'none.codes' "$dkvb" train --continue n.dkvb $more --codes-out none.codes
     refused 1 'kept.codes' "$dkvb" train --continue n.dkvb $more --codes-out kept.codes

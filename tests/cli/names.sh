@@ -1,6 +1,6 @@
 #!/bin/sh
-# Names of classes: a name takes precedence over an index, names compare by Unicode equivalence, and the output says
-# which class was meant.
+# Test of class names in the tool: a name takes precedence over a label, names are compared by Unicode equivalence, and
+# the output says which class was meant.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -15,7 +15,7 @@ printf 'K\303\244fer\nKa\314\210fer\nx\ny\n' >twice.txt
 printf 'a\nb\na,b\nd\n' >comma.txt
 check "$dkvb" train --features x.npy --labels twelve.npy --class-names numbers.txt $small -o n.dkvb >/dev/null
 
-# The class named "2" is the fifth in byte order.
+# The class with the name "2" has another label than 2.
 check "$dkvb" forget n.dkvb --class 2 --pairs 9 -o f.dkvb >said.txt
 grep -q "^classes 4 '2'\$" said.txt || fail "$(cat said.txt)"
 check "$dkvb" forget n.dkvb --class '#2' --pairs 9 -o g.dkvb --json >said.json
@@ -28,7 +28,7 @@ check "$dkvb" masks h.dkvb >said.txt
 grep -q "asked for: 2 '10', 3 '11'" said.txt || fail "$(cat said.txt)"
 refused 1 "class '12': the model has no such name, and its classes are 0 to 11" "$dkvb" forget n.dkvb --class 12 --pairs 9 -o no.dkvb
 
-# One name in two spellings.
+# A class name can be given in another Unicode spelling.
 train_small c.dkvb --class-names composed.txt
 check "$dkvb" forget c.dkvb --class "$(printf 'Ka\314\210fer')" --pairs 9 -o f.dkvb --json >said.json
 claim said.json '[c["label"] for c in d["classes"]] == [0]'
@@ -41,14 +41,14 @@ printf 'a\000\n\000' >wide.txt
 refused 1 'wide.txt: line 1 holds a zero byte, as UTF-16 does; the names must be saved as UTF-8' "$dkvb" train --features x.npy \
     --labels y.npy --class-names wide.txt -o no.dkvb
 
-# A name with a comma that could also be a list.
+# A class name with a comma could also be a list of classes.
 check "$dkvb" forget c.dkvb --class a,b --pairs 9 -o f.dkvb --json >said.json
 claim said.json '[c["label"] for c in d["classes"]] == [2]'
 train_small l.dkvb --class-names comma.txt
 refused 1 "class 'a,b': is a name, and a list of classes as well" "$dkvb" forget l.dkvb --class a,b --pairs 9 -o no.dkvb
 [ ! -e no.dkvb ] || fail "a file was left"
 
-# Pictures find their class in either spelling.
+# Folders of pictures match class names in either Unicode spelling.
 check "$python" "$here/make_data.py" . pictures
 if "$dkvb" encode --input train -o e.npy >/dev/null 2>&1; then
     mv train/down "train/$(printf 'K\303\244fer')"
@@ -58,7 +58,7 @@ if "$dkvb" encode --input train -o e.npy >/dev/null 2>&1; then
     claim said.json 'd["n"] == 18'
 fi
 
-# The name of a forgotten class stays, with a note, until it is removed.
+# The name of a forgotten class stays in the model, with a note, until it is removed.
 train_small own.dkvb --key-features test_x.npy --codes-out own.codes --hold-out 0.25
 "$dkvb" rename own.dkvb 1 bob >said.txt || fail 'rename failed'
 grep -q "class 1 is called 'bob'" said.txt || fail "$(cat said.txt)"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A failed write leaves the old file as it was. Text that cannot be written is a failure.
+# Test of writing outputs: a failed write leaves the old file as it was, and text that cannot be written to stdout is a
+# failure.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -10,7 +11,8 @@ refused 1 'folder: is a directory' "$dkvb" forget m.dkvb -o folder --method acti
 refused 1 'none/m.dkvb' "$dkvb" forget m.dkvb -o none/m.dkvb --method activations --pairs 5 --features x.npy
 refused 1 'folder: is a directory' "$dkvb" predict m.dkvb --features x.npy -o folder
 
-# The disk is full in the middle of the file: the limit is in blocks of 512 bytes, and its signal is ignored.
+# A limit on file sizes, in blocks of 512 bytes and with its signal ignored, stands for a disk that is full in the
+# middle of a file.
 refused 1 'm.dkvb: cannot write' sh -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" forget m.dkvb \
     --method activations --pairs 5 --features x.npy
 same m.dkvb kept.dkvb
@@ -24,14 +26,14 @@ test_y.npy
 x.npy
 y.npy" ] || fail "files were left: $(ls)"
 
-# A model and its codes file belong together: a disk that has room for one of them only leaves both as they were, and
-# the same command can be given again.
-full() { # LESS MORE COMMAND...: the disk is full between the sizes of two files
+# A model and its codes file are written together: if the disk has room for only one of them, both old files stay, and
+# the command can be repeated.
+full() { # LESS MORE COMMAND...: runs a command with a file size limit between the sizes of two files
     limit=$((($(stat -c %s "$1") + $(stat -c %s "$2")) / 1024))
     [ "$(stat -c %s "$2")" -gt "$(($(stat -c %s "$1") + 4096))" ] || fail "$2 is not larger than $1"
     more=$2
     shift 2
-    # shellcheck disable=SC2016 # the inner shell expands it
+    # shellcheck disable=SC2016 # the inner shell expands the quoted variable
     refused 1 "$more: cannot write" sh -c 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"' sh "$limit" "$@"
     same pair.dkvb pair.kept
     same pair.codes codes.kept
@@ -54,7 +56,7 @@ full pair.dkvb pair.codes "$dkvb" forget pair.dkvb --rows gone.npy --strength ex
 check "$dkvb" forget pair.dkvb --rows gone.npy --strength exact --keep-keys --codes pair.codes >/dev/null
 rm -f pair.* codes.kept ids.npy gone.npy
 
-# An old file is replaced, a symbolic link stays a link, and the mode is kept.
+# If an output replaces an old file, a symbolic link stays a link, and the file's mode is kept.
 chmod 600 m.dkvb
 ln -s m.dkvb link.dkvb
 check "$dkvb" forget link.dkvb --method activations --pairs 5 --features x.npy >/dev/null
@@ -82,7 +84,7 @@ sys.exit(subprocess.call(sys.argv[1:], stdout=write))
 END
 stdout_fails "$python" pipe.py "$dkvb" predict m.dkvb --features x.npy --top 4
 
-# With stdout and stderr closed, no text goes into a file that gets their number.
+# If stdout and stderr are closed, no text is written into a file that gets their descriptor numbers.
 cp kept.dkvb closed.dkvb
 code=0
 "$dkvb" forget closed.dkvb --method activations --pairs 5 --features x.npy >&- 2>&- || code=$?

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rows that the keys were not made for are reported in one line, by every command that searches rows, and counted in
-# JSON.
+# Test of rows far outside the range of the rows on which keys were placed: every command that searches rows reports
+# them in one line, and counts them in its JSON output.
 . "$(dirname "$0")/common.sh"
 make_data
 check "$python" - <<'END'
@@ -20,7 +20,8 @@ np.save("farther.npy", far / np.linalg.norm(far, axis=1, keepdims=True) * np.lin
 END
 train_small m.dkvb
 
-# told TEXT COMMAND...: the command succeeds, and prints one line of dkvb's on stderr that contains TEXT.
+# told TEXT COMMAND...: fails the test unless the command succeeds, and prints exactly one line on stderr that contains
+# TEXT.
 told() {
     text=$1
     shift
@@ -30,7 +31,7 @@ told() {
     grep -qF -- "$text" err.txt || fail "no '$text' in: $(cat err.txt)"
 }
 
-# quiet COMMAND...: the command prints nothing on stderr.
+# quiet COMMAND...: fails the test unless the command succeeds and prints nothing on stderr.
 quiet() {
     "$@" >out.txt 2>err.txt || fail "exit code $?: $*"
     [ ! -s err.txt ] || fail "a word too much: $*: $(cat err.txt)"
@@ -58,8 +59,8 @@ grep -qF 'wrong.npy: 1 of 400 rows is outside the scale of the keys; the first, 
     fail "$(cat err.txt)"
 claim out.txt 'd["rows_outside_scale"] == 1'
 
-# Rows that are not scaled keep their lengths in their codes. Their numbers at the ends of the scale show before their
-# length does.
+# If a model does not scale rows to length 1, slightly too long rows are found by their numbers at the ends of the
+# scale, before their length is extreme.
 check "$dkvb" train --features far.npy --labels y.npy --as-they-are $small -o far.dkvb >/dev/null
 told 'of its numbers at an end of the scale' "$dkvb" predict far.dkvb --features farther.npy -o p.npy
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# No output replaces an input, however its path is spelled. Places that cannot be written are found before the work.
+# Test of paths: an output file may not replace an input file, however its path is spelled, and paths that cannot be
+# written are found before the work.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -26,7 +27,7 @@ refused 2 '--output and --input are the same file' "$dkvb" encode --encoder pixe
 refused 2 '--labels-out and --labels are the same' "$dkvb" encode --encoder pixels --input u8.npy -o e.npy \
     --labels l.npy --labels-out l.npy
 fit="$dkvb train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6"
-# shellcheck disable=SC2086 # $fit is several words
+# shellcheck disable=SC2086 # $fit is unquoted, as it holds several arguments
 {
     refused 2 '--output and --features are the same file' $fit -o x.npy
     refused 2 '--output and --labels are the same file' $fit -o y.npy
@@ -46,7 +47,8 @@ by="--method activations --pairs 5 --features x.npy"
     refused 2 '--mask-out and --mask are the same file' "$dkvb" forget m.dkvb --mask a.mask --mask-out a.mask
     refused 2 "--output '': the name of a file is wanted" "$dkvb" forget m.dkvb $by -o ''
 
-    # Places that cannot be written. The features do not exist, which proves that nothing was read yet.
+    # Paths that cannot be written are refused before any input is read: the features file of these commands does not
+    # exist.
     late="--method activations --pairs 5 --features none.npy"
     refused 1 'folder: is a directory' "$dkvb" forget m.dkvb $late -o folder
     refused 1 '/dev/null: is not a regular file' "$dkvb" forget m.dkvb $late --mask-out /dev/null
@@ -70,7 +72,7 @@ rm refused.out refused.err
 find . -type f -exec cksum {} + | sort >../paths.after
 diff ../paths.before ../paths.after || fail "files have changed"
 
-# A model may be its own output, by any of its names.
+# A model file may be the output of a command that changes it, under any spelling of its path.
 check "$dkvb" undo forgot.dkvb -o ./forgot.dkvb >/dev/null
 # shellcheck disable=SC2086
 check "$dkvb" forget m.dkvb $by -o folder/link.dkvb >/dev/null

@@ -1,21 +1,22 @@
 #!/bin/sh
-# Several pictures at once: files, folders, standard input and lists of paths, each answer by the path that was given.
+# Test of commands with several pictures: files, folders, standard input and lists of paths, where each answer is
+# printed with the path that was given.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 check "$dkvb" train --images train --codebooks 16 --keys 20 --key-dim 6 --epochs 1 -o m.dkvb >/dev/null
 a=test/down/55.png
 b=test/across/54.png
 check "$dkvb" predict m.dkvb --images test --json >all.json
-# answer PATH: the answer for a picture of `test`, as the whole folder has it.
+# answer PATH: prints the prediction for a picture in `test` from the output for the whole folder.
 answer() {
     json all.json "d['predictions'][d['pictures'].index('${1#test/}')]"
 }
-# names FILE: pictures of a JSON answer, a line each.
+# names FILE: prints the picture names in a JSON output, one in each line.
 names() {
     "$python" -c 'import json, sys; print(*json.load(open(sys.argv[1]))["pictures"], sep="\n")' "$1"
 }
 
-# Files are answered in the order given, each by its path, and as each alone.
+# Pictures are answered in the order given, each with its path, and as in a call for this picture alone.
 check "$dkvb" predict m.dkvb --images $a $b test/slanted $a >p.out
 [ "$(sed 1d p.out | cut -d ' ' -f 1)" = "$a
 $b
@@ -26,10 +27,10 @@ check "$dkvb" predict m.dkvb --images $a $b --json >p.json
 check "$dkvb" predict m.dkvb --images $a --json >one.json
 [ "$(json one.json 'd["predictions"]')" = "[$(answer $a)]" ] && [ "$(names one.json)" = $a ] || fail "$(cat one.json)"
 
-# The option may be given again, its words end at the next option, and the model may stand behind them.
+# The option --images may be given several times, its paths end at the next option, and the model may stand behind them.
 for words in "m.dkvb --images $a --images $b --json" "--images=$a --images=$b m.dkvb --json" \
     "--json --images $a $b m.dkvb" "--images $a $b --json m.dkvb" "m.dkvb --json --images $a -- $b"; do
-    # shellcheck disable=SC2086 # $words is several words
+    # shellcheck disable=SC2086 # $words is unquoted, as it holds several arguments
     check "$dkvb" predict $words >p.json
     [ "$(names p.json)" = "$a
 $b" ] || fail "$words: $(cat p.json)"
@@ -37,7 +38,7 @@ done
 refused 2 '0 of 1 operands given' "$dkvb" predict --images $a
 refused 2 "unexpected '$b'" "$dkvb" predict m.dkvb --images $a --json $b
 
-# A picture from standard input is called -.
+# In the output, a picture from standard input has the name "-".
 check "$dkvb" predict m.dkvb --images $b - --json <$a >p.json
 [ "$(names p.json)" = "$b
 -" ] && [ "$(json p.json 'd["predictions"]')" = "[$(answer $b), $(answer $a)]" ] || fail "$(cat p.json)"
@@ -48,7 +49,7 @@ head -c 100 $a >cut
 refused 1 '-: PNG is cut short; --skip-unreadable' "$dkvb" predict m.dkvb --images - <cut
 refused 2 "'-' stands for one picture from standard input, and is given 2 times" "$dkvb" predict m.dkvb --images - -
 
-# A list of paths has a path a line, or paths that end in zero bytes; it may be standard input too.
+# A list of paths has one path in each line, or paths that end in zero bytes; the list may also be standard input.
 printf '%s\n\n%s\r\n' $a test/slanted >list
 check "$dkvb" predict m.dkvb --images-from list --json >p.json
 [ "$(names p.json)" = "$a
@@ -69,7 +70,8 @@ refused 1 'nowhere: cannot open: No such file' "$dkvb" predict m.dkvb --images-f
 refused 2 '--images does not go with --images-from' "$dkvb" predict m.dkvb --images $a --images-from list
 refused 2 'one of --features and --images is wanted' "$dkvb" predict m.dkvb --features x.npy --images-from list
 
-# A picture that cannot be read ends the work, or is told, left out and counted, wherever it comes from.
+# An unreadable picture ends the command, or with --skip-unreadable is reported, left out and counted, wherever it comes
+# from.
 echo text >text.png
 for bad in text.png nowhere.png cut; do
     refused 1 "$bad: " "$dkvb" predict m.dkvb --images $a $bad $b
@@ -82,7 +84,7 @@ done
 refused 1 "text.png and 1 more: none of 2 pictures can be read" sh -c \
     '"$0" predict m.dkvb --images text.png cut --skip-unreadable 2>&1 >/dev/null | grep -v "left out" >&2; exit 1' "$dkvb"
 
-# encode has the same words, and labels by the names of folders; eval and train have them too.
+# `dkvb encode` takes the same arguments, and labels pictures by the names of their folders; so do eval and train.
 check "$dkvb" encode --input test/down test/across/54.png -o few.npy --names-out few.txt >/dev/null
 [ "$(cat few.txt)" = "$(ls -d test/down/*)
 test/across/54.png" ] || fail "$(cat few.txt)"
@@ -110,7 +112,7 @@ check "$dkvb" train --images two one --codebooks 16 --keys 20 --key-dim 6 --epoc
 claim parts.json 'd["n"] == 54'
 refused 1 '--format cifar10 or cifar100 says which' "$dkvb" encode --input one two --format cifar -o new.npy
 
-# A table names each picture by its path, quoted where it holds a comma.
+# In a CSV output, each picture has its path, in quotes if the path contains a comma.
 cp $a 'one, two.png'
 check "$dkvb" predict m.dkvb --images $b 'one, two.png' -o pictures.csv >/dev/null
 check "$python" - pictures.csv $b <<'END'
@@ -120,11 +122,11 @@ assert header == ["row", "label", "probability"] and [row[0] for row in rows] ==
 assert all(row[1] in ("across", "down", "slanted") for row in rows), rows
 END
 
-# No output takes the place of a picture of a list.
+# No output file may replace one of the pictures of a list.
 refused 1 "$b: is one of the pictures of $a and 1 more" "$dkvb" predict m.dkvb --images $a $b -o $b
 refused 1 "$b: is one of the pictures of " "$dkvb" encode --input $a test -o $b
 
-# A lossless WebP is answered as the PNG of the same picture.
+# A lossless WebP file gets the same prediction as the PNG file of the same picture.
 if [ "$("$python" -c 'from PIL import features; print(features.check("webp"))' 2>/dev/null)" = True ]; then
     "$python" -c 'import sys; from PIL import Image; Image.open(sys.argv[1]).save("w.webp", lossless=True)' $a
     if "$dkvb" predict m.dkvb --images w.webp --json >p.json 2>err; then

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Pictures become rows, labels and names. Commands read them directly. An interrupted encoding continues, and ends with
-# the same bytes.
+# Test of pictures in the tool: `dkvb encode` turns pictures into rows, labels and names, and other commands read
+# pictures directly. An interrupted encoding can be continued, and then writes the same bytes.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 
-# A folder gives classes and names in order. A picture beside the class folders has no class, and other files are
-# counted.
+# A folder of class folders gives classes and names in order. A picture beside the class folders has no class, and files
+# that are no pictures are counted.
 cp train/down/04.png "train/odd
 \\name.png"
 echo text >train/notes.txt
@@ -34,7 +34,8 @@ assert h.dtype == np.float16 and (h == np.load("x.npy").astype(np.float16)).all(
 check "$dkvb" encode --input train/down/04.png -o one.npy >/dev/null
 check "$python" -c 'import numpy as np; assert (np.load("one.npy") == np.load("x.npy")[:1]).all()'
 
-# An unreadable picture ends the work and leaves nothing; or it is reported, left out and counted.
+# An unreadable picture ends the encoding without an output; with --skip-unreadable it is reported, left out and
+# counted.
 mkdir broken
 cp -R train/down train/across broken
 head -c 300 train/down/04.png >broken/across/00_cut.png
@@ -62,7 +63,7 @@ grep -q '^left out: 2 pictures that cannot be read$' b.out || fail "$(cat b.out)
 check "$python" -c 'import numpy as np; y = np.load("b_y.npy")
 assert len(y) == 36 and 0 not in y and 37 not in y and (np.diff(y) > 0).all()'
 
-# Errors of wrong use, and of files that do not match.
+# Wrong arguments, and files that do not match, are refused.
 refused 2 '--weights is missing' "$dkvb" encode --encoder clip --input train -o new.npy
 refused 2 '--weights does not go with --encoder descriptor' "$dkvb" encode --input train -o new.npy --weights x.npy
 refused 2 '--config is of --encoder clip only' "$dkvb" encode --input train -o new.npy --config x.npy
@@ -80,8 +81,8 @@ for option in --output --labels-out --names-out --class-names-out; do
 done
 [ ! -e new.npy ] && [ ! -e new.npy.part ] || fail "a file was left"
 
-# An interrupted encoding reports how far it is. The same command continues, and the bytes are those of an undisturbed
-# run.
+# An interrupted encoding reports how far it is. The same command continues it, and writes the bytes of an undisturbed
+# encoding.
 cat >interrupt.py <<'END'
 """Encode, and send SIGINT once rows are on disk. Says how many pictures were encoded by then."""
 import os, re, signal, subprocess, sys, time
@@ -102,7 +103,7 @@ assert said and 0 < int(said[1]) < 96 and out == "", (out, err)
 print(said[1])
 END
 slow="$dkvb encode --input slow --threads 1"
-# shellcheck disable=SC2086 # $slow is several words
+# shellcheck disable=SC2086 # $slow is unquoted, as it holds several arguments
 {
     check $slow -o whole.npy >/dev/null
     [ ! -e whole.npy.part ] || fail "whole.npy.part was left"
@@ -114,7 +115,7 @@ slow="$dkvb encode --input slow --threads 1"
     same whole.npy s.npy
     [ ! -e s.npy.part ] || fail "s.npy.part was left"
 
-    # However the part file is cut, the work continues from its rest or begins again.
+    # If the part file is cut anywhere, the encoding continues from the remaining rows or begins again.
     last=$(($(wc -c <kept.part) - 1))
     for size in 5 130 $last; do
         head -c "$size" kept.part >s.npy.part
@@ -123,14 +124,14 @@ slow="$dkvb encode --input slow --threads 1"
         same whole.npy s.npy
     done
 
-    # The same holds if the part file lies among the pictures, which changes the folder.
+    # An encoding also continues if its part file lies in the folder of pictures, which it changes.
     cp kept.part slow/s.npy.part
     check $slow -o slow/s.npy --json >s.json
     claim s.json "d['resumed'] == $done and d['ignored'] == 1"
     same whole.npy slow/s.npy
     rm slow/s.npy
 
-    # A part file with rows of anything else is refused, and stays.
+    # A part file with rows of another encoder or other pictures is refused, and stays.
     cp kept.part s.npy.part
     refused 1 's.npy.part holds rows of float32, not of float16: it must be deleted, or restarted from the first picture' \
         $slow -o s.npy --dtype f16

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Plans that are saved, shown and applied later, and files of many requests.
+# Test of plans that are saved, shown and applied later, and of files with many requests to forget.
 . "$(dirname "$0")/common.sh"
 SOURCE_DATE_EPOCH=1700000000
 export SOURCE_DATE_EPOCH
@@ -10,10 +10,10 @@ check "$dkvb" rename first.dkvb 1 anna >/dev/null
 limits='--max-class-loss 1 --max-retain-drop 1'
 suppress="--class anna --codes first.codes --salt $salt $limits --reason letter"
 
-# A plan changes nothing. It can be shown without the model, and with the model it has names. Applying it later gives
-# the same bytes as forgetting at once.
+# Making a plan changes no model. A plan file can be shown without the model, and with the model it is shown with class
+# names. Applying a plan later gives the same bytes as forgetting at once.
 cp first.dkvb before.dkvb
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$dkvb" forget first.dkvb $suppress --plan-out p.plan >out
 grep -q "wrote p.plan" out || fail "$(cat out)"
 same first.dkvb before.dkvb
@@ -28,7 +28,7 @@ same first.dkvb before.dkvb
 check "$dkvb" forget first.dkvb $suppress -o at-once.dkvb >/dev/null
 same later.dkvb at-once.dkvb
 
-# A plan is refused for a model that has changed, and so is a file that is not a plan.
+# `dkvb apply` refuses a plan for a model that has changed, and a file that is not a plan.
 refused 1 'journal is not what it was when this was planned: 1 entries were added' "$dkvb" apply p.plan later.dkvb
 same later.dkvb at-once.dkvb
 train_small other.dkvb --seed 5
@@ -40,7 +40,7 @@ refused 2 "--plan-out: 'dkvb apply' takes it" "$dkvb" forget first.dkvb --class 
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.dkvb
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.codes
 
-# A refused plan can be written and shown, but is not applied.
+# A refused plan can be written and shown, but cannot be applied.
 # shellcheck disable=SC2086
 check "$dkvb" forget first.dkvb --class anna --codes first.codes --max-class-loss 1 --max-retain-drop 0 --target 0 \
     --method activations --plan-out refused.plan --json >out
@@ -48,14 +48,15 @@ if [ "$(json out 'd["refused"] is None')" = False ]; then
     refused 1 'nothing was changed' "$dkvb" apply refused.plan first.dkvb
 fi
 
-# The plan is as private as the model.
+# A plan file may be read by no more users than the model file.
 cp first.dkvb private.dkvb
 chmod 600 private.dkvb
 # shellcheck disable=SC2086
 check "$dkvb" forget private.dkvb $suppress --plan-out private.plan >/dev/null
 [ "$(stat -c %a private.plan)" = 600 ] || fail "mode $(stat -c %a private.plan)"
 
-# For exact, the codes too have the bytes of forgetting at once, except for the salt of the removed rows.
+# Applying a plan of strength exact also gives the codes file of forgetting at once, except for the salt of removed
+# rows.
 cp first.dkvb m.dkvb
 cp first.codes m.codes
 exact="--rows rows.npy --strength exact --keep-keys --force --salt $salt"
@@ -73,8 +74,8 @@ same m.dkvb n.dkvb
 refused 1 'applied already, to the model and to the codes' "$dkvb" apply e.plan m.dkvb --codes m.codes
 refused 1 'codes are not what they were' "$dkvb" apply e.plan first.dkvb --codes m.codes
 
-# Many requests make one plan with one entry each. On a restored backup they give the same mask; on the model that has
-# them already they change nothing.
+# A file of requests makes one plan with a journal entry for each request. On a restored backup the file gives the same
+# mask again; on a model that has forgotten all of them it changes nothing.
 printf '# spring\n\nclass anna\tletter 7\nclass 2,3\nids 7,3,250\tletter 8\r\n' >requests
 cp first.dkvb done.dkvb
 many="--codes first.codes --requests requests --pairs 30 --force --salt $salt --reason spring"
@@ -102,7 +103,7 @@ check "$dkvb" mask export done.dkvb -o done.mask >/dev/null
 check "$dkvb" mask export once.dkvb -o once.mask >/dev/null
 same done.mask once.mask
 
-# For exact, the values are trained once.
+# For a file of requests with strength exact, the values are trained only once.
 cp first.dkvb m.dkvb
 cp first.codes m.codes
 check "$dkvb" forget m.dkvb --codes m.codes --requests requests --strength exact --keep-keys --force >out
@@ -115,9 +116,9 @@ same m.dkvb once.dkvb
 same m.codes once.codes
 grep -q 'line 5: 3 rows, forgotten already (entry 3)' out || fail "$(cat out)"
 
-# Hostile lines are named by file and number, and nothing is changed.
+# If a file of requests has an invalid line, the error names the file and the line, and nothing is changed.
 hostile() {
-    # shellcheck disable=SC2059 # the format has line ends and tabs
+    # shellcheck disable=SC2059 # the format of printf is a variable, as it has line ends and tabs
     printf "$1" >bad
     refused 1 "$2" "$dkvb" forget first.dkvb --codes first.codes --requests bad --pairs 3
     same first.dkvb before.dkvb

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All forms of predict agree with each other, and a row without a live key gets no class.
+# Test that all forms of `dkvb predict` agree with each other, and that a row whose keys are all masked gets no class.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -10,7 +10,7 @@ check "$dkvb" predict m.dkvb --features test_x.npy --top 2 --json >top.json
 check "$dkvb" predict m.dkvb --features test_x.npy >text.txt
 [ "$(wc -l <text.txt)" -eq 101 ] || fail "not a heading and a line for each row"
 
-# Everything is masked, so all rows abstain.
+# All pairs are masked, so the model abstains on all rows.
 check "$dkvb" forget m.dkvb -o none.dkvb --method examples --examples 400 --features x.npy >/dev/null
 while "$dkvb" forget none.dkvb --method examples --examples 400 --features x.npy >/dev/null 2>why.txt; do :; done
 grep -q 'nothing would be done' why.txt || fail "$(cat why.txt)"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Outputs are as private as their inputs. A replaced file keeps its mode, owner and group, or the command says that it
-# could not.
+# Test of file permissions: an output may be read by no more users than its inputs. A replaced file keeps its mode,
+# owner and group, or the command says that it could not keep them.
 . "$(dirname "$0")/common.sh"
 umask 022
 make_data
@@ -9,7 +9,7 @@ train_small open.dkvb --codes-out open.codes --keep-counts # which a purge drops
 printf 'a\nb\nc\nd\n' >names.txt
 pick="--method activations --pairs 5 --features x.npy"
 
-# mode MODE FILE...: each file must have this mode.
+# mode MODE FILE...: fails the test unless each file has this mode.
 mode() {
     wanted=$1
     shift
@@ -19,11 +19,11 @@ mode() {
 }
 mode 644 open.dkvb open.codes
 
-# Outputs made from a model that others may not read.
+# Checks outputs made from a model that other users may not read.
 cp open.dkvb m.dkvb
 cp open.codes m.codes
 chmod 600 m.dkvb
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$dkvb" forget m.dkvb $pick -o forgot.dkvb --mask-out a.mask >/dev/null
 check "$dkvb" predict m.dkvb --features x.npy -o y1.npy >/dev/null
 check "$dkvb" search m.dkvb --features x.npy -o c1.npy --distances d1.npy >/dev/null
@@ -38,7 +38,7 @@ mode 600 forgot.dkvb a.mask y1.npy c1.npy d1.npy tables/* arrays/* undone.dkvb p
     init.dkvb init.codes
 mode 700 tables arrays
 
-# Outputs made from a mask, codes, features, labels, ids, names or pictures.
+# Checks outputs made from a mask, codes, features, labels, ids, names or pictures.
 check "$dkvb" mask union a.mask a.mask -o b.mask >/dev/null
 check "$dkvb" forget open.dkvb --mask a.mask -o masked.dkvb >/dev/null
 mode 600 b.mask masked.dkvb
@@ -64,7 +64,7 @@ check "$dkvb" encode --encoder pixels --input pictures/images.npy -o e2.npy --na
 mode 644 e1.npy
 mode 600 e2.npy n2.txt
 
-# Inputs readable by a group only: that of this process, or another one.
+# Checks inputs that only a group may read: the group of this process, or another one.
 chmod 640 m.dkvb
 check "$dkvb" undo forgot.dkvb -o undone.dkvb >/dev/null # replaced: as it was
 mode 600 undone.dkvb
@@ -75,7 +75,7 @@ check "$dkvb" predict open.dkvb --features x.npy -o y3.npy >/dev/null
 mode 644 y3.npy
 umask 022
 
-# A pipe has a mode of its own, which says nothing about its contents.
+# The mode of a pipe says nothing about its contents, and so does not limit outputs.
 mkfifo -m 600 pipe
 cat names.txt >pipe &
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 --class-names pipe \
@@ -100,7 +100,7 @@ if "$python" acl.py set listed.dkvb 2>/dev/null; then
     mode 640 listed.dkvb
 fi
 
-# A second name of a replaced file keeps the old contents, and a note says so.
+# A hard link to a replaced file keeps the old contents, and the command prints a note about it.
 cp open.dkvb twice.dkvb
 ln twice.dkvb second.dkvb
 check "$dkvb" purge twice.dkvb >/dev/null 2>err
@@ -111,7 +111,7 @@ if [ "$(id -u)" = 0 ]; then
     chown 0:4321 m.dkvb
     check "$dkvb" predict m.dkvb --features x.npy -o y4.npy >/dev/null
     mode 600 y4.npy
-    # Root keeps owner and group, for models and for text files.
+    # If root replaces a file, its owner and group are kept, for models and for text files.
     chown 1234:4321 m.dkvb tables/classes.csv
     chmod 664 tables/classes.csv
     # shellcheck disable=SC2086
@@ -119,7 +119,7 @@ if [ "$(id -u)" = 0 ]; then
     check "$dkvb" separation m.dkvb --features x.npy --labels y.npy --csv tables >/dev/null
     [ "$(stat -c %u:%g:%a m.dkvb tables/classes.csv | tr '\n' ' ')" = "1234:4321:640 1234:4321:664 " ] ||
         fail "owner or mode is lost: $(stat -c %u:%g:%a m.dkvb tables/classes.csv)"
-    # A user who may not give files away is told. A group that was not kept leaves its rights to nobody.
+    # A user who may not change a file's owner gets a note. If the group cannot be kept, no group gets its rights.
     cat >as_user.py <<'END'
 import os, sys
 os.setgroups([]), os.setgid(99), os.setuid(99)

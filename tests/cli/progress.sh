@@ -1,6 +1,6 @@
 #!/bin/sh
-# Long work shows a bar on a terminal, and removes it at the end. A log gets a line now and then, and lines on stdout
-# appear as they are printed.
+# Test of progress output: on a terminal, long work shows a bar, and removes it at the end. In a log, a line is printed
+# now and then, and lines on stdout appear at once.
 . "$(dirname "$0")/common.sh"
 make_data
 long="train --features x.npy --labels y.npy $small --epochs 10000000 --threads 1"
@@ -23,7 +23,7 @@ work.send_signal(signal.SIGINT)
 assert work.communicate()[1].endswith("dkvb: interrupted; nothing was written\n")
 assert work.returncode == 130
 END
-# shellcheck disable=SC2086 # $long is several words
+# shellcheck disable=SC2086 # $long is unquoted, as it holds several arguments
 check "$python" log.py "$dkvb" $long -o m.dkvb
 DKVB_PROGRESS=soon refused 1 "DKVB_PROGRESS 'soon': must be a whole number of seconds" "$dkvb" inspect m.dkvb
 DKVB_PROGRESS=86400 "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 2000 2>err >/dev/null ||
@@ -60,7 +60,7 @@ for bar in (part for part in parts if "[" in part):
     cells, percent = rest.split("] ")
     assert label.strip() == "values" and len(cells) == 40 and set(cells) <= set("#."), bar
     assert percent.endswith("%") and 0 <= int(percent[:-1]) <= 100, bar
-# The end is the last bar, blanks over it, and the message; a terminal turns \n into \r\n.
+# The output ends with the last bar, blanks over it, and the final message; a terminal turns \n into \r\n.
 assert "[" in parts[-4] and parts[-3] == " " * len(parts[-4]), parts[-4:]
 assert parts[-2:] == ["dkvb: interrupted; nothing was written", "\n"], parts[-4:]
 END

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A receipt says what was forgotten; a changed byte of the receipt, the model or the codes is found and named.
+# Test of `dkvb receipt`: a receipt says what was forgotten, and its check finds and names a changed byte of the
+# receipt, the model or the codes file.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --seed 1 --codes-out m.codes
@@ -13,7 +14,8 @@ verify() {
     check "$dkvb" verify m.dkvb --codes m.codes --before before.dkvb --receipt "$@"
 }
 
-# The same files make the same bytes; the statement is in-toto's, and holds no reason.
+# The same files give a receipt of the same bytes; the receipt is an in-toto statement, and does not contain the reason
+# of the forgetting.
 receipt -o r.json --bom bom.json
 receipt -o again.json
 same r.json again.json
@@ -24,7 +26,7 @@ claim r.json 'd["predicate"]["journal"]["entries"][0]["strength"] == "suppress" 
 claim bom.json 'd["specVersion"] == "1.6" and d["components"][0]["type"] == "machine-learning-model"'
 claim bom.json 'all(set(m["confidenceInterval"]) == {"lowerBound", "upperBound"} for m in d["components"][0]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"])'
 
-# Each statement is checked, or a line says why not.
+# The check prints a line for each statement of the receipt: that it is right, or why it cannot be checked.
 verify r.json >lines
 for about in subject model shape journal promise codes held_out effects before; do
     grep -q "^checked .* $about " lines || fail "$about was not checked: $(cat lines)"
@@ -34,7 +36,7 @@ check "$dkvb" verify m.dkvb --receipt r.json | grep -q 'no codes file was given'
 verify r.json --json >v.json
 claim v.json 'd["ok"] and len(d["sentences"]) > 9'
 
-# changed FILE ABOUT: verify ends with 1 and names it.
+# changed FILE ABOUT: fails the test unless the check exits with 1 and names the subject ABOUT.
 differs() {
     got=0
     "$dkvb" verify "$1" --codes "$2" --before "$3" --receipt "$4" >lines 2>err || got=$?
@@ -67,7 +69,7 @@ for text in deep twice more types huge blank b64; do
     refused 1 $text.json "$dkvb" verify m.dkvb --receipt $text.json
 done
 
-# An exact forgetting is trained again from the codes, with the same values.
+# For an exact forgetting, the check trains the values again from the codes file, and compares them.
 cp before.dkvb e.dkvb
 cp m.codes e.codes
 check "$dkvb" forget e.dkvb --codes e.codes --class 2 --strength exact --force --keep-keys >/dev/null

@@ -1,6 +1,7 @@
 #!/bin/sh
-# An honest receipt has no difference, whatever was asked: maskings of classes and rows, several requests, undo, purge,
-# exact forgetting with keys kept or placed again, training afterwards. Effects that cannot be measured again say why.
+# Test of receipts for all kinds of forgetting: an honest receipt has no difference after maskings of classes and rows,
+# several requests, undo, purge, exact forgetting with keys kept or placed again, and training afterwards. If effects
+# cannot be measured again, the check says why.
 . "$(dirname "$0")/common.sh"
 make_data
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 3 -o start.dkvb --codes-out start.codes >/dev/null
@@ -14,7 +15,8 @@ forget() {
     cp m.dkvb before.dkvb
     check "$dkvb" forget m.dkvb --codes m.codes --force "$@" >/dev/null
 }
-# honest TEXT...: a receipt of the files as they are is verified, and its sentences hold each text.
+# honest TEXT...: writes a receipt of the files as they are, and fails the test unless its check finds no difference and
+# its sentences contain each text.
 honest() {
     check "$dkvb" receipt m.dkvb --codes m.codes --before before.dkvb -o r.json --bom bom.json >/dev/null
     "$dkvb" verify m.dkvb --codes m.codes --before before.dkvb --receipt r.json >lines 2>err || fail "an honest receipt: $(cat lines err)"
@@ -42,7 +44,7 @@ claim r.json '"Some requests only mask" in d["predicate"]["promise"]["words"]'
 claim bom.json '[c["type"] for c in d["components"]] == ["machine-learning-model", "data"]'
 claim bom.json 'd["components"][0]["modelCard"]["modelParameters"]["datasets"] == [{"ref": d["components"][1]["bom-ref"]}]'
 
-# Several requests in one plan: classes and rows.
+# Case: several requests in one plan, for classes and rows
 begin
 printf 'class 0\tfirst\nids 5,17,231\tsecond\n' >requests.txt
 forget --requests requests.txt --pairs 9
@@ -52,14 +54,15 @@ forget --requests requests.txt --strength exact --keep-keys
 honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again" \
     "^checked .* effects of entry 1, from the model before: $again"
 
-# Keys that were placed on the rows are placed again, which makes a new model.
+# Case: exact forgetting places the keys again, which makes a new model
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 3 \
     -o m.dkvb --codes-out m.codes >/dev/null
 forget --class 3 --strength exact --key-features x.npy 2>/dev/null
 honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again" \
     '^not checked .* effects of entry 1, from the model before: .* the keys were placed again'
 
-# Training after a masking changes the figures; nobody is accused of a wrong record for it.
+# Case: training after a masking changes the measured effects; the check does not call the recorded effects wrong for
+# that
 begin
 forget --class 1
 check "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --relearn --epochs 1 >/dev/null

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Signed receipts: DSSE as other programs check it, and changes that a signature alone finds. Keys are made by openssl.
+# Test of signed receipts: the format DSSE as other programs check it, and changes that only the signature reveals. The
+# keys are made by openssl.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --seed 1 --codes-out m.codes
@@ -20,7 +21,7 @@ check "$dkvb" verify m.dkvb --codes m.codes --receipt s.json --key pub.pem >line
 grep -q '^checked .* signature ' lines || fail "no signature: $(cat lines)"
 "$dkvb" verify m.dkvb --receipt s.json | grep -q '^not checked .* no public key was given' || fail "the key was not missed"
 
-# differs RECEIPT KEY TEXT: verify ends with 1 and tells of the signature.
+# differs RECEIPT KEY TEXT: fails the test unless the check exits with 1 and its line about the signature contains TEXT.
 differs() {
     got=0
     "$dkvb" verify m.dkvb --codes m.codes --receipt "$1" --key "$2" >lines 2>err || got=$?
@@ -32,7 +33,7 @@ check "$dkvb" receipt m.dkvb --codes m.codes -o r.json >/dev/null
 differs s.json otherpub.pem 'another key'
 differs r.json pub.pem 'not signed'
 
-# A command is checked by nothing but the signature. A forger who also writes another key id is found as well.
+# A forged command line is found only by the signature, also if the forger writes another key id.
 "$python" - <<'END'
 import base64, hashlib, json, subprocess
 form = lambda d: json.dumps(d, sort_keys=True, indent=2, ensure_ascii=False) + "\n"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Whichever write, flush or rename fails, the receipt and the bill of materials are both there or neither is, and nothing
-# else stays.
+# Test that, whichever write, flush or rename fails, the receipt and the bill of materials are both written or neither,
+# and no other file stays.
 . "$(dirname "$0")/common.sh"
 [ -n "${DKVB_FAULTS:-}" ] || { echo "skipped: calls of the C library cannot be made to fail here"; exit 77; }
 make_data

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Linear heads are compared with a model if their library is there; if not, a line says so before any work. Neither the
-# tool nor libdkvb needs a BLAS.
+# Test of `--reference`, which compares linear heads with a model if libdkvb-reference is installed; if not, an error
+# line says so before any work. Neither the tool nor libdkvb needs a BLAS.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\ngreen\nblue\ngrey\n' >names.txt
@@ -11,8 +11,8 @@ cp act.dkvb act.copy
 test="--features test_x.npy --labels test_y.npy"
 heads="--reference --train-features x.npy --train-labels y.npy"
 
-# Checks that need no library: options that do not belong together.
-# shellcheck disable=SC2086 # several words
+# Options that cannot be combined are refused without libdkvb-reference, too.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference
     refused 2 '--reference needs --train-features and --train-labels' "$dkvb" eval m.dkvb $test --reference \
@@ -22,7 +22,8 @@ heads="--reference --train-features x.npy --train-labels y.npy"
 }
 claim plain.json 'd["reference"] is None'
 
-# Without the library, one line says what is missing and how to get it. The tool alone in a folder does not find it.
+# Without libdkvb-reference, one line says what is missing and how to get it. A copy of the tool alone in a folder does
+# not find the library.
 if [ -n "${DKVB_REFERENCE:-}" ]; then
     mkdir -p alone/bin
     cp "$dkvb" alone/bin/dkvb
@@ -30,12 +31,12 @@ if [ -n "${DKVB_REFERENCE:-}" ]; then
     for library in "$(dirname "$DKVB_REFERENCE")"/libdkvb.so.*; do
         [ ! -e "$library" ] || cp "$library" alone
     done
-    # A file of this name that is not a library takes its place, wherever the tool's own path leads.
+    # A file with the name of libdkvb-reference that is no library is found first, so the tool reports it.
     echo "no library" >alone/libdkvb-reference.so.1
 else
     lone=$dkvb
 fi
-# A tool with a sanitizer has an RPATH, which takes precedence over the environment, so it cannot be misled.
+# A tool built with a sanitizer has an RPATH, which takes precedence over LD_LIBRARY_PATH, so this test is skipped.
 if ! readelf -d "$dkvb" 2>/dev/null | grep -q '(RPATH)'; then
     # shellcheck disable=SC2086
     refused 1 '--reference needs libdkvb-reference.so.1, which is not here' $lone eval m.dkvb $test $heads
@@ -61,7 +62,8 @@ done
 }
 claim eval.json '[(l["head"], l["rows"]) for l in d["reference"]["lines"]] == [("model", None), ("ridge", "all"),
     ("ridge", "kept"), ("logistic", "all"), ("logistic", "kept")]'
-# The model's line equals the result of eval. Heads of kept rows never answer the class, those of all rows do.
+# In the comparison, the model's accuracy equals that of `dkvb eval`. Heads of kept rows never predict the forgotten
+# class, heads of all rows do.
 claim eval.json 'd["reference"]["lines"][0]["accuracy"] == d["accuracy"]'
 claim eval.json 'd["reference"]["lines"][0]["forgotten"] == d["forget_accuracy"]'
 claim eval.json 'd["reference"]["lines"][0]["others"] == d["retain_accuracy"]'
@@ -75,7 +77,8 @@ claim all.json 'd["reference"]["lines"][1]["forgotten"] is None and d["reference
 grep -q '^reference: linear heads on the same features$' text || fail "no table: $(cat text)"
 [ "$(grep -cE '^  (model|ridge|logistic) ' text)" -eq 5 ] || fail "lines are missing: $(cat text)"
 
-# The tool's figures equal NumPy's, by the formula of ridge at the chosen penalty.
+# The figures of the ridge heads equal those computed with NumPy by the formula of ridge regression at the chosen
+# penalty.
 check "$python" - <<'END'
 import json
 import numpy as np
@@ -91,7 +94,7 @@ for line in json.load(open("eval.json"))["reference"]["lines"]:
     assert abs((scores.argmax(1) == ty).mean() - line["accuracy"]) < 1e-12, line
 END
 
-# In an audit, the heads leave out the rows that the journal, --class or --rows names.
+# In `dkvb audit`, the heads of kept rows leave out the rows given by the journal, --class or --rows.
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy --shadows 0"
 "$python" -c 'import numpy as np; np.save("some.npy", np.arange(0, 400, 9))'
 # shellcheck disable=SC2086
@@ -109,7 +112,7 @@ claim some.json 'd["reference"]["forgotten_rows"] == 45 and d["reference"]["line
 [ "$(grep -cE '^  (model|ridge|logistic) ' text)" -eq 5 ] || fail "lines are missing: $(cat text)"
 same act.dkvb act.copy
 
-# A fault in training rows is reported with the name of their file.
+# If training rows are invalid, the error names their file.
 "$python" - <<'END'
 import numpy as np
 y = np.load("y.npy")

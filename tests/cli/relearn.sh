@@ -1,5 +1,6 @@
 #!/bin/sh
-# Continued training does not bring back forgotten rows or classes, unless that is asked for; then the journal says so.
+# Test that continued training refuses forgotten rows and classes, unless --relearn is given; then the journal records
+# it.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -16,7 +17,8 @@ END
 printf 'cat\ndog\nowl\nfox\n' >names.txt
 train_small m.dkvb --class-names names.txt --codes-out m.codes --ids ids.npy --key-features test_x.npy
 
-# A class is refused with row, class and entry, and the ways on. Nothing changes.
+# Training on a forgotten class is refused, and the error names the row, the class, the journal entry, and what to do.
+# No file changes.
 check "$dkvb" forget m.dkvb --class dog --codes m.codes -o dog.dkvb --force >/dev/null
 cp dog.dkvb before.dkvb
 refused 1 'is of class 1 (dog), which journal entry 1 forgot' "$dkvb" train --continue dog.dkvb --features x.npy --labels y.npy --json
@@ -25,7 +27,7 @@ check "$dkvb" train --continue dog.dkvb --features x.npy --labels others_y.npy -
 claim others.json 'd["relearned"] == []'
 refused 2 '--relearn needs --continue' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --relearn
 
-# On request the class is trained on, and every output says that the forgetting has ended.
+# With --relearn the forgotten class is trained on, and every output says that its forget operation has ended.
 check "$dkvb" train --continue dog.dkvb --features x.npy --labels y.npy --relearn >said.txt
 grep -qx 'journal entry 1 is over: what it forgot was taught again' said.txt || fail "$(cat said.txt)"
 check "$dkvb" masks dog.dkvb --json >journal.json
@@ -45,7 +47,7 @@ check "$dkvb" forget dog.dkvb --class dog --codes m.codes --force >/dev/null # o
 refused 1 'which journal entry 3 forgot' "$dkvb" train --continue dog.dkvb --features x.npy --labels y.npy --json
 check "$dkvb" undo dog.dkvb 1 >/dev/null # its pairs come back, but for those of entry 3
 
-# The same holds for a class that was forgotten exactly, or purged.
+# Training on a class that was forgotten exactly, or purged, is refused as well.
 cp m.dkvb exact.dkvb
 cp m.codes exact.codes
 check "$dkvb" forget exact.dkvb --class dog --codes exact.codes --strength exact --force >/dev/null
@@ -58,14 +60,14 @@ refused 1 'which journal entry 1 forgot' "$dkvb" train --continue purged.dkvb --
 check "$dkvb" train --continue purged.dkvb --features x.npy --labels y.npy --relearn --json >purged.json
 claim purged.json 'd["relearned"] == [1]'
 
-# The codes file knows the ids of the rows that were removed from it.
+# Training on removed rows is refused, as the codes file knows the ids of removed rows.
 cp m.dkvb rows.dkvb
 cp m.codes rows.codes
 check "$dkvb" forget rows.dkvb --rows gone.npy --codes rows.codes --strength exact >/dev/null
 back="--features back_x.npy --labels back_y.npy --ids gone.npy"
 cp rows.dkvb rows_before.dkvb
 cp rows.codes rows_before.codes
-# shellcheck disable=SC2086 # $back is several words
+# shellcheck disable=SC2086 # $back is unquoted, as it holds several arguments
 {
     refused 1 'has id 1003, a row that was removed from these codes' "$dkvb" train --continue rows.dkvb $back \
         --codes-out rows.codes --json
@@ -78,20 +80,21 @@ check "$dkvb" verify rows.dkvb --json >verify.json
 claim verify.json 'd["relearned"] == [1]'
 cmp -s rows.codes rows_before.codes && fail 'the rows did not come back'
 
-# The same holds for a codes file whose keys were placed again without the rows.
+# Removed rows are also refused if the keys were placed again without them.
 train_small own.dkvb --codes-out own.codes --ids ids.npy
 check "$dkvb" forget own.dkvb --rows gone.npy --codes own.codes --strength exact --key-features x.npy --ids ids.npy >/dev/null
-# shellcheck disable=SC2086 # $back is several words
+# shellcheck disable=SC2086 # $back is unquoted, as it holds several arguments
 refused 1 'has id 1003, a row that was removed from these codes' "$dkvb" train --continue own.dkvb $back --codes-out own.codes \
     --json
 
-# New rows never get the numbers of removed rows, not even that of the last.
+# New rows never get the ids of removed rows, not even that of the last row.
 cp rows_before.dkvb new.dkvb
 cp rows_before.codes new.codes
 check "$dkvb" train --continue new.dkvb --features new_x.npy --labels new_y.npy --codes-out new.codes --json >new.json
 claim new.json 'd["relearned"] == [] and d["n"] == 5'
 
-# If nobody can check, a note says so: without the codes file, and after a purge without the salt.
+# If the tool cannot check whether rows were forgotten (without the codes file, or after a purge of the salt), it prints
+# a note.
 check "$dkvb" train --continue rows_before.dkvb --features new_x.npy --labels new_y.npy -o x.dkvb 2>note.txt >/dev/null
 grep -q 'journal entry 1 forgot 3 rows by their ids; whether they are among these rows is not checked' note.txt ||
     fail "$(cat note.txt)"

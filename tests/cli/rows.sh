@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rows that are named by strings: a text of names gives the same as the ids that the names hash to, and a name is
-# removed with its row.
+# Test of rows with string names: a text file of names gives the same results as the ids that the names hash to, and a
+# name is removed with its row.
 . "$(dirname "$0")/common.sh"
 make_data
 "$python" - <<'END'
@@ -18,7 +18,7 @@ write("requests.txt", ["rows " + ",".join(names[20:25]) + "\tletter of 3 May", "
 write("others.txt", [f"other {i}" for i in range(100)])
 np.save("gone.npy", np.arange(20, 30))
 END
-# hashed CODES NAMES OUT: computes the ids of names with the salt of a codes file.
+# hashed CODES NAMES OUT: writes the ids of row names, hashed with the salt of a codes file.
 hashed() {
     "$python" - "$@" <<'END'
 import hashlib, sys
@@ -35,7 +35,7 @@ np.save(sys.argv[3], np.frombuffer(b"".join(ids), "<u8"))
 END
 }
 keys="--key-features test_x.npy --hold-out 0.2"
-# shellcheck disable=SC2086 # $keys is several words
+# shellcheck disable=SC2086 # $keys is unquoted, as it holds several arguments
 {
     train_small a.dkvb --ids names.txt --codes-out a.codes $keys
     train_small b.dkvb --ids names.txt --codes-out b.codes --keep-names $keys
@@ -49,7 +49,8 @@ same a.dkvb c.dkvb
 grep -q 'patient 007' b.codes || fail "the names are not kept"
 grep -q 'patient 007' a.codes && fail "a name is in a file that keeps only hashes"
 
-# Forgetting by names, by lines of requests, and by ids gives the same model, and no name is left.
+# Forgetting rows by names, by lines of requests, or by ids gives the same model, and no name of a forgotten row stays
+# in a file.
 forget="$dkvb forget --strength exact --max-class-loss 1 --salt $salt"
 for way in names requests ids; do
     for from in a b; do
@@ -58,7 +59,7 @@ for way in names requests ids; do
         requests) who="--requests requests.txt" ;;
         *) who="--rows hashed.npy" ;;
         esac
-        # shellcheck disable=SC2086 # both are several words
+        # shellcheck disable=SC2086 # unquoted variables hold several arguments
         check $forget $from.dkvb $who --codes $from.codes -o $way.$from.dkvb --codes-out $way.$from.codes >/dev/null
     done
     same $way.a.dkvb $way.b.dkvb
@@ -71,17 +72,17 @@ same names.b.codes requests.b.codes
 check "$dkvb" masks requests.a.dkvb >said.txt
 grep -q 'letter of 3 May' said.txt || fail "$(cat said.txt)"
 
-# Keys are placed again on rows that are named by strings.
+# Exact forgetting can place the keys again on rows with string names.
 train_small own.dkvb --ids names.txt --codes-out own.codes --keep-names
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check $forget own.dkvb --rows gone.txt --codes own.codes --key-features x.npy --ids names.txt -o placed.dkvb \
     --codes-out placed.codes >/dev/null
 grep -q 'patient 030' placed.codes || fail "the names are not in the new codes file"
 grep -q 'patient 02[0-9]' placed.codes && fail "names of rows that are gone are in the new codes file"
 
-# Rows that join bring names too.
+# Rows added by continued training need names too.
 more="$dkvb train --json --features test_x.npy --labels test_y.npy --epochs 1"
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'the rows of the codes are called by names: the new rows must bring names too' $more --continue b.dkvb --codes-out b.codes
     refused 1 'the rows of the codes are called by numbers' $more --continue d.dkvb --codes-out d.codes --ids others.txt
@@ -90,7 +91,7 @@ more="$dkvb train --json --features test_x.npy --labels test_y.npy --epochs 1"
 grep -q 'other 99' b.codes || fail "the names of rows that joined are not kept"
 
 fit="$dkvb train --json --features x.npy --labels y.npy $small -o no.dkvb --codes-out no.codes"
-# shellcheck disable=SC2086 # it is several words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 {
     refused 1 'few.txt has 399 names, x.npy has 400 rows' $fit --ids few.txt
     refused 1 'blank.txt: row 7 has no id; every row must have one' $fit --ids blank.txt

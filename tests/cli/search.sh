@@ -1,6 +1,6 @@
 #!/bin/sh
-# Searching into files: the codes of rows and their distances. An interrupted, killed or failed search continues, and
-# ends with the same bytes; codes of other rows, keys or masks are refused.
+# Test of `dkvb search`, which writes the codes of rows and their distances to files. An interrupted, killed or failed
+# search can be continued, and ends with the same bytes; a part file of other rows, keys or masks is refused.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -15,7 +15,7 @@ changed[100, 3] += 1
 np.save("changed.npy", changed)
 END
 search="$dkvb search m.dkvb --features many.npy"
-# shellcheck disable=SC2086 # $search is several words
+# shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
 {
     check $search -o codes.npy --distances distances.npy --json >whole.json 2>err
     claim whole.json 'd["n"] == 2400 and d["resumed"] == 0 and d["rows_outside_scale"] == 18'
@@ -34,8 +34,8 @@ END
     [ -z "$(find . -name '*.part')" ] || fail "a part file was left"
 }
 
-# A search that takes some seconds: it is stopped once codes are marked as finished, which no other command may touch
-# meanwhile; interrupted or killed then, it goes on.
+# A search of some seconds is stopped once codes are marked as finished in the part file; no other command may change
+# the part file meanwhile, and after an interrupt or a kill the search can be continued.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 300 --keys 350 --key-dim 8 --epochs 1 --passes 1 \
     --top-k 1 -o slow.dkvb >/dev/null
 "$python" -c 'import numpy as np; np.save("slow.npy", np.tile(np.load("many.npy"), (16, 1)))'
@@ -75,7 +75,7 @@ else:
     print(said[1].replace(",", ""))
 END
 slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
-# shellcheck disable=SC2086 # $slow is several words
+# shellcheck disable=SC2086 # $slow is unquoted, as it holds several arguments
 {
     check $slow -o whole.npy --json >whole.json 2>/dev/null
     done=$(check "$python" stop.py SIGINT $slow -o s.npy)
@@ -90,8 +90,8 @@ slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
     claim s.json "d['resumed'] >= $least and d['rows_outside_scale'] == $(json whole.json 'd["rows_outside_scale"]')"
     same whole.npy s.npy
 
-    # More training changes no key, so codes stay right; a mask changes codes. What does not go together is refused, until
-    # the file is deleted or --restart is given.
+    # More training changes no key, so kept codes stay valid; a mask changes codes. A part file that does not fit is
+    # refused, until it is deleted or --restart is given.
     cp kept.part s.npy.part
     check "$dkvb" train --continue slow.dkvb --features x.npy --labels y.npy >/dev/null
     check $slow -o s.npy --json >s.json 2>/dev/null
@@ -119,12 +119,12 @@ slow="$dkvb search slow.dkvb --features slow.npy --threads 1"
     [ "$(cat s.npy.part)" = precious ] || fail "another file was lost"
 }
 
-# Killed before or in the middle of any write to the part file, or when the disk is full, a search goes on with what is
-# there.
+# A search that was killed before or during any write to the part file, or stopped by a full disk, continues with the
+# codes in the part file.
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
 goes_on() { # WHICH
     code=0
-    # shellcheck disable=SC2086 # $search is several words
+    # shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
     {
         check $search -o new.npy --distances new_d.npy --json >new.json 2>err || fail "$1: $(cat err)"
         claim new.json 'd["n"] == 2400 and d["resumed"] % 512 in (0, 2400 % 512) and d["rows_outside_scale"] == 18'
@@ -138,7 +138,7 @@ killed=0 resumed=0
 for how in -1 -2; do
     for number in $(seq 20); do
         code=0
-        # shellcheck disable=SC2086 # $search is several words
+        # shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
         FAULT="pwrite $number $number $how" LD_PRELOAD=$DKVB_FAULTS $search -o new.npy --distances new_d.npy \
             >/dev/null 2>&1 || code=$?
         [ "$code" != 0 ] || break
@@ -150,8 +150,8 @@ for how in -1 -2; do
 done
 [ "$killed" -ge 12 ] && [ "$resumed" -gt 0 ] || fail "killed $killed times, $resumed rows resumed"
 
-# A disk that is full: a moment's work is removed, what an earlier command has kept stays.
-# shellcheck disable=SC2086 # $search is several words
+# If the disk is full, codes of a moment's work are removed, but codes kept by an earlier command stay.
+# shellcheck disable=SC2086 # $search is unquoted, as it holds several arguments
 {
     FAULT="pwrite 4 99 28" LD_PRELOAD=$DKVB_FAULTS refused 1 'new.npy.part: cannot write: No space left on device' \
         $search -o new.npy

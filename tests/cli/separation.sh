@@ -1,5 +1,6 @@
 #!/bin/sh
-# Separation of classes: the figures equal those of numpy, from rows and from codes, in text, JSON and tables.
+# Test of `dkvb separation`: the figures equal those computed by numpy, from rows and from codes, in text, JSON and
+# tables.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\n"so called", blue\n\ngr=ün\n' >names.txt
@@ -56,7 +57,7 @@ for l, c in enumerate(d["classes"]):
 END
 done
 
-# Rows, their codes, and any number of threads give the same figures.
+# The figures are the same from rows and from their codes, and with any number of threads.
 numbers() {
     json "$1" '[v for k, v in d.items() if k != "seconds"]'
 }
@@ -65,7 +66,7 @@ check "$dkvb" separation m.dkvb --codes codes.npy --labels some_y.npy --threads 
 [ "$(numbers s.json)" = "$(numbers rows.json)" ] || fail "other figures from rows"
 [ "$(numbers s.json)" = "$(numbers threads.json)" ] || fail "other figures by three threads"
 
-# The tables have the figures of the JSON, and a spreadsheet can read the names.
+# The CSV tables have the figures of the JSON output, and class names that a spreadsheet can read.
 check "$dkvb" separation m.dkvb --codes codes.npy --labels some_y.npy --csv tables >said.txt
 grep -q '^wrote 3 tables to tables$' said.txt || fail "$(cat said.txt)"
 grep -q '^1 "so called", blue ' said.txt || fail "$(cat said.txt)"
@@ -97,12 +98,12 @@ weighted.csv" ] || fail "$(ls tables)"
 case $(ls -l tables/classes.csv) in -rw-------*) ;; *) fail "a private table was opened to others" ;; esac
 case $(ls -l tables/jaccard.csv) in -rw-rw-rw-*) ;; *) fail "an open table was closed to others" ;; esac
 
-# A single class has no other class to be apart from.
+# If there is a single class, figures about other classes are missing.
 check "$dkvb" separation m.dkvb --codes codes.npy --labels one_y.npy --json >one.json
 claim one.json 'd["silhouette"] is None and d["classes"][0]["nearest"] is None and d["classes"][0]["rows"] > 0'
 claim one.json 'd["classes"][0]["pairs_selected"] == d["classes"][0]["pairs_exclusive"] == d["pairs_selected"]'
 
-# No output replaces an input; files that do not match are named; nothing is left behind.
+# An output file may not replace an input file; files that do not match are named in the error; no file is left behind.
 "$python" -c 'import numpy as np; c = np.load("codes.npy"); c[41, 3] = 32; np.save("wrong.npy", c)
 y = np.load("y.npy"); y[7] = 4; np.save("large_y.npy", y)'
 mkdir in
@@ -125,7 +126,7 @@ refused 1 'y.npy: is not a folder' "$dkvb" separation m.dkvb --codes codes.npy -
 rm -f refused.out refused.err
 [ "$(ls . in)" = "$files" ] || fail "files were left: $(ls . in)"
 
-# A codes file has codes and labels.
+# A codes file can be given in place of codes and labels.
 train_small kept.dkvb --codes-out kept.codes --hold-out 0
 check "$dkvb" search kept.dkvb --features x.npy -o kept.npy >/dev/null
 check "$dkvb" separation kept.dkvb --codes kept.codes --json >of_set.json

@@ -1,4 +1,4 @@
-"""Talks to `dkvb predict --serve` over pipes; part of serve.sh, in whose directory the models lie.
+"""Part of the test serve.sh: talks to `dkvb predict --serve` over pipes, with models from the directory of serve.sh.
 
     serve.py DKVB
 """
@@ -22,7 +22,7 @@ assert (LABELS != FORGOT).any()
 
 
 class Worker:
-    """A running worker, whose answers are read one by one."""
+    """A running process of `dkvb predict --serve`, whose answers are read one by one."""
 
     def __init__(self, *words):
         self.process = subprocess.Popen([DKVB, "predict", *words, "--serve"], stdin=subprocess.PIPE,
@@ -34,7 +34,7 @@ class Worker:
             view = view[self.process.stdin.write(view):]
 
     def frame(self):
-        """Reads one frame, however many bytes that is."""
+        """Reads one frame (a .npy array) of the answers."""
         head = self.exactly(10)
         size = int.from_bytes(head[8:10], "little")
         head += self.exactly(size)
@@ -58,7 +58,7 @@ class Worker:
         return line.decode()
 
     def end(self, code=0):
-        """Ends the input. Returns the rest of the answers, and the messages."""
+        """Ends the input of the worker process. Returns the remaining answers, and the messages on stderr."""
         out, err = self.process.communicate()
         assert self.process.returncode == code, (self.process.returncode, err)
         return out, err.decode()
@@ -79,7 +79,7 @@ def unpack(data):
 
 
 def run(data, *words, code=0):
-    """Answers to all of the input at once, and the messages."""
+    """Runs a worker process on the whole input at once. Returns its answers, and the messages on stderr."""
     worker = subprocess.run([DKVB, "predict", *words, "--serve"], input=data, capture_output=True, check=False)
     assert worker.returncode == code, worker
     return worker.stdout, worker.stderr.decode()
@@ -233,7 +233,7 @@ def a_replaced_file_answers_the_next_row():
         os.replace("next.dkvb", "live.dkvb")
     _, err = worker.end()
     assert "models taken up: 5" in err, err
-    # A forgetting of the tool's own, and a class that gets another name.
+    # While a worker runs, `dkvb forget` replaces its model, and a class gets another name.
     worker = Worker("live.dkvb")
     subprocess.run([DKVB, "forget", "live.dkvb", "--class", "bee", "--pairs", "40", "--force"], check=True,
                    stdout=subprocess.DEVNULL)
@@ -277,7 +277,7 @@ def a_replaced_model_never_answers_for_a_file_that_cannot_be_used():
         assert worker.frame() == LABELS[0]
         return worker
 
-    # Rows wait for a file that is moved away and comes back.
+    # If the model file is moved away, rows wait until a file is there again.
     worker = begin()
     os.rename("live.dkvb", "away.dkvb")
     worker.send(frames(X[1]))
@@ -287,7 +287,7 @@ def a_replaced_model_never_answers_for_a_file_that_cannot_be_used():
     assert worker.frame() == FORGOT[1]
     out, err = worker.end()
     assert out == b"" and "rows wait" in err and "models taken up: 1" in err, err
-    # A worker ends if the file stays unusable. Both run at once, since each waits for seconds.
+    # A worker ends if its model file stays unusable. Several workers run at once, as each waits for seconds.
     damaged, other, wide = begin(), None, None
     with open("next.dkvb", "wb") as file:
         file.write(open("m.dkvb", "rb").read()[:5000])

@@ -1,5 +1,6 @@
 #!/bin/sh
-# predict --serve answers rows as they arrive, in their order, and takes up a model file that replaces its own.
+# Test of `dkvb predict --serve`, which answers rows as they arrive, in their order, and switches to a new model file
+# that replaces the old one.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'ant\nbee\ncat\ndog\n' >names.txt
@@ -15,7 +16,7 @@ check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/
 check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.csv >/dev/null
 check "$dkvb" predict forgot.dkvb --features test_x.npy -o forgot.npy >/dev/null
 
-# Columns with names, and a column of ids.
+# Rows with column names, and a column of ids
 check "$python" - <<'END'
 import csv
 import numpy as np
@@ -27,11 +28,11 @@ with open("named.csv", "w", newline="") as file:
     for row, label in zip(x, y):
         table.writerow([*map(repr, map(float, row)), label])
 END
-# shellcheck disable=SC2086 # $small is several words
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 check "$dkvb" train --features named.csv --label-column label $small -o named.dkvb >/dev/null
 
 for options in '--features x.npy' '--images x.png' '-o out.npy' '--json' '--encoder descriptor' '--label-column y'; do
-    # shellcheck disable=SC2086 # some are two words
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     refused 2 'does not go with --serve' "$dkvb" predict m.dkvb --serve $options
 done
 refused 2 '--top does not go with --scores' "$dkvb" predict m.dkvb --serve --scores --top 2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A signal that ends a command leaves nothing half written beside an output, whichever signal it is. Only SIGKILL does,
-# and the next command reports it.
+# Test of signals: a signal that ends a command leaves no half written file beside an output, except SIGKILL, whose file
+# the next command reports.
 . "$(dirname "$0")/common.sh"
 [ -n "${DKVB_FAULTS:-}" ] || { echo "skipped: calls of the C library cannot be made to wait here"; exit 77; }
 ulimit -c 0
@@ -43,7 +43,7 @@ for number in numbers:
     assert work.returncode == -number, (number, work.returncode, err)
     assert bool(parts()) == (number == signal.SIGKILL), (number, parts())
 END
-# Every signal that ends a process, as the system acts where no handler is set.
+# Lists all signals that end a process that has no handler.
 ends=$(check "$python" - <<'END'
 import signal
 stay = "SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGWINCH".split()
@@ -51,7 +51,7 @@ ignored = "SIGPIPE SIGXFSZ".split()  # writes fail instead, and are told
 print(*sorted(signal.valid_signals() - {getattr(signal, name) for name in stay + ignored} - {signal.SIGKILL}))
 END
 )
-# shellcheck disable=SC2086 # words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 check "$python" killed.py $ends -- m.dkvb "$dkvb" purge m.dkvb
 check "$python" killed.py 1 -- new.npy "$dkvb" predict m.dkvb --features x.npy -o new.npy
 check "$python" killed.py 1 -- new.mask "$dkvb" forget m.dkvb --method activations --pairs 5 --features x.npy \
@@ -60,7 +60,7 @@ check "$python" killed.py 1 -- tables/classes.csv "$dkvb" separation m.dkvb --fe
 rmdir tables
 same m.dkvb kept.dkvb
 
-# A file that must not grow is a failed write, even if the caller does not ignore its signal.
+# If a file must not grow, a write fails with an error line, even if SIGXFSZ is not ignored.
 refused 1 'm.dkvb: cannot write' sh -c 'trap - XFSZ; ulimit -f 8; exec "$@"' sh "$dkvb" purge m.dkvb
 same m.dkvb kept.dkvb
 [ ! -e m.dkvb.tmp-* ] || fail "files were left: $(ls)"

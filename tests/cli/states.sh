@@ -1,7 +1,7 @@
 #!/bin/sh
-# Exact forgetting changes two files. It is stopped at any write, flush or rename, by a failure or by a kill before or
-# within the call. The same command then finishes it, and both files have the bytes of an undisturbed run. The keys stay
-# or are placed again, and the codes file keeps features or codes.
+# Test of exact forgetting, which changes two files, while it is stopped at any write, flush or rename, by a failing
+# call or by a kill before or within the call. Repeating the command finishes the forgetting, and both files have the
+# bytes of an undisturbed run. The keys are kept or placed again, and the codes file keeps features or codes.
 . "$(dirname "$0")/common.sh"
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
 SOURCE_DATE_EPOCH=1700000000
@@ -12,13 +12,13 @@ train_small features.dkvb --codes-out features.codes --hold-out 0.25 --codebooks
 train_small codes.dkvb --codes-out codes.codes --hold-out 0.25 --codebooks 4 --keep codes
 enospc=28 kill=-1 within=-2 states=0
 
-# Contents of the codes file, and handling of the keys.
+# Each `kind` is what the codes file keeps, and how keys are handled.
 for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep-keys'; do
     first=${kind%% *} keys=${kind#* }
     command="forget m.dkvb --rows rows.npy --codes m.codes --strength exact --force --salt $salt $keys"
     cp "$first.dkvb" m.dkvb
     cp "$first.codes" m.codes
-    # shellcheck disable=SC2086 # words, as below
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     check "$dkvb" $command >/dev/null
     cp m.dkvb wanted.dkvb
     cp m.codes wanted.codes
@@ -46,7 +46,7 @@ for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep
     done
 done
 
-# A plan that was saved before is finished in the same way, by the same command.
+# Applying a saved plan can be stopped in the same way, and is finished by repeating the command.
 "$dkvb" forget features.dkvb --rows rows.npy --codes features.codes --strength exact --force --salt $salt --keep-keys \
     --plan-out plan >/dev/null || fail 'no plan'
 cp features.dkvb m.dkvb

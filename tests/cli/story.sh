@@ -1,5 +1,6 @@
 #!/bin/sh
-# The life of a class from training to purge: it is learned, forgotten, remembered again, and forgotten for good.
+# Test of the life of a class from training to purge: the class is learned, forgotten, restored by undo, and forgotten
+# for good.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --class-names /dev/stdin <<END
@@ -23,7 +24,8 @@ claim forget.json 'd["pairs_masked"] == d["pairs_requested"] == 80 and d["pairs_
 measure forgot.dkvb forgot.json
 claim forgot.json 'd["forget_accuracy"] < 0.1 and d["retain_accuracy"] > 0.9'
 
-# The same mask from its file makes the same model, except for what the journal says of its origin.
+# Masking by a mask file makes the same model as masking by its request, except for what the journal says about the
+# origin of the mask.
 check "$dkvb" forget m.dkvb -o masked.dkvb --mask request.mask --json >masked.json
 claim masked.json 'd["pairs_masked"] == 80 and d["examples"] == 0'
 measure masked.dkvb masked_eval.json
@@ -32,7 +34,8 @@ same forgot.json masked_eval.json
 check "$dkvb" predict forgot.dkvb --features test_x.npy --scores -o forgot.npy >/dev/null
 check "$dkvb" predict m.dkvb --features test_x.npy --scores -o before.npy >/dev/null
 
-# A second request changes the model in place, by examples. Then both are taken back, the older one first.
+# A second request, by method examples, changes the model file in place. Then both forgettings are undone, the older one
+# first.
 check "$dkvb" forget forgot.dkvb --method examples --examples 3 --seed 5 --features x.npy --labels y.npy --class green \
     --json >second.json
 claim second.json 'd["entry"] == 2 and 0 < d["pairs_masked"] <= 24'
@@ -48,7 +51,7 @@ measure forgot.dkvb after.json
 same before.json after.json
 refused 1 'nothing to undo' "$dkvb" undo forgot.dkvb
 
-# A purge keeps the answers and ends undo.
+# A purge does not change predictions, and makes undo impossible.
 check "$dkvb" purge once.dkvb -o purged.dkvb --json >purge.json
 claim purge.json 'd["pairs_purged"] == d["purged_pairs"] == 80'
 check "$dkvb" predict purged.dkvb --features test_x.npy --scores -o purged.npy >/dev/null

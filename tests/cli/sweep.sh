@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sweeps: the table equals the tool's other outputs, and its means those of numpy. After an interrupt or a kill at any
-# moment the bytes are the same. Other options, other files and wrong words are refused.
+# Test of `dkvb sweep`: the table equals outputs of other commands, and its means those of numpy. A sweep continued
+# after an interrupt or a kill writes the same bytes. Part files of other options or files, and wrong arguments, are
+# refused.
 . "$(dirname "$0")/common.sh"
 make_data
 printf 'red\n"so called", blue\n\ngr=ün\n' >names.txt
@@ -28,7 +29,7 @@ assert [c["strength"] for c in cells[:11]] == ["suppress"] * 10 + ["exact"]
 names = ["red", '"so called", blue', "", "gr=ün"]
 assert all(c["worst_name"] == names[int(c["worst_class"])] for c in cells)
 
-# A cell equals the prediction of forget for the same request.
+# A cell of the sweep equals what `dkvb forget` predicts for the same request.
 for cell in cells:
     if cell["method"] != "values" and cell["strength"] != "exact":
         continue
@@ -45,7 +46,7 @@ for cell in cells:
               "retain_after": sum(e["right_after"] for e in others) / rows, "worst_loss": max(e["loss"] for e in others)}
     assert all(abs(float(cell[key]) - wanted[key]) < 1e-6 for key in wanted), (cell, wanted)
 
-# Means are over classes, each averaged over its seeds first; t(.975, 3) = 3.182446.
+# The table's means are over classes, each class averaged over its seeds first; t(.975, 3) = 3.182446.
 figures = ["forget_before", "forget_after", "retain_before", "retain_after", "retain_change", "worst_loss"]
 groups = [("values", "3"), ("values", "20"), ("values", "90"), ("examples", "3"), ("examples", "20"), ("examples", "90"),
           ("every", ""), ("", "")]
@@ -64,7 +65,7 @@ assert all(r["pairs"] == r["exhausted"] == "" for r in rest[-3:])
 END
 check "$python" look.py "$dkvb"
 
-# For a single class the mean is over its seeds. For a single cell there is a mean without an interval.
+# In a sweep of a single class, the mean is over the seeds. In a sweep of a single cell, the mean has no interval.
 check "$dkvb" sweep m.dkvb --codes m.codes --class 3 --method examples --seeds 1,2,9 --budgets 4 -o one.csv >/dev/null
 check "$dkvb" sweep m.dkvb --codes m.codes --class 'gr=ün' --budgets 4 -o alone.csv >/dev/null
 check "$python" - <<'END'
@@ -80,7 +81,7 @@ cell, mean, low, high = csv.DictReader(open("alone.csv", encoding="utf-8", newli
 assert mean["forget_after"] == cell["forget_after"] and low["forget_after"] == high["forget_after"] == ""
 END
 
-# Test rows, any number of threads, and a locale with a decimal comma.
+# A sweep measured on test rows is the same with any number of threads, and in a locale with a decimal comma.
 check "$dkvb" sweep m.dkvb --codes m.codes --test-features test_x.npy --test-labels test_y.npy --threads 1 -o test1.csv \
     >said.txt
 grep -q 'measured on 100 rows for testing' said.txt || fail "$(cat said.txt)"
@@ -89,7 +90,7 @@ check env LC_ALL=de_DE.UTF-8 "$dkvb" sweep m.dkvb --codes m.codes --test-feature
 same test1.csv test3.csv
 grep -q ',test$' test1.csv || fail "the table does not say what was measured on"
 
-# Models of other shapes: every combination of the lists, with means over their seeds.
+# A sweep over models of other shapes has every combination of the lists in its options, and means over their seeds.
 check "$dkvb" sweep m.dkvb --codes m.codes --features x.npy --codebooks 4,8 --top-k 1,2 --train-seeds 0,1 --class 1 \
     --budgets 10,40 -o shapes.csv >/dev/null
 check "$python" - <<'END'
@@ -103,7 +104,7 @@ means = [line for line in lines if line["line"] == "mean"]
 assert len(means) == 8 and all(m["cells"] == "2" and m["train_seed"] == "" for m in means)
 END
 
-# Rows that are named by strings are found by their names, in any order.
+# If rows have names, the features of the sweep are matched by name, in any order.
 "$python" - <<'END'
 import numpy as np
 x, names = np.load("x.npy"), [f"row {i} of them" for i in range(400)]
@@ -120,7 +121,7 @@ same named.csv mixed.csv
 refused 1 'none of 400 rows of features has it' "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --top-k 2 \
     -o new.csv
 
-# Ctrl-C and SIGKILL at many moments give the same bytes as an undisturbed run.
+# A sweep stopped by Ctrl-C or SIGKILL at many moments, and continued, writes the same bytes as an undisturbed sweep.
 "$python" - <<'END'
 import numpy as np
 rng = np.random.default_rng(1)
@@ -128,7 +129,7 @@ np.save("many_x.npy", np.repeat(np.load("test_x.npy"), 100, axis=0) + rng.normal
 np.save("many_y.npy", np.repeat(np.load("test_y.npy"), 100))
 END
 many="--test-features many_x.npy --test-labels many_y.npy --method values,contrast,activations"
-# shellcheck disable=SC2086 # $many is several words
+# shellcheck disable=SC2086 # $many is unquoted, as it holds several arguments
 check "$dkvb" sweep m.dkvb --codes m.codes $many -o whole.csv >/dev/null
 cat >stop.py <<'END'
 import os, random, re, signal, subprocess, sys, time
@@ -185,8 +186,8 @@ check "$python" stop.py SIGINT 3 "$dkvb" sweep m.dkvb --codes m.codes $many -o a
 # shellcheck disable=SC2086
 check "$python" stop.py SIGKILL 5 "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
 
-# A full disk, or a file that must not grow, is reported, and the work continues from the finished cells. If only the
-# table has no room, it continues from all cells.
+# A full disk, or a file that must not grow, is reported, and the sweep continues from the finished cells. If only the
+# table has no room, the sweep continues from all cells.
 blocks=$(($(wc -c <whole.csv) / 512 - 2))
 for limit in 4 $blocks; do
     rm -f again.csv
@@ -206,8 +207,8 @@ for limit in 4 $blocks; do
 done
 [ -n "$kept" ] || fail "no cell was kept: $(cat err.txt)"
 
-# A disk without room for the first line leaves no file, since nothing was kept. The pipe has no limit. LLVM's OpenMP
-# ends the process under such a limit, since its shared memory has no room either.
+# A disk without room for the first line leaves no part file. The output goes to a pipe, as the limit does not apply to
+# pipes. LLVM's OpenMP ends the process under such a limit on file sizes, since its shared memory has no room either.
 if ! ldd "$dkvb" | grep -q 'libomp\.'; then
     (
         ulimit -f 0
@@ -217,7 +218,7 @@ if ! ldd "$dkvb" | grep -q 'libomp\.'; then
     [ ! -e again.csv.part ] || fail "a file without a cell was left"
 fi
 
-# Cells of an earlier call, cut within a line: the work continues, with a note. Other options are refused; --restart
+# A part file that ends within a line is continued, with a note. A part file of other options is refused; --restart
 # begins anew.
 cat >cut.py <<'END'
 import os, subprocess, sys, time
@@ -250,7 +251,7 @@ refused 1 'not a file of finished cells' "$dkvb" sweep m.dkvb --codes m.codes -o
 [ "$(cat again.csv.part)" = 'my letter' ] || fail "a letter was written over"
 rm again.csv.part
 
-# Wrong words, and files that do not match, are refused.
+# Wrong arguments, and files that do not match, are refused.
 rm -f refused.out refused.err
 files=$(ls)
 refused 2 '--codes is missing' "$dkvb" sweep m.dkvb -o new.csv
@@ -276,7 +277,7 @@ refused 1 'nowhere' "$dkvb" sweep m.dkvb --codes m.codes -o nowhere/new.csv
 rm -f refused.out refused.err
 [ "$(ls)" = "$files" ] || fail "files were left: $(ls)"
 
-# The table is as private as the codes.
+# The table may be read by no more users than the codes file.
 chmod 600 m.codes
 check "$dkvb" sweep m.dkvb --codes m.codes --steps 2 -o private.csv >/dev/null
 case $(ls -l private.csv) in -rw-------*) ;; *) fail "a private table is open to others" ;; esac

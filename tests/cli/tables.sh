@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tables with names, labels, ids and groups: trained on, answered, measured, and forgotten by.
+# Test of tables with column names, labels, ids and groups in train, predict, eval and forget.
 . "$(dirname "$0")/common.sh"
 make_data
 check "$python" - <<'PY'
@@ -40,8 +40,8 @@ np.savez("one.npz", x)
 write("long.csv", c, test * 3000)
 PY
 
-# The same rows and labels give the same model, whatever file they come from, but for the names of its columns.
-# shellcheck disable=SC2086 # $small is several words
+# The same rows and labels give the same model from every kind of file, except for the column names.
+# shellcheck disable=SC2086 # $small is unquoted, as it holds several arguments
 train() { # train OUT [OPTIONS]
     out=$1
     shift
@@ -61,7 +61,7 @@ refused 1 'rows.csv.gz: is text, perhaps CSV packed by gzip; only IDX is read pa
 refused 1 "no array 'z'; its arrays are x, y" "$dkvb" train --features rows.npz:z --labels y.npy -o new.dkvb
 check "$dkvb" predict npz.dkvb --features one.npz >/dev/null
 
-# Columns are found by their names: order and further columns do not matter.
+# Features are found by their column names: the order of columns, and further columns, do not matter.
 check "$dkvb" predict own.dkvb --features new.csv -o answers.csv
 check "$dkvb" predict own.dkvb --features moved.csv -o moved_answers.csv
 same answers.csv moved_answers.csv
@@ -76,7 +76,7 @@ refused 1 "no column is called 'class', which must have the labels" \
 [ "$(head -n 1 answers.csv)" = row,label,probability ] || fail "$(head -n 1 answers.csv)"
 [ "$(wc -l <answers.csv)" -eq 101 ] || fail "$(wc -l <answers.csv) lines"
 
-# Chosen columns are the features, and the model asks for them from then on.
+# If --columns chooses feature columns at training, the model looks for these columns from then on.
 train few.dkvb --features rows.csv --columns c3,c0,c7 --label-column label
 check "$dkvb" predict few.dkvb --features new.csv -o few_answers.csv
 check "$dkvb" predict few.dkvb --features moved.csv -o few_moved.csv
@@ -84,31 +84,31 @@ same few_answers.csv few_moved.csv
 refused 1 "no column is called 'c99'" "$dkvb" train --features rows.csv --columns c3,c99 --label-column label -o new.dkvb
 refused 1 'is named twice' "$dkvb" train --features rows.csv --columns c3,c3 --label-column label -o new.dkvb
 
-# A model of a text without names takes the same layout.
+# A model trained on a text file without column names takes files of the same layout.
 check "$dkvb" predict csv.dkvb --features headerless.csv -o headerless_answers.csv
 [ "$(wc -l <headerless_answers.csv)" -eq 401 ] || fail "headerless: $(wc -l <headerless_answers.csv) lines"
 
-# Ids name the answers.
+# With --id-column, each prediction is printed with the id of its row.
 check "$dkvb" predict own.dkvb --features named.csv --id-column key -o named_answers.csv
 [ "$(sed -n '5s/,.*//p' named_answers.csv)" = t3 ] || fail "$(sed -n 5p named_answers.csv)"
 cut -d, -f2- answers.csv >a
 cut -d, -f2- named_answers.csv >b
 same a b
 
-# Labels by name are measured; a name that the model does not have is refused.
+# `dkvb eval` takes labels by class name; a name that the model does not have is refused.
 check "$dkvb" eval own.dkvb --features labelled.csv --label-column label --json >eval.json
 check "$dkvb" eval own.dkvb --features test_x.npy --labels test_y.npy --json >arrays.json
 [ "$(json eval.json 'd["accuracy"]')" = "$(json arrays.json 'd["accuracy"]')" ] || fail "$(cat eval.json arrays.json)"
 refused 1 "the label 'yak' of row 7 is no class of the model; 'dkvb inspect' lists its classes" \
     "$dkvb" eval own.dkvb --features strange.csv --label-column label
 
-# A class is forgotten by its name: fewer answers name it.
+# A class can be forgotten by its name; fewer rows are then predicted as this class.
 check "$dkvb" forget own.dkvb -o less.dkvb --codes own.codes --class fox >/dev/null
 check "$dkvb" predict less.dkvb --features new.csv -o less.csv
 before=$(cut -d, -f2 answers.csv | grep -c fox)
 [ "$(cut -d, -f2 less.csv | grep -c fox)" -lt "$before" ] || fail "fox is answered as before"
 
-# Rows by their names, and those of one group.
+# Rows can be forgotten by their names, and by their group.
 cp own.codes group.codes
 check "$dkvb" forget own.dkvb -o g.dkvb --codes group.codes --strength exact --keep-keys --rows gone.csv \
     --id-column key --group-column who --group u3 --codes-out g.codes --json >group.json
@@ -126,7 +126,7 @@ refused 1 'the codes have no such row, and its rows are called by names' "$dkvb"
 refused 2 '--group-column says where the group stands' "$dkvb" forget own.dkvb -o n.dkvb --codes own.codes \
     --strength exact --keep-keys --rows gone.csv --group u3 --codes-out n.codes
 
-# All rows of a group are held out, or none.
+# Of each group, all rows are held out or none.
 if [ -n "${DKVB_LIBRARY-}" ]; then
     train held.dkvb --features plain.csv --label-column label --group-column who --keep codes \
         --codes-out held.codes
@@ -138,7 +138,7 @@ assert parts[1] and not parts[0] & parts[1] and len(parts[0] | parts[1]) == 50, 
 PY
 fi
 
-# An interrupted reading leaves nothing.
+# An interrupt while a table is read leaves no output file.
 cat >stop.py <<'PY'
 import signal, subprocess, sys, time
 
@@ -157,14 +157,15 @@ check "$python" stop.py "$dkvb" predict own.dkvb --features long.csv -o stopped.
 left=$(find . -name '*stopped*' -o -name 'new.dkvb*' -o -name 'n.dkvb*' -o -name 'new.csv.out*')
 [ -z "$left" ] || fail "files were left: $left"
 
-# One source says a thing, and one must.
+# Labels must be given by exactly one option.
 refused 2 '--labels is missing, or --label-column' "$dkvb" train --features rows.csv -o new.dkvb
 refused 2 '--labels does not go with --label-column' \
     "$dkvb" train --features rows.csv --labels y.npy --label-column label -o new.dkvb
 refused 2 '--ids does not go with --id-column' \
     "$dkvb" train --features rows.csv --label-column label --id-column key --ids ids.txt -o new.dkvb
 
-# What is made from an array of an archive is as private as the archive, and never takes its place.
+# An output made from an array of an archive may be read by no more users than the archive, and never replaces the
+# archive.
 chmod 600 rows.npz
 check "$dkvb" predict npz.dkvb --features rows.npz:x -o secret.csv >/dev/null
 [ "$(stat -c %a secret.csv)" = 600 ] || fail "secret.csv has the mode $(stat -c %a secret.csv)"

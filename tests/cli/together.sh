@@ -1,5 +1,6 @@
 #!/bin/sh
-# Commands that change one model at the same time run one after the other, and no change is lost.
+# Test of commands that change the same model file at the same time: they run one after the other, and no change is
+# lost.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb
@@ -39,7 +40,7 @@ for command in forgets:
 journal = json.loads(subprocess.check_output([dkvb, "masks", model, "--json"]))["journal"]
 assert sorted(entry["reason"] for entry in journal) == [f"request {label}" for label in range(4)], journal
 
-# Commands that only read do not wait.
+# Commands that only read a model do not wait for its lock.
 held = open(model, "rb")
 fcntl.flock(held, fcntl.LOCK_EX)
 subprocess.run([dkvb, "predict", model, "--features", "test_x.npy"], check=True, stdout=subprocess.DEVNULL, timeout=30)
@@ -49,7 +50,7 @@ cp m.dkvb copy.dkvb
 check "$python" together.py "$dkvb" m.dkvb
 check "$dkvb" verify m.dkvb >/dev/null
 
-# No lock is held: enough forgettings run at once that some of them meet.
+# The test itself holds no lock here: so many forgettings run at once that some of them must wait for others.
 for request in 1 2 3 4 5 6; do
     "$dkvb" forget copy.dkvb --method activations --pairs 3 --features x.npy --reason $request >/dev/null 2>&1 &
 done

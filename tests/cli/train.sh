@@ -1,5 +1,6 @@
 #!/bin/sh
-# Settings that follow from the data, and the output about them: sizes, presets, tuning, whitening, few rows.
+# Test of the settings that `dkvb train` chooses to suit the data, and of the output about them: sizes, presets, tuning,
+# whitening, few rows.
 . "$(dirname "$0")/common.sh"
 make_data
 train() { # NAME OPTIONS: on the rows of make_data, quickly
@@ -8,7 +9,7 @@ train() { # NAME OPTIONS: on the rows of make_data, quickly
     check "$dkvb" train --features x.npy --labels y.npy --codebooks 16 --epochs 1 -o "$name.dkvb" --json "$@" >"$name.json"
 }
 
-# A file takes at most --size, with whitening, and uses most of it.
+# A model file takes at most --size bytes, also with whitening, and uses most of them.
 for size in 60K 200K 1500000; do
     bytes=$(echo $size | sed 's/K/000/')
     for whiten in never always choose; do
@@ -30,14 +31,14 @@ refused 2 '--keep-counts does not go with --size' "$dkvb" train --features x.npy
     -o no.dkvb
 refused 2 '--values f32' "$dkvb" train --features x.npy --labels y.npy --preset small --values f32 -o no.dkvb
 
-# The paper's shape; options given beside it keep their values.
+# With --preset paper the model has the paper's shape; options given with it keep their values.
 check "$dkvb" train --features x.npy --labels y.npy --preset paper --keys 64 -o p.dkvb --json >p.json
 claim p.json '(d["codebooks"], d["keys"], d["top_k"], d["epochs"], d["whitened"]) == (256, 64, 1, 1, False)'
 check "$dkvb" inspect p.dkvb --json >inspect.json
 refused 1 '4096 keys in a codebook need at least as many rows to be placed on, there are 400' "$dkvb" train \
     --features x.npy --labels y.npy --preset paper -o no.dkvb --json
 
-# The same number of trials gives the same model, with any number of threads. A given whitening is kept.
+# Tuning by the same number of trials gives the same model, with any number of threads. A given --whiten is kept.
 train tuned --trials 3 --threads 1
 train again --trials 3 --threads 2
 same tuned.dkvb again.dkvb
@@ -51,7 +52,7 @@ check "$dkvb" train --features x.npy --labels y.npy --size 100K --trials 2 -o t.
 grep -q '^tune .*--trials 2 repeats' said.txt || fail "the number of trials is not told: $(cat said.txt)"
 [ "$(wc -c <t.dkvb)" -le 100000 ] || fail "a tuned model is larger than --size"
 
-# Classes of uneven size count alike on request.
+# With --class-weight balanced, classes of uneven size count alike.
 "$python" - <<'END2'
 import numpy as np
 x, y = np.load("x.npy"), np.load("y.npy")
@@ -67,7 +68,7 @@ for weight in none balanced; do
 done
 check "$python" -c 'import numpy as np; a, b = ((np.load(f) == 3).sum() for f in ("none.npy", "balanced.npy")); assert a < b, (a, b)'
 
-# Few rows, few classes, few columns and many columns all give a model.
+# Data of few rows, few classes, few columns or many columns give a model.
 "$python" - <<'END2'
 import numpy as np
 rng = np.random.default_rng(1)
@@ -103,7 +104,7 @@ check "$dkvb" train --features people_x.npy --labels people_y.npy --codebooks 8 
     --json >people.json
 claim people.json 'd["trials"] == 1'
 
-# Keys, centre and whitening that are placed again without some rows equal those of a training that never had them.
+# Keys, centre and whitening that are placed again without some rows equal those of a training without these rows.
 "$python" - <<'END2'
 import numpy as np
 x, y = np.load("x.npy"), np.load("y.npy")
@@ -116,7 +117,7 @@ np.save("rest_ids.npy", rest)
 END2
 settings="--codebooks 16 --keys 24 --key-dim 6 --top-k 2 --epochs 2 --lr 2 --batch 64 --hold-out 0.3 --whiten always"
 for options in "" "--class-weight balanced --init ema" "--rows-per-key 4 --as-they-are"; do
-    # shellcheck disable=SC2086 # both are several words
+    # shellcheck disable=SC2086 # unquoted variables hold several arguments
     {
         check "$dkvb" train --features x.npy --labels y.npy $settings $options --codes-out all.codes -o all.dkvb >/dev/null
         check "$dkvb" train --features rest_x.npy --labels rest_y.npy --ids rest_ids.npy $settings $options \

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Values in 16 bits make smaller files with the same answers, and keep their type until another one is asked for.
+# Test of values in 16 bits, which make smaller files with the same predictions, and keep their number type until
+# another one is requested.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small f32.dkvb --seed 1 --values f32
@@ -20,7 +21,7 @@ assert (half == full.astype(np.float16).astype(np.float32)).all() and (half != f
 assert (np.abs(brain - full) <= np.abs(full) * 2.0**-8).all() and not (brain.view(np.uint32) & 0xFFFF).any()
 END
 
-# The model's type is kept, unless the command names another.
+# Continued training keeps the model's number type, unless the command names another.
 check "$dkvb" train --continue f16.dkvb --features x.npy --labels y.npy -o more.dkvb >/dev/null
 "$dkvb" inspect more.dkvb --json >inspect.json
 claim inspect.json 'd["values_dtype"] == "float16"'

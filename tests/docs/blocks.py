@@ -1,4 +1,4 @@
-"""Run every code block of a page: what a reader copies from the documentation must work.
+"""Runs every code block of documentation pages: what a reader copies from a page must work.
 
 Blocks of a page run in their order, in one empty folder: `sh` with the built tool on PATH, `python` in one interpreter
 with the bindings, `c` and `cpp` compiled against the headers and linked with the library, and run where they have a
@@ -10,8 +10,8 @@ with the bindings, `c` and `cpp` compiled against the headers and linked with th
     <!-- not run: REASON -->     the block is not run
     <!-- needs: NAME -->         without this Python module or program the rest of the page is skipped
 
-Blocks of another language (`text`: output, formulas) are not code. Indented blocks are refused, since they carry no
-language. `blocks.py --list PAGE...` prints the blocks and what becomes of each.
+Blocks of other languages (such as `text`, for output and formulas) are not run. Indented blocks are refused, since they
+do not name a language. `blocks.py --list PAGE...` prints all blocks and whether each is run.
 """
 import argparse
 import importlib.util
@@ -33,12 +33,12 @@ SKIPPED = 77
 
 
 class Fault(Exception):
-    """A block that does not do what it should."""
+    """Raised if a code block does not do what its page says."""
 
 
 @dataclass
 class Block:
-    line: int  # of its first line, counted from 1
+    line: int  # line number of the block's first line, from 1
     language: str
     text: str
     directives: dict = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Block:
 
 
 def directives_above(lines, at):
-    """The comments directly above line `at`, which may run over several lines each."""
+    """Returns the comments directly above line `at` of a page; a comment may take several lines."""
     found = {}
     above = "\n".join(lines[:at])
     while match := re.search(r"<!-- ([a-z ]+): ((?:(?!-->).)*?) -->\s*\Z", above, re.S):
@@ -61,7 +61,7 @@ def directives_above(lines, at):
 
 
 def blocks(page):
-    """The fenced blocks of a page; a Fault names an indented one, or one without a language."""
+    """Returns the fenced code blocks of a page; raises Fault for an indented block or one without a language."""
     lines = page.read_text().split("\n")
     found, at, listed = [], 0, False
     while at < len(lines):
@@ -84,12 +84,12 @@ def blocks(page):
 
 
 class Session:
-    """One folder and one interpreter, in which the blocks of a page run one after the other."""
+    """The folder and the Python interpreter in which the blocks of a page run one after the other."""
 
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         self.names = {"__name__": "__main__"}
-        programs = folder / ".programs"  # `python3` in a block is the one that has the packages
+        programs = folder / ".programs"  # makes `python3` in a block the interpreter that has the packages
         programs.mkdir()
         (programs / "python3").symlink_to(sys.executable)
         self.environment = dict(os.environ, OMP_WAIT_POLICY="passive", DKVB_LIBRARY=str(options.library),
@@ -127,7 +127,7 @@ class Session:
 
     def compile(self, block, compiler, ending, flags):
         text = block.text
-        if "frame" in block.directives:  # of which a fragment uses a part, without looking at results
+        if "frame" in block.directives:  # a frame has variables and results that a fragment may leave unused
             flags = [*flags, "-Wno-unused", "-Wno-unused-result"]
             frame = (FRAMES / block.directives["frame"]).read_text()
             text = frame.replace("@BLOCK@", f'#line {block.line} "page"\n{text}')

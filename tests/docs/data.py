@@ -1,4 +1,4 @@
-"""What the blocks of pages find in their folder: rows of ten classes in every form that the pages name.
+"""Makes the files that code blocks of the documentation use: rows of ten classes in every form that the pages name.
 
 x.npy, y.npy             rows to train on, float32 [2000][32], and their labels; train_x.npy, train_y.npy are the same
 test_x.npy, test_y.npy   500 more; more_x.npy, more_y.npy another 500

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Abuse: can requests to forget be made to hurt somebody else, and does the guard of a plan notice?
+"""Experiment on abuse: can requests to forget harm other classes on purpose, and does the guard of a plan notice?
 
-All on cifar10, with five pairs of classes (0 and 1, 2 and 3, and so on), so that no pair is chosen. Four attacks:
+All attacks are on cifar10, for the five pairs of classes A and B (0 and 1, 2 and 3, and so on), so that nobody can
+choose a pair. The four attacks are:
 
-- poisoned requests: rows of class B slipped into a request for rows of class A;
-- interclass confusion (Goel et al. 2022, arXiv 2201.06640): a quarter of the rows of A and B are taught under each other's
-  label, and those rows are then forgotten;
-- crafted rows: rows that look like B are taught as A, and then their owner asks for them to be forgotten;
-- many requests: 40 of 50 rows each, every one of them within the limits.
+- poisoned requests: a request to forget rows of class A also contains rows of class B; - interclass confusion (Goel et
+al. 2022, arXiv 2201.06640): a quarter of the rows of classes A and B are trained with the other's label, and these rows
+are then forgotten; - crafted rows: rows that look like class B are trained as class A, and then their owner asks to
+forget them; - many requests: 40 requests of 50 rows each, every request within the limits.
 
-Losses are of test rows. Without guard: the request is carried out by force. With guard: a refused request is not.
+Accuracy losses are measured on test rows. "Without guard" means that a refused request is forced, "with guard" that a
+refused request is not carried out.
 """
 import tempfile
 
@@ -22,20 +23,21 @@ import dkvb
 
 PAIRS = [(a, a + 1) for a in range(0, 10, 2)]
 SHARES = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50)
-BUDGET = 30_000  # pairs: what `suppress` finds for a class of cifar10, docs/unlearning.md
+BUDGET = 30_000  # number of pairs that `suppress` masks for a class of cifar10 (docs/unlearning.md)
 
 
 class Judge:
-    """Accuracy of each class on test rows, and which class answers are of."""
+    """Measures a model on test rows: the accuracy of each class, and which class is predicted for rows of another."""
 
     def __init__(self, data, model):
         self.x, self.y, self.classes = data.test_x, data.test_y, data.classes
         self.codes = model.search(self.x)
         self.before = self.confusion(model)
-        self.rows = None  # Rows, of models that were taught true labels
+        self.rows = None  # training Rows of models that were trained with true labels
 
     def confusion(self, model):
-        """float[classes][classes]: the share of test rows of a class that is answered with another; abstained: with none."""
+        """Returns float[classes][classes], the fraction of test rows of each class for which each class is predicted,
+        and the fraction for which the model abstains."""
         answers = model.classify(model.refresh(self.x, self.codes) if model.info.masked_pairs else self.codes)
         found = np.zeros((self.classes, self.classes))
         for label in range(self.classes):
@@ -48,21 +50,22 @@ class Judge:
 
 
 class Rows:
-    """Which rows taught the values, by label, in a random order of the seed."""
+    """The training rows of a model, by label, in a random order that depends on the seed."""
 
     def __init__(self, trained, seed):
         rng = np.random.default_rng(1000 + seed)
         with trained.codeset() as codeset:
             rows = codeset.rows("training")
         order = rng.permutation(len(rows.ids))
-        self.ids, self.labels = rows.ids[order], rows.labels[order]  # without the codes, which are large
+        self.ids, self.labels = rows.ids[order], rows.labels[order]  # keeps ids and labels only, as codes are large
 
     def of(self, label, count, begin=0):
         return self.ids[self.labels == label][begin:begin + int(count)]
 
 
 def ask(trained, judge, ids, strength, **how):
-    """Losses of every class where a request is carried out, by force if need be, and what it is refused for, or None."""
+    """Carries out a request to forget, by force if it is refused. Returns the accuracy loss of every class, and the
+    reason for the refusal, or None."""
     model, refused, _ = trained.forget(strength, ids=ids, **how)
     return judge.losses(model), refused
 
@@ -80,7 +83,7 @@ def ways():
 
 
 def refusals(reasons):
-    """"3 of 5 (mixed)": how many of some requests were refused, and for what."""
+    """Returns a text such as "3 of 5 (mixed)": how many of some requests were refused, and for which reasons."""
     found = sorted({why for why in reasons if why})
     return f"{sum(why is not None for why in reasons)} of {len(reasons)}" + (f" ({', '.join(found)})" if found else "")
 
@@ -114,7 +117,8 @@ def poisoned(options, trained, judges):
 
 
 def confused(options, data, clean, judges, where):
-    """Rows of two classes taught under each other's label, then forgotten as rows."""
+    """Attack by interclass confusion: rows of two classes are trained with each other's label, then forgotten by their
+    ids."""
     table = evidence.Table("abuse-confusion", ["model after mislabelled rows were forgotten",
                                                "fraction of rows confused", "above never mislabelled",
                                                "accuracy of both classes",
@@ -161,7 +165,7 @@ def confused(options, data, clean, judges, where):
 
 
 def crafted(options, data, trained, judges, where):
-    """500 rows of A that look like B, of somebody who later asks for them to be forgotten."""
+    """Attack by crafted rows: 500 rows labelled as class A look like class B, and are later forgotten on request."""
     count = 100 if options.quick else 500
     table = evidence.Table("abuse-crafted", ["crafted rows", "request to forget the rows", "refused",
                                              "accuracy that class B loses, without guard", "at most",
@@ -200,8 +204,8 @@ def crafted(options, data, trained, judges, where):
 
 
 def in_turn(options, fit, judge, requests, budget, guarded):
-    """Losses of every class after requests by rows one after another, how many were refused, how many of these for the
-    sum of all masks only, and which was the first."""
+    """Carries out requests for rows one after another. Returns the accuracy loss of every class, the number of refused
+    requests, the number refused only for the sum of all masks, and the first refused request."""
     model, codeset = fit.load()
     refused, by_sum, first = 0, 0, None
     if not guarded:
@@ -223,7 +227,7 @@ def in_turn(options, fit, judge, requests, budget, guarded):
 
 
 def many(options, trained, judges):
-    """Honest and less honest small requests, one after another."""
+    """Attack by many small requests one after another, compared with honest small requests."""
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
     table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard", "refused",
                                           "refused for the sum of losses only", "first refused",

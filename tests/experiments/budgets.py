@@ -1,7 +1,8 @@
-"""What do the forgotten class and the others keep, as more and more pairs are masked?
+"""Experiment: how much accuracy do the forgotten class and all other classes keep as more and more pairs are masked?
 
-`dkvb sweep`, from Python: each class by itself, budgets that double up to all pairs of the model, by `values`, the
-method of a plan, and by `activations`, the paper's. The means are taken from the cells of the tables that sweeps write.
+A sweep forgets each class alone, with budgets (numbers of masked pairs) that double up to all pairs of the model, by
+the method `values`, which plans use, and by `activations`, the method of the paper. The means are computed from the
+cells of the tables that sweeps write.
 """
 import csv
 import tempfile
@@ -13,13 +14,13 @@ from evidence import Table, mean
 import dkvb
 
 SETS = {"cifar10": "CIFAR-10", "tiny100": "Tiny-ImageNet"}
-MOST = 20  # classes of a set
-STEPS = 13  # from the 4,096th part of all pairs to all: each budget is twice the one before
+MOST = 20  # Largest number of classes of a data set that are forgotten.
+STEPS = 13  # Number of budgets, each twice the one before, from a 4,096th of all pairs to all pairs.
 METHODS = ("values", "activations")
 
 
 def cells_of(options, data, work, seed):
-    """Cells of the table of one seed, as the file has them."""
+    """Runs the sweep of one seed, and returns the cells of its table."""
     model, codeset, _ = dkvb.fit(data.x, data.y, codeset=True, seed=seed)
     path = Path(work) / f"{data.name}-{seed}.csv"
     model.sweep(codeset, classes=evidence.spread(data.classes, 2 if options.quick else MOST), methods=METHODS,

@@ -1,8 +1,9 @@
-"""What does forgetting a class cost, one at a time and half of all classes one after another?
+"""Experiment: what does forgetting cost, for one class at a time and for half of all classes one after another?
 
-One at a time: `suppress` with the budget that the library finds, from the codes that training kept. Every class where
-there are ten, twenty evenly spread where there are more. Half: each half of the classes by as many requests, beside
-`exact` on the same keys and beside leaving out the columns of the forgotten classes, which forgets nothing.
+In the first part classes are forgotten one at a time by `suppress`, with the number of pairs that the library finds,
+from the codes stored at training: all classes of a data set with ten, twenty evenly spread classes of larger data sets.
+In the second part each half of the classes is forgotten by one request for each class, compared with `exact` on the
+same keys and with leaving out the output columns of the forgotten classes, which forgets nothing.
 """
 import tempfile
 
@@ -12,7 +13,7 @@ from evidence import Table, mean, paired
 from fresh import Fresh
 
 SETS = {"cifar10": "CIFAR-10", "fashion": "Fashion-MNIST", "tiny100": "Tiny-ImageNet", "clinc150": "CLINC150"}
-MOST = 20  # classes of a set, one at a time
+MOST = 20  # largest number of classes of a data set that are forgotten one at a time
 
 
 def accuracy(answers, labels, rows):
@@ -20,7 +21,8 @@ def accuracy(answers, labels, rows):
 
 
 class Alone:
-    """What the requests for one class at a time did to the test rows; a unit is a class and a seed."""
+    """Results on the test rows of forgetting one class at a time; the units of means are pairs of a class and a
+    seed."""
 
     def __init__(self):
         self.forgotten, self.change, self.worst, self.pairs, self.refused = [], [], [], [], 0
@@ -43,7 +45,7 @@ class Alone:
 
 
 class Halves:
-    """Accuracy on the classes that stay, and on those that went, by way and half; a unit is a seed."""
+    """Accuracy on kept and on forgotten classes, for each method and half; the units of means are seeds."""
 
     def __init__(self):
         self.stay = {way: [[], []] for way in ("suppress", "exact", "columns dropped")}
@@ -65,14 +67,16 @@ def suppressed(data, fit, codeset, labels):
     with fit.open() as model:
         for label in labels:
             plan = model.plan_forget(classes=[label], codeset=codeset, force=True)
-            if plan.info.refused == "target":  # force does not find what is not there: the budget that comes nearest
+            # if no number of pairs reaches the target, takes the one that comes nearest
+            if plan.info.refused == "target":
                 plan = model.plan_forget(classes=[label], codeset=codeset, force=True, budget=plan.info.budget.budget)
             model.apply(plan, codeset)
         return model.predict(data.test_x)
 
 
 def exact(data, fit, codeset, labels):
-    """Answers of values trained again; the codeset stays, so that both halves can be asked of it."""
+    """Returns the predictions of values trained again without some classes; the codeset keeps all rows, for forgetting
+    the other half."""
     rows = codeset.rows("training")
     with fit.open() as model:
         model.replay(codeset, rows.ids[np.isin(rows.labels, list(labels))])
@@ -87,7 +91,8 @@ def forget_all(options, data, work):
         before, logits = fit.model.predict(data.test_x, logits=True)
         for label in evidence.spread(data.classes, 2 if options.quick else MOST):
             alone.forget(data, fit, codeset, before, label)
-        if not options.quick and (seed == 0 or data.classes <= MOST):  # half of many classes is many requests
+        # forgetting half of many classes takes many requests
+        if not options.quick and (seed == 0 or data.classes <= MOST):
             halves.forget(data, fit, codeset, logits)
         codeset.close()
         fit.remove()

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Continual learning: classes that come two at a time, with forgetting in between.
+"""Experiment on continual learning: classes arrive two at a time, with forgetting in between.
 
-cifar10 comes in 5 splits, clinc150 in 75; a model gets room for two more classes and learns from the split alone, from
-the split and as many stored codes of earlier splits, or from all codes stored so far, going on or from zero. Joint
-training sees all classes at once, with the same keys, epochs and rates. Keys are placed on all rows without labels, on
-the first split, or on another data set; or, in the shape of the DKVB paper (arXiv 2207.11240), 4,096 in each of 256
-codebooks, of which one is selected. Then a class of each split of cifar10 is forgotten before the next comes: exactly,
-by masking, by masking and purge, and by purge with fresh keys in the place of the purged ones.
+cifar10 arrives in 5 splits of two classes, clinc150 in 75. With each split the model gets two more classes, and is
+trained on the split alone, on the split and as many stored codes of earlier splits, or on all codes stored so far,
+going on or from zero. For comparison, joint training sees all classes at once, with the same keys, epochs and rates.
+The keys are placed on all rows without labels, on the first split, or on another data set; one variant has the shape of
+the DKVB paper (arXiv 2207.11240), with 256 codebooks of 4,096 keys, of which one is selected. In a second part, a class
+of each split of cifar10 is forgotten before the next split comes: exactly, by masking, by masking and purge, and by a
+purge that replaces the purged keys by fresh ones.
 """
 import numpy as np
 
@@ -14,16 +15,16 @@ import evidence
 
 import dkvb
 
-EVERY = {"cifar10": 1, "clinc150": 5}  # all stored codes are trained on after so many splits
-PAPER = {"codebooks": 256, "keys": 4096, "key_dim": 32}  # of which one is selected
-DEPTH = 32  # keys of a codebook in codes of rows held out
+EVERY = {"cifar10": 1, "clinc150": 5}  # Number of splits after which all stored codes are trained on.
+PAPER = {"codebooks": 256, "keys": 4096, "key_dim": 32}  # Of which one is selected.
+DEPTH = 32  # Number of keys per codebook in codes of held-out rows.
 HOLD_OUT = 0.1
-AROUND = 16  # rows that a fresh key is a mean of, on average
-QUICK = 4000  # rows of a data set with --quick
+AROUND = 16  # Average number of rows whose mean is a fresh key.
+QUICK = 4000  # Number of rows of a data set with --quick.
 
 
 class Rows:
-    """A data set, its codes on some codebooks, and the recipe of docs/method.md for it."""
+    """A data set, its codes on some codebooks, and the settings that docs/method.md recommends for it."""
 
     def __init__(self, data, codebooks, seed, rows=None):
         self.x, self.y, self.test_x, self.test_y = data.x[:rows], data.y[:rows], data.test_x, data.test_y
@@ -47,7 +48,7 @@ class Rows:
         return float((model.classify(self.test_codes) == self.test_y).mean())
 
     def splits(self):
-        """Row numbers of the classes 0 and 1, 2 and 3, and so on."""
+        """Returns for each split the row numbers of its two classes: 0 and 1, 2 and 3, and so on."""
         return [np.flatnonzero(self.y // 2 == split) for split in range(self.classes // 2)]
 
 
@@ -61,7 +62,7 @@ def joint(rows, _every):
 
 
 def in_splits(rows, chosen):
-    """A model that learns, after each split, the rows that `chosen(splits so far)` returns."""
+    """Trains a model which, after each split, learns the rows that `chosen(splits so far)` returns."""
     splits = rows.splits()
     model = rows.model(2)
     for count in range(1, len(splits) + 1):
@@ -86,15 +87,15 @@ def as_many_stored(rows, _every):
 
 
 def all_stored(rows, every):
-    """All rows so far, after every so many splits and the last; the split alone after the others."""
+    """Trains on all rows so far after every `every` splits and after the last one; after other splits on the split
+    alone."""
     last = len(rows.splits())
     return in_splits(rows, lambda splits: np.concatenate(splits) if len(splits) % every == 0 or len(splits) == last
                      else splits[-1])
 
 
 def from_zero(rows, _every):
-    """Values that are trained again from zero after the last split, on the stored codes in the order in which they
-    came."""
+    """Trains values from zero after the last split, on all stored codes in the order in which they came."""
     model = rows.model(2)
     for _ in rows.splits()[1:]:
         model.add_classes(2)
@@ -107,7 +108,8 @@ WAYS = (("joint", joint), ("the split alone", split_alone), ("the split and as m
 
 
 def placements(options, name, data, seed, rows):
-    """(where keys are placed, codebooks); settings are those that suit the rows, and nothing is whitened."""
+    """Yields (name of the rows on which keys are placed, codebooks); the settings suit the rows, and rows are not
+    whitened."""
     yield "all rows, no labels", dkvb.Codebooks.fit(data.x[:rows], seed=seed)
     yield "the first split", dkvb.Codebooks.fit(data.x[:rows][data.y[:rows] < 2], seed=seed)
     if name == "cifar10":
@@ -150,7 +152,7 @@ def learning(options):
     return table
 
 
-# Forgetting in between
+# Forgetting between the splits
 
 
 class Life:
@@ -169,7 +171,7 @@ class Life:
         return self
 
     def seen(self, split):
-        """Which rows have come; of those forgotten none is learned again."""
+        """Returns the rows that have arrived so far, without forgotten rows."""
         return self.rows.y // 2 <= split
 
     def kept(self, split):
@@ -180,8 +182,8 @@ class Life:
         self.model.train(self.model.search(self.rows.x[kept]), self.rows.y[kept], ids=kept, **self.rows.recipe)
 
     def figures(self):
-        """Accuracy on the classes that stay, share of forgotten classes' test rows that are answered with their class,
-        and share of pairs that cannot be selected any more."""
+        """Returns the accuracy on classes that are not forgotten, the fraction of forgotten classes' test rows that are
+        still classified correctly, and the fraction of pairs that can no longer be selected."""
         answers = self.model.predict(self.rows.test_x)
         right, stays, info = answers == self.rows.test_y, self.rows.test_y % 2 == 1, self.model.info
         dead = (info.masked_pairs + info.purged_pairs) / (info.codebooks * info.keys)
@@ -206,8 +208,8 @@ class Purged(Suppressed):
 
 
 class Renewed(Purged):
-    """Purged pairs get fresh keys, means of rows of the next split, and values of 0, in new codebooks: the model goes
-    on as another one, whose journal begins anew."""
+    """Replaces purged pairs by fresh keys, which are means of rows of the next split, with values of 0. As the
+    codebooks are new, the model becomes another one, whose journal begins anew."""
 
     def learn(self, split):
         if split:
@@ -233,7 +235,7 @@ class Renewed(Purged):
 
 
 def means(places, count):
-    """`count` means of the rows nearest to as many of them, `[count][key_dim]`."""
+    """Returns `count` fresh keys, `[count][key_dim]`: means of the rows nearest to `count` drawn rows."""
     centers = places[:count]
     distance = (centers ** 2).sum(axis=1) - 2 * places @ centers.T
     nearest = distance.argmin(axis=1)
@@ -243,7 +245,8 @@ def means(places, count):
 
 
 class Exact(Life):
-    """The library's own way: a codeset with all rows so far and all trainings, replayed without the class."""
+    """Forgetting by the library's strength exact: the codeset has all rows and trainings so far, which are repeated
+    without the class."""
 
     def __init__(self, rows):
         super().__init__(rows)
@@ -265,7 +268,7 @@ class Exact(Life):
 
 
 class Joint(Life):
-    """All classes that stay at once."""
+    """Joint training on all classes that are not forgotten, at once."""
 
     def run(self):
         self.model.add_classes(self.rows.classes - 2)

@@ -1,7 +1,8 @@
-"""What all experiments share: the data, means with intervals, paired tests, and the tables of docs/experiments.md.
+"""Code that all experiment scripts share: data, means with intervals, paired tests, and tables of docs/experiments.md.
 
-Each script of this folder makes one section of the page: `SCRIPT --write` measures and puts the table there, `--check`
-measures and compares with the table that is there, and neither prints only. A script asks for nothing but its options:
+Each script of this folder makes one section of docs/experiments.md: `SCRIPT --write` measures and writes the section's
+table into the page, `--check` measures and compares with the table in the page, and without an option the script only
+prints. A script consists of a function measure() and one call:
 
     def measure(options):            # a generator of tables
         ...
@@ -27,7 +28,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "experiments.md"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-SKIPPED = 77  # exit status where the data or a Python package is not there
+SKIPPED = 77  # exit status if the data or a Python package is missing
 
 os.environ.setdefault("DKVB_LIBRARY", str(ROOT / "build" / "release" / "lib" / "libdkvb.so"))
 sys.path.insert(0, str(ROOT / "bindings" / "python"))
@@ -40,11 +41,11 @@ class Set:
     """A data set: rows as float32, labels as int32."""
 
     name: str
-    x: np.ndarray  # [n][columns], to train on
+    x: np.ndarray  # Training rows, [n][columns].
     y: np.ndarray
     test_x: np.ndarray
     test_y: np.ndarray
-    names: list  # of the classes, by label
+    names: list  # Names of the classes, by label.
 
     @property
     def classes(self):
@@ -52,7 +53,7 @@ class Set:
 
 
 def folder(options):
-    """Where the data sets lie, from `--data`, DKVB_DATA or beside the checkout."""
+    """Returns the folder of the data sets: `--data`, or else $DKVB_DATA, or else a folder beside the checkout."""
     return Path(options.data or os.environ.get("DKVB_DATA") or ROOT.parent / "shared" / "data")
 
 
@@ -64,7 +65,7 @@ def array(path):
 
 
 def load(options, name):
-    """A Set of the folder by its name, or `fashion`, the pixels of Fashion-MNIST."""
+    """Loads the data set `name` from the folder of data sets; `fashion` are the pixels of Fashion-MNIST."""
     if name == "fashion":
         parts = [_idx(FASHION / f"{part}-{what}-ubyte.gz") for part in ("train", "t10k")
                  for what in ("images-idx3", "labels-idx1")]
@@ -79,7 +80,7 @@ def load(options, name):
 
 
 def load_few(options, name):
-    """The same; for a quick look only its first 10 classes, 5,000 rows of them."""
+    """Loads a data set as load() does; with --quick only 5,000 rows of its first 10 classes."""
     data = load(options, name)
     if not options.quick:
         return data
@@ -101,7 +102,7 @@ def skip(why):
 
 
 def spread(n, count):
-    """`count` of `n` classes, or all, evenly spread: no choice of classes is left to whoever measures."""
+    """Returns `count` of `n` classes, evenly spread, or all, so that nobody can choose favourable classes."""
     count = min(count, n)
     return [i * n // count for i in range(count)]
 
@@ -110,7 +111,7 @@ def spread(n, count):
 
 
 def package(name):
-    """A Python package that experiments use and the library does not; without it the script is skipped."""
+    """Imports a Python package that the experiment needs; exits with status 77 (skipped) if the package is missing."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -123,7 +124,8 @@ def _stats():
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over units (a seed and a class, say) and the half width of its 95 % interval by Student's t."""
+    """A mean over units (for example pairs of a seed and a class), with the half width of its 95 % interval by
+    Student's t."""
 
     mean: float
     half: float
@@ -143,7 +145,8 @@ class Figure:
 
 
 def mean(values):
-    """A Figure of values, one for each unit. NaN, a unit that could not be measured, is left out."""
+    """Returns the Figure of a list with one value for each unit; NaN marks a unit that could not be measured, and is
+    left out."""
     values = np.asarray([v for v in values if not math.isnan(v)], float)
     if len(values) < 2:
         return Figure(float(values.mean()) if len(values) else math.nan, 0.0, len(values))
@@ -153,10 +156,10 @@ def mean(values):
 
 @dataclass(frozen=True)
 class Paired:
-    """The mean difference of two ways on the same units, and the probability of one as large if there were none."""
+    """The mean difference of two methods on the same units, and the p value of a paired t test."""
 
     difference: Figure
-    p: float  # two-sided, paired t test; NaN for fewer than two units
+    p: float  # p value of a two-sided paired t test; NaN for fewer than two units
 
     def text(self, digits):
         p = "" if math.isnan(self.p) else f" (p {'< .001' if self.p < 0.001 else '= ' + _digits(self.p, 3)})"
@@ -164,7 +167,7 @@ class Paired:
 
 
 def paired(ours, theirs):
-    """A Paired of two lists of values, unit by unit."""
+    """Returns the Paired comparison of two lists of values, which have one value for each unit."""
     gaps = np.asarray(ours, float) - np.asarray(theirs, float)
     gaps = gaps[~np.isnan(gaps)]
     if len(gaps) < 2:
@@ -175,7 +178,8 @@ def paired(ours, theirs):
 
 
 def auroc(positive, negative):
-    """The chance that a score of `positive` is above one of `negative`; ties count half (Mann and Whitney 1947)."""
+    """Returns the AUROC: the chance that a score of `positive` is above one of `negative`; ties count half (Mann and
+    Whitney 1947)."""
     ranks = _stats().rankdata(np.concatenate([positive, negative]))
     n, m = len(positive), len(negative)
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
@@ -185,7 +189,8 @@ def auroc(positive, negative):
 
 
 def margins(logits, labels):
-    """log(p / (1 - p)) of the label of each row, `float64[n]`: ranks rows as their loss does, and does not saturate."""
+    """Returns the margin of each row's label, log(p / (1 - p)), `float64[n]`: margins order rows as the losses do, and
+    do not saturate."""
     logits = np.asarray(logits, np.float64)
     label = logits[np.arange(len(logits)), labels]
     others = logits.copy()
@@ -195,7 +200,8 @@ def margins(logits, labels):
 
 
 def sections(model):
-    """Sections of the file that a model is saved to (docs/format.md), name -> bytes."""
+    """Saves a model to a file, and returns a dict from the names of the file's sections (docs/format.md) to their
+    bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.dkvb"
         model.save(path)
@@ -208,7 +214,7 @@ def sections(model):
 
 
 def differing(one, other):
-    """Names of the sections in which the files of two models differ, but for the journal with its terms and evidence."""
+    """Returns the names of the sections in which the files of two models differ, except the sections of the journal."""
     one, other = sections(one), sections(other)
     return sorted(name for name in (one.keys() | other.keys()) - {"journal", "terms", "evidence"}
                   if one.get(name) != other.get(name))
@@ -218,7 +224,7 @@ def differing(one, other):
 
 
 def _digits(value, digits, signed=False):
-    """Without the 0 before the point, as the pages have it."""
+    """Writes a number without the 0 before the decimal point, as the pages do."""
     if math.isnan(value):
         return "–"
     text = f"{abs(value):.{digits}f}"
@@ -229,11 +235,12 @@ def _digits(value, digits, signed=False):
 
 @dataclass
 class Table:
-    """One table of the page. Cells are text, or a Figure or Paired that is written with `digits`."""
+    """One table of docs/experiments.md, whose cells are texts, Figures or Paireds; numbers are written with `digits`
+    decimals."""
 
-    name: str  # of the place in the page that it goes to
+    name: str  # Name of the marks in the page between which the table goes.
     columns: list
-    note: str = ""  # who the units are, what is compared: below the table
+    note: str = ""  # Text below the table: what the units are, and what is compared.
     digits: int = 4
 
     def __post_init__(self):
@@ -244,7 +251,7 @@ class Table:
         print(f"  {self.name}: " + " | ".join(self.rows[-1]), flush=True)
 
     def bar(self, what, found, sense, wanted):
-        """A promise that the table shows: `found` <= or >= `wanted`."""
+        """Adds a limit that the table must meet: the figure `found` must be <= or >= `wanted`."""
         met = found <= wanted if sense == "<=" else found >= wanted
         self.bars.append(f"Requirement {'met' if met else '**missed**'}: {what}: measured {found:.4g}, required "
                          f"{sense} {wanted:g}")
@@ -264,7 +271,8 @@ class Table:
 
 
 def cpu():
-    """Model, family and number of the processor, which the pages name beside each figure that depends on it."""
+    """Returns the name, family and model number of the processor, which the pages name beside each figure that depends
+    on it."""
     found = {}
     for line in Path("/proc/cpuinfo").read_text().split("\n"):
         key, _, value = line.partition(":")
@@ -274,7 +282,8 @@ def cpu():
 
 
 def processor_time():
-    """Seconds that this process and its children kept processors busy: what a run costs, whatever else the machine does."""
+    """Returns the processor seconds of this process and its children: the cost of a run, whatever else the machine
+    does."""
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
 
@@ -284,7 +293,7 @@ def _place(name):
 
 
 def write(table, told):
-    """Put a table in its place in the page, atomically."""
+    """Writes a table into its place in docs/experiments.md, atomically."""
     begin, end = _place(table.name)
     page = PAGE.read_text()
     if page.count(begin) != 1 or page.count(end) != 1:
@@ -298,7 +307,8 @@ def write(table, told):
 
 
 def check(table):
-    """Compare means with those in the page. Returns how many are outside both intervals."""
+    """Compares the means of a table with those in docs/experiments.md. Returns how many means lie outside both
+    intervals."""
     begin, end = _place(table.name)
     page = PAGE.read_text()
     old = [line for line in page.partition(begin)[2].partition(end)[0].split("\n") if line.startswith("|")][2:]
@@ -317,16 +327,18 @@ def check(table):
 
 
 def _interval(cell):
-    """Mean and half width of a cell that has both; None otherwise: text, or a time."""
+    """Returns the mean and the half width of a table cell that has both; None for other cells, such as texts and
+    times."""
     found = re.match(r"([−+]?[\d.]+) ± ([\d.]+)", cell)
     return found and (float(found[1].replace("−", "-")), float(found[2]))
 
 
-# The program around an experiment
+# The main program of an experiment script
 
 
 def main(words, measure, *, seeds=3, options=()):
-    """Read the options, measure, write or check. `options` are (name, keywords of add_argument)."""
+    """Reads the script's options, measures its tables, and prints, writes or checks them. `options` are further options
+    as (name, keywords of add_argument)."""
     parser = argparse.ArgumentParser(description=words.partition("\n")[0],
                                      epilog="DKVB_LIBRARY names the library; without it that of build/release is used.")
     parser.add_argument("--data", help="folder of the data sets; DKVB_DATA, or shared/data beside the checkout")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Forget sets as the field has them: what `exact` and `suppress` do to each, beside training without the rows.
+"""Experiment on forget sets of the literature: `exact` and `suppress`, compared with training without the rows.
 
-Sets of cifar10: a whole class; half of a class; random shares and numbers of rows; rows at the ends of the first
-principal components; the nearest neighbours of one row; a subclass of a superclass (labels made coarse: animals and
-vehicles); proxy rows (rows of the class that were held out stand for those that were trained on). Of clinc150: one
-intent, and all 15 intents of a domain. Of faces_orl: one person. Keys are kept throughout, so that models differ by
-what the rows taught, and are compared byte by byte.
+Forget sets of cifar10: a whole class; half of a class; random fractions and numbers of rows; rows at the ends of the
+first principal components; the nearest neighbours of one row; a subclass of a superclass (the labels are animals and
+vehicles); proxy rows (held-out rows of the class stand for its training rows). Forget sets of clinc150: one intent, and
+all 15 intents of a domain. Forget set of faces_orl: one person. All models have the same keys, so that they differ only
+by what the rows taught, and are compared byte by byte.
 """
 import tempfile
 from pathlib import Path
@@ -16,26 +16,26 @@ import evidence
 
 import dkvb
 
-VEHICLES = (0, 1, 8, 9)  # of cifar10: airplane, automobile, ship, truck
+VEHICLES = (0, 1, 8, 9)  # labels of cifar10 in the superclass of vehicles: airplane, automobile, ship, truck
 BANKING = ("transfer", "transactions", "balance", "freeze_account", "pay_bill", "bill_balance", "bill_due",
            "interest_rate", "routing", "min_payment", "order_checks", "pin_change", "report_fraud", "account_blocked",
            "spending_history")
 SUBCLASS = "a subclass of a superclass"
-ROWS = 500  # of a set at one end of a component
+ROWS = 500  # number of rows in a forget set at one end of a principal component
 NEIGHBOURS = 100
-CLASSES = 3  # units of the sets that are about a class
-DRAWS = 2  # units of the sets that are drawn
-FEW = 20  # rows like the forgotten ones that were held out; where fewer are, those of the same classes stand for them
-LOOK = 3000  # rows of each kind, at most, that are looked at
-SHARES = (0.05, 0.2)  # of all pairs: budgets where rows are named by their ids, for which none is found
-QUICK = 3000  # rows of a data set with --quick
-KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # rows of cifar10, models of each ensemble, test rows: KLoM
+CLASSES = 3  # Number of classes for which forget sets about a class are made.
+DRAWS = 2  # Number of draws of each random forget set.
+FEW = 20  # Least number of held-out rows like the forgotten ones; with fewer, held-out rows of their classes are taken.
+LOOK = 3000  # Largest number of rows of each kind that are measured.
+SHARES = (0.05, 0.2)  # Fractions of all pairs to mask for rows given by ids, for which no number of pairs is searched.
+QUICK = 3000  # Number of rows of a data set with --quick.
+KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # For KLoM: rows of cifar10, models in each ensemble, test rows.
 FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
 
 
 class Base:
-    """A model before it forgets, the codes of all rows, and copies to forget in. `fine` are the labels of classes, `y`
-    those of superclasses where they were made coarse."""
+    """A model before any forgetting, with the codes of all rows; each forgetting works on a copy. `y` are the labels
+    trained on, and `fine` the labels of classes where `y` are superclasses."""
 
     def __init__(self, data, seed, limit=None, coarse=False):
         rows = min(len(data.y), limit or len(data.y))
@@ -48,11 +48,11 @@ class Base:
         self.model, codeset, _ = dkvb.fit(self.x, self.y, codeset=True, keep="codes", seed=seed)
         self.info, self.session = self.model.info, codeset.sessions[0]
         self.codes = np.empty((rows, self.info.codebooks, self.info.top_k), np.uint16)
-        self.held = codeset.rows("held_out")  # codes of these are 32 keys deep
+        self.held = codeset.rows("held_out")  # held-out rows, with codes of 32 keys per codebook
         self.codes[self.held.ids.astype(int)] = self.held.codes[:, :, :self.info.top_k]
         part = codeset.rows("training")
         self.codes[part.ids.astype(int)], self.trained = part.codes, part.ids.astype(int)
-        self.codeset = codeset  # that suppress plans by, which changes none
+        self.codeset = codeset  # codeset for plans of `suppress`, which do not change a codeset
         self.model.save(self.path.with_suffix(".dkvb"))
         codeset.save(self.path.with_suffix(".codes"))
         with self.model.codebooks as codebooks:
@@ -65,18 +65,18 @@ class Base:
         return dkvb.Codeset.load(self.path.with_suffix(".codes"))
 
     def never(self, gone):
-        """A model whose values were trained on the other rows alone, by calls that know nothing of forgetting."""
+        """Trains a model's values on all rows except `gone`, by plain training calls instead of forgetting."""
         with self.model.codebooks as codebooks:
             model = dkvb.Model(codebooks, self.session.classes, self.info.top_k)
         model.values_dtype = self.model.values_dtype
         left, held = (np.setdiff1d(ids, gone) for ids in (self.trained, self.held.ids.astype(int)))
         model.train(self.codes[left], self.y[left], ids=left, **self.session.training)
-        if self.info.temperature != 1.0:  # enough rows were held out to fit it
+        if self.info.temperature != 1.0:  # the temperature was fitted, as there were enough held-out rows
             model.set_temperature(*dkvb.fit_temperature(model.decode(self.codes[held]), self.y[held]))
         return model
 
     def like(self, gone):
-        """(rows, codes, labels) of rows like those forgotten that were not trained on."""
+        """Returns (rows, codes, labels) of rows that are like the forgotten ones but were not trained on."""
         held = self.held.ids.astype(int)
         same = np.isin(self.fine[held], np.unique(self.fine[gone]))
         for marks in (np.isin(held, gone), same):
@@ -86,8 +86,8 @@ class Base:
         return self.test_x[tests], self.test_codes[tests], self.test_y[tests]
 
     def measure(self, model, gone):
-        """FIGURES of a model: accuracies, and the chance that a forgotten row's loss is below that of a row like it.
-        Test rows are all of them, or those of the other classes where classes are forgotten."""
+        """Measures the FIGURES of a model: accuracies, and the chance that a forgotten row's loss is below that of a
+        similar row never trained on. If whole classes are forgotten, the test rows are those of all other classes."""
         forgotten, kept = np.intersect1d(self.trained, gone.rows), np.setdiff1d(self.trained, gone.rows)
         tests = thinned(np.flatnonzero(~np.isin(self.test_y, gone.classes)))
         groups = [(self.x[rows], self.codes[rows], self.y[rows]) for rows in map(thinned, (forgotten, kept))]
@@ -104,7 +104,7 @@ class Base:
 
 
 def thinned(rows):
-    """At most LOOK rows, evenly spread."""
+    """Returns at most LOOK of the rows, evenly spread."""
     return rows[evidence.spread(len(rows), LOOK)]
 
 
@@ -112,14 +112,15 @@ def thinned(rows):
 
 
 class Forgotten:
-    """One set: rows by their numbers; the classes that it is all of; and requests to suppress it, name -> arguments."""
+    """One forget set: its row numbers; the classes of which it has all rows; and a dict of the arguments of
+    plan_forget() for `suppress`."""
 
     def __init__(self, name, rows, classes=(), requests=None):
         self.name, self.rows, self.classes, self.requests = name, np.sort(rows), list(classes), requests or {}
 
     @classmethod
     def by_ids(cls, name, rows, base):
-        """Rows that are named by their ids, for which a budget must be given."""
+        """Makes a forget set of rows given by their ids, for which the number of pairs to mask must be given."""
         pairs = base.info.codebooks * base.info.keys
         return cls(name, rows, (), {f"contrast, {share:.0%} of pairs": {"ids": np.sort(rows).astype(np.uint64),
                                                                         "budget": int(share * pairs)}
@@ -127,7 +128,7 @@ class Forgotten:
 
 
 def of_classes(base, draw, count):
-    """Whole classes, by themselves and by proxies; and halves of them."""
+    """Makes forget sets of whole classes, of whole classes by proxy rows, and of halves of classes."""
     for label in evidence.spread(int(base.fine.max()) + 1, count):
         rows, request = np.flatnonzero(base.fine == label), {"classes": [label]}
         yield Forgotten("a whole class", rows, [label], {
@@ -137,7 +138,7 @@ def of_classes(base, draw, count):
 
 
 def proxies(base):
-    """A codeset of rows that were held out alone, half of them to choose pairs by, half to find a budget on."""
+    """Makes a codeset of held-out rows only, half of them for choosing pairs, half for finding the number of pairs."""
     with base.model.codebooks as codebooks:
         codeset = dkvb.Codeset(codebooks, base.info.top_k)
     first = np.arange(len(base.held)) % 2 == 0
@@ -158,7 +159,7 @@ def at_random(base, draw, count):
 
 
 def at_ends(base, count):
-    """Rows at both ends of the first principal components, of two at most."""
+    """Makes forget sets of the rows at both ends of the first principal components, at most two components."""
     x = base.x - base.x.mean(axis=0)
     axes = np.linalg.eigh(x.T @ x)[1][:, ::-1]
     for i in range(min(count, 2)):
@@ -168,7 +169,7 @@ def at_ends(base, count):
 
 
 def neighbours(base, count):
-    """The rows nearest to one row, which is among them."""
+    """Makes a forget set of the rows nearest to one row, including this row."""
     for row in evidence.spread(len(base.y), count):
         distance = ((base.x - base.x[row]) ** 2).sum(axis=1)
         yield Forgotten.by_ids(f"{NEIGHBOURS} nearest neighbours of one row",
@@ -197,7 +198,7 @@ def people(base, count):
 
 
 def all_sets(options):
-    """(base, sets) of each data set and seed."""
+    """Yields (Base, list of forget sets) for each data set and seed."""
     count, draws = (1, 1) if options.quick else (CLASSES, DRAWS)
     cifar10, limit = evidence.load(options, "cifar10"), QUICK if options.quick else None
     for seed in range(options.seeds):
@@ -218,7 +219,7 @@ def all_sets(options):
 
 
 def exact(base, rows):
-    """The model that has forgotten, and whether its plan had to be forced."""
+    """Forgets a set by `exact`. Returns the new model, and whether its plan had to be forced."""
     model, codeset = base.model_copy(), base.codeset_copy()
     request = {"ids": rows.astype(np.uint64), "codeset": codeset, "strength": "exact", "keys": "keep"}
     plan = model.plan_forget(**request)
@@ -230,7 +231,8 @@ def exact(base, rows):
 
 
 def suppress(base, request):
-    """The model that has forgotten or None, its share of all pairs, and why its plan was refused or was forced."""
+    """Forgets a set by `suppress`. Returns the new model or None, the masked fraction of all pairs, and why the plan
+    was refused or had to be forced."""
     model = base.model_copy()
     request = {"codeset": base.codeset, **request}
     plan = model.plan_forget(**request)
@@ -244,19 +246,21 @@ def suppress(base, request):
 
 
 class Found:
-    """What one row of a table is a mean of: figures of each model, and what was said of the plans."""
+    """The data of one row of a table: figures of each model, and whether plans were refused or forced."""
 
     def __init__(self):
         self.figures, self.rows, self.said, self.pairs = [], [], [], []
 
     def gaps(self):
-        """Average gap of each model to the last, `[units][models]`, over forgotten, kept, test rows and membership."""
+        """Returns the average gap of each model to the last model, `[units][models]`: over the accuracies on forgotten,
+        kept and test rows, and membership."""
         figures = np.array(self.figures)
         return np.abs(figures - figures[:, -1:])[:, :, [0, 2, 3, 4]].mean(axis=2)
 
 
 def forget_all(options):
-    """Everything that the tables show: name -> Found of exact, (name, request) -> Found of suppress."""
+    """Runs all forgettings. Returns dicts with what the tables show: name -> Found of exact, (name, request) -> Found
+    of suppress."""
     exacts, suppresses = {}, {}
     for base, sets in all_sets(options):
         for gone in sets:
@@ -322,7 +326,7 @@ def suppress_table(suppresses, options):
 
 
 def one_of_each(base):
-    """The first set of each kind but subclasses, by name."""
+    """Returns the first forget set of each kind except subclasses, in a dict by name."""
     draw, found = np.random.default_rng(0), {}
     for gone in (*of_classes(base, draw, 1), *at_random(base, draw, 1), *at_ends(base, 1), *neighbours(base, 1)):
         found.setdefault(gone.name, gone)
@@ -330,7 +334,8 @@ def one_of_each(base):
 
 
 def klom_table(options):
-    """KLoM of exact, at its noise floor by construction, one set of each kind of cifar10, on fewer rows."""
+    """Makes the table of KLoM of `exact`, which is noise by construction, for one forget set of each kind of cifar10,
+    on fewer rows."""
     table = evidence.Table("forget-sets-klom", ["forget set whose KLoM is measured", "forgotten rows: exact", "floor",
                                                 "kept rows: exact",
                                                 "floor", "test rows: exact", "floor"], digits=3)
@@ -339,11 +344,11 @@ def klom_table(options):
     gaps = {"klom_forgotten": [], "klom_retained": [], "klom_rest": []}
     names = [SUBCLASS, *one_of_each(Base(cifar10, 0, limit))]
     for number, name in enumerate(names[:1] if options.quick else names):
-        # The audit numbers the seeds of its models from that of the training on. With other seeds, the units are
-        # independent.
+        # The audit's models have the seeds after that of the training, so other seeds make the units independent.
         base = Base(cifar10, 1000 * number, limit, coarse=name == SUBCLASS)
         gone = next(subclasses(base, 1)) if name == SUBCLASS else one_of_each(base)[name]
-        # KLoM must know which rows the replay left out: exactly those of the audit, and no held-out row.
+        # The audit needs the rows that the exact forgetting left out: training rows of the forget set, no held-out
+        # rows.
         rows = np.intersect1d(base.trained, gone.rows)
         report = exact(base, rows)[0].audit(
             base.x, base.y, base.test_x[:KLOM_TESTS], base.test_y[:KLOM_TESTS], codeset=base.codeset_copy(),
@@ -351,7 +356,7 @@ def klom_table(options):
         cells = []
         for figure, found in gaps.items():
             ours, floor = (report[subject][figure] for subject in ("model", "retrained"))
-            if ours is None:  # no test rows of other classes: the set has rows of all of them
+            if ours is None:  # there are no test rows of other classes, as the forget set has rows of all classes
                 ours, floor = (report[subject]["klom_class"] for subject in ("model", "retrained"))
             found.append(ours.value - floor.value)
             cells += [ours.value, floor.value]

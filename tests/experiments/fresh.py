@@ -1,15 +1,16 @@
-"""A trained model and its codeset that every forgetting begins anew from: both are in files, since forgetting changes them."""
+"""A trained model and its codeset, both in files, from which every forgetting of an experiment begins anew."""
 from pathlib import Path
 
 import numpy as np
 
-import evidence  # noqa: F401  finds the bindings
+import evidence  # noqa: F401  evidence finds the Python bindings
 
 import dkvb
 
 
 class Fresh:
-    """What one seed has trained. Codes are kept, so that nothing is searched again after loading."""
+    """The files of a model trained with one seed and of its codeset, which has codes, so that nothing is searched after
+    loading."""
 
     def __init__(self, x, y, seed, where, name="", **settings):
         self.paths = Path(where) / f"{name}{seed}.dkvb", Path(where) / f"{name}{seed}.codes"
@@ -19,7 +20,7 @@ class Fresh:
         codeset.close()
 
     def open(self):
-        """The model as it was trained."""
+        """Loads the model and the codeset as they were trained."""
         return dkvb.Model.load(self.paths[0])
 
     def load(self):
@@ -29,14 +30,15 @@ class Fresh:
         return dkvb.Codeset.load(self.paths[1])
 
     def forget(self, strength, **who):
-        """A copy of the model that has forgotten, what refused the plan (None: nothing; forced then), and the pairs."""
+        """Forgets in a copy of the model. Returns the copy, the reason why the plan was refused and then forced (None:
+        not refused), and the number of masked pairs."""
         with self.codeset() as codeset:
             model = self.open()
             refused, pairs = forget(model, codeset, strength, **who)
         return model, refused, pairs
 
     def never_taught(self, gone):
-        """Values trained from zero, on the same keys, on the rows of the other classes only. `gone` are labels."""
+        """Trains values from zero, on the same keys, on the rows of all classes but those in `gone`."""
         with self.codeset() as codeset, self.model.codebooks as codebooks:
             rows, training = codeset.rows("training"), codeset.sessions[0].training
             model = dkvb.Model(codebooks, self.model.info.classes, self.model.info.top_k)
@@ -52,7 +54,8 @@ class Fresh:
 
 
 def forget(model, codeset, strength, **who):
-    """Plan and apply, by force where the plan is refused. Returns what refused it, or None, and the pairs asked for."""
+    """Plans a forgetting and applies the plan, by force if it is refused. Returns the reason for the refusal, or None,
+    and the number of pairs to mask."""
     how = {"codeset": codeset, "strength": strength, **({"keys": "keep"} if strength == "exact" else {}), **who}
     with model.plan_forget(**how) as plan:
         refused = plan.info.refused

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Sentences of clinc150: can an intent be forgotten, and do its sentences then count as out of scope?
+"""Experiment on the sentences of clinc150: can an intent be forgotten, and do its sentences then count as out of scope?
 
-Rows are sentences of 150 intents. 20 intents, evenly spread, are forgotten: one of them at a time, all of them by one
-request, and all of them in turn by 20 requests; by `suppress` (budget found on held-out rows) and by `exact`, whose
-values are those of a model trained without the intents on the same keys: that is checked once, bit by bit. Measured on
-test rows: accuracy on the forgotten intents and on the others; how well a score tells sentences of the known intents
-from the 1,000 out-of-scope rows, as AUROC; and how well it tells them from the test sentences of the forgotten intents.
-A row that the model abstains on counts as most out of scope.
+Each row is a sentence of one of 150 intents. 20 intents, evenly spread, are forgotten: each alone, all by one request,
+and all in turn by 20 requests; by `suppress` (number of pairs found on held-out rows) and by `exact`, whose values are
+those of a model trained without the intents on the same keys, which the script checks once, bit by bit. On test rows
+are measured: the accuracy on forgotten and on other intents; the AUROC with which a score separates sentences of the
+known intents from the 1,000 out-of-scope rows; and the AUROC with which the score separates them from test sentences of
+the forgotten intents. A row for which the model abstains counts as most out of scope.
 
-The score of the headline is chosen without test and out-of-scope rows: 10 other intents are left out of training, and
-the score that tells held-out rows of known intents from the training rows of those best is taken.
+The score of the table is chosen without test and out-of-scope rows: a model is trained without 10 other intents, and
+the score is taken that best separates held-out rows of known intents from rows of these 10 intents.
 """
 import tempfile
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ import dkvb
 
 @dataclass
 class Task:
-    """What one seed trains and is measured on."""
+    """The data of one seed: rows to train on, and rows to measure on."""
 
     options: object
     data: evidence.Set
-    oos: np.ndarray  # rows of no intent
+    oos: np.ndarray  # Rows of sentences that belong to no intent.
     forgotten: list  # labels
-    shape: dict  # settings of fit()
+    shape: dict  # Arguments of dkvb.fit().
 
 
-# Scores, which are larger for rows in scope
+# Scores of rows, which are larger for rows in scope
 
 
 def scores(model, logits, answered):
-    """Each score of every row, -inf where the model abstained. Logits are float32[n][classes]."""
+    """Returns every score of every row, -inf where the model abstained, from the logits, float32[n][classes]."""
     info = model.info
     ordered = np.partition(logits, -2, axis=1)
     top = ordered[:, -1].astype(float)
-    # Energy of Liu et al. 2020 (arXiv 2010.03759): the log of the sum of exp(logits), with the opposite sign.
+    # The energy of Liu et al. 2020 (arXiv 2010.03759) with the opposite sign: the log of the sum of exp(logits).
     energy = top + np.log(np.exp(logits - ordered[:, -1:]).sum(axis=1, dtype=float))
     found = {"probability": dkvb.softmax(logits, info.temperature, info.temperature_power).max(axis=1).astype(float),
              "logit": top, "energy": energy, "margin": top - ordered[:, -2]}
@@ -52,7 +52,7 @@ SCORES = ("probability", "logit", "energy", "margin")
 
 
 class Rows:
-    """Test rows, then out-of-scope rows, searched once for a model of one seed."""
+    """Test rows, followed by out-of-scope rows, with codes searched once for the model of a seed."""
 
     def __init__(self, task, model):
         self.x = np.concatenate([task.data.test_x, task.oos])
@@ -61,14 +61,14 @@ class Rows:
         self.before = self.answer(model)
 
     def answer(self, model):
-        """Answers (-1: abstained) and scores of all rows."""
+        """Returns a model's predictions (-1: abstained) and the scores of all rows."""
         codes = model.refresh(self.x, self.codes) if model.info.masked_pairs else self.codes
         logits = model.decode(codes)
-        answers = np.where(logits.any(axis=1), dkvb.argmax(logits), -1)  # logits of abstained rows are all 0
+        answers = np.where(logits.any(axis=1), dkvb.argmax(logits), -1)  # all logits are 0 if the model abstains
         return answers, scores(model, logits, answers >= 0)
 
     def measure(self, answered, gone):
-        """Figures of what answer() returned, where the intents `gone` are not counted among the others."""
+        """Computes the figures from what answer() returned; the intents `gone` are forgotten."""
         answers, found = answered
         is_gone, is_oos = np.isin(self.y, gone), self.y < 0
         kept = ~is_gone & ~is_oos
@@ -79,7 +79,7 @@ class Rows:
 
 
 class Trained(Fresh):
-    """The model of one seed and the rows that it is measured on."""
+    """The model trained with one seed, and the rows on which it is measured."""
 
     def __init__(self, task, seed, where):
         super().__init__(task.data.x, task.data.y, seed, where, **task.shape)
@@ -87,7 +87,8 @@ class Trained(Fresh):
 
 
 def choose(trained):
-    """The AUROC of each score on training rows: held-out rows of known intents, and rows of 10 intents left out."""
+    """Returns the AUROC of each score between held-out rows of known intents and rows of 10 intents that were left out
+    of training."""
     task = trained.task
     classes = np.setdiff1d(np.arange(task.data.classes), task.forgotten)
     left_out = [int(classes[i]) for i in evidence.spread(len(classes), min(10, len(classes) // 4))]
@@ -101,11 +102,12 @@ def choose(trained):
     return {name: evidence.auroc(found[0][name], found[1][name]) for name in SCORES}
 
 
-# Other ways on the same rows
+# Other methods on the same rows
 
 
 def references(task, gone):
-    """AUROC of logistic regression's largest probability and of the nearest training row, without the intents `gone`."""
+    """Returns the AUROC of two other scores, logistic regression's largest probability and the distance to the nearest
+    training row, without the intents `gone`."""
     linear = evidence.package("sklearn.linear_model")
     data, here = task.data, ~np.isin(task.data.y, gone)
     kept, was = (np.isin(data.test_y, gone, invert=invert) for invert in (True, False))
@@ -144,7 +146,7 @@ def measure(options):
                                         "others, change", "least change", "out of scope, AUROC", "change",
                                         "forgotten as out of scope, AUROC"])
     seeds = range(options.seeds)
-    units = {}  # (strength, how) to a list of (seed, figures, figures before on the same rows, refused, pairs)
+    units = {}  # dict from (strength, how) to a list of (seed, figures, figures before, refused, pairs)
     chosen, by_score = [], {}
     with tempfile.TemporaryDirectory() as where:
         for seed in seeds:

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""The linear head beside it: what a user would take instead of a model of this library.
+"""Experiment on linear heads, which a user could take instead of a model of this library.
 
 Ridge and multinomial logistic regression (docs/reference.md) on the same rows: test accuracy and seconds of fitting;
-then classes evenly spread, one at a time, forgotten by `suppress` and `exact`, and by heads fitted without the class; and
-the encoder probe, what heads of all rows still tell of the class. A head has no seed, so it has one value.
+then classes, evenly spread, are forgotten one at a time: by `suppress`, by `exact`, and by heads fitted without the
+class; and the encoder probe, which shows how well heads of all rows still separate the class. A head does not depend on
+a seed, so it has one value.
 """
 import os
 import tempfile
 import time
 from pathlib import Path
 
-# OpenBLAS chooses its plainest kernels on processors that it does not know, as in some virtual machines. Heads must be
-# as fast as they can be, so the script names a processor with AVX2 to OpenBLAS before NumPy loads it.
+# OpenBLAS chooses its plainest kernels on processors that it does not know, as in some virtual machines. For a fair
+# comparison of times, the script tells OpenBLAS to use AVX2 before NumPy loads it.
 if " avx2 " in Path("/proc/cpuinfo").read_text():
     os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
@@ -23,13 +24,14 @@ from evidence import Table, mean, paired
 import dkvb
 
 SETS = {"cifar10": "CIFAR-10", "tiny100": "Tiny-ImageNet, 20 classes", "clinc150": "CLINC150"}
-OF_TINY = 20  # classes, evenly spread
-CLASSES = 5  # forgotten, one at a time
+OF_TINY = 20  # Classes, evenly spread.
+CLASSES = 5  # Number of classes that are forgotten, one at a time.
 KINDS = ("ridge", "logistic")
 
 
 def load(options, name):
-    """The data set; of tiny100 only some classes, evenly spread, and for a quick look few of any."""
+    """Loads a data set; of tiny100 only OF_TINY classes, evenly spread, and with --quick few classes of any data
+    set."""
     data = evidence.load(options, name)
     few = 20 if options.quick else OF_TINY if name == "tiny100" else data.classes
     chosen = evidence.spread(data.classes, few)
@@ -41,14 +43,14 @@ def load(options, name):
 
 
 def timed(do):
-    """What `do` returns, and its seconds."""
+    """Calls `do`, and returns its result and the seconds it took."""
     began = time.perf_counter()
     found = do()
     return found, time.perf_counter() - began
 
 
 class Answered:
-    """Answers to the test rows, by class."""
+    """Predictions of the test rows, with the accuracy of each class."""
 
     def __init__(self, data, answers, seconds=0.0):
         self.right, self.test_y, self.seconds = answers == data.test_y, data.test_y, seconds
@@ -64,7 +66,7 @@ class Answered:
 
 
 class Ours:
-    """A model of one seed: before, and after each class was forgotten from the codes that were kept."""
+    """The results of a model with one seed: before, and after forgetting each class with the stored codes."""
 
     def __init__(self, data, labels, seed, work):
         path = Path(work) / "model"
@@ -78,7 +80,7 @@ class Ours:
                 model = dkvb.Model.load(path)
                 try:
                     _, seconds = timed(lambda: forget(model, codeset, rows, label))
-                except dkvb.Refused:  # no budget forgets the class and keeps the others
+                except dkvb.Refused:  # no number of pairs meets the accuracy limits
                     self.refused += 1
                     continue
                 self.after[way][label] = Answered(data, model.predict(data.test_x), seconds)
@@ -89,11 +91,12 @@ class Ours:
 
     @staticmethod
     def exact(model, codeset, rows, label):
-        model.replay(codeset, rows.ids[rows.labels == label])  # the codeset keeps the rows for the next class
+        # the codeset keeps the rows of the class, for forgetting the next class
+        model.replay(codeset, rows.ids[rows.labels == label])
 
 
 class Heads:
-    """Heads of one kind: of all rows, and without each class, with the penalty that was chosen on all rows."""
+    """Linear heads of one kind: fitted on all rows, and without each class with the penalty chosen on all rows."""
 
     def __init__(self, data, labels, kind):
         head, self.seconds = timed(lambda: dkvb.reference.fit(data.x, data.y, kind=kind))
@@ -166,7 +169,8 @@ def fitted(table, title, ours, heads):
 
 def forgotten(table, title, labels, ours, heads):
     def over_seeds(figure, way="exact"):
-        """By class; NaN, which is left out, where every seed refused."""
+        """Returns the mean of a figure over seeds, by class; NaN for a class for which the plans of all seeds were
+        refused."""
         found = [[figure(one, label) for one in ours if label in one.after[way]] for label in labels]
         return [float(np.mean(values)) if values else float("nan") for values in found]
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Keys that never saw the rows: placed on one half of the training rows, while values learn from the other half.
+"""Experiment on keys that are placed on one half of the training rows, while the values learn from the other half.
 
-Compared are keys on the very rows that the values learn from, keys on as many other rows of the same data, without
-their labels, and keys on as many rows of another data set (tiny100: other pictures, and other principal axes). Values
-learn from the same half of cifar10 throughout. Classes are forgotten by `suppress`, one at a time, and one by `exact`,
-whose file is compared byte by byte with a whole fit that never had the rows: keys, values and all.
+The experiment compares keys placed on the rows that the values learn from, keys on as many other rows of the same data
+set, and keys on as many rows of another data set (tiny100, with other pictures and other principal axes). The values
+always learn from the same half of cifar10. Classes are forgotten one at a time by `suppress`, and one class by `exact`,
+whose file is compared byte by byte with that of a whole fit without the rows of the class: keys, values and all.
 """
 import numpy as np
 
@@ -13,14 +13,14 @@ import evidence
 import dkvb
 
 CLASSES = 5
-LOOK = 1000  # rows of the forgotten class, trained on, that membership is measured on
-QUICK = 4000  # rows of the data set with --quick
+LOOK = 1000  # Number of training rows of the forgotten class on which membership is measured.
+QUICK = 4000  # Number of rows of the data set with --quick.
 
 SAME, OTHER, ELSEWHERE = "the same rows", "the other half", "tiny100"
 
 
 class Half:
-    """The half that values learn from, and rows to place keys on."""
+    """The half of the training rows that values learn from, and the rows on which keys are placed."""
 
     def __init__(self, options, data, limit):
         self.x, self.y = data.x[:limit][1::2], data.y[:limit][1::2]
@@ -29,14 +29,15 @@ class Half:
                      ELSEWHERE: evidence.load(options, "tiny100").x[:len(self.x)]}
 
     def fit(self, where, seed, left=None):
-        """A fit on the rows that are left, all unless given. Keys on the same rows are placed on those left alone."""
+        """Fits a model to the rows `left`, by default all; if keys are placed on the same rows, only on those in
+        `left`."""
         left = np.arange(len(self.y)) if left is None else left
         return dkvb.fit(self.x[left], self.y[left], ids=left, classes=10, codeset=True, keep="codes", seed=seed,
                         whiten="never", key_rows=self.rows[where])
 
 
 def members(half, model, trained, label, codes):
-    """AUC of membership by loss: trained rows of a class against its test rows."""
+    """Returns the AUC of the membership attack by loss, between training rows and test rows of a class."""
     rows = trained[half.y[trained] == label]
     rows = rows[evidence.spread(len(rows), LOOK)]
     tests = half.test_y == label
@@ -46,7 +47,7 @@ def members(half, model, trained, label, codes):
 
 
 def one(half, where, seed, classes):
-    """Everything that one seed tells of keys from somewhere."""
+    """Runs all measurements with one seed for keys placed on one kind of rows."""
     model, codeset, _ = half.fit(where, seed)
     trained = codeset.rows("training").ids.astype(int)
     first = model.search(half.test_x)

@@ -1,7 +1,8 @@
-"""Does the overlap of two classes foretell what forgetting one does to the other?
+"""Experiment: does the overlap of two classes predict how forgetting one class changes the accuracy on the other?
 
-Each class is forgotten alone by `suppress`; for each couple (forgotten, other) the change of the other's test accuracy
-stands beside their weighted overlap (docs/separation.md), which is known before anything is masked.
+Each class is forgotten alone by `suppress`; for each couple of a forgotten and another class, the change of the other
+class's test accuracy is compared with the weighted overlap of both classes (docs/separation.md), which is known before
+anything is masked.
 """
 import tempfile
 
@@ -14,11 +15,12 @@ from fresh import Fresh
 import dkvb
 
 BANDS = [(0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 1.0)]
-MOST = 20  # classes of a set that are forgotten
+MOST = 20  # largest number of classes of a data set that are forgotten
 
 
 def couples(data, fit, most):
-    """Overlap and change of the other class, for each couple; overlap with the nearest and pairs, for each class."""
+    """Returns for each couple of classes the overlap and the change of the other class's accuracy, and for each class
+    the overlap with its nearest class and the number of masked pairs."""
     codeset, of_couples, of_classes = fit.codeset(), [], []
     rows, before = codeset.rows("training"), fit.model.predict(data.test_x)
     found = dkvb.separation(rows.codes, rows.labels, fit.model.info.keys, data.classes)

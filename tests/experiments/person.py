@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""One person: what a model of 40 people says and shows of one of them after that person was forgotten.
+"""Experiment on forgetting one person: what a model of 40 people reveals about a person whom it has forgotten.
 
-Each of the 40 people of faces_orl is forgotten in turn (7 pictures to train on, 3 to test), from two embeddings and
-from the pictures by the descriptor encoder; then 20 of them one after another. Compared are `suppress` (every pair
-whose value speaks for the person: no number to choose, since 7 rows are too few to find a budget on), the same purged,
-`exact` with the keys kept and with the keys placed again, and models that were trained without the person.
+Each of the 40 people of faces_orl is forgotten in turn (7 training pictures, 3 test pictures), with features of two
+embeddings and of the descriptor encoder; then 20 people one after another. The script compares `suppress` (which masks
+every pair whose value speaks for the person, since 7 rows are too few to search a number of pairs), `suppress` followed
+by a purge, `exact` with the keys kept and with the keys placed again, and models that were trained without the person.
 """
 import tempfile
 from pathlib import Path
@@ -16,18 +16,18 @@ import evidence
 import dkvb
 
 PEOPLE = 40
-TESTS = 3  # pictures of each person to test on
+TESTS = 3  # number of test pictures of each person
 IN_A_ROW = (1, 2, 5, 10, 20)
-SEEDS = 3  # of requests in a row, at least: there the seeds are the units
-TENTH = 0.1  # of all pairs: the other budget of requests in a row
+SEEDS = 3  # Least number of seeds for requests in a row, where the seeds are the units of the mean.
+TENTH = 0.1  # Fraction of all pairs that each of the requests in a row masks at most.
 FORGOTTEN = ("suppress", "suppress, purged", "exact, keys kept", "exact, keys placed again")
 RETRAINED = {"exact, keys kept": "retrained, same keys",
              "exact, keys placed again": "retrained, keys without the person"}
-RIDGE = 1.0  # added to the Gram matrix of rows of length 1
+RIDGE = 1.0  # penalty added to the diagonal of the Gram matrix of rows of length 1
 
 
 def representations(options):
-    """(name, training rows, labels, test rows, their labels) of each; labels are those of the same pictures."""
+    """Yields (name, training rows, labels, test rows, test labels) for each kind of features of the same pictures."""
     for name, where in (("128 columns", "faces_orl"), ("1,024 columns", "faces_orl/deep1024")):
         found = evidence.load(options, where)
         yield name, found.x, found.y, found.test_x, found.test_y
@@ -41,7 +41,8 @@ def representations(options):
 
 
 class Faces:
-    """One representation, fitted with one seed; and what an attacker knows: one training picture of each person."""
+    """Models fitted to one kind of features with one seed, and what an attacker knows: one training picture of each
+    person."""
 
     def __init__(self, x, y, test_x, test_y, seed):
         self.x, self.y, self.test_x, self.test_y, self.seed = x, y, test_x, test_y, seed
@@ -53,14 +54,14 @@ class Faces:
         codeset.save(self.path.with_suffix(".codes"))
         self.trained = codeset.rows("training").ids.astype(int)
         self.right = self.model.predict(test_x) == test_y
-        self.refused = 0  # requests that had to be forced
+        self.refused = 0  # number of requests that had to be forced
 
     def copy(self):
-        """The model and the codeset as they were before anybody was forgotten."""
+        """Returns copies of the model and the codeset from before any forgetting."""
         return dkvb.Model.load(self.path.with_suffix(".dkvb")), dkvb.Codeset.load(self.path.with_suffix(".codes"))
 
     def fit(self, left, shared=None):
-        """A fit on the rows that are left, with their numbers as ids; on the keys of a model, or on keys of its own."""
+        """Fits a model to the rows `left`, with row numbers as ids; on the codebooks `shared`, or on new keys."""
         rows = self.x[left], self.y[left]
         settings = {"ids": np.flatnonzero(left), "classes": PEOPLE, "codeset": True, "keep": "codes", "seed": self.seed}
         if shared is None:
@@ -72,8 +73,9 @@ class Faces:
         return fitted
 
     def subjects(self, person):
-        """(name, model, sections unlike a model trained without the person, or None) of each; a model is valid until
-        the next one is asked for."""
+        """Yields (name, model, sections) for each method of forgetting a person; `sections` are those in which the
+        model file differs from a model trained without the person, or None. A model is valid until the next one is
+        yielded."""
         left = self.y != person
         kept, placed = self.fit(left, self.model).model, self.fit(left).model
         yield "before", self.model, None
@@ -93,7 +95,7 @@ class Faces:
         yield "retrained, keys without the person", placed, None
 
     def measure(self, model, person):
-        """What a model says of the person and of the others, and what an attacker reads from it."""
+        """Measures a model's accuracy on the person and on all others, and what an attacker can read from the model."""
         answers, logits = model.predict(self.test_x, logits=True)
         theirs = self.test_y == person
         rows = self.trained[self.y[self.trained] == person]
@@ -114,8 +116,8 @@ def called(person):
 
 
 def suppress(model, codeset, person, share=1.0):
-    """Mask pairs whose value speaks for the person, as many as a share of all pairs; 1: every one. Drop the name.
-    Returns whether that was refused and had to be forced."""
+    """Masks pairs whose value speaks for the person, at most the fraction `share` of all pairs, and drops the person's
+    name. Returns whether the plan was refused and had to be forced."""
     info = model.info
     request = {"classes": [person], "codeset": codeset, "method": "values",
                "budget": int(share * info.codebooks * info.keys)}
@@ -133,7 +135,8 @@ def exact(model, codeset, person, **keys):
 
 
 def ridge(known, rows):
-    """Answers on rows of a ridge regression to one known row of each person, rows centred and of length 1."""
+    """Returns the predictions of a ridge regression fitted to one known row of each person; rows are centred and of
+    length 1."""
     center = known.mean(axis=0, dtype=np.float64)
     known, rows = (unit(np.asarray(x, np.float64) - center) for x in (known, rows))
     weights = np.linalg.solve(known @ known.T + RIDGE * np.eye(len(known)), np.eye(len(known)))
@@ -145,7 +148,7 @@ def unit(x):
 
 
 def pairs(model, x):
-    """The pairs that each row selects under the mask in force, `float32[n][C K]`, 1 where it does."""
+    """Returns which pairs each row selects under the model's mask, as `float32[n][C K]` of 0 and 1."""
     info = model.info
     codes = model.search(x)
     numbers = codes.astype(np.int64) + np.arange(info.codebooks)[:, None] * info.keys
@@ -245,7 +248,8 @@ def in_a_row(options):
 
 
 def after_requests(faces, model, gone):
-    """Test pictures of the people who are gone that are answered with them; share that the others lost."""
+    """Returns the fraction of test pictures of forgotten people that are still recognised, and the accuracy lost on all
+    others."""
     right = model.predict(faces.test_x) == faces.test_y
     theirs = np.isin(faces.test_y, gone)
     return int(right[theirs].sum()), float((faces.right[~theirs].sum() - right[~theirs].sum()) / (~theirs).sum())

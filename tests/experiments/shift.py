@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Shifted pictures: does a forgotten class return where pictures are noisy, blurred, pale, turned or covered?
+"""Experiment: is a forgotten class predicted again if pictures are noisy, blurred, pale, turned or covered?
 
-Models are trained on cifar10; each of its 10 classes is forgotten in turn, by `suppress` (budget found on held-out rows)
-and by `exact`. Measured on cifar10_corrupted, 5 kinds of corruption in 3 strengths, 100 pictures a class, and on the
-same pictures without corruption: accuracy on the other classes; the return of the forgotten one, which is the share of
-its own pictures that are answered with it; and the calibration error of the others (15 bins). Beside them stands a model
-fitted from nothing on the rows of the other classes, with keys of its own (of seed 0).
+Models are trained on cifar10, and each of its 10 classes is forgotten in turn, by `suppress` (number of pairs found on
+held-out rows) and by `exact`. On cifar10_corrupted (5 kinds of corruption in 3 strengths, 100 pictures of each class)
+and on the same pictures without corruption are measured: the accuracy on classes that are not forgotten; the return of
+the forgotten class, which is the fraction of its pictures that are still predicted as this class; and the calibration
+error on all other classes (15 bins). For comparison, a model is fitted from nothing on the rows of all other classes,
+with keys of its own (of seed 0).
 
-The last table has clinc150's out-of-scope rows: how many are answered with a forgotten intent, and with what
+The last table is about the out-of-scope rows of clinc150: how many are predicted as a forgotten intent, and with which
 probability, before and after 20 intents are forgotten together.
 """
 import tempfile
@@ -25,7 +26,8 @@ WAYS = ("before", "suppress", "exact", "fitted without")
 
 
 class Pictures:
-    """The same pictures without corruption and with each, as rows: places["noise", 2] is a slice of them."""
+    """Rows of the same pictures without corruption and with each corruption; places["noise", 2] is the slice of the
+    rows with noise of strength 2."""
 
     def __init__(self, options, data):
         folder = evidence.folder(options) / "cifar10_corrupted"
@@ -41,9 +43,10 @@ class Pictures:
         self.x = np.concatenate(parts)
 
     def measure(self, model, codes, label):
-        """For each corruption: accuracy on the other classes, return of the class, and what calibration needs."""
+        """Returns for each corruption the accuracy on all classes but the forgotten one, the return of the forgotten
+        class, and the probabilities from which calibration is computed."""
         logits, info, found = model.decode(codes), model.info, {}
-        answers = np.where(logits.any(axis=1), dkvb.argmax(logits), -1)  # logits of abstained rows are all 0
+        answers = np.where(logits.any(axis=1), dkvb.argmax(logits), -1)  # all logits are 0 if the model abstains
         sure = dkvb.softmax(logits, info.temperature, info.temperature_power).max(axis=1)
         sure[answers < 0] = 0.0
         own = self.y == label
@@ -55,7 +58,8 @@ class Pictures:
 
 
 def calibration_error(sure, right, bins=15):
-    """Expected calibration error: the gap of accuracy and largest probability, bin by bin (Guo et al. 2017, 1706.04599)."""
+    """Returns the expected calibration error: the mean gap between accuracy and largest probability, bin by bin (Guo et
+    al. 2017, 1706.04599)."""
     bin_of = np.minimum((sure * bins).astype(int), bins - 1)
     gaps = [abs(right[bin_of == b].mean() - sure[bin_of == b].mean()) * (bin_of == b).mean()
             for b in range(bins) if (bin_of == b).any()]
@@ -63,7 +67,8 @@ def calibration_error(sure, right, bins=15):
 
 
 def of_classes(options):
-    """Figures of every way: way to a list, over units of seed and class, of what Pictures.measure() returns."""
+    """Returns a dict from methods of forgetting to lists, with the result of Pictures.measure() for each seed and
+    class."""
     data = evidence.load(options, "cifar10")
     pictures = Pictures(options, data)
     shape = {"codebooks": 64, "keys": 256, "whiten": "never"} if options.quick else {}
@@ -83,7 +88,8 @@ def of_classes(options):
                 exact, _, _ = trained.forget("exact", classes=[label])
                 units["exact"].append(pictures.measure(exact, codes, label))
                 if seed < options.fitted:
-                    whiten = "always" if trained.report.whitened else "never"  # as compared above; twice takes long
+                    # takes the choice of the first fit, as comparing again takes long
+                    whiten = "always" if trained.report.whitened else "never"
                     fitted, _, _ = dkvb.fit(x[y != label], y[y != label], classes=data.classes, seed=seed,
                                             **{**shape, "whiten": whiten})
                     units["fitted without"].append(pictures.measure(fitted, fitted.search(pictures.x), label))

@@ -1,10 +1,11 @@
-"""How do the strengths of forgetting stand beside training again, attack by attack?
+"""Experiment: how do the strengths of forgetting compare with training again, for each membership attack?
 
-For classes evenly spread, one at a time: `suppress` with the budget that the library finds, and `exact`; beside them the
-model before, the model before without the column of the class, and values trained again with another seed (replay).
-With `--klom N` only the divergence of margins over N models is measured, of one class of CIFAR-10.
+Classes, evenly spread, are forgotten one at a time by `suppress`, with the number of pairs that the library finds, and
+by `exact`. They are compared with the model before, the model before without the output column of the class, and values
+trained again with another seed (replay). The option `--klom N` measures only KLoM, the divergence of margins over N
+models, for one class of CIFAR-10.
 
-PrivLeak, the average gap, relearning and KLoM are those of docs/audit.md.
+PrivLeak, the average gap, relearning and KLoM are defined in docs/audit.md.
 """
 import tempfile
 
@@ -13,7 +14,7 @@ from evidence import Figure, Table, mean
 from fresh import Fresh
 
 SETS = {"cifar10": "CIFAR-10", "clinc150": "CLINC150", "fashion": "Fashion-MNIST"}
-CLASSES = 2  # of a set, one at a time
+CLASSES = 2  # number of classes of a data set that are forgotten, one at a time
 ATTACKS = ("membership_loss", "membership_lira", "membership_rmia")
 SHOWN = ("average_gap", "accuracy_class", "accuracy_rest", "constant_class", "relearn_10_class", "prototypes_1_class",
          "prototypes_10_class", "mask_class")
@@ -22,7 +23,7 @@ WAYS = ("before", "column dropped", "suppress", "exact", "replay", "retrained")
 
 
 class Trained(Fresh):
-    """A model to be audited after each forgetting, and its codeset, which keeps all rows."""
+    """A model that is audited after each forgetting, and its codeset, which keeps all rows."""
 
     def __init__(self, work, data, seed):
         super().__init__(data.x, data.y, seed, work)
@@ -34,7 +35,8 @@ class Trained(Fresh):
         return model
 
     def exact(self, label):
-        """Values trained again; the codeset keeps the rows, so that the next class can be asked of it."""
+        """Trains the values again without a class; the codeset keeps the rows of the class, for forgetting the next
+        class."""
         model, rows = self.open(), self.kept.rows("training")
         model.replay(self.kept, rows.ids[rows.labels == label])
         return model
@@ -44,7 +46,7 @@ class Trained(Fresh):
         return model.audit(data.x, data.y, data.test_x, data.test_y, classes=[label], codeset=self.kept, **settings)
 
     def ways(self, label, **settings):
-        """Figures by way: two audits, of which the first has all subjects but `exact`."""
+        """Returns the figures of each model, from two audits: one of `exact`, one of all other models."""
         found = self.audit(self.suppressed(label), label, before=self.model, **settings)
         exact = self.audit(self.exact(label), label, **settings)
         figures = {way: found.subjects[way] for way in WAYS if way in found.subjects}
@@ -52,7 +54,8 @@ class Trained(Fresh):
 
 
 def attacked(options, work):
-    """PrivLeak of three attacks, the average gap, answers and recovery; units are classes and seeds."""
+    """Measures PrivLeak of three attacks, the average gap, accuracies and recovery; the units of means are pairs of a
+    class and a seed."""
     table = Table("strengths", ["data", "values", *(f"PrivLeak, {a[11:]}" for a in ATTACKS),
                                 *(s.replace("_", " ") for s in SHOWN)], digits=3,
                   note=f"Figures of this table are means over classes and seeds, with {options.shadows} shadow and 2 "
@@ -79,12 +82,12 @@ def attacked(options, work):
 
 
 def of_rows(estimate, rows):
-    """An estimate of the library, whose interval is about the rows, as a Figure."""
+    """Converts an Estimate of the library, whose interval is over rows, to a Figure."""
     return Figure(estimate.value, (estimate.high - estimate.low) / 2, rows)
 
 
 def diverging(options, work):
-    """KLoM of one class: mean and 95th percentile of the rows, unlearned against retrained models."""
+    """Measures KLoM of one class between unlearned and retrained models: mean and 95th percentile over the rows."""
     name = "clinc150" if options.quick else "cifar10"
     table = Table("klom", ["values", *(part for g in GROUPS for part in (f"{g[5:]}, mean", "95 % below")), "verdicts"],
                   digits=3, note=f"KLoM in this table is for {SETS[name]}, forgetting the first of evenly spread "

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool run_file(const char *path, size_t size)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *data = malloc(size ? size : 1); /* a block of exactly this size, so that a sanitizer sees every overrun */
+    /* a block of exactly the file's size, so that a sanitizer sees every overrun */
+    uint8_t *data = malloc(size ? size : 1);
     bool whole = file && data && fread(data, 1, size, file) == size;
 
     if (whole)

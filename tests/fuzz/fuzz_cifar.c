@@ -1,6 +1,6 @@
-/* Fuzz target for CIFAR files of both kinds, with names of classes beside them, as single files and in a folder. The
- * first byte tells how much of the rest is names, in units of 8 bytes, and how records are named; labels and pixels
- * follow. */
+/* Fuzz target for files of CIFAR-10 and CIFAR-100, with a file of class names beside them, as single files and in a
+ * folder. The first byte of the input tells how much of the rest is class names, in units of 8 bytes, and which file
+ * name the records get; labels and pixels follow. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,8 @@ static void use_set(const dkvb_imageset *set)
 
     if (dkvb_imageset_get_info(set, &info) || info.pictures == 0)
         abort();
-    if (info.format == DKVB_IMAGES_FILE) /* the file begins like a picture, which fuzz_png and fuzz_jpeg read */
+    /* skips input that begins like a picture file, which fuzz_png and fuzz_jpeg test */
+    if (info.format == DKVB_IMAGES_FILE)
         return;
     for (uint32_t c = 0; c < info.classes; c++)
         if (dkvb_imageset_class_name(set, c) && strlen(dkvb_imageset_class_name(set, c)) == 0)

@@ -1,5 +1,5 @@
-/* Fuzz target for files of codes. Loading any bytes ends in an error, or in a codeset that keeps its promises and is
- * the same after saving and loading it. */
+/* Fuzz target for codes files. Loading arbitrary bytes must end in an error, or in a valid codeset that is the same
+ * after saving and loading. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,8 @@ static void require(int holds)
         abort();
 }
 
-/* Fills in codes of a part that was loaded from features. Any codes will do, since no codebooks belong to a made-up
- * file. */
+/* Fills in codes for a part that was loaded from features; arbitrary codes will do, since a made-up file has no
+ * codebooks. */
 static int bring_codes(dkvb_codeset *set)
 {
     for (uint32_t p = 0; p < DKVB__PARTS; p++) {
@@ -28,7 +28,7 @@ static int bring_codes(dkvb_codeset *set)
 
         if (rows->codes || rows->n == 0)
             continue;
-        /* A small file may describe more codes than memory holds. Only a search would need them. */
+        /* A small file may declare more codes than memory can hold; only a search would need that memory. */
         if ((double)rows->capacity * set->codebooks * rows->k > 1e7)
             return 0;
         rows->codes = dkvb__alloc0(&set->mem, rows->capacity, (size_t)set->codebooks * rows->k * sizeof *rows->codes);
@@ -45,7 +45,7 @@ static dkvb_codeset_rows rows_of(const dkvb_codeset *set, uint32_t part)
     return rows;
 }
 
-/* Checks the promises of codeset.h for all rows. */
+/* Checks for all rows what codeset.h promises. */
 static void check_rows(const dkvb_codeset *set, const dkvb_codeset_rows *rows)
 {
     for (size_t r = 0; r < rows->n; r++) {

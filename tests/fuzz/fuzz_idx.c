@@ -1,5 +1,5 @@
-/* Fuzz target for IDX files. Every reader gets the bytes as they are, and packed by gzip, so that the code behind the
- * CRC is reached. */
+/* Fuzz target for IDX files. Every reader gets the input bytes as they are, and packed by gzip, so that the code behind
+ * gzip's CRC is reached. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ static bool put_file(char *path, const uint8_t *data, size_t size)
     return fd >= 0 && close(fd) == 0 && whole;
 }
 
-/* Reads the file in one of four ways: features copied and in place, labels, and the array as it is. */
+/* Reads an IDX file in one of four ways: as features copied or in place, as labels, or as the array in its own type. */
 static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
 {
     if (reader == 2)
@@ -31,7 +31,7 @@ static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
                       : dkvb_array_read(out, path, DKVB_READ_COPY, NULL);
 }
 
-/* Reads the file in all ways, and returns the outcome of the last. */
+/* Reads an IDX file in all four ways, and returns the status of the last. */
 static dkvb_status read_all(const uint8_t *data, size_t size)
 {
     char path[] = "/tmp/dkvb-fuzz-idx-XXXXXX";
@@ -81,7 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!plain)
         return 0;
     packed = pack(data, size, &packed_size);
-    if ((read_all(packed, packed_size) == DKVB_OK) != (rc == DKVB_OK)) /* packing must not change the outcome */
+    /* packing by gzip must not change whether the file is read */
+    if ((read_all(packed, packed_size) == DKVB_OK) != (rc == DKVB_OK))
         abort();
     free(packed);
     return 0;

@@ -1,4 +1,4 @@
-/* Fuzz target for JPEG files. A picture that is read is also fitted. */
+/* Fuzz target for JPEG files. A picture that is read is also resized and cropped. */
 #include "picture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,4 +1,4 @@
-/* Fuzz target for model files. Loading and mapping any bytes ends in an error or in a model that can be used. */
+/* Fuzz target for model files. Loading or mapping arbitrary bytes must end in an error or in a usable model. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Renames the section "evidence", so that its chain of hashes does not reject a changed journal. Unknown sections are
- * kept. */
+/* Renames the section "evidence" of a model file, so that its chain of hashes does not reject a changed journal;
+ * unknown sections are kept. */
 static void hide_evidence(uint8_t *file, size_t size)
 {
     for (size_t i = 64; i + 64 <= size; i += 64)
@@ -18,8 +18,8 @@ static void hide_evidence(uint8_t *file, size_t size)
             file[i] = 'E';
 }
 
-/* Chooses pairs of class 0 by the counts that the model keeps, else by its values. Numbers from a hostile file are only
- * ever added. */
+/* Chooses pairs of class 0 by the counts that the model keeps, or else by its values; numbers from a hostile file may
+ * only be added. */
 static void choose(const dkvb_model *m, const dkvb_model_info *info)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -42,7 +42,7 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
     free(counts);
 }
 
-/* Reads the terms of all entries. Their classes and effects must be those of the model, whatever the file says. */
+/* Reads the terms of all journal entries; whatever the file says, their classes must be classes of the model. */
 static void read_terms(const dkvb_model *m, const dkvb_model_info *info)
 {
     uint8_t *classes = calloc(info->classes, 1);

@@ -1,5 +1,5 @@
-/* Fuzz target for .npy files, with every reader. An array that is read whole must be the same after writing and reading
- * it. */
+/* Fuzz target for .npy files, with every reader. An array that is read must be the same after writing and reading it
+ * again. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Writes a file of this process, which is removed as soon as it is read. */
+/* Writes the input to a temporary file of this process, which is removed as soon as it was read. */
 static bool put_file(char *path, const uint8_t *data, size_t size)
 {
     int fd = mkstemp(path);
@@ -38,7 +38,7 @@ static void write_and_read_again(const dkvb_array *a, const char *path)
     dkvb_array_free(&b);
 }
 
-/* Reads the file in one of four ways: features copied and in place, labels, and the array as it is. */
+/* Reads a .npy file in one of four ways: as features copied or in place, as labels, or as the array in its own type. */
 static dkvb_status read_by(size_t reader, dkvb_array *out, const char *path)
 {
     if (reader == 3)

@@ -1,6 +1,6 @@
-/* Fuzz target for plan files. Loading any bytes ends in an error, or in a plan that can be shown, and that is the same
- * after saving and loading it. A model that the plan was not made for refuses it; applying it to its own model does no
- * damage. */
+/* Fuzz target for plan files. Loading arbitrary bytes must end in an error, or in a plan that can be shown and is the
+ * same after saving and loading. Applying the plan to a model it was not made for must be refused, and applying it to
+ * its own model must do no damage. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static dkvb_plan_info info_of(const dkvb_plan *plan)
     return info;
 }
 
-/* Reads everything that the info points to. */
+/* Reads everything that the properties of a plan point to. */
 static void look_at(const dkvb_plan_info *info)
 {
     require(strlen(info->refusal) < 1000 && (info->refused != 0) == (info->refusal[0] != '\0'));
@@ -52,7 +52,7 @@ static void save_and_load_again(const dkvb_plan *plan, const char *path)
     dkvb_plan_free(again);
 }
 
-/* Applies the plan to another model, whose journal has another head; it must be refused. */
+/* Applies the plan to another model, whose journal has another head, and asserts that the plan is refused. */
 static void refuse(dkvb_plan *plan)
 {
     const float key = 1.0f;

@@ -1,5 +1,5 @@
-/* Fuzz target for PNG files. If the first byte's top bit is set, the checksums of all chunks are corrected, so that the
- * code behind them is reached. A picture that is read is also fitted. */
+/* Fuzz target for PNG files. If the top bit of the input's first byte is set, the checksums of all chunks are
+ * corrected, so that the code behind them is reached. A picture that is read is also resized and cropped. */
 #include <string.h>
 
 #include <zlib.h>

@@ -1,6 +1,6 @@
-/* Receipts: whatever the bytes, a check ends in an error or in sentences that are text, and changes no file. The first
- * byte says whether the rest is first written in the form of receipts, so that what lies behind is reached, and whether
- * a public key is given. */
+/* Fuzz target for receipts: whatever the bytes, checking a receipt must end in an error or in sentences of valid text,
+ * and change no file. The first byte of the input says whether the rest is first put into the form of a receipt, so
+ * that later code is reached, and whether a public key is given. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static void remove_model(void)
     unlink(model_path);
 }
 
-/* Make a model of one pair in a file, once: a check only reads it. */
+/* Makes a model file with one pair, only once, as checking a receipt only reads it. */
 static void make_model(void)
 {
     static int made;
@@ -56,7 +56,7 @@ static void make_model(void)
     dkvb_codebooks_free(codebooks);
 }
 
-/* Every signature whose first byte is that of the message is right. */
+/* A stand-in for checking signatures: every signature with the same first byte as the message is right. */
 static int check(const uint8_t *message, size_t size, const uint8_t *signature, void *user)
 {
     (void)user;

@@ -1,10 +1,10 @@
-/* Fuzz target for weights files and the configs beside them. The first byte tells what the rest is:
+/* Fuzz target for weights files and the configs beside them. The first byte of the input tells what the rest is:
  *
  *     0       a .safetensors file
  *     1       the same without its length: a header up to the first newline, and elements
  *     2, 3    a config for the small CLIP below, in the layout of Hugging Face or OpenAI
  *
- * A file that opens is read, and all sizes must be those of tensors in it. */
+ * A file that opens is read, and all its tensors must lie within the file. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +19,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Headers of a small CLIP: width 8, one block with 16 inside, pictures of 2 x 2 in patches of 1, 6 columns. */
+/* Headers of a weights file for a small CLIP: width 8, one block whose MLP has width 16, pictures of 2 x 2 pixels in
+ * patches of one pixel, embeddings of 6 columns. */
 static const char *const small[2] = {
     "{\"vision_model.embeddings.class_embedding\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]},"
     "\"vision_model.embeddings.patch_embedding.weight\":{\"dtype\":\"F16\",\"shape\":[8,3,1,1],\"data_offsets\":[16,64]"
@@ -56,7 +57,7 @@ static const char *const names[] = {
     "conv1.weight",
 };
 
-/* A folder of this process for one input, so that no other config lies beside the weights. */
+/* A temporary folder of this process for one input, so that no other config lies beside the weights file. */
 struct place {
     char folder[40], weights[64], config[64];
 };
@@ -86,7 +87,7 @@ static bool put(const char *path, const void *data, size_t size)
     return f && fclose(f) == 0 && whole;
 }
 
-/* Writes a file from its two parts. */
+/* Writes a .safetensors file from its header and its elements. */
 static bool put_parts(const char *path, const void *header, uint64_t length, const void *elements, size_t size)
 {
     uint8_t *bytes = malloc(8 + (size_t)length + size);
@@ -138,7 +139,7 @@ static void read_tensors(const struct dkvb__safetensors *f)
             n *= (size_t)t->shape[d];
         x = malloc((n ? n : 1) * sizeof *x);
         if (!x)
-            abort(); /* more memory than the file justifies */
+            abort(); /* the reader allocated more memory than the file justifies */
         if (dkvb__safetensors_read(f, names[i], t->ndim, t->shape, x) == DKVB_OK)
             for (size_t j = 0; j < n; j++)
                 if (!(x[j] - x[j] == 0.0f))

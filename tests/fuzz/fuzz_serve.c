@@ -1,5 +1,6 @@
-/* Fuzz target for rows that arrive as bytes. The first byte chooses the model and the kind of answers, and how the rest
- * is cut into pieces. The answers must be the same as those of the rest in one piece, and so must be the end. */
+/* Fuzz target for the rows that a service gets as bytes. The first byte of the input chooses the model, the kind of
+ * answers, and how the remaining bytes are cut into pieces. The answers and the final status must be the same as if the
+ * remaining bytes came in one piece. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,8 @@ static void require(int holds)
         abort();
 }
 
-/* A model of three columns, with names or without, in a file that is removed as soon as it is mapped; a service looks
- * at the file's name, so the name stays until the process ends. */
+/* Model files of three columns, with and without column names; a service looks at the file's path, so the files stay
+ * until the process ends. */
 static char paths[2][40] = {"/tmp/dkvb-fuzz-serve-a-XXXXXX", "/tmp/dkvb-fuzz-serve-b-XXXXXX"};
 
 static void remove_files(void)
@@ -60,7 +61,7 @@ static dkvb_live *open_model(int named)
     return live;
 }
 
-/* What a service said, all batches together. */
+/* The answers of a service, over all batches. */
 struct said {
     char *bytes;
     size_t size;

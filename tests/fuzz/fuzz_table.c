@@ -1,5 +1,6 @@
-/* Tables of every kind. The first byte chooses what is wanted, which columns are named, and the header. What is read
- * must hold what table.h promises, and be read the same again. */
+/* Fuzz target for tables of every kind. The first byte of the input chooses what is read, which columns are given, and
+ * whether there is a header. A table that is read must be as table.h promises, and be the same when it is read
+ * again. */
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>

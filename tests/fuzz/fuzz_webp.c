@@ -1,4 +1,4 @@
-/* WebP files. A picture that comes out is fitted, too. */
+/* Fuzz target for WebP files. A picture that is read is also resized and cropped. */
 #include "picture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Checks that a picture has all pixels of its shape, and fits it. */
+/* Checks that a picture has all pixels of its shape, and resizes and crops it. */
 static inline void fit_picture(const dkvb_image *image)
 {
     dkvb_image fitted = DKVB_IMAGE_INIT;

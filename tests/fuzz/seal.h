@@ -1,4 +1,4 @@
-/* The common part of the fuzz targets for files of the library's own layout. */
+/* The common part of the fuzz targets for files of the library's own formats. */
 #ifndef DKVB_TESTS_SEAL_H
 #define DKVB_TESTS_SEAL_H
 
@@ -8,7 +8,8 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 
-/* Corrects sizes and checksums, so that the parsers behind them are reached. `size` is at least 64. */
+/* Corrects the sizes and checksums in a file, so that the code behind these checks is reached; `size` must be at least
+ * 64. */
 static inline void seal(uint8_t *file, size_t size)
 {
     size_t count = dkvb__read32(file + 24);

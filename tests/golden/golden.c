@@ -1,7 +1,7 @@
 /*
- * Golden files of every version of the format. `golden FOLDER` reads each of them and makes it again. The same bytes
- * must come out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the files, once, when the
- * format gets a new version.
+ * Golden files of every version of the format. `golden FOLDER` reads each golden file and makes it again. The bytes
+ * must be the same on every machine, so the time and the salts are fixed. `golden --write FOLDER` writes the golden
+ * files, once, when the format gets a new version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { N = 48, DIM = 6, CLASSES = 3, CODEBOOKS = 3, TOP_K = 2, DEPTH = 5, FORGOTTEN = 3 };
 
-/* Ids of the rows that every journal entry is about; the replay leaves them out. */
+/* Ids of the rows that every journal entry of the golden models forgets. */
 static const uint64_t forgotten[FORGOTTEN] = {21, 6, 15};
 
 #define CHECK(call) check((call), #call)
@@ -32,7 +32,7 @@ static void require(int holds, const char *what)
     exit(1);
 }
 
-/* Makes rows from integers only, which gives the same floats on every machine. */
+/* Makes rows from integers only, so that the floats are the same on every machine. */
 static void make_rows(float *x, int32_t *y)
 {
     for (int r = 0; r < N; r++) {
@@ -42,7 +42,7 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* Options of key placement and training: moving averages, two rounds of transforms, label smoothing. */
+/* Returns the options of placing keys: by moving averages, with two rounds of transforms. */
 static dkvb_keyinit_options keyinit_options(uint32_t whiten)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
@@ -85,7 +85,7 @@ static void add_row(dkvb_codeset *set, uint32_t part, uint64_t id, const int32_t
     CHECK(dkvb_codeset_add_rows(set, part, &row));
 }
 
-/* Makes a codeset with both parts; the ids decide which rows are held out. */
+/* Makes a codeset with a training and a held-out part; the ids decide which rows are held out. */
 static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const float *x, const int32_t *y)
 {
     dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
@@ -110,9 +110,10 @@ static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const flo
     }
     CHECK(dkvb_search(cb, NULL, x, 1, TOP_K, code, NULL, NULL));
     add_row(set, DKVB_PART_TRAINING, removed, &y[0], code);
-    CHECK(dkvb_codeset_remove(set, &removed, 1, NULL)); /* the id is remembered, so that the row cannot come back */
+    /* the codeset remembers the id, so that the row cannot come back */
+    CHECK(dkvb_codeset_remove(set, &removed, 1, NULL));
     model_options.top_k = TOP_K;
-    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* the shape that will be trained */
+    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* the model that the codeset records */
     CHECK(dkvb_codeset_add_session(set, model, &train, NULL, 0));
     dkvb_model_free(model);
     return set;
@@ -142,7 +143,7 @@ static dkvb_model *train_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     return model;
 }
 
-/* Options of a journal entry. The salt is fixed, and differs from entry to entry. */
+/* Returns options of a forget operation, with a fixed salt that differs from entry to entry. */
 static dkvb_forget_options evidence(uint8_t salt[32], const char *method)
 {
     static const uint8_t classes[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_FORGET};
@@ -179,7 +180,7 @@ static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, ui
     request.seed = seed;
     options.strength = DKVB_STRENGTH_SUPPRESS;
     options.budget = 1;
-    options.found = seed == 9; /* the second entry repeats the first, for a target */
+    options.found = seed == 9; /* the second journal entry repeats the first one, with a target */
     options.target = 0.125;
     options.again = seed == 9;
     CHECK(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
@@ -204,12 +205,12 @@ static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     options = evidence(salt, "replay");
     options.strength = DKVB_STRENGTH_EXACT;
     options.keys = DKVB_KEYS_KEPT;
-    options.after = salt; /* any 32 bytes */
+    options.after = salt; /* any 32 bytes as head of an older journal */
     CHECK(dkvb_model_replay(model, set, forgotten, FORGOTTEN, &options, NULL, NULL));
     return model;
 }
 
-/* The models: one for each type of values, and one with everything that is optional. */
+/* The golden models: one for each number type of values, and one with every optional section. */
 static const struct golden {
     const char *name;
     uint32_t values_dtype, whiten;
@@ -242,7 +243,7 @@ static void compare_files(const char *a, const char *b)
     free(data[1]);
 }
 
-/* Loads a model, and checks what every model has, whatever its version. */
+/* Loads a golden model, and checks what every version of the format stores. */
 static dkvb_model *load_golden(const char *path, uint64_t entries)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -294,7 +295,8 @@ static void read_model(const char *path, const dkvb_model *expected, const float
     dkvb_model_free(loaded);
 }
 
-/* Removes the rows from the codes as well; training on the rest gives the very same values. */
+/* Reads a golden codes file and removes the forgotten rows from it; training on the remaining rows must give the same
+ * values. */
 static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, const int32_t *y)
 {
     dkvb_codeset *made = make_codeset(cb, 0, x, y), *loaded;
@@ -311,7 +313,7 @@ static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, con
     dkvb_codeset_free(made);
 }
 
-/* Reads files of the previous format: they are refused with one sentence. */
+/* Reads golden files of format 1, which must be refused with one sentence. */
 static void refuse_format_1(const char *path)
 {
     dkvb_model *model;
@@ -356,7 +358,7 @@ int main(int argc, char **argv)
             compare_files(golden, "golden-now.dkvb");
             read_model(golden, model, x);
         }
-        if (i == 0) { /* all models without whitening have these codes */
+        if (i == 0) { /* all golden models without whitening have the same codes */
             snprintf(golden, sizeof golden, "%s/codes-2.0.dkvb", folder);
             CHECK(dkvb_codeset_save(set, write ? golden : "golden-now.dkvb"));
             if (!write) {

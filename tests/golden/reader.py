@@ -1,5 +1,5 @@
-"""A reader written from docs/format.md alone: what it finds in a model file must be what the tool exports; and what it
-finds in a file of codes must be the nearest keys of the model, counted as the model counts them.
+"""A reader of files that is written from docs/format.md alone: what it reads from a model file must equal what the tool
+exports, and the codes that it reads from a codes file must be the nearest keys of the model.
 
     reader.py TOOL MODEL [CODES]
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 
-LEFT_OUT = [6, 15, 21]  # ids of the rows that golden.c replays without
+LEFT_OUT = [6, 15, 21]  # ids of the rows that golden.c forgets exactly
 
 
 def sections(data, wanted=1):
-    """Name -> type and bytes, by the header and the section table; layout rules checked."""
+    """Returns a dict from section names to types and bytes, and checks the layout rules of docs/format.md."""
     magic, major, minor, kind, size, count, zero, _ = struct.unpack_from("<8sHHIQIIQ", data)
     assert magic == b"DKVB\r\n\x1a\n" and (major, minor, kind) == (2, 0, wanted) and size == len(data) and zero == 0
     found, end = {}, 64 + 64 * count
@@ -33,7 +33,7 @@ def sections(data, wanted=1):
 
 
 def pairs(words, codebooks, keys):
-    """u64[C][W] -> u8[C][K]."""
+    """Converts a set of pairs from bits, u64[C][W], to bytes, u8[C][K]."""
     bits = np.unpackbits(np.frombuffer(words, np.uint8).reshape(codebooks, -1), axis=1, bitorder="little")
     assert not bits[:, keys:].any()
     return bits[:, :keys]
@@ -66,7 +66,7 @@ def journal(data):
 
 
 def terms(data, entries):
-    """Add to the entries what the section says of them: the bytes that are hashed, and what the tool tells of them."""
+    """Adds to the journal entries what the section "terms" says of them: the bytes that are hashed, and the terms."""
     at = last = 0
     while at < len(data):
         number, flags, keys, budget, target, drop, loss, again, after, asked, measured = struct.unpack_from(
@@ -89,7 +89,7 @@ COUNTS = ("label", "rows", "right_before", "right_after", "lost", "gained")
 
 
 def told_as(entry):
-    """The terms of an entry as the tool tells them, in the form of terms()."""
+    """Returns the terms that the tool prints of a journal entry, in the form of terms()."""
     told = {key: entry[key] for key in ("target", "budget", "found", "forced", "again", "limits", "keys", "after")}
     told["classes"] = entry["classes"] and [one["label"] for one in entry["classes"]]
     told["effects"] = entry["effects"] and [tuple(one[key] for key in COUNTS) for one in entry["effects"]]
@@ -97,7 +97,7 @@ def told_as(entry):
 
 
 def evidence(data, entries):
-    """Add to the entries what the section says of them."""
+    """Adds to the journal entries what the section "evidence" says of them."""
     count, at = struct.unpack_from("<Q", data)[0], 8
     for entry in entries[:count]:
         flags, strength, rows, salt, hashes, head = struct.unpack_from("<IIQ32s64s32s", data, at)
@@ -111,7 +111,8 @@ def evidence(data, entries):
 
 
 def head_of(entries, birth):
-    """The head of the journal, hashed from the first entry on; those in the file must be the same."""
+    """Computes the head of the journal by hashing all entries from the first on, and compares the hashes with those in
+    the file."""
     head = hashlib.sha256(b"dkvb journal" + birth).digest()
     for number, e in enumerate(entries, 1):
         hashed = *e["texts"], e.get("terms", b"")
@@ -123,14 +124,14 @@ def head_of(entries, birth):
 
 
 def widened(dtype, data):
-    """Values of any type as float32."""
+    """Converts values of any number type to float32."""
     if dtype == 12:  # bf16
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
 
 
 def spread(found, codebooks, keys, classes):
-    """Values [C * K][L]: rows of pairs that the file leaves out are zeros."""
+    """Returns the values of all pairs, [C * K][L], with zeros for pairs that the file leaves out."""
     stored = widened(*found["values"]).reshape(-1, classes)
     total = codebooks * keys
     if "valued" not in found:
@@ -142,7 +143,8 @@ def spread(found, codebooks, keys, classes):
     row = len(found["values"][1]) // len(stored)
     assert (total - len(stored)) * row > len(found["valued"][1])
     blank = np.frombuffer(found["values"][1], "u1").reshape(len(stored), -1).any(axis=1) == 0
-    places = np.flatnonzero(there)[blank]  # of rows of zeros: only the lowest, and only where few others are there
+    # pairs of zeros may be stored only if few others are, and only the lowest ones
+    places = np.flatnonzero(there)[blank]
     assert not blank.any() or (len(stored) == least and there[:places[-1]].all())
     values = np.zeros((total, classes), "f4")
     values[there] = stored
@@ -150,7 +152,7 @@ def spread(found, codebooks, keys, classes):
 
 
 def packed(data, rows, numbers, bits, keys):
-    """Packed codes, [rows][numbers]; 65,535 for none."""
+    """Unpacks the codes of rows, [rows][numbers], with 65,535 for no key."""
     size = -(-numbers * bits // 8)
     every = np.unpackbits(np.frombuffer(data, "u1").reshape(rows, size), axis=1, bitorder="little")
     assert not every[:, numbers * bits:].any()
@@ -160,7 +162,7 @@ def packed(data, rows, numbers, bits, keys):
 
 
 def codes(data):
-    """Shape, options and both parts of a file of codes, which keeps codes and no features."""
+    """Returns the shape, options and both parts of a codes file that keeps codes and no features."""
     found = sections(data, wanted=3)
     fixed = {name: found[name][1] for name in ("shape", "keyinit", "sessions")}
     codebooks, keys, top_k, depth, birth, flags, sessions, *bits, columns, held_columns, zero = struct.unpack(
@@ -186,7 +188,7 @@ def codes(data):
 
 
 def rows_of(ids):
-    """Rows as golden.c makes them; their ids are three times their numbers."""
+    """Makes the rows with these ids as golden.c does; the id of a row is three times its number."""
     r, i = ids[:, None] // 3, np.arange(6)
     return np.where(i % 3 == r % 3, 8, 0) + (r * 31 + i * 17) % 23 / 8
 
@@ -195,7 +197,7 @@ MASK64 = (1 << 64) - 1
 
 
 def splitmix64(state):
-    """The next state, and the number drawn."""
+    """Returns the next state of the generator splitmix64, and the number drawn."""
     state = (state + 0x9E3779B97F4A7C15) & MASK64
     z = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & MASK64
     z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK64
@@ -203,7 +205,7 @@ def splitmix64(state):
 
 
 class Stream:
-    """xoshiro256**, seeded from a seed and the number of a stream."""
+    """The random generator xoshiro256**, seeded from a seed and the number of a stream."""
 
     def __init__(self, seed, stream):
         state = splitmix64(seed)[1] ^ splitmix64(stream ^ 0x6A09E667F3BCC909)[1]
@@ -242,7 +244,7 @@ class Stream:
 
 
 def projection(seed, codebooks, key_dim, input_dim):
-    """Signs and order, remade from the seed."""
+    """Computes the signs and the order of outputs of a projection from its seed."""
     size = 1 << (input_dim - 1).bit_length()
     width, runs = min(key_dim, size), -(-key_dim // size)
     per_round = size // width
@@ -263,7 +265,8 @@ def projection(seed, codebooks, key_dim, input_dim):
 
 
 def steps(x, arrays, normalize):
-    """Bytes of rows, [n][C][d], in float32 where the library has it and in the same order."""
+    """Projects rows to bytes, [n][C][d], in float32 where the library uses float32, and in the same order of
+    operations."""
     y = x.astype("f4") - arrays["center"]
     if normalize:
         squares = np.cumsum(y.astype("f8") ** 2, axis=1)[:, -1:]
@@ -283,7 +286,8 @@ def steps(x, arrays, normalize):
 
 
 def check_codes(part, arrays, purged, normalize):
-    """Codes of a search before the purge: without purged pairs they are the nearest of the keys that are left, exactly."""
+    """Checks codes that were searched before the purge: without purged pairs they must be the nearest remaining
+    keys."""
     ids, labels, found = part
     rows = steps(rows_of(ids), arrays, normalize)
     distance = ((rows[:, :, None] - arrays["keys"].astype("i4")) ** 2).sum(axis=3)
@@ -297,7 +301,8 @@ def check_codes(part, arrays, purged, normalize):
 
 
 def check_counts(part, purged, counts):
-    """The model counts what it was replayed on: all but the rows left out, and no purged pairs."""
+    """Checks the model's counts of selected pairs: they count all rows except the exactly forgotten ones, and no purged
+    pairs."""
     ids, labels, found = part
     mine = np.zeros_like(counts)
     assert np.isin(LEFT_OUT, ids).all()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# cppcheck finds nothing with the profile warning,portability, except what .cppcheck names, each with its reason.
-# usage: cppcheck.sh SOURCE_DIR
+# Test that cppcheck, with the profile warning,portability, finds nothing except what the file .cppcheck lists with
+# reasons. usage: cppcheck.sh SOURCE_DIR
 set -eu
 cd "$1"
 if ! cppcheck --version 2>/dev/null | grep -q '^Cppcheck 2\.10'; then

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Every C file is as clang-format 14 formats it by the profile .clang-format. Another version would format some lines
-# differently.
-# usage: format.sh SOURCE_DIR
+# Test that every C file is formatted as by clang-format 14 with the profile .clang-format; other versions of
+# clang-format would format some lines differently. usage: format.sh SOURCE_DIR
 set -eu
 cd "$1"
 tool=

@@ -1,4 +1,5 @@
-"""The Python bindings over ranks: bindings.py FOLDER, run by mpirun. The model of all ways has the same bytes."""
+"""The Python bindings over ranks: bindings.py FOLDER, run by mpirun. Tests that all ways of using ranks from Python
+give models with the same bytes."""
 
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ if comm.rank == 0:
         assert (folder / name).read_bytes() == content, f"{name}: other bytes than those of one process"
     print("same")
 
-# A function that raises is the cause of what the library reports.
+# If a function of the group raises, its exception is the cause of the library's error.
 if comm.size > 1:
     def broken(*_arguments):
         raise ZeroDivisionError("broken")
@@ -61,7 +62,7 @@ if comm.size > 1:
     except dkvb.Error as error:
         assert isinstance(error.__cause__, ZeroDivisionError), repr(error.__cause__)
 
-# A rank that raises ends the job: its line is printed once, with rank and host.
+# If a rank raises an exception, the job ends, and its error line is printed once, with rank and host.
 if sys.argv[2:] == ["fails"]:
     with dkvb.mpi.Job(comm):
         if comm.rank == 1:

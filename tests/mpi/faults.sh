@@ -1,10 +1,11 @@
 #!/bin/sh
-# Faults of one rank: the job ends soon, one line names rank and host, and files are as they were or as they were to be.
-# shellcheck disable=SC2086 # options are several words
+# Test of faults of one rank: the MPI job ends soon, one error line names the rank and its host, and each file is either
+# the old or the complete new one.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/job.sh"
 
-# A rank hangs. The others say who it is: rank 0 of another, rank 1 of rank 0.
+# If a rank hangs, another names it: rank 0 names any other rank, rank 1 names rank 0.
 for victim in 2 0; do
     cp old.dkvb m.dkvb
     start 3 --silence 3 $make_model --epochs 30000 -o m.dkvb
@@ -14,17 +15,17 @@ for victim in 2 0; do
     [ "$code" -ne 0 ] || fail "rank $victim was stopped, and the job succeeded"
     grep -q "^dkvb-mpi: rank $victim on $host has not been heard of for 3 s" run.err ||
         fail "nobody named the stopped rank $victim: $(cat run.err)"
-    # A stopped rank 0 is continued by mpirun, to be ended, and then has last words too.
+    # A stopped rank 0 is continued by mpirun to be ended, and then prints a line too.
     [ "$(grep -c '^dkvb-mpi: rank' run.err)" -eq 1 ] && { [ $victim -eq 0 ] || [ "$(grep -c '^dkvb-mpi: ' run.err)" -eq 1 ]; } || fail "more than one line: $(cat run.err)"
     whole
 done
 
-# Long computing is not silence: one thread is busy for longer than the limit.
+# A rank that computes for longer than the silence limit does not count as silent.
 cp old.dkvb m.dkvb
 mpi_check 2 --silence 2 train --features x.npy --labels y.npy --codebooks 256 --keys 128 --key-dim 16 --epochs 40 -o long.dkvb
 whole
 
-# mpirun is told to end, as by Ctrl-C.
+# mpirun gets a signal to end, as by Ctrl-C.
 for signal in INT TERM; do
     cp old.dkvb m.dkvb
     start 3 $make_model --epochs 30000 -o m.dkvb
@@ -36,14 +37,14 @@ for signal in INT TERM; do
     whole
 done
 
-# A failure that all ranks have alike is one line, without a rank. Files are those of rank 0.
+# A failure that is the same on all ranks is printed as one line without a rank; file names are those of rank 0.
 rm -f m.dkvb
 mpi_refused 1 "dkvb-mpi: test_y.npy has 100 labels" -n 3 "$mpi" train --features x.npy --labels test_y.npy -o m.dkvb
 grep -q 'rank 0 on' run.err && fail "a rank is named for what all found: $(cat run.err)"
 mpi_refused 1 "dkvb-mpi: rank 0 on $host: no/m.dkvb: cannot be written" -n 3 "$mpi" $make_model -o no/m.dkvb
 mpi_refused 2 "dkvb-mpi: train: --labels is missing" -n 3 "$mpi" train --features x.npy -o m.dkvb
 
-# A call of one rank fails: FAULTY is its number.
+# A C function call fails on one rank, whose number is FAULTY.
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
 cat >faulty.sh <<END
 [ "\$OMPI_COMM_WORLD_RANK" != "\$FAULTY" ] || export LD_PRELOAD="$DKVB_FAULTS"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Ranks on hosts of their own: network namespaces, which veth pairs and a bridge connect. mpirun starts the ranks by an
-# agent that enters a namespace. All traffic between ranks crosses the links. The test needs root; its namespaces are its
-# own, and end with it.
-# shellcheck disable=SC2086 # options are several words
+# Test of MPI ranks on different hosts, which are network namespaces connected by veth pairs and a bridge. mpirun starts
+# the ranks by an agent that enters a namespace, and all traffic between ranks crosses the links. The test needs root;
+# the namespaces end with the test.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 if [ "${4:-}" != inside ]; then
     for program in ip unshare mpirun; do
         command -v $program >/dev/null || {
@@ -18,7 +18,7 @@ if [ "${4:-}" != inside ]; then
 fi
 . "$(dirname "$0")/common.sh"
 
-# The network: host N of a to d has the address 10.77.0.N.
+# In the network of this test, the hosts a to d have the addresses 10.77.0.1 to 10.77.0.4.
 mount --make-rprivate /
 mkdir -p /run/netns
 mount -t tmpfs none /run/netns
@@ -53,7 +53,8 @@ chmod +x agent.sh
 cat >environment <<END
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} OMP_NUM_THREADS=1 TMPDIR=$TMPDIR LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 END
-# on_hosts HOSTS COMMAND...: dkvb-mpi with one rank on each host of a list such as a,b,c; mpirun runs on the first.
+# on_hosts HOSTS COMMAND...: runs dkvb-mpi with one rank on each host of a list such as a,b,c; mpirun runs on the first
+# host.
 on_hosts() {
     list=$1
     shift
@@ -63,12 +64,12 @@ on_hosts() {
         --mca oob_tcp_keepalive_time 4 --mca oob_tcp_keepalive_intvl 2 --mca oob_tcp_keepalive_probes 3 \
         -x SOURCE_DATE_EPOCH -x OMP_NUM_THREADS "$mpi" "$@"
 }
-# sent HOST: bytes that a host has sent over its link.
+# sent HOST: prints the number of bytes that a host has sent over its link.
 sent() {
     ip netns exec "$1" awk '/eth0:/ { print $10 }' /proc/net/dev
 }
 
-# Data of 100 classes, so that sums outweigh the messages' own bytes; 20 batches of 256 rows.
+# The data have 100 classes, so that the sums sent outweigh the headers of messages, and 20 batches of 256 rows.
 rows=5120 classes=100
 "$python" - $rows $classes <<'END'
 import sys
@@ -82,15 +83,15 @@ np.save("y.npy", y)
 END
 make_model="train --features x.npy --labels y.npy --codebooks 64 --keys 64 --key-dim 8 --top-k 4 --batch 256 --whiten never"
 
-# The same file as without ranks, over sockets.
+# A training by ranks over sockets writes the same file as one process.
 check "$dkvb" $make_model --epochs 1 -o alone.dkvb >/dev/null
 before=$(sent b)
 on_hosts a,b,c $make_model --epochs 1 -o hosts.dkvb >run.out 2>run.err || fail "$(cat run.err)"
 same alone.dkvb hosts.dkvb
 one=$(($(sent b) - before))
 
-# Bytes of a batch: the difference between trainings of 3 epochs and of 1, over the difference of their exchanges, of
-# which a batch has one. The bound is that of docs/scale.md, for sent and received bytes together:
+# The bytes of a batch are the difference between trainings of 3 epochs and of 1 epoch, divided by the difference in
+# exchanges, of which a batch has one. The limit is that of docs/scale.md, for sent and received bytes together:
 #   2 * 256 * classes * 8 * (ranks - 1) / ranks * (groups of a rank + 1)
 count() { # count FIELDS...: the sum of these words of the line of --stats
     sed -n 's/.*\(exchange [0-9]* calls.*\)/\1/p' run.err | awk -v fields="$*" '
@@ -109,7 +110,7 @@ echo "a batch of 256 rows, $classes classes, 3 ranks: the busiest rank sends and
 [ "$batch" -gt 100000 ] && [ "$batch" -le "$bound" ] || fail "a batch moves $batch bytes, more than $bound"
 [ "$wire" -gt 50000 ] && [ "$wire" -lt "$bound" ] || fail "$wire bytes crossed the link of host b for a batch"
 
-# A host is cut off in the middle of the work: its rank is named, and the job ends. cut: the host.
+# If a host is cut off in the middle of the work, the error names its rank, and the job ends; `cut` is the host.
 for cut in b; do
     cp alone.dkvb m.dkvb
     on_hosts a,b,c $make_model --epochs 3000 -o m.dkvb >run.out 2>run.err &
@@ -127,13 +128,14 @@ for cut in b; do
     took=$(($(date +%s) - from))
     [ "$code" -ne 0 ] || fail "host $cut was cut off, and the job succeeded"
     [ "$took" -le 30 ] || fail "the job ended $took s after host $cut was cut off: $(cat run.err)"
-    # mpirun may notice before the watch does: it ends the ranks by a signal, and rank 0 then says whom it missed.
+    # If mpirun notices before the watch does, it ends the ranks by a signal, and rank 0 then prints which rank was
+    # silent.
     grep -q "^dkvb-mpi: .*rank [12] on $cut" run.err || fail "$cut is not named: $(cat run.err)"
     same m.dkvb alone.dkvb
     left=$(find . -name 'm.dkvb?*')
     [ -z "$left" ] || fail "left behind: $left"
     echo "host $cut cut off: the job ended after $took s"
-    # What runs on the host that was cut off ends by itself.
+    # Processes on the host that was cut off end by themselves.
     for try in $(seq 300); do
         [ -n "$(ip netns pids $cut)" ] || break
         sleep 0.1

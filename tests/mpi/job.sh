@@ -1,19 +1,19 @@
 #!/bin/sh
-# Jobs in the background that tests disturb, and the checks after their end.
+# Shell functions for MPI jobs in the background, which tests disturb, and for the checks after the jobs have ended.
 make_data
 make_model="train --features x.npy --labels y.npy --codebooks 64 --keys 64 --key-dim 8"
 
 check "$dkvb" $make_model --epochs 1 -o old.dkvb >/dev/null
 check "$dkvb" $make_model --epochs 100 -o new.dkvb >/dev/null
 
-# whole: m.dkvb is the old or the new file, and nothing is left beside it.
+# whole: fails the test unless m.dkvb is the old or the new file, and no temporary file is left beside it.
 whole() {
     cmp -s m.dkvb old.dkvb || cmp -s m.dkvb new.dkvb || fail "m.dkvb is neither old nor new"
     left=$(find . -name 'm.dkvb?*')
     [ -z "$left" ] || fail "left behind: $left"
 }
 
-# begin RANKS COMMAND...: runs in the background; each rank writes its process id to pid.RANK.
+# begin RANKS COMMAND...: runs a command of dkvb-mpi in the background; each rank writes its process id to pid.RANK.
 cat >noted.sh <<END
 echo \$\$ >pid.\$OMPI_COMM_WORLD_RANK.new && mv pid.\$OMPI_COMM_WORLD_RANK.new pid.\$OMPI_COMM_WORLD_RANK
 exec "$mpi" "\$@"
@@ -51,8 +51,8 @@ until_all() {
     fail "the ranks did not start: $(cat run.err)"
 }
 
-# finish: waits for the job; sets $code and $took, in seconds. WITHIN: the most seconds it may take; 30 are promised for
-# a machine that is not overloaded.
+# finish: waits until the job has ended, and sets $code, its exit code, and $took, the seconds it took. WITHIN is the
+# largest number of seconds that the job may take; 30 are promised for a machine that is not overloaded.
 finish() {
     from=$(date +%s)
     code=0

@@ -1,11 +1,12 @@
 #!/bin/sh
-# A rank is killed, at random moments: the job ends, a line names rank and host, and the model is the old or the new
-# file. KILLS: number of times, 10 if not set. WITHIN: seconds that a job may take to end.
-# shellcheck disable=SC2086 # options are several words
+# Test in which a rank is killed at random moments: the MPI job ends, an error line names the rank and its host, and the
+# model is the old or the new file. KILLS is the number of kills (10 by default), WITHIN the seconds that a job may take
+# to end.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/job.sh"
 
-# mpirun names the rank. Ranks that lost their connection before it did may name it too.
+# mpirun names the killed rank; ranks that lost their connection to it earlier may name it too.
 kills=${KILLS:-10}
 for kill in $(seq "$kills"); do
     cp old.dkvb m.dkvb
@@ -22,7 +23,7 @@ for kill in $(seq "$kills"); do
         finish
         [ "$code" -eq 0 ] || fail "exit code $code: $(cat run.err)"
     fi
-    # Nobody can remove the part of a file that a process wrote when it was killed. The next command names it.
+    # A process killed while it wrote a file cannot remove the temporary file; the next command names this file.
     if [ "$victim" = 0 ] && [ -n "$(find . -name 'm.dkvb.tmp-*')" ]; then
         "$dkvb" verify m.dkvb 2>&1 | grep -q 'm.dkvb.tmp-' || fail "verify does not name $(find . -name 'm.dkvb.tmp-*')"
         rm m.dkvb.tmp-*
@@ -31,7 +32,8 @@ for kill in $(seq "$kills"); do
 done
 
 
-# A search keeps its finished rows, and goes on from them with another number of ranks, or with one process.
+# A search whose rank was killed keeps its finished rows, and can be continued with another number of ranks, or with one
+# process.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 300 --keys 350 --key-dim 8 --epochs 1 --passes 1 \
     --top-k 1 -o slow.dkvb >/dev/null
 "$python" -c 'import numpy as np; np.save("slow.npy", np.tile(np.load("x.npy"), (100, 1)))'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Python programs with mpi4py share models, by libdkvb-mpi and by mpi4py alone.
+# Test of Python programs with mpi4py whose ranks share models, by libdkvb-mpi and by mpi4py alone.
 . "$(dirname "$0")/common.sh"
 "$python" -c 'import mpi4py' 2>/dev/null || {
     echo "skipped: no mpi4py"

@@ -1,6 +1,8 @@
 #!/bin/sh
-# shellcheck disable=SC2086 # options are several words
-# Files do not depend on the number of ranks: model, codes, journal and answers are those of dkvb, byte for byte.
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
+#
+# Test that dkvb-mpi gives the same files with any number of ranks: models, codes files, journals and predictions equal
+# those of dkvb byte for byte.
 . "$(dirname "$0")/common.sh"
 make_data
 make_model="train --features x.npy --labels y.npy --codebooks 40 --keys 16 --key-dim 6 --epochs 2"
@@ -12,7 +14,7 @@ cp m.codes exact.codes
 check "$dkvb" forget exact.dkvb --codes exact.codes $exact >/dev/null 2>&1
 check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/null
 
-# More ranks than groups of codebooks too: 40 codebooks are 3 groups.
+# 8 ranks are more than there are groups of codebooks: 40 codebooks are 3 groups.
 for ranks in 1 2 3 4 8; do
     mpi_check $ranks $make_model -o mine.dkvb --codes-out mine.codes
     same m.dkvb mine.dkvb
@@ -24,7 +26,8 @@ for ranks in 1 2 3 4 8; do
     same exact.codes mine.codes
 done
 
-# both FILES -- COMMAND...: runs a command by dkvb in one folder and by 3 ranks in another; the files must be equal.
+# both FILES -- COMMAND...: runs a command by dkvb in one folder and by 3 ranks in another, and asserts that the files
+# are equal.
 both() {
     names=$1
     shift
@@ -49,20 +52,21 @@ both answers.csv predict m.dkvb --features test_x.npy --top 3 -o answers.csv
 both "" eval m.dkvb --features test_x.npy --labels test_y.npy
 both "" separation m.dkvb --features x.npy --labels y.npy
 
-# A model that has forgotten is purged and has it undone.
+# A forgetting is undone in one copy of a model, and purged in another.
 check "$dkvb" forget m.dkvb --class 2 --codes m.codes --pairs 100 --salt $salt >/dev/null
 both m.dkvb purge m.dkvb
 both m.dkvb undo m.dkvb 1
 both m.dkvb rename m.dkvb 0 zero
 
-# Times and salts that are drawn are those of rank 0. If each rank drew its own, the ranks would differ at the next call.
+# All ranks use the time and the random salt of rank 0. If each rank used its own, the ranks would differ at the next
+# call.
 unset SOURCE_DATE_EPOCH
 mpi_check 3 forget m.dkvb --class 3 --codes m.codes --pairs 10
 mpi_check 3 train --features x.npy --labels y.npy --codebooks 16 --tune-seconds 0.2 -o tuned.dkvb
 check "$dkvb" verify m.dkvb >/dev/null
 check "$dkvb" verify tuned.dkvb >/dev/null
 
-# Commands that have no part for other ranks run on rank 0; its text is there once.
+# Commands without work for several ranks run on rank 0 only, so that their text is printed once.
 mpi_check 3 inspect m.dkvb
 check "$dkvb" inspect m.dkvb >alone
 same alone run.out
@@ -71,7 +75,7 @@ mpi_check 3 --version
 mpi_refused 2 "bench: several ranks cannot share" -n 2 "$mpi" bench
 mpi_refused 1 "'--serve': rank 0 alone has standard input" -n 2 "$mpi" predict m.dkvb --serve
 
-# An input that rank 0 alone has.
+# An input file that only rank 0 has is sent to all ranks.
 mkdir -p only
 cp x.npy y.npy only
 cat >apart.sh <<END
@@ -80,7 +84,7 @@ exec "$mpi" "\$@"
 END
 mpi_refused 1 "rank 1 on $host: the input only/x.npy: found 'no such file'" -n 3 sh apart.sh \
     train --features only/x.npy --labels only/y.npy -o apart.dkvb
-# Ranks that differ are told apart before work: other bytes of an input, another command line.
+# Ranks with different bytes of an input file, or different command lines, are refused before any work.
 mkdir -p one/only
 cp x.npy one/only
 "$python" -c 'import numpy; y = numpy.load("y.npy"); y[7] = 3 - y[7]; numpy.save("one/only/y.npy", y)'

@@ -1,10 +1,11 @@
 #!/bin/sh
-# shellcheck disable=SC2086,SC2016 # options are several words; the shell of a rank expands what is quoted
-# Work that ranks divide: pictures to encode, and the models of an audit. Files and figures are those of one process, and
-# an encoding that loses a rank goes on with any other number of ranks.
+# shellcheck disable=SC2086,SC2016 # unquoted variables hold several arguments; quoted ones are for the shell of a rank
+#
+# Test of work that ranks divide among them: pictures to encode, and the models of an audit. The files and figures equal
+# those of one process, and an encoding that loses a rank can be continued with any other number of ranks.
 . "$(dirname "$0")/common.sh"
 
-# Pictures in two classes, one of them broken.
+# Makes pictures of two classes; one picture file is damaged.
 "$python" - <<'END'
 import os, struct, zlib
 
@@ -34,7 +35,7 @@ for ranks in 2 3 4; do
     rm -f ./*.out
 done
 
-# Without --skip-unreadable the picture ends the command, whichever rank has it.
+# Without --skip-unreadable the damaged picture ends the command, whichever rank reads it.
 for ranks in 2 3; do
     got=0
     mpi_run $ranks encode --input pictures -o x.out >run.out 2>run.err || got=$?
@@ -43,7 +44,7 @@ for ranks in 2 3; do
     [ ! -e x.out ] || fail "a file in spite of a broken picture"
 done
 
-# Ranks that have other pictures are told so.
+# If ranks have different pictures, an error says so.
 cp -r pictures others
 touch others/a/000.png
 mkdir 0 1
@@ -57,21 +58,21 @@ grep -q '^dkvb-mpi: rank 1.*the pictures.*differ from those of rank 0' run.err |
 [ ! -e x.out ] || fail "a file in spite of different pictures"
 [ ! -e x.out.part ] || fail "a part file in spite of different pictures"
 
-# A rank is killed. The finished rows stay, and one process or other ranks go on. The pictures are large enough for some
-# seconds of work.
+# If a rank is killed, the finished rows stay, and one process or other ranks continue. The pictures of this test are so
+# large that encoding takes some seconds.
 "$python" -c "
 import numpy as np
 np.save('many.npy', np.random.default_rng(1).integers(0, 256, (12000, 48, 48), np.uint8))"
 check "$dkvb" encode --input many.npy -o one.npy >/dev/null
 
-# kill_one RANKS RANK: ends one rank of an encoding as soon as some rows are safe.
+# kill_one RANKS RANK: kills one rank of an encoding as soon as some rows are in the part file.
 kill_one() {
     rm -f x.npy x.npy.part pid.*
     timeout 600 mpirun -n "$1" sh -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK && exec "$@"' sh "$mpi" encode --input many.npy \
         -o x.npy >run.out 2>run.err &
     job=$!
     tries=0
-    # The part file begins with a header and a mark for each picture, which is 1 once the row is on disk.
+    # The part file begins with a header and a mark for each picture, which is 1 once the picture's row is on disk.
     until [ -s "pid.$2" ] && "$python" -c "
 import sys
 with open('x.npy.part', 'rb') as f:
@@ -102,7 +103,7 @@ for loss in 2:1 3:0 2:0; do
 done
 [ $resumed -gt 0 ] || fail "no encoding was interrupted"
 
-# The report of an audit has the same figures, all of them.
+# An audit by several ranks has the same figures as one by a single process.
 make_data
 train_small before.dkvb --codes-out m.codes --epochs 2
 cp before.dkvb m.dkvb

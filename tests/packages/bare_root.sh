@@ -1,7 +1,7 @@
 #!/bin/sh
-# The packages in a bare system: they are installed by apt alone, used from the shell and from Python, and purged;
-# nothing stays. The test needs the rights of root, a network for the dependencies, and a folder that debootstrap made
-# and that may be changed. So it runs only if DKVB_BARE_ROOT names that folder:
+# Test of the Debian packages in a bare system: they are installed by apt alone, used from the shell and from Python,
+# and purged, after which nothing stays. The test needs root, a network for the dependencies, and a folder made by
+# debootstrap, which the test changes; it runs only if DKVB_BARE_ROOT names this folder:
 #
 #   debootstrap --variant=minbase bookworm ROOT
 #   DKVB_BARE_ROOT=ROOT ctest -R packages.bare_root
@@ -34,12 +34,13 @@ cp "/$data/"*.gz "$root/$data"
 inside() { chroot "$root" env LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive OMP_WAIT_POLICY=passive "$@"; }
 packages="libdkvb1 dkvb-tools python3-dkvb"
 install_packages() { inside sh -c 'apt-get install -y --no-install-recommends /debs/*.deb' >>"$work/apt.log" 2>&1; }
-# shellcheck disable=SC2086 # a list of words
+# shellcheck disable=SC2086 # unquoted variables hold several arguments
 purge_packages() { inside apt-get purge -y $packages >>"$work/apt.log" 2>&1; }
 files() { (cd "$root" && find . -xdev \( -path ./debs -o -path ./proc -o -path ./tmp \) -prune -o -print | sort); }
 apt_failed() { tail -n 30 "$work/apt.log"; echo "apt-get failed in $root: $1"; exit 1; }
 
-# The first installation brings the dependencies of the packages, which stay. The second one shows what these packages leave behind.
+# The first installation brings the packages' dependencies, which stay. The second installation shows whether the
+# packages themselves leave anything behind.
 inside apt-get update >>"$work/apt.log" 2>&1 || apt_failed update
 install_packages || apt_failed install
 purge_packages || apt_failed purge

@@ -1,7 +1,7 @@
 #!/bin/sh
-# A build on a machine where everything optional is missing: configuring succeeds, and says in one line for each part
-# what is left out and which package provides it. The library is built. A part that is asked for and missing is an
-# error.
+# Test of a build on a machine where everything optional is missing: configuring succeeds, and prints one line for each
+# part that is left out, with the package that provides it; the library is built. If a missing part is requested,
+# configuring fails.
 #
 #   configure.sh SOURCE_DIR WORK_DIR C_COMPILER
 set -eu
@@ -12,7 +12,7 @@ export CC="$3"
 rm -rf "$work"
 mkdir -p "$work/pkgconfig"
 
-# pkg-config sees only the required libraries; CMake is told that it does not find the others.
+# pkg-config finds only the required libraries, and CMake is told not to find other packages.
 for module in zlib libmd libxxhash; do
   cp "$(pkg-config --variable=pcfiledir "$module")/$module.pc" "$work/pkgconfig"
 done
@@ -38,7 +38,7 @@ for asked in "DKVB_PNG libpng-dev" "DKVB_TESTS libcmocka-dev" "DKVB_OPENMP libgo
     echo "-D$option=ON: what it needs is missing, and configuring succeeds"
     exit 1
   fi
-  # CMake breaks its messages into lines, which are joined here.
+  # CMake breaks its messages into lines, which this command joins.
   tr -s ' \n' ' ' <"$work/asked_$option.log" | grep -q "$option is ON, and what it needs was not found.*$package" ||
     { cat "$work/asked_$option.log"; echo "-D$option=ON: the error does not name $package"; exit 1; }
 done

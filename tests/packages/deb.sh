@@ -1,6 +1,6 @@
 #!/bin/sh
-# The Debian packages that cpack makes of a built tree: their names and files, the result of lintian, and a run of their
-# contents from an unpacked folder. bare_root.sh installs and purges them.
+# Test of the Debian packages that cpack makes: their names and files, the result of lintian, and a run of their
+# contents from an unpacked folder. (The test bare_root.sh installs and purges the packages.)
 #
 #   deb.sh SOURCE_DIR BUILD_DIR WORK_DIR PYTHON
 set -eu
@@ -39,7 +39,7 @@ for package in $packages; do
   [ -z "$empty" ] || { echo "$package has empty folders: $empty"; exit 1; }
 done
 
-# Each shared library tells dpkg-shlibdeps which package has it, and triggers the update of the loader's list.
+# Each package of a shared library has a file shlibs, by which dpkg-shlibdeps finds the package, and triggers ldconfig.
 for package in $packages; do
   case $package in libdkvb1 | libdkvb-reference1 | libdkvb-mpi1) ;; *) continue ;; esac
   library=${package%1}
@@ -49,7 +49,7 @@ for package in $packages; do
     { echo "$package does not trigger ldconfig"; exit 1; }
 done
 
-# Two packages with a common file could not be installed together.
+# No file may be in two packages, or they could not be installed together.
 twice=$(for package in $packages; do (cd "$work/$package" && find . ! -type d); done | sort | uniq -d)
 [ -z "$twice" ] || { echo "several packages hold: $twice"; exit 1; }
 for file in $(dpkg-deb -c "$work/debs/"dkvb-tools_*.deb | awk '{ print $6 }' | grep '/man1/.'); do
@@ -79,13 +79,13 @@ libdir=$(dirname "$(find "$work/root/usr/lib" -name 'libdkvb.so.1' | head -n 1)"
 export LD_LIBRARY_PATH="$libdir"
 "$work/root/usr/bin/dkvb" --version
 
-# Programs are built against the contents of the packages: by pkg-config with the shared and the static library, and by
+# Builds programs against the contents of the packages: by pkg-config with the shared and the static library, and by
 # CMake.
 consumer=$source/tests/abi/consumer
 CC=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 export CC
 pc() { PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config "$@" libdkvb; }
-# shellcheck disable=SC2046 # flags are words
+# shellcheck disable=SC2046 # the unquoted command prints several arguments
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
 echo 'int main(void) { return 0; }' >"$work/empty.c"

@@ -1,11 +1,11 @@
 #!/bin/sh
-# cmake/packages/dkvb.spec can be parsed, and has the version of the headers.
+# Test that cmake/packages/dkvb.spec can be parsed, and has the version of the headers.
 #   rpm.sh SOURCE_DIR
 set -eu
 
 source=$1
 command -v rpmspec >/dev/null || { echo "skipped: rpmspec is not installed (Debian: rpm)"; exit 77; }
-# These macros of Fedora are missing in Debian's rpm.
+# Defines macros of Fedora that are missing in Debian's rpm.
 found=$(rpmspec -q --define 'python3_sitelib /usr/lib/python3/site-packages' --define 'cmake cmake' \
   --define 'cmake_build cmake --build .' --define 'cmake_install cmake --install .' --queryformat '%{name} %{version}\n' \
   "$source/cmake/packages/dkvb.spec")

@@ -1,9 +1,9 @@
-"""The tables of docs/benchmarks.md: runs `dkvb bench` over rows, keys, codebooks, widths, threads and classes.
+"""Makes the tables of docs/benchmarks.md: runs `dkvb bench` for many numbers of rows, keys, codebooks and threads.
 
     benchmark_tables.py DKVB [--tables NAME,...] [--peers SEARCH.json] [--training TRAINING.json] [--write PAGE.md]
 
-Prints markdown, or puts each table into the page between its marks <!-- NAME --> and <!-- end -->. The tables of peers
-come from what search_peers.py --json and training_peer.py --json printed.
+The script prints Markdown, or writes each table into the page between its marks <!-- NAME --> and <!-- end -->. The
+tables of other libraries come from the outputs of search_peers.py --json and training_peer.py --json.
 """
 import argparse
 import json
@@ -14,7 +14,7 @@ import sys
 
 from common import cpu, markdown
 
-ROWS = 512  # of the tables of search in which rows do not vary
+ROWS = 512  # number of rows in the tables of search that vary something else
 
 
 def arguments():
@@ -48,12 +48,12 @@ def mb(count):
 
 
 def growth(seconds):
-    """How many times as long as the line before."""
+    """Returns how many times as long each line of a table took as the line before."""
     return ["", *(f"{b / a:.2f}" for a, b in zip(seconds, seconds[1:]))]
 
 
 def rows(args):
-    """Rows in a call; small calls are many, and the median of them counts."""
+    """Measures the time by the number of rows in a call; small calls are repeated, and their median counts."""
     runs = [bench(args, "search", rows=max(n, 256), batch=n) for n in (1, 4, 16, 64, 256, 1024, 4096)]
     grown = growth([run["seconds_call"] for run in runs])
     return markdown(("rows in a call", "ms a call", "times the line before", "rows a second", "of it projecting"),

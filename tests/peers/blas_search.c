@@ -1,8 +1,8 @@
 /*
  * Compares the usual way to search, a matrix product by OpenBLAS and an argmin, with the library, on the same rows and
- * keys. The program prints times, and all codes must be equal. Rows and keys are whole numbers of -63 to 63, so every
- * sum of the product form, |k|^2 / 2 - q.k, is a multiple of a half and below 2^23 at these widths. Floats hold such
- * sums exactly, whatever their order.
+ * keys. The program prints the times of both, and all codes must be equal. Rows and keys are whole numbers of -63 to
+ * 63, so every sum of the product form, |k|^2 / 2 - q.k, is a multiple of a half and below 2^23 at these widths. Floats
+ * hold such sums exactly, whatever their order.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Draws a whole number of -63 to 63. It is a scaled sum of twelve even draws, which is nearly normal. */
+/* Draws a whole number of -63 to 63. The number is a scaled sum of twelve uniform draws, which is nearly normally
+ * distributed. */
 static float draw(void)
 {
     static uint32_t state = 1;
@@ -96,7 +97,7 @@ static int run(size_t dim)
             half[i] += 0.5f * keys[i * dim + j] * keys[i * dim + j];
     }
     for (size_t c = 0; c < C; c++)
-        scales[c] = 1.0f; /* whole numbers are steps already */
+        scales[c] = 1.0f; /* scale 1, as whole numbers are steps already */
     arrays.dim = 1;
     arrays.scales = scales;
     arrays.keys = keys;

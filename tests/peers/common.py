@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: the environment they need, rounds in turn, medians, tables.
+"""Code that the scripts in tests/peers share: their environment, measuring in alternating rounds, medians, tables.
 
 Thread pools read the environment when they are loaded, so numpy, torch, faiss and dkvb are imported only after start().
 """
@@ -26,9 +26,9 @@ def parser(about):
 
 
 def start(args, needed):
-    """The same threads for all. Leaves with 77 where a module is missing.
+    """Sets the same number of threads for all libraries; exits with 77 if a Python module is missing.
 
-    Pools that wait passively do not take the cores from whoever is timed next.
+    Thread pools are set to wait passively, so that they do not take cores from the library timed next.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -62,9 +62,10 @@ def machine(threads, modules=()):
 
 
 def interleave(works, rounds, pause=0.15):
-    """Seconds of every work in every round, in another order each round. `works`: functions by name.
+    """Returns the seconds of each of `works` (functions by name) in every round; the order changes with each round.
 
-    The pause lets the threads of the one before fall asleep: OpenBLAS's spin for 2^28 ticks, a tenth of a second.
+    A pause before each measurement lets the threads of the previous library fall asleep: those of OpenBLAS spin for
+    2^28 ticks, a tenth of a second.
     """
     seconds = {name: [] for name in works}
     order = random.Random(0)
@@ -78,7 +79,8 @@ def interleave(works, rounds, pause=0.15):
 
 
 def ratio(seconds, reference):
-    """Median over rounds of how many times longer: both halves of a pair saw the same machine."""
+    """Returns the median over rounds of seconds / reference, as both of a round were measured in the same state of the
+    machine."""
     return statistics.median(a / b for a, b in zip(seconds, reference))
 
 

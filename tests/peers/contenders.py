@@ -1,13 +1,14 @@
-"""Ways to find the nearest key of every projected row in every codebook, each behind the same four steps.
+"""Implementations of finding the nearest key of every projected row in every codebook, by several libraries, all with
+the same four steps.
 
     Contender(keys)      keys: float32[C][K][d]; what can be made ready once, is
     rows(q)              q: float32[n][C][d], in the layout that this contender likes best
     search(rows)         the only step that is timed
     codes(found)         [n][C]
 
-Rows and keys are whole numbers of -63 to 63, as floats, so that all contenders look for the same nearest keys.
-|q - k|^2 = |q|^2 - 2 q.k + |k|^2: |q|^2 changes no order, so |k|^2 / 2 - q.k is what the matrix products look for. Floats
-hold all of these sums exactly.
+Rows and keys are whole numbers of -63 to 63, as floats, so that all contenders search for the same nearest keys. As |q
+- k|^2 = |q|^2 - 2 q.k + |k|^2, and |q|^2 does not change the order of keys, the matrix products search for the least
+|k|^2 / 2 - q.k. Floats hold all of these sums exactly.
 """
 from ctypes import CDLL, byref, c_size_t, sizeof
 
@@ -27,13 +28,13 @@ def half_squares(keys):
 
 
 def with_column(array, column):
-    """One more component: the product of both then holds |k|^2 / 2 without another pass over it."""
+    """Appends one component to rows or keys, so that their product contains |k|^2 / 2 without another pass."""
     return np.concatenate([array, np.broadcast_to(column, array.shape[:2])[:, :, None]], axis=2).astype(np.float32)
 
 
 class Dkvb:
     name, alone = "libdkvb", True
-    inside = None  # the module with the library's inside, once use_inside() has loaded it
+    inside = None  # shared library with internal functions of libdkvb, loaded by use_inside()
 
     def __init__(self, keys, threads):
         self.codebooks = Codebooks.from_arrays(keys, 1, scales=np.ones(len(keys)))
@@ -54,7 +55,7 @@ class Dkvb:
 
 
 class Peer:
-    """Rows by codebook; answers one vector a codebook."""
+    """Base class of contenders that search codebook by codebook, with a vector of codes for each codebook."""
     alone = False
 
     def rows(self, q):
@@ -115,7 +116,7 @@ class TorchAddmm(Peer):
 
 
 class TorchColumn(TorchAddmm):
-    """max() with its index: on the machine this was written on, half the time of argmax()."""
+    """Searches with max() and its index, which took half the time of argmax() where this was written."""
     name = "torch mm, norms as a column, + max"
 
     def __init__(self, keys, threads):
@@ -159,7 +160,7 @@ class FaissFlat(Peer):
 
 
 class FaissProductQuantizer(Peer):
-    """K must be a power of 2."""
+    """Searches by FAISS's ProductQuantizer, for which K must be a power of 2."""
     name, alone = "FAISS ProductQuantizer", True
 
     def __init__(self, keys, _threads):

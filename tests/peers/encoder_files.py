@@ -1,7 +1,9 @@
-"""Weights files as people have them: .safetensors in the layouts of Hugging Face, OpenAI and torchvision, and configs.
+"""Writes weights files in the common formats: .safetensors in the layouts of Hugging Face, OpenAI and torchvision, with
+configs.
 
-https://huggingface.co/docs/safetensors: u64 length of a JSON header, the header (name: dtype, shape, data_offsets), the
-data. Each writer adds a few of the tensors that real files hold beside those of the vision network.
+A .safetensors file (https://huggingface.co/docs/safetensors) has the length of a JSON header as u64, the header (name:
+dtype, shape, data_offsets), and the data. Each writer adds a few tensors that real files have besides those of the
+vision network.
 """
 import copy
 import json
@@ -21,7 +23,8 @@ def raw(tensor):
 
 
 def write_safetensors(path, tensors):
-    """Wider types first, by name within a type, as the format's own writer orders them."""
+    """Writes a .safetensors file, with wider number types first and tensors ordered by name within a type, as the
+    format's own writer does."""
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name in order:
@@ -37,7 +40,7 @@ def write_safetensors(path, tensors):
 
 
 def rounded(model, dtype):
-    """A copy with weights that a file of `dtype` holds exactly; it computes in float32 all the same."""
+    """Returns a copy of a model whose weights are exact in the number type `dtype`; the copy computes in float32."""
     return copy.deepcopy(model).to(DTYPES[dtype]).float()
 
 
@@ -46,12 +49,12 @@ def typed(tensors, dtype):
 
 
 def split_in_proj(name, tensor):
-    """Queries, keys, values."""
+    """Splits the tensor in_proj into the tensors of queries, keys and values."""
     kind = name.rsplit("_", 1)[1]
     return {f"self_attn.{each}_proj.{kind}": part for each, part in zip("qkv", tensor.chunk(3))}
 
 
-# The names of OpenAI and of Hugging Face, within a block and outside of the blocks
+# Tensor names in the layouts of OpenAI and of Hugging Face, within a block and outside of blocks
 RENAMED = {
     "attn.out_proj": "self_attn.out_proj", "ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2"}
@@ -115,13 +118,13 @@ def openclip_config(size, activation):
     return {"model_cfg": model, "preprocess_cfg": {"interpolation": "bicubic"}}
 
 
-LAYOUTS = {  # names of the files as people find them, and what is in them
+LAYOUTS = {  # usual names of weights files, and the layout of each
     "huggingface": ("model.safetensors", huggingface, "config.json", huggingface_config),
     "openai": ("open_clip_model.safetensors", openai, "open_clip_config.json", openclip_config)}
 
 
 def write_vision(folder, model, size, activation, layout, dtype):
-    """Weights with their config beside them; returns the path of the weights."""
+    """Writes a weights file with its config beside it, and returns the path of the weights file."""
     weights, tensors, beside, config = LAYOUTS[layout]
     with open(os.path.join(folder, beside), "w", encoding="utf-8") as file:
         json.dump(config(size, activation), file)

@@ -1,6 +1,6 @@
-"""What goes wrong when one of these networks is written again, each as a change to a right one.
+"""Typical mistakes in writing the encoder networks, each as a change to a correct PyTorch network.
 
-A comparison that would not notice them proves nothing: encoder_reference.py demands that it notices each.
+A comparison that would not notice these mistakes proves nothing, so encoder_reference.py checks that it notices each.
 """
 import copy
 
@@ -33,7 +33,7 @@ def keys_first(p, _heads):
 
 
 def by_head(p, heads):
-    """Reads queries, keys and values of a head as if they lay together."""
+    """Mistake: reads in_proj as if the queries, keys and values of a head were stored together."""
     rest = p.shape[1:]
     return p.view(heads, 3, -1, *rest).transpose(0, 1).reshape(-1, *rest)
 
@@ -53,7 +53,8 @@ def scale_of_width(model):
 
 
 def class_token_last(model):
-    """Attention does not see the order of tokens, so only positions move."""
+    """Mistake: the class token is the last one; as attention does not depend on the order of tokens, only the positions
+    change."""
     model.positional_embedding.data = model.positional_embedding.roll(1, 0)
 
 
@@ -123,7 +124,8 @@ NETWORK = {
 
 
 def no_antialias(picture, prepare):
-    """Bicubic or bilinear among the four or two nearest pixels, however much smaller the picture gets."""
+    """Mistake: resizes without antialiasing, from the nearest four (bicubic) or two (bilinear) pixels in each
+    direction, however much smaller the picture gets."""
     rgb = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
     kind = {pictures.BICUBIC: "bicubic", pictures.BILINEAR: "bilinear"}[prepare.filter]
     size = pictures.fitted_size(picture.size, prepare.shorter)

@@ -3,8 +3,9 @@
     CLIP      Radford et al. 2021, arXiv 2103.00020; the transformer: Dosovitskiy et al. 2021, arXiv 2010.11929
     ResNet-50 He et al. 2016, arXiv 1512.03385, version 1.5: a block's stride is that of its 3x3 convolution
 
-Parameters are named as in the files of OpenAI and of torchvision, so that state_dict() is that layout as it stands.
-forward(x, tell) tells of every layer by tell(name, tensor[picture][row][column]), names and order being the library's.
+Parameters are named as in the weights files of OpenAI and torchvision, so that state_dict() has these layouts. The
+method forward(x, tell) calls tell(name, tensor[picture][row][column]) for every layer, with the names and the order of
+libdkvb's trace.
 """
 from collections import namedtuple
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Sizes of a vision transformer. `heads` is None if width / 64 is right, as for all published ones.
+# Sizes of a vision transformer; `heads` is None for width / 64 heads, as in all published models.
 Size = namedtuple("Size", "image patch width layers heads mlp dim")
 SIZES = {
     "two-heads": Size(32, 8, 64, 2, 2, 256, 48),
@@ -42,7 +43,8 @@ ACTIVATIONS = {"quick_gelu": QuickGELU, "gelu": nn.GELU}
 
 
 class Attention(nn.Module):
-    """in_proj has the rows of queries, keys and values, one below the other; a head is head_dim neighbouring rows."""
+    """Multi-head attention; the matrix in_proj has the rows of queries, keys and values one below the other, and a head
+    has head_dim neighbouring rows."""
 
     def __init__(self, width, heads):
         super().__init__()
@@ -60,7 +62,7 @@ class Attention(nn.Module):
 
 
 class FusedAttention(Attention):
-    """The same by the one call that PyTorch has for it."""
+    """Multi-head attention by PyTorch's function scaled_dot_product_attention()."""
 
     def forward(self, x):
         return torch._native_multi_head_attention(
@@ -120,13 +122,14 @@ def normal(generator, like, deviation, mean=0.0):
 
 
 def uneven(generator, like, spread):
-    """Around 1, never below 0."""
+    """Returns random factors around 1, never below 0."""
     return torch.exp(torch.randn(like.shape, generator=generator) * spread)
 
 
 def fill_vision(model, seed):
-    """Weights at the scale of trained ones: embeddings small enough for the epsilon of the first norm to be felt,
-    scores of attention a few units apart, branches as large as what they are added to. Nothing is left neutral."""
+    """Fills a vision transformer with random weights at the scale of trained ones: embeddings so small that the epsilon
+    of the first norm matters, attention scores a few units apart, and branches as large as what they are added to. No
+    weight is 0 or 1, so that every one matters."""
     g = torch.Generator().manual_seed(seed)
     fan_in = {"in_proj_weight": 1.4, "out_proj.weight": 0.7, "c_fc.weight": 1.2, "c_proj.weight": 0.7}
     with torch.no_grad():
@@ -169,12 +172,12 @@ class Bottleneck(nn.Module):
 
 
 def pixels(x):
-    """[picture][channel][y][x] as [picture][pixel][channel]."""
+    """Reshapes [picture][channel][y][x] to [picture][pixel][channel]."""
     return x.flatten(2).transpose(1, 2)
 
 
 class ResNet50(nn.Module):
-    """Without its classifier. `width` is 64, or less to try things."""
+    """The network ResNet-50 without its classifier; `width` is 64, or less for quick tests."""
 
     def __init__(self, width=64):
         super().__init__()
@@ -206,7 +209,7 @@ class ResNet50(nn.Module):
 
 @contextmanager
 def remembering(model):
-    """Running statistics become those of the next batch."""
+    """Sets the batch norms so that their running statistics become those of the next batch."""
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -216,8 +219,9 @@ def remembering(model):
 
 
 def resnet50(width, seed, pictures):
-    """Channels of very different scales, so that the epsilon of batch norm is felt; running statistics as training
-    leaves them: near those of real pictures, not equal to them. pictures: float[n][3][224][224]."""
+    """Makes a ResNet-50 with random weights. Its channels have very different scales, so that the epsilon of batch norm
+    matters; its running statistics are near those of `pictures`, float[n][3][224][224], but not equal to them, as after
+    training."""
     g = torch.Generator().manual_seed(seed)
     model = ResNet50(width)
     with torch.no_grad():

@@ -1,6 +1,7 @@
-"""Pictures for the networks: files, PIL's way from a file to pixels, and from pixels to what a network takes.
+"""Pictures for comparing encoders: picture files, their conversion to pixels by PIL, and from pixels to a network's
+input.
 
-Sizes and roundings are those of torchvision's Resize and CenterCrop, which CLIP's preprocessing consists of.
+Sizes and roundings are those of torchvision's Resize and CenterCrop, of which CLIP's preprocessing consists.
 """
 import glob
 import os
@@ -18,7 +19,7 @@ IMAGENET = Scale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def fitted_size(size, shorter):
-    """The longer side is rounded down."""
+    """Returns the size of a resized picture, whose longer side is rounded down."""
     width, height = size
     if width <= height:
         return shorter, int(shorter * height / width)
@@ -26,18 +27,18 @@ def fitted_size(size, shorter):
 
 
 def middle(pixels, crop):
-    """Half a pixel goes to the even side, as Python rounds."""
+    """Returns the centre crop of a picture; half a pixel is rounded to the even side, as Python rounds."""
     top, left = (int(round((side - crop) / 2.0)) for side in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top:top + crop, left:left + crop])
 
 
 class Prepare(namedtuple("Prepare", "shorter crop filter scale")):
     def resized(self, picture):
-        """uint8[height][width][3] of a PIL picture in RGB; one that has the right size already does not change."""
+        """Resizes a PIL picture in RGB to uint8[height][width][3]; a picture of the right size does not change."""
         return np.array(picture.resize(fitted_size(picture.size, self.shorter), self.filter))
 
     def pixels(self, picture):
-        """uint8[crop][crop][3], the middle of that."""
+        """Returns the centre crop of the resized picture, uint8[crop][crop][3]."""
         return middle(self.resized(picture), self.crop)
 
 
@@ -49,7 +50,7 @@ RESNET50 = Prepare(256, 224, BILINEAR, IMAGENET)
 
 
 def scaled(pixels, scale):
-    """float32[n][3][h][w] of a list of uint8[h][w][3]."""
+    """Converts a list of pictures uint8[h][w][3] to float32[n][3][h][w]."""
     x = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
     mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in scale)
     return ((x - mean) / deviation).contiguous()
@@ -66,7 +67,7 @@ def opened(paths):
 
 
 def made_up(folder, count):
-    """Clouds of colour with edges in them, of many sizes and shapes, where there are no photographs."""
+    """Makes pictures of coloured clouds with edges, of many sizes and shapes, if there are no photographs."""
     random = np.random.default_rng(0)
     for i in range(count):
         width, height = random.integers(40, 500, 2)
@@ -78,13 +79,13 @@ def made_up(folder, count):
 
 
 def numbered(folder, paths):
-    """The same files in this order, as a folder without classes has them."""
+    """Links picture files into a folder without classes under numbers, so that they keep their order."""
     return [shutil.copy(path, os.path.join(folder, f"{i:03}{os.path.splitext(path)[1]}"))
             for i, path in enumerate(paths)]
 
 
 def files(data, folder, count):
-    """Put `count` pictures into `folder`: photographs first, then small ones; made up where there are none."""
+    """Puts `count` pictures into `folder`: first photographs, then small pictures, then made-up ones."""
     found = [sorted(glob.glob(os.path.join(data, "images", pattern)))
              for pattern in ("photos/*.*", "folder/*/*.*")]
     if not found[0]:

@@ -1,15 +1,15 @@
-"""Encoders beside the same networks in PyTorch, on weights that are made up: layer by layer, and against the clock.
+"""Compares encoders with the same networks in PyTorch, on made-up weights: the outputs of each layer, and the time.
 
-    encoder_reference.py                 toy sizes, every layout, type of weights and activation: seconds
-    encoder_reference.py --full          ViT-B/32 in both layouts and ResNet-50
-    encoder_reference.py --sizes b16,l14 other sizes of the vision transformer, by the same bars
-    encoder_reference.py --mistakes      how far off the usual mistakes are, at full size
-    encoder_reference.py --speed         ViT-B/32 against PyTorch, prepared pixels and whole files
+    encoder_reference.py                 toy sizes, every layout, type of weights and activation; takes seconds
+    encoder_reference.py --full          ViT-B/32 in both layouts and ResNet-50 encoder_reference.py --sizes b16,l14
+    other sizes of the vision transformer, with the same limits encoder_reference.py --mistakes      how far off
+    networks with typical mistakes are, at full size encoder_reference.py --speed         time of ViT-B/32 against
+    PyTorch, from prepared pixels and from files
         [--pictures N] [--rounds N] [--threads N] [--data FOLDER] [--library libdkvb.so]
 
-Exits with 1 where a bar is missed. PyTorch reads and prepares files by PIL, libdkvb by itself; on pictures that PIL
-made the right size the networks are compared alone. Ours is also held against PyTorch in double precision, which says
-whose rounding it is.
+The script exits with 1 if a limit is missed. PyTorch's pictures are read and prepared by PIL, libdkvb's by libdkvb; on
+pictures that PIL has resized, only the networks are compared. libdkvb is also compared with PyTorch in double
+precision, which shows whose rounding is larger.
 """
 import copy
 import itertools
@@ -18,9 +18,9 @@ import tempfile
 
 import common
 
-# kind: least cosine, largest difference as a share of the embedding's norm
+# Limits for each kind of encoder: least cosine, and largest difference as a fraction of the embedding's norm.
 BARS = {"clip": (0.999999, 1e-4), "resnet50": (0.99999, 1e-4)}
-NOTICED = 10  # bars that a mistake must be away
+NOTICED = 10  # a typical mistake must differ by this many times the limit
 TOYS = ("two-heads", "plain", "odd")
 SEED = 1
 
@@ -37,7 +37,8 @@ def arguments():
 
 
 def distance(ours, theirs):
-    """Least cosine, largest difference as a share of the norm. float[pictures][dim]."""
+    """Returns the least cosine, and the largest difference as a fraction of the norm, of two arrays of embeddings,
+    float[pictures][dim]."""
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     norms = np.linalg.norm(theirs, axis=1)
     cosines = (ours * theirs).sum(1) / norms / np.linalg.norm(ours, axis=1)
@@ -50,7 +51,7 @@ def within(kind, found):
 
 
 class Case:
-    """A network in PyTorch and the file of it that libdkvb opens."""
+    """A network in PyTorch, and the weights file of the same network that libdkvb opens."""
 
     def __init__(self, kind, name, model, prepare, weights):
         self.kind, self.name, self.model, self.prepare = kind, name, model, prepare
@@ -81,7 +82,7 @@ def resnet50_cases(folder, width, types, opened):
 
 
 def cases_of(folder, opened, real, sizes=None, every=True):
-    """The networks to look at; with `every` in all layouts, types of weights and activations that there are."""
+    """Yields the networks to compare; with `every` in all layouts, types of weights and activations."""
     layouts = list(files.LAYOUTS) if every else ["huggingface"]
     types = ["f32"] if real or not every else list(files.DTYPES)
     activations = ["quick_gelu"] if real else list(networks.ACTIVATIONS)
@@ -91,7 +92,8 @@ def cases_of(folder, opened, real, sizes=None, every=True):
 
 
 def layers_of(case, picture):
-    """(layer, largest difference as a share of a row's usual norm) of one picture; names and shapes must agree."""
+    """Returns (layer, largest difference as a fraction of a row's usual norm) for each layer, for one picture; names
+    and shapes must agree."""
     theirs = []
     with torch.inference_mode():
         case.model(pictures.scaled([case.prepare.pixels(picture)], case.prepare.scale),
@@ -106,7 +108,8 @@ def layers_of(case, picture):
 
 
 def compare(case, opened, images):
-    """What one case comes to: distances by name, the worst layer, and what must not depend on the layout."""
+    """Compares one network, and returns its distances by name, the worst layer, and the figures that must not depend on
+    the layout."""
     pixels = [case.prepare.pixels(picture) for picture in opened]
     ours = case.encoder.encode([case.prepare.resized(picture) for picture in opened])
     whole = case.encoder.encode_set(images)
@@ -136,7 +139,7 @@ def parity(cases, opened, images):
 
 
 def mistakes(case, opened):
-    """Whether each mistake is well beyond what is let pass."""
+    """Returns whether a network with each typical mistake differs by far more than the limit."""
     ours = case.encoder.encode([case.prepare.resized(picture) for picture in opened])
     found = [(name, *distance(ours, wrong)) for name, wrong in
              wrongs.all_of(case.kind, case.model, case.prepare, opened)]
@@ -150,7 +153,7 @@ def mistakes(case, opened):
 
 
 def main(folder, scratch):
-    """`folder`: for the pictures; `scratch`: for weights, a file at a time."""
+    """Runs the comparison; `folder` is for pictures, `scratch` for weights files, one at a time."""
     real = args.full or args.sizes or args.mistakes or args.speed
     few = 16 if args.speed else 8 if args.mistakes or not real else 64
     paths = pictures.files(args.data, folder, args.pictures or few)

@@ -1,6 +1,6 @@
-"""ViT-B/32 by libdkvb and by PyTorch, in turn: from pixels that fit already, and from files.
+"""Compares the speed of ViT-B/32 by libdkvb and by PyTorch, in turn: from pictures of the right size, and from files.
 
-PyTorch's network is given tensors, libdkvb's bytes. Answers are compared where they are timed.
+PyTorch's network gets tensors, libdkvb's gets bytes. The embeddings are compared where they are timed.
 """
 import copy
 import statistics
@@ -13,7 +13,7 @@ import common
 import encoder_networks as networks
 import encoder_pictures as pictures
 
-BARS = {16: 1.1, 1: 1.5}  # times the pictures a second of PyTorch, by batch
+BARS = {16: 1.1, 1: 1.5}  # for each batch size, how many times as many pictures per second as PyTorch are required
 CALLS = {16: 1, 1: 4}
 
 
@@ -25,7 +25,7 @@ def seconds_of(model, x):
 
 
 def fastest(model, x):
-    """The network with its attention written out or by PyTorch's own call, whichever takes less time here."""
+    """Returns the faster PyTorch network: with attention written out, or by PyTorch's own function."""
     fused = copy.deepcopy(model)
     for block in fused.transformer.resblocks:
         block.attn.__class__ = networks.FusedAttention
@@ -33,7 +33,7 @@ def fastest(model, x):
 
 
 def ways(case, model, paths, images, batch):
-    """From what, and how either does it: functions that return embeddings."""
+    """Returns the ways to measure: the kind of input, and for each library a function that returns embeddings."""
     parts = [slice(call * batch, (call + 1) * batch) for call in range(CALLS[batch])]
     pixels = [case.prepare.pixels(picture) for picture in pictures.opened(paths[:parts[-1].stop])]
     tensors = [pictures.scaled(pixels[part], case.prepare.scale) for part in parts]
@@ -53,7 +53,8 @@ def ways(case, model, paths, images, batch):
 
 
 def run(case, paths, images, rounds, right):
-    """Prints a table; whether all bars are kept. right(ours, theirs): whether embeddings agree."""
+    """Prints a table of times, and returns whether all limits are met; right(ours, theirs) tells whether embeddings
+    agree."""
     pixels = [case.prepare.pixels(picture) for picture in pictures.opened(paths[:16])]
     model = fastest(case.model, pictures.scaled(pixels, case.prepare.scale))
     kept, rows = True, []

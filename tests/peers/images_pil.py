@@ -1,9 +1,10 @@
-"""Decoding, resizing and fitting of pictures by PIL and by libdkvb, level by level.
+"""Compares decoding, resizing and fitting of pictures by PIL and by libdkvb, pixel value by pixel value.
 
     images_pil.py --inside libpeers_inside.so [--data DIR] [--library libdkvb.so]
 
-On every picture of DIR/images (16-bit grey excepted, which PIL clips) and on made ones of every kind. Fails where a
-level differs by more than 1, or levels of a picture by more than 0.02 on average.
+The comparison is made on every picture of DIR/images (except 16-bit grey, which PIL clips) and on made-up pictures of
+every kind. The script fails if a pixel value differs by more than 1, or the pixel values of a picture by more than 0.02
+on average.
 """
 import ctypes
 import io
@@ -19,8 +20,8 @@ from pathlib import Path
 import common
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, dx, dy
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by PNG's colour type
-DEPTHS = {0: (1, 2, 4, 8), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # 16-bit grey is left out
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Samples of a pixel, by PNG's colour type.
+DEPTHS = {0: (1, 2, 4, 8), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # Bit depths without 16-bit grey.
 WORST, MEAN = 1, 0.02
 
 
@@ -29,7 +30,7 @@ def chunk(kind, data):
 
 
 def pack_rows(pixels, depth):
-    """Filter bytes and samples, uint16[h][w][samples], as PNG packs them."""
+    """Packs samples, uint16[h][w][samples], with filter bytes as PNG does."""
     rows = pixels.reshape(len(pixels), -1)
     if depth == 16:
         packed = rows.astype(">u2").view(np.uint8)
@@ -40,7 +41,7 @@ def pack_rows(pixels, depth):
 
 
 def png(pixels, depth, kind, interlaced, trns=b"", palette=b""):
-    """PIL writes neither interlaced PNG nor most depths."""
+    """Makes the bytes of a PNG file, as PIL writes neither interlaced PNG nor most bit depths."""
     height, width = pixels.shape[:2]
     passes = [pixels[y::dy, x::dx] for x, y, dx, dy in ADAM7] if interlaced else [pixels]
     data = b"".join(pack_rows(part, depth) for part in passes if part.size)
@@ -51,7 +52,8 @@ def png(pixels, depth, kind, interlaced, trns=b"", palette=b""):
 
 
 def made_pngs(random):
-    """(name, bytes) of every colour type and depth, plain and interlaced, with and without tRNS."""
+    """Yields (name, bytes) of PNG files of every colour type and bit depth, plain and interlaced, with and without
+    tRNS."""
     for kind, depths in DEPTHS.items():
         for depth, interlaced, size in itertools.product(depths, (0, 1), ((37, 53), (1, 9), (300, 1))):
             pixels = random.integers(0, 2 ** depth, (*size, SAMPLES[kind]))
@@ -60,7 +62,7 @@ def made_pngs(random):
             for trns in {b"", transparent}:
                 name = f"type{kind}-{depth}bit{'-interlaced' * interlaced}{'-trns' * bool(trns)}-{size[1]}x{size[0]}"
                 yield f"{name}.png", png(pixels, depth, kind, interlaced, trns, palette)
-    if int(Image.__version__.split(".")[0]) > 10:  # before 10.1, indices behind the end were greys
+    if int(Image.__version__.split(".")[0]) > 10:  # before PIL 10.1, palette indices behind the end were greys
         yield "short-palette.png", png(random.integers(0, 256, (20, 20, 1)), 8, 3, 0, palette=bytes(range(30)))
 
 
@@ -78,7 +80,8 @@ def made_jpegs(random):
 
 
 def made_webps(random):
-    """Lossless files must equal PIL to the level, and so must lossy ones: the library decodes by the same library."""
+    """Yields WebP files, lossless and lossy: all pixel values must equal PIL's, as PIL and libdkvb decode by the same
+    library."""
     for mode, size, lossless in itertools.product(("L", "RGB", "RGBA"), ((64, 48), (1, 7), (33, 17), (301, 223)),
                                                   (False, True)):
         channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
@@ -90,7 +93,7 @@ def made_webps(random):
 
 
 def levels(call, *arguments):
-    """uint8[height][width][3] of a picture that a call of the library fills in."""
+    """Returns the picture that a call of the library fills in, as uint8[height][width][3]."""
     image = ffi.Image(struct_size=ctypes.sizeof(ffi.Image))
     if call(ctypes.byref(image), *arguments):
         raise SystemExit(f"{call.__name__}{arguments}: failed")
@@ -104,13 +107,13 @@ def read(image, path):
 
 
 def as_image(pixels):
-    """A picture of the library that lies in an array, which must outlive it."""
+    """Returns a C struct of a picture on the memory of an array, which must outlive the struct."""
     return ffi.Image(struct_size=ctypes.sizeof(ffi.Image), width=pixels.shape[1], height=pixels.shape[0], channels=3,
                      pixels=pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)))
 
 
 def fit_by_pil(picture, shorter, crop, resampling):
-    """torchvision's Resize and CenterCrop."""
+    """Resizes and crops a picture by PIL, as torchvision's Resize and CenterCrop do."""
     width, height = picture.size
     if min(width, height) != shorter:
         longer = int(shorter * max(width, height) / min(width, height))
@@ -120,7 +123,7 @@ def fit_by_pil(picture, shorter, crop, resampling):
 
 
 class Report:
-    """Differences, in the words of whoever asks."""
+    """Collects the differences of pixel values, and prints them."""
 
     def __init__(self):
         self.worst, self.means, self.failures = 0, [], 0
@@ -141,12 +144,12 @@ class Report:
 
 def compare_file(report, path):
     with Image.open(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore") # that transparency is dropped is meant
+        warnings.simplefilter("ignore") # PIL warns that transparency is dropped, as intended
         picture = file.convert("RGB")
     pixels = levels(read, os.fsencode(path))
     report.compare(path, "decoding", pixels, picture)
     if max(picture.size) > 50 * min(picture.size):
-        return # PIL would make the whole of it, of which the library needs a square
+        return # PIL would compute the whole huge picture, the library only a square of it
     image = as_image(pixels)
     for shorter, crop, filter_, resampling in ((224, 224, ffi.DKVB_FILTER_BICUBIC, Image.Resampling.BICUBIC),
                                                (256, 224, ffi.DKVB_FILTER_BILINEAR, Image.Resampling.BILINEAR)):
@@ -156,7 +159,7 @@ def compare_file(report, path):
 
 
 def compare_sizes(report, random):
-    """Larger, smaller, both; and what leaves one side alone."""
+    """Compares resizing to larger and smaller sizes, and resizing of one side only."""
     for _ in range(150):
         width, height, to_width, to_height = (int(side) for side in random.integers(1, 150, 4))
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -170,7 +173,7 @@ def compare_sizes(report, random):
 
 
 def compare_fits(report, random):
-    """Sides whose middle lies on a half, and those that are just right."""
+    """Compares fitting of pictures whose crop begins at half a pixel, and of pictures that have the right size."""
     for _ in range(200):
         width, height = (int(side) for side in random.integers(1, 120, 2))
         shorter = int(random.integers(1, 60)) if random.integers(0, 4) else min(width, height)
@@ -199,7 +202,7 @@ def compare_made(random):
 
 
 def compare_found(folder):
-    """None if there is no picture."""
+    """Compares the pictures of a folder; returns None if the folder has no picture."""
     report = Report()
     paths = sorted(path for part in ("photos", "folder", "png-kinds") for path in Path(folder, part).rglob("*.*"))
     for path in paths:

@@ -1,5 +1,5 @@
-/* Functions of the library's inside for comparison with other programs: images_pil.py compares resizing, and the square
- * that a network sees; search_peers.py compares the search of projected rows. */
+/* Gives access to internal functions of the library, for comparisons with other programs: images_pil.py compares
+ * resizing and cropping; search_peers.py compares the search of projected rows. */
 #include "bottleneck/search.h"
 #include "data/image.h"
 

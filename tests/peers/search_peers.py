@@ -1,11 +1,11 @@
-"""Search of projected rows by PyTorch, FAISS, numpy and libdkvb: one process, the same data, the same threads, in turn.
+"""Compares the search of projected rows by PyTorch, FAISS, numpy and libdkvb in one process, on the same data.
 
     search_peers.py [--cases CASE,...] [--rounds N] [--codebooks C] [--threads N] [--library libdkvb.so] [--json]
                     --inside libpeers_inside.so
 
-Rows and keys are whole numbers, as the library makes them, and given to the peers as floats, which hold all sums exactly.
-Codes are compared before anything is timed: ours must be the lowest of the nearest keys, those of a peer as near. Else
-exit 1.
+Rows and keys are whole numbers, as the library makes them, and are given to the other libraries as floats, which hold
+all sums exactly. Codes are compared before anything is timed: libdkvb's must be the lowest of the nearest keys, those
+of another library equally near; otherwise the script exits with 1.
 """
 import json
 import os
@@ -15,7 +15,7 @@ import sys
 import common
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-# name: data, width of a key, rows in a call (1: rows one after the other, each alone)
+# For each case: the data, the length of a key, and the number of rows in a call (1: each row alone).
 CASES = {
     "random8": ("random", 8, 512),
     "random16": ("random", 16, 512),
@@ -30,7 +30,7 @@ CASES = {
     "one32": ("random", 32, 1),
     "one-cifar10": ("cifar10", 32, 1),
 }
-ALONE = 16  # rows timed one after the other
+ALONE = 16  # number of rows that are timed one after the other
 
 
 def arguments():
@@ -56,7 +56,7 @@ def feature_files(data, folder):
 
 
 def random_data(args, key_dim, rows):
-    """Bell-shaped rows, keys drawn as rows are: a deviation of 14 steps, as the library scales them."""
+    """Makes normally distributed rows and keys with a standard deviation of 14 steps, as the library scales them."""
     random = np.random.default_rng(0)
     sizes = (args.codebooks, args.keys, key_dim), (rows, args.codebooks, key_dim)
     keys, q = (np.rint(14 * random.standard_normal(size, dtype=np.float32)).clip(-63, 63) for size in sizes)
@@ -64,7 +64,7 @@ def random_data(args, key_dim, rows):
 
 
 def fitted(args, data, train, key_dim):
-    """Codebooks by the library's defaults, kept in the cache if there is one."""
+    """Fits codebooks with the library's defaults, or takes them from the cache folder."""
     path = args.cache and os.path.join(args.cache, f"{data}-{args.codebooks}x{args.keys}x{key_dim}.npz")
     if path and os.path.exists(path):
         kept = np.load(path)
@@ -90,7 +90,8 @@ def rows_and_keys(args, data, key_dim, rows):
 
 
 def compare(q, keys, codes):
-    """All against whole numbers: how many codes differ, and whether only in ties. Ours may not differ at all."""
+    """Compares the codes of each library with a search in whole numbers: how many differ, and whether only in ties;
+    libdkvb's may not differ at all."""
     best = exact.nearest(q, keys)
     result = {}
     for name, found in codes.items():

@@ -1,13 +1,14 @@
-"""Training the bottleneck as one would write it in PyTorch, beside the whole of libdkvb's training.
+"""Compares training the bottleneck as one would write it in PyTorch with all of libdkvb's training.
 
-One process, the same rows, the same threads.
+Both run in one process, on the same rows and with the same number of threads.
 
     training_peer.py [--steps N | --full] [--epochs N] [--threads N] [--library libdkvb.so] [--json]
 
-The loop: keys are sampled projected rows; every step projects its batch, searches it, takes the mean of the values that
-the codes select, softmax, cross-entropy, one step of SGD on the values that were selected. Its time is that of N steps,
-half of them before libdkvb's turn and half after, times the number of steps in all epochs; --full makes them all. Rate,
-batch, shapes and epochs are the same for both; draws are each one's own, so accuracies agree only about.
+The PyTorch training takes sampled projected rows as keys; every step projects its batch, searches the codes, takes the
+mean of the values that the codes select, softmax, cross-entropy, and one step of SGD on the selected values. Its time
+is that of N steps, half of them before libdkvb's turn and half after, times the number of steps in all epochs; --full
+makes all steps. Rate, batch, shapes and epochs are the same for both; the random draws differ, so the accuracies agree
+only roughly.
 """
 import json
 import os
@@ -34,7 +35,7 @@ def arguments():
 
 
 class Loop:
-    """The bottleneck as a module would hold it. x: float32[n][m], y: int64[n], torch tensors."""
+    """The bottleneck in PyTorch; `x`, float32[n][m], and `y`, int64[n], are torch tensors."""
 
     def __init__(self, args, x, y, classes):
         begin = time.perf_counter()
@@ -46,9 +47,10 @@ class Loop:
         for i, own in enumerate(self.projection.split(d, dim=1)):
             torch.mm(x[torch.randperm(len(x))[:k]] - self.center, own, out=self.keys[i])
         self.half = (self.keys ** 2).sum(2) / 2
-        self.first = torch.arange(c) * k  # of the values of a codebook
+        self.first = torch.arange(c) * k  # index of the first value of each codebook
         self.values = torch.zeros(c * k, classes, requires_grad=True)
-        self.sgd = torch.optim.SGD([self.values], lr=RATE * c * BATCH)  # the gradient of the mean loss has 1 / (C B)
+        # the gradient of the mean loss contains the factor 1 / (C B)
+        self.sgd = torch.optim.SGD([self.values], lr=RATE * c * BATCH)
         self.order = self.batches(args.epochs)
         self.setup = time.perf_counter() - begin
         self.search = self.faster()
@@ -62,14 +64,14 @@ class Loop:
         return torch.mm(x - self.center, self.projection).view(-1, c, d).transpose(0, 1).contiguous()
 
     def search_each(self, q):
-        """One product a codebook; min() is faster than argmin()."""
+        """Searches by one matrix product for each codebook; min() with its index is faster than argmin()."""
         product = torch.empty(q.shape[1], self.keys.shape[1])
         found = [torch.addmm(half, rows, keys.T, alpha=-1, out=product).min(1).indices
                  for rows, keys, half in zip(q, self.keys, self.half)]
         return torch.stack(found, dim=1)
 
     def search_batched(self, q):
-        """One product for all codebooks."""
+        """Searches by one batched matrix product for all codebooks."""
         return torch.baddbmm(self.half[:, None], q, self.keys.transpose(1, 2), alpha=-1).argmin(2).T.contiguous()
 
     def faster(self):
@@ -89,7 +91,7 @@ class Loop:
         self.sgd.step()
 
     def run(self, steps):
-        """Seconds of each step; fewer at the end of the last epoch."""
+        """Runs some training steps, and returns the seconds of each step; fewer at the end of the last epoch."""
         seconds = []
         for _, rows in zip(range(steps), self.order):
             begin = time.perf_counter()
@@ -105,7 +107,7 @@ class Loop:
 
 
 def whole(args, x, y, classes):
-    """All of libdkvb's training: seconds of its stages, and the model."""
+    """Trains by libdkvb, and returns the seconds of the stages and the model."""
     clock = [time.perf_counter()]
     codebooks = dkvb.Codebooks.fit(x, method="sample", codebooks=args.codebooks, keys=args.keys, key_dim=args.key_dim,
                                    normalize=False, threads=args.threads)

@@ -1,16 +1,17 @@
 """How do libdkvb and other ways to forget a class compare, on the same features, in one run?
 
-Ways of others (tests/peers/unlearn_ways.py) forget one class on a linear head, on an MLP and on the values of a small
-bottleneck; libdkvb forgets it on a bottleneck of its defaults and on the small one. Units are classes times seeds.
-Training rows that libdkvb holds out are the validation rows of all: each setting of a stated grid is tried, and among
-those whose validation accuracy on kept classes is at least that of the head trained again less .01, the one of the
-lowest validation accuracy on the class is shown; of several, the one whose membership is nearest to that of the head
-trained again. The grid is tried with the first seed for each class, and with another where the setting found does not
-count there. Test rows choose nothing.
+Published methods of unlearning (tests/peers/unlearn_ways.py) forget one class of a linear head, of an MLP and of the
+values of a small bottleneck; libdkvb forgets the class of a bottleneck with default settings and of the small
+bottleneck. The units of each mean are pairs of a class and a seed. The rows that libdkvb holds out are the validation
+rows of all methods. Each setting of a method's grid is tried. Of the settings whose validation accuracy on kept classes
+is at least that of the retrained head less .01, the table shows the one with the lowest validation accuracy on the
+forgotten class; of several such settings, the one whose membership is nearest to that of the retrained head. For each
+class the grid is tried with the first seed, and again with another seed if the setting found does not meet the accuracy
+limit there. No choice depends on test rows.
 
-Membership is the AUC of the label's margin, rows of the class that were trained on against its test rows. KLoM
-(Georgiev et al. 2024, arXiv 2410.23232) is the KL divergence of that margin, row by row of those trained on, between N
-heads that unlearned and N trained again, by the histograms of docs/audit.md, a mean over rows.
+Membership is the AUC of the margin of the true label, between training rows and test rows of the forgotten class. KLoM
+(Georgiev et al. 2024, arXiv 2410.23232) is the KL divergence, for each training row, of the margins of N unlearned
+heads from those of N retrained heads, computed from the histograms of docs/audit.md and averaged over rows.
 """
 import statistics
 import sys
@@ -28,13 +29,14 @@ evidence.package("scipy.sparse")
 import dkvb  # noqa: E402
 import unlearn_ways as ways  # noqa: E402
 
-NEAR = 0.01  # of the validation accuracy of the head trained again: a setting below it does not count
-SMALL = {"codebooks": 64, "keys": 1024, "top_k": 4}  # of the bottleneck whose values the ways of others train
+NEAR = 0.01  # Largest validation accuracy that a setting may lose against the retrained head.
+SMALL = {"codebooks": 64, "keys": 1024, "top_k": 4}  # Shape of the small bottleneck.
 # MobileNetV1, the encoder of cifar10, takes 569 M multiply-adds at 224 x 224 (Howard et al. 2017, arXiv 1704.04861,
-# table 4). The cost of each layer grows with the area of the picture, which is 96 x 96 here.
+# table 4). The cost of each layer of MobileNetV1 grows with the area of the picture, and these pictures have 96 x 96
+# pixels.
 ENCODER = 569e6 * (96 / 224) ** 2
 ON_LAYERS = [ways.FineTune(), ways.Ascent(), ways.NegGrad(), ways.SalUn(), ways.Projection(), ways.Scrub()]
-SHORT = 4096  # retained rows in a pass of the MLP, where a pass over all takes seconds, and of the short SCRUB
+SHORT = 4096  # retained rows in one pass over the MLP and in one pass of the short SCRUB, to save time
 ON_VALUES = [ways.NegGrad(), ways.Scrub()]
 HEADS = ("linear head", "MLP", "small bottleneck")
 OURS, GIVEN = "suppress", "suppress, pairs given"
@@ -42,23 +44,24 @@ OURS, GIVEN = "suppress", "suppress, pairs given"
 
 @dataclass
 class Outcome:
-    """One way in one unit."""
+    """Result of one unlearning method for one class and seed."""
 
-    forget: float  # accuracy on test rows of the class
-    retain: float  # on all other test rows
+    forget: float  # Accuracy on test rows of the forgotten class.
+    retain: float  # Accuracy on test rows of all other classes.
     membership: float
-    gap: float  # the membership less that of the same head trained again
+    gap: float  # Membership AUC of the unlearned head less that of the retrained head.
     seconds: float
     forward: float = 0.0  # multiply-adds
     backward: float = 0.0
-    encoded: int = 0  # rows whose features are read, each counted once
-    retained: int = 0  # those of them that are kept
-    codes: int = 0  # kept rows whose codes are read, but not their features
-    chosen: str = ""  # the setting
+    encoded: int = 0  # Number of different rows whose features were read.
+    retained: int = 0  # Number of different retained rows whose features were read.
+    codes: int = 0  # Number of different retained rows of which only codes were read.
+    chosen: str = ""  # The setting.
 
 
 class Rows:
-    """Features and labels, training rows before test rows, and who is what. All numbers of rows are of this order."""
+    """Features and labels of a data set, training rows before test rows; a row number is the row's position in this
+    order."""
 
     def __init__(self, data, count=None):
         x, y, test_x, test_y = data.x[:count], data.y[:count], data.test_x[:count], data.test_y[:count]
@@ -72,14 +75,15 @@ class Rows:
         self.x = torch.from_numpy((self.raw - x[~held].mean(0)) / x[~held].std())
 
     def of(self, rows, label):
-        """Those of the class, and all others."""
+        """Splits row numbers into the rows of the class `label` and all other rows."""
         mine = self.labels[rows] == label
         return rows[mine], rows[~mine]
 
 
 def margins(scores, labels):
-    """The label's logit less the log of the sum of the others' exponentials: log(p / (1 - p)). A label whose logit is
-    -inf stands for a column that was left out: the largest column that is left takes its place (docs/audit.md)."""
+    """Returns the margin of each row's label: its logit minus the log of the sum of the other classes' exponentials,
+    log(p / (1 - p)). A logit of -inf stands for a column that was left out; the largest remaining logit then takes its
+    place (docs/audit.md)."""
     scores = torch.as_tensor(scores).double()
     labels = torch.as_tensor(labels).long().clone()
     out = torch.isinf(scores.gather(1, labels[:, None])[:, 0])
@@ -97,14 +101,14 @@ def accuracy(answer, rows, which):
 
 
 def outcome(answer, rows, label, seconds, **cost):
-    """answer: a function from numbers of rows to logits."""
+    """Measures an Outcome; `answer` is a function that takes row numbers and returns logits."""
     members, others = rows.of(rows.train, label)[0], rows.of(rows.test, label)
     return Outcome(accuracy(answer, rows, others[0]), accuracy(answer, rows, others[1]),
                    membership(answer, rows, members, others[0]), float("nan"), seconds, **cost)
 
 
 def of_checkpoint(head, found, rows, label):
-    """The Outcome of a way of others."""
+    """Measures the Outcome of a checkpoint of a published unlearning method."""
     cost = found.cost
     retained = int(cost.retained.sum())
     forgotten = len(rows.of(rows.train, label)[0]) if cost.forgotten else 0
@@ -118,7 +122,7 @@ def answers(head, net):
 
 
 def choose(checkpoints, head, task, rows, again):
-    """The best Checkpoint by validation rows; None if none is near the head trained again."""
+    """Returns the Checkpoint that is best on validation rows; None if none is as accurate as the retrained head."""
     mine, kept = rows.of(rows.held, task.label)
     members = rows.of(rows.train, task.label)[0]
     least = accuracy(answers(head, again), rows, kept) - NEAR
@@ -132,9 +136,9 @@ def choose(checkpoints, head, task, rows, again):
 
 
 def rewind(run, head, task, rows):
-    """The rewinding of SCRUB: of the checkpoints of one setting that whose accuracy on the rows to be forgotten is
-    nearest to the last one's on validation rows of the class. All passes were made, and after each the rows to be
-    forgotten were answered."""
+    """Returns the checkpoint that the rewinding of SCRUB chooses: the one whose accuracy on forgotten rows is nearest
+    to the last checkpoint's accuracy on validation rows of the forgotten class. Its cost includes all passes, and a
+    prediction of the forgotten rows after each pass."""
     wanted = accuracy(answers(head, run[-1].net), rows, rows.of(rows.held, task.label)[0])
     nearest = min(run, key=lambda one: abs(accuracy(answers(head, one.net), rows, task.forget.numpy()) - wanted))
     cost = run[-1].cost.copy()
@@ -143,7 +147,7 @@ def rewind(run, head, task, rows):
 
 
 def dropped(head, net, label):
-    """The answers of a head whose column for the class is left out."""
+    """Returns the Outcome of a head from which the output column of the forgotten class is left out."""
     def answer(which):
         scores = ways.logits(head, net, torch.as_tensor(which))
         scores[:, label] = -torch.inf
@@ -156,20 +160,20 @@ def dropped(head, net, label):
 
 
 class Library:
-    """A bottleneck that libdkvb has fitted, and what it forgets."""
+    """A bottleneck fitted by libdkvb, from which classes are forgotten."""
 
     def __init__(self, rows, seed, options, **shape):
         self.rows, self.options = rows, options
         self.model, self.codeset, self.report = dkvb.fit(rows.raw[:rows.n], rows.labels[:rows.n], codeset=True,
                                                          seed=seed, threads=options.threads, **shape)
         self.info = self.model.info
-        self.size = self.info.codebooks * self.info.top_k * self.info.classes  # additions to decode a row
+        self.size = self.info.codebooks * self.info.top_k * self.info.classes  # number of additions to decode one row
         sample = self.codeset.rows("held_out")
         self.deep, self.looked_at = sample.codes[::10], len(sample)
-        self.codes = {}  # of rows whose answers are asked for, before anything is forgotten
+        self.codes = {}  # codes of rows, searched before anything is forgotten
 
     def known(self, which):
-        """Codes under no mask, searched once for the same rows."""
+        """Returns the codes of rows, searched without a mask; the same rows are searched only once."""
         key = which.tobytes()
         if key not in self.codes:
             self.codes[key] = self.model.search(self.rows.raw[which], threads=self.options.threads)
@@ -185,8 +189,8 @@ class Library:
         return scores
 
     def suppress(self, label, **how):
-        """Plan and apply, undone again. Returns the Outcome, None where the plan is refused; budgets are found on codes
-        in memory."""
+        """Forgets a class by `suppress`, measures, and undoes the forgetting. Returns the Outcome, or None if the plan
+        is refused; the number of pairs to mask is found on codes in memory."""
         began = time.perf_counter()
         plan = self.model.plan_forget(classes=[label], threads=self.options.threads, **how)
         if plan.refusal:
@@ -200,9 +204,9 @@ class Library:
         return found
 
     def additions(self, plan, label):
-        """Multiply-adds and additions of a plan by method `values`: each value is scored (lib/unlearn/by_values.c);
-        where the budget is found, held-out rows are decoded and followed through the changes of their codes
-        (lib/unlearn/budget.c), then decoded with and without the mask (lib/unlearn/effect.c)."""
+        """Returns the number of multiply-adds and additions of a plan by method `values`: the method scores each value
+        (lib/unlearn/by_values.c); to find the number of pairs, the held-out rows are decoded and followed through the
+        changes of their codes (lib/unlearn/budget.c), then decoded with and without the mask (lib/unlearn/effect.c)."""
         values, budget = self.model.values.astype(np.float64), plan.info.budget
         scored = values[..., 0].size * (self.info.classes + 4)
         if budget is None:
@@ -211,25 +215,28 @@ class Library:
         score = np.where(own > 0, own ** 4 / np.maximum((values ** 2).sum(-1), 1e-300), 0)
         order = np.argsort(-score.reshape(-1), kind="stable")
         most, decoded, changed = int((score > 0).sum()), 0, 0.0
-        for shift in (6, 4, 2, 0):  # followed a little way first, and further where that was not enough
+        # codes are followed through few changes first, and through more only if few are not enough
+        for shift in (6, 4, 2, 0):
             taken = np.zeros(score.size, bool)
             taken[order[:most >> shift]] = True
             decoded += 1
             changed += self.changes(taken.reshape(score.shape))
             if most >> shift >= budget.budget:
                 break
-        decoded += 2 if plan.info.pairs == budget.roomy else 4  # the guard looks again where there was no room
+        # if there was no larger budget, the effect is measured again
+        decoded += 2 if plan.info.pairs == budget.roomy else 4
         return scored + self.looked_at * (decoded * self.size + changed * self.info.classes)
 
     def changes(self, taken):
-        """How often a value comes to a row or goes, a mean over every tenth row held out, if these pairs are taken."""
+        """Returns how many values a held-out row gains or loses if the pairs `taken` are masked: a mean over every
+        tenth row."""
         books = np.arange(taken.shape[0])[:, None]
         gone = np.concatenate([taken[books, np.minimum(one, taken.shape[1] - 1)][None] for one in self.deep])
         passed = np.cumsum(~gone, axis=2) - ~gone < self.info.top_k
         return 2.0 * (gone & passed).sum() / len(self.deep)
 
     def exact(self, label):
-        """The values trained again without the class, on the same keys. Returns the model and its Outcome."""
+        """Trains the values again without a class, on the same keys. Returns the new model and its Outcome."""
         mine, kept = self.rows.of(self.rows.train, label)
         with tempfile.TemporaryDirectory() as folder:
             self.model.save(Path(folder) / "model")
@@ -246,8 +253,8 @@ class Library:
 
 
 def klom(unlearned, again):
-    """Both [N][rows] of margins. The divergence of the two histograms of each row, with the clipping, bins and floor of
-    the audit (docs/audit.md), as a mean over rows."""
+    """Returns KLoM, the divergence of the histograms of a row's margins in unlearned and in retrained heads, as a mean
+    over rows; both arguments are margins [N][rows]. Clipping, bins and floor are those of the audit (docs/audit.md)."""
     p, q = (np.clip(np.stack(side), -100, 100) for side in (unlearned, again))
     low = np.minimum(p.min(0), q.min(0))
     width = np.maximum(p.max(0), q.max(0)) - low
@@ -261,7 +268,8 @@ def klom(unlearned, again):
 
 
 def measure_klom(head, task, rows, chosen, count):
-    """{way: KLoM} of the settings chosen in the first seed; `retrained` against retrained is what noise alone gives."""
+    """Returns a dict from methods to KLoM, with the settings chosen in the first seed; the entry `retrained` compares
+    retrained heads with others, so it is the noise."""
     members, train = task.forget.numpy(), torch.from_numpy(rows.train)
     seen = {way.name: [] for way in chosen}
     again, other, before = [], [], []
@@ -282,14 +290,16 @@ def measure_klom(head, task, rows, chosen, count):
 
 
 class Run:
-    """All units: results[head, way] has an Outcome for each, or None where no setting counted or a plan was refused."""
+    """Results of all classes and seeds: results[head, method] is a list of Outcomes, with None where no setting was
+    accurate enough or a plan was refused."""
 
     def __init__(self, options):
         self.options = options
         self.rows = Rows(evidence.load(options, "cifar10"), 3000 if options.quick else None)
         self.classes = evidence.spread(int(self.rows.labels.max()) + 1, 1 if options.quick else options.classes)
         self.results, self.klom, self.search = {}, {}, []
-        self.settings, self.runs = {}, {}  # the best of each way, head and class; the checkpoints of the present unit
+        # the best setting for each method, head and class; the checkpoints of the present class and seed
+        self.settings, self.runs = {}, {}
         self.heads = 2 if options.quick else options.klom  # on each side of KLoM
         self.small = {"codebooks": 16, "keys": 64, "top_k": 4} if options.quick else SMALL
         rows, hidden = self.rows, 32 if options.quick else 1024
@@ -310,7 +320,8 @@ class Run:
         return ways.Task(label, torch.from_numpy(forget), torch.from_numpy(retain))
 
     def peers(self, head, original, net, reference, label, seed, which):
-        """All ways of others on one head in one unit. net: the head trained again, whose Outcome is `reference`."""
+        """Runs all published methods on one head, for one class and seed; `net` is the retrained head, with Outcome
+        `reference`."""
         task, chosen, self.runs = self.task(label), {}, {}
         self.add(head.name, "column dropped", outcome(dropped(head, original, label), self.rows, label, 0.0), reference)
         for way in which:
@@ -324,8 +335,9 @@ class Run:
         return chosen
 
     def tune(self, way, name, head, task, original, again, seed):
-        """The best Checkpoint of a way. A class is tuned by the whole grid in the first unit; in those of other seeds
-        the setting that was best there is taken, and the whole grid again where it does not count."""
+        """Returns the best Checkpoint of a method. With the first seed the whole grid of settings is tried for a class;
+        with other seeds the setting that was best then, and the whole grid again if that setting is not accurate
+        enough."""
         key = head.name, name, task.label
         for settings in ([self.settings[key][0]] if key in self.settings else [], way.grid(head)):
             found = []
@@ -344,7 +356,8 @@ class Run:
         return None
 
     def run(self, way, head, task, original, setting, seed):
-        """The checkpoints of one setting in this unit, copied; made once."""
+        """Returns copies of the checkpoints of one setting for the present class and seed, which are trained only
+        once."""
         key = way.name, *setting.items()
         if key not in self.runs:
             torch.manual_seed(seed)
@@ -397,7 +410,7 @@ def of_values(model):
 
 
 def number(value):
-    """Three digits of a count of 10^9."""
+    """Writes a count in units of 10^9, with three digits."""
     return f"{value / 1e9:.3g}" if value else "0"
 
 
@@ -421,7 +434,8 @@ def add_row(table, run, head, way):
 
 
 def compare(table, run, head):
-    """libdkvb against SCRUB on a head, on the units where SCRUB has a setting that counts."""
+    """Compares libdkvb with SCRUB on one head, over the classes and seeds where a setting of SCRUB is accurate
+    enough."""
     mine = "small bottleneck" if head == "small bottleneck" else "bottleneck"
     for way in (OURS, GIVEN):
         pairs = [(a, b) for a, b in zip(run.results[mine, way], run.results[head, "SCRUB"]) if a and b]

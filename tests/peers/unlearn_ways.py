@@ -1,8 +1,9 @@
-"""Ways of others to make a classifier forget a class, in PyTorch, on heads over fixed features.
+"""Published methods that make a classifier forget a class, in PyTorch, on heads over fixed features.
 
-A head is a linear layer, an MLP, or the values of a bottleneck whose codes libdkvb has searched. A way takes a trained
-head and gives checkpoints, each with its cost: rows that went forward and backward, seconds, retained rows that were
-read. Formulas are those of the papers that each way names; constants that a paper leaves to the user are its grid.
+A head is a linear layer, an MLP, or the values of a bottleneck whose codes libdkvb has searched. A method takes a
+trained head and gives checkpoints, each with its cost: numbers of rows in forward and backward passes, seconds, and
+retained rows that were read. The formulas are those of the paper that each method names; the constants that a paper
+leaves to the user form the method's grid of settings.
 """
 import copy
 import time
@@ -14,28 +15,29 @@ import torch
 from torch.nn import functional
 
 BATCH = 256
-SAMPLES = 900  # rows of each side whose activations span the spaces of the projection
+SAMPLES = 900  # forgotten rows, and retained rows, whose activations the class projection uses
 
 
 @dataclass
 class Task:
-    """Who is to be forgotten: rows by their numbers in the data set, as int64 tensors."""
+    """The rows to forget and to retain: their numbers in the data set, as int64 tensors."""
 
     label: int
-    forget: torch.Tensor  # rows of the class that were trained on
-    retain: torch.Tensor  # all others that were trained on
+    forget: torch.Tensor  # Training rows of the class to forget.
+    retain: torch.Tensor  # Training rows of all other classes.
 
 
 @dataclass
 class Cost:
-    """What was done so far. Rows are counted once for each time that they pass through the head."""
+    """Cost of an unlearning method so far. A row counts each time it passes through the head."""
 
     forward: int = 0  # rows
     backward: int = 0  # rows
-    other: int = 0  # multiply-adds beside the passes
+    other: int = 0  # Multiply-adds besides forward and backward passes.
     seconds: float = 0.0
-    retained: np.ndarray = field(default=None, repr=False)  # bool, one for each row of the data set: was it read?
-    forgotten: bool = False  # rows of the class were read
+    # True for each row of the data set that was read as a retained row.
+    retained: np.ndarray = field(default=None, repr=False)
+    forgotten: bool = False  # True if rows of the forgotten class were read.
 
     def copy(self):
         return Cost(self.forward, self.backward, self.other, self.seconds, self.retained.copy(), self.forgotten)
@@ -43,7 +45,7 @@ class Cost:
 
 @dataclass
 class Checkpoint:
-    """A head after some passes of one setting."""
+    """A head after some passes of an unlearning method with one setting."""
 
     setting: dict
     passes: int
@@ -51,7 +53,7 @@ class Checkpoint:
     cost: Cost
 
     def kept(self):
-        """A copy: the way that gave the checkpoint goes on with its head and its cost."""
+        """Returns a copy of the checkpoint, as the method trains its head on."""
         return Checkpoint(self.setting, self.passes, copy.deepcopy(self.net), self.cost.copy())
 
     @property
@@ -63,17 +65,19 @@ class Checkpoint:
 
 
 class Dense:
-    """Layers over features: `hidden` 0 is a linear head, otherwise an MLP with one hidden layer."""
+    """A head of dense layers over features: `hidden` 0 is a linear head, other numbers an MLP with one hidden layer of
+    this size."""
 
     def __init__(self, name, x, y, *, hidden=0, epochs=4, rate=1e-2, rates=(1e-3, 3e-3), rows=None, passes=3):
         self.name, self.x, self.y, self.hidden, self.epochs, self.rate, self.rates = (
             name, x, y, hidden, epochs, rate, rates)
-        self.rows = rows  # of the retained rows in one pass of a way, drawn anew for each pass; None: all
-        self.passes = passes  # of a way, at most
+        self.rows = rows  # Retained rows in one pass of a method, drawn anew for each pass; None = all.
+        self.passes = passes  # Largest number of passes of a method.
         sizes = [x.shape[1], *([hidden] if hidden else []), int(y.max()) + 1]
         weights = [a * b for a, b in zip(sizes, sizes[1:])]
-        self.forward = sum(weights)  # multiply-adds of a row
-        # Each weight counts once for its own gradient and once for that of its input; features need no gradient.
+        self.forward = sum(weights)  # multiply-adds of a forward pass of one row.
+        # In a backward pass each weight takes one multiply-add for its own gradient and one for that of its input; the
+        # features need no gradient.
         self.backward = 2 * sum(weights) - weights[0]
 
     def take(self, rows):
@@ -83,7 +87,7 @@ class Dense:
         return torch.optim.Adam(net.parameters(), lr=rate)
 
     def train(self, seed, rows):
-        """A head trained from scratch, with its cost. The rate falls linearly to 0."""
+        """Returns a head trained from scratch, and the cost of the training. The learning rate falls linearly to 0."""
         torch.manual_seed(seed)
         classes, columns = int(self.y.max()) + 1, self.x.shape[1]
         net = (torch.nn.Sequential(torch.nn.Linear(columns, self.hidden), torch.nn.ReLU(),
@@ -113,7 +117,8 @@ class Values(torch.nn.Module):
 
 
 class Bag(torch.autograd.Function):
-    """`bags @ values`, sparse by scipy. torch.nn.EmbeddingBag gives the same and takes several times as long."""
+    """Computes `bags @ values` with scipy's sparse matrices; torch.nn.EmbeddingBag would give the same in several times
+    the time."""
 
     @staticmethod
     def forward(context, values, bags):
@@ -126,7 +131,8 @@ class Bag(torch.autograd.Function):
 
 
 class Bottleneck:
-    """The values of a libdkvb model; its keys and codes stay. codes: uint16[n][C][k] of all rows."""
+    """A head made of the values of a libdkvb model, whose keys and codes stay fixed; `codes` are those of all rows,
+    uint16[n][C][k]."""
 
     passes = 2
 
@@ -136,15 +142,15 @@ class Bottleneck:
         pairs = (codes.astype(np.int32) + (np.arange(codebooks, dtype=np.int32) * keys)[:, None]).reshape(-1)
         self.bags = scipy.sparse.csr_matrix((np.full(len(pairs), 1 / self.size, np.float32), pairs,
                                              np.arange(0, len(pairs) + 1, self.size)), shape=(n, codebooks * keys))
-        # Multiply-adds of a row, which are additions here: a vector of L for each pair. Codes need no gradient.
+        # A row costs one addition of a vector of L values for each selected pair; codes need no gradient.
         self.forward = self.backward = self.size * (int(y.max()) + 1)
 
     def take(self, rows):
         return self.bags[rows.numpy()]
 
     def optimizer(self, net, rate):
-        # A step moves a row's own logits by `rate` times its error, as in libdkvb's training (docs/method.md). The mean
-        # over a batch and over the code is therefore taken out of the gradient again.
+        # A step moves a row's own logits by `rate` times its error, as in libdkvb's training (docs/method.md). The
+        # learning rate is therefore multiplied by the batch size and the code size, which PyTorch's mean divides by.
         return torch.optim.SGD(net.parameters(), lr=rate * self.size * BATCH)
 
     cross_entropy = Dense.cross_entropy
@@ -162,8 +168,8 @@ def logits(head, net, rows):
 def descend(head, net, optimizer, rows, cost, loss, schedule=None, *, beside=None, keep=None):
     """One pass over rows in random batches: a step on loss(logits, rows of the batch) for each.
 
-    beside: a function of the number of the batch, which gives a loss to add and how many more rows it passed.
-    keep: masks of 0 and 1, one for each parameter; gradients elsewhere are dropped.
+    `beside` is a function that takes the number of the batch, and returns a loss to add and the number of rows it
+    passed through the head. `keep` has a mask of 0 and 1 for each parameter; gradients where the mask is 0 are dropped.
     """
     began = time.perf_counter()
     for number, part in enumerate(rows[torch.randperm(len(rows))].split(BATCH)):
@@ -185,18 +191,19 @@ def descend(head, net, optimizer, rows, cost, loss, schedule=None, *, beside=Non
 
 
 def some(head, rows, cost):
-    """The retained rows of one pass."""
+    """Returns the retained rows that one pass of a method uses."""
     if head.rows and head.rows < len(rows):
         rows = rows[torch.randperm(len(rows))[:head.rows]]
     cost.retained[rows.numpy()] = True
     return rows
 
 
-# Ways: each has a grid of settings for a head, and runs one of them, a checkpoint after every pass
+# Classes of unlearning methods: each has a grid of settings for a head, and runs one setting, with a checkpoint after
+# every pass
 
 
 class FineTune:
-    """Training goes on with the retained rows only."""
+    """Unlearning by fine-tuning: the training goes on with the retained rows only."""
 
     name = "fine-tuning"
 
@@ -212,7 +219,7 @@ class FineTune:
 
 
 class Ascent:
-    """Gradient ascent: the loss of the rows to be forgotten is made larger."""
+    """Unlearning by gradient ascent: the loss of the rows to forget is made larger."""
 
     name = "gradient ascent"
 
@@ -271,8 +278,8 @@ class SalUn:
         labels[task.forget] = (task.label + torch.randint(1, classes, (len(task.forget),))) % classes
         for number in range(1, head.passes + 1):
             retained = some(head, task.retain, cost)
-            # The share of the rows to be forgotten equals that of the others, so that a pass keeps the mixture of all
-            # rows.
+            # Of the rows to forget and of the retained rows the same fraction is drawn, so that a pass keeps their
+            # ratio.
             share = torch.randperm(len(task.forget))[:len(task.forget) * len(retained) // len(task.retain)]
             descend(head, net, optimizer, torch.cat([retained, task.forget[share]]), cost,
                     lambda out, part: functional.cross_entropy(out, labels[part]), keep=keep)
@@ -293,10 +300,11 @@ class SalUn:
 
 class Scrub:
     """SCRUB (Kurmanji et al. 2023, arXiv 2302.09880): the student moves away from the teacher on the rows to be
-    forgotten in a max pass, then towards it and the labels on the retained rows in a min pass; min passes alone end it.
-    Each pass of the first `max` has both. Weights .001 and .99 and temperature 4 are those of the authors' code. At 4
-    the student can move away from a teacher that is not sure of the label by being surer of it, so that the class is
-    answered more often, not less; hence temperature 1 beside it."""
+    forgotten in a max pass, then towards the teacher and the labels on the retained rows in a min pass. The first `max`
+    passes are a max pass and a min pass each; the remaining passes are min passes. The weights .001 and .99 and the
+    temperature 4 are those of the authors' code. At temperature 4 the student can move away from a teacher that is
+    unsure of the label by being surer of the label, so that the class is predicted more often, not less; therefore
+    temperature 1 is tried too."""
 
     name, alpha, gamma = "SCRUB", 0.001, 0.99
 
@@ -308,7 +316,8 @@ class Scrub:
         net, cost, t = copy.deepcopy(original), new_cost(head), setting["temperature"]
         cost.forgotten = True
         teacher = torch.zeros(len(head.y), int(head.y.max()) + 1)
-        known = np.zeros(len(head.y), bool)  # rows that the teacher has answered already: it does so once for each
+        # rows that the teacher has predicted already; it predicts each row only once
+        known = np.zeros(len(head.y), bool)
         optimizer = head.optimizer(net, setting["rate"])
         for number in range(1, head.passes + 1):
             if number <= setting["max"]:
@@ -337,7 +346,8 @@ class Scrub:
 
 
 class ShortScrub(Scrub):
-    """SCRUB with few retained rows in a pass, drawn anew for each: the cheapest form, which its paper does not have."""
+    """SCRUB with few retained rows, drawn anew for each pass: a cheaper form, which the paper on SCRUB does not
+    have."""
 
     def __init__(self, rows):
         self.rows, self.name = rows, f"SCRUB, {rows:,} rows a pass"
@@ -349,9 +359,10 @@ class ShortScrub(Scrub):
 
 
 class Projection:
-    """Class projection (Kodge et al. 2023, arXiv 2312.00761): without a gradient. Of the inputs of each layer the
-    principal axes U with shares s of the squared singular values are found on both sides; an axis counts
-    a s / ((a - 1) s + 1). Weights W become W (I - F (I - R)), R and F being the projections of the two sides."""
+    """Class projection (Kodge et al. 2023, arXiv 2312.00761): without a gradient. For the inputs of each layer, the
+    principal axes U and their shares s of the squared singular values are found on rows to forget and on retained rows;
+    an axis gets the weight a s / ((a - 1) s + 1). The layer's weights W become W (I - F (I - R)), where R and F are the
+    weighted projections of retained rows and of rows to forget."""
 
     name = "class projection"
 
@@ -372,8 +383,8 @@ class Projection:
                     kept, gone = (self.space(x, alpha) for x, alpha in sides)
                     width = layer.weight.shape[1]
                     layer.weight -= layer.weight @ (gone - gone @ kept)
-                    # The cost of Gram matrices, of two eigendecompositions at 9 d^3 / 2 (Golub and Van Loan 2013, 8.3),
-                    # and of three products
+                    # Cost of the class projection: Gram matrices, two eigendecompositions at 9 d^3 / 2 (Golub and Van
+                    # Loan 2013, 8.3), and three matrix products
                     cost.other += (len(retain) + len(forget)) * width ** 2 + 12 * width ** 3
                     cost.other += width * layer.weight.numel()
                 sides = [(old(x), alpha) for x, alpha in sides]

@@ -8,7 +8,7 @@
 
 #include <dkvb/dkvb.h>
 
-enum { FORGOTTEN = 1 }; /* the class to forget, as in test_same.py */
+enum { FORGOTTEN = 1 }; /* label of the class to forget, as in test_same.py */
 
 static const char *folder;
 

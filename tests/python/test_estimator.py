@@ -1,4 +1,4 @@
-"""DKVBClassifier, the scikit-learn estimator, on small data.
+"""Tests of DKVBClassifier, the scikit-learn estimator, on small data.
 
     DKVB_LIBRARY=…/libdkvb.so PYTHONPATH=bindings/python python3 tests/python/test_estimator.py
 """
@@ -31,14 +31,14 @@ from sklearn.preprocessing import StandardScaler
 import dkvb
 from dkvb import DKVBClassifier
 
-# The shape is fixed, as settings that suit the data would change with the number of rows.
+# The tests fix the model's shape, as shapes chosen to suit the data would change with the number of rows.
 SHAPE = {"codebooks": 32, "keys": 32, "key_dim": 8, "top_k": 4, "whiten": "never"}
 RECIPE = {"epochs": 4, "batch": 64, "learning_rate": 2.0}
 CAT = np.array(["ant", "bee", "cat"])
 
 
 def blobs(n=300, seed=0, centers=3, columns=8):
-    """Rows as float32, so that no two of them become equal on their way to the library."""
+    """Makes rows in float32, so that no two rows become equal by conversion."""
     x, y = make_blobs(n, n_features=columns, centers=centers, cluster_std=2.0, random_state=seed)
     return x.astype(np.float32), y
 
@@ -52,7 +52,7 @@ def same_bits(a, b):
 
 
 def nothing_learned(clf):
-    """A classifier behind whose values nothing is learned any more: all its rows abstain."""
+    """Sets all values of a classifier to zero, so that it abstains on all rows."""
     clf.model_.values = np.zeros_like(clf.model_.values)
     return clf
 
@@ -116,7 +116,7 @@ class Answers(unittest.TestCase):
 
     def test_a_row_without_an_answer_never_gets_a_forgotten_class(self):
         x, y = blobs()
-        heavy = np.where(y == 1, 4, 1)  # "bee" is the commonest
+        heavy = np.where(y == 1, 4, 1)  # the class "bee" is made the commonest
         clf = small().fit(x, CAT[y], sample_weight=heavy)
         clf.forget(classes="bee")
         nothing_learned(clf)
@@ -130,7 +130,7 @@ class Answers(unittest.TestCase):
             self.assertEqual(set(clf.predict(x).tolist()), {answer})
             self.assertEqual(clf.predict(x).dtype.kind, kind)
         clf = small(abstain="unknown").fit(x, CAT[y])
-        self.assertEqual(clf.predict(x).dtype, np.dtype("<U7"))  # whatever the rows are
+        self.assertEqual(clf.predict(x).dtype, np.dtype("<U7"))  # the type of the labels does not depend on the rows
         self.assertGreater(clf.score(x, CAT[y]), 0.9)
 
     def test_one_class_is_always_the_answer(self):
@@ -184,7 +184,7 @@ class Learning(unittest.TestCase):
     def test_a_weight_of_zero_is_a_row_that_is_not_there(self):
         x, y = blobs()
         there = np.arange(len(x)) % 3 > 0
-        for whole in (1.0, 0.37):  # the same weight for all that are there
+        for whole in (1.0, 0.37):  # the same weight for all rows
             zeros = small().fit(x, y, sample_weight=np.where(there, whole, 0.0))
             left = small().fit(x[there], y[there])
             self.assertTrue(same_bits(zeros.decision_function(x), left.decision_function(x)))
@@ -493,7 +493,7 @@ class Forgetting(unittest.TestCase):
     def test_without_codes_a_class_is_forgotten_by_a_budget(self):
         clf = small(keep_codes=False).fit(self.x, self.names)
         self.assertIsNone(clf.codeset_)
-        for method in ("values", "contrast"):  # the latter needs counts
+        for method in ("values", "contrast"):  # the method "contrast" needs counts of selected pairs
             self.assertIsNone(clf.plan(classes="bee", budget=300, method=method).refusal)
         clf.forget(classes="bee", budget=300)
         self.assertLess((clf.predict(self.x) == "bee").mean(), 0.1)
@@ -503,7 +503,7 @@ class Forgetting(unittest.TestCase):
 
 
 class Company(unittest.TestCase):
-    """Beside the rest of scikit-learn."""
+    """Tests of DKVBClassifier together with other classes of scikit-learn."""
 
     def test_pickles_answer_and_forget_alike(self):
         x, y = blobs()
@@ -532,7 +532,7 @@ class Company(unittest.TestCase):
         clf = DKVBClassifier(codebooks=keys, **RECIPE).fit(x, y)
         for other in (clone(clf).fit(x, y), pickle.loads(pickle.dumps(clf))):
             self.assertTrue(same_bits(clf.decision_function(x), other.decision_function(x)))
-        clf.forget(rows=[1], strength="exact")  # nothing is to be said about the keys
+        clf.forget(rows=[1], strength="exact")  # no argument `keys` is needed, as keys were placed on other rows
 
     def test_pipelines_grids_folds_and_calibration_work(self):
         x, y = load_digits(return_X_y=True)
@@ -596,7 +596,7 @@ class Frames(unittest.TestCase):
         frame = self.pandas.DataFrame(x, columns=[f"c{i}" for i in range(8)])
         clf = small().fit(frame, self.pandas.Series(CAT[y]))
         self.assertEqual(clf.feature_names_in_.tolist(), list(frame.columns))
-        self.assertEqual(clf.predict(frame).dtype, object)  # as pandas keeps text
+        self.assertEqual(clf.predict(frame).dtype, object)  # pandas keeps text in columns of objects
         self.assertTrue(same_bits(clf.decision_function(frame), small().fit(x, CAT[y]).decision_function(x)))
         with self.assertRaisesRegex(ValueError, "feature names"):
             clf.predict(frame[frame.columns[::-1]])

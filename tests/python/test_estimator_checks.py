@@ -1,4 +1,4 @@
-"""The checks that scikit-learn has for every estimator (sklearn.utils.estimator_checks), on DKVBClassifier.
+"""Runs scikit-learn's own checks of estimators (sklearn.utils.estimator_checks) on DKVBClassifier.
 
     DKVB_LIBRARY=…/libdkvb.so PYTHONPATH=bindings/python python3 tests/python/test_estimator_checks.py
 """
@@ -15,7 +15,7 @@ except ImportError:
 
 from dkvb import DKVBClassifier
 
-FEWEST = 40  # checks that scikit-learn 1.2 has for a classifier: 51; a list that is empty would prove nothing
+FEWEST = 40  # least number of checks that must have run; scikit-learn 1.2 has 51 for a classifier
 
 
 class Checks(unittest.TestCase):
@@ -28,7 +28,7 @@ class Checks(unittest.TestCase):
                 try:
                     check(one)
                     passed += 1
-                except unittest.SkipTest as reason:  # a module that is missing, such as pandas
+                except unittest.SkipTest as reason:  # a check is skipped if a module such as pandas is missing
                     failed.append(f"{name}: {reason}")
         self.assertGreaterEqual(passed, FEWEST)
         print(f"{passed} checks passed; not made: {', '.join(failed) or 'none'}")

@@ -1,4 +1,5 @@
-"""The package as a whole: what pickles, what is typed and documented, and which Python can read it."""
+"""Tests of the Python package as a whole: pickling, type hints, docstrings, and the versions of Python that can read
+it."""
 import ast
 import inspect
 import pickle
@@ -18,7 +19,7 @@ except ImportError:
 import dkvb
 
 PACKAGE = Path(dkvb.__file__).resolve().parent
-# Functions of the library that the package does not use, and the reasons.
+# C functions of the library that the Python package does not use, and the reasons.
 WITHOUT_TWIN = {
     "dkvb_file_leftover": "for the tool, which names what killed processes left",
     "dkvb_file_remove_temporaries": "for handlers of signals in C; Python's cannot run inside a call",
@@ -55,7 +56,7 @@ class Package(unittest.TestCase):
         x, model, _ = fitted()
         copy = pickle.loads(pickle.dumps(model.codebooks))
         np.testing.assert_array_equal(copy.search(x), model.codebooks.search(x))
-        mask = dkvb.Mask(copy)  # belongs to the model too, or the model refuses it
+        mask = dkvb.Mask(copy)  # the unpickled codebooks have the same birth id, so masks fit both
         mask.add(0, 0)
         model.forget(mask)
         self.assertIn((0, 0), model.mask)
@@ -212,7 +213,7 @@ except KeyboardInterrupt:
                 function = getattr(function, "__func__", getattr(function, "fget", function))
                 if member.startswith("_") and member != "__init__" or not inspect.isfunction(function):
                     continue
-                if "dkvb" not in function.__code__.co_filename:  # dataclasses make some
+                if "dkvb" not in function.__code__.co_filename:  # leaves out functions that dataclasses generate
                     continue
                 hints, given = function.__annotations__, inspect.signature(function).parameters
                 silent += [f"{name}.{member}({one})" for one in [*given, "return"]

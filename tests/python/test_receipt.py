@@ -1,4 +1,5 @@
-"""Receipts from Python: the bytes and the answers of the tool, keys as objects, failures as exceptions.
+"""Tests of receipts from Python: they have the bytes and the check results of the tool, keys are objects, failures are
+exceptions.
 
     test_receipt.py DKVB
 """
@@ -27,7 +28,7 @@ class WrongSignature(Exception):
 
 
 class Key:
-    """A stand-in for a pair of keys, made of hashes."""
+    """A stand-in for a key pair of signatures, made of hashes."""
 
     def __init__(self, secret):
         self.secret = secret

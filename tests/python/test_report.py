@@ -1,6 +1,7 @@
-"""The page of dkvb report: seven figures, honest words, hostile names, and nothing that a browser would ask the net for.
+"""Tests of the page of `dkvb report`: its seven figures, correct statements, hostile names, and no references to the
+network.
 
-    python3 test_report.py [DKVB]         the command, whose options are compared with those of the module
+    python3 test_report.py [DKVB]         DKVB is the tool, whose options are compared with those of the Python module
 """
 
 import contextlib
@@ -38,7 +39,7 @@ FIGURES = ["accuracy", "losses", "membership", "budget", "calibration", "map", "
 
 
 class Page(HTMLParser):
-    """What a page holds: tags with attributes, and the titles of its figures."""
+    """The contents of a page: its tags with their attributes, and the titles of its figures."""
 
     def __init__(self, source):
         super().__init__()
@@ -145,11 +146,11 @@ class Report(unittest.TestCase):
         self.assertEqual(Page(source).titles, {})
         self.assertEqual(source.count('<p class="left-out">Left out. '), 8)
         self.assertIn("fe", source)
-        # The model before is made by taking back the masking.
+        # Without the model before, the report undoes the masking in a copy of the model.
         source = report.html(self.at("forgot.dkvb"), codes=self.at("m.codes"), features=self.at("x.npy"),
                              labels=self.at("y.npy"))
         self.assertEqual(list(Page(source).titles), [f"{name}-alt" for name in FIGURES])
-        # Exact forgetting cannot be taken back.
+        # Exact forgetting cannot be undone, so the report lacks the model before.
         source = plain(report.html(self.at("exact.dkvb"), codes=self.at("m.codes")))
         self.assertIn("the model from before must be given (--before)", source)
 
@@ -206,7 +207,7 @@ class Report(unittest.TestCase):
         target.write_text("old")
         os.chmod(self.at("forgot.dkvb"), 0o600)
         report.write(target, self.at("forgot.dkvb"))
-        self.assertEqual(target.stat().st_mode & 0o777, 0o600)  # as private as what it tells of
+        self.assertEqual(target.stat().st_mode & 0o777, 0o600)  # the page may be read by no more users than its inputs
         os.chmod(self.at("forgot.dkvb"), 0o644)
         with self.assertRaises(dkvb.Error):
             report.write(target, self.at("m.codes"))
@@ -272,7 +273,7 @@ class Report(unittest.TestCase):
         without = {name: value for name, value in here.items() if name != "PYTHONPATH"}
         done = subprocess.run([*words[:2], "../forgot.dkvb", "-o", "o.html"], env=without, cwd=empty, capture_output=True,
                               text=True)
-        if done.returncode:  # else the package is installed on this machine
+        if done.returncode:  # if the command succeeds, the package is installed on this machine
             self.assertIn("cannot load the package dkvb", done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1)
         done = subprocess.run(words, env={**here, "DKVB_PYTHON": "/nowhere/python3"}, capture_output=True, text=True)
@@ -286,8 +287,8 @@ class Report(unittest.TestCase):
         self.assertIn("need matplotlib", done.stderr)
 
     def browse(self, source):
-        """What Chromium makes of a page: its document, lines of the console, and addresses that the page asked for. The
-        browser asks for others by itself; those have no page as their origin."""
+        """Opens a page in Chromium, and returns the document, the console lines, and the addresses that the page
+        requested. Requests of the browser itself are left out: they do not have the page as origin."""
         browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         if not browser:
             self.skipTest("Chromium is not installed")

@@ -1,7 +1,7 @@
-"""Python, C and the tool give the same bytes: models with their journals, codes files, masks, codes of rows and logits.
-Python takes hardly longer than C to answer one row.
+"""Tests that Python, C and the tool give the same bytes: models with their journals, codes files, masks, codes of rows
+and logits; and that Python takes hardly longer than C to predict one row.
 
-    test_same.py TOOL PROGRAM     PROGRAM is built from same.c
+    test_same.py TOOL PROGRAM     PROGRAM is the C program built from same.c
 """
 import json
 import os
@@ -19,12 +19,12 @@ except ImportError:
     print("skipped: numpy is not installed")
     sys.exit(77)
 
-os.environ["SOURCE_DATE_EPOCH"] = "1700000000"  # times in journals
+os.environ["SOURCE_DATE_EPOCH"] = "1700000000"  # Fixes the times in journals.
 import dkvb  # noqa: E402
 
 TOOL, PROGRAM = sys.argv.pop(1), sys.argv.pop(1)
 ROWS, COLUMNS, SEED, FORGOTTEN, SALT = 500, 20, 7, 1, b"\xab" * 32
-ABOVE_C = 30e-6  # seconds that Python may add to an answer to one row
+ABOVE_C = 30e-6  # seconds by which predicting one row may take longer in Python than in C
 
 
 def run(*words):
@@ -125,7 +125,7 @@ class Same(unittest.TestCase):
 
     def test_one_row_takes_at_most_30_microseconds_more_than_in_c(self):
         row, differences = self.x[:1], []
-        for _ in range(5):  # by turns, since other programs may use the machine
+        for _ in range(5):  # measures in turns, since other programs may use the machine
             c = float(run(PROGRAM, "time", self.here, COLUMNS, 2000)) / 1e9
             took = []
             for _ in range(2000):

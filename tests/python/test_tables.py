@@ -1,4 +1,5 @@
-"""Tables: what numpy, csv and pandas' way of writing make of rows is read back bit for bit; the rest is refused by name."""
+"""Tests of tables: files written by numpy, csv or as by pandas are read back bit for bit; other files are refused with
+their name."""
 import csv
 import io
 import random
@@ -21,13 +22,14 @@ NAMES = ["cat", "dog", 'ärger, "x" and more', "7"]
 
 
 def nearest_float(text):
-    """The float32 nearest to a decimal number, ties to even, by exact arithmetic; infinite beyond the largest."""
+    """Returns the float32 nearest to a decimal number, ties to even, by exact arithmetic; infinity beyond the largest
+    float."""
     exact = Fraction(text)
     most = np.finfo(np.float32).max
     guess = np.float32(min(max(float(exact), -float(most)), float(most))) if abs(exact) < 10 ** 300 else most
     near = [np.nextafter(guess, np.float32(-np.inf)), guess, np.nextafter(guess, np.float32(np.inf))]
     finite = [x for x in near if np.isfinite(x)]
-    limit = Fraction(2) ** 128 - Fraction(2) ** 103  # from here on the nearest is infinite
+    limit = Fraction(2) ** 128 - Fraction(2) ** 103  # from this number on, the nearest float32 is infinite
     if abs(exact) >= limit:
         return np.float32(np.inf)
     return min(finite, key=lambda x: (abs(Fraction(float(x)) - exact), int(x.view(np.uint32)) & 1))
@@ -51,7 +53,7 @@ class Tables(unittest.TestCase):
         return path
 
     def write(self, name="t.csv", names=tuple("abcde"), order=None, **form):
-        """The rows as a table with labels, ids and groups between the columns."""
+        """Writes the rows as a table with columns of labels, ids and groups between the features."""
         text = io.StringIO()
         out = csv.writer(text, **form)
         order = list(range(5)) if order is None else order
@@ -111,7 +113,7 @@ class Tables(unittest.TestCase):
                 texts.append(f"{rng.choice(['', '-', '+'])}{digits}e{rng.randrange(-60, 30)}")
             elif kind == 1:
                 texts.append(f"{rng.choice(['', '-'])}{digits[:3]}.{digits}")
-            else:  # halfway between two floats, and a little beside
+            else:  # numbers halfway between two floats, and close to halfway
                 bits = rng.randrange(0x7F7FFFFF)
                 low, high = (Fraction(float(np.uint32(b).view(np.float32))) for b in (bits, bits + 1))
                 half = (low + high) / 2
@@ -181,7 +183,7 @@ class Tables(unittest.TestCase):
         self.refused("a,b\n1,2\n", "no column is called 'c'", error=dkvb.MismatchError, label_column="c")
 
     def test_a_field_may_lie_across_the_edge_of_the_buffer(self):
-        for name in ('quo""te', "täxt", "plain"):  # as they stand between quotes in the file
+        for name in ('quo""te', "täxt", "plain"):  # column names as they are written between quotes in the file
             for shift in range(-14, 3):
                 fill = "1,z\r\n" * ((1 << 20) // 5 - 8)
                 pad = "2," + "p" * ((1 << 20) + shift - len(fill) - len("n,label\r\n") - 4) + "\r\n"
@@ -220,7 +222,7 @@ class Tables(unittest.TestCase):
         path = self.folder / "one.npz"
         np.savez_compressed(path, x=self.x[:4])
         whole = path.read_bytes()
-        for size in range(3, len(whole)):  # "PK" alone is the name of a column
+        for size in range(3, len(whole)):  # a file of only "PK" is a column name
             path.write_bytes(whole[:size])
             with self.assertRaises(dkvb.Error):
                 dkvb.read_table(path)

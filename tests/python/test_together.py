@@ -1,7 +1,7 @@
-"""One model, used by many: threads, forked and spawned processes, joblib's workers. All give the answers of one thread,
-for as long as they are told to run; nothing fails and nothing hangs.
+"""Tests of one model used at the same time by many threads, forked and spawned processes, or joblib's workers: all
+predictions equal those of one thread, and nothing fails or hangs.
 
-    test_together.py [--seconds S]     3 by default; prints how much faster two workers are than one
+    test_together.py [--seconds S]     S is 3 by default; the test prints how much faster two workers are than one
 """
 import argparse
 import multiprocessing
@@ -30,7 +30,7 @@ def make():
 
 
 def ask(model, x, wanted, seconds):
-    """Answer until the time is over: how often. One thread of the library for each worker."""
+    """Predicts the rows again and again until the time is over, with one library thread, and returns how often."""
     end, calls = time.monotonic() + seconds, 0
     while time.monotonic() < end or calls == 0:
         if not np.array_equal(model.predict(x, threads=1), wanted):
@@ -45,7 +45,8 @@ def in_process(path, x, wanted, seconds):
 
 
 def inherited(_):
-    """In a forked child: the model of the parent, by several threads and by all threads of the library."""
+    """Runs in a forked child: predicts with the parent's model, by several threads at once and by all threads of the
+    library."""
     model, x, wanted, seconds = inherited.what
     assert np.array_equal(model.predict(x), wanted)
     return ask(model, x, wanted, seconds)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A wheel is built without a network, carries the library with its licences, and works on a system without libdkvb.
+# Test that a wheel is built without a network, contains libdkvb with the licences, and works on a system without
+# libdkvb.
 #   wheel.sh SOURCE_DIR WORK_DIR PYTHON
 set -eu
 
@@ -21,14 +22,15 @@ wheel=$(ls "$work/wheels/"*.whl)
 case $wheel in *-py3-none-manylinux_2_*) ;; *) echo "the tag of $wheel names no oldest glibc"; exit 1 ;; esac
 "$python" -m pip install --quiet --no-index --no-deps --target "$work/site" "$wheel"
 cd "$work"
-# The tag must not be older than any symbol that the library uses.
+# The glibc version in the wheel's tag must not be older than any symbol that the library uses.
 stated=$(basename "$wheel" | sed 's/.*manylinux_2_\([0-9]*\)_.*/\1/')
 for library in site/dkvb/*.so*; do
   newest=$(objdump -T "$library" | sed -n 's/.*GLIBC_2\.\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
   [ "${newest:-0}" -le "$stated" ] || { echo "$library needs glibc 2.$newest, the tag says 2.$stated"; exit 1; }
   name=$(basename "$library")
   [ -s "site/dkvb/licenses/${name%%[.-]*}.txt" ] || { echo "$library has no licence in the wheel"; exit 1; }
-  # No copy may have the name of a library of the system, as another package may need a newer version of it.
+  # No library in the wheel may have the name of a system library, as another package may need a newer version of the
+  # latter.
   if command -v patchelf >/dev/null; then
     case $(patchelf --print-soname "$library") in *dkvb*) ;; *) echo "$library has the soname of the system's"; exit 1 ;; esac
     for wanted in $(patchelf --print-needed "$library"); do

@@ -1,9 +1,10 @@
-"""Measure trainings of many sizes, for the model of time and memory in model.py. Rows are made by a fixed rule.
+"""Measures trainings of many sizes, for the model of time and memory in model.py. The rows of the trainings are made by
+a fixed rule.
 
     measure.py DKVB [--ranks DKVB_MPI] [-o measured.csv] [--repeat 3] [--only fit|check]
 
-Each line of the table is a training: its sizes, the median seconds of its stages, the largest memory of a process, and
-with ranks the bytes that rank 0 sent and received. Nothing else may run meanwhile.
+Each line of the output table is a training: its sizes, the median seconds of its stages, the largest memory of a
+process, and with ranks the bytes that rank 0 sent and received. No other work may run on the machine meanwhile.
 """
 
 import argparse
@@ -17,8 +18,8 @@ import tempfile
 
 import numpy as np
 
-# rows, columns, classes, codebooks, keys, width, top-k, ranks, threads. The second list is not fitted to: it tests the
-# model, and holds the largest case.
+# Each size is (rows, columns, classes, codebooks, keys, length of a key, top-k, ranks, threads). model.py is fitted to
+# the list FIT, and tested on the second list, which has the largest training.
 FIT = [
     (20000, 128, 10, 64, 512, 16, 8, 1, 1),
     (20000, 128, 10, 64, 512, 16, 8, 1, 2),
@@ -52,7 +53,7 @@ EPOCHS, BATCH = 2, 256
 
 
 def make_rows(folder, rows, columns, classes):
-    """Rows around one centre for each class; the file is made once for each size."""
+    """Makes a file of rows around one centre for each class, unless the file of this size exists."""
     x, y = os.path.join(folder, f"{rows}-{columns}-{classes}.npy"), os.path.join(folder, f"{rows}-{classes}-y.npy")
     if not os.path.exists(x):
         rng = np.random.default_rng(0)
@@ -77,7 +78,8 @@ def train(options, folder, case):
     environment = dict(os.environ, OMP_WAIT_POLICY="passive", OMP_NUM_THREADS=str(size["threads"]))
     with tempfile.TemporaryFile("w+") as said:
         work = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
-        _, status, usage = os.wait4(work.pid, 0)  # with ranks: the largest process that mpirun waited for
+        # with ranks, the memory is that of the largest process that mpirun waited for
+        _, status, usage = os.wait4(work.pid, 0)
         said.seek(0)
         text = said.read()
     if status:
@@ -100,7 +102,7 @@ def main():
         table = csv.writer(file)
         table.writerow(["use", *SIZES, *(stage + "_seconds" for stage in STAGES), "peak_bytes"])
         runs = {case: [] for _, case in cases}
-        for _ in range(options.repeat):  # in turns, so that a slow moment does not meet one case only
+        for _ in range(options.repeat):  # runs all sizes in turns, so that a slow moment does not affect one size only
             for _, case in cases:
                 runs[case].append(train(options, folder, case))
                 print(case, runs[case][-1], flush=True)

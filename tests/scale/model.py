@@ -1,12 +1,13 @@
 """A model of the time, memory and traffic of a training, fitted to measurements.
 
-    model.py [measured.csv]                  fit, and compare with the trainings that were not fitted to
+    model.py [measured.csv]                  fits the model, and compares it with trainings not used for the fit
     model.py --rows 1e9 --columns 512 --classes 1e4 --codebooks 256 --keys 4096 --width 16 --top-k 8
              --ranks 64 --threads 32 [--gbit 25] [--microseconds 50] [--faster 1.0]
-                                             what such a training would take
+                                             prints what such a training would take
 
-The time of a stage is a sum of terms, each a count of operations divided by ranks times threads. The factors are found
-by least squares on relative errors, and are not negative. Traffic and memory follow from the layout of the data.
+The modelled time of a stage is a sum of terms: counts of operations, divided by ranks times threads, times factors. The
+factors are fitted by least squares on relative errors, and are not negative. Traffic and memory are computed from the
+layout of the data.
 """
 
 import argparse
@@ -23,32 +24,33 @@ STAGES = "keys search values".split()
 
 
 def stride(classes):
-    """Floats of a row of values during training: whole vectors."""
+    """Returns the floats that the values of a pair take in memory during training, rounded up to whole vectors."""
     return np.ceil(classes / 4) * 4 if classes <= 16 else np.ceil(classes / 16) * 16
 
 
 def groups(c):
-    """Groups of codebooks of the rank that holds most of them."""
+    """Returns the number of groups of codebooks on the rank that has most of them."""
     return np.ceil(np.ceil(c["codebooks"] / GROUP) / c["ranks"])
 
 
 def projection(c):
-    """Additions to project a row: a fast transform for each round of outputs."""
+    """Returns the number of additions for projecting a row, which takes a fast transform for each round of outputs."""
     size = 2 ** np.ceil(np.log2(c["columns"]))
     return np.ceil(c["codebooks"] * c["width"] / size) * size * np.log2(size)
 
 
 def touched(c):
-    """Keys of a codebook that the rows of a batch select, if they select them at random."""
+    """Returns the expected number of different keys in a codebook that the rows of a batch select, if they select at
+    random."""
     return c["keys"] * (1 - np.exp(-BATCH * c["top_k"] / c["keys"]))
 
 
 def terms(c):
-    """The terms of each stage, in operations of the slowest worker."""
+    """Returns for each stage its terms: numbers of operations of the slowest rank."""
     used = np.minimum(ROWS_PER_KEY * c["keys"], c["rows"])
     n, workers = c["rows"], c["ranks"] * c["threads"]
     quads = np.ceil(c["width"] / 4) * 4
-    # The values of a rank are dealt out by groups of codebooks: a group is the work of one thread at a time.
+    # A rank divides its values among threads by groups of codebooks: each group is the work of one thread.
     shares = np.ceil(groups(c) / c["threads"]) * GROUP
     shares = np.minimum(shares, c["codebooks"])
     return {
@@ -56,8 +58,8 @@ def terms(c):
                  used * projection(c) / workers, used * c["columns"]],
         "search": [n * c["codebooks"] * c["keys"] * quads / workers, n * c["codebooks"] * c["keys"] / workers,
                    n * projection(c) / workers, n * c["codebooks"] * c["top_k"] / workers],
-        # Values are added; the sums of a row are loaded and stored for each codebook; each batch moves the values that
-        # it touches through the cache; and codes are looked up.
+        # Terms of training values: values are added; the sums of a row are loaded and stored for each codebook; each
+        # batch moves the values it touches through the cache; and codes are looked up.
         "values": [EPOCHS * n * shares * c["top_k"] * stride(c["classes"]), EPOCHS * n * shares * stride(c["classes"]),
                    EPOCHS * n / BATCH * shares * touched(c) * stride(c["classes"]), EPOCHS * n * shares * c["top_k"],
                    EPOCHS * n * c["classes"] / workers, EPOCHS * n * c["classes"] * np.ceil(c["codebooks"] / GROUP) / workers,
@@ -67,7 +69,7 @@ def terms(c):
 
 
 def traffic(c):
-    """Bytes that a rank sends and receives: codes in the search; sums and errors in training."""
+    """Returns the bytes that a rank sends and receives: codes in the search, sums and errors in training."""
     part = (c["ranks"] - 1) / c["ranks"]
     return {
         "search": part * c["rows"] * c["codebooks"] * c["top_k"] * 2 * 2,
@@ -77,7 +79,8 @@ def traffic(c):
 
 
 def memory(c):
-    """Bytes of a rank while it trains: values twice (float32, and float16 at the end), keys, codes, order of rows."""
+    """Returns the bytes of memory of a rank while it trains: values twice (float32, and float16 at the end), keys,
+    codes, order of rows."""
     own = np.minimum(groups(c) * GROUP, c["codebooks"]) * c["keys"]
     pairs = c["codebooks"] * c["keys"]
     batch = BATCH * (groups(c) * (stride(c["classes"]) + c["classes"])
@@ -94,7 +97,8 @@ def read(path):
 
 
 def least_squares(a, iterations=20000):
-    """Factors x >= 0 that make a x nearest to 1 (projected gradient; rows of a are relative to what was measured)."""
+    """Returns the factors x >= 0 that make a x nearest to 1, by projected gradient descent; each row of `a` is divided
+    by the measured time."""
     scale = np.abs(a).max(axis=0)
     scale[scale == 0] = 1
     a = a / scale
@@ -117,7 +121,8 @@ def fit(measured):
 
 
 def seconds_of(c, factors, network=None):
-    """Seconds of each stage. network: bytes a second and seconds a message, between hosts; None: as measured."""
+    """Returns the modelled seconds of each stage. `network` are bytes per second and seconds per message between hosts;
+    None = as measured."""
     found = {stage: float(np.dot(terms(c)[stage], factors[stage])) for stage in STAGES}
     if network:
         rate, latency = network

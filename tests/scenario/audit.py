@@ -1,10 +1,12 @@
-"""An audit ranks the strengths of forgetting on real data: before, then a mask of the most used pairs, then a mask of every
-pair that the class selected, whose answers give members away no more than those of training again. To the likelihood
-ratio, which knows the codes under the mask, that mask gives itself away (docs/audit.md).
+"""Test that an audit ranks the strengths of forgetting on real data: the model before reveals most, a mask of the most
+selected pairs less, and under a mask of every pair that the class selected, predictions reveal members no more than
+those of a retrained model. The likelihood-ratio attack, which knows the codes under the mask, still notices this mask
+(docs/audit.md).
 
     audit.py TOOL DATA_FOLDER
 
-Sampled keys, which are placed in no time, and few shadows: it is the order that is claimed. Exit 77 without the data.
+The test uses sampled keys, which are placed quickly, and few shadow models, as it checks only the order. The exit
+status is 77 if the data is missing.
 """
 import json
 import os

@@ -1,9 +1,11 @@
-"""What defaults must reach on real data: accuracy, calibration, size of the files. One table, and a bar for each figure.
+"""Checks what the default settings reach on real data: accuracy, calibration, and sizes of files. Prints a table with a
+limit for each figure.
 
     bars.py TOOL DATA_FOLDER SET [SEED ...] [--tune]
 
-SET: cifar10, tiny100, clinc150, faces_orl, fashion (pixels), fashion_descriptor. No option is given but the files (and
-the seed); with --tune, `dkvb train --tune`. Bars are of the mean over the seeds. Exit 77 where the data is not there.
+SET: cifar10, tiny100, clinc150, faces_orl, fashion (pixels), fashion_descriptor. `dkvb train` gets no options but the
+files and the seed, and with --tune also --tune. The limits apply to the mean over the seeds. The exit status is 77 if
+the data is missing.
 """
 import json
 import os
@@ -13,8 +15,8 @@ import tempfile
 
 FASHION = "/usr/share/datasets/fashion-mnist"
 
-# Least accuracy with defaults, then with --tune; largest calibration error; most bytes of the model, then of the codes
-# file
+# Limits: least accuracy with defaults, and with --tune; largest calibration error; most bytes of the model file, and of
+# the codes file
 SETS = {
     "cifar10": (0.795, 0.802, 0.02, 30e6, 128e6),
     "tiny100": (0.660, 0.666, 0.02, 90e6, None),

@@ -1,9 +1,10 @@
-"""How the defaults of training were chosen: rate and epochs on a held-out fifth of the training rows, never on test.
+"""Shows how the defaults of training were chosen: learning rate and epochs on a held-out fifth of the training rows,
+never on test rows.
 
     choose_training.py TRAIN_X TRAIN_Y KEY_DIM [SEED]
 
-Keys and codes are made once; then each pair of rate and epochs trains anew. Not a test: prints a table for
-docs/method.md.
+Keys and codes are made once; then the values are trained anew for each pair of rate and epochs. This script is not a
+test: it prints a table for docs/method.md.
 """
 import sys
 

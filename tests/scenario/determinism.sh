@@ -1,5 +1,6 @@
 #!/bin/sh
-# The bytes for 784-wide rows are the same for any number of threads, all kernels and any settings of OpenBLAS.
+# Test that models and codes from rows of 784 columns have the same bytes for any number of threads, all kernels and any
+# settings of OpenBLAS.
 #   determinism.sh TOOL
 set -eu
 

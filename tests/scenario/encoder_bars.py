@@ -1,11 +1,11 @@
-"""What the descriptor must be worth on real pictures, beside their raw pixels: one line for each figure.
+"""Checks the accuracy with the descriptor encoder on real pictures, and its gain over raw pixels.
 
     encoder_bars.py TOOL DATA_FOLDER [fashion|cifar10 ...] [--quick] [--seed N]
 
-Fashion-MNIST: trained on 60,000 pictures, tested on 10,000. CIFAR-10: of the 10,000 test pictures (others do not come
-with the data) the first 5,000 for training, the last 5,000 for testing. Keys 32 wide, everything else by default.
---quick: a fifth of Fashion-MNIST and an eighth of the keys and codebooks, with bars that leave room for that.
-Exit 77 where the data is not there.
+For Fashion-MNIST, models are trained on 60,000 pictures and tested on 10,000. For CIFAR-10, models are trained on the
+first 5,000 of the 10,000 test pictures and tested on the last 5,000, as the training pictures do not come with the
+data. Keys have length 32, and all other settings are defaults. With --quick, a fifth of Fashion-MNIST and an eighth of
+the keys and codebooks are used, with lower limits. The exit status is 77 if the data is missing.
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ import numpy as np
 FASHION = "/usr/share/datasets/fashion-mnist"
 QUICK = ("--codebooks", 64, "--keys", 1024)
 
-# Least accuracy with the descriptor, least gain over raw pixels; then the same in the quick variant
+# Least accuracy with the descriptor, least gain over raw pixels; then both limits for --quick
 BARS = {"fashion": (0.895, 0.0, 0.86, 0.04), "cifar10": (0.0, 0.10, 0.0, 0.08)}
 
 
@@ -31,7 +31,7 @@ def run(*args):
 
 
 def encode(tool, encoder, path, labels, to):
-    """Rows and labels of a set of pictures."""
+    """Encodes a set of pictures by the tool, and returns its rows and labels."""
     x, y = f"{to}.x.npy", f"{to}.y.npy"
     run(tool, "encode", "--encoder", encoder, "--input", path, "-o", x, "--labels-out", y,
         *(("--labels", labels) if labels else ()))
@@ -39,7 +39,7 @@ def encode(tool, encoder, path, labels, to):
 
 
 def fashion(tool, encoder, work, quick):
-    """Training rows and labels, test rows and labels."""
+    """Returns training rows and labels, and test rows and labels, of Fashion-MNIST."""
     def part(name):
         return encode(tool, encoder, f"{FASHION}/{name}-images-idx3-ubyte.gz", f"{FASHION}/{name}-labels-idx1-ubyte.gz",
                       f"{work}/{name}")

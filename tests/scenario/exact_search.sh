@@ -1,7 +1,8 @@
 #!/bin/sh
-# Codes and distances of the kernels of this machine equal those of the AVX2 kernels and, on fewer rows, of the scalar
-# ones, byte for byte. The test uses real data, with 256 codebooks of 1,024 keys that are rows of the test file, 32, 16
-# and 8 wide, and the 2 nearest of each; before and after 10,000 pairs are masked. Missing data sets are left out.
+# Test that the codes and distances of this machine's compute kernels equal those of the AVX2 kernels and, on fewer
+# rows, of the scalar kernels, byte for byte. The test searches real data for the 2 nearest keys in 256 codebooks of
+# 1,024 keys, which are rows of the test file, of lengths 32, 16 and 8, before and after 10,000 pairs are masked.
+# Missing data sets are left out.
 #   exact_search.sh TOOL DATA_FOLDER PYTHON
 set -eu
 
@@ -12,8 +13,8 @@ cd "$work"
 fashion=/usr/share/datasets/fashion-mnist
 done=0
 
-# compared ROWS NAME KERNELS: the codes and distances of the usual kernels, NAME.codes and NAME.dist, must equal those
-# of KERNELS.
+# compared ROWS NAME KERNELS: fails the test unless the codes and distances of the usual kernels, NAME.codes and
+# NAME.dist, equal those of the kernels KERNELS.
 compared() {
   "$tool" search model --features "$1" -o "$2.codes" --distances "$2.dist" >/dev/null
   env DKVB_KERNELS="$3" "$tool" search model --features "$1" -o other.codes --distances other.dist >/dev/null

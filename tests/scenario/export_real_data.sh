@@ -1,6 +1,6 @@
 #!/bin/sh
-# numpy computes every code again in whole numbers from an exported model of the usual size: all rows of the test file,
-# whitened or not, scaled or not, before and after forgetting.
+# Test in which numpy computes every code again in whole numbers from an exported model of usual size: for all rows of
+# the test file, whitened or not, scaled or not, before and after forgetting.
 #   export_real_data.sh TOOL DATA_FOLDER PYTHON
 set -eu
 
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for preparation in "--whiten always" "--whiten never --as-they-are" "--whiten never"; do
-  # shellcheck disable=SC2086 # several words
+  # shellcheck disable=SC2086 # unquoted variables hold several arguments
   "$tool" train --features "$data/test_x.npy" --labels "$data/test_y.npy" $preparation --epochs 1 -o "$work/model" \
     >/dev/null
   "$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 2000

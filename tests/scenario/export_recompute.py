@@ -1,10 +1,12 @@
-"""Recompute every code, exactly, and logits from what `dkvb export` writes, and compare with what the tool answers.
+"""Recomputes every code exactly, and the logits, from the output of `dkvb export`, and compares them with the tool's
+results.
 
     export_recompute.py DKVB_TOOL MODEL FEATURES.npy ROWS
 
 Rows are prepared and projected in single precision in the order of docs/numerics.md, rounded to whole numbers, and
-compared with the keys in whole numbers: codes and distances must be equal. Logits, given the tool's codes, must agree
-to 1e-5, since numpy sums in double precision. Prints what was found; exit status 1 if it is more than that.
+compared with the keys in whole numbers: codes and distances must be equal. Logits, computed from the tool's codes, must
+agree to 1e-5, since numpy sums in double precision. The script prints the differences, and exits with status 1 if they
+are larger.
 """
 
 import json
@@ -20,7 +22,8 @@ NONE = 0xFFFF
 
 
 def answers_of(tool, model, features, work):
-    """The tool's answers: exported arrays, codes, distances, logits, and whether rows are scaled to length 1."""
+    """Runs the tool, and returns its exported arrays, codes, distances, logits, and whether rows are scaled to length
+    1."""
     def run(*arguments):
         done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True)
         if done.returncode != 0:
@@ -36,22 +39,23 @@ def answers_of(tool, model, features, work):
 
 
 def prepared(x, arrays, normalize):
-    """Rows as they enter the transforms, float32."""
+    """Returns prepared rows (centred, whitened, scaled), the inputs of the transforms, in float32."""
     y = x - arrays["center"]
     if "whitening" in arrays:
-        # This is a chain of fused multiply-adds. The product of two floats is exact in double precision, and so is
-        # nearly every sum before it is rounded to a float.
+        # The library whitens by a chain of fused multiply-adds, which double precision reproduces: the product of two
+        # floats is exact, and so is nearly every sum before it is rounded to a float.
         rows, y = y.astype(np.float64), np.zeros_like(y)
         for i, row in enumerate(arrays["whitening"].astype(np.float64)):
             y = (y + rows[:, i:i + 1] * row).astype(np.float32)
     if normalize:
-        squares = np.cumsum(y.astype(np.float64) ** 2, axis=1)[:, -1:]  # cumsum adds in order, sum() does not
+        squares = np.cumsum(y.astype(np.float64) ** 2, axis=1)[:, -1:]  # np.cumsum() adds in order, np.sum() does not
         y = (y / np.sqrt(np.where(squares > 0, squares, 1))).astype(np.float32)
     return y
 
 
 def transformed(y, signs):
-    """The outputs of one round, float32[n][size]: sums and differences of neighbours at distance 1, 2, 4, ..."""
+    """Returns the Walsh-Hadamard transform of one round, float32[n][size], by sums and differences of neighbours at
+    distance 1, 2, 4 and so on."""
     size, step = len(signs), 1
     h = np.zeros((len(y), size), np.float32)
     h[:, :y.shape[1]] = y * signs[:y.shape[1]]
@@ -63,7 +67,7 @@ def transformed(y, signs):
 
 
 def steps_of(y, arrays):
-    """Rows in whole numbers, float32[n][C][d]: floats hold them, and all sums of their products, exactly."""
+    """Returns projected rows in whole numbers, as float32[n][C][d], which holds all sums of their products exactly."""
     signs, order, scales = arrays["signs"], arrays["order"], arrays["scales"]
     q = np.empty((len(y), *order.shape), np.float32)
     for t, row in enumerate(signs):
@@ -75,9 +79,9 @@ def steps_of(y, arrays):
 
 
 def compare_codes(arrays, y):
-    """Number of codes, and of distances, that are not those of the tool."""
+    """Returns the numbers of codes and of distances that differ from those of the tool."""
     codes, found, live = arrays["codes"].astype(np.int64), arrays["distances"], arrays["mask"] == 0
-    assert 4 * 63 ** 2 * arrays["keys"].shape[2] < 1 << 24  # all numbers below are whole and floats hold them
+    assert 4 * 63 ** 2 * arrays["keys"].shape[2] < 1 << 24  # all numbers below are whole and exact in float32
     differing = wrong = 0
     for first in range(0, len(y), 2000):
         part = slice(first, first + 2000)
@@ -86,7 +90,7 @@ def compare_codes(arrays, y):
             order = (keys ** 2).sum(axis=1) - 2 * rows[:, c] @ keys.T + (rows[:, c] ** 2).sum(axis=1, keepdims=True)
             order[:, ~live[c]] = np.inf
             for rank in range(codes.shape[2]):
-                key = order.argmin(axis=1)  # the lowest of equal ones
+                key = order.argmin(axis=1)  # of equally near keys, the lowest
                 distance = order[np.arange(len(key)), key]
                 there = np.isfinite(distance)
                 differing += (codes[part, c, rank] != np.where(there, key, NONE)).sum()
@@ -96,7 +100,8 @@ def compare_codes(arrays, y):
 
 
 def logits_of(codes, values):
-    """The mean of the values that codes select; NONE adds nothing and the divisor stays C k."""
+    """Returns the logits: the mean of the values that codes select, where a code of NONE adds nothing and the divisor
+    stays C k."""
     total = np.zeros((len(codes), values.shape[2]))
     for c in range(codes.shape[1]):
         for rank in range(codes.shape[2]):

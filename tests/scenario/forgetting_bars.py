@@ -1,12 +1,13 @@
-"""What forgetting must reach on real data: a bar for each promise, measured with the tool as a user would call it.
+"""Checks on real data what the documentation promises about forgetting: a limit for each promise, measured with the
+tool as a user would call it.
 
     forgetting_bars.py TOOL DATA_FOLDER [--sets cifar10 fashion tiny100 clinc150] [--seeds 0 1 2] [--parts PART ...]
                        [--work DIR] [--quick]
 
-Figures are of test rows, which no choice has seen: budgets are found on training rows that are held out. Bars are of
-the seeds together. DIR keeps the trained models, and what was measured, part by part: what is there is not measured
-again, so remove its *.json for another version of the tool. --quick: fewer classes and requests, for a test that runs
-in minutes. Exit 77 where the data is not there.
+All figures are measured on test rows, on which no choice depends: budgets (numbers of masked pairs) are found on
+held-out training rows. The limits apply to the mean over the seeds. DIR keeps the trained models and the results of
+each part; a part with stored results is not measured again, so remove DIR/*.json for another version of the tool.
+--quick: fewer classes and requests, for a test that runs in minutes. The exit status is 77 if the data is missing.
 """
 import argparse
 import filecmp
@@ -32,14 +33,15 @@ from dkvb._library import lib
 import forgetting_lab as lab_module
 from forgetting_lab import Failed, Lab, Set
 
-SHARE = 0.07  # of all pairs, where a number of pairs is asked for
-MANY_CLASSES = 20  # of more classes, so many are forgotten, evenly spread
+SHARE = 0.07  # Fraction of all pairs that is masked where a number of pairs must be given.
+MANY_CLASSES = 20  # Of a data set with more classes, this many are forgotten, evenly spread.
 
 parts = {}
 
 
 def part(*sets, seeds=None):
-    """Register a part: a function that measures on one lab, for these sets, and only the first `seeds` seeds."""
+    """Registers a function that measures on one Lab as a part of this script, for some data sets and the first `seeds`
+    seeds."""
     def register(measure):
         parts[measure.__name__.replace("measure_", "")] = measure, sets, seeds
         return measure
@@ -66,11 +68,11 @@ def many_pairs(lab):
         return int(SHARE * model.info.codebooks * model.info.keys)
 
 
-# Effects of a forgetting on each class, on the test rows
+# Part 1: effects of a forgetting on each class, measured on the test rows
 
 
 def tally(lab, before, after):
-    """For each class: rows, right before, right after, lost, gained."""
+    """Returns for each class the number of rows, of rows classified correctly before and after, lost and gained."""
     rows = np.zeros((lab.data.classes, 5), int)
     for label, was, now in zip(lab.data.tests, before, after):
         rows[label] += (1, was, now, was and not now, now and not was)
@@ -92,14 +94,16 @@ def retain_change(entry):
 
 
 def loss_bound(rows):
-    """Upper end of the 95 % interval of the mean loss, of rows pooled: each differs by -1, 0 or 1."""
+    """Returns the upper end of the 95 % interval of the mean accuracy loss over pooled rows, each of which differs by
+    -1, 0 or 1."""
     n, lost, gained = (sum(row[i] for row in rows) for i in (0, 3, 4))
     loss = (lost - gained) / n
     return loss + 1.96 * math.sqrt(((lost + gained) / n - loss * loss) / n)
 
 
 def forget_and_tally(lab, label, before, *options):
-    """One class, by the tool. A refusal is a result too: nothing is forgotten then."""
+    """Forgets one class by the tool, and returns its effects on all classes; if the plan is refused, nothing is
+    forgotten."""
     entry = {"class": label, "failed": None}
     began = time.perf_counter()
     try:
@@ -128,14 +132,15 @@ def measure_suppress(lab, quick):
 
 
 def check_answers(lab, model):
-    """`dkvb predict` says what is read here."""
+    """Asserts that the answers read from codes equal those of `dkvb predict`."""
     lab.run("predict", model, "--features", lab.data.test_x, "-o", lab.scratch("labels.npy"))
     if not np.array_equal(np.load(lab.scratch("labels.npy")), lab.labels(model)):
         sys.exit(f"{model}: predict does not say what codes that were searched again do")
 
 
 def worst_loss(seeds, pool):
-    """(bound, forgotten class, other class) where the bound is largest; `pool`: over all forgotten classes."""
+    """Returns (bound, forgotten class, other class) of the largest bound on a class's accuracy loss; with `pool`,
+    losses are pooled over all forgotten classes."""
     rows = {}
     for entry in (entry for entries in seeds for entry in entries):
         for other, row in enumerate(entry["classes"]):
@@ -179,7 +184,8 @@ def draw_requests(lab, count):
 
 
 def exact(lab, model, codes, output, *options):
-    """Model and codes written, and seconds of the whole command."""
+    """Forgets exactly by the tool. Returns the paths of the new model and codes file, and the seconds of the whole
+    command."""
     began = time.perf_counter()
     written = lab.scratch(output + ".dkvb"), lab.scratch(output + ".codes")
     lab.run("forget", model, "-o", written[0], "--codes", codes, "--codes-out", written[1], "--strength", "exact",
@@ -188,7 +194,7 @@ def exact(lab, model, codes, output, *options):
 
 
 def train_from_codes(lab, keys_of, codes, labels, *options):
-    """A model that never saw rows: they are not in the codes, or have no label."""
+    """Trains a model that never saw some rows, as these are not in the codes file or have no label."""
     output = lab.scratch("fresh.dkvb")
     np.save(lab.scratch("fresh-codes.npy"), codes)
     np.save(lab.scratch("fresh-labels.npy"), labels)
@@ -198,14 +204,16 @@ def train_from_codes(lab, keys_of, codes, labels, *options):
 
 
 def compare(lab, replayed, fresh):
-    differ = lab_module.differing_sections(replayed, fresh, temperature=False)  # codes alone hold no rows out
+    # a codes array has no held-out rows for the temperature
+    differ = lab_module.differing_sections(replayed, fresh, temperature=False)
     accuracies = [lab.run("eval", m, "--features", lab.data.test_x, "--labels", lab.data.test_y, "--codes",
                           lab.others_test_codes)["accuracy"] for m in (replayed, fresh)]
     return {"differ": differ, "accuracies": accuracies}
 
 
 def replay_requests(lab, model, codes, requests):
-    """One request after another: each leaves what a training without all of these rows makes."""
+    """Forgets several requests one after another; after each, the model must equal one trained without all these
+    rows."""
     _, labels, stored = lab_module.codeset_part(codes, _ffi.DKVB_PART_TRAINING)
     lab.others_test_codes = lab.scratch("others-test.npy")
     lab.run("search", model, "--features", lab.data.test_x, "-o", lab.others_test_codes)
@@ -220,7 +228,7 @@ def replay_requests(lab, model, codes, requests):
 
 
 def replay_class(lab, model, codes, label):
-    """A whole class, compared with a training on files without its rows, whose ids are given."""
+    """Forgets a whole class exactly, and compares the model with one trained on files without the rows of the class."""
     ids, labels, stored = lab_module.codeset_part(codes, _ffi.DKVB_PART_TRAINING)
     replayed, _, seconds = exact(lab, model, codes, "replayed-0", "--class", label)
     left = labels != label
@@ -232,7 +240,7 @@ def replay_class(lab, model, codes, label):
 
 
 def replay_ids(model, codeset, ids):
-    """Seconds of dkvb_model_replay(), files aside; the rows leave the codeset."""
+    """Returns the seconds of dkvb_model_replay() alone, without files, and removes the rows from the codeset."""
     pointer, entry = _arrays.pointer(ids), c_uint64()
     began = time.perf_counter()
     lib.dkvb_model_replay(model._c, codeset, pointer, len(ids), None, byref(entry), None)
@@ -242,7 +250,8 @@ def replay_ids(model, codeset, ids):
 
 
 def time_replays(lab, model, codes, requests):
-    """Each request on what the last one left, and then a class."""
+    """Measures the time of exact forgetting: of several requests, each on the model that the previous one left, and of
+    a class."""
     of_class = np.setdiff1d(np.flatnonzero(lab.data.y == 8), requests).astype(np.uint64)
     codeset = lab_module.load_codeset(codes)
     with dkvb.Model.load(model) as loaded:
@@ -253,7 +262,7 @@ def time_replays(lab, model, codes, requests):
 
 
 def replay_with_keys(lab, rows=8000):
-    """Keys that were placed on the rows are placed again without them: a fresh training throughout."""
+    """Forgets rows exactly with keys placed again without them; the model must equal one fitted without these rows."""
     x, y, ids = (lab.scratch(name) for name in ("x.npy", "y.npy", "ids.npy"))
     forgotten = np.random.default_rng(lab.seed).permutation(rows)[:50].astype(np.uint64)
     left = np.setdiff1d(np.arange(rows), forgotten)
@@ -291,7 +300,7 @@ def judge_exact(_name, seeds):
         yield f"own keys placed again: sections that differ {differ}", len(differ), "<=", 0
 
 
-# 3. no data
+# Part 3: forgetting without data
 
 
 @part("cifar10", "fashion", "tiny100")
@@ -308,7 +317,8 @@ def measure_nodata(lab, quick):
 
 
 def same_mask(lab, label, method):
-    """Whether the counts in the model choose, to the byte, what the codes of the training rows do."""
+    """Returns whether the counts in the model choose the same mask, byte for byte, as the codes of the training
+    rows."""
     masks = lab.scratch("codes.mask"), lab.scratch("counts.mask")
     options = ("--method", method, "--pairs", many_pairs(lab), "-o", lab.scratch("forgotten.dkvb"), "--class", label)
     lab.run("forget", lab.model, *options, "--codes", lab.codes, "--force", "--mask-out", masks[0])
@@ -338,7 +348,7 @@ def judge_nodata(name, seeds):
     yield f"values, {SHARE:.0%} of all pairs: the same, worst class (over the bar: {over})", max(means.values()), "<=", 0.005
 
 
-# 4. half the classes
+# Part 4: forgetting half of the classes
 
 
 @part("cifar10", "fashion", "tiny100")
@@ -353,7 +363,7 @@ def half_accuracies(lab, labels, half):
 
 
 def forget_half(lab, half):
-    """One request after another, in place, as they would come."""
+    """Forgets half of the classes one after another, each request changing the same model file."""
     model, names, failed = lab.copy("half.dkvb"), ",".join(map(str, half)), []
     for label in half:
         try:
@@ -390,7 +400,8 @@ ATTACKS = ("constant", "probe", "relearn_10", "relearn_20", "relearn_50")
 
 @part("cifar10", seeds=1)
 def measure_recovery(lab, _quick):
-    """The codes file says how the model was trained and on which rows, so that the reference is what exact leaves."""
+    """Measures how far forgotten answers can be recovered; the reference is a model of exact forgetting, for which the
+    codes file tells how the model was trained."""
     return [{"class": label, **audit(lab, label, lab.retrain(label))} for label in (3, 8)]
 
 
@@ -427,7 +438,7 @@ def measure_poison(lab, quick):
 
 
 def ask(lab, what, *options, rows=None):
-    """What the guard says of a request that is not carried out."""
+    """Returns what the guard of a plan says about a request to forget, without carrying it out."""
     if rows is not None:
         np.save(lab.scratch("ids.npy"), rows)
         options = ("--rows", lab.scratch("ids.npy"), *options)
@@ -440,7 +451,7 @@ def ask(lab, what, *options, rows=None):
 
 
 def poisoned_requests(lab, rng, rows, quick):
-    """Rows of another class are a tenth of the request."""
+    """Makes poisoned requests to forget, in which a tenth of the rows are of another class."""
     pairs = ("--pairs", many_pairs(lab))
     found = []
     for label in (3,) if quick else (3, 8, 0):
@@ -454,8 +465,8 @@ def poisoned_requests(lab, rng, rows, quick):
 
 
 def clean_requests(lab, rng, rows):
-    """Half of the hundred, the other data set has the other half: classes alone and two by two, parts of a class,
-    random rows, rows of two classes."""
+    """Makes half of a hundred honest requests to forget (the other data set has the other half): single classes, pairs
+    of classes, parts of a class, random rows, rows of two classes."""
     pairs = ("--pairs", many_pairs(lab))
     classes = [f"{label}" for label in rows] + [f"{label},{label + 1}" for label in range(0, 10, 2)]
     found = [ask(lab, f"classes {c}", "--class", c) for c in classes]
@@ -507,8 +518,8 @@ def measure_speed(lab, _quick):
 
 
 def forget_milliseconds(model, labels, codes, method, alone, repeats=21):
-    """Choose the pairs of class 3 and mask them, on objects in memory: median and least. `alone`: only the rows of the
-    class are given."""
+    """Returns the median and least milliseconds for choosing and masking the pairs of class 3, on objects in memory.
+    With `alone`, only the codes of rows of class 3 are given."""
     codes = np.ascontiguousarray(codes[labels == 3] if alone else codes)
     marks = None if alone else (labels == 3).astype(np.uint8)
     request = _struct.options(_ffi.Request, method=method, codes=_arrays.pointer(codes),
@@ -530,11 +541,11 @@ def judge_speed(_name, seeds):
         yield f"{what}: milliseconds to forget a class, median (least {least:.1f})", median, "<=", 15.0
 
 
-# All of it
+# Running all parts
 
 
 def measured(lab, name, measure, args):
-    """What is in the folder already, or measured now and left there."""
+    """Returns the results of a part that are stored in the folder, or else measures and stores them."""
     path = lab.path(f"{lab.data.name}-{lab.seed}-{name}.json")
     if os.path.exists(path) and not args.quick:
         with open(path) as file:
@@ -560,7 +571,8 @@ def has_command(tool, command):
 
 
 def bars_of(name, args, folder):
-    """Lines of one part: (set, what, figure, sense, bar), for each set it is of."""
+    """Returns the results of one part as lines (data set, what, figure, sense, limit), for each data set of the
+    part."""
     measure, sets, seeds = parts[name]
     if name == "recovery" and not has_command(args.tool, "audit"):
         log("recovery: left out, this tool has no audit")
@@ -606,7 +618,7 @@ def main():
         log(bar_line(*bar))
     missed = [bar for bar in bars if not is_met(*bar[3:])]
     log(f"{len(bars) - len(missed)} of {len(bars)} bars met")
-    # A busy machine is slow, so times are printed but decide nothing.
+    # Times are printed, but no limit on them decides the exit status, since the machine may be busy.
     sys.exit(any("seconds" not in bar[2] for bar in missed))
 
 

@@ -1,8 +1,8 @@
-"""What forgetting_bars.py measures with: data sets, models trained once, forgettings by the tool, their answers.
+"""Helpers of forgetting_bars.py: data sets, trained models, forgetting by the tool, and predictions.
 
-Whatever changes a model is done by the tool. Answers on rows whose codes are known are read through the Python module:
-codes that a mask hit are searched again, which gives what `dkvb predict` gives in a fraction of the time
-(forgetting_bars.py asks both once).
+The tool dkvb makes every change of a model. Predictions on rows with known codes are made by the Python package, which
+searches only codes that a mask changed: they equal those of `dkvb predict` in a fraction of the time
+(forgetting_bars.py compares both once).
 """
 import json
 import os
@@ -19,11 +19,11 @@ from dkvb._library import lib
 FASHION = "/usr/share/datasets/fashion-mnist"
 
 class Failed(Exception):
-    """The tool did not do it: its line on stderr."""
+    """Raised if a command of the tool fails, with the tool's error line."""
 
 
 class Set:
-    """Rows and labels of one data set."""
+    """Training and test rows of one data set, with their labels."""
 
     def __init__(self, name, folder):
         names = (["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz",
@@ -39,7 +39,7 @@ class Set:
 
 
 class Lab:
-    """One data set and seed: a trained model, its codes, and a folder for what comes of it."""
+    """A model trained on one data set with one seed, its codes file, and a folder for results."""
 
     def __init__(self, tool, data, seed, folder):
         self.tool, self.data, self.seed, self.folder = tool, data, seed, folder
@@ -68,7 +68,8 @@ class Lab:
     # Models
 
     def train(self, model, codes, *options):
-        """Train on all rows unless both files are there. Under other names first: what is there is whole."""
+        """Trains a model and its codes file unless both files exist. Files are written under other names first, so that
+        an existing file is complete."""
         if os.path.exists(model) and os.path.exists(codes):
             return
         self.run("train", "--features", self.data.train_x, "--labels", self.data.train_y, "-o", model + ".part",
@@ -82,7 +83,7 @@ class Lab:
             self.run("search", self.model, "--features", self.data.test_x, "-o", self.test_codes_file)
 
     def prepare_others(self):
-        """A model whose keys were placed on other data: the test rows stand for those. All training rows teach."""
+        """Trains a model on all training rows, with keys placed on the test rows, which stand for other data."""
         model, codes = (self.path(f"{self.data.name}-{self.seed}-others{end}") for end in (".dkvb", ".codes"))
         self.train(model, codes, "--key-features", self.data.test_x, "--hold-out", 0)
         return model, codes
@@ -93,13 +94,14 @@ class Lab:
     # Forgetting
 
     def forget(self, label, *options, model=None, output=None):
-        """By class, with what the codes file knows. Returns the model written, and what the tool said."""
+        """Forgets a class by the tool, with the codes file. Returns the path of the new model, and the tool's JSON
+        output."""
         output = output or self.scratch("forgotten.dkvb")
         said = self.run("forget", model or self.model, "-o", output, "--class", label, "--codes", self.codes, *options)
         return output, said
 
     def retrain(self, label):
-        """Trained again without classes, on the same keys."""
+        """Trains a model without a class, or without several classes, on the same keys."""
         output = self.scratch("retrained.dkvb")
         self.forget(label, "--strength", "exact", "--keep-keys", "--codes-out", self.scratch("retrained.codes"),
                     output=output)
@@ -121,7 +123,7 @@ class Lab:
 
     @property
     def training(self):
-        """(ids, labels, codes) of the rows that taught the values; an id is a row number."""
+        """Returns (ids, labels, codes) of the training rows; an id is a row number."""
         return self._once("training", lambda: codeset_part(self.codes, _ffi.DKVB_PART_TRAINING))
 
     def _once(self, name, make):
@@ -130,7 +132,7 @@ class Lab:
         return self._rows[name]
 
     def labels(self, model):
-        """Answers on the test rows."""
+        """Returns a model's predictions on the test rows."""
         return answers(model, self.test_x, self.test_codes, dkvb.Model.classify)
 
     def logits(self, model):
@@ -141,7 +143,7 @@ class Lab:
 
 
 def answers(path, x, codes, how):
-    """Of rows whose codes before all masks are known."""
+    """Returns predictions of rows whose codes without a mask are known."""
     with dkvb.Model.map(path) as model:
         return how(model, model.refresh(x, codes))
 
@@ -150,14 +152,14 @@ def answers(path, x, codes, how):
 
 
 def load_codeset(path):
-    """A handle that is to be freed."""
+    """Loads a codeset as a C handle, which the caller must free."""
     out = POINTER(_ffi.Codeset)()
     lib.dkvb_codeset_load(byref(out), os.fsencode(path), None, None)
     return out
 
 
 def codeset_part(path, part):
-    """(ids, labels, codes) of a part, copied."""
+    """Returns copies of (ids, labels, codes) of the training or held-out part of a codes file."""
     handle, rows = load_codeset(path), _struct.sized(_ffi.CodesetRows)
     lib.dkvb_codeset_get_rows(handle, part, byref(rows))
     shapes = (rows.n,), (rows.n,), (rows.n, rows.codebooks, rows.k)
@@ -166,11 +168,11 @@ def codeset_part(path, part):
     return found
 
 
-# Model files, by docs/format.md
+# Reading model files by docs/format.md
 
 
 def sections(path):
-    """Name -> bytes."""
+    """Returns a dict from the names of a model file's sections to their bytes."""
     with open(path, "rb") as file:
         data = memoryview(file.read())
     count, found = struct.unpack_from("<I", data, 24)[0], {}
@@ -181,8 +183,8 @@ def sections(path):
 
 
 def differing_sections(a, b, temperature=True):
-    """Names of sections that are not the same bytes, but for the record of what was done; with temperature=False also but
-    for the two numbers of the temperature, which follow from rows held out."""
+    """Returns the names of sections in which two model files differ, except the sections of the journal; with
+    temperature=False also except the two numbers of the temperature, which depend on held-out rows."""
     a, b = sections(a), sections(b)
     if not temperature:
         for found in (a, b):
@@ -197,7 +199,7 @@ def differing_sections(a, b, temperature=True):
 
 
 def auc(members, others):
-    """The chance that a member's score is above another's, ties half."""
+    """Returns the AUC: the chance that a member's score is above a non-member's, ties counting half."""
     _, place, count = np.unique(np.concatenate([members, others]), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     n = len(members)
@@ -205,21 +207,23 @@ def auc(members, others):
 
 
 def margins(logits, label):
-    """log(p / (1 - p)) of the label: ranks as the loss does, and does not saturate."""
+    """Returns the margin of the label, log(p / (1 - p)): margins order rows as the losses do, and do not saturate."""
     others = np.delete(logits, label, axis=1)
     top = others.max(axis=1)
     return logits[:, label] - top - np.log(np.exp(others - top[:, None]).sum(axis=1))
 
 
 def attack_features(logits, label):
-    """Logits from the largest on, the label's logit, its log-probability."""
+    """Returns the inputs of the fitted attack for each row: the logits in falling order, the label's logit, and its
+    log-probability."""
     top = logits.max(axis=1)
     log_sum = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
     return np.column_stack([-np.sort(-logits, axis=1), logits[:, label], logits[:, label] - log_sum])
 
 
 def fit_logistic(x, y, ridge=1.0, steps=25):
-    """Newton's method (Hastie, Tibshirani, Friedman 2009, 4.4.1), L2 on all weights but the constant's, the last."""
+    """Fits a logistic regression by Newton's method (Hastie, Tibshirani, Friedman 2009, 4.4.1), with an L2 penalty on
+    all weights but the last, the intercept."""
     x = np.column_stack([x, np.ones(len(x))])
     penalty = ridge * np.eye(x.shape[1])
     penalty[-1, -1] = 0.0
@@ -234,7 +238,8 @@ def fit_logistic(x, y, ridge=1.0, steps=25):
 
 
 def fitted_auc(x, y, folds=5):
-    """Each row is scored by a fit to the other folds; mean of the AUCs of the folds, as fits differ by a constant."""
+    """Returns the AUC of a fitted attack by cross-validation: each row is scored by a fit to the other folds, and the
+    AUCs of the folds are averaged, as fits differ by a constant."""
     fold = np.random.default_rng(0).permutation(len(x)) % folds
     found = []
     for f in range(folds):
@@ -247,7 +252,8 @@ def fitted_auc(x, y, folds=5):
 
 
 def membership(members, others, label):
-    """AUCs by loss threshold and by a fitted attack, given the logits of members and others, all of one class."""
+    """Returns the AUCs of two membership attacks, by loss and by a fitted classifier, from the logits of members and
+    non-members of one class."""
     members, others = members.astype(np.float64), others.astype(np.float64)
     x = np.concatenate([attack_features(members, label), attack_features(others, label)])
     y = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
@@ -255,6 +261,6 @@ def membership(members, others, label):
 
 
 def drop_column(logits, label):
-    """What is left of the answers without a class; the largest left, now first, takes the place of the label's."""
+    """Returns logits without the column of a class; the largest remaining logit takes the place of the label's."""
     left = np.delete(logits, label, axis=1)
     return np.column_stack([left.max(axis=1), -np.sort(-left, axis=1)[:, 1:]])

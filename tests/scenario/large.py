@@ -1,17 +1,18 @@
-"""A million rows: time of each phase, memory, and how long the tool goes without a sign of life. One table, a bar a line.
+"""Measures time and memory of the tool on a million rows, and the longest time without a change of its progress bar.
+The output is a table with a limit in each line.
 
     large.py TOOL WORK_FOLDER [--rows N] [--whiten HOW]
 
 The default is 1,280,000 float32 rows of 512 columns in 1,000 classes. The rows are made chunk by chunk from a seed and
-removed at the end, as are model and codes; they take 2.6 GB, the rest about 2.5 GB.
+removed at the end, as are the model and the codes file; the rows take 2.6 GB of disk, all other files about 2.5 GB.
 
-Bars of time hold for two cores that have nothing else to do, and the full number of rows. With fewer rows they are
-printed without a judgement, and only memory and accuracy decide.
+The limits on times hold for two idle cores and the full number of rows. With fewer rows times are printed only, and the
+limits on memory and accuracy decide.
 
-A sign of life is a new state of the progress bar. The tool looks at the same moments whether it was interrupted, so the
-longest gap is also how long Ctrl-C waits. Files are read before the first sign and written after the last one, without
-a sign: these two gaps are judged together, less the time of files. Memory is anonymous memory (RssAnon), sampled every
-20 ms: pages of the mapped file are not in it.
+When the tool moves its progress bar it also checks for interrupts, so the longest time between two changes of the bar
+is also how long Ctrl-C waits. Files are read before the first change of the bar and written after the last one: these
+two gaps are judged together, less the time of reading and writing. Memory is anonymous memory (RssAnon), sampled every
+20 ms, without pages of mapped files.
 """
 import argparse
 import json
@@ -28,11 +29,11 @@ import numpy as np
 FULL, COLUMNS, CLASSES, LATENT = 1280000, 512, 1000, 48
 CHUNK = 16384
 GIB = 2**30
-MOST_GAP = 1.0  # seconds between two signs of life
+MOST_GAP = 1.0  # largest number of seconds between two changes of the progress bar
 
 
 def make_rows(folder, rows):
-    """Class centres in LATENT dimensions, rows around them, a fixed map to COLUMNS dimensions, and noise there."""
+    """Makes rows around class centres in LATENT dimensions, maps them to COLUMNS dimensions, and adds noise."""
     rng = np.random.default_rng(20261127)
     centres = rng.standard_normal((CLASSES, LATENT), dtype=np.float32)
     spread = rng.standard_normal((LATENT, COLUMNS), dtype=np.float32) / np.float32(np.sqrt(LATENT))
@@ -51,7 +52,8 @@ def make_rows(folder, rows):
 
 
 class Watched:
-    """One run of the tool: its JSON, its peak of anonymous memory, its longest silence and the bar before that."""
+    """One run of the tool: its JSON output, its peak of anonymous memory, its longest time without a change of the
+    progress bar, and the bar before that time."""
 
     def __init__(self, *args):
         self.peak, self.gap, self.gap_after, self.edges = 0, 0.0, "start", 0.0
@@ -82,7 +84,7 @@ class Watched:
             while True:
                 with open(f"/proc/{pid}/status") as status:
                     found = re.search(r"RssAnon:\s+(\d+) kB", status.read())
-                if not found:  # a process that has ended and was not waited for yet has no memory
+                if not found:  # a process that has ended but was not waited for has no memory
                     return
                 self.peak = max(self.peak, int(found.group(1)) * 1024)
                 time.sleep(0.02)
@@ -94,7 +96,7 @@ class Watched:
         while True:
             try:
                 text = os.read(terminal, 65536).decode(errors="replace")
-            except OSError:  # the tool has closed its end
+            except OSError:  # the tool has closed its end of the terminal
                 text = ""
             now, gap = time.monotonic(), time.monotonic() - last
             if bar is None or not text:
@@ -159,7 +161,8 @@ def main():
         quiet("train", trained)
 
         forget = (tool, "forget", names["model"], "--class", 3, "--codes", names["codes"], "-o", names["less"])
-        suppressed = Watched(*forget, "--force", "--json")  # with few rows, hardly any of a class are held out
+        # --force, as with few rows hardly any rows of a class are held out
+        suppressed = Watched(*forget, "--force", "--json")
         s = suppressed.told
         print(f"suppress {s['pairs_masked']} pairs in {s['seconds']:.1f} s, {s['seconds_files']:.1f} of them files",
               flush=True)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# How much memory training takes.
+# Measures how much memory a training takes.
 #
 #     memory.sh TOOL PYTHON                    rows that are more than the process may hold: they are read in blocks
 #     memory.sh TOOL PYTHON X Y [OPTIONS]      the peak of `dkvb train` on these, above model and codes, in MiB

@@ -1,4 +1,5 @@
-"""The examples that take pictures, on made-up ones: a model learns them, one program answers, the other forgets a class.
+"""Test of the examples that take pictures, on made-up pictures: a model learns the pictures, classify_picture predicts
+them, and forget_folder forgets a class.
 
     picture_examples.py CLASSIFY_PICTURE FORGET_FOLDER     (with DKVB_LIBRARY and PYTHONPATH, as for the bindings)
 """
@@ -17,7 +18,7 @@ def run(*command):
 
 
 def train(folder, path):
-    """A model of the folder's pictures, which remembers its encoder."""
+    """Trains a model on the pictures in a folder; the model remembers its encoder."""
     encoder, images = dkvb.Encoder("descriptor"), dkvb.ImageSet(folder)
     x = encoder.encode_set(images)
     codebooks = dkvb.Codebooks.fit(x, codebooks=64, keys=64, key_dim=8)
@@ -29,13 +30,13 @@ def train(folder, path):
 
 
 def answers(output):
-    """Likeliest class by picture, out of lines such as "a/b.png: cat 0.9, dog 0.1"."""
+    """Returns the most probable class of each picture, from lines such as "a/b.png: cat 0.9, dog 0.1"."""
     lines = (line.rpartition(": ") for line in output.splitlines())
     return {picture: answer.split()[0] for picture, _colon, answer in lines}
 
 
 def right(classify, model, folder, name):
-    """The share of a class's pictures that get its name."""
+    """Returns the fraction of a class's pictures that are predicted as this class."""
     paths = sorted((folder / name).iterdir())
     done = run(classify, model, "descriptor", *paths)
     assert done.returncode == 0, done.stderr

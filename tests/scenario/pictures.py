@@ -1,4 +1,5 @@
-"""Made-up pictures, and a PNG writer, for scenarios: three classes that differ in colour and in the way of stripes."""
+"""Made-up pictures for tests, of three classes that differ in colour and direction of stripes, and a writer of PNG
+files."""
 
 import struct
 import zlib
@@ -10,9 +11,10 @@ CLASSES = {"across": ((200, 60, 40), (1.0, 0.0)), "down": ((40, 180, 70), (0.0, 
 
 
 def png_bytes(picture):
-    """`uint8[height][width][1 or 3]` as a PNG file."""
+    """Returns the bytes of a PNG file of a picture, `uint8[height][width][1 or 3]`."""
     height, width, channels = picture.shape
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)], axis=1)  # filter 0 a line
+    # PNG filter type 0 before each line
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)], axis=1)
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)),
               (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + kind + data
@@ -20,7 +22,8 @@ def png_bytes(picture):
 
 
 def draw(name, rng, width=None, height=None):
-    """A picture of a class: stripes in its colour, at a random place, with noise; of a random size unless told."""
+    """Draws a picture of a class: stripes in the class's colour, randomly shifted, with noise; of a random size unless
+    given."""
     color, (down, across) = CLASSES[name]
     width, height = width or int(rng.integers(40, 90)), height or int(rng.integers(40, 90))
     y, x = np.mgrid[:height, :width]
@@ -30,7 +33,7 @@ def draw(name, rng, width=None, height=None):
 
 
 def write_folder(folder, count, seed, names=tuple(CLASSES)):
-    """A folder for each class, with `count` pictures in each."""
+    """Writes a folder for each class, with `count` pictures in each folder."""
     rng = np.random.default_rng(seed)
     for name in names:
         (Path(folder) / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The Python bindings of pictures and encoders, on made-up pictures.
+"""Tests of the Python bindings of pictures and encoders, on made-up pictures.
 
     DKVB_LIBRARY=…/libdkvb.so PYTHONPATH=bindings/python python3 tests/scenario/pictures_bindings.py
 """
@@ -16,7 +16,7 @@ from pictures import CLASSES, draw, png_bytes, write_folder
 
 
 class Case(unittest.TestCase):
-    """A directory for files, and numbers by chance."""
+    """Test case with a temporary folder and a random number generator."""
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory()

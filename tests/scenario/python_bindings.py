@@ -34,7 +34,7 @@ CLASSES, DIM = 3, 8
 
 
 def clouds(n, seed):
-    """Rows around one centre a class, and their labels."""
+    """Returns rows in clouds, one around the centre of each class, and their labels."""
     centers = np.random.default_rng(0).normal(size=(CLASSES, DIM))
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=n, dtype=np.int32)
@@ -47,7 +47,7 @@ def run_python(*arguments, **environment):
 
 
 class Case(unittest.TestCase):
-    """Codebooks and a trained model, made anew for every test; a directory for files."""
+    """Test case with codebooks and a trained model, made anew for every test, and a temporary folder."""
 
     @classmethod
     def setUpClass(cls):
@@ -99,7 +99,7 @@ class CodebooksTest(Case):
         h = np.einsum("oi,ti,ni->nto", hadamard, signs, np.pad(y, ((0, 0), (0, len(bits) - DIM))))
         r = np.floor(h.reshape(len(y), -1)[:, order] * codebooks.scales[:, None] + 0.5).clip(-63, 63)
         projected, saturated = codebooks.project(self.x, saturated=True)
-        self.assertLess((projected != r).mean(), 0.001)  # numbers within rounding of a half
+        self.assertLess((projected != r).mean(), 0.001)  # only numbers near a half may round differently
         self.assertLess(saturated.sum(), 0.001 * projected.size)
 
     def test_search_leaves_masked_pairs_out(self):
@@ -210,7 +210,7 @@ class FitTest(Case):
             model.plan_forget(ids=[names[0], names[4]], codeset=codeset, strength="exact")
         with self.assertRaisesRegex(ValueError, "599 names found, there are 600 rows"):
             dkvb.fit(self.x, self.y, ids=names[1:])
-        with self.assertRaises(ValueError):  # numbers and strings together
+        with self.assertRaises(ValueError):  # numbers mixed with strings are refused
             dkvb.fit(self.x, self.y, ids=[1, *names[1:]])
         with self.assertRaisesRegex(dkvb.InvalidArgument, "must bring names too"):
             dkvb.fit_more(model, self.x[:9], self.y[:9], codeset=codeset)
@@ -491,7 +491,7 @@ class ModelTest(Case):
             self.model.find_class("3")
         with self.assertRaisesRegex(dkvb.InvalidArgument, "class 1 is called"):
             self.model.class_names = ["2", "K\u00e4fer", "Ka\u0308fer"]
-        self.model.class_names = ["K\u00e4fer", "2"]  # names may change places
+        self.model.class_names = ["K\u00e4fer", "2"]  # two classes may swap their names
         self.assertEqual(self.model.class_names, ["K\u00e4fer", "2", None])
 
     def test_labels_that_skip_are_refused_unless_classes_are_given(self):
@@ -501,7 +501,8 @@ class ModelTest(Case):
         self.assertEqual(dkvb.fit(x, y, classes=3, codebooks=4, keys=8).model.info.classes, 3)
         found = dkvb.survey_labels(y, allow_empty=True)
         self.assertEqual((found.rows, found.classes, found.empty, found.empty_list), (60, 3, 1, "0"))
-        self.assertEqual(dkvb.fit(x, y == 1, codebooks=4, keys=8).model.info.classes, 2)  # booleans are labels
+        # booleans are allowed as labels
+        self.assertEqual(dkvb.fit(x, y == 1, codebooks=4, keys=8).model.info.classes, 2)
 
     def test_few_rows_are_enough_unless_too_many_keys_are_asked_for(self):
         for rows in (1, 2, 50, 400):
@@ -590,7 +591,8 @@ class ModelTest(Case):
 
     def test_terms_come_back_as_they_were_told(self):
         mask, head = self.mask_of_class(1), self.model.journal_head
-        half = 1.96 * math.sqrt((8 / 11 - (7 / 11) ** 2) / 11)  # half a row more in each cell: 7.5 lost, .5 gained
+        # the interval adds half a row to each count: 7.5 lost, .5 gained
+        half = 1.96 * math.sqrt((8 / 11 - (7 / 11) ** 2) / 11)
         lost = dkvb.ClassEffect(9, 8, 1, 7, 0, 7 / 9, 7 / 11 - half, 7 / 11 + half)
         for terms in (dkvb.Terms(classes=(0, 2), effects={1: lost, 2: lost}, budget=5, target=0.25, max_retain_drop=0.5,
                                  max_class_loss=1.0, forced=True, keys="placed", after=head),
@@ -638,7 +640,7 @@ class ModelTest(Case):
         self.assertEqual(self.model.predict(self.x, logits=True)[1].tobytes(), before.tobytes())
         self.assertFalse(self.model.values[mask.to_array()].any())
         self.assertFalse(self.model.codebooks.keys[mask.to_array()].any())
-        self.assertTrue(self.codebooks.keys[mask.to_array()].any())  # these have another owner
+        self.assertTrue(self.codebooks.keys[mask.to_array()].any())  # the old codebooks still have their keys
         with self.assertRaises(dkvb.StateError):
             self.model.undo(entry)
 
@@ -681,7 +683,7 @@ class ModelTest(Case):
 
 
 class CodesetCase(Case):
-    """A model trained on most rows, whose ids are no row numbers, and the codeset of all."""
+    """Test case with a model trained on most rows, whose ids are not row numbers, and a codeset of all rows."""
 
     TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "rate_last": 2.0, "label_smoothing": 0.05,
                 "class_weight": "balanced", "seed": 7, "shuffle": True}
@@ -829,7 +831,8 @@ class ChoosingTest(CodesetCase):
         np.testing.assert_array_equal(self.model.class_counts(1), counts)
 
     def test_contrast_is_its_formula(self):
-        f, r = self.model.class_counts(1), self.model.class_counts(0)  # class 2 is set aside
+        # counts of class 1 (forget) and class 0 (keep); class 2 is set aside
+        f, r = self.model.class_counts(1), self.model.class_counts(0)
         score = np.where(f > 0, f.astype(float) ** 2 / np.maximum(f + r, 1), 0)
         found = self.chosen("contrast", 60, classes=[dkvb.KEEP, dkvb.FORGET, dkvb.ASIDE])
         first = np.argsort(-score.ravel(), kind="stable")[:60]
@@ -931,7 +934,7 @@ class SeparationTest(Case):
     def test_numbers_are_those_of_the_definitions(self):
         labels = self.y.copy()
         labels[::7] = -1
-        found = dkvb.separation(self.codes, labels, keys=32, classes=4)  # one class more than there are rows of
+        found = dkvb.separation(self.codes, labels, keys=32, classes=4)  # One class more than have rows.
         selects = self.codes[:, :, 0][:, :, None] == np.arange(32)  # [n][C][K]
         counts = np.stack([selects[labels == label].sum(axis=0) for label in range(4)])
         np.testing.assert_array_equal(found.counts, counts)
@@ -1093,7 +1096,8 @@ class AuditTest(Case):
                                            (labels == answers["retrained"])[rows].mean(), places=12)
 
     def test_membership_by_the_loss_is_the_area_of_all_pairs(self):
-        found = self.audit(self.forgot, before=self.before, shadows=0)  # the journal names the class
+        # the audit takes the forgotten class from the journal
+        found = self.audit(self.forgot, before=self.before, shadows=0)
         self.assertEqual(found.classes, [1])
         logits = np.concatenate([self.before.decode(self.codes[self.y == 1]),
                                  self.before.predict(self.test_x[self.test_y == 1], logits=True)[1]]).astype(np.float64)
@@ -1116,7 +1120,7 @@ class AuditTest(Case):
 
     def test_klom_has_mean_median_and_percentile_of_rows(self):
         found = self.audit(self.forgot, before=self.before, shadows=0, rmia_models=0, models=2)
-        self.assertEqual((found.models, found.planned), (2, 0))  # the pairs were given: they are masked as they are
+        self.assertEqual((found.models, found.planned), (2, 0))  # KLoM masks the given pairs, without planning anew
         for subject in found.subjects.values():
             for group in ("forgotten", "retained", "class", "rest"):
                 figure = subject[f"klom_{group}"]
@@ -1277,7 +1281,7 @@ class ErrorsTest(Case):
 
 class ArraysTest(Case):
     def addresses(self, function, call):
-        """Addresses of the pointers that a call hands to one function of the library."""
+        """Returns the addresses of the pointers that a call passes to one C function of the library."""
         real, seen = getattr(_library.lib, function), []
 
         def spy(*arguments):
@@ -1356,7 +1360,7 @@ class LongCallsTest(Case):
     def setUp(self):
         super().setUp()
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner may have it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner may have set SIGINT to be ignored
 
     def test_progress_counts_up_to_the_end(self):
         seen = []
@@ -1486,7 +1490,7 @@ atexit.register(lambda: model.predict(array))
             for _ in range(times):
                 dkvb.Mask(dkvb.Codebooks.from_arrays(keys, DIM)).add(0, 0)
             gc.collect()
-            return int(Path("/proc/self/statm").read_text().split()[1])  # pages in memory
+            return int(Path("/proc/self/statm").read_text().split()[1])  # memory pages of the process in use
 
         keys = np.zeros((64, 128, 32), np.float32)
         before = make_and_drop(10)

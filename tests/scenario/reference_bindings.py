@@ -1,4 +1,4 @@
-"""Linear heads from Python: what they find is what NumPy and, where it is there, scikit-learn find.
+"""Tests of linear heads from Python: their results equal those of NumPy and, if it is installed, of scikit-learn.
 
     DKVB_LIBRARY=…/libdkvb.so DKVB_REFERENCE_LIBRARY=…/libdkvb-reference.so PYTHONPATH=bindings/python \\
         python3 tests/scenario/reference_bindings.py
@@ -19,7 +19,7 @@ CLASSES, DIM = 5, 12
 
 
 def clouds(n, seed):
-    """Rows around one centre a class, far from 0, and their labels."""
+    """Returns rows in clouds far from 0, one around the centre of each class, and their labels."""
     centers = np.random.default_rng(0).normal(size=(CLASSES, DIM)) + 3
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=n, dtype=np.int32)
@@ -70,7 +70,8 @@ class Logistic(unittest.TestCase):
         wanted = peer.predict_log_proba(TEST_X / scaled(X))
         found = head.scores(TEST_X)
         found -= np.log(np.exp(found).sum(1, keepdims=True))
-        np.testing.assert_allclose(found, wanted, atol=2e-3)  # gradients within 1e-6 leave weights of 1e-4 open
+        # a gradient tolerance of 1e-6 allows differences of 1e-4 in weights
+        np.testing.assert_allclose(found, wanted, atol=2e-3)
 
     def test_a_penalty_is_chosen_from_the_list_without_test_rows(self):
         info = dkvb.reference.fit(X, Y).info

@@ -2,8 +2,9 @@
  *
  *     same_requests MODEL CODES|- STRENGTH KIND WHO PAIRS FORCE LIMIT SALT
  *
- * KIND is classes or ids (WHO a list with commas) or requests (WHO a text). The model, and for exact the codes, are
- * changed in place. The program prints "REFUSED SENTENCE" of the plan, or "error SENTENCE". */
+ * KIND is `classes` or `ids` (then WHO is a list with commas) or `requests` (then WHO is a text). The model file, and
+ * with strength exact the codes file, are changed in place. The program prints the name and the sentence of the plan's
+ * refusal, or "error" and the error message. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
     q.budget = strtoull(argv[6], NULL, 10);
     q.force = argv[7][0] == '1';
     q.max_class_loss = strtod(argv[8], NULL);
-    if (q.budget == 0 && q.strength == DKVB_STRENGTH_SUPPRESS) /* the tool has this option only without a budget */
+    if (q.budget == 0 && q.strength == DKVB_STRENGTH_SUPPRESS) /* the tool takes this option only without a budget */
         q.max_retain_drop = q.max_class_loss;
     q.keys = DKVB_KEYS_KEPT;
     q.salt = salt;

@@ -1,9 +1,11 @@
-"""The same requests from C, from Python and from the tool: the same models, byte for byte, and the same refusals.
+"""Tests that the same requests to forget, made from C, from Python and by the tool, give the same models, byte for
+byte, and the same refusals.
 
     DKVB_LIBRARY=…/libdkvb.so PYTHONPATH=bindings/python python3 tests/scenario/same_requests.py DKVB SAME_REQUESTS
 
-60 random requests: by classes, by rows and many at once, of both strengths, with and without codes, several in a row on
-one model. The time and the salts are fixed, so models, journals included, must have equal bytes."""
+The test makes 60 random requests: for classes, for rows and for many at once, of both strengths, with and without a
+codes file, several in a row on one model. The time and the salts are fixed, so that models with their journals must
+have equal bytes."""
 
 import json
 import os
@@ -42,7 +44,8 @@ def make(folder):
 
 
 def draw(rng):
-    """One request: strength, kind, who, pairs, force, limit, whether codes are given."""
+    """Draws a random request: strength, kind, what to forget, number of pairs, force, limit, and whether a codes file
+    is given."""
     strength = rng.choice(("suppress", "suppress", "exact"))
     kind = rng.choice(("classes", "classes", "ids", "requests"))
     ids = sorted(rng.sample(range(ROWS), rng.randint(1, 30)))
@@ -123,7 +126,7 @@ def main():
         make(base)
         folders = {way: Path(temporary) / way for way in WAYS}
         for number in range(REQUESTS):
-            if left == 0:  # a new story, of several requests in a row
+            if left == 0:  # begins a new series of requests on a fresh model
                 left = rng.randint(1, 5)
                 for folder in folders.values():
                     shutil.rmtree(folder, ignore_errors=True)

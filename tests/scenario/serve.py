@@ -3,10 +3,10 @@ of a model that the file held meanwhile, and p99 is printed.
 
     serve.py TOOL WORK_FOLDER [--clients 8] [--forgettings 100] [--big]
 
-Each client has a worker of its own, `dkvb predict --serve`; as many threads ask a dkvb.LiveModel. A replacement masks a
-fiftieth of all pairs, or undoes the last masking, so each version of the file has answers of its own.
-Answers are the logits of all classes, so that a mixture of two versions could not pass for one of them. `--big` takes
-512 codebooks of 768 keys; the figures of docs/serving.md come from it.
+Each client has its own worker process, `dkvb predict --serve`; as many threads ask a dkvb.LiveModel. Each replacement
+of the model file masks a fiftieth of all pairs, or undoes the last masking, so that each version of the file gives
+other answers. Clients compare the logits of all classes, so that a mixture of two versions would be noticed. The option
+`--big` takes 512 codebooks of 768 keys; the figures of docs/serving.md were measured with this option.
 """
 
 import argparse
@@ -29,13 +29,13 @@ parser.add_argument("--clients", type=int, default=8)
 parser.add_argument("--forgettings", type=int, default=100)
 parser.add_argument("--big", action="store_true")
 args = parser.parse_args()
-args.tool = str(Path(args.tool).resolve())  # commands run in the work folder
+args.tool = str(Path(args.tool).resolve())  # an absolute path, as commands run in the work folder
 
-ROWS = 64  # different rows that clients ask for
+ROWS = 64  # number of different rows that clients ask for
 
 
 def make_model(path):
-    """A model on rows in clusters; the rows to ask for."""
+    """Trains a model on rows in clusters, and returns the rows that clients ask for."""
     rng = np.random.default_rng(7)
     classes, dim, n = (100, 512, 20000) if args.big else (20, 32, 2000)
     centers = rng.normal(size=(classes, dim)).astype("float32")
@@ -50,10 +50,11 @@ def make_model(path):
 
 
 class Versions:
-    """Answers of every version of the file, and which versions the file may have had at a time."""
+    """The expected answers of every version of the model file, and the versions that the file may have had at a given
+    time."""
 
     def __init__(self, first):
-        self.known = [first]  # float32[ROWS][classes] of each version
+        self.known = [first]  # logits of each version, float32[ROWS][classes]
         self.begun = self.done = 0
 
     def right(self, row, answer, lowest, highest):
@@ -71,7 +72,8 @@ def take(pipe, size):
 
 
 def worker_client(path, x, versions, stop, out):
-    """Asks a worker for rows until `stop`; appends its seconds for each row, its faults and the worker's figures."""
+    """A client that asks its worker process for rows until `stop` is set; appends to `out` the seconds for each row,
+    wrong answers, and the worker's statistics."""
     worker = subprocess.Popen([args.tool, "predict", path, "--serve", "--scores"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     sent = []
@@ -88,7 +90,7 @@ def worker_client(path, x, versions, stop, out):
             data = take(worker.stdout, 10)
             data += take(worker.stdout, int.from_bytes(data[8:10], "little") + 4 * versions.known[0].shape[1])
         except (BrokenPipeError, EOFError):
-            break  # the worker has ended, as its exit code will tell
+            break  # the worker has ended; its exit code tells why
         waited.append(time.perf_counter() - begin)
         answer = np.load(io.BytesIO(data))
         if answer.dtype != np.float32 or not versions.right(row, answer, lowest, versions.begun):
@@ -112,7 +114,8 @@ def thread_client(live, x, versions, stop, out):
 
 
 def play(path, x, how):
-    """Clients of one kind while the file is replaced. Returns seconds waited, and messages of the clients."""
+    """Runs clients of one kind while the model file is replaced. Returns the seconds that clients waited for rows, and
+    the clients' messages."""
     model = dkvb.Model.load(path)
     before = model.predict(x, logits=True)[1]
     versions, stop, out = Versions(before), threading.Event(), []

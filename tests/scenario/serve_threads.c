@@ -1,11 +1,12 @@
-/* Single rows from many threads at once, answered by one live model: rows per processor second of one thread and of
- * several. Without locks and without a thread pool between them, the number per processor second stays the same, so
- * two cores answer twice as many rows as one. Processor time is counted instead of the clock's, as other work on the
- * machine takes the clock's time and not this program's.
+/* Measures how many single rows one dkvb_live answers per processor second, called by one thread and by several at
+ * once. As there are no locks between the threads, rows per processor second stay the same, so that two cores answer
+ * twice as many rows as one. The program counts processor time instead of elapsed time, so that other work on the
+ * machine does not matter.
  *
  *     serve_threads MODEL ROWS.npy BAR
  *
- * BAR is the smallest allowed speedup on 2 cores. The rounds are interleaved, and the best round of each counts. */
+ * BAR is the smallest allowed speedup on 2 cores. Rounds with one thread and with several alternate, and the best round
+ * of each counts. */
 #include <dkvb/dkvb.h>
 
 #include <pthread.h>
@@ -20,7 +21,7 @@ enum { MOST = 8, ROUNDS = 8 };
 static dkvb_live *live;
 static dkvb_array rows = DKVB_ARRAY_INIT;
 static atomic_bool stop, failed;
-static uint32_t wanted; /* threads that each call asks for; 0: the library decides */
+static uint32_t wanted; /* number of threads that each call asks for; 0 = the library decides */
 
 static double processor_seconds(void)
 {
@@ -51,12 +52,12 @@ static void *answer(void *context)
     return NULL;
 }
 
-/* Rows per processor second of `n` threads. */
+/* Returns the number of rows that `n` threads predict per processor second. */
 static double measure(int n)
 {
     const struct timespec round = {.tv_nsec = 200 * 1000 * 1000};
     pthread_t threads[MOST];
-    uint64_t counts[MOST][16] = {{0}}; /* a line of the cache and more for each */
+    uint64_t counts[MOST][16] = {{0}}; /* counts of the threads, in different cache lines */
     double begun = processor_seconds(), all = 0;
 
     atomic_store(&stop, false);

@@ -1,10 +1,10 @@
-"""The table of lib/base/unicode.c, from Python's copy of the Unicode character database.
+"""Makes the table of lib/base/unicode.c from Python's copy of the Unicode character database.
 
     table.py           print lib/base/unicode_table.h
     table.py HEADER    check that HEADER is what would be printed for the characters it knows
 
-Unicode never changes the canonical decomposition of a character once it has one, so that a newer database only adds
-lines. Ideographs for compatibility (two blocks, a thousand singletons) are left out: no file system changes them.
+Unicode never changes the canonical decomposition of a character, so a newer database only adds lines to the table.
+Compatibility ideographs (two blocks with a thousand characters) are left out, as no file system changes them.
 """
 
 import re
@@ -25,7 +25,7 @@ def decompositions():
 
 
 def classes():
-    """Ranges of neighbours of one combining class."""
+    """Returns ranges of neighbouring characters with the same combining class."""
     ranges = []
     for code in range(0x110000):
         number = unicodedata.combining(chr(code))

@@ -1,4 +1,4 @@
-/* Helpers for tests of data files: one file to write and read, and an allocator that measures. */
+/* Helpers for tests of data files: a file to write and read, and an allocator that measures memory. */
 #ifndef DKVB_TESTS_DATA_FILES_H
 #define DKVB_TESTS_DATA_FILES_H
 
@@ -19,13 +19,13 @@ void put_vector(const char *type, size_t n, const void *data, size_t size);
 
 typedef dkvb_status (*read_fn)(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* Readers that may use an array in place, without a copy. Tests read a file in both ways. */
+/* Functions that read an array from a file, with a copy or in place; tests read each file in both ways. */
 dkvb_status copy_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status copy_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 dkvb_status map_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
-/* Asserts that reading a file fails with `code`, leaves the array empty, and gives a message with the file's name and
- * `part`. */
+/* Asserts that reading a file fails with status `code`, leaves the array empty, and that the error message contains the
+ * file's name and `part`. */
 void assert_refused(read_fn read, const char *name, dkvb_status code, const char *part);
 void assert_header_refused(const char *header, const char *part);
 

@@ -16,7 +16,7 @@
 #include "base/checksum.h"
 
 static char folder[64];
-static pid_t maker; /* process that made the folder; a forked child that exits must not remove it */
+static pid_t maker; /* id of the process that made the temporary folder, which a forked child must not remove */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
 {

@@ -51,7 +51,7 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes)
     codes = codes ? codes : own;
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
     assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
-    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* tests read values as floats */
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* float32 values, as tests read them as floats */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, k, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, k, labels, ROWS, &train, NULL));
     dkvb_codebooks_free(cb);

@@ -1,4 +1,4 @@
-/* Helpers for unit tests: CMocka, small artificial data, an allocator that counts and can fail. */
+/* Helpers for unit tests: CMocka, small artificial data, and an allocator that counts blocks and can fail. */
 #ifndef DKVB_TESTS_FIXTURE_H
 #define DKVB_TESTS_FIXTURE_H
 
@@ -34,13 +34,13 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes);
 /* Returns the number of entries in the journal of a model. */
 uint64_t journal_count(const dkvb_model *model);
 
-/* True if a key-value pair is in a mask. */
+/* Returns true if a (codebook, key) pair is in a mask. */
 bool mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
 
-/* Returns a mask of the key-value pairs that rows of one class use most. */
+/* Returns a mask of the (codebook, key) pairs that rows of one class select most often. */
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);
 
-/* Adds rows to a codeset that have only ids, labels and codes. */
+/* Adds rows to a codeset by ids, labels and codes, without features. */
 dkvb_status codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *row_labels,
                         const uint16_t *codes, size_t n);
 
@@ -50,8 +50,8 @@ dkvb_status map_model(dkvb_model **out, const char *path, const dkvb_model_optio
 /* Returns the encoder name that a model stores, or NULL. */
 const char *encoder_of(const dkvb_model *model);
 
-/* An allocator that fails from its `fail_at`-th call on, and counts live blocks. A call on another thread than the one
- * that made the allocator ends the program, as the library promises never to allocate on worker threads. */
+/* An allocator that fails from its `fail_at`-th call on, and counts live blocks. An allocation on another thread than
+ * the allocator's own ends the program, as the library promises never to allocate on worker threads. */
 struct failing_alloc {
     size_t calls, fail_at;
     long live;

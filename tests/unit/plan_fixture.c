@@ -1,4 +1,4 @@
-/* Small models with held-out rows, and checks of plans made on them. */
+/* Small models with held-out rows for tests of plans, and checks of plans made on these models. */
 #include "plan_fixture.h"
 
 #include <stdio.h>

@@ -8,15 +8,17 @@
 
 extern const uint8_t salt[32];
 
-/* Rows in which the first three classes are moved towards each other, so that the classes compete. */
+/* Rows in which the first three classes are moved towards each other, so that they are hard to separate. */
 extern float hard[ROWS * DIM];
 
-extern bool few_keys; /* true for so few keys that classes share them */
+extern bool few_keys; /* true if plan_fit() makes so few keys that classes share keys */
 
-/* Makes the rows, and fixes the time of journal entries, so that files can be compared byte by byte. */
+/* Setup of the tests of plans: makes the rows, and fixes the time of journal entries, so that files can be compared
+ * byte by byte. */
 int plan_setup(void **state);
 
-/* Fits a small model. The keys are placed on other rows unless `own_keys`. With `ids` NULL, ids are row numbers. */
+/* Fits a small model. The keys are placed on other rows unless `own_keys` is true. If `ids` is NULL, row numbers are
+ * the ids. */
 void plan_fit(dkvb_model **model, dkvb_codeset **set, bool own_keys, const float *x, const int32_t *y,
               const uint64_t *ids, size_t n);
 
@@ -33,7 +35,8 @@ void assert_same_bytes(const char *a, size_t a_size, const char *b, size_t b_siz
 
 void assert_same_values(const dkvb_model *a, const dkvb_model *b);
 
-/* Asserts that both codesets have the same rows, codes and sessions. Their lists of removed rows may differ. */
+/* Asserts that both codesets have the same rows, codes and sessions. The lists of removed rows of the two codesets may
+ * differ. */
 void assert_same_rows(const dkvb_codeset *a, const dkvb_codeset *b);
 
 /* Copies a codeset by saving and loading it. */
@@ -45,7 +48,7 @@ dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_
 
 void assert_plan_forced(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request q);
 
-/* Fills in a request for all rows of class 1 and 60 slipped-in rows of class 2. */
+/* Fills in a request to forget all rows of class 1, with 60 rows of class 2 slipped in. */
 void ask_for_slipped_in(dkvb_forget_request *q, uint64_t ids[ROWS]);
 
 uint64_t right_rows(const dkvb_model *model, const dkvb_codeset *set, uint32_t label);

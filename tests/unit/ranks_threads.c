@@ -11,20 +11,22 @@
 enum kind { EXCHANGE, GATHER, BROADCAST };
 static const char *const kind_names[] = {"exchange", "gather", "broadcast"};
 
-/* A call as its rank has made it. The others read it between the two times that all ranks meet. */
+/* A call of a group's function, as one rank has made it. All other ranks read the call between the two times that all
+ * ranks meet. */
 struct call {
     enum kind kind;
     const void *send;
     void *receive;
-    const size_t *send_sizes, *receive_sizes; /* [count]; GATHER: the same; BROADCAST: of one element */
+    /* sizes for each rank, [count]; equal for GATHER, one element for BROADCAST */
+    const size_t *send_sizes, *receive_sizes;
 };
 
 struct group {
     pthread_mutex_t lock;
     pthread_cond_t all_here;
     unsigned count, here;
-    unsigned long meeting; /* number of meetings so far */
-    bool broken;           /* a rank has failed or returned: nobody can meet any more */
+    unsigned long meeting; /* number of times that all ranks have met so far */
+    bool broken;           /* true if a rank has failed or returned, so that the ranks cannot meet any more */
     struct call *calls;    /* [count] */
     struct ranks_trial *trial;
 };
@@ -45,8 +47,8 @@ static void breach(const struct member *m, unsigned other, const char *what)
     abort();
 }
 
-/* Waits until all ranks are here. False: a rank will not come. A meeting that was complete counts, even if the group
- * breaks before the last rank has woken. */
+/* Waits until all ranks have called meet(). Returns false if a rank will not come. A complete meeting counts even if
+ * the group breaks before the last rank has woken. */
 static bool meet(struct group *g)
 {
     unsigned long meeting;
@@ -84,7 +86,7 @@ static size_t size_at(const struct call *c, unsigned from)
     return c->kind == BROADCAST ? c->receive_sizes[0] : c->receive_sizes[from];
 }
 
-/* First byte of the part that a call has for a rank. */
+/* Returns the first byte of the data that a call sends to rank `to`. */
 static const char *part_for(const struct call *c, unsigned to)
 {
     const char *part = c->send;
@@ -94,7 +96,7 @@ static const char *part_for(const struct call *c, unsigned to)
     return part;
 }
 
-/* Copies the parts that a rank gets from all ranks. Called while no rank can leave or change its buffers. */
+/* Copies to a rank the data that all ranks send to it, while no rank can return or change its buffers. */
 static void take(struct member *m)
 {
     const struct group *g = m->group;
@@ -117,7 +119,7 @@ static void take(struct member *m)
         if (own->kind == BROADCAST && r > 0) {
             if (theirs->send_sizes[0] != own->send_sizes[0])
                 breach(m, r, "the other has another size");
-            out += me == 0 ? size : 0; /* by the shortest way */
+            out += me == 0 ? size : 0; /* broadcast data count once, on the sending rank */
             continue;
         }
         if (size > 0 && at != part_for(theirs, me))
@@ -141,11 +143,11 @@ static int make_call(struct member *m, struct call call)
         break_up(g);
         return 7;
     }
-    g->calls[m->ranks.rank] = call; /* nobody reads it before all are here */
+    g->calls[m->ranks.rank] = call; /* no rank reads the call before all ranks meet */
     if (!meet(g))
         return 8;
     take(m);
-    (void)meet(g); /* all ranks come: none leaves a call between its two meetings */
+    (void)meet(g); /* all ranks meet again, as none returns from a call before */
     return 0;
 }
 
@@ -193,7 +195,8 @@ void ranks_try(unsigned count, void (*body)(const dkvb_ranks *ranks, void *conte
         members[r].ranks.gather = gather;
         members[r].ranks.broadcast = broadcast;
     }
-    setenv("CMOCKA_TEST_ABORT", "1", 1); /* else cmocka ends the program without the message of another thread */
+    /* otherwise cmocka would end the program without the message of another thread */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
     for (unsigned r = 0; r < count; r++)
         if (pthread_create(&members[r].thread, NULL, run_member, &members[r]) != 0)
             abort();

@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes a file of exactly this header and these elements, and returns its size; `to` has room for 8 bytes more than
- * header and elements. */
+/* Makes a .safetensors file of a given header and elements in `to`, and returns its size; `to` must have room for 8
+ * bytes more than header and elements. */
 size_t tensor_bytes(unsigned char *to, const char *header, const void *elements, size_t size);
 
-/* A file that is built tensor by tensor: begin, add, write. */
+/* A .safetensors file that is built tensor by tensor: begin, add, write. */
 struct tensor_file {
     char *header;
     unsigned char *elements;
@@ -18,7 +18,8 @@ struct tensor_file {
 
 void tensor_file_begin(struct tensor_file *f);
 
-/* Adds a tensor to a file. `dtype` is written as in the format: "F32". `elements` has `size` bytes. */
+/* Adds a tensor to a file that is being built. The number type `dtype` is spelled as in the format, such as "F32";
+ * `elements` has `size` bytes. */
 void tensor_file_add(struct tensor_file *f, const char *name, const char *dtype, uint32_t ndim, const uint64_t *shape,
                      const void *elements, size_t size);
 
@@ -27,7 +28,7 @@ void tensor_file_add(struct tensor_file *f, const char *name, const char *dtype,
 void tensor_file_add_random(struct tensor_file *f, const char *name, uint32_t ndim, const uint64_t *shape, float centre,
                             float spread);
 
-/* Writes the file of tensors, and frees the tensors. */
+/* Writes the .safetensors file to `path`, and frees the tensors. */
 void tensor_file_write(struct tensor_file *f, const char *path);
 
 #endif

@@ -1,4 +1,5 @@
-/* Every allocation in the life of a model fails once: the result is DKVB_ENOMEM, nothing leaks, nothing changes. */
+/* Tests in which every allocation in the life of a model fails once: the call returns DKVB_ENOMEM, leaks nothing and
+ * changes nothing. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Options of a forgetting with everything set, which needs the most memory: the rows have to be sorted. */
+/* Returns options of a forget operation with all members set and unsorted rows, which needs the most memory. */
 static dkvb_forget_options full_options(void)
 {
     static const uint64_t row_ids[] = {30, 20, 10};
@@ -33,7 +34,8 @@ static dkvb_forget_options full_options(void)
 
 static const char *const column_names[DIM] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
 
-/* Trains, forgets, saves, loads, undoes and purges, all with one allocator. It stops at the first failure. */
+/* Trains, forgets, saves, loads, undoes and purges, all with one allocator. The function live() stops at the first
+ * failure. */
 static dkvb_status live(const dkvb_allocator *a, const char *path)
 {
     dkvb_keyinit_options keyinit = small_keyinit();
@@ -98,7 +100,7 @@ static void every_allocation_of_a_life_may_fail(void **state)
 
         assert_int_equal(mem.live, 0);
         if (rc == DKVB_OK) {
-            assert_true(fail_at > 100); /* proves that the allocator was in use */
+            assert_true(fail_at > 100); /* proves that the library used the allocator */
             return;
         }
         assert_int_equal(rc, DKVB_ENOMEM);
@@ -166,7 +168,8 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
     dkvb_codebooks_free(cb);
 }
 
-/* Ways to make codebooks: fitted by each method, whitened or not, from few of the rows, grown, or from arrays. */
+/* Ways to make codebooks: fitted by each method, whitened or not, from a sample of the rows, batch by batch, or from
+ * arrays. */
 enum { EMA, SAMPLE, MEANS, WHITENED, FEW_ROWS, GROWN, FROM_ARRAYS, WAYS };
 
 static dkvb_status make_codebooks(dkvb_codebooks **cb, int way, const dkvb_allocator *a)
@@ -218,7 +221,7 @@ static void every_way_to_make_codebooks_may_run_out_of_memory(void **state)
     }
 }
 
-/* A change that runs out of memory must leave the model's bytes in a file as they were. */
+/* A change of a model that runs out of memory must leave the model unchanged, so that it saves to the same bytes. */
 static void changes_that_fail_change_nothing(void **state)
 {
     const char *before = temp_path("before"), *after = temp_path("after");
@@ -237,7 +240,7 @@ static void changes_that_fail_change_nothing(void **state)
     for (int change = 0; change < 7; change++) {
         assert_ok(dkvb_model_save(trained, before));
         assert_ok(dkvb_model_load(&model, before, &options));
-        if (change == 4) { /* a purge needs masked pairs */
+        if (change == 4) { /* a purge needs masked pairs, so masks some first */
             assert_ok(dkvb_model_forget(model, mask, &forget, NULL));
             assert_ok(dkvb_model_save(model, before));
         }

@@ -1,4 +1,5 @@
-/* Features and labels from arrays: the values, the memory that reading takes, and what happens when there is none. */
+/* Tests of reading features and labels from arrays: the values, the memory that reading takes, and what happens if
+ * memory runs out. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,10 +95,10 @@ static void a_number_that_is_not_finite_is_named_by_row_and_column(void **state)
     assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 1, column 0 is inf as float32");
     put_npy("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3)}", halves, sizeof halves);
     assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 1, column 2 is -inf");
-    doubles[1] = 0x1.ffffffp127; /* halfway to the next power: rounds to infinity */
+    doubles[1] = 0x1.ffffffp127; /* halfway to the next power of two, which rounds to infinity */
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3)}", doubles, sizeof doubles);
     assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 0, column 1 is inf as float32");
-    doubles[1] = 0x1.fffffefffffffp127; /* just below: rounds to the largest float */
+    doubles[1] = 0x1.fffffefffffffp127; /* just below, which rounds to the largest float */
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3)}", doubles, sizeof doubles);
     assert_features((const float[]){0, 0x1.fffffep127f, 2, 3, 4, 5}, 2, 3);
 }
@@ -295,8 +296,8 @@ static void nothing_leaks_when_an_allocation_fails(void **state)
     let_every_allocation_fail(dkvb_labels_read);
 }
 
-/* Asserts how much memory reading 1000 x 100 zeros of `size` bytes takes: the array as read, the array as needed, and
- * little more. */
+/* Asserts that reading 1000 x 100 zeros of `size` bytes takes hardly more memory than the array in the file and the
+ * array in float32. */
 static void assert_features_peak(const char *code, size_t size)
 {
     size_t count = 100000;

@@ -18,7 +18,7 @@ enum { N = 90 };
 
 static double scores_a[N], scores_b[N];
 static uint8_t member[N];
-static dkvb_allocator heap; /* malloc and free */
+static dkvb_allocator heap; /* allocator with malloc() and free() */
 
 static void assert_near(double found, double wanted)
 {
@@ -27,7 +27,7 @@ static void assert_near(double found, double wanted)
     assert_true(fabs(found - wanted) < 1e-9);
 }
 
-/* Scores with ties, members a little above. */
+/* Makes random scores with ties, in which members score a little above non-members. */
 static void make_scores(uint64_t seed)
 {
     struct dkvb__rng rng;
@@ -45,8 +45,8 @@ static double psi(double of_member, double of_other)
     return of_member > of_other ? 1.0 : of_member == of_other ? 0.5 : 0.0;
 }
 
-/* DeLong et al. 1988 as it is written: all pairs, then the covariances of both kinds of placements, of `a` less
- * `weight` times `b`. `b` may be NULL. */
+/* Computes the AUC contrast `a` - `weight` * `b`, and its interval, directly as in DeLong et al. 1988: over all pairs
+ * of rows, with the covariances of both kinds of placements. `b` may be NULL. */
 static double plain_contrast(const double *a, const double *b, double weight, double *half)
 {
     double place[N], mean[2] = {0, 0}, square[2] = {0, 0}, count[2] = {0, 0};
@@ -102,7 +102,7 @@ static void auc_of_four_rows_is_what_a_hand_works_out(void **state)
 
     (void)state;
     assert_ok(dkvb__audit_auc(scores, marks, 4, &e, &heap));
-    /* Placements 1, 1/2 and 1/2, 1: both variances 1/8, so the AUC's is 1/8. */
+    /* The placements are 1, 1/2 and 1/2, 1, both with variance 1/8, so the variance of the AUC is 1/8. */
     assert_near(e.value, 0.75);
     assert_near(e.low, 0.75 - 1.959963984540054 * sqrt(0.125));
     assert_near(e.high, 1.0);
@@ -127,7 +127,8 @@ static void difference_of_aucs_is_paired(void **state)
     }
 }
 
-/* Delta method of a ratio of two AUCs that share rows: the contrast a - ratio b, over b, has its variance. */
+/* By the delta method, the ratio of two AUCs on the same rows has the variance of the contrast a - ratio * b, divided
+ * by b. */
 static void privleak_is_the_difference_over_the_retrained_auc(void **state)
 {
     (void)state;
@@ -148,11 +149,12 @@ static void privleak_is_the_difference_over_the_retrained_auc(void **state)
     }
 }
 
-/* No ratio to an AUC of 0 can be told: all others are above all members. */
-/* MUSE takes the AUC of those who were never trained on, so its sign is the other way, and so is its denominator. */
+/* If all non-members score above all members, the AUC is 0, and PrivLeak cannot be computed as a ratio. */
+/* MUSE takes the AUC of the rows that were never trained on, so its sign is the opposite, and its denominator is 1 -
+ * AUC. */
 static void privleak_of_what_is_remembered_is_above_zero(void **state)
 {
-    const double remembered[] = {3, 2, 1, 0}, retrained[] = {2, 0, 3, 1}; /* AUC 1, and 1/4 */
+    const double remembered[] = {3, 2, 1, 0}, retrained[] = {2, 0, 3, 1}; /* scores with AUC 1, and with AUC 1/4 */
     const uint8_t marks[] = {1, 1, 0, 0}, others[] = {0, 0, 1, 1};
     dkvb_audit_estimate ours, muse;
 
@@ -160,7 +162,8 @@ static void privleak_of_what_is_remembered_is_above_zero(void **state)
     assert_ok(dkvb__audit_privleak(remembered, retrained, marks, 4, &ours, &heap));
     assert_near(ours.value, (1.0 - 0.25) / 0.25);
     assert_ok(dkvb__audit_privleak(remembered, retrained, others, 4, &muse, &heap));
-    assert_near(muse.value, (0.25 - 1.0) / (1.0 - 0.25)); /* -100 as MUSE prints it: nothing was unlearned */
+    /* MUSE's formula gives -1, printed as -100: nothing was unlearned */
+    assert_near(muse.value, (0.25 - 1.0) / (1.0 - 0.25));
 }
 
 static void privleak_to_an_auc_of_zero_is_not_a_number(void **state)
@@ -185,15 +188,16 @@ static void average_gap_is_the_mean_of_absolute_differences(void **state)
     (void)state;
     dkvb__audit_gap(differences, 4, &gap);
     assert_near(gap.value, (0.5 + 0.25) / 4);
-    /* The second is -0.3125 at the middle of its interval, the third 0.05 and may be 0; of an interval either end may
-     * be the farther one. */
+    /* The second difference is -0.3125 in the middle of its interval; the interval of the third, 0.05, contains 0.
+     * Either end of an interval may be the one farther from 0. */
     assert_near(gap.low, ((0.5 - 0.1 * wider) + (0.3125 - 0.1875 * wider)) / 4);
     assert_near(gap.high, ((0.5 + 0.1 * wider) + (0.3125 + 0.1875 * wider) + (0.05 + 0.15 * wider)) / 4);
     dkvb__audit_gap(differences + 2, 2, &gap);
     assert_true(gap.value == 0.0 && gap.low == 0.0 && gap.high > 0.0);
 }
 
-/* One of four 95 % intervals beside 0 is seen in 18 % of gaps where nothing differs; four of 98.75 % keep to 5 %. */
+/* If nothing differs, at least one of four 95 % intervals excludes 0 in 18 % of cases; of four intervals of 98.75 %, in
+ * 5 %. */
 static void average_gap_has_no_verdict_where_one_part_differs_by_little(void **state)
 {
     dkvb_audit_estimate differences[] = {{0.1, 0.01, 0.19}, {0, -0.1, 0.1}, {0, -0.1, 0.1}, {0, -0.1, 0.1}}, gap;
@@ -254,11 +258,12 @@ static void true_positives_are_above_all_but_the_allowed_others(void **state)
     dkvb_audit_estimate e;
 
     (void)state;
-    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.0, &e, &heap)); /* above 8: only the 9, for the tie does not pass */
+    /* at threshold 8 only the score 9 is above; a tied score is not */
+    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.0, &e, &heap));
     assert_near(e.value, 1.0 / 6.0);
-    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.25, &e, &heap)); /* above 6: 9, 8, 7 */
+    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.25, &e, &heap)); /* at threshold 6 the scores 9, 8 and 7 are above */
     assert_near(e.value, 3.0 / 6.0);
-    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.5, &e, &heap)); /* above 1: all but one */
+    assert_ok(dkvb__audit_tpr(scores, marks, 10, 0.5, &e, &heap)); /* at threshold 1 all members but one are above */
     assert_near(e.value, 5.0 / 6.0);
 }
 
@@ -288,9 +293,9 @@ static void shares_are_compared_row_by_row(void **state)
     (void)state;
     dkvb__audit_share_difference(a, b, 20, &e);
     assert_near(e.value, 0.0);
-    assert_near(e.high, 1.959963984540054 / 22.0); /* 20 rows without a difference are no proof of none */
+    assert_near(e.high, 1.959963984540054 / 22.0); /* 20 rows without a difference do not prove that there is none */
     for (size_t i = 0; i < 20; i++) {
-        a[i] = i < 9; /* 9 right, of which b has 2 too; b alone has 1 */
+        a[i] = i < 9; /* model a is right on 9 rows, model b on 2 of these and on 1 other */
         b[i] = i < 2 || i == 12;
     }
     dkvb__audit_share_difference(a, b, 20, &e);
@@ -314,7 +319,7 @@ static void margins_are_log_odds_and_do_not_saturate(void **state)
     answers.dropped = first;
     assert_ok(dkvb__audit_margins(&answers, m));
     assert_near(m[0], 2.0 - 3.0);
-    assert_near(m[2], 4.0 - 3.0); /* the largest of those that are left */
+    assert_near(m[2], 4.0 - 3.0); /* the largest of the remaining logits */
     answers.dropped = two;
     assert_int_equal(dkvb__audit_margins(&answers, m), DKVB_EINVAL);
     assert_message("1 are left");
@@ -329,7 +334,8 @@ static float logits[MANY * COLUMNS];
 static int32_t of_class[MANY];
 static uint8_t learned[MANY];
 
-/* Random outputs; the second largest of members lies close to the largest, which no limit on a loss would show. */
+/* Makes random logits; if separable, the second largest logit of members is close to the largest, which an attack by
+ * loss cannot see. */
 static void make_outputs(bool separable)
 {
     struct dkvb__rng rng;
@@ -375,7 +381,7 @@ static void fitted_attack_separates_what_can_be_separated_and_nothing_else(void 
     for (o.folds = 2; o.folds <= 20; o.folds *= 2) {
         double auc = fitted_auc(&o, 1, scores);
 
-        assert_true(auc > 0.4 && auc < 0.6); /* with rows scored by their own fit it would be above */
+        assert_true(auc > 0.4 && auc < 0.6); /* the AUC would be higher if rows were scored by a fit to themselves */
     }
 }
 
@@ -406,7 +412,7 @@ static void fitted_attack_ignores_what_was_dropped(void **state)
     assert_memory_equal(scores, again, sizeof scores);
 }
 
-/* Rows of random labels are learned by heart or not at all. Targets: 60 members, then 60 others. */
+/* Rows with random labels can only be memorised. The targets of the attacks are 60 members and 60 non-members. */
 enum { TARGETS = 120, SHADOWS = 16 };
 
 static uint16_t codes[ROWS * CODEBOOKS], target_codes[TARGETS * CODEBOOKS];
@@ -450,7 +456,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A model that learned the rest, and the members too if asked; its margins of the targets. */
+/* Trains a model on all rows that are no targets, and also on the members if `members` is true; computes the model's
+ * margins of the targets. */
 static dkvb_model *learn(bool members, double margins[TARGETS])
 {
     static float of_targets[TARGETS * CLASSES];
@@ -559,7 +566,8 @@ static void a_target_that_no_shadow_lacks_has_no_ratio(void **state)
     assert_message("out of 0");
 }
 
-/* Mean of the two accuracies with this constant on the logits of the target classes. */
+/* Returns the mean of the accuracies on target and other classes if `constant` is added to the logits of the target
+ * classes. */
 static double balanced(const uint8_t *target, double constant)
 {
     double right[2] = {0, 0}, count[2] = {0, 0};
@@ -590,7 +598,8 @@ static void no_constant_is_better_than_the_best(void **state)
     best = balanced(target, constant);
     for (double other = -8; other < 8; other += 0.001)
         assert_true(balanced(target, other) <= best + 1e-12);
-    for (size_t i = 0; i < MANY; i++) /* what was taken from the column is what is given back */
+    /* the recovered constant is the one that was subtracted from the class's logits */
+    for (size_t i = 0; i < MANY; i++)
         for (size_t l = 0; l < COLUMNS; l++)
             logits[i * COLUMNS + l] -= 4.0f * target[l];
     assert_near(balanced(target, constant + 4.0), best);
@@ -660,7 +669,7 @@ static void a_few_rows_are_drawn_from_each_class(void **state)
     assert_memory_equal(few, labels, sizeof few);
 }
 
-/* All that take memory, one after the other; stops at the first failure. */
+/* Runs all attack functions that allocate memory, one after the other, and stops at the first failure. */
 static dkvb_status attack(const dkvb_allocator *a)
 {
     static const uint8_t target[COLUMNS] = {1, 0, 0, 0, 0};
@@ -686,8 +695,9 @@ static dkvb_status attack(const dkvb_allocator *a)
     return rc;
 }
 
-/* Zarifzadeh et al. 2024 as it is written: probabilities, ratios, and the share of the population that is passed. At
- * gamma 1 this share never falls where the score rises. */
+/* Computes the attack RMIA directly as in Zarifzadeh et al. 2024: from probabilities and their ratios, a row's score is
+ * the fraction of the population whose ratio it exceeds. At gamma 1 this fraction must grow with the library's
+ * score. */
 static void relative_membership_ranks_as_the_share_of_the_population_that_is_passed(void **state)
 {
     enum { REFERENCES = 4 };
@@ -719,7 +729,8 @@ static void relative_membership_ranks_as_the_share_of_the_population_that_is_pas
             assert_true(found[i] <= found[z] ? passed[i] <= passed[z] : passed[i] >= passed[z]);
 }
 
-/* Members above all others are all found, also where a single false alarm is more than the rate allows. */
+/* If all members score above all non-members, every member is found, even if a single false alarm exceeds the allowed
+ * rate. */
 static void relative_membership_that_separates_finds_every_member(void **state)
 {
     enum { ROWS_OF_KIND = 20, BOTH = 2 * ROWS_OF_KIND };
@@ -742,7 +753,7 @@ static void relative_membership_that_separates_finds_every_member(void **state)
     }
 }
 
-/* A probability that a double holds as 0 or as 1 still has a margin, and rows still have their order. */
+/* Even if a probability rounds to 0 or 1 in double precision, the row still has a margin, so rows keep their order. */
 static void relative_membership_does_not_saturate(void **state)
 {
     const double observed[] = {-900, -901, 900, -902}, margins[] = {-900, -900, 800, -900, -900, -900, 800, -900};
@@ -768,9 +779,9 @@ static void prototypes_are_means_of_groups_of_a_class(void **state)
 
     (void)state;
     assert_ok(dkvb__audit_prototypes(&g, means, of, &count, &heap));
-    assert_int_equal(count, 3); /* two of class 0, one of class 2, which has no more rows; none of class 1 */
+    assert_int_equal(count, 3); /* draws two rows of class 0, the only row of class 2, and none of class 1 */
     assert_true(of[0] == 0 && of[1] == 0 && of[2] == 2);
-    /* Three rows in one group, two in the other; rounded to float once. */
+    /* The two groups have three rows and two rows; each mean is rounded to float once. */
     assert_true(fabsf(3.0f * means[0] + 2.0f * means[WIDE] - 15.0f) < 1e-5f);
     assert_true(fabsf(means[1] - 10.0f * means[0]) < 1e-5f);
     assert_true(means[2 * WIDE] == 100.0f);
@@ -780,11 +791,12 @@ static void prototypes_are_means_of_groups_of_a_class(void **state)
     assert_true(means[0] == 3.0f && means[1] == 30.0f);
     g.groups = COUNT;
     assert_ok(dkvb__audit_prototypes(&g, means, of, &count, &heap));
-    assert_int_equal(count, 6); /* each row alone, in some order */
+    assert_int_equal(count, 6); /* each group has one row, in any order */
     assert_true(means[0] + means[2] + means[4] + means[6] + means[8] == 15.0f);
 }
 
-/* Georgiev et al. 2024 by the plainest code: edges of 20 bins over both samples, shares, a floor under those of q. */
+/* Computes KLoM directly as in Georgiev et al. 2024: 20 bins over both samples, fractions in each bin, a floor under
+ * the fractions of q. */
 static double plain_klom(const float *p, const float *q, size_t models, size_t wide, size_t row)
 {
     double low = 1e9, high = -1e9, of_p[20] = {0}, of_q[20] = {0}, all = 0, sum = 0;
@@ -832,8 +844,9 @@ static void klom_is_the_divergence_of_shared_histograms(void **state)
         q[i] = (float)dkvb__rng_gauss(&rng);
     }
     for (size_t m = 0; m < MODELS; m++) {
-        p[m * WIDE + 3] = q[((m + 7) % MODELS) * WIDE + 3]; /* the same margins, of other seeds */
-        p[m * WIDE + 4] = m % 2 ? 1e6f : -1e6f;             /* clipped */
+        /* row 3 has the same margins in both samples, in another order */
+        p[m * WIDE + 3] = q[((m + 7) % MODELS) * WIDE + 3];
+        p[m * WIDE + 4] = m % 2 ? 1e6f : -1e6f; /* clipped */
     }
     dkvb__audit_klom(p, q, MODELS, WIDE, found);
     for (size_t r = 0; r < WIDE; r++)
@@ -850,10 +863,11 @@ static void klom_of_models_apart_ends_at_the_floor_of_a_share(void **state)
     (void)state;
     dkvb__audit_klom(p, q, 3, 2, found);
     assert_near(found[0], log((1.0 + 1e-5) / 1e-5));
-    assert_near(found[1], 0.0); /* all margins are one number, which has a bin */
+    assert_near(found[1], 0.0); /* all margins are equal, and lie in one bin */
 }
 
-/* Ensembles that differ by noise alone are within it, whatever the rows, which all share the models. */
+/* If two ensembles of models differ by noise alone, their KLoM is within the noise estimated by dealing the models
+ * anew, though all rows share the same models. */
 static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
 {
     enum { MODELS = 20, WIDE = 8, TRIALS = 40 };
@@ -870,7 +884,7 @@ static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
         struct dkvb__rng rng;
 
         dkvb__rng_seed(&rng, 11, trial);
-        for (size_t m = 0; m < MODELS; m++) { /* one draw of a model moves all its rows */
+        for (size_t m = 0; m < MODELS; m++) { /* a random shift of a model applies to all its rows */
             double draws[3] = {dkvb__rng_gauss(&rng), dkvb__rng_gauss(&rng), dkvb__rng_gauss(&rng)};
 
             for (size_t r = 0; r < WIDE; r++) {
@@ -894,8 +908,9 @@ static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
         dkvb__audit_klom(p, q, MODELS, WIDE, of_p);
         beyond += of_p[0] - of_floor[0] > half[0];
     }
-    assert_true(outside <= 7);        /* 40 with 5 % each: more than 7 have a chance of 1 in 1,000 */
-    assert_int_equal(beyond, TRIALS); /* and what is far away is never taken for noise */
+    /* of 40 trials, each outside with 5 %, more than 7 are outside with a chance of 1 in 1,000 */
+    assert_true(outside <= 7);
+    assert_int_equal(beyond, TRIALS); /* ensembles that differ much are never within the noise */
 }
 
 static int stop_the_noise(void *user, uint64_t done, uint64_t total)
@@ -928,9 +943,9 @@ static void means_and_quantiles_of_rows_have_intervals(void **state)
     dkvb__audit_mean(values, 100, &e);
     assert_near(e.value, 50.5);
     assert_near(e.high - e.value,
-                1.959963984540054 * sqrt(100.0 * 101 / 12 / 100)); /* their variance is n (n + 1) / 12 */
+                1.959963984540054 * sqrt(100.0 * 101 / 12 / 100)); /* the numbers 1 to n have variance n (n + 1) / 12 */
     assert_ok(dkvb__audit_quantile(values, 100, 0.95, &e, &heap));
-    assert_true(e.value == 95 && e.low == 91 && e.high == 100); /* 95 +- 1.96 sqrt(100 .95 .05), a rank up */
+    assert_true(e.value == 95 && e.low == 91 && e.high == 100); /* ranks 95 +- 1.96 sqrt(100 * .95 * .05), rounded up */
     assert_ok(dkvb__audit_quantile(values, 100, 0.5, &e, &heap));
     assert_true(e.value == 50 && e.low == 41 && e.high == 60);
     assert_ok(dkvb__audit_quantile(values, 1, 0.5, &e, &heap));

@@ -8,14 +8,15 @@
 #include "audit/margins.h"
 #include "bottleneck/model.h"
 
-/* The first rows are trained on, or held out by the codeset; the others are test rows. The classes compete, so that the
- * budget that a search finds differs from model to model. */
+/* The first TRAINED rows are trained on, or held out by the codeset; all other rows are test rows. The classes overlap,
+ * so that the number of pairs to mask differs from model to model. */
 enum { TRAINED = 400, FORGOTTEN = 2, OTHER = 1, MODELS = 3, GROUPS = 4, K = 2 };
 
 static dkvb_model *before;
 static dkvb_codeset *set;
 static dkvb_train_options recipe;
-static int32_t taught[TRAINED], retained[TRAINED]; /* labels of training: all of them, and without the class */
+/* training labels of all rows, and without those of the forgotten class */
+static int32_t taught[TRAINED], retained[TRAINED];
 static uint16_t codes[ROWS * 16 * K];
 static size_t group[GROUPS][ROWS], count[GROUPS];
 
@@ -68,8 +69,8 @@ static dkvb_model *trained(const int32_t *of, uint64_t seed)
     return made;
 }
 
-/* Trains a model equal to the one before the forgetting. The other functions return a model that forgot the class by a
- * plan, or by pairs without terms. */
+/* Trains a model equal to the one before the forgetting. (The functions below return models that forgot the class, by a
+ * plan or by given pairs without terms.) */
 static dkvb_model *copy_of_before(void)
 {
     dkvb_model *made;
@@ -92,8 +93,7 @@ static void forget_by_plan(dkvb_model *model)
     dkvb_plan_free(plan);
 }
 
-/* Computes the margins of all rows, group by group, under the mask of a model, by searching the rows without any
- * shortcut. */
+/* Computes the margins of all rows, group by group, under a model's mask, by a plain search of every row. */
 static void margins_of(const dkvb_model *model, const uint8_t *dropped, float *to)
 {
     static uint16_t under[ROWS * 16 * K], of_group[ROWS * 16 * K];
@@ -124,7 +124,7 @@ enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, AGAIN, ENSEMBLES };
 static float kept[ENSEMBLES][MODELS * ROWS];
 static size_t all;
 
-/* Makes ensembles that forgot by `way`, or exactly if `way` is NULL. */
+/* Makes the ensembles of KLoM, whose models forget by the function `way`, or exactly if `way` is NULL. */
 static void make_ensembles(void (*way)(dkvb_model *))
 {
     static const uint8_t dropped[CLASSES] = {[FORGOTTEN] = 1};
@@ -167,7 +167,8 @@ static void assert_klom(const dkvb_audit_report *r, uint32_t who, size_t ensembl
         assert_int_equal(f->measured, 1);
         assert_true(fabs(f->value.value - mean.value) < 1e-9 && fabs(f->value.high - mean.high) < 1e-9);
         assert_true(fabs(f->difference.value - above) < 1e-9);
-        assert_string_equal(f->verdict, "as retrained"); /* few models prove little, however many rows there are */
+        /* so few models prove no difference, however many rows there are */
+        assert_string_equal(f->verdict, "as retrained");
         assert_true(f->median.low <= f->median.value && f->median.value <= f->p95.value);
         assert_true(isnan(f->privleak.value) && isnan(f->tpr_1.value));
         first += count[g];
@@ -231,14 +232,14 @@ static void requests_are_planned_anew_on_every_model(void **state)
     dkvb_model_free(model);
 }
 
-static dkvb_mask *pairs; /* given pairs: no terms tell where they came from */
+static dkvb_mask *pairs; /* pairs to mask in a forgetting without terms */
 
 static void forget_by_pairs(dkvb_model *model)
 {
     assert_ok(dkvb_model_forget(model, pairs, NULL, NULL));
 }
 
-/* Gives the pairs that a plan would mask. */
+/* Masks the pairs that a plan would mask, but by a forgetting without terms. */
 static void give_planned_pairs(void)
 {
     dkvb_model *planned = copy_of_before();
@@ -248,7 +249,7 @@ static void give_planned_pairs(void)
     dkvb_model_free(planned);
 }
 
-/* Asserts that every unlearned model has the given pairs masked, without a plan. */
+/* Asserts that in every unlearned model of KLoM exactly the given pairs are masked, and that none was planned anew. */
 static void assert_given_pairs_are_masked(const dkvb_model *model)
 {
     const dkvb_audit_options o = options_of(set);
@@ -282,7 +283,7 @@ static void forget_as(dkvb_model *model, const dkvb_mask *mask, uint64_t again)
     assert_ok(dkvb_model_forget(model, mask, &terms, NULL));
 }
 
-/* A repeated forgetting has no plan that would repeat it if its cause are pairs that cannot be planned. */
+/* A forgetting that repeats an earlier one cannot be planned anew if the earlier one masked given pairs. */
 static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
 {
     dkvb_model *model = copy_of_before();
@@ -296,14 +297,14 @@ static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
     forget_as(model, first, 0);
     forget_as(model, pairs, 1);
     dkvb_mask_free(pairs);
-    assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* pairs of both entries together */
+    assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* the pairs of both journal entries */
     assert_given_pairs_are_masked(model);
     dkvb_mask_free(first);
     dkvb_mask_free(pairs);
     dkvb_model_free(model);
 }
 
-/* Without a request, nothing was planned. */
+/* An audit of a model without a forget operation counts no model as planned anew. */
 static void a_model_without_a_request_counts_as_not_planned(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -314,7 +315,7 @@ static void a_model_without_a_request_counts_as_not_planned(void **state)
     dkvb_audit_report_free(r);
 }
 
-/* A purge removes the lists of the journal, but the masked pairs are still known. */
+/* A purge removes the journal's lists of pairs, but KLoM still knows the purged pairs and masks them. */
 static void purged_pairs_are_masked_all_the_same(void **state)
 {
     dkvb_model *model = copy_of_before();
@@ -328,7 +329,7 @@ static void purged_pairs_are_masked_all_the_same(void **state)
     dkvb_model_free(model);
 }
 
-/* Values that were trained again without rows are trained again in every model; only the seed differs. */
+/* If the audited values were trained again without rows, KLoM trains every model again so, with other seeds. */
 static void exact_is_a_replay_of_other_seeds(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -352,7 +353,7 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
     dkvb_audit_report_free(r);
-    o.before = NULL; /* then no model has to learn all rows */
+    o.before = NULL; /* without a model before, no model is trained on all rows */
     r = audit(model, &o, NULL);
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_KLOM_FORGOTTEN));
@@ -360,7 +361,7 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     dkvb_model_free(model);
 }
 
-/* Makes a model that was trained again without a class, by a plan, and the codeset that is left. */
+/* Makes a model that was trained again without a class by a plan, and the codeset that remains. */
 static dkvb_model *without_other(dkvb_codeset **left)
 {
     uint8_t classes[CLASSES];
@@ -377,10 +378,10 @@ static dkvb_model *without_other(dkvb_codeset **left)
     return made;
 }
 
-/* While `left_codes` is set, rows of the other class have no label, are in no group, and plans do not see them. */
+/* While `left_codes` is set, rows of class OTHER have no label, are in no group, and plans do not see them. */
 static dkvb_codeset *left_codes;
 
-/* Plans by contrast, whose choice depends on the rows of all other classes. */
+/* Forgets by a plan of the method "contrast", whose choice depends on the rows of all other classes. */
 static void plan_on_what_is_left(dkvb_model *model)
 {
     uint8_t classes[CLASSES];
@@ -400,7 +401,7 @@ static void do_nothing(dkvb_model *model)
     (void)model;
 }
 
-/* Removes the other class from the data of the ensembles in this test, or restores it. */
+/* Removes class OTHER from the data of this test's ensembles, or restores it. */
 static void hide_other(bool hide)
 {
     static int32_t whole[2][TRAINED];
@@ -425,7 +426,7 @@ static void hide_other(bool hide)
             group[1][count[1]++] = r;
 }
 
-/* A replay that left out other rows does not concern the forgotten rows: every model has learned them. */
+/* If training again left out only other rows, every model has learned the forgotten rows. */
 static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(void **state)
 {
     const dkvb_audit_options o = options_of(set);
@@ -440,7 +441,7 @@ static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(
     assert_true(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value >
                 dkvb_audit_get_figure(r, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value);
 
-    /* The model before learned the other class too; the models that it is compared with did not. */
+    /* The model before the forgetting learned class OTHER too; the models that it is compared with did not. */
     for (size_t m = 0; m < MODELS; m++) {
         dkvb_model *full;
 
@@ -457,8 +458,8 @@ static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(
     dkvb_codeset_free(left_codes);
 }
 
-/* The model was first trained again without the other class, then masked. So the mask is planned on rows without that
- * class. */
+/* The model was first trained again without class OTHER, then masked, so KLoM plans its masks on rows without class
+ * OTHER. */
 static void what_is_masked_after_a_replay_is_planned_on_what_it_left(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -479,7 +480,8 @@ static void what_is_masked_after_a_replay_is_planned_on_what_it_left(void **stat
     dkvb_codeset_free(left_codes);
 }
 
-/* A model before that was trained again without the forgotten rows did not learn them either. */
+/* A model from before the masking may itself have been trained again without the forgotten rows, and then has not
+ * learned them. */
 static void the_model_before_may_have_been_trained_again_too(void **state)
 {
     dkvb_audit_options o = options_of(set);
@@ -504,7 +506,7 @@ static void the_model_before_may_have_been_trained_again_too(void **state)
     dkvb_codeset_free(left_codes);
 }
 
-/* If the journal does not name the rows, nobody can train other models without them. */
+/* If the journal does not say which rows were left out, KLoM cannot train other models without them, and is refused. */
 static void klom_after_a_replay_without_unnamed_rows_is_refused(void **state)
 {
     static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
@@ -522,13 +524,14 @@ static void klom_after_a_replay_without_unnamed_rows_is_refused(void **state)
     assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model trained values again without rows that "
                                               "cannot be told"));
     assert_null(report);
-    o.before = model; /* the same holds for the model before */
+    o.before = model; /* the model before the forgetting is refused alike */
     assert_int_equal(dkvb_audit_run(&report, before, &request, &given, &o, NULL), DKVB_EINVAL);
     assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model before trained"));
     o.models = 0;
     assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
     dkvb_audit_report_free(report);
-    assert_ok(dkvb_model_relearn(model, 1, NULL, NULL)); /* a replay that ended left nothing out */
+    /* a training without rows that was ended by relearning leaves out no rows */
+    assert_ok(dkvb_model_relearn(model, 1, NULL, NULL));
     o = options_of(set);
     assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
     dkvb_audit_report_free(report);
@@ -562,7 +565,7 @@ static void klom_does_not_depend_on_threads(void **state)
 }
 
 struct watch {
-    bool models; /* the stage has begun */
+    bool models; /* true once the stage of training models has begun */
     size_t left; /* number of reports of the stage until the callback cancels */
 };
 

@@ -1,5 +1,5 @@
-/* An audit whose models are dealt out to ranks: the report is that of one process, each rank trains its share only, and
- * a failure on one rank is a failure on all. */
+/* Tests of an audit by several ranks, among which the models are divided: the report equals that of one process, each
+ * rank trains only its own models, and a failure on one rank is a failure on all. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -11,33 +11,33 @@
 #include "ranks_threads.h"
 
 enum { TRAINED = 400, FORGOTTEN = 2, SHADOWS = 6, MODELS = 3, MOST = 8 };
-static const unsigned counts[] = {3, 2, 8}; /* numbers of ranks; the first one alone where emulated() */
+static const unsigned counts[] = {3, 2, 8}; /* numbers of ranks to test; only the first one if emulated() */
 enum { COUNTS = sizeof counts / sizeof *counts };
 static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
 static const uint64_t some_rows[] = {3, 17, 18, 40, 41, 90, 200, 201, 202, 399};
 static char before_path[256], model_path[256], set_path[256];
 
-/* Where another processor is emulated, each kind of audit takes a minute: fewer kinds are tried there, since how ranks
- * divide an audit does not depend on the processor. */
+/* On an emulated processor each kind of audit takes a minute, so fewer kinds are tested there: how ranks divide an
+ * audit does not depend on the processor. */
 static bool emulated(void)
 {
     return getenv("DKVB_EMULATED") != NULL;
 }
 
-/* What ranks do in an audit that all make, and what each gets. */
+/* Options of an audit that all ranks make together, and its results on each rank. */
 struct call {
-    bool by_rows, with_before, with_set; /* the kind of audit */
-    bool shared;                         /* the model's values are shared by the ranks */
+    bool by_rows, with_before, with_set; /* which kind of audit is made */
+    bool shared;                         /* true if the model's values are divided among the ranks */
     bool ranks_in_run;
     uint32_t shadows, models;
-    unsigned odd_rank; /* the rank that differs: by its seed, a row, its model or memory; MOST: none */
+    unsigned odd_rank; /* number of the rank with another seed, row, model or failing memory; MOST = none */
     bool odd_seed, odd_row, odd_model;
-    size_t fail_at; /* number of the odd rank's allocation within the call that fails; 0: none */
-    size_t stop_at; /* number of its progress report that stops the call; 0: none */
+    size_t fail_at; /* number of the allocation that fails on rank odd_rank during the call; 0 = none */
+    size_t stop_at; /* number of the progress report on rank odd_rank that stops the call; 0 = none */
     dkvb_status rc[MOST];
     dkvb_audit_report *report[MOST];
     char message[MOST][512];
-    uint64_t shadows_of[MOST], models_of[MOST]; /* total of the progress of these stages */
+    uint64_t shadows_of[MOST], models_of[MOST]; /* total in the progress of the stages of shadow models and of KLoM */
     long leaked[MOST];
 };
 
@@ -87,7 +87,7 @@ static void audit(const dkvb_ranks *ranks, void *context)
 
     assert_non_null(x);
     memcpy(x, hard, sizeof hard);
-    for (size_t r = 70; r < ROWS; r += 211) /* rows outside the scale, on several ranks */
+    for (size_t r = 70; r < ROWS; r += 211) /* makes some rows far too long, so that several ranks count them */
         x[r * DIM] *= 1000.0f;
     if (odd && call->odd_row)
         x[5]++;
@@ -112,7 +112,7 @@ static void audit(const dkvb_ranks *ranks, void *context)
     given.n = TRAINED;
     given.test_x = x + (size_t)TRAINED * DIM;
     given.test_labels = labels + TRAINED;
-    given.test_n = call->by_rows ? 5 : ROWS - TRAINED; /* fewer than some groups have ranks */
+    given.test_n = call->by_rows ? 5 : ROWS - TRAINED; /* fewer test rows than there are ranks */
     recipe.epochs = 2;
     o.before = before;
     o.codeset = set;
@@ -132,7 +132,7 @@ static void audit(const dkvb_ranks *ranks, void *context)
     call->rc[ranks->rank] = dkvb_audit_run(&call->report[ranks->rank], model, &request, &given, &o, &run);
     snprintf(call->message[ranks->rank], sizeof *call->message, "%s", call->rc[ranks->rank] ? dkvb_last_error() : "");
     call->leaked[ranks->rank] = call->rc[ranks->rank] ? mem.live - live : 0;
-    if (call->report[ranks->rank]) { /* the report outlives the allocator */
+    if (call->report[ranks->rank]) { /* the report must be freed before its allocator */
         const struct dkvb__audit_report *whole = (const struct dkvb__audit_report *)call->report[ranks->rank];
         struct dkvb__audit_report *copy = malloc(sizeof *copy);
 
@@ -154,7 +154,7 @@ static void free_reports(struct call *call)
     memset(call->report, 0, sizeof call->report);
 }
 
-/* Every number of a report; addresses are skipped. */
+/* Asserts that two audit reports have the same numbers; addresses are not compared. */
 static void assert_same_report(const dkvb_audit_report *a, const dkvb_audit_report *b)
 {
     const struct dkvb__audit_report *x = (const struct dkvb__audit_report *)a;
@@ -189,7 +189,7 @@ static struct call new_call(void)
                          .odd_rank = MOST};
 }
 
-/* Makes the call on so many ranks, which must all end alike, and returns the status. */
+/* Makes the audit on `count` ranks, which must all end with the same status, and returns this status. */
 static dkvb_status audit_on(unsigned count, struct call *call)
 {
     ranks_run(count, audit, call);
@@ -232,7 +232,7 @@ static int setup(void **state)
 
 static void the_report_is_the_same_for_any_number_of_ranks(void **state)
 {
-    int kinds = emulated() ? 1 : 3; /* by a codeset; by options, without and with rows of many classes */
+    int kinds = emulated() ? 1 : 3; /* kinds: with a codeset; with training options; with rows of many classes */
 
     (void)state;
     for (int kind = 0; kind < kinds; kind++) {

@@ -1,4 +1,5 @@
-/* The whole audit: its figures are those of its attacks made one by one, and what cannot be audited is named. */
+/* Tests of the whole audit: its figures equal those of the attacks run one by one, and the error message names what
+ * cannot be audited. */
 #include "fixture.h"
 
 #include <math.h>
@@ -17,8 +18,10 @@
 enum { TRAINED = 400, TESTS = ROWS - TRAINED, FORGOTTEN = 2, SHADOWS = 4, SEED = 7 };
 
 static dkvb_codebooks *cb;
-static dkvb_model *before, *model;                                 /* model: class FORGOTTEN is masked */
-static uint16_t codes[ROWS * CODEBOOKS], masked[ROWS * CODEBOOKS]; /* without the mask, and under it */
+/* models before the forgetting, and with class FORGOTTEN masked */
+static dkvb_model *before, *model;
+/* codes of all rows without the mask, and under the mask */
+static uint16_t codes[ROWS * CODEBOOKS], masked[ROWS * CODEBOOKS];
 static const uint8_t class_asked[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
 static dkvb_allocator heap;
 static dkvb_train_options recipe = DKVB_TRAIN_OPTIONS_INIT;
@@ -45,7 +48,7 @@ static int setup(void **state)
     heap = dkvb__allocator(NULL);
     make_rows();
     dkvb__rng_seed(&rng, 3, 0);
-    for (size_t i = 0; i < (size_t)ROWS * DIM; i++) /* classes that are not all told apart make figures that differ */
+    for (size_t i = 0; i < (size_t)ROWS * DIM; i++) /* moves classes together, so that errors make the figures differ */
         rows[i] += 0.7f * (float)dkvb__rng_gauss(&rng);
     recipe.epochs = 3;
     recipe.seed = 5;
@@ -103,8 +106,8 @@ static dkvb_audit_report *audit(const dkvb_model *of, const dkvb_audit_request *
     return report;
 }
 
-/* What the audit works on, listed once more in the plainest way: test rows of the class, then the others; members, then
- * the test rows of the class. */
+/* The rows that the audit works on, listed again in a simple way: first test rows of the forgotten class, then all
+ * other test rows; as targets of the attacks first the members, then test rows of the class. */
 static size_t order[TESTS], tests, class_tests, targets, members;
 static uint64_t target[ROWS];
 static int32_t test_y[TESTS], target_y[ROWS], shadow_labels[ROWS], retained[TRAINED];
@@ -140,7 +143,7 @@ static void list_rows(void)
     }
 }
 
-/* Codes of the targets, and of the tests in their order, as `from` has all rows in the order of `rows`. */
+/* Copies the codes of the targets and of the test rows, in the order of the lists, from the codes of all rows. */
 static void codes_of(const uint16_t *from, uint16_t *of_targets, uint16_t *of_tests)
 {
     for (size_t i = 0; i < targets; i++) {
@@ -152,10 +155,12 @@ static void codes_of(const uint16_t *from, uint16_t *of_targets, uint16_t *of_te
         memcpy(of_tests + i * CODEBOOKS, from + order[i] * CODEBOOKS, CODEBOOKS * sizeof *from);
 }
 
-static uint16_t target_codes[2][ROWS * CODEBOOKS], test_codes[2][TESTS * CODEBOOKS]; /* [1]: under the mask */
+/* index 0: without a mask, 1: under the mask */
+static uint16_t target_codes[2][ROWS * CODEBOOKS], test_codes[2][TESTS * CODEBOOKS];
 static float said[ROWS * CLASSES];
 
-/* 1 for each test row that is answered with the wanted label once the constant was added to the class's logit. */
+/* Sets 1 for each test row that the model predicts as wanted after `constant` was added to the logit of the forgotten
+ * class. */
 static void right_rows(const dkvb_model *of, int under_mask, double constant, const int32_t *wanted, double *right)
 {
     assert_ok(dkvb_model_decode(of, test_codes[under_mask], 1, tests, NULL, said, NULL));
@@ -193,7 +198,7 @@ static void assert_auc(const dkvb_audit_report *r, uint32_t figure, const double
     assert_estimate(&f->privleak, &e);
 }
 
-/* The figure of the class, and behind it that of the rest. */
+/* Asserts an audit figure on the forgotten class, and the next figure, which is on all other classes. */
 static void assert_shares(const dkvb_audit_report *r, uint32_t figure, const double *right, const double *reference)
 {
     for (size_t rest = 0; rest < 2; rest++) {
@@ -209,7 +214,7 @@ static void assert_shares(const dkvb_audit_report *r, uint32_t figure, const dou
     }
 }
 
-/* Scores of the targets by all four attacks on membership. */
+/* Computes the scores of the targets by all four membership attacks. */
 static void membership(const dkvb_model *of, int under_mask, double scores[4][ROWS])
 {
     static double margins[SHADOWS * ROWS];
@@ -228,10 +233,10 @@ static void membership(const dkvb_model *of, int under_mask, double scores[4][RO
     dkvb__audit_rmia(margins, 2, targets, scores[0], scores[3]);
 }
 
-/* Rows that an attacker has the labels of. */
+/* Labels of the rows that an attacker knows; -1 for rows that the attacker does not know. */
 static int32_t attacker[TRAINED];
 
-/* Go on for three passes, all rows in one batch. */
+/* Trains a model on for three passes, with all rows in one batch. */
 static void go_on(dkvb_model *of, const uint16_t *few_codes, const int32_t *few_labels, size_t count, double rate)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -244,8 +249,9 @@ static void go_on(dkvb_model *of, const uint16_t *few_codes, const int32_t *few_
     assert_ok(dkvb_model_train(of, few_codes, 1, few_labels, count, &o, NULL));
 }
 
-/* The same at the rate after which the attacker's own rows are answered best, those of the class as heavy as all
- * others; the gentlest of equals. Of several draws the first chooses: *rate is 0 before. */
+/* Trains a model on as go_on() does, at the learning rate that gives the best accuracy on the attacker's rows, where
+ * the forgotten class weighs as much as all others; of equally good rates, the smallest. If *rate is not 0, it was
+ * chosen by an earlier draw. */
 static void go_on_at_best(dkvb_model *of, int under_mask, const uint16_t *few_codes, const int32_t *few_labels,
                           size_t count, size_t per_class, double *rate)
 {
@@ -276,7 +282,7 @@ static void go_on_at_best(dkvb_model *of, int under_mask, const uint16_t *few_co
     go_on(of, few_codes, few_labels, count, *rate / (double)per_class);
 }
 
-/* Answers after going on with so many means of the attacker's rows of each class. */
+/* Predicts test rows after training on with `size` means of the attacker's rows of each class. */
 static void recovery_from_means(dkvb_model *of, int under_mask, size_t size, double *right)
 {
     static uint16_t few_codes[10 * CLASSES * CODEBOOKS];
@@ -298,7 +304,7 @@ static void recovery_from_means(dkvb_model *of, int under_mask, size_t size, dou
     assert_ok(dkvb_model_set_values(of, values, 0));
 }
 
-/* Answers to training rows: of those that were forgotten, and of the others. */
+/* Computes the accuracy on forgotten training rows and on all other training rows. */
 static void training_rows(const dkvb_model *of, int under_mask, double *forgotten, double *kept)
 {
     size_t f = 0, k = 0;
@@ -309,8 +315,9 @@ static void training_rows(const dkvb_model *of, int under_mask, double *forgotte
         *(labels[r] == FORGOTTEN ? &forgotten[f++] : &kept[k++]) = said_labels[r] == labels[r];
 }
 
-/* Answers after the best constant [0], of values trained on the attacker's rows [1], after going on with 20 rows of
- * each class, in the mean of three draws [2], and with 1, 3, 10 means of each class [3, 4, 5]. */
+/* Predicts test rows after six attempts at recovery: after adding the best constant to the class's logit [0], with
+ * values trained on the attacker's rows [1], after training on with 20 rows of each class, as the mean of three draws
+ * [2], and with 1, 3 and 10 means of rows of each class [3, 4, 5]. */
 static void recovery(dkvb_model *of, int under_mask, double right[6][TESTS])
 {
     static uint16_t few_codes[TRAINED * CODEBOOKS];
@@ -363,7 +370,7 @@ static void recovery(dkvb_model *of, int under_mask, double right[6][TESTS])
     recovery_from_means(of, under_mask, 10, right[5]);
 }
 
-/* Shares of one kind of row, beside those of the retrained model. */
+/* Asserts an accuracy of the audit on one kind of rows, and its difference from that of the retrained model. */
 static dkvb_audit_estimate assert_share(const dkvb_audit_report *r, uint32_t figure, const double *right,
                                         const double *reference, size_t n)
 {
@@ -377,7 +384,8 @@ static dkvb_audit_estimate assert_share(const dkvb_audit_report *r, uint32_t fig
     return e;
 }
 
-/* Accuracy on forgotten and retained training rows and on all test rows; with the loss attack, the average gap. */
+/* Asserts the accuracies on forgotten and retained training rows and on all test rows, and the average gap, which is
+ * computed from them and the loss attack. */
 static void assert_gap(const dkvb_audit_report *r, const dkvb_model *retrained)
 {
     const dkvb_audit_figure *gap = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_AVERAGE_GAP);
@@ -445,7 +453,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     assert_shares(r, DKVB_AUDIT_AGREEMENT_CLASS, right[0], ones);
 
     assert_ok(dkvb__audit_few_rows(&d, attacker, &heap));
-    copy = trained(labels, recipe.seed); /* the attack trains it, and the audited one stays as it is */
+    copy = trained(labels, recipe.seed); /* a copy that the attack trains on */
     assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     assert_ok(dkvb_model_forget(copy, mask, NULL, NULL));
     recovery(copy, 1, right);
@@ -465,7 +473,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     dkvb_audit_report_free(r);
 }
 
-/* What two reports say of all figures, less their addresses. */
+/* Asserts that two audit reports have equal figures, except for the addresses of texts. */
 static void assert_same_figures(const dkvb_audit_report *a, const dkvb_audit_report *b)
 {
     for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++)
@@ -564,7 +572,8 @@ static void the_reference_differs_from_itself_in_nothing(void **state)
     for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++) {
         const dkvb_audit_figure *x = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, f);
 
-        assert_int_equal(x->measured, x->kind != DKVB_AUDIT_KLOM); /* no models are asked for */
+        /* KLoM is not measured, as no models were asked for */
+        assert_int_equal(x->measured, x->kind != DKVB_AUDIT_KLOM);
         if (f == DKVB_AUDIT_AGREEMENT_CLASS || f == DKVB_AUDIT_AGREEMENT_REST || !x->measured)
             continue;
         assert_true(x->difference.value == 0.0);
@@ -578,7 +587,7 @@ static void the_reference_differs_from_itself_in_nothing(void **state)
     dkvb_model_free(again);
 }
 
-/* Rows that were called otherwise in training: the yardstick must take them in the same order. */
+/* If rows had other ids in training than their numbers, the audit must train its models with these ids, too. */
 static void rows_have_the_ids_of_their_training(void **state)
 {
     static uint64_t ids[TRAINED];
@@ -613,7 +622,7 @@ static void rows_have_the_ids_of_their_training(void **state)
 
 static void rows_of_many_classes_leave_out_what_attacks_a_class(void **state)
 {
-    const uint64_t some[] = {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21}; /* of two classes of four */
+    const uint64_t some[] = {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21}; /* rows of two of the four classes */
     dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
     dkvb_audit_options o = small_options();
     const dkvb_audit_figure *f;
@@ -626,7 +635,8 @@ static void rows_of_many_classes_leave_out_what_attacks_a_class(void **state)
     r = audit(model, &request, &o);
     assert_int_equal(r->members, request.row_count);
     assert_int_equal(r->class_count, 2);
-    assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, 0)); /* they are no classes whose columns could go */
+    /* rows of parts of classes have no output column to drop */
+    assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, 0));
     f = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_CONSTANT_CLASS);
     assert_int_equal(f->measured, 0);
     assert_true(isnan(f->value.value) && isnan(f->difference.low));
@@ -658,7 +668,7 @@ static void rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out
     dkvb_audit_report_free(r);
 }
 
-/* Reference models of RMIA are the first shadows, and are trained where there are none. */
+/* The attack RMIA takes the first shadow models as reference models; if there are none, it trains its own. */
 static void rmia_models_are_the_first_shadows_or_trained_for_it(void **state)
 {
     dkvb_audit_options o = small_options();
@@ -683,7 +693,8 @@ static void rmia_models_are_the_first_shadows_or_trained_for_it(void **state)
     dkvb_audit_report_free(with);
 }
 
-/* A dropped column answers training rows too, and recovery is that of whoever has the whole file. */
+/* The model without the class's output column is also measured on training rows, and its answers can be recovered from
+ * the model file. */
 static void a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recovery(void **state)
 {
     const dkvb_audit_options o = small_options();
@@ -704,7 +715,8 @@ static void a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recov
     dkvb_audit_report_free(r);
 }
 
-/* Whoever relearns keeps what was learned in floats: values next to the end of float16 do not stop the attack. */
+/* The relearning attack keeps its values in float32, so it works even if values are near the end of the range of
+ * float16. */
 static void relearning_goes_beyond_the_type_of_the_values(void **state)
 {
     static float values[CODEBOOKS * KEYS * CLASSES];
@@ -749,7 +761,7 @@ static void every_figure_has_a_name_of_its_own(void **state)
     dkvb_audit_report_free(r);
 }
 
-/* A codeset says how a model was trained and on which rows: what was trained again by it is as retrained. */
+/* An audit with a codeset retrains as the codeset's sessions say; a model trained again in that way is as retrained. */
 static void a_codeset_is_the_recipe(void **state)
 {
     dkvb_audit_rows all = all_rows();
@@ -788,7 +800,7 @@ static void a_codeset_is_the_recipe(void **state)
     o.codeset = set;
     request.classes = class_asked;
     assert_ok(dkvb_audit_run(&r, made, &request, &all, &o, NULL));
-    assert_true(r->members < count); /* those that are held out were not trained on */
+    assert_true(r->members < count); /* held-out rows of the class are no members, as they were not trained on */
     for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++) {
         const dkvb_audit_figure *x = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, f);
 
@@ -903,7 +915,7 @@ static void what_cannot_be_audited_is_named(void **state)
 }
 
 struct watch {
-    size_t left; /* stages and reports until it cancels */
+    size_t left; /* number of stages and progress reports until the callback cancels */
     char stages[64];
     uint64_t last, of;
 };
@@ -913,7 +925,7 @@ static int count_down(void *user, uint64_t done, uint64_t total)
     struct watch *w = user;
 
     assert_true(done <= total);
-    assert_true(total != w->of || done >= w->last); /* within a stage it goes forward only */
+    assert_true(total != w->of || done >= w->last); /* within a stage the progress never goes back */
     w->last = done;
     w->of = total;
     return w->left-- == 0;
@@ -929,7 +941,7 @@ static int note_stage(void *user, const char *stage)
     return w->left-- == 0;
 }
 
-/* A model on an allocator of the test's own. */
+/* Makes a masked model with an allocator of the test. */
 static dkvb_status masked_model(dkvb_model **out, const dkvb_allocator *a)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -992,7 +1004,8 @@ static void every_allocation_may_fail(void **state)
 
     (void)state;
     run.threads = 1;
-    for (size_t fail_at = 0;; fail_at += 1 + fail_at / 32) { /* most of them fail in the same calls again and again */
+    /* later allocations repeat the same calls, so most are skipped */
+    for (size_t fail_at = 0;; fail_at += 1 + fail_at / 32) {
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
         dkvb_audit_report *report;

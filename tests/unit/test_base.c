@@ -1,4 +1,4 @@
-/* Numbers that must be equal on every machine: the generator, exp and log; and small helpers. */
+/* Tests of numbers that must be equal on every machine (the random generator, exp and log), and of small helpers. */
 #include "fixture.h"
 
 #include <math.h>
@@ -54,7 +54,7 @@ static void gauss_has_mean_0_and_variance_1(void **state)
         sum += x;
         squares += x * x;
     }
-    /* The limits are five standard errors: 5 / sqrt(n) and 5 sqrt(2 / n). */
+    /* The limits on mean and variance are five standard errors: 5 / sqrt(n) and 5 sqrt(2 / n). */
     assert_true(fabs(sum / DRAWS) < 5.0 / sqrt(DRAWS));
     assert_true(fabs(squares / DRAWS - 1.0) < 5.0 * sqrt(2.0 / DRAWS));
 }
@@ -232,7 +232,7 @@ static void numbers_of_the_headers_have_names_and_others_are_unknown(void **stat
     assert_string_equal(dkvb_name(DKVB_NAME_REFUSAL + 1, 0), "unknown");
 }
 
-/* The vectors are those of FIPS 180-4 (its examples page); the second one is hashed in pieces. */
+/* The test vectors are those of the examples for FIPS 180-4; the second one is hashed in pieces. */
 static void sha256_gives_the_published_hashes(void **state)
 {
     static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,

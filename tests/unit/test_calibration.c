@@ -1,4 +1,5 @@
-/* Calibration: the fit finds the best temperatures, and the calibration error follows its definition. */
+/* Tests of calibration: the fit finds the best temperature and power, and the calibration error follows its
+ * definition. */
 #include "fixture.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ enum { N = 3000, L = 5 };
 static float logits[N * L];
 static int32_t truth[N];
 
-/* Draws labels from softmax(logits), so that temperature 1 is right, up to chance. */
+/* Draws labels at random from softmax(logits), so that the true temperature is 1. */
 static int setup(void **state)
 {
     struct dkvb__rng rng;
@@ -35,7 +36,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* The largest probability of a row, and the logarithm of its spread, computed in the plainest way. */
+/* Returns the largest probability of a row, and in `x` the logarithm of its spread (largest minus mean logit). */
 static double confidence(const float *row, double temperature, double power, double *x)
 {
     double most = -INFINITY, mean = 0.0, total = 0.0;
@@ -81,12 +82,13 @@ static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
     (void)state;
     assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t, &p));
     assert_true(fabs(mean_confidence(logits, t, p) - wanted) < 1e-8);
-    /* The labels were drawn at temperature 1 and power 0. The fit is as far from that as the accuracy of N draws is
-     * from its mean: four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
+    /* The labels were drawn at temperature 1 and power 0. The fitted temperature may differ from 1 by four standard
+     * errors of the accuracy of N draws, each at most sqrt(1 / 4 N), converted by the slope of the mean confidence. */
     slope = (mean_confidence(logits, exp(-0.01), 0.0) - mean_confidence(logits, exp(0.01), 0.0)) / 0.02;
-    assert_true(fabs(log(t) + p * log(2.0)) * slope < 4.0 * sqrt(0.25 / N)); /* a usual spread is 2 */
+    /* tolerance of temperature and power at a usual spread of 2 */
+    assert_true(fabs(log(t) + p * log(2.0)) * slope < 4.0 * sqrt(0.25 / N));
     assert_true(fabs(p) < 0.3);
-    for (int e = -3; e <= 3; e++) { /* powers of two scale exactly */
+    for (int e = -3; e <= 3; e++) { /* factors that are powers of two scale logits exactly */
         for (size_t i = 0; i < N * L; i++)
             scaled[i] = ldexpf(logits[i], e);
         assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other, &q));
@@ -94,7 +96,7 @@ static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
     }
 }
 
-/* Rows are made too sure where their spread is large, by a known power, which the fit must find. */
+/* Makes rows with a large spread too confident by a known power, which the fit must find. */
 static void the_power_follows_the_spread(void **state)
 {
     static float warped[N * L];
@@ -102,7 +104,7 @@ static void the_power_follows_the_spread(void **state)
     double t, p, q, first, sum = 0.0, correlated = 0.0, mean = 0.0, x;
 
     (void)state;
-    /* A spread s becomes s^(1 / (1 - power)), and the temperature that undoes this is s'^power. */
+    /* The spread s of a row becomes s' = s^(1 / (1 - power)), and the temperature s'^power undoes this. */
     for (size_t r = 0; r < N; r++) {
         confidence(logits + r * L, 1.0, 0.0, &x);
         for (size_t l = 0; l < L; l++)
@@ -111,7 +113,7 @@ static void the_power_follows_the_spread(void **state)
     assert_ok(dkvb_calibration_fit(warped, truth, N, L, &t, &p));
     assert_ok(dkvb_calibration_fit(warped, truth, 20, L, &first, &q));
     assert_true(fabs(p - power) < 0.1 && fabs(t - 1.0) < 0.2);
-    assert_true(fabs(q) < fabs(p) && q != 0.0); /* few rows determine less */
+    assert_true(fabs(q) < fabs(p) && q != 0.0); /* with few rows the fitted power is nearer to 0 */
     for (size_t r = 0; r < N; r++) {
         confidence(warped + r * L, t, p, &x);
         mean += x / N;
@@ -161,19 +163,23 @@ static void extremes_stay_within_the_limits(void **state)
     double t, p;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t, &p)); /* two right answers of two count as three of four */
+    /* two correct predictions of two are smoothed to three of four */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t, &p));
     assert_true(fabs(t - 3.0 / log(3.0)) < 1e-6);
-    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t, &p)); /* no temperature is unsure enough */
+    /* only wrong predictions: no temperature is high enough */
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t, &p));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
     assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t, &p));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
-    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t, &p)); /* the row is certain at every temperature */
+    /* logits so large that the row is certain at every temperature */
+    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t, &p));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0 && p == 0.0);
-    assert_ok(dkvb_calibration_fit(tiny[0], right, 2, 2, &t, &p)); /* the row is undecided at every temperature */
+    /* logits so small that the row is undecided at every temperature */
+    assert_ok(dkvb_calibration_fit(tiny[0], right, 2, 2, &t, &p));
     assert_true(t >= DKVB_TEMPERATURE_MIN && t < 1.01e-3 && p == 0.0);
-    assert_ok(dkvb_calibration_fit(far[0], mixed, 2, 2, &t, &p)); /* the spreads are as far apart as floats allow */
+    assert_ok(dkvb_calibration_fit(far[0], mixed, 2, 2, &t, &p)); /* spreads that differ as much as floats allow */
     assert_true(t >= DKVB_TEMPERATURE_MIN && t <= DKVB_TEMPERATURE_MAX && fabs(p) <= DKVB_TEMPERATURE_POWER);
-    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t, &p)); /* all logits are equal */
+    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t, &p)); /* rows whose logits are all equal */
     assert_true(t == 1.0 && p == 0.0);
 }
 
@@ -193,9 +199,10 @@ static void the_error_is_that_of_the_definition(void **state)
         z[r][1] = 0.0f;
     }
     assert_true(fabs(error_of(z[0], y, 4, 2, 1.0, 0.0) - (fabs(0.5 - 0.63) * 2 + fabs(1.0 - 0.92) * 2) / 4) < 1e-6);
-    assert_true(fabs(error_of(z[0], y, 4, 2, 1e3, 0.0) - 0.25) < 1e-3);  /* all .5, three of four right */
+    /* all probabilities are .5, and three of four predictions are correct */
+    assert_true(fabs(error_of(z[0], y, 4, 2, 1e3, 0.0) - 0.25) < 1e-3);
     assert_true(fabs(error_of(z[0], y, 4, 2, 1e-3, 0.0) - 0.25) < 1e-6); /* all probabilities are 1, in the last bin */
-    for (size_t r = 0; r < 4; r++)                                       /* rows may come in parts */
+    for (size_t r = 0; r < 4; r++)                                       /* the rows may be counted in several parts */
         dkvb__gaps_add(gaps, &count, z[r], y + r, 1, 2, 1.0, 0.0);
     assert_true(count == 4 && dkvb__gaps_error(gaps, count) == error_of(z[0], y, 4, 2, 1.0, 0.0));
     assert_true(dkvb__gaps_error(gaps, 0) == 0.0);
@@ -211,7 +218,8 @@ static void fitting_makes_overconfident_answers_honest(void **state)
         loud[i] = 3.0f * logits[i];
     assert_ok(dkvb_calibration_fit(loud, truth, N, L, &t, &p));
     assert_true(error_of(loud, truth, N, L, 1.0, 0.0) > 0.1);
-    /* The limit is that of chance: 15 bins of N / 15 rows, each off by half a root of its rows. */
+    /* The calibration error may be three times what chance gives in 15 bins of N / 15 rows: half the square root of a
+     * bin's rows. */
     assert_true(error_of(loud, truth, N, L, t, p) < 3.0 * sqrt(15.0 / N) / 2.0);
 }
 

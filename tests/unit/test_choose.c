@@ -1,4 +1,5 @@
-/* The choice of pairs: one request, several methods; and the model's counts of its classes. */
+/* Tests of choosing the pairs to mask, by several methods for the same request; and of the model's counts of pairs
+ * selected by each class. */
 #include "fixture.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@ enum { PAIRS = CODEBOOKS * KEYS };
 static uint16_t codes[ROWS * CODEBOOKS * 2];
 static uint8_t row_marks[ROWS], class_marks[CLASSES];
 
-/* A request to forget the rows of class 1, with those of class 3 set aside. */
+/* Returns a request to forget the rows of class 1, with the rows of class 3 set aside. */
 static dkvb_request request_for(uint32_t method, uint32_t k)
 {
     dkvb_request q = DKVB_REQUEST_INIT;
@@ -100,7 +101,7 @@ static void contrast_takes_the_largest_shares_of_many(void **state)
     dkvb_model_free(model);
 }
 
-/* Masks every pair that the first drawn rows select; order: [n], rows. */
+/* Returns a mask of every pair that the first n rows in `order` select. */
 static dkvb_mask *of_rows(const dkvb_model *model, const size_t *order, size_t n)
 {
     dkvb_mask *mask;
@@ -134,8 +135,8 @@ static void examples_are_those_of_the_paper_and_every_is_all_of_them(void **stat
     dkvb_model_free(model);
 }
 
-/* Asserts that the best pairs are chosen: v^2 / |v| of class 1, largest first, and only where v is positive. Classes
- * that are set aside do not count in |v|. */
+/* Asserts that method "values" chooses the pairs with the largest v^2 / |v|, where v is the pair's value for class 1
+ * and must be positive; classes that are set aside do not count in |v|. */
 static void assert_best_are_chosen(const dkvb_model *model, const dkvb_mask *mask)
 {
     static float values[PAIRS * CLASSES];
@@ -179,7 +180,7 @@ static void values_of_any_type_say_whom_a_pair_serves(void **state)
             assert_ok(dkvb_unlearn_choose(by_one, model, &without, 50, &alone));
             assert_true(dkvb_mask_equal(mask, by_one));
             dkvb_mask_free(by_one);
-            assert_same_and_free(chosen(model, &q, 50), mask); /* rows do not change the choice */
+            assert_same_and_free(chosen(model, &q, 50), mask); /* method "values" does not depend on the rows */
             dkvb_model_free(model);
         }
 }

@@ -1,5 +1,5 @@
-/* The vision transformer of CLIP with made-up weights: one network in two layouts. tests/peers/encoder_reference.py
- * compares its results with PyTorch. */
+/* Tests of the encoder CLIP, a vision transformer, with made-up weights: the same network in two layouts of weights
+ * files. tests/peers/encoder_reference.py compares the encoder with PyTorch. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include "fixture.h"
 #include "tensor_files.h"
 
-/* Sizes of the network: pictures of 12 x 12 in patches of 4, tokens of 8 in 2 heads, 2 blocks with 20 inside, 6
- * columns. */
+/* Sizes of the test network: pictures of 12 x 12 pixels in patches of 4 x 4, tokens of width 8 in 2 heads, 2 blocks
+ * whose MLP has width 20, embeddings of 6 columns. */
 enum { SIDE = 12, PATCH = 4, TOKENS = 10, WIDTH = 8, BLOCKS = 2, WITHIN = 20, COLUMNS = 6, MOST = 3 * WIDTH * WIDTH };
 
 static uint8_t pixels[2][SIDE * SIDE * 3];
@@ -34,18 +34,18 @@ static int make_images(void **state)
     return 0;
 }
 
-/* A file that is being made. The tensor `left_out` is not written, and `changed` has another last element. Both are
- * named as in OpenAI's layout, or NULL. */
+/* A weights file that is being made. The tensor `left_out` is not written, and the tensor `changed` has another last
+ * element; both have names of OpenAI's layout, or are NULL. */
 struct toy {
     struct tensor_file file;
     bool openai;
     const char *left_out, *changed;
-    const char *more; /* a tensor in addition to the usual ones; NULL: none */
-    double scale;     /* scale of the elements of matrices */
+    const char *more; /* name of a tensor besides the usual ones; NULL = none */
+    double scale;     /* standard deviation of the elements of matrices */
     uint64_t next;
 };
 
-/* Makes elements that depend on the order in which tensors are added, which is the same in both layouts. */
+/* Makes elements of a tensor from a running random state; tensors are added in the same order in both layouts. */
 static void elements(struct toy *t, float *to, size_t count, double scale, double centre)
 {
     struct dkvb__rng rng;
@@ -147,7 +147,8 @@ static void add_block(struct toy *t, uint32_t i)
 #undef PART
 }
 
-/* Adds the projection: float[WIDTH][COLUMNS] in OpenAI's layout, its transpose in that of Hugging Face. */
+/* Adds the tensor of the projection: float[WIDTH][COLUMNS] in OpenAI's layout, its transpose in the layout of Hugging
+ * Face. */
 static void add_projection(struct toy *t)
 {
     float x[WIDTH * COLUMNS], transposed[WIDTH * COLUMNS];
@@ -194,7 +195,7 @@ static dkvb_status open_toy(dkvb_encoder **e, const char *path, uint32_t activat
     return dkvb_encoder_open(e, DKVB_ENCODER_CLIP, &o);
 }
 
-/* Encodes both pictures, and returns the rows and the identity. */
+/* Encodes both test pictures, and returns their rows and the encoder's identity. */
 static void rows_of(const char *path, uint32_t activation, float *x, char *identity)
 {
     dkvb_encoder *e;
@@ -275,7 +276,7 @@ static void every_tensor_counts_and_is_wanted(void **state)
     }
 }
 
-/* Layers of other networks must not be left out silently. */
+/* A weights file with layers of other networks is refused, as they must not be left out silently. */
 static void tensors_that_are_not_clips_are_refused(void **state)
 {
     static const char *const others[] = {"visual.transformer.resblocks.0.ls_1.gamma",

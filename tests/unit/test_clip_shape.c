@@ -1,4 +1,4 @@
-/* Sizes of CLIP from tensors and configs. */
+/* Tests of finding the sizes of a CLIP network from its tensors and configs. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 #include "fixture.h"
 #include "tensor_files.h"
 
-/* A toy network: pictures of 12 x 12 in patches of 4, width 8, 2 blocks with 16 inside, 6 columns. */
+/* Sizes of a toy network: pictures of 12 x 12 pixels in patches of 4 x 4, width 8, 2 blocks whose MLP has width 16,
+ * embeddings of 6 columns. */
 enum { GRID = 3, PATCH = 4, WIDTH = 8, LAYERS = 2, MLP = 16, COLUMNS = 6 };
 
 struct toy {
@@ -29,7 +30,7 @@ static const char *weights_path(void)
     return temp_path("model.safetensors");
 }
 
-/* Writes the tensors that sizes are taken from, in either layout. */
+/* Writes a weights file of those tensors from which sizes are taken, in either layout. */
 static void write_toy(const struct toy *toy, uint32_t layout)
 {
     bool openai = layout == DKVB_LAYOUT_OPENAI;
@@ -190,7 +191,7 @@ static void a_config_of_transformers_is_followed(void **state)
     assert_int_equal(s.activation, DKVB_ACTIVATION_QUICK_GELU);
 }
 
-/* The sizes are those of the base model with patches of 32, which an empty config stands for. */
+/* An empty config means the sizes of the base model with patches of 32 x 32 pixels. */
 static void an_absent_size_in_a_config_means_what_transformers_takes_it_for(void **state)
 {
     struct toy toy = {{768}, {768, 3, 32, 32}, {50, 768}, {768, 768}, {3072, 768}, {512, 768}, 1};

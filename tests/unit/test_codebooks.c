@@ -1,5 +1,5 @@
-/* Codebooks: how rows are prepared, projected and rounded, where keys go, that nothing depends on threads, and
- * codebooks that grow batch by batch. */
+/* Tests of codebooks: preparing, projecting and rounding rows, placing keys, the same results with any number of
+ * threads, and codebooks that grow batch by batch. */
 #include "bottleneck/keyinit.h"
 #include "fixture.h"
 
@@ -72,7 +72,7 @@ static void another_seed_gives_other_codebooks(void **state)
     dkvb_codebooks_free(b);
 }
 
-/* Index of the row that lies on this key, ROWS if none does. */
+/* Returns the index of the row whose projection equals a key, or ROWS if there is none. */
 static size_t row_of_key(const int8_t *projected, const int8_t *key, size_t c)
 {
     for (size_t r = 0; r < ROWS; r++)
@@ -102,7 +102,8 @@ static void sampled_keys_are_rows_and_each_codebook_draws_its_own(void **state)
     dkvb_codebooks_free(cb);
 }
 
-/* With as many rows drawn as there are keys, every codebook's keys are all of these rows, and their mean is the centre.
+/* If as many rows are drawn as there are keys, the keys of every codebook are exactly the drawn rows, and the rows'
+ * mean is the centre.
  */
 static void rows_a_key_are_drawn_by_seed_and_are_the_only_ones_used(void **state)
 {
@@ -148,7 +149,7 @@ static void rows_a_key_are_drawn_by_seed_and_are_the_only_ones_used(void **state
     dkvb_codebooks_free(other);
 }
 
-/* Mean squared distance of rows to their nearest keys. */
+/* Returns the mean squared distance of rows to their nearest keys. */
 static double quantisation_error(const dkvb_codebooks *cb)
 {
     static uint16_t codes[ROWS * CODEBOOKS];
@@ -167,7 +168,7 @@ static void fitted_keys_lie_closer_to_the_rows_than_sampled_ones(void **state)
     double error[3];
 
     (void)state;
-    o.keys = 20; /* few keys, so that their place matters */
+    o.keys = 20; /* so few keys that their places matter */
     for (uint32_t method = DKVB_KEYINIT_EMA; method <= DKVB_KEYINIT_MEANS; method++) {
         dkvb_codebooks *cb;
 
@@ -235,12 +236,12 @@ static void a_row_of_unit_length_does_not_tell_how_long_it_was(void **state)
     assert_ok(dkvb_codebooks_project(cb, rows, 1, a, NULL, NULL));
     assert_ok(dkvb_codebooks_project(cb, farther, 1, b, NULL, NULL));
     for (size_t i = 0; i < CODEBOOKS * KEY_DIM; i++)
-        assert_true(abs(a[i] - b[i]) <= 1); /* the numbers above are rounded a little */
+        assert_true(abs(a[i] - b[i]) <= 1); /* the expected numbers above are rounded */
     dkvb_codebooks_free(cb);
     make_rows();
 }
 
-/* What a reader of docs/numerics.md knows of codebooks: all that `export` writes. */
+/* All arrays that `dkvb export` writes about codebooks, from which docs/numerics.md says how to compute codes. */
 struct exported {
     dkvb_codebooks_info info;
     float *center, *whitening, *scales;
@@ -283,8 +284,8 @@ static void free_exported(struct exported *e)
     free(e->keys);
 }
 
-/* The numbers of one row in all codebooks before they are rounded, float[C][d], step by step as docs/numerics.md has
- * them. */
+/* Computes the projection of one row into all codebooks before rounding, float[C][d], step by step as in
+ * docs/numerics.md. */
 static void plain_projection(const struct exported *e, const float *x, float *q)
 {
     size_t m = e->info.input_dim, size = e->info.round_size;
@@ -333,7 +334,7 @@ static int plain_steps(float q, float scale)
     return (int)(r + 64.5f) - 64;
 }
 
-/* Widths of rows and keys at which whole vectors, powers of two and rounds do not meet. */
+/* Awkward lengths of rows and keys: no multiples of a vector's width, no powers of two. */
 static const struct {
     uint32_t width, key_dim, codebooks;
 } awkward_shapes[] = {{1, 1, 3},   {1, 5, 3},   {3, 2, 7},     {3, 9, 4},     {16, 5, 9},
@@ -364,7 +365,8 @@ static void rows_are_prepared_and_projected_as_the_docs_say_bit_for_bit(void **s
     (void)state;
     for (size_t shape = 0; shape < sizeof awkward_shapes / sizeof *awkward_shapes; shape++)
         for (uint32_t preparation = 0; preparation < (awkward_shapes[shape].width <= 33 ? 4 : 2); preparation++) {
-            dkvb_codebooks *cb = awkward_codebooks(shape, preparation & 1, preparation >> 1); /* wide roots take long */
+            /* whitening of many columns takes long */
+            dkvb_codebooks *cb = awkward_codebooks(shape, preparation & 1, preparation >> 1);
             size_t numbers = (size_t)awkward_shapes[shape].codebooks * awkward_shapes[shape].key_dim;
             size_t width = awkward_shapes[shape].width;
             float *q = malloc(numbers * sizeof *q);
@@ -443,8 +445,8 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Sizes are counted in bins of a sixteenth of an octave, and the quantile is the upper end of its bin. Rows that do not
- * fill a tile of 16 are left out. */
+/* The scale of a codebook is set from a histogram of magnitudes, with 16 bins per factor of two, whose quantile is the
+ * upper end of its bin. The last rows that do not fill a tile of 16 are left out of the histogram. */
 static void scales_put_99_in_100_numbers_within_36_steps(void **state)
 {
     enum { WHOLE = ROWS / 16 * 16, NUMBERS = WHOLE * KEY_DIM };
@@ -522,7 +524,7 @@ static void numbers_that_are_cut_are_counted(void **state)
     dkvb_codebooks_free(cb);
 }
 
-/* a b of float or double m x m matrices, in double precision. */
+/* Computes the product a b of two m x m matrices in double precision. */
 static void plain_product(double *out, const double *a, const double *b, size_t m)
 {
     for (size_t i = 0; i < m; i++)
@@ -533,7 +535,7 @@ static void plain_product(double *out, const double *a, const double *b, size_t 
         }
 }
 
-/* Covariance as whitening sees it: sums of products of centred rows, with the floor under its eigenvalues. */
+/* Computes the covariance of the rows as whitening does: from centred rows, with a floor under the eigenvalues. */
 static void plain_covariance(double *s, const float *x, const float *center, size_t n, size_t m)
 {
     double trace = 0.0;
@@ -549,8 +551,8 @@ static void plain_covariance(double *s, const float *x, const float *center, siz
         s[i * m + i] += 1e-3 * trace / (double)m;
 }
 
-/* W S W is the square root of S if W = S^(-1/4), so its square is S. W^4 S is the identity but for 1e-4 in each number,
- * where the iteration stops, so m 1e-4 in norm, and but for the rounding of at most 60 steps of products of length m.
+/* Checks a whitening matrix W = S^(-1/4) of the covariance S: W S W is the square root of S. W^4 S must be the identity
+ * within 1e-4 in each element, where the iteration stops, and within the rounding of at most 60 products of length m.
  */
 static void check_whitening(const float *x, size_t n, size_t m)
 {
@@ -597,9 +599,9 @@ static void whitening_is_the_inverse_fourth_root_of_the_covariance(void **state)
     check_whitening(rows, ROWS, DIM);
     check_whitening(rows, ROWS * DIM, 1);
     check_whitening(rows, ROWS * 2, 5);
-    check_whitening(rows, 4, DIM); /* fewer rows than columns */
+    check_whitening(rows, 4, DIM); /* whitening from fewer rows than columns */
     check_whitening(rows, 2, 50);
-    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) /* axes of very different lengths */
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) /* principal axes of very different lengths */
         wide[i] = rows[i * 11 % (ROWS * DIM)] * (i % 33 % 3 ? 1.0f : 1e-3f) * (i % 33 == 5 ? 100.0f : 1.0f);
     check_whitening(wide, sizeof wide / sizeof *wide / 33, 33);
 }
@@ -648,14 +650,14 @@ static void only_arrays_that_are_asked_for_are_copied_and_none_where_one_is_miss
 
     (void)state;
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
-    assert_ok(dkvb_codebooks_get_arrays(cb, &to)); /* nothing asked for */
+    assert_ok(dkvb_codebooks_get_arrays(cb, &to)); /* a call that asks for no array */
     memset(center, 0x55, sizeof center);
     memset(scales, 0x55, sizeof scales);
     to.center = center;
     to.whitening = whitening;
     assert_int_equal(dkvb_codebooks_get_arrays(cb, &to), DKVB_ENOTFOUND);
     assert_message("do not whiten rows");
-    assert_true(center[0] == scales[0]); /* as they were */
+    assert_true(center[0] == scales[0]); /* the call has not changed the caller's arrays */
     to.whitening = NULL;
     assert_ok(dkvb_codebooks_get_arrays(cb, &to));
     assert_true(center[0] != scales[0]);
@@ -769,7 +771,7 @@ static int stop_at_tick(void *user, uint64_t done, uint64_t total)
     return t->calls++ == t->stop_at;
 }
 
-/* One codebook of a million rows may take many seconds. */
+/* Placing the keys of a single codebook on a million rows may take many seconds, so it must report progress. */
 static void progress_is_told_while_a_codebook_is_placed(void **state)
 {
     static const uint32_t methods[] = {DKVB_KEYINIT_MEANS, DKVB_KEYINIT_EMA};
@@ -782,7 +784,7 @@ static void progress_is_told_while_a_codebook_is_placed(void **state)
             struct ticks all = {0, UINT64_MAX, 0}, some = {0, 30, 0};
             dkvb_codebooks *cb;
 
-            o.codebooks = threads; /* one for each, so that the calling thread has one */
+            o.codebooks = threads; /* one codebook for each thread, so that the calling thread has one */
             o.method = methods[m];
             o.passes = 100;
             run.threads = threads;
@@ -800,7 +802,7 @@ static void progress_is_told_while_a_codebook_is_placed(void **state)
         }
 }
 
-/* Keys of an export, in units of projected rows. */
+/* Returns exported keys in units of projected rows. */
 static float *keys_in_units(const struct exported *e)
 {
     size_t count = (size_t)e->info.keys * e->info.key_dim;
@@ -891,7 +893,7 @@ static void arrays_that_cannot_be_codebooks_are_refused(void **state)
     dkvb_codebooks_free(a);
 }
 
-/* No array but the keys: nothing is centred, and scales follow from the keys. */
+/* Codebooks made from keys alone: rows are not centred, and the scales are computed from the keys. */
 static void keys_alone_make_codebooks(void **state)
 {
     static float keys[CODEBOOKS * KEYS * KEY_DIM];
@@ -938,7 +940,7 @@ static void bad_options_and_rows_are_named(void **state)
     rows[17 * DIM + 3] = NAN;
     assert_int_equal(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL), DKVB_EINVAL);
     assert_message("row 17, column 3");
-    o.whiten = 1; /* rows that make a whitening are looked at before */
+    o.whiten = 1; /* with whitening, invalid rows are found before the whitening is computed */
     assert_int_equal(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL), DKVB_EINVAL);
     assert_message("row 17, column 3");
     rows[17 * DIM + 3] = bad;
@@ -971,7 +973,7 @@ static void rows_whose_sums_overflow_are_named(void **state)
         o.normalize = normalize;
         cb = fit(o, 2);
         for (size_t i = 0; i < DIM;
-             i++) /* squares of all floats fit in double precision, not all transforms in float */
+             i++) /* huge rows: squares of all floats fit in double precision, but not all transforms fit in float */
             huge[2 * DIM + i] = i % 2 ? -3.4e38f : 3.4e38f;
         if (normalize) {
             assert_ok(dkvb_search(cb, NULL, huge, 3, 1, codes, NULL, NULL));

@@ -1,4 +1,4 @@
-/* Codesets: rows' ids, labels, codes and features in two parts, sessions of training, and their files. */
+/* Tests of codesets: ids, labels, codes and features of rows in two parts, recorded trainings, and codes files. */
 #include "fixture.h"
 
 #include <math.h>
@@ -39,7 +39,7 @@ static dkvb_train_options session_options(void)
     return o;
 }
 
-/* The first TRAINED rows to train on, the others held out. */
+/* Makes a codeset in which the first TRAINED rows are in the training part and all other rows are held out. */
 static dkvb_codeset *filled(const dkvb_model *model, const dkvb_allocator *allocator)
 {
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
@@ -128,7 +128,7 @@ static void ids_are_new_and_labels_and_keys_exist(void **state)
     dkvb_model_free(model);
 }
 
-/* An order of 0 .. n-1 that is not sorted. */
+/* Fills `order` with the numbers 0 to n - 1 in an unsorted order. */
 static void mix(size_t *order, size_t n)
 {
     struct dkvb__rng rng;
@@ -142,8 +142,8 @@ static void mix(size_t *order, size_t n)
     }
 }
 
-/* Rows of a later session lie between those that are there: the part is the same as if all had come at once, and what
- * took part in the first session is still that. */
+/* Adds rows whose ids lie between those already there: the part must be as if all rows had been added at once, and the
+ * first recorded training must still have the same rows. */
 static void rows_in_any_order_end_up_sorted_with_what_is_theirs(void **state)
 {
     dkvb_model *model = model_with_ids();
@@ -243,11 +243,11 @@ static void a_file_gives_the_same_codeset(void **state)
     dkvb_model_free(model);
 }
 
-/* Bit j of code i is bit i * bits + j of its row, the lowest bit of a byte first. */
+/* In packed codes, bit j of code i is bit i * bits + j of the row's bytes, the lowest bit of a byte first. */
 static void packed_codes_have_the_bits_that_the_format_says_and_come_back(void **state)
 {
     static const uint32_t keys[] = {1, 2, 3, 64, 65, 1000, 1024, 4096, 65535};
-    enum { N = 300, COUNT = 7 }; /* codes of a row: an odd number, so that most rows leave bits over */
+    enum { N = 300, COUNT = 7 }; /* an odd number of codes in a row, so that rows do not end at a byte */
     static uint16_t made[N * COUNT], back[N * COUNT];
     struct dkvb__run run;
 
@@ -284,7 +284,7 @@ static void packed_codes_have_the_bits_that_the_format_says_and_come_back(void *
 static void packed_keys_that_do_not_exist_and_stray_bits_are_refused(void **state)
 {
     enum { N = 3, COUNT = 5 };
-    const struct dkvb__packing p = {COUNT, 1, 70, 7, 0}; /* 35 bits of 40 */
+    const struct dkvb__packing p = {COUNT, 1, 70, 7, 0}; /* a row uses 35 of 40 bits */
     uint16_t made[N * COUNT] = {0}, back[N * COUNT];
     unsigned char packed[N * 5];
     struct dkvb__run run;
@@ -304,7 +304,7 @@ static void packed_keys_that_do_not_exist_and_stray_bits_are_refused(void **stat
     assert_message("packed row 2");
 }
 
-/* The numbers of `rows` as one type holds them, and as floats again. */
+/* Stores the features in the number type `dtype`, and converts them back to floats in `x`. */
 static dkvb_codeset_rows rounded(uint32_t dtype, void *stored, float *x)
 {
     dkvb_codeset_rows given = DKVB_CODESET_ROWS_INIT;
@@ -335,7 +335,7 @@ static dkvb_codeset_rows rounded(uint32_t dtype, void *stored, float *x)
     return given;
 }
 
-/* A codeset of all rows with features, TRAINED of them in the training part. */
+/* Makes a codeset of all rows with features, the first TRAINED of them in the training part. */
 static dkvb_codeset *with_features(const dkvb_model *model, uint32_t dtype, uint32_t keep, const dkvb_allocator *mem)
 {
     static double stored[ROWS * DIM];
@@ -390,7 +390,7 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
         assert_true(part_rows.n == TRAINED && part_rows.codes == NULL && part_rows.features != NULL);
         assert_int_equal(codeset_add(loaded, DKVB_PART_TRAINING, (uint64_t[]){9000}, labels, codes, 1), DKVB_ESTATE);
         assert_message("dkvb_codeset_search()");
-        assert_ok(dkvb_codeset_save(loaded, second)); /* without ever being searched */
+        assert_ok(dkvb_codeset_save(loaded, second)); /* saves the loaded codeset without searching its codes */
         assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
         assert_true(info_of(loaded).searched);
         assert_same_part(set, loaded, DKVB_PART_TRAINING);
@@ -406,7 +406,7 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
     dkvb_model_free(model);
 }
 
-/* The same rows in another order. The codes of those to train on are given, or searched. */
+/* Adds the same rows by features in another order; the codes of the training part are given or searched. */
 static dkvb_status add_features(dkvb_codeset *set, const dkvb_model *model, bool searched, const dkvb_run_options *run)
 {
     static float x[ROWS * DIM];
@@ -472,7 +472,7 @@ static void rows_join_both_parts_by_their_features(void **state)
 static int stop_at_once(void *user, uint64_t done, uint64_t total)
 {
     (void)user;
-    return done == TRAINED && total == ROWS; /* the first part is in, the other is not */
+    return done == TRAINED && total == ROWS; /* stops after the training part was searched, before the held-out part */
 }
 
 static void rows_that_cannot_join_leave_the_codeset_as_it_was(void **state)
@@ -492,7 +492,8 @@ static void rows_that_cannot_join_leave_the_codeset_as_it_was(void **state)
     s.dim = DIM;
     s.labels = labels;
     s.ids = three;
-    assert_ok(dkvb_codeset_add_features(bytes, cb, &s, NULL)); /* whole numbers: kept as bytes */
+    /* features that are small whole numbers are kept as bytes */
+    assert_ok(dkvb_codeset_add_features(bytes, cb, &s, NULL));
     assert_ok(add_features(set, model, true, NULL));
     assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
     assert_message("row 1 has id 1, which is in the training part already");
@@ -563,7 +564,8 @@ static void one_part_alone_can_be_searched(void **state)
     dkvb_model_free(model);
 }
 
-/* Codes of 70 keys take 7 bytes a row in the training part, and 35 in the one held out; features take 20. */
+/* A row takes 7 bytes as codes in the training part, 35 bytes as codes in the held-out part, and 20 bytes as
+ * features. */
 static void a_file_keeps_what_is_smaller(void **state)
 {
     dkvb_model *model = model_with_ids();
@@ -647,7 +649,7 @@ static void removed_features_are_overwritten(void **state)
     float left[DIM];
 
     (void)state;
-    for (size_t gone = 0; gone < TRAINED; gone += TRAINED - 1) { /* the first and the last */
+    for (size_t gone = 0; gone < TRAINED; gone += TRAINED - 1) { /* removes the first row, then the last row */
         memcpy(left, rows + gone * DIM, sizeof left);
         assert_true(holds(training->features, training->capacity * DIM * sizeof(float), left, sizeof left));
         assert_ok(dkvb_codeset_remove(set, &ids[gone], 1, NULL));
@@ -688,7 +690,7 @@ static void a_search_that_fails_leaves_no_codes(void **state)
     dkvb_model_free(model);
 }
 
-/* Sessions of different rows, options and numbers of classes; and a file of them. */
+/* Records trainings of different rows, options and numbers of classes, and saves them in a codes file. */
 static void sessions_say_who_took_part(void **state)
 {
     dkvb_model *model = model_with_ids();
@@ -738,7 +740,7 @@ static void sessions_of_other_rows_or_shapes_are_not_copied(void **state)
     int32_t other = labels[60] == 0 ? 1 : 0;
 
     (void)state;
-    o.top_k = 2; /* codes of twice as many keys */
+    o.top_k = 2; /* a codeset with twice as many keys in each code */
     assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), &o));
     assert_int_equal(dkvb__codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
     assert_message("k = 1, this one has 8 of 70 with 2");
@@ -784,7 +786,8 @@ static void a_session_that_cannot_be_is_not_recorded(void **state)
     dkvb_model_free(model);
 }
 
-/* The same as fitting on codes that a search under the mask finds; deep codes must hold enough live keys for that. */
+/* Fitting the temperature on deep codes must give the same as on codes searched under the mask; this needs enough
+ * unmasked keys in each code. */
 static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
 {
     static uint16_t found[ROWS * CODEBOOKS];
@@ -827,15 +830,17 @@ static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **s
         all[r] = drawn[r] = r;
         names[r] = 5 * r + 2;
     }
-    assert_ok(dkvb__temperature_rows(drawn, &count, names, 1000, &mem)); /* 4,194 of 1,000 classes: all */
+    /* with 1,000 classes at most 4,194 rows are drawn: here all */
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 1000, &mem));
     assert_true(count == MANY && memcmp(drawn, all, sizeof all) == 0);
-    assert_ok(dkvb__temperature_rows(drawn, &count, names, 65536, &mem)); /* never fewer than 1,024 */
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 65536, &mem)); /* at least 1,024 rows are drawn */
     assert_int_equal(count, LEFT);
     for (size_t i = 1; i < count; i++)
         assert_true(drawn[i] > drawn[i - 1]);
     assert_true(drawn[LEFT / 2] > MANY / 2 - 200 && drawn[LEFT / 2] < MANY / 2 + 200); /* from everywhere */
 
-    /* Every third row goes: the others that were drawn are drawn again, beside rows that had no room. */
+    /* Removes every third row: all remaining rows that were drawn must be drawn again, besides rows that were not drawn
+     * before. */
     for (size_t r = 0; r < MANY; r++)
         if (r % 3 != 0)
             fewer[without++] = r;
@@ -849,7 +854,7 @@ static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **s
     assert_true(memcmp(fewer, drawn, LEFT * sizeof *fewer) != 0);
 }
 
-/* A small file: 3 rows, and 2 held out. */
+/* Removes all rows but 3 training rows and 2 held-out rows, for a small codes file. */
 static void shrink(dkvb_codeset *set)
 {
     uint64_t most[ROWS];
@@ -867,19 +872,19 @@ static void removed_rows_are_not_added_again_unless_they_are_readmitted(void **s
     uint64_t gone[3] = {ids[TRAINED + 7], ids[0], ids[0]}, new_id = 2;
 
     (void)state;
-    assert_ok(dkvb_codeset_remove(set, NULL, 0, NULL)); /* nothing to remember */
+    assert_ok(dkvb_codeset_remove(set, NULL, 0, NULL)); /* removing no rows adds nothing to the list of removed rows */
     assert_null(set->removed.hash);
     assert_ok(dkvb_codeset_remove(set, gone, 3, NULL));
     assert_ok(dkvb_codeset_remove(other, gone, 2, NULL));
     assert_int_equal(set->removed.n, 2);
-    assert_memory_equal(set->removed.salt, other->removed.salt, 32); /* the same calls, the same bytes */
+    assert_memory_equal(set->removed.salt, other->removed.salt, 32); /* the same calls give the same salt */
     assert_ok(dkvb_codeset_remove(set, ids + 1, 1, NULL));
     assert_ok(dkvb_codeset_save(set, path));
     assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
     for (size_t r = 0; r < ROWS; r++)
         assert_int_equal(dkvb_codeset_was_removed(loaded, ids[r]), r < 2 || r == TRAINED + 7);
     assert_int_equal(dkvb_codeset_was_removed(loaded, new_id), 0);
-    for (uint32_t p = 0; p < 2; p++) { /* whatever the part */
+    for (uint32_t p = 0; p < 2; p++) { /* neither part accepts a removed id */
         assert_int_equal(codeset_add(loaded, p, gone, labels, p ? deep : codes, 1), DKVB_ESTATE);
         assert_message("row 0 has id 1222, a row that was removed");
     }
@@ -984,7 +989,7 @@ static void other_codebooks_are_refused(void **state)
     dkvb_codebooks *other;
 
     (void)state;
-    o.keys = KEYS - 1; /* keys cannot have been placed so */
+    o.keys = KEYS - 1; /* settings of key placement that do not fit the codebooks */
     wrong.keyinit = &o;
     assert_int_equal(dkvb_codeset_new(&loaded, dkvb_model_codebooks(model), &wrong), DKVB_EMISMATCH);
     assert_null(loaded);
@@ -1014,7 +1019,7 @@ static void holding_out_depends_on_the_id_alone(void **state)
         held += (size_t)dkvb_codeset_holds_out(id, 0.1);
         assert_true(dkvb_codeset_holds_out(id, 0.2) >= dkvb_codeset_holds_out(id, 0.1));
     }
-    assert_true(held > 9500 && held < 10500); /* five standard errors: 475 */
+    assert_true(held > 9500 && held < 10500); /* limits of 5 standard errors (475) */
     assert_false(dkvb_codeset_holds_out(1, 0.0));
     assert_true(dkvb_codeset_holds_out(1, 1.0));
 }

@@ -1,4 +1,4 @@
-/* The layout of all files: sections whose bytes a function makes are the same as sections from memory. */
+/* Tests of the common file layout: a section whose bytes a function produces equals a section written from memory. */
 #include "fixture.h"
 
 #include <dirent.h>
@@ -9,15 +9,15 @@
 #include "base/status.h"
 #include "format/container.h"
 
-enum { SIZE = 6 << 20 }; /* bytes of the large section: six times the pieces that are written at a time */
+enum { SIZE = 6 << 20 }; /* bytes of the large section, which is written in six pieces */
 
-/* A producer that copies from memory, and remembers what it was asked for. */
+/* A producer of a section's bytes, which copies from memory and records the offsets it is asked for. */
 struct source {
     const unsigned char *bytes;
-    uint64_t next;  /* offset that must be asked for now */
-    size_t unit;    /* every piece must be a multiple of this */
+    uint64_t next;  /* offset at which the next piece must begin */
+    size_t unit;    /* number of bytes of which every piece must be a multiple */
     size_t largest; /* size of the largest piece so far */
-    uint64_t fails; /* the producer fails at this offset; UINT64_MAX: never */
+    uint64_t fails; /* offset at which the producer fails; UINT64_MAX = never */
 };
 
 static dkvb_status produce(void *context, uint64_t offset, void *to, size_t size)
@@ -65,7 +65,7 @@ static dkvb_status write_sections(struct dkvb__output *to, const unsigned char *
     return dkvb__container_write(to, DKVB__KIND_MASK, parts, 3, mem);
 }
 
-/* Units of one byte, of a row that divides no piece, and of more than a piece. */
+/* Units of a section: one byte, a row that does not divide a piece, and more than a piece. */
 static const size_t units[] = {1, 24, 999, (3 << 20) / 2};
 
 static void a_section_from_a_producer_has_the_bytes_of_one_from_memory(void **state)
@@ -77,7 +77,7 @@ static void a_section_from_a_producer_has_the_bytes_of_one_from_memory(void **st
 
     (void)state;
     for (size_t u = 0; u < sizeof units / sizeof *units; u++)
-        for (size_t pieces = 0; pieces < 2; pieces++) { /* an empty section, and one of several pieces */
+        for (size_t pieces = 0; pieces < 2; pieces++) { /* an empty section, then a section of several pieces */
             size_t size = pieces * SIZE / units[u] * units[u], from_path;
             struct source source[2] = {{bytes, 0, units[u], 0, UINT64_MAX}, {bytes, 0, units[u], 0, UINT64_MAX}};
             struct dkvb__output plain = {0}, made = {0};
@@ -94,8 +94,10 @@ static void a_section_from_a_producer_has_the_bytes_of_one_from_memory(void **st
             assert_memory_equal(data, plain.memory, plain.size);
             assert_int_equal(source[0].next, size);
             assert_int_equal(source[1].next, size);
-            assert_true(source[1].largest < SIZE / 2);                        /* the file is not made as a whole */
-            assert_ok(dkvb__container_open(&c, path, DKVB__KIND_MASK, &mem)); /* all checksums of the head hold */
+            /* the pieces are smaller than the section */
+            assert_true(source[1].largest < SIZE / 2);
+            /* the checksums of the header and section table are right */
+            assert_ok(dkvb__container_open(&c, path, DKVB__KIND_MASK, &mem));
             assert_ok(dkvb__section_check(path, dkvb__container_find(&c, "large"),
                                           data + dkvb__container_find(&c, "large")->offset));
             dkvb__container_close(&c);
@@ -107,7 +109,7 @@ static void a_section_from_a_producer_has_the_bytes_of_one_from_memory(void **st
     free(bytes);
 }
 
-/* Number of names in the folder of the test program. */
+/* Returns the number of files in the folder of the test program. */
 static size_t files_in_folder(void)
 {
     DIR *folder = opendir(temp_folder());

@@ -1,4 +1,5 @@
-/* The arithmetic of networks: every kernel that this processor runs gives the bits of scalar.c, and these are right. */
+/* Tests of the arithmetic of encoder networks: all kernels that this processor can run give the bits of scalar.c, and
+ * these are right. */
 #include "fixture.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ static float *numbers(struct dkvb__rng *rng, size_t count, double scale)
     return x;
 }
 
-/* Both outputs have two more columns than the matrix, which no kernel may touch. */
+/* Data of a matrix product. Both outputs have two more columns than the matrix, which no kernel may change. */
 struct problem {
     struct dkvb__matrix m;
     struct dkvb__product product;

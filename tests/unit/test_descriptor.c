@@ -1,4 +1,4 @@
-/* The descriptor of pictures whose gradients and colours are known. */
+/* Tests of the encoder "descriptor" on pictures whose gradients and colours are known. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,9 +6,9 @@
 #include "encoder/encoder.h"
 #include "fixture.h"
 
-enum { SIDE = 32, DIRECTIONS = 8, FINE = 8, COARSE = 4, MANY = 40 /* more than a batch */ };
+enum { SIDE = 32, DIRECTIONS = 8, FINE = 8, COARSE = 4, MANY = 40 /* more pictures than a batch */ };
 
-/* First columns of the parts. */
+/* First column of each part of a row of the descriptor. */
 enum { GRADIENTS = 0, LAYOUT = 512, HUES = 640, COLOURS = 768, BRIGHTNESS = 800, COLUMNS = 864 };
 
 static dkvb_encoder *encoder;
@@ -55,7 +55,7 @@ static void fill(uint8_t pixels[SIDE * SIDE * 3], uint8_t red, uint8_t green, ui
     }
 }
 
-/* Fills a picture with values below `end`, equal in every run. */
+/* Fills a picture with pseudo-random values below `end`. */
 static void scatter(uint8_t *pixels, size_t count, uint32_t seed, uint32_t end)
 {
     for (size_t i = 0; i < count; i++) {
@@ -98,7 +98,7 @@ static void a_constant_picture_has_brightness_alone(void **state)
     is_all(row, GRADIENTS, COLUMNS, 0.0f);
 }
 
-/* Brightness rises along (dx, dy), so every cell, coarse and fine, votes for that direction only. */
+/* If brightness rises along (dx, dy), every cell of the picture, coarse or fine, votes for this direction only. */
 static void a_ramp_votes_for_the_direction_in_which_it_rises(void **state)
 {
     static const int steps[DIRECTIONS][2] = {{1, 0}, {1, 1}, {0, 1}, {-1, 1}, {-1, 0}, {-1, -1}, {0, -1}, {1, -1}};
@@ -111,7 +111,8 @@ static void a_ramp_votes_for_the_direction_in_which_it_rises(void **state)
             for (int x = 0; x < SIDE; x++)
                 pixels[y * SIDE + x] = (uint8_t)(128 + 2 * (x * steps[k][0] + y * steps[k][1]));
         encode(pixels, 1, row);
-        for (uint32_t y = 1; y + 1 < FINE; y++) /* edges are repeated outwards, so a slanted ramp turns there */
+        /* leaves out the border, where edges are repeated outwards and the gradient turns */
+        for (uint32_t y = 1; y + 1 < FINE; y++)
             for (uint32_t x = 1; x + 1 < FINE; x++)
                 for (uint32_t j = 0; j < DIRECTIONS; j++) {
                     float value = row[GRADIENTS + (y * FINE + x) * DIRECTIONS + j];
@@ -127,7 +128,7 @@ static void an_edge_is_seen_in_its_cells_and_nowhere_else(void **state)
     float row[COLUMNS];
 
     (void)state;
-    for (size_t y = 0; y < SIDE; y++) /* the light part begins in the middle of the third of 8 cells */
+    for (size_t y = 0; y < SIDE; y++) /* the light part of the picture begins in the middle of the third of 8 cells */
         memset(pixels + y * SIDE + 10, 200, SIDE - 10);
     encode(pixels, 1, row);
     for (size_t i = 0; i < (size_t)FINE * FINE; i++)
@@ -187,7 +188,8 @@ static void colours_lie_where_their_axes_say(void **state)
     float row[COLUMNS];
 
     (void)state;
-    fill(pixels, 255, 0, 255); /* halfway between red and blue: (r - g) / 2 against (r + g - 2b) / (2 sqrt 3) */
+    /* a colour halfway between red and blue; its hue has the coordinates (r - g) / 2 and (r + g - 2b) / (2 sqrt 3) */
+    fill(pixels, 255, 0, 255);
     encode(pixels, 3, row);
     is_all(row, GRADIENTS, HUES, 0.0f);
     for (size_t i = 0; i < (size_t)COARSE * COARSE; i++) {
@@ -195,12 +197,12 @@ static void colours_lie_where_their_axes_say(void **state)
 
         assert_float_equal(colour[0], 2.0f, 1e-6f);
         assert_float_equal(colour[1], -1.1547005f, 1e-6f);
-        assert_true(hues[7] > hues[0] && hues[0] > 0.0f); /* the hue is a twelfth of a turn up from the right */
+        assert_true(hues[7] > hues[0] && hues[0] > 0.0f); /* the hue is a twelfth of a turn from the positive axis */
         is_all(hues, 1, 7, 0.0f);
     }
 }
 
-/* The 40 pictures of one call give the same rows one at a time, and with any number of threads. */
+/* Encoding 40 pictures in one call gives the same rows as encoding them one at a time, with any number of threads. */
 static void a_row_is_the_pictures_alone(void **state)
 {
     static uint8_t pixels[MANY][SIDE * SIDE * 3];
@@ -224,8 +226,9 @@ static void a_row_is_the_pictures_alone(void **state)
     }
 }
 
-/* A changed checksum means another descriptor, and models that remember descriptor:1 would no longer fit. Pictures of
- * few levels have channels with equal gradients, those of many levels cover the rest. */
+/* If the checksum of rows changes, the descriptor has changed, and models that remember descriptor:1 would no longer
+ * fit. Pictures with few pixel values have channels with equal gradients; pictures with many values cover all other
+ * cases. */
 static void bits_are_those_of_version_1(void **state)
 {
     uint8_t pixels[SIDE * SIDE * 3];

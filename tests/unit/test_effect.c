@@ -1,4 +1,5 @@
-/* Effects of a mask and the size that it needs: predicted from deep codes, then checked against the result. */
+/* Tests of effects: the effect of a mask on each class, and the number of pairs to mask, are predicted from deep codes
+ * and compared with the result of masking. */
 #include "fixture.h"
 
 #include <math.h>
@@ -14,7 +15,8 @@ enum { PAIRS = CODEBOOKS * KEYS };
 static uint16_t codes[ROWS * CODEBOOKS * 2], deep[ROWS * CODEBOOKS * KEYS];
 static uint64_t ids[ROWS];
 
-/* Returns held-out rows with codes as deep as there are keys. Nothing is ever exhausted, and predictions are exact. */
+/* Returns held-out rows with codes of `depth` keys per codebook; with all keys in the codes, no code runs out of keys,
+ * and predicted effects are exact. */
 static dkvb_codeset_rows held_out(const dkvb_model *model, uint32_t depth)
 {
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
@@ -50,7 +52,7 @@ static void effects_are_those_that_forgetting_has(void **state)
         dkvb_request q = DKVB_REQUEST_INIT;
         dkvb_mask *mask;
 
-        for (int turn = 0; turn < 2; turn++) { /* the second mask is added to the first */
+        for (int turn = 0; turn < 2; turn++) { /* in the second turn another mask is added to the first one */
             uint8_t marks[ROWS];
 
             for (size_t r = 0; r < ROWS; r++)
@@ -101,8 +103,8 @@ static void models_are_compared_under_their_own_masks(void **state)
     dkvb_model_free(other);
 }
 
-/* The expected interval is that of Agresti and Min 2005, computed by hand: 100 rows, 10 lost, 2 gained: (10.5 - 2.5) /
- * 102, and 1.96 sqrt((13 / 102 - .0784^2) / 102). */
+/* The expected interval of Agresti and Min 2005 was computed by hand: for 100 rows, 10 lost, 2 gained, it is (10.5 -
+ * 2.5) / 102 +- 1.96 sqrt((13 / 102 - .0784^2) / 102). */
 static void the_interval_is_that_of_paired_proportions(void **state)
 {
     dkvb_class_effect sum = {0}, part = {.rows = 50, .right_before = 30, .right_after = 26, .lost = 5, .gained = 1};
@@ -135,7 +137,7 @@ static void a_short_code_says_where_it_ends(void **state)
     dkvb_model_free(model);
 }
 
-/* Measures the accuracy of the rows with this mark at a budget, by forgetting that many pairs and answering the rows.
+/* Measures accuracies at a budget, by masking `budget` pairs and predicting the rows.
  */
 static void try_budget(const dkvb_model *model, const dkvb_codeset_rows *held, const uint32_t *rank, uint64_t budget,
                        const uint8_t *marks, double accuracy[3])
@@ -189,7 +191,8 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
             }
             assert_int_equal(found.met, 1);
             assert_int_equal(found.budget, budget);
-            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 1,000 */
+            /* the larger budget exceeds `budget`, as there are only 150 rows, not 1,000 */
+            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget));
             assert_true(found.forget_before == first[DKVB_FORGET] && found.forget_after == accuracy[DKVB_FORGET]);
             assert_true(found.retain_before == first[DKVB_KEEP] && found.retain_after == accuracy[DKVB_KEEP]);
             assert_true(found.forget_rows == ROWS / CLASSES && found.retain_rows == 2 * (ROWS / CLASSES));
@@ -197,8 +200,9 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
         }
 }
 
-/* All answers come from codebook 0, which votes for class 0 on every row. Once all of it is masked, the other codebooks
- * still select keys, but nothing was learned there. Rows then abstain, as decoding would, instead of answering class 0.
+/* Only codebook 0 has values, all for class 0, so every row is predicted as class 0. Once codebook 0 is masked, all
+ * other codebooks select pairs without learned values, so the predicted effect must count rows as abstaining, not as
+ * class 0.
  */
 static void a_row_left_with_nothing_learned_is_not_right(void **state)
 {
@@ -236,7 +240,8 @@ static void limits_that_no_budget_keeps_are_said(void **state)
 
     (void)state;
     for (size_t i = 0; i < PAIRS; i++)
-        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS); /* mixed classes, so no budget keeps the limits */
+        /* ranks pairs of mixed classes, so that no number of pairs meets the limits */
+        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS);
     limits.max_retain_drop = 0.0;
     assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
     assert_int_equal(found.met, 0);
@@ -254,7 +259,7 @@ static void limits_that_no_budget_keeps_are_said(void **state)
     dkvb_model_free(model);
 }
 
-/* Returns only the rows that a sample keeps. */
+/* Returns only those held-out rows that a random sample keeps. */
 static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t *kept)
 {
     static uint16_t codes_of_kept[ROWS * CODEBOOKS * KEYS];
@@ -273,7 +278,8 @@ static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t 
     return few;
 }
 
-/* Draws a sample, and returns its labels and the number of rows that stay in it. */
+/* Draws a random sample of held-out rows; returns the labels, -1 for rows outside the sample, and the number of rows in
+ * the sample. */
 static void draw(const dkvb_model *model, const dkvb_codeset_rows *held, const uint8_t *marks, uint64_t most,
                  int32_t *kept, uint64_t *count)
 {
@@ -307,7 +313,7 @@ static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **s
     }
     assert_true(others == 60 && count == gone + 20);
 
-    /* A draw does not change when the first hundred rows are missing. */
+    /* Of the remaining rows the same are drawn if the first hundred rows are missing. */
     some.n -= 100;
     some.ids += 100;
     some.labels += 100;

@@ -1,5 +1,5 @@
-/* Encoding of sets of pictures into files: the rows are those in memory, a file is whole or can be continued; and
- * encoders that a model remembers. */
+/* Tests of encoding sets of pictures into files: the rows equal those in memory, and an interrupted encoding can be
+ * continued; and of encoders that a model remembers. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "encoder/encoder.h"
 #include "fixture.h"
 
-enum { PICTURES = 100 /* more than three batches */, SIDE = 6 };
+enum { PICTURES = 100 /* number of pictures: more than three batches */, SIDE = 6 };
 
 static char input[256], output[256], partial[300];
 static dkvb_imageset *set;
@@ -103,7 +103,7 @@ static int watch(void *user, uint64_t done, uint64_t total)
     return w->stop_at > 0 && done >= w->stop_at;
 }
 
-/* Encodes until this many pictures are done; 0: all. */
+/* Encodes the pictures into a file, and stops after `stop_at` pictures (0 = never). */
 static dkvb_status encode_until(uint64_t stop_at, const dkvb_encode_options *o, dkvb_encode_report *report)
 {
     struct watch w = {.report = report, .stop_at = stop_at};
@@ -116,7 +116,8 @@ static dkvb_status encode_until(uint64_t stop_at, const dkvb_encode_options *o, 
     rc = dkvb_encoder_encode_file(descriptor, set, output, o, report, &run);
     assert_int_equal(report->pictures, PICTURES);
     if (w.called)
-        assert_int_equal(w.first, report->resumed); /* known from the first progress report on */
+        /* the number of kept rows is known from the first progress report on */
+        assert_int_equal(w.first, report->resumed);
     return rc;
 }
 
@@ -210,14 +211,14 @@ static void rows_of_something_else_are_not_gone_on_with(void **state)
     assert_int_equal(dkvb_encoder_encode_file(pixels, set, output, NULL, NULL, NULL), DKVB_EMISMATCH);
     assert_message("holds rows of descriptor:1, not of pixels");
     dkvb_encoder_free(pixels);
-    put_pictures(7); /* other times of the files mean other pictures */
+    put_pictures(7); /* files with other modification times count as other pictures */
     utimensat(AT_FDCWD, input, (const struct timespec[2]){{1, 0}, {1, 0}}, 0);
     assert_int_equal(encode_until(0, NULL, &report), DKVB_EMISMATCH);
     assert_message("other pictures");
     assert_true(is_there(partial));
     assert_ok(encode_until(0, &anew, &report));
     assert_int_equal(report.resumed, 0);
-    assert_whole_output(); /* the set has the pictures that it had when it was opened */
+    assert_whole_output(); /* the set keeps the pictures that it had when it was opened */
 }
 
 static void rows_go_into_no_file_that_somebody_else_put_there(void **state)
@@ -334,10 +335,10 @@ static void the_encoder_that_a_model_remembers_is_opened(void **state)
     assert_int_equal(e->info.upright, 0);
     dkvb_encoder_free(e);
     assert_ok(open_remembered(&e, DKVB_ENCODER_REMEMBERED, "descriptor:1+exif", 0, 0));
-    assert_int_equal(e->info.upright, 1); /* pictures are turned if the model's were */
+    assert_int_equal(e->info.upright, 1); /* the encoder turns pictures upright, as the model's were */
     dkvb_encoder_free(e);
     assert_ok(open_remembered(&e, DKVB_ENCODER_REMEMBERED, "pixels", 0, 0));
-    assert_int_equal(e->info.dim, SIDE * SIDE); /* the size is that of the set */
+    assert_int_equal(e->info.dim, SIDE * SIDE); /* the encoder "pixels" takes its size from the set */
     dkvb_encoder_free(e);
 }
 
@@ -376,7 +377,8 @@ int main(void)
         in_clean_folder(every_failing_allocation_is_reported_and_leaves_no_file),
         in_clean_folder(the_encoder_that_a_model_remembers_is_opened),
         in_clean_folder(another_encoder_than_the_remembered_one_is_refused_with_what_differs),
-        in_clean_folder(rows_of_something_else_are_not_gone_on_with), /* this test changes the pictures */
+        /* this test changes the pictures, so it has its own folder */
+        in_clean_folder(rows_of_something_else_are_not_gone_on_with),
     };
 
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -1,5 +1,5 @@
-/* Encoding of a set of pictures by many ranks: the file is that of one process, an interrupted call goes on with any
- * other number of ranks, and a failure on one rank is a failure on all. */
+/* Tests of encoding a set of pictures by several ranks: the file equals that of one process, an interrupted call goes
+ * on with any other number of ranks, and a failure on one rank is a failure on all ranks. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,37 +13,38 @@
 #include "picture_files.h"
 #include "ranks_threads.h"
 
-enum { PICTURES = 200 /* more than three rounds of two ranks */, MOST = 8, SIDE = 12 };
+enum { PICTURES = 200 /* number of pictures: more than two ranks encode in three rounds */, MOST = 8, SIDE = 12 };
 static const unsigned counts[] = {2, 3, 4, 8};
 enum { COUNTS = sizeof counts / sizeof *counts };
-static const size_t broken[] = {24, 40, 41, 130, 199}; /* of eight ranks, the first has 24 as its last */
+/* numbers of unreadable pictures; 24 is the last one of the first of eight ranks */
+static const size_t broken[] = {24, 40, 41, 130, 199};
 enum { BROKEN = sizeof broken / sizeof *broken, TURNED = PICTURES / 10 };
 
 static char input[256], whole_input[256], output[256], partial[300];
-static unsigned char *wanted[2]; /* files of float32 and of float16 by one process */
+static unsigned char *wanted[2]; /* the expected files with float32 and float16, made by one process */
 static size_t wanted_size[2];
 
-/* A call that all ranks make, and the results of each. */
+/* A call of the library that all ranks make together, and its results on each rank. */
 struct call {
     const char *set;
     dkvb_encode_options o;
-    unsigned stop_rank; /* the rank whose progress callback stops the call */
-    uint64_t stop_at;   /* at this many pictures; 0: never */
-    unsigned odd_rank;  /* the rank with an odd input or with an allocator that fails; MOST: none */
+    unsigned stop_rank; /* number of the rank whose progress callback stops the call */
+    uint64_t stop_at;   /* number of pictures at which the call is stopped; 0 = never */
+    unsigned odd_rank;  /* number of the rank with a wrong input or a failing allocator; MOST = none */
     const char *odd_set;
     uint32_t odd_dtype;
-    size_t fail_at; /* number of the odd rank's allocation that fails; 0: none */
+    size_t fail_at; /* number of the allocation that fails on rank odd_rank; 0 = none */
     dkvb_status rc[MOST];
     dkvb_encode_report report[MOST];
     uint8_t readable[MOST][PICTURES];
     char message[MOST][512];
-    uint64_t told[PICTURES]; /* pictures that the callback of rank 0 heard of */
+    uint64_t told[PICTURES]; /* numbers of the unreadable pictures that the callback on rank 0 was told of */
     size_t told_count;
-    uint64_t told_stop;    /* the callback stops the call at this picture; 0: never */
-    size_t others_told;    /* calls of this callback on other ranks */
-    uint64_t progress;     /* the last progress of rank 0 */
-    uint64_t turned[MOST]; /* pictures whose orientation is not upright */
-    size_t live;           /* blocks that the odd rank has left */
+    uint64_t told_stop;    /* number of the unreadable picture at which the callback stops the call; 0 = never */
+    size_t others_told;    /* number of calls of the callback for unreadable pictures on ranks other than 0 */
+    uint64_t progress;     /* number of pictures in the last progress report on rank 0 */
+    uint64_t turned[MOST]; /* for each rank, the number of pictures that are not upright */
+    size_t live;           /* number of memory blocks that rank odd_rank has not freed */
 };
 
 struct rank {
@@ -121,7 +122,7 @@ static struct call new_call(const char *set)
     return call;
 }
 
-/* Makes the call on so many ranks, which must all end alike, and returns the result. */
+/* Makes the call on `count` ranks, which must all end with the same status, and returns this status. */
 static dkvb_status encode_on(unsigned count, struct call *call)
 {
     ranks_run(count, encode, call);
@@ -150,10 +151,10 @@ static void assert_file(int half)
     assert_false(is_there(partial));
 }
 
-/* Notes in a PNG that the camera was turned: a TIFF header, and one entry for the orientation. */
+/* Adds an EXIF orientation to a PNG file: a TIFF header with one entry, as of a turned camera. */
 static size_t turn(uint8_t *png, size_t size)
 {
-    enum { HEAD = 33 /* signature and IHDR */ };
+    enum { HEAD = 33 /* bytes of the PNG signature and the chunk IHDR */ };
     static const uint8_t tiff[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 6};
     uint8_t rest[PNG_ROOM];
     size_t chunk;
@@ -307,7 +308,7 @@ static void an_interrupted_call_goes_on_with_any_other_number_of_ranks(void **st
             call.stop_rank = stop_rank * (counts[i] - 1);
             call.stop_at = 32 * counts[i] + 1;
             if (call.stop_at >= PICTURES)
-                continue; /* eight ranks are done in one round */
+                continue; /* eight ranks encode all pictures in one round, which is never resumed */
             assert_int_equal(encode_on(counts[i], &call), DKVB_ECANCELLED);
             assert_int_equal(call.report[0].kept, 32 * counts[i]);
             assert_true(is_there(partial));
@@ -342,7 +343,7 @@ static void a_group_that_breaks_leaves_no_file_and_every_rank_fails(void **state
             ranks_try(3, encode, &call, &trial);
             for (unsigned r = 0; r < 3; r++)
                 assert_int_equal(call.rc[r], DKVB_EIO);
-            if (is_there(output)) /* the last calls come after the file */
+            if (is_there(output)) /* the last calls are made after the file was written */
                 assert_file(0);
             assert_false(is_there(partial));
         }
@@ -390,7 +391,8 @@ static void memory_that_one_rank_lacks_ends_the_call_on_all(void **state)
         dkvb_status rc = DKVB_ENOMEM;
         size_t failed = 0;
 
-        for (size_t fail_at = 2; rc == DKVB_ENOMEM; fail_at++, failed++) { /* the encoder itself makes the first */
+        /* the first allocation is that of the encoder itself */
+        for (size_t fail_at = 2; rc == DKVB_ENOMEM; fail_at++, failed++) {
             struct call call = new_call(input);
 
             call.odd_rank = odd * 2;
@@ -412,7 +414,7 @@ static void a_full_disk_of_rank_0_ends_the_call_on_all(void **state)
     size_t failed = 0;
 
     (void)state;
-    signal(SIGXFSZ, SIG_IGN); /* so that write() fails in place of the program */
+    signal(SIGXFSZ, SIG_IGN); /* write() then fails, instead of a signal ending the program */
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     for (size_t room = 0; room < wanted_size[0] + 4096; room += wanted_size[0] / 5) {
         struct call call = new_call(input);
@@ -452,7 +454,7 @@ static void encode_long(const dkvb_ranks *ranks, void *context)
     assert_ok(dkvb_encoder_encode_file(l->encoder, l->set, output, &o, NULL, &run));
 }
 
-/* Rows of 4.5 MB: rank 0 takes those of one other rank at a time, and chunks are shorter than a batch. */
+/* With rows of 4.5 MB, rank 0 receives the rows of one other rank at a time, in chunks shorter than a batch. */
 static void long_rows_arrive_a_few_ranks_at_a_time(void **state)
 {
     static const uint64_t shape[3] = {LONG_PICTURES, LONG_HEIGHT, LONG_WIDTH};
@@ -496,7 +498,7 @@ static void rows_travel_once(void **state)
     (void)state;
     ranks_try(4, encode, &call, &trial);
     assert_ok(call.rc[0]);
-    /* Three of four ranks send their rows; marks, agreements and messages are small beside them. */
+    /* Three of the four ranks send their rows to rank 0; all other messages are small beside the rows. */
     assert_true(trial.received[0] >= row * PICTURES * 3 / 4);
     assert_true(trial.received[0] < row * PICTURES * 3 / 4 + 16384);
     for (int r = 1; r < 4; r++)

@@ -1,4 +1,4 @@
-/* Encoders through the public interface: the pictures themselves, pictures that cannot be read, batches. */
+/* Tests of encoders through the public functions: pictures, unreadable pictures, and batches. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "fixture.h"
 #include "picture_files.h"
 
-enum { MANY = 70 /* more than two batches */, SIDE = 9, COLUMNS = SIDE * SIDE * 3 };
+enum { MANY = 70 /* number of pictures: more than two batches */, SIDE = 9, COLUMNS = SIDE * SIDE * 3 };
 
 static uint8_t pixels[MANY][COLUMNS];
 static dkvb_image images[MANY];
@@ -185,7 +185,7 @@ static void progress_counts_pictures_and_can_stop(void **state)
     dkvb_encoder_free(e);
 }
 
-/* Makes a folder of MANY pictures of 9 x 9, of which every fifth is cut short. */
+/* Makes a folder of MANY pictures of 9 x 9 pixels, of which every fifth file is cut short. */
 static dkvb_imageset *broken_folder(void)
 {
     uint8_t png[PNG_ROOM];
@@ -248,7 +248,7 @@ static void unreadable_pictures_are_told_and_left_out(void **state)
     told = (struct told){0};
     o.skip_unreadable = 0;
     assert_int_equal(dkvb_encoder_encode_set(e, set, 0, MANY, x, &o, NULL), DKVB_EFORMAT);
-    assert_int_equal(told.count, 1); /* the picture that ends the call */
+    assert_int_equal(told.count, 1); /* only the first unreadable picture was reported, as it ends the call */
     assert_int_equal(dkvb_encoder_encode_set(e, set, 0, MANY, x, NULL, NULL), DKVB_EFORMAT);
     assert_message("004.png");
     o.skip_unreadable = 2;

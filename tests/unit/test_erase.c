@@ -1,5 +1,5 @@
-/* Everything known of forgotten rows is overwritten before its memory goes back to the allocator: ids, codes and
- * features, the values and keys that the rows taught, salts, and the list of pairs masked for them. */
+/* Tests that everything known about forgotten rows is overwritten before its memory is freed: ids, codes and features,
+ * the values and keys that the rows taught, salts, and the list of masked pairs. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { NEEDLES = 16, LONGEST = 64, K = 2 };
 
-/* Bytes that no released block may hold. */
+/* A byte sequence that no freed block may contain. */
 static struct needle {
     const char *what;
     size_t size;
@@ -19,7 +19,7 @@ static struct needle {
 } needles[NEEDLES];
 static size_t needle_count;
 
-/* A header in front of each block that the library holds. */
+/* Header in front of each block that the library holds. */
 static struct block {
     struct block *before, *after;
     size_t size;
@@ -67,7 +67,7 @@ static void block_release(void *user, void *ptr)
     free(b);
 }
 
-/* From here on no released block may hold these bytes, which the library has in memory now. */
+/* Asserts that the library has these bytes in memory now, and that from here on no freed block may contain them. */
 static void look_for(const char *what, const void *bytes, size_t size)
 {
     struct needle *n = &needles[needle_count++];
@@ -100,7 +100,8 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, const dkvb_allocator *a
     part.dtype = keep == DKVB_KEPT_FEATURES ? DKVB_DTYPE_F32 : 0;
     part.columns = keep == DKVB_KEPT_FEATURES ? DIM : 0;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
-    for (size_t half = 0; half < 2; half++) { /* arrays grow, and the old ones are released */
+    /* rows are added in two halves, so that arrays grow and the old ones are freed */
+    for (size_t half = 0; half < 2; half++) {
         part.ids = ids + half * part.n;
         part.labels = labels + half * part.n;
         part.codes = codes + half * part.n * CODEBOOKS * K;
@@ -116,7 +117,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, const dkvb_allocator *a
     return set;
 }
 
-/* Trains, forgets, trains again without rows, purges and frees, with codes or features kept. */
+/* Trains, masks, forgets exactly, purges and frees a model, with a codeset that keeps codes or features. */
 static void live(const dkvb_allocator *a, uint32_t keep)
 {
     static const uint8_t salts[2][32] = {"the salt of a forgetting, 32 byt", "the salt of a replay, of 32 byte"};
@@ -178,7 +179,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     look_for("the salt of a replay", salts[1], sizeof salts[1]);
     look_for("a value of the replay", (const char *)model->values + pair * row, row);
     assert_ok(dkvb_codeset_remove(set, gone, 2, NULL));
-    for (uint32_t i = 0; i < 10; i++) { /* the journal grows */
+    for (uint32_t i = 0; i < 10; i++) { /* adds journal entries, so that the journal's array grows */
         assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
         assert_ok(dkvb_mask_set(mask, i % CODEBOOKS, i, 1));
         assert_ok(dkvb_model_forget(model, mask, NULL, NULL));

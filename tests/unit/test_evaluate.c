@@ -1,4 +1,5 @@
-/* Evaluation measures a model as its predictions say, with every kind of input and number of threads. */
+/* Tests of dkvb_model_evaluate(): its figures agree with the model's predictions, for every kind of input and number of
+ * threads. */
 #include "fixture.h"
 
 #include <math.h>
@@ -6,7 +7,7 @@
 #include <string.h>
 
 static uint16_t codes[ROWS * CODEBOOKS];
-static int32_t truth[ROWS]; /* some rows without a label, some with a wrong one */
+static int32_t truth[ROWS]; /* labels of the rows: some are missing, some are wrong */
 static dkvb_model *model;
 
 static int setup(void **state)
@@ -76,7 +77,7 @@ static void codes_that_the_mask_hit_are_searched_again(void **state)
     (void)state;
     memcpy(given, codes, sizeof given);
     with = evaluate(given, NULL);
-    assert_int_equal(with.searched, 0); /* nothing is masked yet */
+    assert_int_equal(with.searched, 0); /* no pair is masked, so no given code is searched again */
     assert_memory_equal(given, codes, sizeof given);
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
     with = evaluate(given, NULL);
@@ -102,7 +103,8 @@ static void rows_that_abstain_are_wrong_and_counted(void **state)
     assert_true(e.abstained == ROWS && e.right == 0 && e.accuracy == 0.0 && fabs(e.loss - log(CLASSES)) < 1e-9);
     memset(codes, 0, CODEBOOKS * sizeof *codes);
     e = (dkvb_evaluation)DKVB_EVALUATION_INIT;
-    assert_ok(dkvb_model_evaluate(blank, rows, codes, labels, 1, &e, NULL)); /* codes abstain as rows do */
+    /* the model abstains on given codes as it does on rows */
+    assert_ok(dkvb_model_evaluate(blank, rows, codes, labels, 1, &e, NULL));
     assert_int_equal(e.abstained, 1);
     dkvb_model_free(blank);
     dkvb_model_free(model);
@@ -137,7 +139,8 @@ static int watch(void *user, uint64_t done, uint64_t total)
     return w->calls++ == w->stop_at;
 }
 
-/* With 9,000 rows there is more than one block: messages, progress and rows outside the scale count all rows. */
+/* With 9,000 rows, more than one block, the row numbers in messages, progress and counts of rows outside the scale must
+ * count all blocks. */
 static void rows_are_named_by_their_own_numbers(void **state)
 {
     enum { MANY = 9000, AT = 8500 };

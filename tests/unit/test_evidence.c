@@ -1,4 +1,5 @@
-/* The journal as evidence: the commitments of entries, their chain, and what a purge leaves of it. */
+/* Tests of the journal as evidence: the hashes that commit entries to rows and pairs, the chain of entry hashes, and
+ * what a purge leaves. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -24,7 +25,8 @@ static const uint8_t *salt_of(uint8_t entry)
     return salt;
 }
 
-/* Options with everything set; the salt depends on the number of the next entry. */
+/* Returns options of a forget operation with all members set; the salt depends on the number of the next journal
+ * entry. */
 static dkvb_forget_options full_options(const dkvb_model *model)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -69,8 +71,8 @@ static dkvb_journal_entry entry_at(const dkvb_model *model, uint64_t number)
     return e;
 }
 
-/* Makes a model with these entries: 1 forgotten and purged by 2; 3 forgotten and undone by 4; 5 forgotten; 6 a replay;
- * 7 forgotten without terms. */
+/* Makes a model with seven journal entries: forget operation 1 is purged by entry 2, forget operation 3 is undone by
+ * entry 4, 5 is a forget operation in force, 6 a replay, and 7 a forget operation without terms. */
 static dkvb_model *eventful_model(void)
 {
     dkvb_model *model = trained_model(1, codes);
@@ -103,7 +105,7 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         assert_string_equal(dkvb_name(DKVB_NAME_STRENGTH, e.strength), i == 6 ? "exact" : said ? "suppress" : "");
         assert_int_equal(e.budget, said ? 20 : 0);
         assert_true(e.rows == (said ? FORGOTTEN : 0) && e.has_commitment == said);
-        assert_true(e.salted == (i > 2 && i != 4)); /* entry 7 commits to its pairs */
+        assert_true(e.salted == (i > 2 && i != 4)); /* entry 7, too, has a salted hash of its pairs */
         assert_true(e.has_pairs_commitment == (e.kind == DKVB_JOURNAL_FORGET));
         assert_memory_equal(e.commitment, made.commitment, 32);
         assert_memory_equal(e.pairs_commitment, made.pairs_commitment, 32);
@@ -118,7 +120,8 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
 
 static void commitments_are_the_hashes_that_the_format_says(void **state)
 {
-    static const uint64_t ascending[] = {5, 2, 3, 7, 1000000, UINT64_MAX}; /* the count comes first, then the ids */
+    /* bytes that are hashed: the number of ids, then the ids ascending */
+    static const uint64_t ascending[] = {5, 2, 3, 7, 1000000, UINT64_MAX};
     dkvb_model *model = trained_model(1, codes);
     struct dkvb__piece rows_pieces[] = {{salt_of(1), 32}, {"dkvb rows", 9}, {ascending, sizeof ascending}};
     struct dkvb__piece pairs_pieces[] = {{salt_of(1), 32}, {"dkvb pairs", 10}, {NULL, 8}, {NULL, 30 * 4}};
@@ -146,13 +149,14 @@ static void rows_are_named_in_any_order_but_no_others(void **state)
     assert_int_equal(dkvb_journal_names_rows(model, 5, forgotten, FORGOTTEN), 1);
     assert_int_equal(dkvb_journal_names_rows(model, 5, ascending, FORGOTTEN), 1);
     assert_int_equal(dkvb_journal_names_rows(model, 6, ascending, FORGOTTEN), 1);
-    assert_int_equal(dkvb_journal_names_rows(model, 3, ascending, FORGOTTEN), 1); /* undone, but not purged */
+    /* entry 3 is undone but not purged, so it still has its salt */
+    assert_int_equal(dkvb_journal_names_rows(model, 3, ascending, FORGOTTEN), 1);
     assert_int_equal(dkvb_journal_names_rows(model, 5, others, FORGOTTEN), 0);
     assert_int_equal(dkvb_journal_names_rows(model, 5, twice, FORGOTTEN), 0);
     assert_int_equal(dkvb_journal_names_rows(model, 5, ascending, FORGOTTEN - 1), 0);
     assert_int_equal(dkvb_journal_names_rows(model, 5, NULL, 0), 0);
     assert_int_equal(dkvb_journal_names_rows(model, 7, NULL, 0), 0);
-    for (uint64_t none = 0; none < 9; none += 2) /* entries 0 and 8 do not exist, 2 and 4 commit to nothing */
+    for (uint64_t none = 0; none < 9; none += 2) /* entries 0 and 8 do not exist, and entries 2 and 4 have no rows */
         assert_int_equal(dkvb_journal_names_rows(model, none, forgotten, FORGOTTEN), none == 6);
     dkvb_model_free(model);
 }
@@ -169,7 +173,7 @@ static void any_set_of_rows_is_the_same_in_any_order(void **state)
 
     (void)state;
     dkvb__rng_seed(&rng, 3, 0);
-    for (size_t i = 0; i < MANY; i++) /* some ids differ in low bytes only, some in high bytes */
+    for (size_t i = 0; i < MANY; i++) /* ids of which some differ only in low bytes, some only in high bytes */
         ids[i] = i == 0 ? 0 : ids[i - 1] + 1 + (i % 3 == 0 ? dkvb__rng_next(&rng) >> 12 : i % 300);
     dkvb__rng_choose(&rng, MANY, MANY, order, scratch);
     for (size_t i = 0; i < MANY; i++)
@@ -199,7 +203,8 @@ static void a_commitment_is_worth_nothing_without_its_salt(void **state)
     assert_ok(dkvb_model_forget(model, mask, &o, NULL));
     for (uint64_t i = 0; i < 2; i++)
         e[i] = entry_at(model, i + 1);
-    assert_memory_not_equal(e[0].commitment, e[1].commitment, 32); /* both commit to the same rows */
+    /* both entries are about the same rows, but have different salts */
+    assert_memory_not_equal(e[0].commitment, e[1].commitment, 32);
     assert_memory_not_equal(e[0].pairs_commitment, e[1].pairs_commitment, 32);
     assert_int_equal(dkvb_journal_names_rows(model, 1, forgotten, FORGOTTEN), 1);
     assert_ok(dkvb_model_purge(model));
@@ -237,7 +242,7 @@ static void purge_leaves_no_salt_in_the_saved_file(void **state)
         for (uint8_t i = 3; i <= 6; i++)
             assert_int_equal(occurs(data, size, salt_of(i), 32), !purged && i != 4);
         assert_int_equal(occurs(data, size, random_salt, 32), !purged);
-        assert_int_equal(occurs(data, size, salt_of(1), 8), 0); /* the salt of an earlier purge */
+        assert_int_equal(occurs(data, size, salt_of(1), 8), 0); /* the salt of entry 1 was erased by the purge */
         free(data);
     }
     for (size_t i = 0; i < model->journal.count; i++)
@@ -261,7 +266,8 @@ static void a_replay_is_an_entry_that_leaves_masks_in_force(void **state)
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(dkvb__mask_count(model->mask), 20);
     assert_int_equal(dkvb_model_undo(model, 2, NULL), DKVB_ESTATE);
-    assert_ok(dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, NULL, &record)); /* given up: nothing changed */
+    /* a prepared journal entry that is given up changes nothing */
+    assert_ok(dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, NULL, &record));
     dkvb__record_clear(&record, &model->mem);
     assert_int_equal(journal_count(model), 2);
     assert_ok(dkvb_model_undo(model, 1, NULL));
@@ -278,7 +284,7 @@ static void a_head_is_found_for_as_long_as_the_journal_only_grows(void **state)
     (void)state;
     dkvb_journal_head(model, heads[0]);
     dkvb_journal_head(other, head);
-    assert_memory_equal(heads[0], head, 32); /* the codebooks are the same, and there are no entries */
+    assert_memory_equal(heads[0], head, 32); /* an empty journal on the same codebooks has the same head */
     forget(model, 1, 20);
     dkvb_journal_head(model, heads[1]);
     assert_ok(dkvb_model_undo(model, 1, NULL));
@@ -333,7 +339,7 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
         dkvb_forget_options o = full_options(model);
 
         if (wrong == 0)
-            o.strength = 2; /* the number between the two strengths */
+            o.strength = 2; /* a number between the two strengths of forgetting */
         if (wrong == 1)
             o.rows = NULL;
         if (wrong >= 2) {
@@ -374,10 +380,10 @@ static void the_same_salts_give_the_same_bytes(void **state)
     free(data[1]);
 }
 
-/* Tests of evidence in files. */
+/* Tests of the section "evidence" in model files. */
 
-/* True if a byte of the section "evidence" belongs to a salt that nothing in the file can be compared with: the salt's
- * commitment is to rows alone, or an undo removed the list of pairs. */
+/* Returns true if a byte of the section "evidence" belongs to a salt that cannot be checked against the file, as the
+ * salt hashes row ids only, or as an undo removed the list of hashed pairs. */
 static bool is_free_salt(const dkvb_model *model, size_t at)
 {
     size_t start = 8;
@@ -424,13 +430,15 @@ static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **s
                 dkvb_model_free(m);
             }
     }
-    assert_int_equal(free_bytes, 2 * 32 * 3);           /* salts of entries 3 and 6 */
-    assert_true(named > (tried - free_bytes) * 9 / 10); /* the others are texts, counts and sizes that cannot be read */
+    assert_int_equal(free_bytes, 2 * 32 * 3); /* bytes of the salts of entries 3 and 6 */
+    /* other changes make texts, counts or sizes that cannot be read */
+    assert_true(named > (tried - free_bytes) * 9 / 10);
     free(data);
     dkvb_model_free(model);
 }
 
-/* Writes a file in which only the first `kept` entries have evidence. The section is the last one of the file. */
+/* Cuts a model file so that only the first `kept` journal entries have evidence. (The section "evidence" is the last
+ * one of the file.) */
 static void cut_evidence(const char *path, size_t kept)
 {
     size_t size, section_size = 8 + kept * RECORD_SIZE;
@@ -453,7 +461,7 @@ static void entries_without_evidence_are_chained_as_they_are(void **state)
     (void)state;
     for (size_t kept = 0; kept <= 7; kept++) {
         uint8_t heads[2][32];
-        bool lost = false; /* a list that was removed; an undo or a purge has no list to lose */
+        bool lost = false; /* true if the journal lost a list of pairs; entries of an undo or purge have none */
 
         assert_ok(dkvb_model_save(model, path));
         cut_evidence(path, kept);
@@ -497,7 +505,8 @@ static void more_evidence_than_entries_is_refused(void **state)
     dkvb_model_free(model);
 }
 
-/* An attacker who can write the file can forge the chain, but the file must still keep the promises of a purge. */
+/* An attacker who can write the model file can forge the chain of hashes, but a file with a salt that a purge should
+ * have erased is still refused. */
 static void a_salt_behind_a_purge_is_refused(void **state)
 {
     const char *path = temp_path("m.dkvb");

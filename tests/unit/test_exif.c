@@ -1,4 +1,5 @@
-/* The orientation that a camera recorded: where it is found, and how it turns a picture. */
+/* Tests of the EXIF orientation that a camera recorded: where the orientation is found in a file, and how it turns a
+ * picture. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,14 +12,15 @@
 #include "data/image.h"
 #include "fixture.h"
 
-/* The start of a JPEG whose only segment is EXIF, big-endian as cameras write it, with one entry: the orientation at
- * 29. */
+/* The beginning of a JPEG file whose only segment is EXIF, big-endian as cameras write it, with one entry: the
+ * orientation, at byte 29. */
 static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xE1, 0, 34, 'E', 'x', 'i',  'f',  0,    0,    'M', 'M',
                                0,    42,   0,    0,    0, 8,  0,   1,   0x01, 0x12, 0,    3,    0,   0,
                                0,    1,    0,    6,    0, 0,  0,   0,   0,    0,    0xFF, 0xDA, 0,   2};
 enum { AT_LENGTH = 4, AT_ORDER = 12, AT_FIRST = 16, AT_ENTRIES = 20, AT_TAG = 22, AT_TYPE = 24, AT_VALUE = 30 };
 
-/* Finds the orientation of bytes in a block of exactly their size, so that sanitizers see a read beyond it. */
+/* Finds the orientation in the bytes of a file, copied to a block of exactly their size, so that sanitizers see a read
+ * beyond it. */
 static uint32_t orientation_of(const uint8_t *bytes, size_t size)
 {
     uint8_t *exact = malloc(size ? size : 1);
@@ -74,7 +76,7 @@ static void a_note_that_is_damaged_is_none(void **state)
         }
 }
 
-/* A WebP of three chunks, the second of odd length: the note stands in the third, little-endian. */
+/* In a WebP file of three chunks, the second of odd length, the orientation is in the third chunk, little-endian. */
 static void a_note_in_webp_is_found_behind_other_chunks(void **state)
 {
     static const uint8_t webp[] = "RIFF\x4C\0\0\0WEBP"
@@ -89,7 +91,7 @@ static void a_note_in_webp_is_found_behind_other_chunks(void **state)
     assert_int_equal(orientation_of(webp, size), 5);
     for (size_t cut = 0; cut < at + 8 + note; cut++)
         assert_int_equal(orientation_of(webp, cut), 0);
-    memcpy(marked, webp, at + 8); /* some programs write the marker that JPEG has before the directory */
+    memcpy(marked, webp, at + 8); /* some programs write JPEG's EXIF marker in WebP too */
     memcpy(marked + at + 8, "Exif\0\0", 6);
     memcpy(marked + at + 14, webp + at + 8, note);
     marked[at + 4] = (uint8_t)(note + 6);
@@ -102,7 +104,8 @@ static void a_note_in_webp_is_found_behind_other_chunks(void **state)
         }
 }
 
-/* The picture is 3 wide and 2 high: 0 1 2 / 3 4 5. Each orientation must turn it as PIL's exif_transpose does. */
+/* The picture is 3 wide and 2 high: 0 1 2 / 3 4 5. Each of the eight orientations must turn this picture as PIL's
+ * exif_transpose() does. */
 static void turning_gives_the_picture_that_a_viewer_shows(void **state)
 {
     static const uint8_t turned[9][6] = {
@@ -149,7 +152,7 @@ static void a_turning_that_fails_changes_nothing(void **state)
     assert_int_equal(mem.live, 0);
     assert_int_equal(dkvb__image_turn_upright(NULL), DKVB_EINVAL);
     assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);
-    image.pixels = &pixel; /* pixels of the caller */
+    image.pixels = &pixel; /* a picture whose pixels belong to the caller */
     image.width = image.height = image.channels = 1;
     image.orientation = 3;
     assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);

@@ -1,4 +1,5 @@
-/* Files appear whole or not at all, keep the rights of the file that they replace, and leave nothing without a report.
+/* Tests of writing files: a file appears whole or not at all, keeps the rights of the file that it replaces, and what a
+ * failure leaves is reported.
  */
 #define _DEFAULT_SOURCE /* setgroups() */
 #include "fixture.h"
@@ -53,9 +54,10 @@ static void a_new_file_has_what_the_umask_leaves(void **state)
     assert_message("is a directory");
 }
 
-/* Parts of a file, and how the callback ends: `fails` cancels, `null` gives bytes at NULL. */
+/* The parts of a file that a callback writes, and how the callback ends: `fails` cancels, `null` passes NULL as
+ * data. */
 struct parts {
-    const char *const *part; /* ended by NULL */
+    const char *const *part; /* parts as strings, ended by NULL */
     bool fails, null;
 };
 
@@ -116,7 +118,7 @@ static void a_replaced_file_keeps_mode_owner_and_group(void **state)
         assert_true(st.st_uid == 1234 && st.st_gid == 4321);
 }
 
-/* The test runs as a user who may write in the folder, but owns neither the file nor its group. */
+/* This test runs as a user who may write in the folder, but neither owns the file nor is in its group. */
 static void a_group_that_cannot_be_kept_leaves_no_rights_to_another(void **state)
 {
     const char *path = temp_path("foreign");
@@ -126,7 +128,7 @@ static void a_group_that_cannot_be_kept_leaves_no_rights_to_another(void **state
 
     (void)state;
     if (geteuid() != 0)
-        skip(); /* only root can become another user */
+        skip(); /* the test is skipped, as only root can become another user */
     write_file(path, "old", 3);
     assert_int_equal(chown(path, 1234, 4321), 0);
     assert_int_equal(chmod(path, 06764), 0);
@@ -164,7 +166,7 @@ static void a_handler_removes_temporaries_but_not_those_of_its_parent(void **sta
     assert_int_equal(access(w.temporary, F_OK), -1);
     assert_int_equal(dkvb__writer_commit(&w), DKVB_EIO);
     assert_int_equal(access(path, F_OK), -1);
-    for (int i = 0; i < 100; i++) { /* places in the list are freed again */
+    for (int i = 0; i < 100; i++) { /* places in the list of temporary files are freed again */
         assert_ok(dkvb__writer_begin(&w, path, &mem));
         assert_ok(dkvb__writer_begin(&other, path, &mem));
         assert_true(w.live >= 0 && other.live >= 0);

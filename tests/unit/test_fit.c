@@ -1,4 +1,5 @@
-/* From rows to a model in one call: what it chooses, what it refuses, and that nothing is left behind when it fails. */
+/* Tests of dkvb_fit(), which makes a model from rows in one call: which settings it chooses, what it refuses, and that
+ * a failed fit leaves nothing behind. */
 #include "fixture.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ static dkvb_fit_rows all_rows(void)
     return r;
 }
 
-/* Everything small and given, so that a fit takes milliseconds; whitening is compared. */
+/* Small settings, all given, so that a fit takes milliseconds; the fit compares whitening with no whitening. */
 static dkvb_settings settings;
 
 static dkvb_fit_options small_fit(void)
@@ -47,7 +48,7 @@ static dkvb_fit_options small_fit(void)
     return o;
 }
 
-/* Bytes of the file of a model, to be free()d. */
+/* Returns the bytes of a model's file, which the caller must free(). */
 static char *bytes_of(const dkvb_model *model, size_t *size)
 {
     const char *path = temp_path("bytes");
@@ -136,7 +137,7 @@ static void two_rows_of_two_classes_are_enough(void **state)
     assert_ok(dkvb_fit(&model, &set, &r, NULL, NULL, NULL));
     dkvb_model_free(model);
     dkvb_codeset_free(set);
-    r.n = 1; /* one row of one class */
+    r.n = 1; /* a fit to a single row */
     assert_ok(dkvb_fit(&model, NULL, &r, NULL, NULL, NULL));
     assert_true(accuracy(model, &r) == 1.0);
     dkvb_model_free(model);
@@ -267,7 +268,7 @@ static void what_cannot_work_is_refused_with_the_number_that_is_wrong(void **sta
 
 static void a_number_that_is_not_finite_is_named_by_its_own_row(void **state)
 {
-    enum { MANY = 20600 }; /* more than the whitening is chosen on */
+    enum { MANY = 20600 }; /* more rows than those on which whitening is chosen */
     float *x = calloc(MANY, 2 * sizeof *x);
     int32_t *y = calloc(MANY, sizeof *y);
     dkvb_fit_options o = small_fit();
@@ -354,7 +355,7 @@ static void all_rows_judge_the_whitening(void **state)
     assert_true(compared && measured[0].rows == ROWS && measured[1].rows == ROWS);
     assert_true(whiten ==
                 (measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy));
-    dkvb__fitting_hold_out(&f, 0.0, 0.1); /* for good: these do not judge */
+    dkvb__fitting_hold_out(&f, 0.0, 0.1); /* these rows are held out for good, and do not choose settings */
     assert_ok(dkvb__fitting_choose_whitening(&f, &s, true, measured, &compared, &whiten));
     assert_int_equal(measured[0].rows, ROWS - f.held_count);
     dkvb__fitting_free(&f);
@@ -385,7 +386,7 @@ static void settings_suit_the_rows_that_have_a_label(void **state)
     assert_true(report.keys == of_few.keys && report.top_k == of_few.top_k && report.epochs == of_few.epochs);
 }
 
-/* What an older caller does not know of is neither read nor written. */
+/* Members of a struct that an older caller does not know are neither read nor written. */
 static void structs_are_read_and_written_as_far_as_their_size_says(void **state)
 {
     dkvb_settings s = DKVB_SETTINGS_INIT;
@@ -394,7 +395,7 @@ static void structs_are_read_and_written_as_far_as_their_size_says(void **state)
 
     (void)state;
     s.struct_size = offsetof(dkvb_settings, whiten);
-    s.whiten = 99; /* lies behind what the caller knows */
+    s.whiten = 99; /* a member behind the struct size that the caller gives */
     assert_ok(dkvb_fit_suit(&s, ROWS, 1, CLASSES, DKVB_PRESET_NONE, 0));
     assert_true(s.keyinit.keys > 0 && s.train.epochs > 0 && s.top_k > 0 && s.whiten == 99);
     s.keyinit.codebooks = s.keyinit.keys = 4;
@@ -408,7 +409,7 @@ static void structs_are_read_and_written_as_far_as_their_size_says(void **state)
     assert_message("struct_size is 3");
     assert_int_equal(dkvb_tune(&s, &r, &o, NULL), DKVB_EINVAL);
     s = (dkvb_settings)DKVB_SETTINGS_INIT;
-    s.train.struct_size = 0; /* as where only the outer struct was cleared and sized */
+    s.train.struct_size = 0; /* as if the caller had initialised only the outer struct */
     assert_int_equal(dkvb_fit_suit(&s, ROWS, DIM, CLASSES, DKVB_PRESET_NONE, 0), DKVB_EINVAL);
     assert_message("begin with DKVB_SETTINGS_INIT");
     s = (dkvb_settings)DKVB_SETTINGS_INIT;
@@ -451,7 +452,7 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_inspect(path, &info));
     assert_int_equal(info.trials, 3);
-    o.settings = NULL; /* goes on untuned */
+    o.settings = NULL; /* fits without tuned settings */
     assert_ok(dkvb_fit_more(model, set, &second, &o, NULL, NULL));
     assert_int_equal(info_of(model).trials, 3);
     assert_ok(dkvb_codeset_save(set, path));
@@ -474,7 +475,7 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     dkvb_model_free(model);
 }
 
-/* The first 400 rows, and the 200 that join them. */
+/* Fits a model to the first 400 rows, and returns the other 200 rows, to be added later. */
 static void fit_first(dkvb_model **model, dkvb_codeset **set, dkvb_fit_rows *more)
 {
     dkvb_fit_options o = small_fit();
@@ -517,7 +518,7 @@ static void rows_that_join_a_codeset_are_replayed_with_the_others(void **state)
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &part));
     kept = part.n;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &part));
-    assert_int_equal(kept + part.n, ROWS); /* numbered on from 400, or an id would be there twice */
+    assert_int_equal(kept + part.n, ROWS); /* the ids of the added rows go on from 400 */
     assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL));
     assert_ok(dkvb_model_replay(again, set, NULL, 0, NULL, NULL, NULL));
     assert_memory_equal(info_of(again).trained, info_of(model).trained, 16);
@@ -587,7 +588,7 @@ static void codes_take_the_place_of_rows_where_the_keys_are_there(void **state)
     dkvb_model_free(by_rows);
 }
 
-/* Bytes of the file of a codeset, to be free()d. */
+/* Returns the bytes of a codes file, which the caller must free(). */
 static unsigned char *bytes_of_set(const dkvb_codeset *set, size_t *size)
 {
     const char *path = temp_path("set");
@@ -667,7 +668,7 @@ static void every_allocation_of_going_on_may_fail(void **state)
     }
 }
 
-/* Rows 17 and 31 are forgotten exactly, and removed; then they come again, each allocation of that failing once. */
+/* Rows 17 and 31 are forgotten exactly and removed, then added again, while each allocation fails once. */
 static void removed_rows_come_back_only_by_relearning_and_whole(void **state)
 {
     static const uint64_t gone[2] = {17, 31};
@@ -809,7 +810,7 @@ static void every_stage_can_be_cancelled(void **state)
         assert_null(model);
         assert_null(set);
     }
-    assert_int_equal(c.stop_at, 6); /* whitening, keys, search, values, temperature, codes */
+    assert_int_equal(c.stop_at, 6); /* the stages are whitening, keys, search, values, temperature, codes */
     dkvb_model_free(model);
     dkvb_codeset_free(set);
 }
@@ -827,7 +828,7 @@ static void progress_can_cancel_at_any_time(void **state)
     settings.keyinit.keys = 4;
     run.progress = stop_at_tick;
     run.user = &c;
-    for (;; c.stop_at += 7, c.calls = 0) { /* of some hundred times */
+    for (;; c.stop_at += 7, c.calls = 0) { /* tries every seventh of some hundred calls */
         dkvb_status rc = dkvb_fit(&model, NULL, &r, &o, NULL, &run);
 
         if (rc == DKVB_OK)
@@ -850,7 +851,8 @@ static void every_allocation_of_a_fit_may_fail(void **state)
     for (int with_codes = 0; with_codes < 2; with_codes++) {
         dkvb_status rc = DKVB_ENOMEM;
 
-        for (size_t fail_at = 0; rc != DKVB_OK; fail_at += fail_at < 100 ? 1 : 3) { /* folds are alike */
+        /* later allocations repeat the same calls, so some are skipped */
+        for (size_t fail_at = 0; rc != DKVB_OK; fail_at += fail_at < 100 ? 1 : 3) {
             struct failing_alloc mem;
             dkvb_allocator a = failing_allocator(&mem, fail_at);
             dkvb_codeset *set = NULL;
@@ -906,11 +908,11 @@ static void a_size_that_is_too_small_names_the_least_one(void **state)
     (void)state;
     assert_int_equal(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, 1000), DKVB_EINVAL);
     assert_message("a model of 16 codebooks of 64 keys for 10 classes takes ");
-    assert_true(s.keyinit.keys == 0 && s.top_k == 0); /* nothing is half changed */
+    assert_true(s.keyinit.keys == 0 && s.top_k == 0); /* the settings are unchanged */
     least = strtoull(strstr(dkvb_last_error(), "takes ") + 6, NULL, 10);
     assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, least));
     assert_true(s.keyinit.codebooks == 16 && s.keyinit.keys == 64);
-    for (int at = 0; at < 2; at++) { /* what is given stays */
+    for (int at = 0; at < 2; at++) { /* settings that the caller gives stay unchanged */
         s = never_whitened();
         *(at ? &s.keyinit.keys : &s.keyinit.codebooks) = at ? 1000 : 100;
         assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, 2000000));
@@ -951,7 +953,7 @@ static void the_papers_shape_is_one_call_away(void **state)
     assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_PAPER, 0));
     assert_true(s.keyinit.codebooks == 256 && s.keyinit.keys == 4096 && s.top_k == 1 && s.train.epochs == 1);
     assert_true(s.keyinit.normalize == 0 && s.whiten == DKVB_WHITEN_NEVER && s.train.learning_rate == 6.0);
-    s = (dkvb_settings)DKVB_SETTINGS_INIT; /* no rows, columns and classes are nothing to divide by */
+    s = (dkvb_settings)DKVB_SETTINGS_INIT; /* a fit to 0 rows, columns or classes must not divide by 0 */
     assert_ok(dkvb_fit_suit(&s, 0, 0, 0, DKVB_PRESET_NONE, 0));
     assert_true(s.keyinit.codebooks > 0 && s.keyinit.keys > 0 && s.keyinit.key_dim > 0 && s.top_k > 0);
     assert_true(s.train.epochs > 0 && s.train.batch > 0);
@@ -999,7 +1001,7 @@ static void the_same_number_of_trials_gives_the_same_settings(void **state)
                 s[0].train.learning_rate == s[1].train.learning_rate);
     assert_true(s[0].keyinit.codebooks == 8 && s[0].keyinit.keys > 0 && s[0].top_k > 0 && s[0].train.epochs > 0 &&
                 s[0].train.learning_rate > 0.0);
-    o.trials = 1000; /* there are not so many */
+    o.trials = 1000; /* asks for more trials than there are settings */
     c.calls = 0;
     assert_ok(tune(&s[0], DKVB_WHITEN_CHOOSE, &o, ROWS));
     assert_true(s[0].train.trials > 4 && s[0].train.trials < 20 && s[0].train.trials == c.calls);
@@ -1035,7 +1037,7 @@ static void tuning_ends_on_request_and_changes_nothing_then(void **state)
     assert_message("20 are needed to tell settings apart");
     o.seconds = -1.0;
     assert_int_equal(tune(&s, DKVB_WHITEN_CHOOSE, &o, ROWS), DKVB_EINVAL);
-    o.seconds = 1e-9; /* the first trial is made in any case */
+    o.seconds = 1e-9; /* the time is over at once, but the first trial is always made */
     assert_ok(tune(&s, DKVB_WHITEN_CHOOSE, &o, ROWS));
     assert_int_equal(s.train.trials, 1);
 }

@@ -1,4 +1,5 @@
-/* Rows of one group are held out together: no row is trained on while another row of its group judges the model. */
+/* Tests of groups: rows of one group are held out together, so that no row is trained on while another row of its group
+ * measures the model. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Everything small and given, so that a fit takes milliseconds; whitening is compared. */
+/* Small settings, all given, so that a fit takes milliseconds; the fit compares whitening with no whitening. */
 static dkvb_settings settings;
 
 static dkvb_fit_options small_fit(void)
@@ -51,7 +52,7 @@ static dkvb_fit_rows rows_of(const int32_t *y, const uint64_t *groups, size_t n)
     return r;
 }
 
-/* Rows as a fit sees them. */
+/* Prepares rows and their groups as dkvb_fit() does. */
 static void begin(struct dkvb__fitting *f, const dkvb_fit_rows *r, bool keeps_share)
 {
     const dkvb_allocator mem = dkvb__allocator(NULL);
@@ -67,7 +68,7 @@ static void assert_groups_whole(const uint64_t *groups, const uint8_t *held, siz
             assert_true(groups[i] != groups[j] || held[i] == held[j]);
 }
 
-/* True if this group could be held out too: the rules of fit.h, counted afresh. */
+/* Returns true if a group could also be held out by the rules of fit.h, counted again from the rows. */
 static bool could_be_held(const struct dkvb__fitting *f, const size_t *all, const size_t *held, uint64_t group,
                           double most)
 {
@@ -107,13 +108,14 @@ static void assert_shares(const struct dkvb__fitting *f, double share)
         assert_true((double)held[l] <= most * (double)all[l] || f->group_count == 0);
         if ((double)held[l] >= share / 2.0 * (double)all[l] || share * (double)all[l] < 1.0 || f->group_count == 0)
             continue;
-        for (size_t i = 0; i < f->rows.n; i++) /* a class that stays short has no group that could help */
+        /* if too few rows of a class are held out, no further group of the class could be held out */
+        for (size_t i = 0; i < f->rows.n; i++)
             assert_true(f->held[i] || f->rows.labels[i] != (int32_t)l ||
                         !could_be_held(f, all, held, f->rows.groups[i], most));
     }
 }
 
-/* Groups of up to `largest` rows, each of one class or of any; some rows have no label. */
+/* Draws random groups of up to `largest` rows, of one class each if `pure`; some rows have no label. */
 static void draw_groups(uint64_t *groups, int32_t *y, size_t n, size_t largest, bool pure)
 {
     for (size_t i = 0; i < n;) {
@@ -127,7 +129,7 @@ static void draw_groups(uint64_t *groups, int32_t *y, size_t n, size_t largest, 
                 y[i] = -1;
         }
     }
-    y[0] = 0; /* at least one label */
+    y[0] = 0; /* at least one row has a label */
 }
 
 static void no_group_is_on_both_sides(void **state)
@@ -147,7 +149,7 @@ static void no_group_is_on_both_sides(void **state)
 
         draw_groups(groups, y, n, largest[trial % 6], trial % 4 < 2);
         begin(&f, &r, trial % 3 > 0);
-        for (int fold = 0; fold < 3; fold++) /* what was held out before leaves no trace */
+        for (int fold = 0; fold < 3; fold++) /* an earlier choice of held-out rows does not change the next one */
             dkvb__fitting_hold_out(&f, fold / 3.0, (fold + 1) / 3.0);
         dkvb__fitting_hold_out(&f, 0.0, share);
         assert_groups_whole(groups, f.held, n);
@@ -166,15 +168,15 @@ static void no_group_is_on_both_sides(void **state)
         }
         begin(&g, &other, f.keeps_share);
         dkvb__fitting_hold_out(&g, 0.0, share);
-        for (size_t i = 0; f.group_count > 0 && i < n; i++) /* in any order of rows */
+        for (size_t i = 0; f.group_count > 0 && i < n; i++) /* checks the rows in any order */
             assert_int_equal(g.held[i], f.held[place[i]]);
         dkvb__fitting_free(&f);
         dkvb__fitting_free(&g);
     }
 }
 
-/* 20 groups of 30 rows each: by their numbers alone, a tenth would often be no group, or four. The group with the
- * lowest place of its class is held out, so that the choice looks drawn at random and not by the size of a number. */
+/* With 20 groups of 30 rows each, drawing groups by chance would often hold out no group or four. The group whose id
+ * hashes lowest in its class is held out, so that the choice does not depend on the size of group numbers. */
 static void large_groups_leave_about_the_share_that_was_asked_for(void **state)
 {
     static uint64_t groups[ROWS];
@@ -202,7 +204,7 @@ static void large_groups_leave_about_the_share_that_was_asked_for(void **state)
                 assert_true(y[i] != y[j] || dkvb__hold_out_place(groups[i]) <= dkvb__hold_out_place(groups[j]));
         }
         for (size_t l = 0; l < CLASSES; l++)
-            assert_int_equal(held[l], 30); /* one group of five; two would be more than a quarter */
+            assert_int_equal(held[l], 30); /* one of five groups is held out, as two would be more than a quarter */
         dkvb__fitting_free(&f);
     }
 }
@@ -288,7 +290,8 @@ static void groups_that_are_the_rows_change_no_byte(void **state)
     assert_same_files(path[0][1], path[1][1]);
 }
 
-/* In small classes the order of the rows decides which of them stay, with and without groups. */
+/* If every row is its own group, the same rows are held out as without groups, also in small classes, where the order
+ * of rows decides. */
 static void groups_that_are_the_rows_hold_out_the_same_of_small_classes(void **state)
 {
     static uint64_t numbers[ROWS];
@@ -314,7 +317,7 @@ static void groups_that_are_the_rows_hold_out_the_same_of_small_classes(void **s
     }
 }
 
-/* 1 for each id of the codeset that is held out, [ROWS]. */
+/* Sets held[id] to 1 for each held-out row of the codeset, else to 0. */
 static void held_in(const dkvb_codeset *set, uint8_t *held)
 {
     dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
@@ -338,7 +341,8 @@ static void a_group_that_comes_back_stays_on_its_side(void **state)
     settings.whiten = DKVB_WHITEN_NEVER;
     o.hold_out = 0.3;
     for (size_t i = 0; i < ROWS; i++)
-        groups[i] = i % 250; /* 150 groups of the first 400 rows have two of them; 200 groups come back */
+        /* of the groups of the first 400 rows, 150 have two of these rows, and 200 occur again among the added rows */
+        groups[i] = i % 250;
     assert_ok(dkvb_fit(&model, &set, &r, &o, NULL, NULL));
     held_in(set, held);
     assert_groups_whole(groups, held, 400);
@@ -359,8 +363,8 @@ static int note_trial(void *user, const dkvb_trial *trial)
     return 0;
 }
 
-/* 150 persons of four equal rows each, with a class that says nothing about the next person: rows that are held out one
- * by one are recognised, and rows of persons that were held out are guessed. */
+/* Data: 150 persons of four equal rows each, whose class says nothing about other persons. If single rows are held out,
+ * they are recognised by the person's other rows; if whole persons are held out, their rows are guessed. */
 static void relatives_do_not_make_a_model_look_good(void **state)
 {
     static float copies[ROWS * DIM];
@@ -371,7 +375,7 @@ static void relatives_do_not_make_a_model_look_good(void **state)
     } expected[2] = {{0.6, 1.0}, {0.0, 0.45}};
 
     (void)state;
-    dkvb__rng_seed(&rng, 2, 0); /* the same persons, whatever tests ran before */
+    dkvb__rng_seed(&rng, 2, 0); /* a fixed seed: the same persons whatever tests ran before */
     for (size_t i = 0; i < ROWS; i++) {
         size_t person = i % 150;
 
@@ -429,7 +433,7 @@ static void callers_that_know_no_groups_have_none(void **state)
     dkvb__fitting_free(&f);
 }
 
-/* Each allocation of a fit and of its continuation fails once. */
+/* Each allocation of dkvb_fit() and of dkvb_fit_more() with groups fails once. */
 static void no_failed_allocation_leaks_groups(void **state)
 {
     static uint64_t groups[ROWS];

@@ -1,5 +1,5 @@
-/* A forked child answers as its parent did, although OpenMP's threads do not exist in it. All processes of this test
- * have one process id, like a parent and a child that are both process 1 of their PID namespaces. */
+/* Test that a forked child process predicts as its parent does, although OpenMP's threads do not exist in it. All
+ * processes of this test have the same process id, as if each were process 1 of its own PID namespace. */
 #define _GNU_SOURCE /* syscall */
 #include "fixture.h"
 
@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Returns the id of the first process, also in its children. The system must know the id, since OpenMP asks for it. */
+/* Replaces getpid(): returns the id of the first process also in its children. The id is that of a real process, since
+ * OpenMP asks the system about it. */
 pid_t getpid(void)
 {
     static pid_t first;
@@ -32,7 +33,7 @@ static void a_forked_child_predicts_like_its_parent(void **state)
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60); /* turns a hang into a signal */
+        alarm(60); /* if the test hangs, a signal ends it */
         if (dkvb_model_predict(model, rows, ROWS, NULL, child, &run) != DKVB_OK)
             _exit(1);
         if (memcmp(parent, child, sizeof parent) != 0)

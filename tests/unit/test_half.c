@@ -1,4 +1,5 @@
-/* Conversions of binary16 and bfloat16 to binary32 and back, compared with what the standard says of a bit pattern. */
+/* Tests of converting float16 (binary16) and bfloat16 to float32 and back, compared with the meaning of bit patterns in
+ * the standard. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,8 @@
 #include "data/stored.h"
 #include "dkvb/data.h"
 
-/* The number is (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 where the exponent is 0. */
+/* Returns the number that a float16 stands for: (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 if
+ * the exponent is 0. */
 static double meaning(unsigned half)
 {
     int exponent = (int)(half >> 10 & 31);
@@ -51,13 +53,14 @@ static void every_nan_stays_a_nan(void **state)
     }
 }
 
-/* Asserts rounding between two neighbours: each side goes to the nearer one, the middle to the even one. */
+/* Asserts that numbers between two neighbouring half precision numbers are rounded to the nearer one, and the middle to
+ * the even one. */
 static void assert_rounds(uint16_t (*round)(float), uint16_t low, double low_value, double high_value)
 {
     float middle = (float)((low_value + high_value) / 2.0);
     uint16_t high = (uint16_t)(low + 1);
 
-    assert_true((double)middle == (low_value + high_value) / 2.0); /* proves that the test is exact */
+    assert_true((double)middle == (low_value + high_value) / 2.0); /* proves that the middle is exact in float32 */
     assert_int_equal(round(middle), low % 2 ? high : low);
     assert_int_equal(round(nextafterf(middle, -INFINITY)), low);
     assert_int_equal(round(nextafterf(middle, INFINITY)), high);
@@ -85,7 +88,7 @@ static void arrays_are_rounded_as_single_numbers_are(void **state)
     static uint16_t to[0x10000 + 1];
 
     (void)state;
-    for (uint32_t i = 0; i < 0x10000; i++) /* covers every sign and exponent, and ties among the fractions */
+    for (uint32_t i = 0; i < 0x10000; i++) /* tries every sign and exponent, with fractions that include ties */
         from[i] = dkvb__float_of_bits(i << 16 | (i % 3) << 12);
     to[0x10000] = 0x1234;
     dkvb__half_from_floats(to, from, 0x10000);
@@ -98,7 +101,7 @@ static void arrays_are_rounded_as_single_numbers_are(void **state)
 static void bfloats_are_the_upper_half_of_a_float(void **state)
 {
     (void)state;
-    for (unsigned bits = 0x80; bits < 0x7F7F; bits += 3) { /* starts at the smallest normal number */
+    for (unsigned bits = 0x80; bits < 0x7F7F; bits += 3) { /* bit patterns from the smallest normal number on */
         double low = ldexp(128 + (double)(bits & 127), (int)(bits >> 7) - 134);
         double high = ldexp(128 + (double)((bits + 1) & 127), (int)((bits + 1) >> 7) - 134);
 

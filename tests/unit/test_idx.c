@@ -1,4 +1,4 @@
-/* Reading of IDX files, plain and packed by gzip. */
+/* Tests of reading IDX files, plain and packed by gzip. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -153,13 +153,15 @@ static void bytes_behind_the_elements_are_refused(void **state)
     assert_idx_refused(DKVB_EFORMAT, "unpacks to more than the 6 bytes");
     packed[size] = 0;
     put_file(packed, size + 1);
-    assert_idx_refused(DKVB_EFORMAT, "gzip data is cut off"); /* the byte could be the start of another member */
+    /* a further byte could be the beginning of another gzip member */
+    assert_idx_refused(DKVB_EFORMAT, "gzip data is cut off");
     memcpy(packed + size, "trailing garbage", 16);
     put_file(packed, size + 16);
     assert_idx_refused(DKVB_ECHECKSUM, "gzip data is damaged");
 }
 
-/* Some bits have no meaning: time and system in the header, and the padding of the last byte of the packed stream. */
+/* Some bits of a gzip file have no meaning: time and system in the header, and the padding of the last byte of the
+ * stream. */
 static void damage_to_packed_data_never_changes_what_is_read(void **state)
 {
     unsigned char packed[256];
@@ -246,7 +248,7 @@ static void a_product_that_overflows_is_refused(void **state)
     assert_idx_refused(DKVB_EFORMAT, "does not fit in memory");
 }
 
-/* A header may promise 4 GiB, plain or packed; memory grows only with the bytes that arrive. */
+/* If the header of a file declares 4 GiB, plain or packed, memory grows only with the bytes that are read. */
 static void a_huge_promise_gets_little_memory(void **state)
 {
     static const unsigned char bytes[] = {0, 0, 8, 1, 255, 255, 255, 255, 1, 2, 3};
@@ -303,7 +305,8 @@ static void empty_arrays_have_no_data(void **state)
     }
 }
 
-/* The packed file is so long that zlib needs its window, and that the elements are moved as they grow. */
+/* The packed test file is so long that zlib uses its window, and that the array of elements is reallocated as it
+ * grows. */
 static void nothing_leaks_when_an_allocation_fails(void **state)
 {
     size_t count = 1 << 20;

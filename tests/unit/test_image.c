@@ -1,5 +1,5 @@
-/* Pictures: how files of each kind are read, which are refused, and the rules of resizing and fitting.
- * tests/peers/images_pil.py shows that the levels are those of PIL. */
+/* Tests of pictures: reading files of each kind, refusing damaged files, and the rules of resizing and fitting.
+ * tests/peers/images_pil.py shows that the pixel values equal those of PIL. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,8 @@ static void assert_picture(const struct png *png, uint32_t channels, const char 
     assert_null(image.pixels);
 }
 
-/* Reads bytes that must be refused: nothing is left, and the message names the file and says `part`. */
+/* Asserts that reading a picture from bytes fails without a result, and that the error message names the picture and
+ * contains `part`. */
 static dkvb_status refused(const uint8_t *bytes, size_t size, const char *part)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
@@ -101,7 +102,7 @@ static void transparency_is_dropped(void **state)
                    1, "\x00\x55\xAA\xFF");
 }
 
-/* As in PIL, an index behind the end of the palette is black. */
+/* As in PIL, a pixel whose index lies behind the end of the palette is black. */
 static void palettes_are_looked_up(void **state)
 {
     static const char *const colours = "\x09\x08\x07\xC8\x64\x32";
@@ -119,14 +120,15 @@ static void palettes_are_looked_up(void **state)
     }
 }
 
-/* The picture is 3 x 3 and comes in seven passes: Adam7 has (0,0), then nothing, then column 2 ... */
+/* The interlaced picture of 3 x 3 pixels comes in the seven passes of Adam7: pixel (0,0) in the first, none in the
+ * second and third, and so on. */
 static void interlaced_pictures_are_put_together(void **state)
 {
-    static const char passes[] = "\0\x01"          /* 1: (0,0) */
-                                 "\0\x03"          /* 4: (2,0) */
-                                 "\0\x07\x09"      /* 5: (0,2), (2,2) */
-                                 "\0\x02\0\x08"    /* 6: (1,0), (1,2) */
-                                 "\0\x04\x05\x06"; /* 7: row 1 */
+    static const char passes[] = "\0\x01"          /* pass 1: pixel (0,0) */
+                                 "\0\x03"          /* pass 4: pixel (2,0) */
+                                 "\0\x07\x09"      /* pass 5: pixels (0,2) and (2,2) */
+                                 "\0\x02\0\x08"    /* pass 6: pixels (1,0) and (1,2) */
+                                 "\0\x04\x05\x06"; /* pass 7: the pixels of row 1 */
     static const char greys[] = "\0\0\0\1\1\1\2\2\2\3\3\3\4\4\4\5\5\5\6\6\6\7\7\7\x08\x08\x08\x09\x09\x09";
 
     (void)state;
@@ -144,7 +146,8 @@ static void every_cut_png_is_refused(void **state)
     (void)state;
     need(DKVB_CODEC_PNG);
     for (size_t cut = 0; cut < size; cut++) {
-        uint8_t *exact = malloc(cut + 1); /* a block of this size, so that a sanitizer sees every overrun */
+        /* a block of exactly the size of the bytes, so that a sanitizer sees every overrun */
+        uint8_t *exact = malloc(cut + 1);
 
         memcpy(exact, file, cut);
         assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG, JPEG or WebP file must be given" : "is cut short"),
@@ -153,7 +156,7 @@ static void every_cut_png_is_refused(void **state)
     }
 }
 
-/* Reads bytes or refuses them; a picture that is read must be whole. */
+/* Reads bytes as a picture: either they are refused, or the picture must be complete. */
 static void read_or_refuse(const uint8_t *bytes, size_t size)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
@@ -188,7 +191,7 @@ static void every_flipped_bit_of_png_is_noticed(void **state)
         for (size_t bit = 0; bit < 8 * size; bit++) {
             memcpy(exact, file, size);
             exact[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            if (bit / 8 < 33 || bit / 8 >= 33 + 12 + 17) /* bits of the text are left out, as it is skipped */
+            if (bit / 8 < 33 || bit / 8 >= 33 + 12 + 17) /* leaves out bits of the text chunk, which reading skips */
                 assert_int_equal(refused(exact, size, ""), DKVB_EFORMAT);
             seal_png(exact, size);
             read_or_refuse(exact, size);
@@ -284,7 +287,7 @@ static uint8_t *read_webp(const char *name, size_t *size)
     return read_file(path, size);
 }
 
-/* Files of the corpus that are lossless hold this picture of 17 x 19. */
+/* Returns a pixel value of the picture of 17 x 19 pixels that all lossless files of the corpus contain. */
 static uint8_t level_at(size_t x, size_t y, size_t channel)
 {
     return (uint8_t)(x * 37 + y * 11 + channel * 90);
@@ -330,7 +333,7 @@ static void lossy_webp_is_near_what_was_written(void **state)
         assert_int_equal(image.channels, 3);
         for (size_t i = 0; i < 17 * 19 * 3; i++)
             apart += (size_t)abs(image.pixels[i] - level_at(i / 3 % 17, i / 51, i % 3));
-        if (k < 2) /* noise is 85 apart on average */
+        if (k < 2) /* two pictures of noise differ by 85 on average */
             assert_in_range(apart / (17 * 19 * 3), 0, 50);
         dkvb_image_free(&image);
         free(bytes);
@@ -450,7 +453,8 @@ static void texts_and_profiles_are_not_unpacked(void **state)
     need(DKVB_CODEC_PNG);
     snprintf(path, sizeof path, "%s/png/text-bomb", DKVB_CORPUS);
     bytes = read_file(path, &size);
-    assert_ok(dkvb_image_read(&image, "a picture", bytes + 1, size - 1, &a)); /* behind the switch of the fuzz target */
+    /* skips the first byte, a switch of the fuzz target */
+    assert_ok(dkvb_image_read(&image, "a picture", bytes + 1, size - 1, &a));
     assert_in_range(mem.peak, 1, 200000);
     dkvb_image_free(&image);
     free(bytes);
@@ -539,14 +543,14 @@ static void assert_row(const uint8_t *want, uint32_t width, uint32_t filter)
 
     assert_memory_equal(out.pixels, want, width);
     dkvb_image_free(&out);
-    in.width = 1; /* the same in the other direction */
+    in.width = 1; /* a picture of one column, as before of one row */
     in.height = 7;
     out = resized(&in, 1, width, filter);
     assert_memory_equal(out.pixels, want, width);
     dkvb_image_free(&out);
 }
 
-/* The levels were computed by PIL 9.4, so that the test runs without PIL too. */
+/* The expected pixel values were computed by PIL 9.4, so that the test runs without PIL. */
 static void resizing_gives_the_levels_of_pil(void **state)
 {
     static const uint8_t cubic[12] = {59, 115, 174, 136, 85, 116, 114, 141, 102, 129, 94, 122};
@@ -569,7 +573,7 @@ static void resizing_gives_the_levels_of_pil(void **state)
     dkvb_image_free(&out);
 }
 
-/* The test compares FNV-1a hashes of all levels, so that the last bit of every weight counts. */
+/* The test compares FNV-1a hashes of all pixel values, so that the last bit of every resizing weight counts. */
 static void large_sizes_give_the_levels_of_pil(void **state)
 {
     static const struct {
@@ -629,7 +633,7 @@ static void a_picture_of_one_colour_stays_so(void **state)
     }
 }
 
-/* The pictures also span several strips, and leave out each kind of pass. */
+/* The pictures also span several strips, and have sizes at which each pass of the resizing is skipped. */
 static void grey_is_three_equal_channels(void **state)
 {
     static const uint32_t sizes[][4] = {
@@ -654,7 +658,7 @@ static void grey_is_three_equal_channels(void **state)
         }
 }
 
-/* The first column or row of the middle: half of the remainder, ties to even. */
+/* Returns the first column or row of the centre crop: half of the remainder, ties to even. */
 static uint32_t middle(uint32_t side, uint32_t crop)
 {
     uint32_t half = (side - crop) / 2;
@@ -691,7 +695,7 @@ static void fitting_is_resizing_and_cutting(void **state)
     }
 }
 
-/* The whole picture would have 224 x 14 million pixels, of which only a square is made. */
+/* Resized as a whole, the picture would have 224 x 14 million pixels; only a square of it may be computed. */
 static void a_picture_of_one_row_is_fitted_in_little_memory(void **state)
 {
     struct measured_alloc mem = {.fail_at = SIZE_MAX};

@@ -1,4 +1,5 @@
-/* Sets of pictures: which there are, in which order, of which class, called what, and what is refused. */
+/* Tests of sets of pictures: which pictures a set has, in which order, of which class and with which names, and which
+ * sets are refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static void pictures_are_in_order_of_class_and_path(void **state)
 
     (void)state;
     put_folder("b");
-    put_folder("a-b"); /* '-' is before '/', but "a" is before "a-b" */
+    put_folder("a-b"); /* folders are sorted by name: "a" before "a-b", though '-' is before '/' */
     put_folder("a");
     put_folder("a/b");
     put_folder("empty");
@@ -180,7 +181,8 @@ static void what_is_not_there_is_not_found(void **state)
     assert_int_equal(dkvb_imageset_get(NULL, 0, &known), DKVB_EINVAL);
     assert_int_equal(dkvb_imageset_get(set, 0, NULL), DKVB_EINVAL);
     memset(known.name, 0, sizeof known.name);
-    known.struct_size = offsetof(dkvb_picture, name) + 4; /* a caller who knows less gets the beginning */
+    /* a caller with an older, shorter struct gets its first members */
+    known.struct_size = offsetof(dkvb_picture, name) + 4;
     assert_ok(dkvb_imageset_get(set, 0, &known));
     assert_memory_equal(known.name, "long", 4);
     assert_int_equal(known.name[4], 0);
@@ -215,8 +217,8 @@ static void links_are_followed_but_not_in_circles(void **state)
     put_folder("a");
     put_folder("a/deep");
     put_picture("a/deep/x.png");
-    assert_int_equal(symlink("a", below("twin")), 0);       /* another class with the same pictures */
-    assert_int_equal(symlink("..", below("a/deep/up")), 0); /* to a, which leads here */
+    assert_int_equal(symlink("a", below("twin")), 0);       /* a link: another class with the same pictures */
+    assert_int_equal(symlink("..", below("a/deep/up")), 0); /* a link to the folder a, which contains it */
     assert_int_equal(symlink("../..", below("a/deep/root")), 0);
     assert_int_equal(symlink(".", below("self")), 0); /* no class */
     set = open_root();
@@ -277,7 +279,7 @@ static void a_folder_without_pictures_is_refused(void **state)
     assert_refused_set(root, DKVB_IMAGES_AUTO, DKVB_EFORMAT, "holds no picture: none of 1 files");
     assert_refused_set(below("nowhere"), DKVB_IMAGES_AUTO, DKVB_EIO, "nowhere");
     assert_refused_set(below("a/x.txt"), DKVB_IMAGES_FOLDER, DKVB_EIO, "x.txt");
-    assert_refused_set("", DKVB_IMAGES_FOLDER, DKVB_EIO, "open"); /* not the root of the system */
+    assert_refused_set("", DKVB_IMAGES_FOLDER, DKVB_EIO, "open"); /* an empty path does not mean the root folder */
 }
 
 static void files_left_out_are_counted_by_their_endings(void **state)
@@ -348,7 +350,7 @@ static void folders_that_are_hardly_classes_are_told(void **state)
     put_folder("parts/val/cat");
     put_picture("parts/val/cat/x.png");
     assert_int_equal(nested_of("parts"), DKVB_NESTED_PARTS);
-    put_picture("parts/val/x.png"); /* with pictures of its own it may be a class */
+    put_picture("parts/val/x.png"); /* the folder "parts" has pictures of its own, so it may be a class */
     assert_int_equal(nested_of("parts"), DKVB_NESTED_DEEPER);
     put_folder("wrapped");
     put_folder("wrapped/export");
@@ -375,7 +377,8 @@ static void one_file_is_a_set(void **state)
     assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
 }
 
-/* A file of CIFAR records: each has its labels, and pixel i of plane p is i + 64 p + label, modulo 256. */
+/* Writes a file of CIFAR records, each with its labels and a picture whose pixel i in plane p is i + 64 p + label,
+ * modulo 256. */
 static void put_cifar(const char *name, size_t records, size_t record, const uint8_t *record_labels)
 {
     uint8_t *bytes = malloc(records * record);
@@ -447,7 +450,7 @@ static void cifar_100_has_two_kinds_of_labels(void **state)
     assert_int_equal(info_of(set).classes, 100);
     assert_int_equal(label_of(set, 0), 30);
     assert_int_equal(label_of(set, 1), 99);
-    assert_null(dkvb_imageset_class_name(set, 3)); /* no file of names */
+    assert_null(dkvb_imageset_class_name(set, 3)); /* there is no file with the class names */
     assert_cifar(set, 1, 19);
     dkvb_imageset_free(set);
     o.coarse_labels = 1;
@@ -490,7 +493,7 @@ static void wrong_cifar_files_are_refused(void **state)
     assert_refused_set(below("d.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "the name of class 2 is not printable");
 }
 
-/* 3074 records of one kind are 3073 of the other. */
+/* 3074 records of CIFAR-10 have the same size as 3073 records of CIFAR-100, so the file's name decides. */
 static void a_size_of_both_kinds_is_told_by_names(void **state)
 {
     uint8_t *zeros = calloc(RECORD10, RECORD100);
@@ -587,7 +590,7 @@ static dkvb_imageset *open_list(const char *const *names, size_t count, uint32_t
     }
     if (dkvb_imageset_open_list(&set, sources, count, &o) != DKVB_OK)
         fail_msg("%s", dkvb_last_error());
-    for (size_t i = 0; i < count; i++) /* the set has copies of paths */
+    for (size_t i = 0; i < count; i++) /* the set has its own copies of the paths */
         memset(paths[i], 'x', sizeof paths[i]);
     return set;
 }
@@ -630,7 +633,7 @@ static void a_list_has_the_pictures_of_its_sources_in_their_order(void **state)
     assert_path(set, 5, "a.png");
     for (uint64_t i = 0; i < 6; i++) {
         assert_int_equal(label_of(set, i), i == 2 ? 0 : -1);
-        if (i < 3 || i > 4) /* the array has pictures of another size */
+        if (i < 3 || i > 4) /* pictures from the array have another size */
             assert_readable(set, i);
     }
     assert_string_equal(dkvb_imageset_class_name(set, 0), "b");
@@ -688,7 +691,7 @@ static void classes_of_one_name_in_a_list_are_one_class(void **state)
     assert_int_equal(dkvb_imageset_open_list(&set, sources, 2, &o), DKVB_EFORMAT);
     assert_message("cifar.bin: class 0 has no name, so it cannot be told which class of ");
     assert_null(set);
-    sources[0] = sources[1]; /* two files of CIFAR without names have the same classes */
+    sources[0] = sources[1]; /* two CIFAR files without class names have the same classes */
     assert_ok(dkvb_imageset_open_list(&set, sources, 2, &o));
     assert_int_equal(label_of(set, 1), 7);
     assert_int_equal(info_of(set).width, 32);
@@ -770,7 +773,7 @@ static void no_output_may_replace_a_file_of_a_list(void **state)
     dkvb_imageset_free(set);
 }
 
-/* Every kind of set, opened and read. */
+/* Opens sets of every kind, and reads their pictures. */
 static dkvb_status live(const char *path, const dkvb_allocator *a)
 {
     dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
@@ -818,7 +821,7 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-/* Folders of different classes, so that classes are joined too. */
+/* A list of folders with different classes, so that opening joins their classes, while each allocation fails once. */
 static void every_allocation_of_a_list_may_fail(void **state)
 {
     static const char *const names[] = {"one.png", "first", "second"};
@@ -897,7 +900,7 @@ static void a_set_turns_pictures_as_the_camera_noted_where_that_is_asked_for(voi
     dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
     uint8_t png[PNG_ROOM], plain[PNG_ROOM];
     size_t size = make_plain_png(plain, 4, 2, 9, true), chunk;
-    const size_t header = 33; /* the signature and IHDR, which comes first */
+    const size_t header = 33; /* bytes of the PNG signature and of IHDR, the first chunk */
 
     (void)state;
     memcpy(png, plain, header);

@@ -1,4 +1,5 @@
-/* Training in place: one copy of the values gives the bytes of two, and a training that fails leaves no values. */
+/* Tests of training in place, with a single copy of the values: the values get the same bytes as with two copies, and a
+ * failed training leaves no values. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static dkvb_settings settings_of(void)
     return s;
 }
 
-/* Fits a model, and then trains it on the same rows under other ids, without and with codes. */
+/* Fits a model in place, and trains it further on the same rows with other ids, without and with a codeset. */
 static void a_training_in_place_has_the_bytes_of_one_with_a_copy(void **state)
 {
     static const uint32_t types[] = {DKVB_DTYPE_F16, DKVB_DTYPE_BF16, DKVB_DTYPE_F32};
@@ -169,7 +170,7 @@ static void a_training_in_place_survives_every_failing_allocation(void **state)
     }
 }
 
-/* Two sessions, so that the second one continues in the block of the first. */
+/* The replay repeats two trainings, of which the second continues in the memory of the first. */
 static void a_replay_in_place_has_the_values_of_one_with_a_copy(void **state)
 {
     static const uint64_t without[] = {3, 77, 401};

@@ -1,5 +1,5 @@
-/* Kernels: every table that this processor runs gives the bits of scalar.c at awkward sizes, and scalar.c gives the
- * results of plain loops. */
+/* Tests of compute kernels: all kernels that this processor can run give the bits of scalar.c at awkward sizes, and
+ * scalar.c gives the results of plain loops. */
 #include "fixture.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-/* True if this processor runs the table; else it prints a line. */
+/* Returns true if this processor can run a table of kernels; otherwise prints that they are skipped. */
 static bool runs(const struct dkvb__kernels *k)
 {
     if (k->supported())
@@ -18,8 +18,9 @@ static bool runs(const struct dkvb__kernels *k)
     return false;
 }
 
-/* Kinds of rows and keys: a usual spread, few values (many equal distances), the ends of the range, all equal; or rows
- * of any spread with keys at the ends that have the first row's signs, or all of them reversed. */
+/* Kinds of test data: rows and keys of a usual spread, of few values (many equal distances), at the ends of the range,
+ * or all equal; or rows of any spread with keys at the ends of the range whose signs are those of the first row or
+ * their opposites. */
 enum { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS, ALONG_A_ROW = KINDS };
 
 static int number(struct dkvb__rng *rng, int kind)
@@ -37,14 +38,14 @@ static int number(struct dkvb__rng *rng, int kind)
 
 enum { NONE_DEAD, HALF_DEAD, ALL_DEAD_BUT_ONE, ALL_DEAD, DEAD_KINDS };
 
-/* A search of one tile, as plain arrays and in the layout of kernels. */
+/* Rows and keys for the search of one tile of 16 rows, as plain arrays and in the layout of kernels. */
 struct problem {
     size_t n, keys, dim, k;
-    int *row, *key;  /* [16][dim], [keys][dim] */
+    int *row, *key;  /* rows [16][dim] and keys [keys][dim] as plain arrays */
     bool *alive;     /* [keys] */
     int8_t *rows;    /* [quads][16][4] */
-    uint8_t *packed; /* [words * 4][quads][16][4] */
-    int32_t *norms;  /* [words * 64] */
+    uint8_t *packed; /* keys in the layout of kernels, [words * 4][quads][16][4] */
+    int32_t *norms;  /* squared norms of the keys, [words * 64] */
     int32_t *scores; /* scratch */
 };
 
@@ -60,7 +61,7 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int
     p->packed = calloc(words * 4, quads * DKVB__LANES * 4);
     p->norms = malloc(words * 64 * sizeof *p->norms);
     p->scores = malloc(DKVB__SCORE_ROWS * words * 64 * sizeof *p->scores);
-    for (size_t r = 0; r < DKVB__LANES; r++) /* the rows from n on may hold anything */
+    for (size_t r = 0; r < DKVB__LANES; r++) /* rows behind the n-th are not compared */
         for (size_t i = 0; i < p->dim; i++) {
             p->row[r * p->dim + i] =
                 kind == ALONG_A_ROW ? (int)dkvb__rng_below(rng, 2 * (uint64_t)spread + 1) - spread : number(rng, kind);
@@ -114,7 +115,7 @@ static void run_nearest(const struct dkvb__kernels *kernels, const struct proble
     kernels->nearest(&lookup);
 }
 
-/* Finds the k nearest living keys of row r in the plainest way: the nearest of those that are left, k times. */
+/* Finds the k nearest unmasked keys of row r by plain loops: k times the nearest of the remaining keys. */
 static void plain_nearest(const struct problem *p, size_t r, int32_t *dist, uint16_t *index)
 {
     bool *left = malloc(p->keys * sizeof *left);
@@ -159,7 +160,8 @@ static void check_nearest(struct problem *p, struct dkvb__rng *rng, int kind, in
         run_nearest(dkvb__kernel_tables[t], p, dist + size, index + size);
         assert_memory_equal(index, index + size, size * sizeof *index);
         assert_memory_equal(dist, dist + size, size * sizeof *dist);
-        assert_true(dist[2 * size] == 77 && index[2 * size] == 77); /* no kernel writes behind the last row */
+        /* asserts that no kernel writes behind the last row */
+        assert_true(dist[2 * size] == 77 && index[2 * size] == 77);
     }
     free_problem(p);
     free(dist);
@@ -200,7 +202,8 @@ static void every_kernel_finds_the_keys_of_a_plain_loop(void **state)
         }
 }
 
-/* A heap orders the keys if there are more than counting ranks, or if their distances are far apart. */
+/* Candidate keys are ordered by a heap if they are too many for ranking by counting, or if their distances are far
+ * apart. */
 static void many_keys_are_ordered_however_far_apart_they_are(void **state)
 {
     static const size_t wanted[] = {33, 64, 128, 129, 200, 700};
@@ -224,7 +227,7 @@ static void many_keys_are_ordered_however_far_apart_they_are(void **state)
     }
 }
 
-/* The products have the largest size and the same sign, at sums of |s| on both sides of the limit of 16 bits. */
+/* All products have the largest magnitude and the same sign, with sums on both sides of the limit of 16 bits. */
 static void sums_in_16_bits_are_those_in_32_bits(void **state)
 {
     struct dkvb__rng rng;
@@ -238,7 +241,7 @@ static void sums_in_16_bits_are_those_in_32_bits(void **state)
     }
 }
 
-/* Up to 128 candidates are ranked by counting, more by a heap. */
+/* Up to 128 candidate keys are ranked by counting, more by a heap. */
 static void hundreds_of_equally_near_keys_are_ordered_by_index(void **state)
 {
     static const size_t counts[] = {112, 113, 127, 128, 129, 144, 1000};
@@ -270,8 +273,8 @@ static void the_widest_keys_at_the_ends_of_the_range_do_not_overflow(void **stat
     }
 }
 
-/* An unverified mapped file may hold any bytes, and so any norm. The result does not matter then, but it must be a key
- * or none. */
+/* An unverified mapped file may have any bytes as keys and norms; the search may then find wrong keys, but only keys
+ * that exist or none. */
 static void bytes_that_no_key_has_do_no_harm(void **state)
 {
     enum { N = 16, MANY = 200, WIDTH = 64, K = 9 };
@@ -297,7 +300,7 @@ static void bytes_that_no_key_has_do_no_harm(void **state)
 
 enum { MOST_SIZE = 1024 };
 
-/* Returns a number that cancels, is huge or is subnormal, among usual ones. */
+/* Returns a random number that may be usual, huge, subnormal, or the opposite of another. */
 static float awkward(struct dkvb__rng *rng)
 {
     float x = (float)dkvb__rng_gauss(rng);
@@ -338,8 +341,9 @@ static void every_kernel_transforms_to_the_same_bits_as_scalar(void **state)
         }
 }
 
-/* H[i][j] is 1 or -1 by the parity of the bits of i & j. Each of the log2(size) stages rounds numbers that are at most
- * the sum of sizes, so a float is off by at most log2(size) 2^-24 of that sum. */
+/* In the Walsh-Hadamard matrix, H[i][j] is 1 or -1 by the parity of the bits of i & j. Each of the log2(size) stages of
+ * the transform rounds numbers of at most the sum of magnitudes, so the error is at most log2(size) 2^-24 of this
+ * sum. */
 static void the_transform_is_that_of_walsh_and_hadamard(void **state)
 {
     static float x[MOST_SIZE * DKVB__LANES], h[MOST_SIZE * DKVB__LANES], signs[MOST_SIZE];

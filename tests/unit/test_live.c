@@ -1,5 +1,5 @@
-/* A model file that is followed through its replacements, and rows that are answered as they arrive: which model
- * answers when, by many threads at once, and what happens without memory. */
+/* Tests of dkvb_live and services, which follow a model file through its replacements and answer rows as they arrive:
+ * which model answers, with many threads at once, and what happens if memory runs out. */
 #include "fixture.h"
 
 #include <sched.h>
@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file that alternates between two models: all classes known, and class 0 forgotten. */
+/* A model file that alternates between two models: one with all classes, one with class 0 forgotten. */
 static struct {
     dkvb_model *model;
     unsigned char *bytes[2];
     size_t size[2];
-    float known[2][ROWS * CLASSES]; /* logits of both, which differ in every row of class 0 */
+    float known[2][ROWS * CLASSES]; /* logits of both models, which differ in every row of class 0 */
     char path[300], next[300];
 } file;
 
@@ -24,7 +24,7 @@ static void write_file_of(const dkvb_model *model, const char *to)
     assert_int_equal(rename(file.next, to), 0);
 }
 
-/* Puts one of both models in the place of the file: the first for an even turn, the second for an odd one. */
+/* Replaces the model file: by the first model if `turn` is even, by the second if it is odd. */
 static void replace(unsigned turn)
 {
     write_file(file.next, file.bytes[turn % 2], file.size[turn % 2]);
@@ -65,7 +65,7 @@ static int end(void **state)
     return 0;
 }
 
-/* True if the model answers all rows as model `which` does. */
+/* Returns true if the model gives the logits of model `which` for all rows. */
 static bool answers_as(const dkvb_model *model, unsigned which)
 {
     static float found[ROWS * CLASSES];
@@ -86,7 +86,7 @@ static void a_replaced_file_answers_from_the_next_use_on(void **state)
         replace(turn);
         assert_ok(dkvb_live_acquire(live, &model));
         assert_true(answers_as(model, turn % 2));
-        assert_true(answers_as(held, 1 - turn % 2)); /* a use that began before keeps its model */
+        assert_true(answers_as(held, 1 - turn % 2)); /* a use that began before the replacement keeps its model */
         dkvb_live_release(live, held);
         dkvb_live_release(live, model);
         assert_int_equal(dkvb_live_taken(live), turn);
@@ -99,7 +99,7 @@ static void refuse(dkvb_live *live, dkvb_status code, const char *message)
 {
     const dkvb_model *model = file.model;
 
-    for (int i = 0; i < 2; i++) { /* and again: the old model does not come back by asking twice */
+    for (int i = 0; i < 2; i++) { /* the second call fails too: the old model is not handed out again */
         assert_int_equal(dkvb_live_acquire(live, &model), code);
         assert_null(model);
         assert_message(message);
@@ -144,7 +144,7 @@ static void a_replaced_model_is_not_handed_out_for_a_file_that_cannot_be_used(vo
     assert_ok(dkvb_model_set_encoder(copy, NULL));
     assert_ok(dkvb_model_add_classes(copy, 2));
     write_file_of(copy, file.path);
-    assert_ok(dkvb_live_acquire(live, &model)); /* classes may be added */
+    assert_ok(dkvb_live_acquire(live, &model)); /* the new file may have more classes */
     dkvb_live_release(live, model);
     dkvb_model_free(copy);
     dkvb_live_free(live);
@@ -218,7 +218,7 @@ static void replaced_models_are_freed_by_their_last_user(void **state)
     assert_ok(dkvb_live_acquire(live, &model));
     two = mem.live;
     dkvb_live_release(live, held);
-    assert_true(mem.live + 5 < two); /* only the slot of the first model stays */
+    assert_true(mem.live + 5 < two); /* only the memory of the first model's slot is still in use */
     dkvb_live_release(live, model);
     most = mem.live;
     for (unsigned turn = 0; turn < 20; turn++) {
@@ -232,12 +232,12 @@ static void replaced_models_are_freed_by_their_last_user(void **state)
     assert_int_equal(mem.live, 0);
 }
 
-/* Replaces the file again and again while eight threads answer rows from it. */
+/* Replaces the model file TURNS times while THREADS threads answer rows from it. */
 enum { TURNS = 100, THREADS = 8 };
 
 static struct {
     dkvb_live *live;
-    atomic_uint begun, done; /* replacements that were begun, and that are done */
+    atomic_uint begun, done; /* number of replacements that have begun, and that are done */
     atomic_bool stop;
     atomic_uint wrong, uses;
 } race;
@@ -264,7 +264,7 @@ static void *answer_rows(void *context)
         last = atomic_load(&race.begun);
         for (unsigned which = 0; which < 2; which++)
             right[which] = memcmp(logits, file.known[which] + row * CLASSES, sizeof logits) == 0;
-        /* Without a replacement in between there is one right answer; otherwise there are two. */
+        /* If no replacement happened during the use, one model's answer is right; otherwise either model's is. */
         if (first == last ? !right[first % 2] : !right[0] && !right[1])
             atomic_fetch_add(&race.wrong, 1);
         atomic_fetch_add(&race.uses, 1);
@@ -286,7 +286,7 @@ static void threads_get_the_old_or_the_new_model_and_never_another(void **state)
         atomic_store(&race.begun, turn);
         replace(turn);
         atomic_store(&race.done, turn);
-        while (atomic_load(&race.uses) < before + THREADS) /* every replacement is used */
+        while (atomic_load(&race.uses) < before + THREADS) /* waits until every thread has used the new file */
             sched_yield();
     }
     atomic_store(&race.stop, true);
@@ -297,7 +297,7 @@ static void threads_get_the_old_or_the_new_model_and_never_another(void **state)
     dkvb_live_free(race.live);
 }
 
-/* Lines of some rows. */
+/* Writes rows `first` to `first + n - 1` as lines of CSV. */
 static size_t write_lines(char *to, size_t first, size_t n)
 {
     size_t size = 0;
@@ -365,7 +365,8 @@ static void a_line_that_is_too_long_is_refused_once_and_the_next_is_answered(voi
     for (int i = 0; i < 20; i++) {
         assert_ok(dkvb_service_put(service, noise, sizeof noise));
         assert_ok(dkvb_service_answer(service, &answers, NULL));
-        assert_int_equal(answers.refused, i == 3); /* once 400 bytes have arrived, and then not again */
+        /* a line of 400 bytes is refused once, not again for each part of it */
+        assert_int_equal(answers.refused, i == 3);
     }
     assert_ok(dkvb_service_put(service, "\n", 1));
     assert_ok(dkvb_service_put(service, lines, write_lines(lines, 1, 1)));
@@ -377,8 +378,8 @@ static void a_line_that_is_too_long_is_refused_once_and_the_next_is_answered(voi
     dkvb_live_free(live);
 }
 
-/* The conversation of the next test: a header, rows, a bad line, a replacement, more rows. The answers go to `to`.
- * Calls that run out of memory are repeated. */
+/* Runs the conversation of the next test with a service: a header, rows, a bad line, a replacement of the model file,
+ * more rows. The answers are written to `to`. If `repeat`, calls that run out of memory are repeated. */
 static dkvb_status talk(const dkvb_allocator *a, struct failing_alloc *mem, bool repeat, char *to, size_t *size)
 {
     static char lines[4000];

@@ -1,4 +1,4 @@
-/* Masks behave as sets, and each belongs to its codebooks. */
+/* Tests of masks: they behave as sets, and each can be used only with its codebooks. */
 #include "fixture.h"
 
 #include <stdbool.h>
@@ -82,15 +82,15 @@ static void set_algebra_holds(void **state)
 
         assert_ok(dkvb_mask_combine(ab, b, DKVB_MASK_UNION));
         assert_ok(dkvb_mask_combine(ba, a, DKVB_MASK_UNION));
-        assert_true(dkvb_mask_equal(ab, ba)); /* a union does not depend on the order */
+        assert_true(dkvb_mask_equal(ab, ba)); /* the union of a and b equals the union of b and a */
         assert_ok(dkvb_mask_combine(both, b, DKVB_MASK_INTERSECTION));
         assert_ok(dkvb_mask_combine(only_a, b, DKVB_MASK_DIFFERENCE));
         assert_int_equal(dkvb__mask_count(ab) + dkvb__mask_count(both), dkvb__mask_count(a) + dkvb__mask_count(b));
         assert_int_equal(dkvb__mask_count(only_a) + dkvb__mask_count(both), dkvb__mask_count(a));
         assert_ok(dkvb_mask_combine(only_a, both, DKVB_MASK_UNION));
-        assert_true(dkvb_mask_equal(only_a, a)); /* (a - b) + (a & b) = a */
+        assert_true(dkvb_mask_equal(only_a, a)); /* (a minus b) union (a intersection b) = a */
         assert_ok(dkvb_mask_combine(ab, ab, DKVB_MASK_UNION));
-        assert_true(dkvb_mask_equal(ab, ba)); /* a union with itself adds nothing */
+        assert_true(dkvb_mask_equal(ab, ba)); /* the union with a subset adds nothing */
         assert_ok(dkvb_mask_combine(ab, ab, DKVB_MASK_DIFFERENCE));
         assert_int_equal(dkvb__mask_count(ab), 0); /* a mask minus itself is empty */
         dkvb_mask_free(a);
@@ -102,7 +102,7 @@ static void set_algebra_holds(void **state)
     }
 }
 
-/* Replaces a by the combination of both, and frees b. */
+/* Replaces mask a by its union, difference or intersection with mask b, and frees b. */
 static dkvb_mask *with(uint32_t how, dkvb_mask *a, dkvb_mask *b)
 {
     assert_ok(dkvb_mask_combine(a, b, how));
@@ -110,7 +110,7 @@ static dkvb_mask *with(uint32_t how, dkvb_mask *a, dkvb_mask *b)
     return a;
 }
 
-/* True if two masks are equal; both are freed. */
+/* Returns true if two masks are equal, and frees both masks. */
 static bool equal(dkvb_mask *a, dkvb_mask *b)
 {
     bool same = dkvb_mask_equal(a, b);
@@ -144,9 +144,9 @@ static void what_a_difference_took_a_union_brings_back(void **state)
         dkvb_mask *a = random_mask(seed), *b = random_mask(seed + 1), *c = random_mask(seed + 2), *none = copy_of(a);
 
         assert_true(equal(with(DKVB_MASK_UNION, with(DKVB_MASK_DIFFERENCE, copy_of(a), copy_of(b)), copy_of(b)),
-                          with(DKVB_MASK_UNION, copy_of(a), copy_of(b)))); /* (a - b) + b = a + b */
+                          with(DKVB_MASK_UNION, copy_of(a), copy_of(b)))); /* (a minus b) union b = a union b */
         assert_true(equal(with(DKVB_MASK_DIFFERENCE, with(DKVB_MASK_DIFFERENCE, copy_of(a), copy_of(b)), copy_of(c)),
-                          with(DKVB_MASK_DIFFERENCE, copy_of(a), /* a - b - c = a - (b + c) */
+                          with(DKVB_MASK_DIFFERENCE, copy_of(a), /* (a minus b) minus c = a minus (b union c) */
                                with(DKVB_MASK_UNION, copy_of(b), copy_of(c)))));
         assert_ok(dkvb_mask_combine(none, a, DKVB_MASK_DIFFERENCE));
         assert_int_equal(dkvb__mask_count(none), 0);
@@ -223,7 +223,7 @@ static void damaged_mask_files_are_refused(void **state)
     dkvb_mask_free(mask);
 }
 
-/* Asserts that the message names the start of both birth ids, and which is which. */
+/* Asserts that the error message shows the beginnings of both birth ids, the one found and the one expected. */
 static void assert_births_named(const dkvb_mask *found, const dkvb_mask *wanted)
 {
     dkvb_mask_info f = DKVB_MASK_INFO_INIT, w = DKVB_MASK_INFO_INIT;

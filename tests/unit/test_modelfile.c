@@ -1,4 +1,5 @@
-/* Model files: they come back whole, are never half written, and nothing in them is trusted. */
+/* Tests of model files: a saved model loads unchanged, no file is half written, and damaged or hostile files are
+ * refused. */
 #include "fixture.h"
 
 #include <dirent.h>
@@ -22,8 +23,8 @@ static uint16_t codes[ROWS * CODEBOOKS];
 static const char *const column_names[DIM] = {"age",        "income, net", "\"quoted\"",    "h\xC3\xB6he", "4",
                                               "Ma\xC3\x9F", "#6",          "x\xE2\x82\xAC", " ",           "."};
 
-/* A model with everything in it: names of classes and columns, an encoder, an active and an undone forgetting, a purge,
- * counts of the classes.
+/* Makes a model that has names of classes and columns, an encoder, an active and an undone forgetting, a purge, and
+ * counts of pairs that classes select.
  */
 static dkvb_model *eventful_model(void)
 {
@@ -68,7 +69,7 @@ static void assert_same_files(const char *a, const char *b)
     free(data[1]);
 }
 
-/* names: [DIM], or NULL if no column must have a name. */
+/* Asserts the column names of a model: `names` has DIM names, or is NULL if no column may have a name. */
 static void assert_columns(const dkvb_model *model, const char *const *names)
 {
     for (uint32_t i = 0; i < DIM; i++)
@@ -108,7 +109,8 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_ok(dkvb_model_get_info(model, &info[0]));
     assert_ok(dkvb_model_get_info(loaded, &info[1]));
     assert_memory_equal(&info[0], &info[1], offsetof(dkvb_model_info, values_dtype));
-    assert_int_equal(info[0].values_dtype, info[1].values_dtype); /* padding may follow */
+    /* compares members one by one, as the struct may end with padding */
+    assert_int_equal(info[0].values_dtype, info[1].values_dtype);
     assert_true(info[1].temperature == 0.75 && info[1].temperature_power == -0.25);
     assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
     assert_null(dkvb_model_class_name(loaded, 1));
@@ -119,7 +121,7 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_ok(dkvb_model_verify(loaded));
     assert_ok(dkvb_model_verify(mapped));
     assert_ok(dkvb_model_save(loaded, again));
-    assert_same_files(path, again); /* saving what was loaded: the same bytes */
+    assert_same_files(path, again); /* saving a loaded model gives the same bytes */
     assert_ok(dkvb_model_save(mapped, again));
     assert_same_files(path, again);
     assert_ok(dkvb_model_undo(loaded, 5, NULL));
@@ -180,7 +182,7 @@ static void a_mapped_model_outlives_the_file_it_came_from(void **state)
     assert_ok(dkvb_model_save(model, path));
     assert_ok(map_model(&mapped, path, NULL));
     assert_ok(dkvb_model_set_class_name(model, 1, "new"));
-    assert_ok(dkvb_model_save(model, path)); /* another file under the same name */
+    assert_ok(dkvb_model_save(model, path)); /* replaces the file that is memory-mapped */
     assert_ok(dkvb_model_verify(mapped));
     assert_same_answers(model, mapped);
     assert_null(dkvb_model_class_name(mapped, 1));
@@ -206,8 +208,8 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
     dkvb_model_free(model);
 }
 
-/* A model file of a few kilobytes, so that every byte can be changed; with whitening, evidence, encoder,
- * columns and counts. */
+/* Makes a model file of a few kilobytes, so that a test can change every byte; the file has sections for whitening,
+ * evidence, encoder, columns and counts. */
 static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
@@ -249,7 +251,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     return read_file(path, size);
 }
 
-/* Load and map; whatever opens must answer without touching memory it should not. */
+/* Loads and maps a damaged file; a model that opens must predict without reading memory outside its arrays. */
 static void try_file(const char *path, bool must_fail)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -337,7 +339,7 @@ static void forged_bytes_with_right_checksums_do_no_harm(void **state)
                 try_file(bad, false);
             }
     }
-    for (size_t i = 64; i < 64 + 64 * (size_t)dkvb__read32(data + 24); i++) { /* the section table */
+    for (size_t i = 64; i < 64 + 64 * (size_t)dkvb__read32(data + 24); i++) { /* every byte of the section table */
         uint64_t offset;
 
         memcpy(copy, data, size);
@@ -352,8 +354,8 @@ static void forged_bytes_with_right_checksums_do_no_harm(void **state)
     free(data);
 }
 
-/* A file with one section's bytes changed at `at`. Loading refuses it and says why; mapping opens it, since nothing is
- * read before it is needed, answers without harm, and verifying refuses it. */
+/* Asserts that a file with changed bytes at `at` in one section is refused by load and by verify, with a reason.
+ * Mapping opens the file, since it reads nothing before it is needed, and predicting does no harm. */
 static void assert_contents_refused(unsigned char *data, size_t size, const char *name, size_t at, const void *bytes,
                                     size_t count, const char *why)
 {
@@ -436,7 +438,8 @@ static void scales_that_are_not_above_0_are_refused(void **state)
     free(data);
 }
 
-/* The tiny file has 2 codebooks of 5 keys of width 2, which take a word of 64 places and one quad. */
+/* The tiny model file has 2 codebooks of 5 keys of length 2, whose bytes fill one group of 4 dimensions with 64 places
+ * for keys. */
 static void bytes_that_no_key_has_are_refused(void **state)
 {
     const struct dkvb__shape shape = {2, 5, 2, 3};
@@ -447,12 +450,12 @@ static void bytes_that_no_key_has_are_refused(void **state)
     for (unsigned wrong = 0; wrong < 256; wrong++) {
         unsigned char byte = (unsigned char)wrong;
 
-        if (wrong < 1 || wrong > 127) /* a number of -63 to 63 is 1 to 127 */
+        if (wrong < 1 || wrong > 127) /* in the file, a key's numbers -63 to 63 are the bytes 1 to 127 */
             assert_contents_refused(data, size, "keys", dkvb__key_offset(4, 1, 2), &byte, 1, "codebook 0, key 4 holds");
-        if (wrong != DKVB__KEY_ZERO) /* past the last dimension */
+        if (wrong != DKVB__KEY_ZERO) /* a byte behind the last dimension of a key */
             assert_contents_refused(data, size, "keys", second + dkvb__key_offset(2, 3, 2), &byte, 1,
                                     "codebook 1, key 2 holds");
-        if (wrong != 0) /* past the last key */
+        if (wrong != 0) /* a byte behind the last key */
             assert_contents_refused(data, size, "keys", dkvb__key_offset(5, 0, 2), &byte, 1, "codebook 0, key 5 holds");
     }
     free(data);
@@ -477,7 +480,7 @@ static void bytes_of_purged_keys_must_be_zero(void **state)
                             "codebook 1, key 3 holds");
     free(data);
     assert_ok(dkvb_model_load(&m, path, NULL));
-    for (size_t i = 0; i < 20; i++) /* as a purge never leaves them */
+    for (size_t i = 0; i < 20; i++) /* damages the values of the purged pair */
         ((uint16_t *)m->values)[i] = 0x3C00;
     assert_ok(dkvb_model_save(m, path));
     dkvb_model_free(m);
@@ -485,8 +488,8 @@ static void bytes_of_purged_keys_must_be_zero(void **state)
     assert_message("codebook 1, key 3 is purged, yet has values");
 }
 
-/* Any bytes at all in the arrays of a mapped file that nobody verified: answers may be wrong, but no memory is touched
- * that is not the file's. */
+/* If a mapped file that nobody verified has arbitrary bytes in its arrays, predictions may be wrong, but no memory
+ * outside the file is read. */
 static void hostile_arrays_of_mapped_files_do_no_harm(void **state)
 {
     static const char *const arrays[] = {"center", "scales", "keys", "values", "whitening"};
@@ -511,7 +514,7 @@ static void hostile_arrays_of_mapped_files_do_no_harm(void **state)
     free(data);
 }
 
-/* Neither load nor map takes the file, and both say why. */
+/* Asserts that both loading and mapping refuse the file, with an error message that contains `why`. */
 static void assert_refused(const char *path, const char *why)
 {
     dkvb_model *m;
@@ -523,7 +526,7 @@ static void assert_refused(const char *path, const char *why)
     assert_null(m);
 }
 
-/* 1 if `size` bytes occur in the data. */
+/* Returns 1 if the `size` bytes occur somewhere in the data, else 0. */
 static int occurs(const unsigned char *data, size_t data_size, const void *bytes, size_t size)
 {
     for (size_t i = 0; i + size <= data_size; i++)
@@ -532,7 +535,8 @@ static int occurs(const unsigned char *data, size_t data_size, const void *bytes
     return 0;
 }
 
-/* Codebooks of 3 x 70 keys, more than a word has bits, and a model of them with values of this type. */
+/* Makes a model with values of number type `dtype`, on 3 codebooks of 70 keys: more keys than a word of 64 bits has
+ * bits. */
 static dkvb_model *plain_model(uint32_t dtype)
 {
     enum { C = 3, K = 70, D = 2 };
@@ -556,10 +560,10 @@ static dkvb_model *plain_model(uint32_t dtype)
     return model;
 }
 
-enum { PLAIN_PAIRS = 3 * 70, PLAIN_LEAST = 14 }; /* a sixteenth, rounded up */
+enum { PLAIN_PAIRS = 3 * 70, PLAIN_LEAST = 14 }; /* a sixteenth of all pairs, rounded up */
 
-/* Values of a plain model: each row is zeros with a chance of `zeros` in 100, else something, -0 among it. How many are
- * not zeros. */
+/* Sets random values: the values of a pair are all zero with a chance of `zeros` in 100, otherwise arbitrary, including
+ * -0. Returns the number of pairs with other values than zeros. */
 static size_t random_values(dkvb_model *model, unsigned zeros, uint64_t *random)
 {
     static float values[PLAIN_PAIRS * 2];
@@ -632,7 +636,8 @@ static void no_file_grows_because_rows_are_left_out(void **state)
     arrays.dim = 3;
     arrays.keys = keys;
     assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
-    for (uint32_t classes = 1; classes < 6; classes++) { /* the set takes 24 bytes, five rows 10 for each class */
+    /* the set of nonzero pairs takes 24 bytes, five pairs take 10 for each class */
+    for (uint32_t classes = 1; classes < 6; classes++) {
         unsigned char *data;
         dkvb_model *model, *loaded;
 
@@ -649,7 +654,7 @@ static void no_file_grows_because_rows_are_left_out(void **state)
     dkvb_codebooks_free(cb);
 }
 
-/* A file of a plain model in float32 whose first `count` pairs have values. */
+/* Makes the file of a plain float32 model in which only the first `count` pairs have values other than zero. */
 static unsigned char *plain_file(const char *path, size_t count, size_t *size)
 {
     static float values[PLAIN_PAIRS * 2];
@@ -663,7 +668,7 @@ static unsigned char *plain_file(const char *path, size_t count, size_t *size)
     return read_file(path, size);
 }
 
-/* The file with this bit of the set of rows turned over. */
+/* Asserts that a file is refused in which one bit of the set of nonzero pairs is inverted. */
 static void assert_bit_refused(const unsigned char *data, size_t size, size_t bit, const char *why)
 {
     const char *bad = temp_path("bad");
@@ -689,7 +694,7 @@ static void sets_of_rows_that_no_writer_writes_are_refused(void **state)
     assert_bit_refused(data, size, 69, "section values has 800 bytes, 792 are wanted");
     assert_bit_refused(data, size, 128 + 69, "section values has 800 bytes, 808 are wanted");
     at = file_section(data, "values", &section_size);
-    memset(at + 8 * 99, 0, 8); /* a row of zeros among those that are there */
+    memset(at + 8 * 99, 0, 8); /* stores a pair of zeros among the nonzero pairs */
     seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "codebook 1, key 29 has only zeros for values");
@@ -700,11 +705,11 @@ static void sets_of_rows_that_no_writer_writes_are_refused(void **state)
     assert_refused(bad, "section valued names 0 of 210 pairs, it must be 14 or more");
     free(data);
 
-    data = plain_file(path, 3, &size); /* as few as may be: eleven rows of zeros are there */
+    data = plain_file(path, 3, &size); /* the smallest file: it stores eleven pairs of zeros, too */
     file_section(data, "values", &section_size);
     assert_int_equal(section_size, PLAIN_LEAST * 8);
     at = file_section(data, "valued", &section_size);
-    at[1] = 0x5F; /* pair 14 in place of 13: the rows of zeros that are there must be the lowest */
+    at[1] = 0x5F; /* stores pair 14 instead of 13, though stored pairs of zeros must be the lowest ones */
     seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "codebook 0, key 14 has only zeros for values");
@@ -722,7 +727,7 @@ static void limits_of_lengths_come_back_and_must_be_limits(void **state)
     dkvb_model *model = eventful_model(), *m;
 
     (void)state;
-    assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &info[0])); /* copied by the purge in between */
+    assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &info[0])); /* the purge has copied the codebooks */
     assert_true(info[0].least_length > 0.0 && info[0].greatest_length < 1000.0);
     assert_ok(dkvb_model_save(model, path));
     for (int map = 0; map < 2; map++) {
@@ -743,7 +748,7 @@ static void limits_of_lengths_come_back_and_must_be_limits(void **state)
     }
     free(data);
 
-    model = plain_model(DKVB_DTYPE_F16); /* of arrays, which tell nothing of lengths */
+    model = plain_model(DKVB_DTYPE_F16); /* float16 values are stored as plain arrays */
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
     assert_false(occurs(data, 64 + 64 * dkvb__read32(data + 24), "lengths", 8));
@@ -763,13 +768,13 @@ static void a_file_with_rows_that_must_be_left_out_is_refused(void **state)
     dkvb_model *m;
 
     (void)state;
-    memset(file_section(data, "values", &section_size), 0, 8); /* one more row of zeros */
+    memset(file_section(data, "values", &section_size), 0, 8); /* makes the values of one more pair zeros */
     assert_int_equal(section_size, PLAIN_PAIRS * 8);
     seal_file(data);
     write_file(bad, data, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message("section values holds all 210 rows, 14 that are zeros must be left out");
-    assert_ok(map_model(&m, bad, NULL)); /* values are not read before they are needed */
+    assert_ok(map_model(&m, bad, NULL)); /* mapping succeeds, as it reads no values */
     assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
     assert_message("14 that are zeros must be left out");
     dkvb_model_free(m);
@@ -809,7 +814,7 @@ static void a_whitening_that_is_missing_or_of_the_wrong_size_is_named(void **sta
     unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "whitening");
 
     (void)state;
-    assert_int_equal(dkvb__read64(line + 32), 1 * 3 * 16 * 4); /* a panel of 16 columns, 3 rows */
+    assert_int_equal(dkvb__read64(line + 32), 1 * 3 * 16 * 4); /* a panel of whitening: 16 columns of 3 rows */
     dkvb__write32(line + 16, DKVB_DTYPE_U32);
     seal_file(data);
     write_file(bad, data, size);
@@ -825,13 +830,13 @@ static void a_whitening_that_is_missing_or_of_the_wrong_size_is_named(void **sta
 
 static void counts_of_the_wrong_size_or_type_are_named(void **state)
 {
-    enum { SIZE = 2 * 2 * 5 * 4 }; /* classes, codebooks, keys, bytes */
+    enum { SIZE = 2 * 2 * 5 * 4 }; /* bytes of the counts: 2 classes, 2 codebooks, 5 keys, 4 bytes each */
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
     unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "counts");
 
     (void)state;
-    assert_int_equal(dkvb__read64(line + 24) + SIZE, size); /* the last section */
+    assert_int_equal(dkvb__read64(line + 24) + SIZE, size); /* the section with the counts is the last one */
     dkvb__write64(line + 32, SIZE - 4);
     dkvb__write64(data + 16, size - 4);
     seal_file(data);
@@ -879,10 +884,10 @@ struct extra {
     const char *name;
     uint32_t dtype, flags;
     const void *data;
-    size_t size; /* at most 300 */
+    size_t size; /* size of the extra section, 300 bytes or less */
 };
 
-/* The file with one more section at its end. */
+/* Returns a copy of a file with one more section at its end. */
 static unsigned char *with_section(const unsigned char *data, size_t *size, const struct extra *extra)
 {
     size_t count = dkvb__read32(data + 24), table = 64 + 64 * count, shift;
@@ -909,7 +914,7 @@ static unsigned char *with_section(const unsigned char *data, size_t *size, cons
     return copy;
 }
 
-/* A section of a later version. */
+/* Returns a copy of a file with a section that only a later version of the library knows. */
 static unsigned char *with_extra_section(const unsigned char *data, size_t *size, uint32_t flags)
 {
     const struct extra extra = {"future", 0, flags, "extra", 5};
@@ -997,13 +1002,13 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     assert_ok(dkvb_model_load(&loaded, path, NULL));
     assert_string_equal(encoder_of(loaded), "descriptor 1");
     assert_ok(dkvb_model_inspect(path, &info));
-    assert_null(info.encoder); /* no model is left that the text could be tied to */
+    assert_null(info.encoder); /* the file no longer names an encoder */
     dkvb_model_free(loaded);
     dkvb_model_free(model);
     dkvb_mask_free(mask);
 }
 
-/* A name of each column is a length and a text, and nothing else is taken for one. */
+/* Each column name is stored as a length and a text; anything else is refused. */
 static void columns_that_no_writer_writes_are_refused(void **state)
 {
     static const char long_text[2 + 256 + 3 + 3] = "\0\1";
@@ -1073,7 +1078,8 @@ static void column_names_are_all_given_and_all_different(void **state)
         {3, "a\tb", "column names: the name of column 3 must be UTF-8 without control characters"},
         {3, "\xFF", "column names: the name of column 3 must be UTF-8 without control characters"},
         {7, "age", "column names: columns 0 and 7 are both called 'age': give each column a name of its own"},
-        {8, "ho\xCC\x88he", "column names: columns 3 and 8 are both called"}, /* "höhe", spelled otherwise */
+        /* the name "höhe" in another Unicode spelling */
+        {8, "ho\xCC\x88he", "column names: columns 3 and 8 are both called"},
     };
 
     (void)state;
@@ -1092,7 +1098,7 @@ static void column_names_are_all_given_and_all_different(void **state)
         names[bad[i].at] = bad[i].name;
         assert_int_equal(dkvb_model_set_column_names(model, names, DIM), DKVB_EINVAL);
         assert_message(bad[i].why);
-        assert_int_equal(dkvb_model_set_column_names(NULL, names, DIM), DKVB_EINVAL); /* before there is a model */
+        assert_int_equal(dkvb_model_set_column_names(NULL, names, DIM), DKVB_EINVAL); /* NULL in place of a model */
         assert_message(bad[i].why);
         assert_columns(model, column_names); /* what is refused changes nothing */
     }
@@ -1105,7 +1111,8 @@ static void column_names_are_all_given_and_all_different(void **state)
     assert_message("names is NULL");
     for (uint32_t i = 0; i < DIM; i++)
         names[i] = dkvb_model_column_name(model, i);
-    assert_ok(dkvb_model_set_column_names(model, names, DIM)); /* the model's own texts */
+    /* the new names are texts that belong to the model itself */
+    assert_ok(dkvb_model_set_column_names(model, names, DIM));
     assert_columns(model, column_names);
     dkvb_model_free(model);
 }
@@ -1123,7 +1130,7 @@ static void column_names_outlive_all_that_is_done_to_a_model(void **state)
     assert_ok(dkvb_model_set_column_names(model, NULL, 0));
     assert_columns(model, NULL);
     assert_ok(dkvb_model_save(model, again));
-    assert_same_files(plain, again); /* a file without names has no trace of them */
+    assert_same_files(plain, again); /* a file without column names is as if there had never been any */
     assert_ok(dkvb_model_set_column_names(model, column_names, DIM));
     assert_ok(dkvb_model_add_classes(model, 1));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
@@ -1207,7 +1214,8 @@ static void names_as_long_as_names_can_be_are_saved(void **state)
     *strrchr(folder, '/') = '\0';
     at = (size_t)snprintf(name, sizeof name, "%s/x", folder);
     for (size_t i = 1; i < 255; i += 2)
-        memcpy(name + at + i - 1, "\xC3\xBC", 3); /* characters of two bytes: cut anywhere they would be none */
+        /* fills the name with characters of two bytes, which must not be cut */
+        memcpy(name + at + i - 1, "\xC3\xBC", 3);
     assert_int_equal(strlen(strrchr(name, '/') + 1), 255);
     assert_ok(dkvb_model_save(m, name));
     assert_ok(dkvb_model_save(m, name));
@@ -1332,7 +1340,7 @@ static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **st
             assert_int_equal(in_file[dkvb__key_offset(pair % KEYS, i, KEY_DIM)], 0);
             assert_int_equal(keys[pair * KEY_DIM + i], 0);
         }
-        /* Values of live pairs may be the same numbers by chance. */
+        /* The values of a pair that is not purged may be equal by chance, so they must be compared too. */
         if (occurs((const unsigned char *)live, sizeof live, values + pair * CLASSES, 16))
             continue;
         assert_false(occurs(data, size, values + pair * CLASSES, 16));

@@ -1,4 +1,4 @@
-/* Names of classes: which names are equal, which are refused, and which class a word means. */
+/* Tests of class names: which names are equal, which are refused, and which class a word means. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,13 +23,13 @@ static void composed_and_decomposed_names_are_the_same(void **state)
     (void)state;
     assert_same("cat", "cat");
     assert_same("K\u00E4fer", "Ka\u0308fer");
-    assert_same("\u1E69", "s\u0323\u0307");        /* the parts in canonical order */
-    assert_same("s\u0307\u0323", "s\u0323\u0307"); /* the parts out of order */
-    assert_same("\u1E69", "\u1E61\u0323");         /* partly composed */
-    assert_same("\u01D5", "U\u0308\u0304");        /* composed in two steps */
-    assert_same("\uAC01", "\u1100\u1161\u11A8");   /* a Hangul syllable */
+    assert_same("\u1E69", "s\u0323\u0307");        /* a composed letter, and its parts in canonical order */
+    assert_same("s\u0307\u0323", "s\u0323\u0307"); /* the parts of a letter in another order */
+    assert_same("\u1E69", "\u1E61\u0323");         /* a fully and a partly composed letter */
+    assert_same("\u01D5", "U\u0308\u0304");        /* a letter that is composed in two steps */
+    assert_same("\uAC01", "\u1100\u1161\u11A8");   /* a Hangul syllable and its parts */
     assert_same("\uAC00", "\u1100\u1161");
-    assert_same("\u212B", "\u00C5"); /* a unit sign and a letter */
+    assert_same("\u212B", "\u00C5"); /* the unit sign Angstrom and the letter */
     assert_same("\u212A", "K");
     assert_same("\u1F82", "\u03B1\u0313\u0300\u0345");
 }
@@ -40,8 +40,10 @@ static void other_names_are_others(void **state)
     assert_false(dkvb__same_name("cat", "Cat"));
     assert_false(dkvb__same_name("\u00E4", "a"));
     assert_false(dkvb__same_name("a\u0308", "a\u0304"));
-    assert_false(dkvb__same_name("a\u0308\u0304", "a\u0304\u0308")); /* of one class: their order counts */
-    assert_false(dkvb__same_name("\uFB01", "fi"));                   /* compatible but not equal */
+    /* two marks of the same combining class, whose order counts */
+    assert_false(dkvb__same_name("a\u0308\u0304", "a\u0304\u0308"));
+    /* a ligature: compatible with its letters, but not equal */
+    assert_false(dkvb__same_name("\uFB01", "fi"));
     assert_false(dkvb__same_name("", "\u0308"));
 }
 
@@ -73,7 +75,8 @@ static void a_name_is_for_one_class_only(void **state)
     assert_int_equal(dkvb_model_set_class_name(m, 1, "Ka\u0308fer"), DKVB_EINVAL);
     assert_non_null(strstr(dkvb_last_error(), "class 0 is called"));
     assert_null(dkvb_model_class_name(m, 1));
-    assert_int_equal(dkvb_model_set_class_name(m, 0, "Ka\u0308fer"), DKVB_OK); /* its own, spelled differently */
+    /* the class's own name in another spelling */
+    assert_int_equal(dkvb_model_set_class_name(m, 0, "Ka\u0308fer"), DKVB_OK);
     assert_int_equal(dkvb_model_set_class_name(m, 0, NULL), DKVB_OK);
     assert_int_equal(dkvb_model_set_class_name(m, 1, "K\u00E4fer"), DKVB_OK);
     dkvb_model_free(m);
@@ -134,12 +137,13 @@ static void names_are_replaced_at_once_or_not_at_all(void **state)
     (void)state;
     assert_ok(dkvb_model_set_class_names(m, first, 3, NULL));
     assert_ok(dkvb_model_set_class_name(m, 3, "d"));
-    assert_ok(dkvb_model_set_class_names(m, swapped, 2, NULL)); /* two names change places */
+    assert_ok(dkvb_model_set_class_names(m, swapped, 2, NULL)); /* two classes swap their names */
     assert_string_equal(dkvb_model_class_name(m, 0), "b");
     assert_string_equal(dkvb_model_class_name(m, 1), "a");
     assert_int_equal(dkvb_model_set_class_names(m, twice, 2, &which), DKVB_EINVAL);
     assert_int_equal(which, 1);
-    assert_int_equal(dkvb_model_set_class_names(m, taken, 2, &which), DKVB_EINVAL); /* of a class outside the list */
+    /* the name of a class that is not in the list */
+    assert_int_equal(dkvb_model_set_class_names(m, taken, 2, &which), DKVB_EINVAL);
     assert_int_equal(which, 1);
     assert_message("class 3 is called 'd' already");
     assert_int_equal(dkvb_model_set_class_names(m, (const char *[5]){0}, 5, &which), DKVB_EINVAL);

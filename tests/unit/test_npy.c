@@ -1,4 +1,4 @@
-/* Reading and writing of .npy files. */
+/* Tests of reading and writing .npy files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -317,7 +317,7 @@ static void free_takes_null_and_empty_arrays(void **state)
     assert_int_equal(a.struct_size, sizeof a);
 }
 
-/* The elements have 1, 2, 4 and 8 bytes and the shape (2, 3, 4), numbered in C order. */
+/* Arrays of shape (2, 3, 4) with elements of 1, 2, 4 and 8 bytes, numbered in C order, are read from Fortran order. */
 static void fortran_order_becomes_c_order(void **state)
 {
     static const char *const codes[] = {"|u1", "<u2", ">u4", "<u8"};
@@ -350,7 +350,7 @@ static void fortran_order_of_eight_dimensions_becomes_c_order(void **state)
     dkvb_array a = DKVB_ARRAY_INIT;
 
     (void)state;
-    for (unsigned i = 0; i < 256; i++) { /* the place of element i has the bits of i in reverse order */
+    for (unsigned i = 0; i < 256; i++) { /* in Fortran order, the index of element i has the bits of i reversed */
         unsigned place = 0;
 
         for (unsigned bit = 0; bit < 8; bit++)
@@ -496,7 +496,7 @@ static void a_write_that_cannot_be_done_leaves_the_file_alone(void **state)
 
 static void float32_is_written_as_float16_where_that_is_asked_for(void **state)
 {
-    enum { COUNT = 5000 }; /* more than one block */
+    enum { COUNT = 5000 }; /* more elements than one block of writing */
     static float floats[COUNT];
     static const uint64_t shape[2] = {COUNT / 2, 2};
     dkvb_array a = DKVB_ARRAY_INIT;

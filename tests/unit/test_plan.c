@@ -1,4 +1,5 @@
-/* Plans: what they decide, what they refuse and why, and that applying one does what it said and nothing else. */
+/* Tests of plans: what a plan decides, when and why it is refused, and that applying a plan does exactly what the plan
+ * says. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -97,7 +98,7 @@ static void a_plan_is_not_applied_to_a_model_that_changed(void **state)
     assert_int_equal(journal_count(model), 1);
     dkvb_model_free(model);
     dkvb_codeset_free(set);
-    plan_fit(&model, &set, false, rows, labels, NULL, ROWS); /* the same once more, then other values */
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS); /* the same model again, to get other values */
     values = calloc(dkvb__pair_count(model) * CLASSES, sizeof *values);
     assert_non_null(values);
     assert_ok(dkvb_model_get_values(model, values));
@@ -127,7 +128,7 @@ static void nothing_is_never_done(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     by_mask.mask = mask;
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, false));
-    by_mask.force = 1; /* which cannot do what is not there */
+    by_mask.force = 1; /* `force` cannot apply a plan that would change nothing */
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, false));
     by_mask.force = 0;
     assert_ok(dkvb_mask_set(mask, 3, 5, 1));
@@ -137,8 +138,8 @@ static void nothing_is_never_done(void **state)
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, true)); /* masked already */
     assert_plan_forced(model, NULL, by_mask);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_true(mask_has(model->mask, 3, 5)); /* for that is what force is good for */
-    /* A class whose held-out rows are all wrong already has none that would show it. */
+    assert_true(mask_has(model->mask, 3, 5)); /* the forced plan masks the pair in spite of the limits */
+    /* If all held-out rows of a class are already misclassified, no row shows an effect of masking. */
     q.budget = 40;
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     assert_ok(dkvb_forget_apply(plan, model, set, NULL));
@@ -149,7 +150,7 @@ static void nothing_is_never_done(void **state)
     dkvb_model_free(model);
 }
 
-/* The entry at `index` says all that the request which it repeats asked for, under a salt of its own. */
+/* Asserts that the journal entry at `index` repeats an earlier request with all its terms, under a new salt. */
 static void assert_forgotten_again(const dkvb_model *model, const dkvb_codeset *set, uint64_t index, uint64_t entries)
 {
     dkvb_journal_entry again = entry_at(model, index), first;
@@ -181,7 +182,8 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
     uint64_t again = 0;
 
     (void)state;
-    /* Somewhere a class comes back when those that it competes with go. */
+    /* For some order of forgetting, an earlier forgotten class is predicted again after classes that compete with it
+     * are forgotten. */
     for (size_t turn = 0; turn < 2 * sizeof orders / sizeof *orders; turn++) {
         size_t o = turn / 2;
         double first_target = turn % 2 ? 0.1 : 0.0;
@@ -348,7 +350,7 @@ static void every_contradiction_of_a_request_has_its_message(void **state)
     (void)state;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    q = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT; /* without a model nobody needs to be named */
+    q = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT; /* a request without classes, rows or a mask */
     assert_ok(dkvb_forget_plan(&plan, NULL, NULL, &q, NULL));
     assert_null(plan);
     q = good;
@@ -360,7 +362,8 @@ static void every_contradiction_of_a_request_has_its_message(void **state)
     q = good;
     q.reason = memset(long_reason, 'x', sizeof long_reason - 1);
     assert_plan_fails(model, set, &q, DKVB_EINVAL, "reason");
-    assert_plan_fails(NULL, NULL, &q, DKVB_EINVAL, "reason"); /* also before there are a model and rows */
+    /* an invalid reason is refused even without a model and rows */
+    assert_plan_fails(NULL, NULL, &q, DKVB_EINVAL, "reason");
     q = good;
     q.method = DKVB_METHOD_EVERY + 1;
     assert_plan_fails(model, set, &q, DKVB_EINVAL, "forget request: method is 6");
@@ -523,7 +526,7 @@ static void the_journal_has_the_terms_of_the_plan(void **state)
     assert_int_equal(entry.budget, dkvb__mask_count(info_of(plan).mask));
     assert_true(entry.has_commitment && entry.salted);
     dkvb_plan_free(plan);
-    /* A budget that was given has no target, and codes without labels no classes. */
+    /* A request with a given budget must have no target, and one with codes but no labels must name no classes. */
     q = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT;
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, 2, 2, codes, NULL, NULL));
     q.codes = codes;
@@ -578,7 +581,8 @@ static void force_does_not_record_a_request_without_a_pair(void **state)
     (void)state;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     dkvb_plan_free(apply_request(model, set, &q));
-    /* All its held-out rows are wrong already: without force that is too little to go by, with it no pair is found. */
+    /* All held-out rows of the class are misclassified already: without force the plan is refused for too few rows,
+     * with force no pair is found to mask. */
     dkvb_plan_free(assert_plan_refused(model, set, &q, DKVB_REFUSED_ROWS, true));
     q.force = 1;
     dkvb_plan_free(assert_plan_refused(model, set, &q, DKVB_REFUSED_NOTHING, false));
@@ -636,7 +640,8 @@ static void a_given_number_of_examples_is_drawn_by_its_seed(void **state)
     dkvb_plan_free(other);
     q.budget = 0;
     one = apply_request(model, set, &q);
-    assert_int_equal(entry_at(model, 0).budget, info_of(one).budget.budget); /* rows drawn, not pairs */
+    /* for method "examples", the budget counts drawn rows, not pairs */
+    assert_int_equal(entry_at(model, 0).budget, info_of(one).budget.budget);
     assert_true(info_of(one).pairs > info_of(one).budget.budget);
     dkvb_plan_free(one);
     dkvb_codeset_free(set);
@@ -656,7 +661,7 @@ static void nothing_else_is_forgotten_again_for_a_given_budget(void **state)
     q.budget = 5;
     dkvb_plan_free(apply_request(model, set, &q));
     assert_true(right_rows(model, set, 0) > 0);
-    q = request_for(classes, 1); /* what had no target does not come back */
+    q = request_for(classes, 1); /* a class that was forgotten without a target is not forgotten again */
     plan = apply_request(model, set, &q);
     for (uint64_t i = 1; i < journal_count(model); i++)
         assert_int_not_equal(entry_at(model, i).again, 1);
@@ -682,7 +687,7 @@ static void a_codeset_of_features_gives_the_same_plan(void **state)
     (void)state;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     for (size_t r = 0; r < set->part[DKVB_PART_HELD_OUT].n; r += 3, unlabelled++)
-        set->part[DKVB_PART_HELD_OUT].labels[r] = -1; /* which are not looked at */
+        set->part[DKVB_PART_HELD_OUT].labels[r] = -1; /* held-out rows without a label are not measured */
     copy = copy_of(set);
     assert_null(copy->part[DKVB_PART_HELD_OUT].codes);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
@@ -737,7 +742,7 @@ static double loss_of_others(const dkvb_class_effect *effects, const uint8_t *cl
     return sum.loss;
 }
 
-/* Each masking keeps the limit by itself, and what the request and those forgotten again cost together does not. */
+/* Each masking alone is within the limit, but the request and the classes forgotten again together are not. */
 static void forgetting_again_is_refused_where_all_together_cost_too_much(void **state)
 {
     static const uint32_t orders[][2] = {{0, 1}, {0, 2}, {1, 0}, {1, 2}, {2, 0}, {2, 1}};
@@ -808,7 +813,8 @@ static void room_is_left_where_the_limits_allow_it(void **state)
         assert_int_equal(roomy, info_of(plan).budget.roomy);
         loss = loss_of_others(info_of(plan).effects, classes);
         dkvb_plan_free(plan);
-        /* A limit that the pairs of the room are too many for: only those that reach the target go. */
+        /* With this limit the larger number of pairs costs too much, so only the pairs needed for the target are
+         * masked. */
         q.max_retain_drop = loss - 1e-6;
         if (q.max_retain_drop <= 0.0)
             continue;

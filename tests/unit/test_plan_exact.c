@@ -1,4 +1,5 @@
-/* Plans of the strength exact: values trained again, keys placed again, and two files that agree at every moment. */
+/* Tests of plans of strength exact: values are trained again, keys are placed again, and the model file and the codes
+ * file agree at every moment. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
 
-/* Copies the rows without every seventh, with their labels and ids. */
+/* Copies all rows except every seventh, with their labels and ids. */
 static size_t leave_out(uint64_t gone[ROWS], size_t *gone_count, float *x, int32_t *y, uint64_t *ids)
 {
     size_t n = 0;
@@ -73,7 +74,8 @@ static void exact_gives_what_never_had_the_rows(void **state)
         assert_int_equal(entry_at(model, 0).has_after, own);
         if (own)
             assert_memory_equal(entry_at(model, 0).after, head, sizeof head);
-        /* The codeset could not be saved after the model. The same request finishes it, and writes no other entry. */
+        /* If the codeset could not be saved after the model, the same request finishes the codeset, without a new
+         * journal entry. */
         assert_ok(dkvb_forget_plan(&plan, model, behind, &q, NULL));
         assert_true(info_of(plan).resumed);
         assert_ok(dkvb_forget_apply(plan, model, behind, NULL));
@@ -169,7 +171,7 @@ static void exact_keeps_what_is_masked_for_other_rows(void **state)
     assert_ok(dkvb_forget_apply(plan, model, set, NULL));
     assert_int_equal(entry_at(model, 0).state, DKVB_JOURNAL_ACTIVE);
     assert_true(dkvb_mask_equal(model->mask, before));
-    for (uint32_t l = 0; l < CLASSES; l++) /* the effects are measured under that mask */
+    for (uint32_t l = 0; l < CLASSES; l++) /* the plan's effects are measured under the model's mask */
         if (l != 2)
             assert_int_equal(info_of(plan).effects[l].right_after, right_rows(model, set, l));
     dkvb_plan_free(plan);
@@ -218,7 +220,8 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     q.feature_columns = DIM - 1;
     assert_plan_fails(model, set, &q, DKVB_EMISMATCH, "the features have 9 columns");
     q.feature_columns = DIM;
-    /* If a row is there twice, nothing tells which one was trained on, even if both are alike. */
+    /* If the features contain a row's id twice, the plan cannot tell which one was trained on, even if both rows are
+     * equal. */
     memcpy(more_x, q.features, sizeof rows);
     memcpy(more_x + ROWS * DIM, q.features + 5 * DIM, DIM * sizeof *more_x);
     memcpy(more_ids, ids, sizeof ids);
@@ -234,7 +237,7 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     assert_int_equal(model->values_dtype, dtype);
     assert_non_null(model->counts);
     assert_true(dkvb_codeset_was_removed(set, ids[1]) == (labels[1] == 1));
-    /* The old codeset can only finish this request, not begin another. */
+    /* The old codeset can only finish the request that the model has forgotten, not begin another. */
     q = placing(classes, 3);
     q.feature_ids = ids;
     assert_plan_fails(model, behind, &q, DKVB_EMISMATCH, "");
@@ -278,7 +281,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
         dkvb_codeset *set;
         dkvb_plan *plan;
 
-        /* Class 2 has too few rows to count as slipped in. */
+        /* Class 2 has so few rows in the request that they do not count as slipped in. */
         for (size_t r = 0; r < ROWS; r++) {
             if (labels[r] == 2 && rare++ >= 30)
                 continue;
@@ -297,7 +300,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
         q.feature_ids = ids;
         q.feature_rows = n;
         q.feature_columns = DIM;
-        if (keys == DKVB_KEYS_KEPT) { /* if keys are placed again, only rows that are left are compared */
+        if (keys == DKVB_KEYS_KEPT) { /* with keys placed again, only the remaining rows are compared */
             plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
             assert_int_equal(info_of(plan).refused_class, 2);
             dkvb_plan_free(plan);
@@ -312,7 +315,8 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
     }
 }
 
-/* The classes are measured on the present model and on the planned one. */
+/* With keys placed again, the effect on each class is the difference between the present and the planned model on the
+ * remaining held-out rows. */
 static void placed_keys_are_compared_on_the_rows_that_are_left(void **state)
 {
     uint8_t classes[CLASSES];
@@ -360,7 +364,7 @@ static void exact_must_be_applied_with_its_codeset(void **state)
     assert_message("made with a codeset");
     assert_int_equal(journal_count(model), 0);
     dkvb_plan_free(plan);
-    /* A model that never had the rows has no entry for them, so the request is new to it. */
+    /* A model that never had the rows has no journal entry about them, so the request is new to this model. */
     for (size_t r = 0; r < ROWS; r++)
         if (labels[r] != 1) {
             memcpy(x + n * DIM, rows + r * DIM, DIM * sizeof *x);

@@ -1,4 +1,5 @@
-/* Plans in files: a loaded plan is the saved one, and applying it later gives the same bytes as applying it at once. */
+/* Tests of plan files: a loaded plan equals the saved one, and applying it later gives the same bytes as applying it at
+ * once. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -76,7 +77,7 @@ static void assert_same_found(const dkvb_plan *a, const dkvb_plan *b)
                     x.requests[i].forgotten == y.requests[i].forgotten && x.requests[i].pairs == y.requests[i].pairs);
 }
 
-/* Asserts that both codes files are equal, with codes or features as they keep; the salts of removed rows differ. */
+/* Asserts that the codes files of two codesets are equal, except for the salts of removed rows. */
 static void assert_same_codes_file(const dkvb_codeset *a, const dkvb_codeset *b)
 {
     dkvb_codeset *here = copy_of(a), *there = copy_of(b);
@@ -87,7 +88,7 @@ static void assert_same_codes_file(const dkvb_codeset *a, const dkvb_codeset *b)
     dkvb_codeset_free(there);
 }
 
-/* Makes a plan, applies it here, and applies its file to copies: the results must be equal. */
+/* Makes a plan, applies it, and applies its saved file to copies of model and codeset; the results must be equal. */
 static void assert_same_later(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q)
 {
     dkvb_model *later = saved_model(model, NULL);
@@ -121,10 +122,10 @@ static void a_saved_plan_does_later_what_it_would_have_done_at_once(void **state
 
     (void)state;
     plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
-    q = request_for(classes, 1); /* with a budget that was searched for */
+    q = request_for(classes, 1); /* a plan whose number of pairs is searched */
     q.reason = "letter";
     assert_same_later(model, set, &q);
-    q = request_for(classes, 0); /* this brings class 1 back, so that it is forgotten again */
+    q = request_for(classes, 0); /* forgetting class 0 makes class 1 predicted again, so class 1 is forgotten again */
     assert_same_later(model, set, &q);
     q = request_for(classes, 2);
     q.budget = 30;
@@ -137,11 +138,11 @@ static void a_saved_plan_does_later_what_it_would_have_done_at_once(void **state
     q.requests = "class 0\nclass 2\tletter\n";
     assert_same_later(model, set, &q);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_same_later(model, set, &q); /* one of these requests is forgotten already */
+    assert_same_later(model, set, &q); /* a plan of several requests, one of which is already forgotten */
     q.requests = "ids 3,4,5\nclass 0\n";
-    q.strength = DKVB_STRENGTH_EXACT; /* this takes back the entry that suppressed the class */
+    q.strength = DKVB_STRENGTH_EXACT; /* exact forgetting undoes the earlier entry that suppressed the class */
     assert_same_later(model, set, &q);
-    assert_same_later(model, set, &q); /* nothing is left to do */
+    assert_same_later(model, set, &q); /* the same request again, which has nothing left to do */
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -245,14 +246,15 @@ static void a_saved_plan_is_not_for_another_model_or_codeset(void **state)
     assert_int_equal(other->journal.count, 0);
     dkvb_model_free(other);
     assert_int_equal(set->part[0].n + set->part[1].n, ROWS);
-    assert_ok(dkvb_forget_apply(loaded, model, set, NULL)); /* the refusals have not changed the plan */
+    assert_ok(dkvb_forget_apply(loaded, model, set, NULL)); /* the refused attempts have not changed the plan */
     dkvb_plan_free(plan);
     dkvb_plan_free(loaded);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
 
-/* The process ended after the model was saved and before the codes were. The same plan finishes them. */
+/* If the process ended after the model was saved and before the codes file was, applying the same plan again finishes
+ * the codes file. */
 static void a_saved_plan_finishes_the_codes_of_a_model_that_has_it(void **state)
 {
     for (uint32_t keys = DKVB_KEYS_KEPT; keys <= DKVB_KEYS_PLACED; keys++) {
@@ -283,7 +285,7 @@ static void a_saved_plan_finishes_the_codes_of_a_model_that_has_it(void **state)
         assert_same_codes_file(set, old);
         assert_int_equal(dkvb_forget_apply(third, model, old, NULL), DKVB_ESTATE);
         assert_message("applied already, to the model and to the codes");
-        /* Codes without the rows and a model that still has them are of different times. */
+        /* A codes file without the rows does not fit a model that still knows them. */
         assert_int_equal(dkvb_forget_apply(third, other, old, NULL), DKVB_EMISMATCH);
         dkvb_plan_free(plan);
         dkvb_plan_free(again);
@@ -331,7 +333,7 @@ static void damaged_plans_are_refused(void **state)
 
 static void plans_without_memory_are_neither_saved_nor_loaded_nor_applied(void **state)
 {
-    char path[200], model_path[200]; /* temp_path() returns one path at a time */
+    char path[200], model_path[200]; /* copies of paths, as temp_path() has only one buffer */
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *model;

@@ -1,4 +1,5 @@
-/* Guards of plans: refusals for harm to a class and for lack of evidence, and the class that a refusal names. */
+/* Tests of the guard of plans, which refuses a plan that would harm another class or is measured on too few rows, and
+ * names the class. */
 #include "plan_fixture.h"
 
 #include <string.h>
@@ -47,7 +48,7 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     few_keys = true;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     few_keys = false;
-    for (; label < CLASSES; label++) { /* a class that shares its keys */
+    for (; label < CLASSES; label++) { /* looks for a class that shares its keys with other classes */
         q = request_for(classes, label);
         q.method = DKVB_METHOD_ACTIVATIONS;
         q.max_retain_drop = 0.0;
@@ -66,7 +67,7 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     assert_true(info_of(plan).budget_found);
     dkvb_plan_free(plan);
     q.max_class_loss = 0.0;
-    q.budget = 5; /* of 6 pairs */
+    q.budget = 5; /* 5 of the 6 pairs */
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
     assert_int_not_equal(info_of(plan).refused_class, label);
     dkvb_plan_free(plan);
@@ -75,8 +76,8 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     dkvb_model_free(model);
 }
 
-/* Returns a limit above the certain loss of any class but `label`, and below the certain loss of all of them together;
- * 0 if there is none. */
+/* Returns a limit that is above the certain accuracy loss of each class except `label`, but below their certain loss
+ * together; 0 if there is none. (A certain loss is the lower end of the loss's 95 % interval.) */
 static double limit_between(const dkvb_plan_info *info, uint32_t label)
 {
     dkvb_class_effect others = {0};
@@ -141,11 +142,11 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     ask_for_slipped_in(&q, ids);
     q.budget = 60;
-    q.max_class_loss = 0.0; /* the first reason is still reported */
+    q.max_class_loss = 0.0; /* of two reasons for a refusal, the first is reported */
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
     assert_int_equal(info_of(plan).refused_class, 2);
     dkvb_plan_free(plan);
-    q.method = DKVB_METHOD_ACTIVATIONS; /* this many pairs cost class 0 too */
+    q.method = DKVB_METHOD_ACTIVATIONS; /* masking this many pairs costs class 0 accuracy too */
     q.budget = 700;
     dkvb_plan_free(assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true));
     assert_plan_forced(model, set, q);
@@ -153,7 +154,7 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     dkvb_model_free(model);
 }
 
-/* Makes class `label` one that a request in force asked for, without any pair, so that all of it can still be lost. */
+/* Adds a forget operation that names class `label` but masks no pair, so that the class may lose all its accuracy. */
 static void name_class(dkvb_model *model, uint32_t label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -167,7 +168,7 @@ static void name_class(dkvb_model *model, uint32_t label)
     dkvb_mask_free(mask);
 }
 
-/* Asks for the i-th of many small sets of rows: 13 training rows of class 1 and 12 of class 0. */
+/* Requests to forget the i-th of many small sets of rows: 13 training rows of class 1 and 12 of class 0. */
 static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_t ids[25], uint64_t i)
 {
     static const uint64_t wanted[CLASSES] = {12, 13, 0, 0};
@@ -190,8 +191,8 @@ static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_
     q->salt = salt;
 }
 
-/* Applies small requests until one is refused, which happens for the sum. Returns their number; `q` is the last
- * request. */
+/* Applies small requests to forget until one is refused because all masks together cost too much. Returns the number of
+ * requests; `q` is the refused one. */
 static uint64_t apply_until_refused(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request *q, uint64_t ids[25],
                                     uint32_t *refused_class)
 {
@@ -242,12 +243,13 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
     assert_non_null(strstr(info.refusal, "by all requests in force together that name no class"));
     assert_true(info.refused_class != 1);
-    assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* the request alone keeps the limit */
+    /* the request alone would be within the limit */
+    assert_true(info.effects[info.refused_class].low <= q.max_class_loss);
     assert_true(info.effects[info.refused_class].loss > 0.0);
     dkvb_plan_free(plan);
     assert_plan_forced(model, set, q);
 
-    /* The same request passes if no masks are in force. */
+    /* The same request is not refused if no mask is in force. */
     assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     for (uint64_t i = 0; i <= applied; i++)
         assert_ok(dkvb_model_undo(model, 0, NULL));
@@ -260,7 +262,7 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     dkvb_model_free(model);
 }
 
-/* The journal tells who answers for the cost of a mask, which decides whether the same request is refused. */
+/* What a mask costs a class counts against later requests only if no journal entry names the class. */
 static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
 {
     enum { UNSAID, BY_CLASS, FORCED, WITHIN_LIMIT, ALLOWED, OTHER_ALLOWED, UNDONE, PURGED, WAYS };
@@ -281,7 +283,8 @@ static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
     for (int way = 0; way < WAYS; way++) {
         dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
         dkvb_class_effect effects[CLASSES] = {{0}};
-        uint8_t classes[CLASSES] = {[1] = DKVB_FORGET}; /* the request is mostly for this class, so it is no loser */
+        /* most rows of the request are of this class, so its loss is wanted */
+        uint8_t classes[CLASSES] = {[1] = DKVB_FORGET};
         dkvb_plan *plan;
 
         plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
@@ -314,8 +317,8 @@ static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
     dkvb_mask_free(mask);
 }
 
-/* A request for rows of class 0 costs it more than other classes may lose. Later small requests are measured beyond
- * that cost, and cannot take the rest step by step. */
+/* A request for rows of class 0 costs this class more than other classes may lose. Later small requests must not take
+ * the rest of the accuracy of class 0 step by step. */
 static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
@@ -334,12 +337,12 @@ static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests
             ids[n++] = training.ids[r];
     q.ids = ids;
     q.id_count = n;
-    q.budget = 15; /* leaves enough of the class */
+    q.budget = 15; /* masks so few pairs that the class keeps most of its accuracy */
     q.max_class_loss = 0.01;
     plan = apply_request(model, set, &q);
     assert_true(info_of(plan).effects[0].low > q.max_class_loss);
     dkvb_plan_free(plan);
-    name_class(model, 2); /* only class 0 counts */
+    name_class(model, 2); /* now only the loss of class 0 counts */
     name_class(model, 3);
     assert_true(apply_until_refused(model, set, &q, few, &loser) > 0);
     assert_int_equal(loser, 0);
@@ -369,7 +372,7 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
             out[n++] = held.ids[i];
     assert_ok(dkvb_codeset_remove(set, out, n, NULL));
     assert_int_equal(right_rows(model, set, 1), DKVB_PLAN_LEAST_ROWS);
-    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five rows are enough */
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* a class with five held-out rows is measured */
     assert_string_equal(info_of(plan).refusal, "");
     dkvb_plan_free(plan);
     classes[2] = DKVB_FORGET;
@@ -381,7 +384,8 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
     dkvb_model_free(model);
 }
 
-/* The certain losses of all classes except `label` and `aside`: the largest of one class, and the sum. */
+/* The certain accuracy losses of all classes except `label` and `aside`: the largest loss of one class, and the loss of
+ * all. */
 struct certain {
     double most, together;
 };
@@ -406,7 +410,7 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* Asks for a class, or for all of its rows by their ids. */
+/* Requests to forget a class, by its label or by the ids of all its rows. */
 static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, bool by_rows)
 {
     q->id_count = 0;
@@ -419,8 +423,8 @@ static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, 
     q->classes = NULL;
 }
 
-/* A plan without limits gives the loss of each class. The limit is then set below the loss of one class, and above
- * those of the others. */
+/* Measures the loss of each class by a plan without limits, then plans with a limit below the loss of the named class
+ * and above all other losses. Returns whether the plan is not refused. */
 static bool a_named_class_may_lose(uint32_t label, uint64_t budget, bool by_rows)
 {
     uint8_t classes[CLASSES];
@@ -472,7 +476,8 @@ static void what_a_class_loses_that_was_forgotten_before_is_not_refused(void **s
     assert_true(found[0] > 0 && found[1] > 0);
 }
 
-/* Rows of a class that loses nothing, since a request in force asked for it, must not hide the loss of the others. */
+/* Rows of a class that was forgotten before, and so loses nothing now, must not dilute the common loss of all other
+ * classes. */
 static void classes_forgotten_before_do_not_thin_out_what_the_others_lose_together(void **state)
 {
     uint8_t classes[CLASSES];
@@ -534,7 +539,7 @@ static void a_plan_of_a_given_number_of_pairs_tells_which_classes_were_forgotten
     plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
     name_class(model, 0);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-    assert_true(dkvb_mask_equal(mask, info_of(plan).mask)); /* the order of requests does not matter */
+    assert_true(dkvb_mask_equal(mask, info_of(plan).mask)); /* the order of requests does not change the mask */
     classes[0] = DKVB_ASIDE;
     assert_memory_equal(info_of(plan).classes, classes, CLASSES);
     dkvb_plan_free(plan);
@@ -583,7 +588,7 @@ static void a_refusal_names_the_class_that_would_lose_most(void **state)
     dkvb_model_free(model);
 }
 
-/* Masks every pair that rows of the marked classes select, with `wanted` rows of each class. */
+/* Returns a mask of every pair that `wanted[c]` rows of each class c select. */
 static dkvb_mask *pairs_of(const dkvb_model *model, const dkvb_codeset *set, const uint64_t wanted[CLASSES],
                            const uint8_t marked[CLASSES])
 {

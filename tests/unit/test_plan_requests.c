@@ -1,4 +1,5 @@
-/* Plans of several requests: one text is one plan, applied wholly or not at all, and nothing is forgotten twice. */
+/* Tests of plans made from several requests: a text of requests becomes one plan, which is applied as a whole or not at
+ * all, and nothing is forgotten twice. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void assert_same_model(const dkvb_model *a, const dkvb_model *b)
     free(b_bytes);
 }
 
-/* Lists the ids of the first `count` training rows of a class, and writes the line that asks for them. */
+/* Lists the ids of the first `count` training rows of a class, and writes the line of a request to forget them. */
 static size_t ids_of_class(const dkvb_codeset *set, int32_t label, size_t count, uint64_t *ids, char *line, size_t size)
 {
     const struct dkvb__coderows *training_rows = &set->part[DKVB_PART_TRAINING];
@@ -98,7 +99,7 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(entry_at(model, 0).by_class && !entry_at(model, 1).by_class && entry_at(model, 2).by_class);
     dkvb_plan_free(plan);
 
-    /* The same request again has nothing left to do, and changes nothing. */
+    /* A plan of the same requests again has nothing to do, and changes nothing. */
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     info = info_of(plan);
     assert_true(info.forgotten == 3 && !info.refused && info.pairs == 0);
@@ -107,8 +108,8 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(entry == 0 && model->journal.count == 3);
     dkvb_plan_free(plan);
 
-    /* On a backup everything has to be done again, with the same result. If one line is undone, that line is done
-     * again. */
+    /* On a backup of the model the same text is forgotten again, with the same result. If one request was undone, only
+     * this request is forgotten again. */
     dkvb_plan_free(apply_request(backup, set, &q));
     assert_same_model(model, backup);
     assert_ok(dkvb_model_undo(backup, 2, NULL));
@@ -148,7 +149,7 @@ static void requests_are_planned_as_if_they_came_one_by_one(void **state)
         assert_true(a.pairs == b.pairs && a.pairs_new == b.pairs_new && a.budget == b.budget && a.again == b.again &&
                     a.target == b.target && a.rows == b.rows && a.measured == b.measured);
     }
-    /* The effects are measured for all requests together, against the model before: everything asked for is gone. */
+    /* The plan's effects are those of all requests together, compared with the model before. */
     for (uint32_t l = 0; l < 3; l++)
         assert_int_equal(info_of(plan).effects[l].right_after, right_rows(model, set, l));
     dkvb_plan_free(plan);
@@ -183,7 +184,7 @@ static void one_request_that_is_refused_refuses_all(void **state)
     dkvb_model_free(model);
 }
 
-/* Computes the losses of each class by a text of requests, without limits. */
+/* Computes the accuracy loss of each class by a plan of a text of requests, without limits. */
 static void losses_by(dkvb_model *model, dkvb_codeset *set, const char *text, uint64_t budget,
                       dkvb_class_effect effects[CLASSES])
 {
@@ -197,7 +198,8 @@ static void losses_by(dkvb_model *model, dkvb_codeset *set, const char *text, ui
     dkvb_plan_free(plan);
 }
 
-/* Writes a line that asks for 30 training rows of a class and, from the `from`-th on, 20 of class 3. */
+/* Writes the line of a request to forget 30 training rows of a class and 20 rows of class 3, the latter from the
+ * `from`-th on. */
 static void mixed_line(const dkvb_codeset *set, int32_t label, size_t from, char *line, size_t size)
 {
     const struct dkvb__coderows *training_rows = &set->part[DKVB_PART_TRAINING];
@@ -217,7 +219,7 @@ static void mixed_line(const dkvb_codeset *set, int32_t label, size_t from, char
     snprintf(line + at, size - at, "\n");
 }
 
-/* Each of the two requests costs class 3 less than both cost it together. */
+/* Each of two requests costs class 3 less accuracy than both together, and the limits hold for both together. */
 static void limits_hold_for_all_requests_together(void **state)
 {
     size_t found = 0;
@@ -347,7 +349,7 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     assert_true(dkvb_journal_names_rows(model, 2, ids, n));
     assert_string_equal(entry_at(model, 1).reason, "letter");
 
-    /* The values are those of one request without all of these rows. */
+    /* The model's values equal those after a single request to forget the rows of all requests exactly. */
     for (size_t i = 0; i < ROWS; i++)
         if (labels[i] == 1)
             all[count++] = i;
@@ -363,15 +365,15 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     dkvb_codeset_free(full);
 
     assert_ok(dkvb_forget_plan(&plan, model, set, &q,
-                               NULL)); /* the class is forgotten, and the codeset is without the rows */
+                               NULL)); /* the class is forgotten, and its rows are no longer in the codeset */
     assert_int_equal(info_of(plan).forgotten, 2);
     dkvb_plan_free(plan);
-    assert_ok(dkvb_model_purge(model)); /* the list of removed rows can still be checked */
+    assert_ok(dkvb_model_purge(model)); /* the codeset's list of removed rows can still be checked after the purge */
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     info = info_of(plan);
     assert_true(info.forgotten == 2 && info.requests[0].entry == 1 && info.requests[1].entry == 0);
     dkvb_plan_free(plan);
-    /* The list of a later codeset proves nothing about an older model. */
+    /* The list of removed rows in a later codeset proves nothing about an older model. */
     assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "line 1: no row of the codes");
     q.requests = line;
     assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "the codes have no such row");
@@ -393,7 +395,7 @@ static void exact_requests_are_finished_where_only_the_codeset_is_left(void **st
     old = copy_of(set);
     q.strength = DKVB_STRENGTH_EXACT;
     dkvb_plan_free(apply_request(model, set, &q));
-    plan = apply_request(model, old, &q); /* the codes file was not saved */
+    plan = apply_request(model, old, &q); /* repeats the request, as if the codes file had not been saved */
     assert_true(info_of(plan).resumed && info_of(plan).forgotten == 0);
     assert_int_equal(model->journal.count, 2);
     assert_same_rows(set, old);

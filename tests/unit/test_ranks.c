@@ -1,4 +1,4 @@
-/* The seam of ranks: steps that the library builds on the three functions of a group. */
+/* Tests of the steps by which ranks work together, which the library builds on the three functions of a group. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 static const unsigned counts[] = {1, 2, 3, 4, 8};
 enum { COUNTS = sizeof counts / sizeof *counts, ITEMS = 37 };
 
-/* Each rank fills in its own items, and asserts what it gets of the others. */
+/* Each rank fills in its own items of an array, passes them to all ranks, and asserts the items of other ranks. */
 static void pass_items_on(const dkvb_ranks *ranks, void *context)
 {
     uint32_t array[ITEMS], word = ranks->rank == 0 ? 77 : 0;
@@ -40,7 +40,7 @@ static void items_of_all_ranks_reach_all_ranks(void **state)
         ranks_run(counts[i], pass_items_on, NULL);
 }
 
-/* Rank r sends r * 10 + to, of r + to + 1 bytes, to each rank. */
+/* Exchanges data in which rank r sends to rank t the number r * 10 + t in r + t + 1 bytes. */
 static void exchange_parts(const dkvb_ranks *ranks, void *context)
 {
     enum { MOST = 8 * 16 };
@@ -67,7 +67,7 @@ static void each_rank_gets_the_part_that_is_for_it(void **state)
         ranks_run(counts[i], exchange_parts, NULL);
 }
 
-/* Results that the ranks bring to a step, and those that they take from it. */
+/* The status of each rank before a step, and the status that each rank gets from the step. */
 struct step {
     dkvb_status given[8], got[8];
     const char *message[8];
@@ -119,7 +119,7 @@ static void a_step_that_fails_on_no_rank_succeeds(void **state)
         assert_int_equal(s.got[r], DKVB_OK);
 }
 
-/* Shares, agrees and sums; each rank notes how it ended. */
+/* Calls several steps, and records on each rank the status they ended with. */
 static void talk(const dkvb_ranks *ranks, void *context)
 {
     uint32_t array[ITEMS] = {0};
@@ -184,7 +184,8 @@ static void bytes_on_the_way_are_counted(void **state)
 
     (void)state;
     ranks_try(4, share_once, NULL, &trial);
-    for (int r = 0; r < 4; r++) { /* three items of four bytes to and from each of three others */
+    /* each rank sends three items of four bytes to three other ranks, and receives as many */
+    for (int r = 0; r < 4; r++) {
         assert_int_equal(trial.sent[r], 36);
         assert_int_equal(trial.received[r], 36);
     }

@@ -1,5 +1,5 @@
-/* Faults of one rank: a call that fails, memory that runs out. All ranks must end with an error, and nothing is left
- * half changed. */
+/* Tests of a fault on one rank: a failing call, or memory that runs out. All ranks must end with an error, and nothing
+ * may be half changed. */
 #include "fixture.h"
 
 #include <dirent.h>
@@ -11,7 +11,7 @@
 #include "ranks_threads.h"
 
 enum { RANKS = 3, USED = 160, BOOKS = 36, PLACES = 6, TOP_K = 2, DEPTH = 4, STEPS = 24 };
-enum { MOST_TRIALS = 50 }; /* limit of the faults that one story is told with */
+enum { MOST_TRIALS = 50 }; /* largest number of faults tried in one story (a sequence of calls of the library) */
 
 static char model_path[128], masked_path[128], codes_path[128];
 static char name_texts[ROWS][8];
@@ -19,23 +19,23 @@ static const char *row_names[ROWS];
 static unsigned char *model_bytes;
 static size_t model_size;
 
-/* A story as one rank lives it: calls of the library, up to the first that fails. */
+/* A story (a sequence of calls of the library) on one rank, which ends at the first call that fails. */
 struct teller {
     const dkvb_ranks *ranks;
     struct failing_alloc memory;
     dkvb_allocator allocator;
     dkvb_run_options run;
-    unsigned steps; /* number of calls that were made */
-    dkvb_status rc; /* status of the last of them */
+    unsigned steps; /* number of calls made by the story */
+    dkvb_status rc; /* status of the last call */
     char message[512];
-    uint8_t state[32]; /* what the model is at the end, as far as this rank knows by itself */
+    uint8_t state[32]; /* hash of the model's state at the end, as this rank sees it */
 };
 
-/* A story that all ranks live, and the fault in it. */
+/* A story (a sequence of calls of the library) that all ranks run, and the fault in it. */
 struct telling {
     void (*story)(struct teller *t);
     unsigned fail_rank;
-    size_t fail_at; /* the allocation of this rank from which on all fail; SIZE_MAX: none */
+    size_t fail_at; /* number of the allocation from which on all allocations of this rank fail; SIZE_MAX = none */
     struct teller tellers[RANKS];
     const char *name;
 };
@@ -65,7 +65,7 @@ static void tell(const dkvb_ranks *ranks, void *context)
     all->story(t);
 }
 
-/* Notes what a model has come to: the head of its journal, its training, its mask, its classes. */
+/* Adds a model's state to the story's hash: the head of its journal, its training, its mask and its classes. */
 static void note(struct teller *t, const dkvb_model *model)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -79,7 +79,8 @@ static void note(struct teller *t, const dkvb_model *model)
     t->state[0] ^= (uint8_t)(info.masked_pairs + 3 * info.purged_pairs + 5 * info.classes + 7 * info.class_counts);
 }
 
-/* Lets memory fail from the given allocation on, counted from here: what came before is no part of the trial. */
+/* Counts allocations from here on, and lets them fail from the given number on; earlier calls are not part of the
+ * trial. */
 static void begin_here(struct teller *t)
 {
     size_t left = t->memory.fail_at;
@@ -139,7 +140,7 @@ static void story_of_fit(struct teller *t)
     dkvb_model_free(model);
 }
 
-/* As dkvb_fit() without a codeset, with the choice of whitening, and names of rows. */
+/* A story that fits a model as dkvb_fit() does without a codeset, choosing whether to whiten, with named rows. */
 static void story_of_plain_fit(struct teller *t)
 {
     dkvb_settings s = small_settings();
@@ -200,7 +201,7 @@ static void story_of_answers(struct teller *t)
     dkvb_model_free(model);
 }
 
-/* Loads the model and the codes of `dkvb_fit()` before the fault. */
+/* Loads a model and its codes file before the fault is armed. */
 static dkvb_model *load_both(struct teller *t, dkvb_codeset **set)
 {
     size_t fail_at = t->memory.fail_at;
@@ -279,7 +280,7 @@ static void story_of_exact(struct teller *t)
     dkvb_model_free(model);
 }
 
-/* Several requests in one plan, with a given budget and by training again. */
+/* A story of plans made from several requests, with a given number of pairs and by training again. */
 static void story_of_requests(struct teller *t)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
@@ -333,7 +334,8 @@ static void story_of_more(struct teller *t)
     dkvb_model_free(model);
 }
 
-static _Thread_local size_t asked, cancel_at; /* calls of callbacks on this thread; the call that cancels, from 1 */
+/* number of callback calls on this thread; number of the call that cancels, from 1 */
+static _Thread_local size_t asked, cancel_at;
 
 static int cancel_there(void *user, uint64_t done, uint64_t total)
 {
@@ -357,7 +359,7 @@ static int cancel_epoch(void *user, const dkvb_train_report *report)
     return ++asked == cancel_at;
 }
 
-/* One rank alone has callbacks, and one of their calls cancels. */
+/* A story in which only one rank has callbacks, one call of which cancels. */
 static void story_of_cancelling(struct teller *t)
 {
     dkvb_settings s = small_settings();
@@ -416,11 +418,11 @@ static void run_story(struct telling *all, struct ranks_trial *trial)
             fail_msg("%s: rank %u leaks %ld blocks", all->name, r, all->tellers[r].memory.live);
 }
 
-/* Fails unless the ranks have ended alike. */
+/* Fails the test unless all ranks have ended with the same status and state. */
 static void check_ends(const struct telling *all, const struct ranks_trial *trial)
 {
     const struct teller *first = &all->tellers[0];
-    bool talk = trial->fail_call == 0; /* the ranks can still talk to each other */
+    bool talk = trial->fail_call == 0; /* true if the ranks can still exchange data */
     char named[32];
 
     for (unsigned r = 0; r < RANKS; r++) {
@@ -444,7 +446,8 @@ static void check_ends(const struct telling *all, const struct ranks_trial *tria
     }
 }
 
-/* A file is that of before, or that of a story which ended well: never a part of one. */
+/* Asserts that a file is the one from before the story, or the one of a story without a fault, and never a partial
+ * file. */
 static void check_file(const struct telling *all, size_t files)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;

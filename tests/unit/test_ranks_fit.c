@@ -1,4 +1,5 @@
-/* A model that ranks share is the model of one process, byte for byte: trained, answering, forgotten from, in a file.
+/* Tests that a model which ranks share equals the model of one process byte for byte: in training, predictions,
+ * forgetting and files.
  */
 #include "fixture.h"
 
@@ -18,7 +19,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* What a model answers, and what it holds. */
+/* The predictions and the contents of a model, for comparison. */
 struct seen {
     float *values, *logits;
     uint64_t *counts; /* of class 1 */
@@ -111,7 +112,7 @@ static void assert_same(const struct seen *a, const struct seen *b, uint32_t cla
 struct fitting {
     struct seen seen[MOST_RANKS];
     uint32_t classes, threads;
-    int loads; /* 1: the model is written and read back before it answers; 2: it is mapped */
+    int loads; /* 1 if the model is saved and loaded before predicting, 2 if it is saved and mapped */
     char path[4096];
 };
 
@@ -134,7 +135,7 @@ static void fit_and_look(const dkvb_ranks *ranks, void *context)
         f->classes = s->report.classes;
     if (ranks->count > 1)
         assert_true(dkvb__own_pairs(model) < dkvb__pair_count(model));
-    if (f->loads) { /* each rank takes its own values from the file that rank 0 wrote */
+    if (f->loads) { /* each rank loads its own part of the values from the file that rank 0 wrote */
         dkvb_model_options from_file = DKVB_MODEL_OPTIONS_INIT;
 
         assert_ok(dkvb_model_save(model, f->path));

@@ -1,4 +1,5 @@
-/* Forgetting from a model that ranks share gives the files of one process, for each method and strength. */
+/* Tests of forgetting from a model that ranks share: for each method and strength, the files equal those of one
+ * process. */
 #include "fixture.h"
 
 #include <stddef.h>
@@ -19,10 +20,11 @@ static int setup(void **state)
     return 0;
 }
 
-/* What is asked for, and the files that come of it. */
+/* A story (a sequence of requests to forget), and the files it gives. */
 struct story {
     uint32_t strength, method, keep, keys;
-    bool rows, undo, purge, more; /* rows are forgotten, not a class; it is undone; it is purged; a training follows */
+    /* whether rows are forgotten instead of a class, and whether an undo, a purge and a training follow */
+    bool rows, undo, purge, more;
     char model[4096], codes[4096];
     dkvb_plan_info info[MOST_RANKS];
     dkvb_class_effect effects[MOST_RANKS][CLASSES];
@@ -149,7 +151,7 @@ static void test_exact(void **state)
         .strength = DKVB_STRENGTH_EXACT, .rows = true, .keys = DKVB_KEYS_PLACED, .keep = DKVB_KEPT_FEATURES});
 }
 
-/* A model and its codeset as one rank lives with them, and what hinders it. */
+/* A model and its codeset on one rank, and the fault to provoke on this rank. */
 struct life {
     struct failing_alloc memory;
     dkvb_allocator allocator;
@@ -158,7 +160,7 @@ struct life {
     dkvb_codeset *set;
     dkvb_plan *plan;
     uint64_t entry;
-    unsigned long told, cancel_at; /* number of progress reports, and of the one that cancels */
+    unsigned long told, cancel_at; /* number of progress reports so far, and number of the report that cancels */
 };
 
 enum { BEGUN = 160, GROWN = 200 };
@@ -218,7 +220,7 @@ static dkvb_status plan(struct life *l, dkvb_forget_request *q)
     static const uint8_t salt[32] = {9};
     dkvb_run_options run = l->run;
 
-    run.ranks = NULL; /* the model knows its ranks */
+    run.ranks = NULL; /* run options without ranks, as the model knows its ranks */
     q->salt = salt;
     q->force = 1;
     return dkvb_forget_plan(&l->plan, l->model, l->set, q, &run);
@@ -245,7 +247,7 @@ static dkvb_status plan_by_values(struct life *l)
     return plan_class(l, DKVB_METHOD_VALUES, 30);
 }
 
-/* Counts of classes take the place of the codeset. */
+/* Plans a forgetting by the model's counts of selected pairs, without a codeset. */
 static dkvb_status plan_by_counts(struct life *l)
 {
     dkvb_codeset *set = l->set;
@@ -303,7 +305,7 @@ static dkvb_status apply(struct life *l)
     return rc;
 }
 
-/* Applies a plan to the model alone, since the codeset did not take part. */
+/* Applies a plan to the model without a codeset, as the plan was made without one. */
 static dkvb_status apply_alone(struct life *l)
 {
     dkvb_codeset *set = l->set;
@@ -369,16 +371,16 @@ static const step_fn replaying[] = {plan_requests, apply,          undo_all, gro
                                     apply,         plan_by_values, apply,    relearn};
 static const step_fn placing[] = {plan_new_keys, apply, plan_by_contrast, apply, purge};
 
-/* Steps that are taken on all ranks, each again and again while one rank is hindered a little later each time. */
+/* Steps that all ranks take; each step is repeated with a fault on one rank, which comes a little later each time. */
 struct lives {
     const step_fn *steps;
     size_t count;
     unsigned hindered;
-    bool memory; /* this rank runs out of memory; else its progress function cancels */
+    bool memory; /* true if the rank runs out of memory, false if its progress callback cancels */
     char model[4096], codes[4096];
     unsigned failures[MOST_RANKS];
-    dkvb_status last[MOST_RANKS][4096]; /* status of each trial */
-    unsigned named[MOST_RANKS];         /* messages that name the rank */
+    dkvb_status last[MOST_RANKS][4096]; /* status of each repetition on each rank */
+    unsigned named[MOST_RANKS];         /* number of error messages that name the failed rank */
 };
 
 static void live(const dkvb_ranks *ranks, void *context)
@@ -445,7 +447,8 @@ static void check_lives(const step_fn *steps, size_t count, bool memory)
     }
 }
 
-/* The call that failed changes nothing on any rank: made again, it gives the files of one process. */
+/* A call that fails on one rank changes nothing on any rank: repeated without the fault, it gives the files of one
+ * process. */
 static void memory_that_one_rank_lacks_ends_the_call_on_all_and_changes_nothing(void **state)
 {
     (void)state;

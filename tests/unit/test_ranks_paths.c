@@ -1,4 +1,5 @@
-/* Ways to make and change a model that ranks share: each gives the files of one process, byte for byte. */
+/* Tests of many ways to make and change a model that ranks share: each gives the files of one process, byte for
+ * byte. */
 #include "fixture.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* What one rank of a way has made. */
+/* What one rank has made in one of the ways. */
 struct walker {
     dkvb_run_options run;
     dkvb_settings settings;
@@ -35,7 +36,7 @@ struct walker {
     dkvb_fit_rows rows;
     dkvb_model *model;
     dkvb_codeset *set;
-    char text[512]; /* what else must be the same, such as a message */
+    char text[512]; /* further text that must be the same on all ranks, such as an error message */
 };
 
 struct way {
@@ -166,7 +167,7 @@ static void more_rows_with_codes(struct walker *w)
     assert_ok(dkvb_fit_more(w->model, w->set, &r, &w->options, NULL, &w->run));
 }
 
-/* Further training under a mask: by rows, and by codes that the caller has. */
+/* Trains a model further under a mask: by rows, and by codes of the caller. */
 static void more_rows_under_a_mask(struct walker *w)
 {
     static const uint8_t classes[CLASSES] = {0, 0, 1};
@@ -233,7 +234,7 @@ static int count_trials(void *user, const dkvb_trial *trial)
     return 0;
 }
 
-/* Tuning until a time is over, which comes at another trial of each rank if each looks at its own clock. */
+/* Tunes until a time is over, for which all ranks must use the same clock, or they would stop at different trials. */
 static void tuning_by_the_clock(struct walker *w)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
@@ -325,7 +326,7 @@ static void rows_of_a_source(struct walker *w)
     fit(w, true);
 }
 
-/* Of two rows that are not numbers, all ranks name the one that one process names; a rank may stand before it. */
+/* Of two rows with NaN on different ranks, all ranks report the row that a single process reports. */
 static void a_broken_row(struct walker *w)
 {
     float *broken = malloc((size_t)USED * DIM * sizeof *broken);
@@ -357,7 +358,7 @@ WAY(few_rows_few_codebooks_one_class)
 WAY(rows_of_a_source)
 WAY(a_broken_row)
 
-/* Calls that ranks cannot make together say so before any work, and name the way on. */
+/* Calls that ranks cannot make together fail before any work, with a message that says what to do instead. */
 static void try_what_cannot_be_shared(const dkvb_ranks *ranks, void *context)
 {
     struct walker w = {.run = DKVB_RUN_OPTIONS_INIT, .settings = DKVB_SETTINGS_INIT, .options = DKVB_FIT_OPTIONS_INIT};

@@ -1,5 +1,6 @@
-/* Receipts: a changed byte anywhere is found and named, nothing is left behind by a failure, and what can be measured
- * again is. Signatures are a stand-in made of hashes: the library leaves signing to its caller. */
+/* Tests of receipts: the check finds and names a changed byte in any file, a failure leaves nothing behind, and figures
+ * that can be measured again are. The signatures of these tests are made of hashes, as the library leaves signing to
+ * its caller. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -40,9 +41,9 @@ static int check(const uint8_t *message, size_t size, const uint8_t *signature, 
     return memcmp(right, signature, sizeof right);
 }
 
-/* What a check told: all sentences, and the first that differs. */
+/* Result of checking a receipt: all sentences, and the first sentence that differs. */
 struct told {
-    bool stop; /* at the first that differs */
+    bool stop; /* true stops the check at the first sentence that differs */
     char about[40], sentence[500], all[8000];
 };
 
@@ -95,7 +96,7 @@ static dkvb_status verify(struct told *told, const dkvb_receipt_options *given, 
     *told = (struct told){.stop = stop};
     o.tell = listen;
     o.user = told;
-    run.threads = 1; /* thousands of short checks */
+    run.threads = 1; /* thousands of short checks need no threads */
     return dkvb_receipt_verify(receipt_path, &o, &run);
 }
 
@@ -105,7 +106,8 @@ static void assert_told(const struct told *told, const char *part)
         fail_msg("not told: %s, in:\n%s", part, told->all);
 }
 
-/* A model that forgot class 1, with its codes, the model before and the figures of an audit in files. */
+/* Makes the files of a receipt: a model that forgot class 1, its codes file, the model before, and the output of an
+ * audit. */
 static void forget_in_files(uint32_t strength)
 {
     uint8_t classes[CLASSES];
@@ -164,7 +166,8 @@ static void a_receipt_of_the_same_files_has_no_difference(void **state)
     assert_told(&told, "checked effects_from_before: effects of entry 1, from the model before");
 }
 
-/* The section that a byte of a file lies in, or NULL: header, table, padding. */
+/* Returns the name of the section in which a byte of a model file lies, or NULL for the header, the section table and
+ * padding. */
 static const char *section_at(const unsigned char *file, size_t at, uint64_t *size)
 {
     size_t count = dkvb__read32(file + 24);
@@ -182,8 +185,8 @@ static const char *section_at(const unsigned char *file, size_t at, uint64_t *si
 
 typedef void look_fn(const unsigned char *file, size_t at, dkvb_status rc, const struct told *told);
 
-/* Change each `step`-th byte of a file in turn and look at what a check says. Within large sections of the library's
- * own files only each 499th byte is changed. */
+/* Changes each `step`-th byte of a file in turn, and passes the result of checking the receipt to look(). In large
+ * sections only each 499th byte is changed. */
 static void change_each_byte(const char *path, size_t step, const dkvb_receipt_options *o, look_fn *look)
 {
     enum { LARGE = 600, LARGE_STEP = 499 };
@@ -224,7 +227,8 @@ static void a_changed_byte_of_a_signed_receipt_is_found(void **state)
 
     (void)state;
     forget_in_files(DKVB_STRENGTH_SUPPRESS);
-    signer.codes = signer.before = signer.audit = NULL; /* for a short receipt: each byte of it is changed */
+    /* makes a short receipt, so that each of its bytes can be changed */
+    signer.codes = signer.before = signer.audit = NULL;
     reader.codes = reader.before = reader.audit = NULL;
     write_receipt(&signer);
     change_each_byte(receipt_path, 1, &reader, look_signed);
@@ -262,7 +266,8 @@ static void a_changed_byte_of_model_or_codes_is_found_and_its_section_named(void
     change_each_byte(codes_path, 1, &reader, look_codes);
 }
 
-/* Bytes of an unsigned receipt that nothing can vouch for: names of files, the command, and the version. */
+/* Returns true for bytes of an unsigned receipt that no check can verify: names of files, the command, and the
+ * version. */
 static bool is_free(const unsigned char *file, size_t at)
 {
     static const char *const keys[] = {"\"command\": \"", "\"name\": \"m.", "\"version\": \""};
@@ -318,10 +323,10 @@ static void a_field_that_no_receipt_has_differs(void **state)
     assert_told(&told, "differs statement: the statement has a field approved");
 }
 
-/* How a caller may record figures that were never measured. */
+/* Ways in which a caller may record effects in the journal that were never measured. */
 enum { MORE_LOST, LOST_AND_GAINED, FORGERIES };
 
-/* A receipt of a model whose caller recorded forged effects, of a masking or of an exact forgetting. */
+/* Makes a model whose journal has forged effects, of a masking or of an exact forgetting, and its receipt. */
 static void forge(bool exact, int forgery)
 {
     dkvb_class_effect effects[CLASSES] = {{0}};
@@ -365,14 +370,15 @@ static void effects_that_nobody_measured_differ(void **state)
     (void)state;
     o.before = o.audit = NULL;
     for (int exact = 0; exact < 2; exact++)
-        for (int forgery = 0; forgery < (exact ? 1 : FORGERIES); forgery++) { /* accuracies alone are left of exact */
+        /* of an exact forgetting only the accuracies can be forged */
+        for (int forgery = 0; forgery < (exact ? 1 : FORGERIES); forgery++) {
             forge(exact, forgery);
             assert_int_equal(verify(&told, &o, false), DKVB_EMISMATCH);
             assert_told(&told, "differs effects: effects of entry 1: measured again on the held-out rows, with other");
         }
 }
 
-/* A model whose values were changed after the exact forgetting. */
+/* If values were changed after an exact forgetting, the check finds that training again gives other values. */
 static void values_that_training_again_does_not_give_differ(void **state)
 {
     dkvb_receipt_options o = all_files();
@@ -469,11 +475,12 @@ static void memory_that_fails_leaves_nothing(void **state)
             if (rc != DKVB_ENOMEM)
                 fail_msg("allocation %zu fails: status %d, %s\n%s", fail_at, rc, dkvb_last_error(), told.all);
             assert_true(checks || access(receipt, F_OK) != 0);
-            step = fail_at < 80 ? 1 : 1 + fail_at / 8; /* a training makes many allocations that are all alike */
+            /* later allocations repeat the same calls, so some are skipped */
+            step = fail_at < 80 ? 1 : 1 + fail_at / 8;
         }
 }
 
-/* Memory of jansson, which is one set of functions for the whole process. */
+/* Counts allocations of the JSON library jansson, which has one allocator for the whole process. */
 static size_t json_calls, json_fail_at;
 static long json_live;
 
@@ -514,7 +521,7 @@ static void memory_of_json_that_fails_leaves_nothing(void **state)
             assert_int_equal(json_live, 0);
             if (rc == DKVB_OK && json_calls <= json_fail_at)
                 break;
-            /* jansson says of some failures of memory that the text is wrong, so a check may blame the receipt. */
+            /* If memory runs out, jansson sometimes reports invalid JSON, so the check may blame the receipt. */
             if (rc == DKVB_OK || (!checks && rc != DKVB_ENOMEM && !strstr(dkvb_last_error(), "is not JSON")))
                 fail_msg("allocation %zu fails: status %d, %s\n%s", json_fail_at, rc, dkvb_last_error(), told.all);
             assert_true(checks || access(receipt, F_OK) != 0);

@@ -1,5 +1,5 @@
-/* Linear heads are where their losses are least, forget rows as if they had never been there, and refuse what cannot
- * be. */
+/* Tests of linear heads: the fit minimises the loss, removing rows gives the head fitted without them, and impossible
+ * requests are refused. */
 #include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ static void assert_says(const char *text)
         fail_msg("no '%s' in: %s", text, dkvb_reference_error());
 }
 
-/* malloc that fails from its `fail_at`-th call on, and counts what is live. */
+/* An allocator that fails from its `fail_at`-th call on, and counts live blocks. */
 struct failing_alloc {
     size_t calls, fail_at;
     long live;
@@ -48,7 +48,7 @@ static void *counting_alloc(void *user, size_t size)
     void *ptr = state->calls++ >= state->fail_at ? NULL : malloc(size);
 
     if (ptr)
-        memset(ptr, 0xA5, size); /* nobody may count on zeros */
+        memset(ptr, 0xA5, size); /* fills new memory with junk, as code must not rely on zeros */
     state->live += ptr != NULL;
     return ptr;
 }
@@ -67,7 +67,7 @@ static dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail
     return (dkvb_allocator){counting_alloc, counting_release, state};
 }
 
-/* Overlapping clouds, one a class, far from 0, with columns of different sizes. */
+/* Makes rows in overlapping clouds, one for each class, far from 0, with columns of different scales. */
 static void fill(float *to, int32_t *labels, size_t n, uint32_t *state)
 {
     for (size_t i = 0; i < n; i++) {
@@ -91,7 +91,7 @@ static int setup(void **state)
     (void)state;
     fill(x, y, N, &random);
     fill(test_x, test_y, TEST, &random);
-    memcpy(test_x + 5 * DIM, test_x + 4 * DIM, DIM * sizeof *test_x); /* rows of two classes that no head tells apart */
+    memcpy(test_x + 5 * DIM, test_x + 4 * DIM, DIM * sizeof *test_x); /* two equal rows of different classes */
     memcpy(test_x + 6 * DIM, test_x + 4 * DIM, DIM * sizeof *test_x);
     return 0;
 }
@@ -144,7 +144,7 @@ static dkvb_reference_info info_of(const dkvb_reference *head)
     return info;
 }
 
-/* Weights of a head for rows as they come, by its scores at 0 and at the unit vectors. */
+/* Computes the weights of a head from its scores of the zero vector and of the unit vectors. */
 static void weights_of(const dkvb_reference *head, double weight[L][DIM])
 {
     static double at[(DIM + 1) * L];
@@ -158,7 +158,8 @@ static void weights_of(const dkvb_reference *head, double weight[L][DIM])
             weight[l][d] = at[(d + 1) * L + l] - at[l];
 }
 
-/* The largest element of the gradient of the head's loss, from its scores alone. `soft`: logistic's, else ridge's half.
+/* Returns the largest element of the gradient of a head's loss, computed from its scores: the logistic loss if `soft`,
+ * else half the ridge loss.
  */
 static double gradient_of(const dkvb_reference *head, const int32_t *labels, bool soft)
 {
@@ -178,7 +179,7 @@ static double gradient_of(const dkvb_reference *head, const int32_t *labels, boo
     assert_true(fabs(scale - info.scale) < 1e-12 * scale);
     assert_true((double)info.rows == n);
     for (size_t l = 0; l < L; l++)
-        for (size_t d = 0; isfinite(scores[l]) && d <= DIM; d++) { /* the last one is the intercept's */
+        for (size_t d = 0; isfinite(scores[l]) && d <= DIM; d++) { /* the last element is that of the intercept */
             double g = d < DIM ? info.penalty * weight[l][d] * scale : 0.0;
 
             for (size_t i = 0; i < N; i++) {
@@ -220,7 +221,7 @@ static void logistic_is_where_its_loss_is_least(void **state)
         dkvb_reference *head = fit(y, DKVB_REFERENCE_LOGISTIC, penalties[i]);
 
         assert_true(info_of(head).converged && info_of(head).iterations > 0 && info_of(head).gradient <= 1e-5);
-        assert_true(gradient_of(head, y, true) < 1.5e-5); /* the tolerance, and what floats add */
+        assert_true(gradient_of(head, y, true) < 1.5e-5); /* the fit's tolerance, plus rounding to float */
         dkvb_reference_free(head);
     }
 }
@@ -248,7 +249,7 @@ static void assert_same_scores(const dkvb_reference *a, const dkvb_reference *b,
         assert_true(of_a[i] == of_b[i] || fabs(of_a[i] - of_b[i]) <= within);
 }
 
-/* Labels of the rows for which `gone` says so, and of the others. */
+/* Splits the labels into those of removed rows, for which gone() is true, and those of kept rows; all others are -1. */
 static void split(int32_t *kept, int32_t *removed, bool (*gone)(size_t))
 {
     for (size_t i = 0; i < N; i++) {
@@ -319,15 +320,15 @@ static void rows_that_cannot_be_in_are_not_taken_out(void **state)
     dkvb_reference_free(head);
 }
 
-/* Rows of class 2 become so many times as large: into `to`, float[N][DIM]. */
+/* Copies the rows into `to`, float[N][DIM], with rows of class 2 multiplied by `by`. */
 static void enlarge(float *to, float by)
 {
     for (size_t i = 0; i < N * DIM; i++)
         to[i] = x[i] * (rows_of_class_2(i / DIM) ? by : 1.0F);
 }
 
-/* Fitted on rows of which some are much larger, a ridge head is off by rounding of their squares, and says so before it
- * is wrong in more than the sixth digit. */
+/* If some rows are much larger than the others, removing them from a ridge head is inexact by the rounding of their
+ * squares; the library refuses before more than the sixth digit is wrong. */
 static void rows_too_large_to_be_taken_out_exactly_are_not_taken_out(void **state)
 {
     static const float factors[] = {100, 1e4F, 1e7F, 1e9F, 1e12F};
@@ -521,7 +522,7 @@ static void options_that_cannot_be_are_refused(void **state)
     dkvb_reference_report_free(NULL);
 }
 
-/* The choice hangs on which rows there are, not on their order, nor on rows without a label. */
+/* The chosen penalty depends on the set of rows, not on their order, and not on rows without a label. */
 static void the_penalty_is_chosen_by_the_ids_of_rows(void **state)
 {
     static float turned[(N + 10) * DIM];
@@ -555,9 +556,9 @@ static void the_penalty_is_chosen_by_the_ids_of_rows(void **state)
     }
 }
 
-/* Many columns of noise beside a weak one that says the class: every penalty answers all rows that it was fitted on, so
- * that these would choose the strongest, and other rows do not. Of rows that are easily told apart all are answered by
- * every penalty: then the strongest is taken. */
+/* The rows have many columns of noise and a weak one that tells the class: every penalty classifies all rows it was
+ * fitted on, so those would choose the strongest penalty, while held-out rows do not. If classes are well separated,
+ * every penalty classifies all held-out rows, and the strongest penalty is taken. */
 static void the_penalty_is_chosen_on_rows_held_out(void **state)
 {
     enum { ROWS = 200, WIDE = 160 };
@@ -615,12 +616,13 @@ static void threads_of_a_call_are_put_back(void **state)
     dlclose(process);
 }
 
-/* Two calls that overlap: the first goes on once the second has begun, the second once the first has ended. */
+/* Two overlapping calls on two threads: the first call goes on once the second has begun, the second once the first has
+ * ended. */
 struct overlap {
-    atomic_int begun; /* calls that are under way or were */
+    atomic_int begun; /* number of calls that have begun */
     atomic_bool first_ended;
-    int (*threads)(void); /* OpenBLAS's number */
-    int during;           /* that of the second call, once the first has ended */
+    int (*threads)(void); /* returns OpenBLAS's number of threads */
+    int during;           /* OpenBLAS's number of threads in the second call, after the end of the first */
 };
 
 static int wait_for_the_second(void *user, uint64_t done, uint64_t total)
@@ -688,20 +690,20 @@ static void threads_are_put_back_after_calls_that_overlap(void **state)
     memcpy(&set_threads, &set, sizeof set);
     o.threads = threads;
     before = threads();
-    set_threads(3); /* not the number of either call */
+    set_threads(3); /* a number of threads that neither call asks for */
     assert_int_equal(pthread_create(&first, NULL, first_call, &o), 0);
     while (atomic_load(&o.begun) < 1)
         sched_yield();
     assert_reference(fit_watched(&o, 2, wait_for_the_end_of_the_first));
     assert_int_equal(pthread_join(first, &failed), 0);
     assert_null(failed);
-    assert_int_equal(o.during, 2); /* the end of the first does not take it away */
+    assert_int_equal(o.during, 2); /* the end of the first call does not change the number of threads */
     assert_int_equal(threads(), 3);
     set_threads(before);
     dlclose(process);
 }
 
-/* A head whose penalty was chosen is the head of all rows at that penalty: rows held out are in it. */
+/* After choosing the penalty, the head is fitted on all rows, held-out rows included. */
 static void rows_held_out_are_fitted_in_the_end(void **state)
 {
     (void)state;
@@ -724,7 +726,7 @@ static int watched(void *user, uint64_t done, uint64_t total)
     struct watch *w = user;
 
     assert_true(done >= w->done && done <= total && (w->total == 0 || w->total == total));
-    w->done = done == total ? 0 : done; /* the next call begins anew */
+    w->done = done == total ? 0 : done; /* the next call counts progress from 0 */
     w->total = done == total ? 0 : total;
     return w->calls++ == w->stop_at;
 }
@@ -748,7 +750,7 @@ static const dkvb_reference_line *line_of(const dkvb_reference_report *report, c
     return NULL;
 }
 
-/* Figures of a head for the classes marked in `side`, counted pair by pair. */
+/* Asserts a head's figures in a comparison, counted pair by pair; `side` marks the forgotten classes. */
 static void assert_line(const dkvb_reference_line *line, const dkvb_reference *head, const uint8_t *side)
 {
     int32_t answers[TEST];
@@ -809,7 +811,7 @@ static void a_comparison_has_the_figures_of_heads_with_and_without_the_class(voi
     dkvb_reference_report_free(report);
 }
 
-/* Where rows are too large to be taken out of the sums, the head of kept rows is fitted on these from the start. */
+/* If forgotten rows are too large to be removed from a head, the comparison fits a new head on the kept rows. */
 static void a_comparison_has_kept_rows_whatever_the_forgotten_ones_are(void **state)
 {
     static const uint8_t marks[L] = {DKVB_KEEP, DKVB_KEEP, DKVB_FORGET, DKVB_KEEP};
@@ -838,7 +840,7 @@ static void a_comparison_has_kept_rows_whatever_the_forgotten_ones_are(void **st
     dkvb_reference_free(never);
 }
 
-/* A request that is refused, and why. */
+/* Asserts that a comparison is refused with a message that contains a given text. */
 static void assert_request_refused(const uint8_t *classes, const uint64_t *rows, size_t n, const int32_t *labels,
                                    const char *why)
 {
@@ -891,7 +893,7 @@ static void a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for(voi
     request.row_count = 4;
     report = compare(&request, NULL, &o);
     assert_true(report->lines == 2 && report->forgotten_rows == 4 && report->line[1].fitted == N - 4);
-    assert_true(report->line[1].auc > 0.5); /* the classes are still there */
+    assert_true(report->line[1].auc > 0.5); /* a head of all rows still separates the forgotten classes */
     dkvb_reference_report_free(report);
     numbers[1] = N;
     assert_int_equal(dkvb_reference_compare(&report, &rows, &test, &request, NULL, &o, NULL), DKVB_EINVAL);
@@ -907,7 +909,7 @@ static void a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for(voi
     assert_says("answers: row 7 is 4");
 }
 
-/* Everything there is, as far as the allocator and the callback let it come. */
+/* Calls all functions of linear heads, until the allocator or the callback stops one of them. */
 static dkvb_status all_of_it(const dkvb_allocator *mem, const dkvb_run_options *run, uint32_t kind)
 {
     static const uint8_t marks[L] = {0, 0, 1, 0};
@@ -930,7 +932,7 @@ static dkvb_status all_of_it(const dkvb_allocator *mem, const dkvb_run_options *
         rc = dkvb_reference_predict(head, test_x, TEST, NULL, before);
         if (!rc && (rc = dkvb_reference_remove(head, &few, run)) != 0 &&
             dkvb_reference_predict(head, test_x, TEST, NULL, after) == DKVB_OK) {
-            assert_memory_equal(before, after, sizeof before); /* as it was */
+            assert_memory_equal(before, after, sizeof before); /* the head is unchanged */
             assert_true(info_of(head).rows == was.rows);
         }
     }

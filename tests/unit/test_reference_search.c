@@ -1,5 +1,5 @@
-/* The search of logistic regression continues where rounding misleads it. No rows are known that mislead it on every
- * machine, so the test compiles the search in and tries its steps one by one. */
+/* Tests of the line search in logistic regression, which must continue where rounding misleads it. No data are known
+ * that mislead the search on every machine, so the test includes its source file and tries single steps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "reference/logistic.c" /* the test is about its static functions */
+#include "reference/logistic.c" /* includes the source file, to test its static functions */
 
 enum { SIZE = 2 };
 
@@ -27,7 +27,7 @@ static void begin(struct search *s, struct dkvb__logistic *fit, struct room *r)
     }
 }
 
-/* Makes a step of `by` in both elements, along which the gradient changes by `change`. */
+/* Makes a step of length `by` in both elements, along which the gradient changes by `change`. */
 static void step(struct search *s, double by, double change)
 {
     for (size_t i = 0; i < SIZE; i++) {
@@ -58,9 +58,9 @@ static void a_step_along_which_the_gradient_shrinks_is_no_pair(void **state)
             assert_memory_equal(r.pair, was.pair, sizeof r.pair);
         }
         assert_true(r.point[1] == was.point[1] + 2.0 &&
-                    r.gradient[1] == was.gradient[1] - 1.0); /* the steps are taken */
+                    r.gradient[1] == was.gradient[1] - 1.0); /* the step was taken */
     }
-    for (uint32_t k = 0; k < PAIRS; k++) { /* the ten latest are left, the oldest first */
+    for (uint32_t k = 0; k < PAIRS; k++) { /* only the ten latest steps are kept, the oldest first */
         uint32_t at = (s.oldest + k) % PAIRS;
 
         assert_true(s.change[at][0] == 2.0 + PAIRS + 3 + k && s.product[at] == SIZE * s.change[at][0]);
@@ -89,7 +89,7 @@ static void pairs_that_lead_nowhere_are_forgotten(void **state)
     lay_out(&s, &fit);
     assert_int_equal(evaluate(&s, fit.point, s.gradient, &s.loss, &s.curvature), DKVB_OK);
     refresh_factor(&s);
-    for (size_t i = 0; i < fit.size; i++) /* a pair of negative curvature reverses the direction */
+    for (size_t i = 0; i < fit.size; i++) /* a step of negative curvature reverses the search direction */
         s.step[0][i] = s.gradient[i], s.change[0][i] = -s.gradient[i];
     s.product[0] = dot(s.step[0], s.change[0], fit.size);
     s.pairs = 1;

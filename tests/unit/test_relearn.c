@@ -1,4 +1,5 @@
-/* Relearning: training that would bring back forgotten rows or classes is refused, or ends their forgetting. */
+/* Tests of relearning: training on forgotten rows or classes is refused, or with `relearn` ends their forget
+ * operations. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@
 
 static uint16_t codes[ROWS * CODEBOOKS], live[ROWS * CODEBOOKS];
 
-/* Adds an entry that masks pairs of a class, and names the class in its terms; `and_label`: a second class. */
+/* Adds a journal entry that masks pairs of a class, and names this class and a second class `and_label` in its
+ * terms. */
 static uint64_t forget(dkvb_model *model, uint32_t label, uint32_t and_label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -25,7 +27,7 @@ static uint64_t forget(dkvb_model *model, uint32_t label, uint32_t and_label)
     return entry;
 }
 
-/* Adds an entry of a replay without the rows of a class. */
+/* Adds a journal entry of a replay without the rows of a class. */
 static void replay(dkvb_model *model, uint32_t label)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -38,7 +40,7 @@ static void replay(dkvb_model *model, uint32_t label)
     dkvb__journal_append(model, &record);
 }
 
-/* Returns the labels of rows of some classes; the others are -1. */
+/* Returns the labels of rows of the classes in a bit set; all other labels are -1. */
 static const int32_t *labels_of(unsigned classes)
 {
     static int32_t some[ROWS];
@@ -48,7 +50,7 @@ static const int32_t *labels_of(unsigned classes)
     return some;
 }
 
-/* Trains on rows of these classes, with codes under the mask in force. */
+/* Trains on rows of the classes in a bit set, with codes searched under the model's mask. */
 static dkvb_status train(dkvb_model *model, unsigned classes, uint32_t relearn)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -87,10 +89,10 @@ static void a_forgotten_class_is_not_trained_on(void **state)
     assert_null(model->training);
     assert_ok(train(model, 1 + 4 + 8, 0)); /* the others */
     assert_int_equal(journal_count(model), 1);
-    assert_ok(train(model, 1 + 4 + 8, 1)); /* nothing came back */
+    assert_ok(train(model, 1 + 4 + 8, 1)); /* no forgotten class was trained on */
     assert_int_equal(journal_count(model), 1);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_ok(train(model, 2, 0)); /* the entry is taken back */
+    assert_ok(train(model, 2, 0)); /* the forget operation was undone, so the class may be trained on */
     assert_int_equal(journal_count(model), 2);
     dkvb_model_free(model);
 }
@@ -104,7 +106,8 @@ static void what_a_purge_or_a_replay_forgot_is_not_trained_on_either(void **stat
     assert_ok(dkvb_model_purge(model));
     assert_int_equal(train(model, 2, 0), DKVB_ESTATE);
     assert_message("journal entry 1 forgot");
-    assert_null(strstr(dkvb_last_error(), "undo")); /* an undo is impossible by now */
+    /* the message does not advise an undo, which is no longer possible */
+    assert_null(strstr(dkvb_last_error(), "undo"));
     replay(model, 3);
     assert_int_equal(train(model, 8, 0), DKVB_ESTATE);
     assert_message("journal entry 3 forgot");
@@ -125,7 +128,7 @@ static void relearning_ends_the_forgetting_and_keeps_its_pairs_masked(void **sta
     replay(model, 1);
     masked = dkvb__mask_count(model->mask);
     assert_ok(train(model, 1 + 2, 1));
-    assert_int_equal(journal_count(model), 5); /* one entry for each forgetting that ended */
+    assert_int_equal(journal_count(model), 5); /* the journal has one new entry for each forget operation that ended */
     for (uint64_t id = 4; id <= 5; id++) {
         dkvb_journal_entry e = entry_at(model, id);
 
@@ -133,14 +136,14 @@ static void relearning_ends_the_forgetting_and_keeps_its_pairs_masked(void **sta
         assert_int_equal(e.ends, id == 4 ? 1 : 3);
         assert_string_equal(e.method, "relearn");
         assert_ok(dkvb_journal_get_terms(model, id, marks, NULL));
-        expected[1] = DKVB_FORGET; /* class 2 did not come back */
+        expected[1] = DKVB_FORGET; /* class 2 was not trained on again */
         assert_memory_equal(marks, expected, CLASSES);
     }
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_RELEARNED);
     assert_int_equal(entry_at(model, 2).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(entry_at(model, 3).state, DKVB_JOURNAL_RELEARNED);
     assert_int_equal(dkvb__mask_count(model->mask), masked);
-    assert_ok(train(model, 2 + 4, 0)); /* the forgetting ended as a whole */
+    assert_ok(train(model, 2 + 4, 0)); /* the forget operation of two classes has ended for both */
     assert_int_equal(train(model, 8, 0), DKVB_ESTATE);
     assert_ok(dkvb_model_verify(model));
     assert_ok(dkvb_model_save(model, path));
@@ -207,7 +210,7 @@ static void rows_that_were_forgotten_by_their_ids_are_ended_by_hand(void **state
     o.rows = some;
     o.row_count = 2;
     assert_ok(dkvb_model_forget(model, mask, &o, NULL));
-    assert_ok(train(model, 15, 0)); /* the entry names no class, so nobody can tell */
+    assert_ok(train(model, 15, 0)); /* the journal entry names no class, so training on the class is not noticed */
     o.reason = "consent given";
     assert_ok(dkvb_model_relearn(model, 1, &o, &added));
     assert_int_equal(added, 2);
@@ -244,7 +247,7 @@ static void a_step_that_brings_a_class_back_did_nothing(void **state)
         assert_ok(dkvb_model_train_end(relearn ? other : model, 1));
         assert_int_equal(journal_count(relearn ? other : model), 1 + relearn);
     }
-    /* An aborted training ends no forgetting. */
+    /* An aborted training ends no forget operation. */
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, live, 1, labels_of(2), ROWS, NULL));
     assert_ok(dkvb_model_train_end(model, 0));
@@ -316,7 +319,7 @@ static void each_allocation_of_a_relearning_may_fail(void **state)
         dkvb_model *model = trained_model(1, codes), *loaded;
         dkvb_status rc;
 
-        for (int i = 0; i < 7; i++) /* so many that the journal has to grow */
+        for (int i = 0; i < 7; i++) /* adds so many entries that the journal's memory has to grow */
             forget(model, 1, 1);
         assert_ok(dkvb_model_save(model, path));
         dkvb_model_free(model);
@@ -337,11 +340,12 @@ static void each_allocation_of_a_relearning_may_fail(void **state)
     }
 }
 
-/* The section "evidence" is removed, as its chain of hashes would notice every change. */
+/* Forges entries of relearning in a model file without the section "evidence", whose chain of hashes would detect every
+ * change. */
 static void forged_relearnings_are_refused(void **state)
 {
     static const struct {
-        size_t at; /* offset in the record of entry 4 */
+        size_t at; /* offset of the changed byte in the record of journal entry 4 */
         uint64_t bytes;
         const char *message;
     } forged[] = {
@@ -387,7 +391,7 @@ static void forged_relearnings_are_refused(void **state)
     }
     seal_file(data);
     write_file(path, data, size);
-    assert_ok(dkvb_model_load(&m, path, NULL)); /* the file as it was made */
+    assert_ok(dkvb_model_load(&m, path, NULL)); /* the unchanged file loads */
     dkvb_model_free(m);
     free(data);
 }

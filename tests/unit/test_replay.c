@@ -1,4 +1,5 @@
-/* Replay: the values become bit for bit those of a model that never saw the rows. */
+/* Tests of replay: training again without some rows gives bit for bit the values of a model that never saw these
+ * rows. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static dkvb_train_options training(void)
     o.epochs = 3;
     o.batch = 20;
     o.rate_last = 1.5;
-    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* class weights depend on the rows that are there */
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* class weights, which depend on the set of training rows */
     o.seed = 9;
     return o;
 }
@@ -37,7 +38,8 @@ static bool every_seventh(size_t row)
     return row % 7 == 2;
 }
 
-/* Makes a model on the codebooks of `keys` that was never trained on rows which are `gone`, and that counts its rows.
+/* Makes a model on the codebooks of `keys` that was trained on all rows but those for which gone() is true, and that
+ * keeps counts of pairs selected by each class.
  */
 static dkvb_model *never_trained_on(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype)
 {
@@ -78,7 +80,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
     return set;
 }
 
-/* Makes trained_model()'s keys and codes, with ids that are not row numbers. */
+/* Makes the keys and codes of trained_model(), with ids that are not row numbers. */
 static dkvb_model *keys_and_codes(uint32_t k)
 {
     dkvb_model *keys = trained_model(k, codes);
@@ -130,7 +132,8 @@ static void replay_gives_the_model_that_never_saw_the_rows(void **state)
         }
 }
 
-/* Requests one row at a time end where one request for all rows does; the codeset loses its rows each time. */
+/* Forgetting rows one at a time gives the same model as forgetting all of them at once; each time the row leaves the
+ * codeset. */
 static void requests_in_turn_end_where_one_request_does(void **state)
 {
     uint64_t without[ROWS];
@@ -154,7 +157,7 @@ static void requests_in_turn_end_where_one_request_does(void **state)
     dkvb_model_free(keys);
 }
 
-/* The model was saved, the codeset was not. The same call brings both to the same state. */
+/* If the model was saved but the codeset was not, repeating the call brings both to the same state. */
 static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
 {
     uint64_t without[ROWS];
@@ -168,7 +171,7 @@ static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
-    assert_string_equal(encoder_of(model), "pixels"); /* a replay does not ask for the encoder */
+    assert_string_equal(encoder_of(model), "pixels"); /* a replay keeps the name of the encoder */
     assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);
@@ -213,7 +216,8 @@ static void purged_pairs_stay_dead(void **state)
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, without, n, NULL));
-    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
+    /* the fingerprint depends on the rows, not on which pairs are masked */
+    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL));
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1)
         assert_true(dkvb__values_zero((const float *)model->values + pair * CLASSES, DKVB_DTYPE_F32, CLASSES));
     assert_ok(dkvb_model_verify(model));
@@ -255,9 +259,9 @@ static void a_replay_that_fails_changes_nothing(void **state)
     dkvb_model_free(keys);
 }
 
-/* Two sessions on the codebooks of `keys`, in which rows that are `gone` never took part. The first session has the
- * even rows of the lower classes. The model then gets the last class and another type of values, and learns from the
- * odd rows and every fourth row, which it has seen before. */
+/* These tests train a model twice on the codebooks of `keys`, without the rows for which gone() is true. The first
+ * training has the even rows of all classes but the last. Then the model gets the last class and another number type of
+ * values, and learns from the odd rows and, once more, from every fourth row. */
 enum { FIRST_CLASSES = CLASSES - 1 };
 
 static bool in_first(size_t row)
@@ -299,7 +303,8 @@ static void train_session(dkvb_model *model, uint32_t k, bool (*in)(size_t), boo
     assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
 }
 
-/* Records both sessions in `set`, unless it is NULL. Rows of the second session are added before it. */
+/* Trains a model twice, and records both trainings in `set` unless it is NULL; the rows of the second training are
+ * added to the codeset before this training. */
 static dkvb_model *train_twice(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype,
                                dkvb_codeset *set)
 {
@@ -370,7 +375,7 @@ static void sessions_are_replayed_in_turn(void **state)
         }
 }
 
-/* The other codes have as many rows, on the same keys. Only the fingerprint tells them apart. */
+/* The codeset of another training has as many rows, on the same keys; only the fingerprint of the training differs. */
 static void codes_of_another_training_are_refused(void **state)
 {
     dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
@@ -406,7 +411,8 @@ static void codes_of_another_training_are_refused(void **state)
         dkvb_codeset_free(set);
     }
     o.ids = ids;
-    assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows counts as well */
+    /* a training on no rows also counts as a training */
+    assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL));
     last = codeset_of(model, 1);
     assert_int_equal(dkvb__replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
     assert_ok(dkvb__replay_check(before, last, NULL, 0, NULL));
@@ -441,7 +447,8 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
     assert_same_learning(model, expected);
     assert_ok(dkvb_model_verify(model));
     assert_int_equal(dkvb__replay_commit(replay, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE); /* that replay began from other values */
+    /* the replay began from other values than the model's */
+    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE);
     assert_same_learning(model, expected);
     dkvb__replay_free(other);
     dkvb__replay_free(replay);
@@ -465,7 +472,8 @@ static void a_model_that_was_never_trained_is_trained_by_a_replay(void **state)
     (void)state;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, NULL));
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
-    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* this makes the model count its classes */
+    /* makes the model keep counts of pairs selected by each class */
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL));
     assert_ok(dkvb_codeset_new(&empty, dkvb_model_codebooks(keys), NULL));
     assert_int_equal(dkvb_model_replay(model, empty, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
     assert_message("dkvb_codeset_add_session()");

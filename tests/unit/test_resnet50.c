@@ -1,4 +1,5 @@
-/* ResNet-50 with made-up weights and sixteen times narrower, compared with a plain implementation. */
+/* Tests of the encoder ResNet-50, sixteen times narrower and with made-up weights, compared with a plain
+ * implementation. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,16 +13,17 @@
 #include "fixture.h"
 #include "tensor_files.h"
 
-enum { NARROW = 4, SIDE = 224, OUT = 32 * NARROW, PICTURES = 9 /* more than pass through together */ };
+/* more pictures than the encoder processes together */
+enum { NARROW = 4, SIDE = 224, OUT = 32 * NARROW, PICTURES = 9 };
 
 static const uint32_t blocks_of_layer[4] = {3, 4, 6, 3};
 
-/* A change to the usual file: the tensor of a name is replaced. */
+/* A change to the usual weights file: one tensor is replaced. */
 struct change {
     const char *name; /* NULL: nothing */
-    uint64_t first;   /* its first dimension; 0: the tensor is left out */
-    float shift;      /* number added to all of its elements */
-    const char *more; /* a tensor in addition to the usual ones; NULL: none */
+    uint64_t first;   /* first dimension of the changed tensor; 0 leaves the tensor out */
+    float shift;      /* number added to all elements of the changed tensor */
+    const char *more; /* name of a tensor besides the usual ones; NULL = none */
 };
 
 static void add_tensor(struct tensor_file *t, const struct change *change, const char *name, uint32_t ndim,
@@ -39,7 +41,7 @@ static void add_tensor(struct tensor_file *t, const struct change *change, const
     tensor_file_add_random(t, name, ndim, actual, centre, spread);
 }
 
-/* Adds a convolution whose sums neither grow nor vanish, and its norm. */
+/* Adds the weights of a convolution, scaled so that its outputs neither grow nor vanish, and of its batch norm. */
 static void add_convolution(struct tensor_file *t, const struct change *change, const char *name, const char *norm,
                             uint64_t out, uint64_t in, uint64_t kernel)
 {
@@ -77,7 +79,7 @@ static void add_block(struct tensor_file *t, const struct change *change, uint32
         add_convolution(t, change, name, norm, out, in, 1);
 }
 
-/* Writes a file with torchvision's names, including tensors that the encoder does not use. */
+/* Writes a weights file with torchvision's tensor names, including tensors that the encoder does not use. */
 static const char *write_weights(const struct change *change)
 {
     static const uint64_t fc[2] = {3, OUT};
@@ -127,7 +129,7 @@ static void close_it(struct opened *o)
     dkvb__resnet50.close(o->state, &mem);
 }
 
-/* Makes pictures of patches and noise, equal in every run. */
+/* Makes pictures of patches and noise, which are the same in every run. */
 static uint8_t *make_pictures(struct dkvb__view views[PICTURES])
 {
     size_t size = (size_t)SIDE * SIDE * 3;
@@ -158,7 +160,8 @@ static dkvb_status encode(const struct opened *o, const struct dkvb__view *views
     return dkvb__resnet50.encode(o->state, views, n, x, &run, trace, &mem);
 }
 
-/* The same network in double precision: [channels][side][side], norms not folded. */
+/* A picture in the plain network in double precision, [channels][side][side], whose batch norms are computed
+ * separately. */
 struct plain {
     const struct dkvb__safetensors *file;
     size_t channels, side;
@@ -295,14 +298,14 @@ static void plain_block(struct plain *p, uint32_t layer, uint32_t index)
     *p = y;
 }
 
-/* The plain network beside the traced one. It takes one step for each name that the trace reports. */
+/* Runs the plain network beside the traced encoder, one step for each layer name that the trace reports. */
 struct follower {
     struct plain plain;
-    size_t told, stop_at; /* number of reported names; stop_at: the name to stop at, 0: never */
-    double worst;         /* largest difference, as a share of the largest value of a step */
+    size_t told, stop_at; /* number of reported layer names, and the one at which to stop (0 = never) */
+    double worst;         /* largest difference, as a fraction of the largest value of a layer */
 };
 
-/* Returns the larger number; NaN counts as larger than all. */
+/* Returns the larger of two numbers, where NaN counts as larger than all others. */
 static double larger(double a, double b)
 {
     return a <= b ? b : a;
@@ -384,7 +387,8 @@ static void every_layer_is_that_of_the_plain_network(void **state)
     plain_picture(&f.plain, &views[1]);
     assert_ok(encode(&o, &views[1], 1, 1, x, &trace));
     assert_int_equal(f.told, 2 + 16 + 1);
-    /* A sum of 32-bit products has an error of about 6e-8 of the sum of sizes, and the errors of 50 layers add up. */
+    /* A float32 sum of products has an error of about 6e-8 of the sum of magnitudes, and the errors of 50 layers add
+     * up. */
     assert_true(f.worst < 50 * 6e-8);
     free(f.plain.x);
     dkvb__safetensors_close(file);
@@ -445,7 +449,8 @@ static void weights_that_do_not_fit_are_named(void **state)
         struct change change;
         const char *part;
     } cases[] = {
-        {{.more = "layer3.6.bn1.weight"}, "layer3.6.bn1.weight has no place here"}, /* a tensor of ResNet-101 */
+        /* a tensor that only ResNet-101 has */
+        {{.more = "layer3.6.bn1.weight"}, "layer3.6.bn1.weight has no place here"},
         {{.more = "layer1.0.se.fc1.bias"}, "layer1.0.se.fc1.bias has no place here"},
         {{"conv1.weight", 0, 0.0f, NULL}, "has no tensor conv1.weight: not torchvision's ResNet-50"},
         {{"conv1.weight", 65, 0.0f, NULL}, "conv1.weight has 4 dimensions, the first 65; 4 are wanted, and 1 to 64"},

@@ -1,4 +1,5 @@
-/* Rows that are named by strings: what a name stands for, where it is stored, and that it is removed with its row. */
+/* Tests of rows with string names: which id a name stands for, where names are stored, and that a name is removed with
+ * its row. */
 #include "plan_fixture.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 static char text[ROWS][16];
 static const char *names[ROWS];
-static uint64_t hashed[ROWS]; /* ids of the names, by the salt of a codeset */
+static uint64_t hashed[ROWS]; /* ids of the rows, hashed from their names with the salt of a codeset */
 static dkvb_settings settings;
 
 static int setup(void **state)
@@ -23,7 +24,7 @@ static int setup(void **state)
     return plan_setup(state);
 }
 
-/* Options with keys on other rows unless `own_keys`, as in plan_fit(). */
+/* Returns options of a fit whose keys are placed on other rows unless `own_keys` is true, as in plan_fit(). */
 static dkvb_fit_options options(bool own_keys, bool keep_names)
 {
     static float others[ROWS * DIM];
@@ -84,7 +85,7 @@ static void assert_same_model(const dkvb_model *a, const dkvb_model *b)
     free(b_bytes);
 }
 
-/* True if the file of a codeset holds a name. */
+/* Returns true if the codes file of a codeset contains a name. */
 static bool file_holds(const dkvb_codeset *set, const char *name)
 {
     size_t size, length = strlen(name);
@@ -110,7 +111,8 @@ static void an_id_is_the_start_of_the_hash_of_salt_and_name(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof counting; i++)
         counting[i] = (uint8_t)i;
-    assert_true(dkvb__row_name_id(counting, "J\xC3\xBCrgen") == 0xFEF6DC570ED1C1CD); /* computed by Python's hashlib */
+    /* the expected id was computed by Python's hashlib */
+    assert_true(dkvb__row_name_id(counting, "J\xC3\xBCrgen") == 0xFEF6DC570ED1C1CD);
 }
 
 static void names_give_the_model_of_the_ids_that_they_hash_to(void **state)
@@ -321,7 +323,7 @@ static void rows_with_numbers_and_rows_with_names_do_not_mix(void **state)
     dkvb_model_free(model);
 }
 
-/* Carries out a request, and returns the bytes of the model. */
+/* Fits a model, carries out a request to forget, and returns the bytes of the model file. */
 static char *forgotten(const dkvb_forget_request *q, size_t *size, bool own_keys)
 {
     dkvb_model *model;
@@ -331,7 +333,7 @@ static char *forgotten(const dkvb_forget_request *q, size_t *size, bool own_keys
     fit_named(&model, &set, own_keys, true);
     dkvb_plan_free(apply_request(model, set, q));
     bytes = bytes_of(model, NULL, size);
-    for (size_t r = 0; r < 20; r++) /* the request asks for rows 2 to 9 */
+    for (size_t r = 0; r < 20; r++) /* only rows 2 to 9 are requested */
         assert_int_equal(file_holds(set, names[r]), q->strength != DKVB_STRENGTH_EXACT || r < 2 || r >= 10);
     assert_true(set->names.salted && set->names.kept);
     dkvb_codeset_free(copy_of(set));
@@ -433,7 +435,7 @@ static void a_name_with_a_comma_stands_alone_in_its_line(void **state)
     assert_int_equal(info_of(plan).ids, 1);
     assert_false(has_row(set, 4));
     dkvb_plan_free(plan);
-    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* the second time, the row is known to be removed */
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* the same row again, which is known to be removed */
     assert_int_equal(info_of(plan).forgotten, 1);
     dkvb_plan_free(plan);
     names[4] = text[4];
@@ -479,7 +481,8 @@ static void rows_of_a_codeset_that_keeps_names_bring_the_names_of_their_ids(void
     dkvb_model_free(model);
 }
 
-/* Asserts that a file with a changed byte in a section is refused; at: counted from the end if negative. */
+/* Asserts that a codes file with a changed byte at `at` in a section is refused; a negative `at` counts from the
+ * end. */
 static void assert_bad_file(const char *path, const unsigned char *good, size_t size, const char *section, long at,
                             const char *part)
 {

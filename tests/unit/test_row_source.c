@@ -1,4 +1,4 @@
-/* Rows that are read block by block: whatever is computed from them has the bytes of rows in memory. */
+/* Tests of rows that are read block by block: all results have the same bytes as with rows in memory. */
 #include "fixture.h"
 
 #include <math.h>
@@ -11,13 +11,13 @@
 #include "data_files.h"
 #include "dkvb/table.h"
 
-/* A source of the made-up rows. */
+/* A source of the test's rows, which counts what it is asked for and can fail. */
 struct asked {
-    size_t rows;     /* number of rows that were asked for in all */
+    size_t rows;     /* total number of rows that were asked for */
     size_t most;     /* largest block */
-    size_t fails_at; /* asking for this row fails; SIZE_MAX: none does */
-    bool silent;     /* a failure leaves no message */
-    size_t bad;      /* this row holds a NaN; SIZE_MAX: none does */
+    size_t fails_at; /* number of the row that cannot be read; SIZE_MAX = none */
+    bool silent;     /* true if a failure of the source sets no error message */
+    size_t bad;      /* number of a row that contains a NaN; SIZE_MAX = none */
 };
 
 static dkvb_status read_some(void *user, size_t first, size_t n, float *x)
@@ -49,7 +49,8 @@ static dkvb_row_source source_of(struct asked *asked)
     return source;
 }
 
-/* Settings of a fit whose keys are placed on `rows_per_key` drawn rows a key; 0: on all rows. */
+/* Returns settings of a fit whose keys are placed on a sample of `rows_per_key` rows for each key, or on all rows if
+ * 0. */
 static dkvb_settings settings_of(uint32_t rows_per_key, uint32_t whiten)
 {
     dkvb_settings s = DKVB_SETTINGS_INIT;
@@ -157,7 +158,7 @@ static void an_evaluation_from_a_source_counts_what_one_from_memory_counts(void 
     assert_ok(dkvb_model_evaluate(model, NULL, NULL, labels, ROWS, &e[1], NULL));
     e[1].source = NULL;
     assert_memory_equal(&e[0], &e[1], sizeof e[0]);
-    assert_int_equal(asked.rows, 2 * ROWS); /* once to check, once to answer */
+    assert_int_equal(asked.rows, 2 * ROWS); /* each row was read twice: for checking and for predicting */
     dkvb_model_free(model);
 }
 
@@ -179,7 +180,7 @@ static void a_survey_of_a_source_finds_what_one_of_memory_finds(void **state)
     make_rows();
 }
 
-/* Fits with a source, and returns the status. */
+/* Fits a model to rows from a source, and returns the status. */
 static dkvb_status fit_with(struct asked *asked, const dkvb_allocator *allocator)
 {
     dkvb_settings s = settings_of(2, DKVB_WHITEN_ALWAYS);
@@ -270,7 +271,7 @@ static void a_fit_from_a_source_survives_failing_allocations(void **state)
     }
 }
 
-/* Numbers that every type holds, as bytes of a type in either byte order. */
+/* Sizes of a file of numbers that every number type can store, in either byte order. */
 enum { FILE_ROWS = 5000, FILE_COLUMNS = 6 };
 
 static float number(size_t i)

@@ -1,4 +1,4 @@
-/* .safetensors files: what is read, and that hostile files are refused. */
+/* Tests of reading .safetensors files, and of refusing damaged and hostile files. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void put_tensors(const char *header, const void *elements, size_t size)
     free(bytes);
 }
 
-/* Asserts that the file cannot be opened, and that the message names it and says `part`. */
+/* Asserts that the test file cannot be opened, and that the error message names the file and contains `part`. */
 static void assert_tensors_refused(const char *part)
 {
     struct dkvb__safetensors *f = (struct dkvb__safetensors *)data_path;
@@ -38,7 +38,7 @@ static void assert_tensors_refused(const char *part)
         fail_msg("\"%s\" does not say \"%s\"", dkvb_last_error(), part);
 }
 
-/* Asserts the same for a header in front of 16 bytes. */
+/* Asserts that a file with the given header and 16 bytes of data is refused with a message that contains `part`. */
 static void assert_header_of_16_refused(const char *header, const char *part)
 {
     static const unsigned char elements[16] = {0};
@@ -47,7 +47,8 @@ static void assert_header_of_16_refused(const char *header, const char *part)
     assert_tensors_refused(part);
 }
 
-/* Asserts the same for the entry of a single tensor "t". */
+/* Asserts that a file with the given header entry for its only tensor "t" is refused with a message that contains
+ * `part`. */
 static void assert_entry_refused(const char *entry, const char *part)
 {
     char header[512];
@@ -67,7 +68,7 @@ static void tensors_are_read_as_they_were_written(void **state)
 
     (void)state;
     tensor_file_begin(&t);
-    tensor_file_add(&t, "first", "U8", 0, NULL, "\1", 1); /* makes the next tensor unaligned */
+    tensor_file_add(&t, "first", "U8", 0, NULL, "\1", 1); /* one byte of data, which makes the next tensor unaligned */
     tensor_file_add(&t, "a.weight", "F32", 2, two_by_three, six, sizeof six);
     tensor_file_write(&t, data_path);
     assert_ok(open_file(&f));
@@ -106,7 +107,7 @@ static void halves_become_the_floats_that_they_are(void **state)
     dkvb__safetensors_close(f);
 }
 
-/* There are many tensors, so that finding one needs a search. */
+/* Writes so many tensors that finding one needs a search, and finds each of them. */
 static void every_tensor_of_many_is_found(void **state)
 {
     struct tensor_file t;
@@ -133,7 +134,7 @@ static void every_tensor_of_many_is_found(void **state)
     dkvb__safetensors_close(f);
 }
 
-/* Opens a file of tensors with these names; NULL ends the list. */
+/* Writes and opens a file of tensors with the given names; NULL ends the list of names. */
 static struct dkvb__safetensors *open_named(const char *const names[])
 {
     struct tensor_file t;
@@ -266,7 +267,7 @@ static void a_header_that_is_not_an_object_of_tensors_is_refused(void **state)
     assert_entry_refused("{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}", "duplicate");
 }
 
-/* A file is not refused for a tensor that nobody reads. */
+/* A tensor of an unknown number type is refused only when it is read. */
 static void a_type_that_is_not_known_is_refused_only_where_it_is_read(void **state)
 {
     static const char *const codes[] = {"F8_E4M3", "F8_E5M2", "C64", "f32", "F32 ", "", "FLOAT"};
@@ -403,7 +404,7 @@ static void a_wrong_header_length_is_refused(void **state)
     }
 }
 
-/* The header is deeper than a parser's stack may be, and wide. */
+/* Headers with very deep nesting, or very many members, are refused without exhausting the stack. */
 static void deep_and_wide_headers_are_refused(void **state)
 {
     enum { DEEP = 200000 };

@@ -1,5 +1,5 @@
-/* Search: its results equal a plain loop over all keys, do not depend on the division of rows and threads, and respect
- * masks. */
+/* Tests of the search for nearest keys: its results equal a plain loop over all keys, do not depend on how rows are
+ * divided or on the number of threads, and respect masks. */
 #include "fixture.h"
 
 #include <math.h>
@@ -25,7 +25,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Finds the k nearest keys by selection, in whole numbers: without layout, without bounds, without code of the library.
+/* Finds the k nearest keys of a row by a plain loop in whole numbers, without code of the library.
  */
 static void plain_search(const int8_t *row, const int8_t *keys, const dkvb_mask *mask, size_t c, size_t k,
                          uint16_t *codes, int32_t *dist)
@@ -90,7 +90,8 @@ static void masked_search_equals_a_plain_loop(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
         for (uint32_t j = 0; j < KEYS; j++)
-            if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0) /* masks all keys, all but one, or a third */
+            /* masks all keys of codebook 0, all but one of codebook 1, a third of all others */
+            if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0)
                 assert_ok(dkvb_mask_set(mask, c, j, 1));
     compare_with_plain_search(mask, 1);
     compare_with_plain_search(mask, 3);
@@ -132,7 +133,7 @@ static void projected_rows_are_searched_alike(void **state)
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
     assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .scales = scales}));
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
-        q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounds to the same steps */
+        q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* a row that rounds to the same steps */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));
     assert_ok(dkvb__search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
     assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
@@ -202,7 +203,7 @@ static void masks_and_refreshes_hold_for_every_k(void **state)
 
         full = malloc((size_t)ROWS * CODEBOOKS * k * sizeof *full);
         assert_ok(dkvb_mask_new(&mask, cb));
-        for (uint32_t j = 0; j + 4 < KEYS; j++) /* the last codebook has fewer live keys than are looked for */
+        for (uint32_t j = 0; j + 4 < KEYS; j++) /* leaves the last codebook fewer unmasked keys than are searched */
             assert_ok(dkvb_mask_set(mask, CODEBOOKS - 1, j, 1));
         for (uint32_t c = 0; c + 1 < CODEBOOKS; c++)
             for (uint32_t j = c; j < KEYS; j += 5)
@@ -242,7 +243,8 @@ static void search_reports_rows_and_can_be_cancelled(void **state)
     assert_int_equal(calls, 2);
 }
 
-/* Searches rows times a number, and returns the counts; `found` has no counts before. */
+/* Searches the rows multiplied by `factor`, and counts those outside the scale of the keys in `found`, which is reset
+ * first. */
 static void count_scaled(const dkvb_codebooks *cb, float factor, size_t n, uint32_t threads, dkvb_outside *found)
 {
     static float scaled[ROWS * DIM];
@@ -272,10 +274,11 @@ static void rows_of_another_length_are_counted(void **state)
     count_scaled(cb, 0.004f, 40, 1, &found);
     count_scaled(cb, 0.0f, 3, 1, &found);
     assert_true(found.searched == ROWS + 143 && found.rows == 143 && found.longer == 100 && found.shorter == 43);
-    assert_true(found.first == ROWS); /* the first row of all calls */
+    assert_true(found.first == ROWS); /* the number of the first row outside, counted through all calls */
 }
 
-/* Rows are not scaled and their lengths are usual, so only numbers at an end of the scale can tell. */
+/* In this test rows are not scaled to length 1 and have usual lengths, so they are outside the scale only by numbers at
+ * its ends. */
 static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **state)
 {
     static float keys[CODEBOOKS * KEYS * KEY_DIM];
@@ -310,7 +313,7 @@ static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **sta
         assert_true(one.rows == 1 && one.cut == (double)ends / (CODEBOOKS * KEY_DIM));
     }
     make_rows();
-    assert_true(inside > 10 && inside < ROWS - 10); /* there are rows of both kinds */
+    assert_true(inside > 10 && inside < ROWS - 10); /* the test has rows inside and outside the scale */
     assert_true(found.rows == ROWS - inside && found.longer == 0 && found.shorter == 0);
     dkvb_codebooks_free(cb);
 }
@@ -366,7 +369,8 @@ static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **s
     x.n = ROWS;
     x.dim = DIM;
     o.codebooks = dkvb_model_codebooks(model);
-    assert_ok(dkvb_fit(&fitted, &set, &x, &o, NULL, &run)); /* held-out rows are searched again, more deeply */
+    /* held-out rows are searched a second time, for deeper codes */
+    assert_ok(dkvb_fit(&fitted, &set, &x, &o, NULL, &run));
     assert_true(found.searched == ROWS && found.rows == ROWS);
     dkvb_codeset_free(set);
     dkvb_model_free(fitted);

@@ -1,5 +1,5 @@
-/* Searching the codes of rows into files: the numbers are those in memory, a file is whole or can be continued, and
- * codes of something else are never continued. */
+/* Tests of writing the codes of rows to files: the codes equal those searched in memory, an interrupted search can be
+ * continued, but never with other rows, keys or masks. */
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #include "base/fnv.h"
 
-enum { N = 2200 /* four steps and a part of a fifth */, STEP = 512, TOP_K = 2, CODE = CODEBOOKS * TOP_K };
+enum { N = 2200 /* rows of four whole steps and part of a fifth */, STEP = 512, TOP_K = 2, CODE = CODEBOOKS * TOP_K };
 enum { HEADER = 384, MARK = 72 /* bytes of a part file */ };
 
 static dkvb_model *model;
@@ -25,7 +25,7 @@ static uint16_t codes[N * CODE]; /* by dkvb_search() */
 static int32_t distances[N * CODE];
 static dkvb_outside outside;
 
-/* Makes more rows; some of the later ones are outside the scale. */
+/* Makes more rows, some of the later ones far outside the range of the rows on which keys were placed. */
 static void make_many(void)
 {
     for (size_t r = 0; r < N; r++)
@@ -66,7 +66,7 @@ static int close_all(void **state)
     return 0;
 }
 
-/* The first four keys of every codebook. */
+/* Returns a mask of the first four keys of every codebook. */
 static dkvb_mask *some_mask(void)
 {
     dkvb_mask *mask;
@@ -118,7 +118,7 @@ static void assert_files(bool with_distances)
 struct watch {
     uint64_t stop_at, last;
     const dkvb_search_file_report *report;
-    uint64_t first_resumed; /* `resumed` as the first report of searched rows finds it */
+    uint64_t first_resumed; /* the report's `resumed` at the first progress report */
     bool seen;
 };
 
@@ -136,7 +136,8 @@ static int watch(void *user, uint64_t done, uint64_t total)
     return w->stop_at > 0 && done >= w->stop_at;
 }
 
-/* Searches until so many rows are done; 0: all. The counts of a success are those in memory, whatever was resumed. */
+/* Searches the rows into files, and stops after `stop_at` rows (0 = never). After a success the report's counts must
+ * equal those of a search in memory, whatever was resumed. */
 static dkvb_status search_until(uint64_t stop_at, const dkvb_search_file_options *o, dkvb_search_file_report *report)
 {
     struct watch w = {.stop_at = stop_at, .report = report};
@@ -243,13 +244,14 @@ static void a_call_may_be_interrupted_again_and_again(void **state)
 
     (void)state;
     for (uint64_t done = 0; done + STEP < N; done += STEP) {
-        assert_int_equal(search_until(done + 1, &o, &report), DKVB_ECANCELLED); /* while rows are compared, too */
+        /* an interrupt also ends the comparing of kept codes */
+        assert_int_equal(search_until(done + 1, &o, &report), DKVB_ECANCELLED);
         assert_int_equal(search_until(done + STEP, &o, &report), DKVB_ECANCELLED);
         assert_int_equal(report.kept, done + STEP);
     }
     assert_int_equal(search_until(N, &o, &report), DKVB_ECANCELLED);
     assert_int_equal(report.kept, N);
-    assert_ok(search_until(0, &o, &report)); /* only the files were missing */
+    assert_ok(search_until(0, &o, &report)); /* all codes are kept already; only the output files are written */
     assert_int_equal(report.resumed, N);
     assert_files(true);
 }
@@ -305,7 +307,7 @@ static void a_partial_file_cut_anywhere_is_still_true(void **state)
             assert_files(true);
         }
     }
-    for (size_t at = 0; at < 3 * MARK; at += 23) { /* a damaged mark ends what counts */
+    for (size_t at = 0; at < 3 * MARK; at += 23) { /* codes after a damaged mark of the part file do not count */
         kept[HEADER + at] ^= 0x40;
         write_file(partial, kept, size);
         kept[HEADER + at] ^= 0x40;
@@ -316,8 +318,8 @@ static void a_partial_file_cut_anywhere_is_still_true(void **state)
     free(kept);
 }
 
-/* Marks with right checksums, for fewer rows than a step has, or more than there are, would need or name memory that
- * is not there. */
+/* Forges marks of the part file with correct checksums, for fewer rows than a step or more rows than there are: they
+ * must be ignored, or memory would be overrun. */
 static void forged_marks_do_not_count(void **state)
 {
     const uint64_t forged[] = {1, STEP - 1, N + 1, UINT64_MAX, 0};
@@ -344,7 +346,8 @@ static void forged_marks_do_not_count(void **state)
     free(kept);
 }
 
-/* The call is refused, says why, and leaves the part file; with `restart` it begins anew. */
+/* Asserts that a search into files is refused with a message that contains `why`, leaves the part file, and begins anew
+ * with `restart`. */
 static void assert_refused(const dkvb_search_file_options *o, size_t n, const char *why)
 {
     dkvb_search_file_options anew = o ? *o : (dkvb_search_file_options)DKVB_SEARCH_FILE_OPTIONS_INIT;
@@ -398,7 +401,7 @@ static void codes_of_something_else_are_not_gone_on_with(void **state)
     dkvb_codebooks_free(cb);
     model = first;
 
-    /* A mask that comes meanwhile, and one that goes. */
+    /* A search is not continued if a mask was added or removed meanwhile. */
     mask = some_mask();
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
     assert_refused(NULL, N, "a mask of 0 pairs");
@@ -427,7 +430,7 @@ static void rows_that_were_changed_are_found_and_rows_to_come_may_change(void **
     memcpy(many + DIM, swapped, sizeof swapped);
     assert_refused(NULL, N, "other rows, or of these before they were changed");
     make_many();
-    for (size_t i = 0; i < DIM; i++) /* the first row that is not searched yet */
+    for (size_t i = 0; i < DIM; i++) /* changes the first row that is not searched yet */
         many[3 * STEP * DIM + i] = many[i];
     search_in_memory();
     assert_ok(search_until(0, NULL, &report));
@@ -437,7 +440,7 @@ static void rows_that_were_changed_are_found_and_rows_to_come_may_change(void **
     search_in_memory();
 }
 
-/* Masked pairs that a purge makes permanent stay the same pairs, so codes stay right. */
+/* A purge makes masked pairs permanent, and does not change which pairs are masked, so kept codes stay right. */
 static void a_purge_meanwhile_changes_no_code(void **state)
 {
     dkvb_search_file_report report;
@@ -489,12 +492,12 @@ static void a_wrong_row_is_named_and_leaves_no_file(void **state)
     many[1500 * DIM + 3] = NAN;
     assert_int_equal(search_until(0, NULL, &report), DKVB_EINVAL);
     assert_message("features: row 1500, column 3 is nan");
-    assert_false(is_there(codes_path) || is_there(partial)); /* a moment's work is not worth a file */
+    assert_false(is_there(codes_path) || is_there(partial)); /* no part file is kept for a moment's work */
     make_many();
     assert_int_equal(search_until(STEP, NULL, &report), DKVB_ECANCELLED);
     many[1500 * DIM + 3] = NAN;
     assert_int_equal(search_until(0, NULL, &report), DKVB_EINVAL);
-    assert_int_equal(report.kept, 2 * STEP); /* what was kept before stays, and grows */
+    assert_int_equal(report.kept, 2 * STEP); /* codes kept before stay, and more are added */
     make_many();
     assert_ok(search_until(0, NULL, &report));
     assert_int_equal(report.resumed, 2 * STEP);
@@ -586,7 +589,7 @@ static void a_full_disk_is_reported_and_gone_on_with(void **state)
     assert_files(true);
 }
 
-/* An allocator that notes the most bytes that were in use at a time. */
+/* An allocator that records the largest number of bytes in use at a time. */
 struct peak {
     size_t now, most;
 };
@@ -667,7 +670,8 @@ static int stop(void *user, uint64_t done, uint64_t total)
     return done >= *(const uint64_t *)user;
 }
 
-/* The rows of a step are prepared some at a time where they are wide. An interrupt within a step loses this step. */
+/* Rows of many columns are prepared in several parts of a step; an interrupt within a step loses the codes of this
+ * step. */
 static void wide_rows_are_gone_on_with_too(void **state)
 {
     uint16_t found[WIDE_ROWS * WIDE_BOOKS];

@@ -1,5 +1,5 @@
-/* Searching into files by ranks that share a model: the files are those of one process, an interrupted call goes on
- * with any other number of ranks, and a failure on one rank is a failure on all. */
+/* Tests of searching codes into files by ranks that share a model: the files equal those of one process, an interrupted
+ * search goes on with any other number of ranks, and a failure on one rank is a failure on all ranks. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,33 +11,33 @@
 #include "fixture.h"
 #include "ranks_threads.h"
 
-enum { N = 5000 /* more than one step of eight ranks */, MOST = 8, STEP = 512, TOP_K = 2 };
+enum { N = 5000 /* number of rows: more than one step of eight ranks */, MOST = 8, STEP = 512, TOP_K = 2 };
 static const unsigned counts[] = {2, 3, 4, 8};
 enum { COUNTS = sizeof counts / sizeof *counts };
 
 static float many[N * DIM];
 static char model_path[128], masked_path[128], codes_path[128], distances_path[128], partial[140];
-static unsigned char *wanted[2]; /* files of codes and of distances by one process */
+static unsigned char *wanted[2]; /* the expected files of codes and of distances, made by one process */
 static size_t wanted_size[2];
 static dkvb_outside outside;
 
-/* A call that all ranks make, and the results of each. */
+/* A search that all ranks make together, and its results on each rank. */
 struct call {
     const char *model;
     bool with_distances;
     uint32_t restart;
-    unsigned stop_rank; /* the rank whose progress callback stops the call */
-    uint64_t stop_at;   /* at this many rows; 0: never */
-    unsigned odd_rank;  /* the rank with an odd input or with an allocator that fails; MOST: none */
-    size_t odd_rows;    /* number of rows that it is given; 0: as all */
-    bool odd_reads;     /* its rows cannot be read from row 3000 on */
-    size_t fail_at;     /* number of its allocation in the call that fails; SIZE_MAX: none */
+    unsigned stop_rank; /* number of the rank whose progress callback stops the call */
+    uint64_t stop_at;   /* number of rows at which the call is stopped; 0 = never */
+    unsigned odd_rank;  /* number of the rank with a wrong input or a failing allocator; MOST = none */
+    size_t odd_rows;    /* number of rows that rank odd_rank is given; 0 = as all other ranks */
+    bool odd_reads;     /* true if rank odd_rank cannot read its rows from row 3000 on */
+    size_t fail_at;     /* number of the allocation that fails on rank odd_rank during the call; SIZE_MAX = none */
     dkvb_status rc[MOST];
     dkvb_search_file_report report[MOST];
     dkvb_outside outside[MOST];
     char message[MOST][512];
-    uint64_t progress; /* the last progress of rank 0 */
-    long live;         /* blocks that the odd rank has left */
+    uint64_t progress; /* number of rows in the last progress report on rank 0 */
+    long live;         /* number of memory blocks that rank odd_rank has not freed */
 };
 
 struct rank {
@@ -114,7 +114,7 @@ static struct call new_call(void)
     return (struct call){.model = model_path, .with_distances = true, .odd_rank = MOST, .fail_at = SIZE_MAX};
 }
 
-/* Makes the call on so many ranks, which must all end alike, and returns the result. */
+/* Makes the search on `count` ranks, which must all end with the same status, and returns this status. */
 static dkvb_status search_on(unsigned count, struct call *call)
 {
     ranks_run(count, search, call);
@@ -252,7 +252,7 @@ static void a_group_that_breaks_leaves_whole_files_or_none_and_every_rank_fails(
             ranks_try(3, search, &call, &trial);
             for (unsigned r = 0; r < 3; r++)
                 assert_int_equal(call.rc[r], DKVB_EIO);
-            if (is_there(distances_path)) /* the last calls come after the files */
+            if (is_there(distances_path)) /* the last calls are made after the files were written */
                 assert_files();
             assert_false(is_there(partial));
         }
@@ -341,7 +341,7 @@ static void a_full_disk_of_rank_0_ends_the_call_on_all(void **state)
     size_t failed = 0, whole = wanted_size[0] + wanted_size[1];
 
     (void)state;
-    signal(SIGXFSZ, SIG_IGN); /* so that write() fails in place of the program */
+    signal(SIGXFSZ, SIG_IGN); /* write() then fails, instead of a signal ending the program */
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     for (size_t room = 0; room <= whole + whole / 5; room += whole / 5) {
         struct call call = new_call();

@@ -1,4 +1,4 @@
-/* Separation of classes, compared with its definitions, which are written out on small codes. */
+/* Tests of the separation of classes, compared with plain loops over small codes that follow the definitions. */
 #include "fixture.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@
 #include "base/rng.h"
 #include "unlearn/separation.h"
 
-enum { N = 200, C = 5, K = 9, L = 6, MOST_K = 3, EMPTY = 3, ALONE = 4 }; /* class EMPTY has no row, ALONE one */
+/* class EMPTY has no row, class ALONE has one row */
+enum { N = 200, C = 5, K = 9, L = 6, MOST_K = 3, EMPTY = 3, ALONE = 4 };
 
 static uint16_t codes[N * C * MOST_K];
 static int32_t class_of[N];
@@ -30,8 +31,8 @@ static dkvb_separation_rows rows_of(uint32_t k)
     return in;
 }
 
-/* Makes codes of k different keys near the row's class. Some codes end in keys that do not exist, and some rows have no
- * label. */
+/* Makes codes of k different keys that depend on the row's class. Some codes end in DKVB_CODE_NONE, and some rows have
+ * no label. */
 static dkvb_separation_rows make_codes(uint32_t k)
 {
     struct dkvb__rng rng;
@@ -75,7 +76,7 @@ static bool selects(uint32_t k, size_t r, size_t c, size_t key)
     return false;
 }
 
-/* Counts the rows of a class that select a pair by looking at all rows. */
+/* Returns the number of rows of a class that select a pair, by a loop over all rows. */
 static uint32_t rows_with(uint32_t k, int32_t label, size_t c, size_t key)
 {
     uint32_t found = 0;
@@ -208,7 +209,7 @@ static void the_nearest_class_is_the_lowest_of_the_largest_overlaps(void **state
                                 : found->overlap[l] == found->weighted[l * L + (size_t)nearest]);
     }
     dkvb_separation_free(found);
-    for (size_t r = 0; r < N; r++) /* all classes are alike, so each overlaps equally with every other */
+    for (size_t r = 0; r < N; r++) /* all classes have the same codes, so each overlaps equally with every other */
         for (size_t c = 0; c < C; c++)
             codes[r * C + c] = 1;
     in = rows_of(1);
@@ -219,7 +220,7 @@ static void the_nearest_class_is_the_lowest_of_the_largest_overlaps(void **state
     dkvb_separation_free(found);
 }
 
-/* The counts of an empty class do not matter. */
+/* Whatever the counts of a class without rows, it overlaps with no other class. */
 static void a_class_without_rows_overlaps_with_none(void **state)
 {
     double jaccard[L * L], weighted[L * L];
@@ -234,7 +235,8 @@ static void a_class_without_rows_overlaps_with_none(void **state)
     assert_true(!isnan(jaccard[L + 2]));
 }
 
-/* Shares do not depend on the number of rows: three copies of a class overlap with others as one copy does. */
+/* Weighted overlaps do not depend on the number of rows: a class whose rows occur three times overlaps with others as
+ * before. */
 static void copies_of_rows_change_no_weighted_overlap(void **state)
 {
     double before[L * L], after[L * L], jaccard[L * L];
@@ -250,7 +252,7 @@ static void copies_of_rows_change_no_weighted_overlap(void **state)
     assert_memory_equal(before, after, sizeof before);
 }
 
-/* The distance 1 - |common| / (C k), computed by comparing all selections of two rows. */
+/* Returns the distance of two rows, 1 - |common selections| / (C k), by comparing all their selections. */
 static double distance(uint32_t k, size_t a, size_t b)
 {
     size_t common = 0;
@@ -261,7 +263,7 @@ static double distance(uint32_t k, size_t a, size_t b)
     return 1.0 - (double)common / (double)(C * k);
 }
 
-/* The mean distance of a row to the other rows of a class; NaN if there are none. */
+/* Returns the mean distance of a row to all other rows of a class; NaN if there are none. */
 static double distance_to_class(uint32_t k, size_t row, int32_t label)
 {
     double sum = 0.0, rows_of_class = 0.0;
@@ -280,7 +282,7 @@ static double quadratic_silhouette(uint32_t k, size_t row)
 
     for (int32_t l = 0; l < L; l++)
         if (l != class_of[row])
-            between = fmin(between, distance_to_class(k, row, l)); /* fmin ignores NaN */
+            between = fmin(between, distance_to_class(k, row, l)); /* fmin() ignores NaN of classes without rows */
     return isnan(within) ? 0.0 : (between - within) / fmax(within, between);
 }
 
@@ -306,7 +308,7 @@ static void silhouettes_are_those_of_the_quadratic_definition(void **state)
                                    : found->silhouettes[l] == sum[l] / (double)found->rows[l]);
         }
         assert_true(found->silhouette == all / (double)found->labelled);
-        assert_true(found->row_silhouettes[77] == 0.0); /* the only row of its class */
+        assert_true(found->row_silhouettes[77] == 0.0); /* a row that is alone in its class has silhouette 0 */
         dkvb_separation_free(found);
     }
 }
@@ -332,7 +334,7 @@ static void results_are_the_same_bits_for_any_threads(void **state)
     dkvb_separation_free(one);
 }
 
-/* Makes two classes; row r selects key `of[label]` in every codebook. */
+/* Makes two classes, whose rows select one key in every codebook: key `first` in class 0, key `second` in class 1. */
 static void make_two(uint16_t first, uint16_t second)
 {
     for (size_t r = 0; r < N; r++) {
@@ -366,7 +368,8 @@ static void classes_apart_and_classes_alike_are_told(void **state)
     for (size_t r = 0; r < N; r++)
         class_of[r] = 2;
     found = measure(&in);
-    assert_true(isnan(found->row_silhouettes[0]) && isnan(found->silhouette)); /* there is no other class */
+    /* the silhouettes are NaN, as there is no other class */
+    assert_true(isnan(found->row_silhouettes[0]) && isnan(found->silhouette));
     dkvb_separation_free(found);
 }
 
@@ -442,7 +445,7 @@ static void more_rows_than_counts_hold_are_refused(void **state)
     assert_memory_equal(kept, row_counts, sizeof kept);
 }
 
-/* Cancels at a call; `user` gives its number. */
+/* Progress callback that cancels at the call whose number is in `user`. */
 static int stop(void *user, uint64_t done, uint64_t total)
 {
     int *left = user;

@@ -1,4 +1,4 @@
-/* Foreign files, recognised by their first bytes. */
+/* Tests of recognising files of other programs by their first bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ static void archives_are_told_by_their_first_member(void **state)
     zip[26] = 5;
     memcpy(zip + 30, "x.npy", 5);
     assert_kind(zip, 35, "a NumPy archive (.npz)");
-    assert_kind(zip, 34, "a zip archive"); /* cut short within the name */
+    assert_kind(zip, 34, "a zip archive"); /* a zip archive that is cut short within a name */
     memcpy(zip + 30, "a.txt", 5);
     assert_kind(zip, 35, "a zip archive");
     zip[26] = 14;
@@ -79,7 +79,7 @@ static void what_no_signature_fits_is_no_kind(void **state)
     assert_kind("\0\0\x08\x01", 4, "an IDX file");
 }
 
-/* Every start is tried at every length. Nothing beyond the bytes may be read, which sanitizers would report. */
+/* Tries the beginning of every kind of file at every length; sanitizers would report a read beyond the bytes. */
 static void no_start_makes_it_read_beyond_the_end(void **state)
 {
     static const char starts[][5] = {"PK\3\4", "<", "{", "BM", "P6\n", "\x80\4", "\xFF\xFE", "MM\0", "ftyp"};
@@ -124,7 +124,7 @@ static void the_way_on_is_that_of_the_use(void **state)
     assert_non_null(strstr(dkvb_last_error(), "f: begins with the bytes 01 02 03 04; a folder or a PNG"));
 }
 
-/* The longest path still leaves room for the whole message. */
+/* Even with the longest path, the whole error message is stored. */
 static void a_long_path_cuts_off_no_way_on(void **state)
 {
     char path[400];

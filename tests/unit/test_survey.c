@@ -1,4 +1,4 @@
-/* The survey of rows and labels before anything is learned. */
+/* Tests of checking features and labels before a training. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +42,8 @@ static void labels_without_gaps_pass(void **state)
     assert_int_equal(info.classes, 3);
     assert_int_equal(info.empty, 0);
     assert_string_equal(info.empty_list, "");
-    assert_int_equal(survey(&info, y + 1, 1, 0, 0), DKVB_OK); /* rows without any label are refused elsewhere */
+    /* rows without any label are no error here, as the training refuses them */
+    assert_int_equal(survey(&info, y + 1, 1, 0, 0), DKVB_OK);
     assert_int_equal(info.largest, -1);
     assert_int_equal(survey(&info, NULL, 0, 0, 0), DKVB_OK);
 }
@@ -125,14 +126,14 @@ static void values_that_dwarf_all_others_are_found(void **state)
     assert_int_equal(info.first_row, 11);
     assert_int_equal(info.first_column, 3);
     assert_true(info.first_value == -3e38f);
-    x[11][3] = 9999.0f; /* three orders of magnitude are enough, two are not */
+    x[11][3] = 9999.0f; /* a feature three orders of magnitude larger than all others is reported, two are not */
     assert_int_equal(dkvb_features_survey(&info, *x, 40, 8), DKVB_OK);
     assert_int_equal(info.outlying, 0);
     x[11][3] = 99999.0f;
     x[12][0] = 99999.0f;
     assert_int_equal(dkvb_features_survey(&info, *x, 40, 8), DKVB_OK);
     assert_int_equal(info.outlying, 2);
-    for (size_t r = 0; r < 40; r++) /* if they are half of all, they are the data, not outliers */
+    for (size_t r = 0; r < 40; r++) /* huge features that are half of all features are not outliers */
         for (size_t c = 0; c < 4; c++)
             x[r][c] = 99999.0f;
     assert_int_equal(dkvb_features_survey(&info, *x, 40, 8), DKVB_OK);

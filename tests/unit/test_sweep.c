@@ -1,4 +1,5 @@
-/* Sweeps: every cell is what measuring it alone gives, and a table that was interrupted ends as one that was not. */
+/* Tests of sweeps: every cell equals a separate measurement, and an interrupted sweep ends with the same table as one
+ * without interruption. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-enum { MOST = 4096 /* cells of a test */ };
+enum { MOST = 4096 /* largest number of cells in a test */ };
 
 static const uint32_t all_methods[] = {DKVB_METHOD_ACTIVATIONS, DKVB_METHOD_CONTRAST, DKVB_METHOD_EXAMPLES,
                                        DKVB_METHOD_VALUES, DKVB_METHOD_EVERY};
@@ -53,7 +54,7 @@ static dkvb_sweep_options wide(void)
     return o;
 }
 
-/* The mask of a cell, by the public call. */
+/* Returns the mask of a sweep's cell, chosen by dkvb_unlearn_choose(). */
 static dkvb_mask *mask_of(const dkvb_model *model, const dkvb_codeset *set, const dkvb_sweep_cell *cell,
                           const uint8_t *aside)
 {
@@ -78,7 +79,7 @@ static dkvb_mask *mask_of(const dkvb_model *model, const dkvb_codeset *set, cons
     return mask;
 }
 
-/* The figures of a cell from what each class loses. */
+/* Asserts the figures of a cell, computed from the effect on each class. */
 static void assert_figures(const dkvb_sweep_cell *cell, const dkvb_class_effect *effects, const uint8_t *aside)
 {
     uint64_t measured = 0, before = 0, after = 0;
@@ -107,7 +108,8 @@ static void assert_figures(const dkvb_sweep_cell *cell, const dkvb_class_effect 
                     cell->worst_after == effects[worst].right_after);
 }
 
-/* Every cell that was heard against measuring its mask alone. Returns (row, codebook) pairs that ran out of keys. */
+/* Asserts that every reported cell equals a separate measurement of its mask. Returns the number of (row, codebook)
+ * pairs that ran out of keys. */
 static uint64_t assert_slow_way(const dkvb_model *model, const dkvb_codeset *set, const dkvb_codeset_rows *held,
                                 const uint8_t *aside)
 {
@@ -149,7 +151,7 @@ static void every_cell_is_what_measuring_it_alone_gives(void **state)
             few_keys = false;
             assert_ok(dkvb_model_set_values(model, NULL, dtypes[d]));
             assert_ok(dkvb_sweep_run(model, set, &o, &report, NULL));
-            /* Of the five methods, one is drawn by three seeds and one has no budget. */
+            /* Of the five methods, "examples" runs with three seeds, and "every" takes no number of pairs. */
             assert_int_equal(heard_count, CLASSES * (6 * o.budget_count + 1));
             assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
             assert_true(report.cells == heard_count && report.done == heard_count && report.measured == held.n);
@@ -159,7 +161,7 @@ static void every_cell_is_what_measuring_it_alone_gives(void **state)
         }
 }
 
-/* Classes 0 and 1 have the same value behind every pair, so their logits tie in every row: the answer is 0. */
+/* Classes 0 and 1 have the same value for every pair, so their logits tie in every row, and class 0 is predicted. */
 static void a_tie_is_answered_by_the_lower_class(void **state)
 {
     static const uint8_t nobody[CLASSES] = {0};
@@ -306,7 +308,7 @@ static void a_mapped_model_is_swept_as_one_that_was_read(void **state)
     unlink(path);
 }
 
-/* A fit of the training part with other settings, and the rows held out searched by its keys, by public calls. */
+/* Fits models with other settings to the training part, and searches the held-out rows by the keys of these models. */
 static void shapes_are_models_trained_on_the_training_part(void **state)
 {
     static const dkvb_sweep_shape shapes[] = {{0, 0, 0, 0, 7}, {5, 20, 3, 1, 7}};
@@ -357,7 +359,7 @@ static void shapes_are_models_trained_on_the_training_part(void **state)
         assert_ok(dkvb_fit(&anew, &codes, &r, &f, NULL, NULL));
         held.n = out->n;
         held.codebooks = s ? 5 : 16;
-        held.k = s ? 20 : 48; /* as deep as the codeset, and at most all keys */
+        held.k = s ? 20 : 48; /* codes as deep as the codeset's, but no more than all keys */
         held.labels = out->labels;
         held.codes = deep;
         assert_ok(dkvb_search(anew->codebooks, NULL, held_x, out->n, held.k, deep, NULL, NULL));
@@ -401,7 +403,7 @@ static void default_budgets_go_in_equal_ratios_to_all_pairs(void **state)
     assert_true(heard[0].budget == 1 && heard[7].budget == 16 * 48);
     assert_true(heard[8].method == DKVB_METHOD_EXAMPLES && heard[8].budget == 1 && heard[8].rows == 1);
     assert_true(heard[15].budget == heard[15].rows && heard[0].rows == heard[15].rows);
-    o = listening(); /* where whole numbers leave no room for 30, fewer, each once */
+    o = listening(); /* if there are fewer than 30 different whole numbers, each budget occurs once */
     o.classes = classes;
     assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
     assert_true(heard_count > 15 && heard_count < 30);
@@ -471,7 +473,7 @@ static dkvb_sweep_options table_options(void)
     return o;
 }
 
-/* A model, and the bytes of its table. */
+/* Makes a model and its codeset, and returns the bytes of the table of a whole sweep. */
 static unsigned char *whole_table(size_t *size)
 {
     dkvb_sweep_options o;
@@ -545,7 +547,7 @@ static void a_file_that_was_cut_anywhere_is_gone_on_with(void **state)
         assert_true(report.resumed < cells && (cut > 1000) == (report.resumed > 0));
         assert_same_file(output, whole, size);
     }
-    /* What is written behind a line that was cut stands where that line stood, so that it counts later. */
+    /* If the part file ends within a line, new lines replace the cut line, so that they count later. */
     for (size_t cut = kept_size - 40; cut > kept_size / 2; cut -= 2003) {
         dkvb_sweep_report first = DKVB_SWEEP_REPORT_INIT, second = DKVB_SWEEP_REPORT_INIT;
 
@@ -558,7 +560,7 @@ static void a_file_that_was_cut_anywhere_is_gone_on_with(void **state)
         assert_true(first.resumed < cells && second.resumed == cells);
         assert_same_file(output, whole, size);
     }
-    /* A line that was damaged, and all that follow it, are measured again. */
+    /* A damaged line of the part file, and all lines after it, are measured again. */
     for (size_t at = 200; at < kept_size; at += 4001) {
         dkvb_sweep_report report = DKVB_SWEEP_REPORT_INIT;
         unsigned char was = kept[at];
@@ -602,7 +604,7 @@ static void cells_of_another_sweep_are_refused(void **state)
     o = table_options();
     o.test_x = rows, o.test_labels = labels, o.test_n = ROWS;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_EMISMATCH);
-    unlink(partial); /* other test rows of the same labels */
+    unlink(partial); /* cells measured on other test rows with the same labels are refused */
     stop_after = 40;
     heard_count = 0;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_ECANCELLED);
@@ -613,18 +615,18 @@ static void cells_of_another_sweep_are_refused(void **state)
     o = table_options();
     stop_after = 40;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_ECANCELLED);
-    plan_fit(&masked, &same, true, hard, labels, NULL, ROWS); /* the same model under a mask */
+    plan_fit(&masked, &same, true, hard, labels, NULL, ROWS); /* cells of the same model without its mask are refused */
     assert_ok(dkvb_mask_new(&mask, masked->codebooks));
     assert_ok(dkvb_mask_set(mask, 0, 0, 1));
     assert_ok(dkvb_model_forget(masked, mask, NULL, NULL));
     o = table_options();
     assert_int_equal(dkvb_sweep_run(masked, same, &o, NULL, NULL), DKVB_EMISMATCH);
-    assert_true(is_there(partial) && !is_there(output)); /* it stays for the sweep that it is of */
+    assert_true(is_there(partial) && !is_there(output)); /* the part file of another sweep stays */
     o = table_options();
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, &report, NULL));
     assert_true(report.resumed >= 40);
     assert_same_file(output, whole, size);
-    /* Told to restart, cells of another sweep are no hindrance. */
+    /* With `restart`, a part file of another sweep is overwritten. */
     o = table_options();
     stop_after = 40;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_ECANCELLED);
@@ -634,7 +636,7 @@ static void cells_of_another_sweep_are_refused(void **state)
     o.budgets = NULL;
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, &report, NULL));
     assert_true(report.resumed == 0 && !is_there(partial));
-    /* Cells of another version, and a first line that is not the begin of this sweep's, are left to who wrote them. */
+    /* A part file of another version, or with a first line that is not of this sweep, is refused and stays. */
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
         write_file(partial, firsts[i], strlen(firsts[i]));
         o = table_options();
@@ -644,7 +646,7 @@ static void cells_of_another_sweep_are_refused(void **state)
         o.restart = 1;
         assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_OK : DKVB_EFORMAT);
     }
-    /* What is no file of cells is not written over. */
+    /* A file that is no part file of a sweep is not overwritten. */
     write_file(partial, "a letter to somebody", 20);
     o = table_options();
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_EFORMAT);
@@ -660,7 +662,7 @@ static void cells_of_another_sweep_are_refused(void **state)
     table_end(whole);
 }
 
-/* Leave cells of this sweep beside the table. */
+/* Stops a sweep early, so that a part file stays beside the table. */
 static void stop_early(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_options o)
 {
     unlink(partial);
@@ -679,7 +681,7 @@ static void assert_other_sweep(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_
     assert_int_equal(heard_count, 0);
 }
 
-/* Keys are on other rows, so the same training part gives the same model, whatever is held out. */
+/* The keys were placed on other rows, so the same training part gives the same model, whatever rows are held out. */
 static void cells_measured_on_other_rows_are_refused(void **state)
 {
     static float other[ROWS * DIM];
@@ -739,7 +741,7 @@ static void cells_of_models_trained_in_another_way_are_refused(void **state)
     assert_other_sweep(table_model, table_set, o);
     table_set->session->training.epochs--;
     for (size_t i = 0; i < ROWS; i++)
-        swapped[i] = i; /* the same rows, called by what they were called without ids */
+        swapped[i] = i; /* passes as ids the row numbers, which are the ids by default */
     o.feature_ids = swapped;
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL));
     table_end(whole);
@@ -863,7 +865,7 @@ static void options_that_cannot_be_are_named(void **state)
     REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", ANEW(anew), o.feature_rows = 10);
     REFUSE(DKVB_EINVAL, "row 1 of the features is called as a row before it, by id 0", ANEW(anew),
            o.feature_ids = twice_called);
-    /* A second shape that cannot be trained is found before the first is. */
+    /* A shape that cannot be trained is refused before any shape is trained. */
     REFUSE(DKVB_EINVAL, "shape 3 is the same as shape 0", ANEW(again));
     REFUSE(DKVB_EINVAL, "shape 1 has 4000 keys", ANEW(keys));
     REFUSE(DKVB_EINVAL, "shape 1 selects 17 keys", ANEW(top_k));
@@ -878,7 +880,7 @@ static void options_that_cannot_be_are_named(void **state)
     wrong[3] = CLASSES;
     REFUSE(DKVB_EINVAL, "test row 3 has label 4", o.test_x = rows, o.test_labels = wrong, o.test_n = ROWS);
     none[1] = DKVB_FORGET;
-    wrong[3] = 0; /* all test rows are of class 0 */
+    wrong[3] = 0; /* now all test rows are of class 0 */
     REFUSE(DKVB_ENOTFOUND, "class 1 has", o.classes = none, o.test_x = rows, o.test_labels = wrong, o.test_n = ROWS);
 #undef REFUSE
     assert_int_equal(dkvb_sweep_run(table_model, NULL, NULL, NULL, NULL), DKVB_EINVAL);
@@ -886,7 +888,7 @@ static void options_that_cannot_be_are_named(void **state)
     table_end(whole);
 }
 
-/* Stopped by progress in the middle of a cell, a sweep has changed nothing. */
+/* Stops a sweep by its progress callback in the middle of a cell; the sweep must have changed nothing. */
 static int never(void *user, uint64_t done, uint64_t total)
 {
     (void)user;
@@ -941,7 +943,7 @@ static void progress_can_end_it(void **state)
     unlink(output);
     run.progress = never;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, &run), DKVB_ECANCELLED);
-    assert_true(!is_there(output) && !is_there(partial)); /* no cell is worth going on from */
+    assert_true(!is_there(output) && !is_there(partial)); /* no part file stays, as no cell was finished */
     is = bytes_of(table_model, NULL, &after);
     assert_same_bytes(was, before, is, after);
     free(was);
@@ -985,7 +987,7 @@ static void each_allocation_may_fail(void **state)
                 o.feature_rows = ROWS;
                 o.feature_columns = DIM;
             }
-            usual = table_model->mem; /* what a sweep takes and gives back is the model's allocator's */
+            usual = table_model->mem; /* a sweep allocates by the model's allocator */
             table_model->mem = a;
             rc = dkvb_sweep_run(table_model, table_set, &o, NULL, &run);
             table_model->mem = usual;
@@ -993,7 +995,8 @@ static void each_allocation_may_fail(void **state)
             if (rc == DKVB_OK)
                 break;
             assert_int_equal(rc, DKVB_ENOMEM);
-            step = fail_at < 60 ? 1 : 1 + fail_at / 20; /* a training makes many allocations that are all alike */
+            /* later allocations repeat the same calls, so some are skipped */
+            step = fail_at < 60 ? 1 : 1 + fail_at / 20;
         }
     assert_true(!is_there(partial));
     table_end(whole);

@@ -1,4 +1,4 @@
-/* Tables: texts in every layout, NumPy archives, labels, ids and groups. */
+/* Tests of reading tables: text files in every layout, NumPy archives, labels, ids and groups. */
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -18,10 +18,10 @@
 #include "data_files.h"
 #include "dkvb/table.h"
 
-static dkvb_table *table, *no_table; /* the second is of calls that fail */
+static dkvb_table *table, *no_table; /* table that was read, and result of calls that fail */
 static dkvb_table_info info;
 
-/* Read the file that was put; what it holds is in `info`. */
+/* Reads the test file as a table, and stores its properties in `info`. */
 static void read_table(const char *path, const dkvb_table_options *o)
 {
     dkvb_table_free(table);
@@ -45,7 +45,8 @@ static int release(void **state)
     return 0;
 }
 
-/* The call fails, leaves no table, and its message holds the file and `part`. */
+/* Asserts that reading a table fails without a result, and that the error message names the file and contains
+ * `part`. */
 static void assert_no_table(const char *path, const dkvb_table_options *o, dkvb_status code, const char *part)
 {
     dkvb_table *none = (dkvb_table *)data_path;
@@ -62,7 +63,7 @@ static void assert_text_refused(const char *text, const dkvb_table_options *o, d
     assert_no_table(data_path, o, code, part);
 }
 
-/* Features of a text: `rows` of `columns`, numbered from 1 in the order of reading. */
+/* Asserts that a text is read as `rows` rows of `columns` features, whose values are 1, 2, 3 and so on. */
 static void assert_counts(const char *text, size_t rows, size_t columns)
 {
     read_text(text, NULL);
@@ -83,7 +84,7 @@ static uint64_t next_random(void)
     return z ^ (z >> 31);
 }
 
-/* The C library rounds to nearest, ties to even, in the locale "C". */
+/* Asserts that a decimal number is read as the nearest float32, ties to even, as the C library's strtof() does. */
 static void assert_rounds(const char *text, float expected)
 {
     float value = 0;
@@ -100,18 +101,18 @@ static void make_number(char text[1300], size_t i)
     float low, high;
 
     switch (i % 6) {
-    case 0: /* digits, a point among them, an exponent */
+    case 0: /* a number with a decimal point and an exponent */
         snprintf(text, 1300, "%s%llu.%llue%d", r & 1 ? "-" : "", (unsigned long long)(r % 1000000),
                  (unsigned long long)(next_random() >> r % 64), (int)(r >> 20) % 60 - 30);
         return;
-    case 1: /* as tables have them */
+    case 1: /* a number as tables usually have it */
         snprintf(text, 1300, "%.*f", (int)(r % 12), ((double)(r >> 11) / 9007199254740992.0 - 0.5) * 20);
         return;
-    case 2: /* subnormal floats and below */
+    case 2: /* a number in the range of subnormal floats or below */
         snprintf(text, 1300, "%llu.%llue-%d", (unsigned long long)(r % 10), (unsigned long long)(r >> 40),
                  38 + (int)(r % 9));
         return;
-    default: /* halfway between two floats, exactly, or a last digit off */
+    default: /* a number halfway between two floats, or a last digit off */
         memcpy(&low, &bits, sizeof low);
         if (!isfinite(low) || !isfinite(high = nextafterf(low, INFINITY))) {
             snprintf(text, 1300, "3.40282356779733661637539395458142568447e38");
@@ -137,7 +138,8 @@ static void numbers_are_rounded_once(void **state)
     }
 }
 
-/* 2^24 + 1 lies between two floats. A double keeps the first text as that middle, which would go to the even float. */
+/* 2^24 + 1 lies between two floats. As a double, the first text is exactly that middle, which would be rounded to the
+ * even float. */
 static void a_number_just_above_the_middle_goes_up(void **state)
 {
     float value;
@@ -146,8 +148,9 @@ static void a_number_just_above_the_middle_goes_up(void **state)
     assert_rounds("16777217.000000001", 16777218.0f);
     assert_rounds("16777217.0000000000000000000000000000000001", 16777218.0f);
     assert_rounds("16777217", 16777216.0f);
-    assert_rounds("8.000001430511474", 8.00000095367431640625f); /* the double is the middle, 6e-16 above it */
-    assert_rounds("8.000000476837159", 8.00000095367431640625f); /* and here below it */
+    /* as a double the middle of two floats; the text is 6e-16 above */
+    assert_rounds("8.000001430511474", 8.00000095367431640625f);
+    assert_rounds("8.000000476837159", 8.00000095367431640625f); /* here the text is below the middle */
     assert_rounds("16777219", 16777220.0f);
     assert_rounds("3.4028235677973366e38", strtof("3.4028235677973366e38", NULL));
     assert_rounds("1e-46", 0.0f);
@@ -175,7 +178,7 @@ static void only_decimal_numbers_are_numbers(void **state)
     }
 }
 
-/* Texts are made in the locale "C", and read in one that writes a comma. */
+/* The texts are made in the locale "C", and read in a locale with decimal commas. */
 static void numbers_are_the_same_in_a_locale_with_a_comma(void **state)
 {
     static const char *const texts[] = {"1.5", "0.1", "16777217.000000001", "1e-40",
@@ -218,7 +221,7 @@ static void the_strongest_separator_of_the_first_line_holds(void **state)
     assert_int_equal(info.columns, 2);
     assert_string_equal(info.column_names[0], "a b");
     assert_string_equal(info.column_names[1], "c,d");
-    read_text("\"a;b\",\"c, d\"\n1,2\n", NULL); /* what stands in quotes separates nothing */
+    read_text("\"a;b\",\"c, d\"\n1,2\n", NULL); /* semicolons and commas in quotes do not separate columns */
     assert_string_equal(info.column_names[0], "a;b");
     assert_string_equal(info.column_names[1], "c, d");
 }
@@ -256,12 +259,12 @@ static void names_stand_above_numbers(void **state)
     assert_counts("a,b\n1,2\n", 1, 2);
     assert_string_equal(info.column_names[1], "b");
     assert_counts("a,b\n", 0, 2);
-    assert_counts("0,1,2\n1,2,3\n", 1, 3); /* as pandas calls columns without a name */
+    assert_counts("0,1,2\n1,2,3\n", 1, 3); /* pandas calls columns without names 0, 1, 2 */
     assert_string_equal(info.column_names[0], "0");
-    assert_counts(",0,1\n0,1,2\n1,3,4\n", 2, 2); /* and with the numbers of rows in front */
+    assert_counts(",0,1\n0,1,2\n1,3,4\n", 2, 2); /* pandas writes row numbers in the first column */
     assert_string_equal(info.column_names[0], "0");
     assert_counts(",a,b\n0,1,2\n1,3,4\n", 2, 2);
-    read_text("0,1\n5,6\n", NULL); /* may well be a row */
+    read_text("0,1\n5,6\n", NULL); /* the first line may be a row of numbers */
     assert_int_equal(info.rows, 2);
     o.header = DKVB_HEADER_YES;
     read_text("7,8\n1,2\n", &o);
@@ -315,7 +318,7 @@ static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state
     assert_memory_equal(info.labels, ((int32_t[]){2, 1, -1, 0, 3, 1}), 6 * sizeof(int32_t));
     o.label_names = given;
     o.label_name_count = 3;
-    read_text("x,y\n1,dog\n2,2\n3,1\n4,ant\n5,\n6,5\n", &o); /* the name "2" goes before the number 2 */
+    read_text("x,y\n1,dog\n2,2\n3,1\n4,ant\n5,\n6,5\n", &o); /* the label name "2" takes precedence over label 2 */
     assert_int_equal(info.label_count, 5);
     assert_string_equal(info.label_names[2], "");
     assert_string_equal(info.label_names[3], "5");
@@ -332,7 +335,7 @@ static void labels_are_numbers_or_names_in_the_order_of_their_bytes(void **state
     assert_text_refused("x,z\n1,a\n", &o, DKVB_EMISMATCH, "no column is called 'y', which must have the labels");
 }
 
-/* Any number of names, in any order of rows, gets the numbers that sorting gives. */
+/* Any number of label names gets labels by sorted order, whatever the order of the rows. */
 static void numbers_of_names_do_not_depend_on_the_order_of_rows(void **state)
 {
     enum { ROWS = 3000 };
@@ -368,7 +371,7 @@ static void a_text_of_labels_or_ids_has_one_a_line(void **state)
     read_text("12\n18446744073709551615\n0\n", &o);
     assert_null(info.id_names);
     assert_true(info.ids[1] == UINT64_MAX && info.ids[0] == 12);
-    read_text("12\n18446744073709551616\n", &o); /* one more than 64 bits hold: a name */
+    read_text("12\n18446744073709551616\n", &o); /* a number beyond 64 bits is a name */
     assert_string_equal(info.id_names[1], "18446744073709551616");
     assert_text_refused("a\nb\na\n", &o, DKVB_EFORMAT, "line 3: the id 'a' is also that of row 0");
     assert_text_refused("a\n\nb\n", &o, DKVB_EFORMAT, "row 1 has no id");
@@ -392,13 +395,13 @@ static void a_group_has_one_number_in_all_files(void **state)
     assert_int_equal(info.rows, 2);
     assert_true(info.x[0] == 2 && info.x[1] == 4);
     assert_true(info.groups[0] == ann && info.groups[1] == ann && info.group_count == 1);
-    o.what = DKVB_TABLE_IDS; /* without a column of ids: numbers of the rows of the whole file */
+    o.what = DKVB_TABLE_IDS; /* without a column of ids, row numbers are the ids */
     read_table(data_path, &o);
     assert_memory_equal(info.ids, ((uint64_t[]){1, 3}), 16);
     o.id_column = "x";
     read_table(data_path, &o);
     assert_memory_equal(info.ids, ((uint64_t[]){2, 4}), 16);
-    o.group = NULL; /* rows without a group would be one group */
+    o.group = NULL; /* rows without a group would all be one group */
     assert_text_refused("x,who\n1,ann\n2,\n", &o, DKVB_EFORMAT, "row 1 has no group in the column 'who'");
     o.group = "nobody";
     assert_no_table(data_path, &o, DKVB_ENOTFOUND, "no row is of the group 'nobody'");
@@ -414,7 +417,7 @@ static void columns_are_chosen_by_name_and_by_number(void **state)
     (void)state;
     o.columns = names;
     o.column_count = 2;
-    read_text("a,b,c\n1,word,3\n4,,6\n", &o); /* what is not chosen may hold anything */
+    read_text("a,b,c\n1,word,3\n4,,6\n", &o); /* columns that are not chosen may hold any text */
     assert_int_equal(info.columns, 2);
     assert_memory_equal(info.x, ((float[]){3, 1, 6, 4}), 16);
     assert_string_equal(info.column_names[0], "c");
@@ -433,7 +436,8 @@ static void columns_are_chosen_by_name_and_by_number(void **state)
     assert_string_equal(info.column_names[1], "#3");
 }
 
-/* Records move over the end of the reader's buffer byte by byte: every split of CRLF, of doubled quotes and of numbers.
+/* Moves records over the end of the reader's buffer byte by byte, so that CRLF, doubled quotes and numbers are split
+ * everywhere.
  */
 static void fields_may_lie_on_the_edge_of_the_buffer(void **state)
 {
@@ -463,7 +467,7 @@ static void fields_may_lie_on_the_edge_of_the_buffer(void **state)
     free(text);
 }
 
-/* Every line is a record there, so an end of a line that is taken for two would be a label more. */
+/* Every line is one label, so a line end that is read as two would give one label more. */
 static void ends_of_lines_on_the_edge_of_the_buffer_are_one(void **state)
 {
     enum { LINES = 400000 };
@@ -529,7 +533,8 @@ static void put16(unsigned char *to, size_t value)
     to[1] = (unsigned char)(value >> 8);
 }
 
-/* A member as numpy writes it. `wide`: its sizes stand in an extra field of the directory. */
+/* Adds a member to a ZIP archive as numpy does; with `wide`, the member's sizes are in an extra field of the
+ * directory. */
 static void add_member(struct archive *a, const char *name, const unsigned char *data, size_t size, bool deflated,
                        bool wide)
 {
@@ -681,7 +686,8 @@ static void an_array_is_named_behind_a_colon(void **state)
     assert_non_null(strstr(dkvb_last_error(), "two members have the same name"));
 }
 
-/* The whole content is under a checksum or does not matter: what is read from a changed file is what was written. */
+/* Every byte of an archive is covered by a checksum or without effect, so a changed archive is refused or read
+ * unchanged. */
 static void a_cut_or_changed_archive_is_refused_or_reads_the_same(void **state)
 {
     size_t refused = 0, tried = 0;
@@ -692,7 +698,7 @@ static void a_cut_or_changed_archive_is_refused_or_reads_the_same(void **state)
 
         add_numbers(&a, "x.npy", kind & 1, kind & 2);
         put_archive(&a, data_path, kind & 2);
-        for (size_t size = 3; size < a.size; size++) { /* "PK" alone is a text */
+        for (size_t size = 3; size < a.size; size++) { /* a file of only "PK" is a text file */
             dkvb_table *t;
 
             put_file(a.bytes, size);
@@ -807,7 +813,7 @@ static void every_allocation_may_fail(void **state)
 
 struct watch {
     uint64_t calls, last, stop_at;
-    long change_at; /* size of the file whose end changes when it was read once; 0: none does */
+    long change_at; /* size of the file whose end changes after the first reading; 0 = no file changes */
 };
 
 static int look_on(void *user, uint64_t done, uint64_t total)
@@ -856,7 +862,7 @@ static void progress_is_told_and_may_end_the_reading(void **state)
     }
 }
 
-/* Rows of the last block become empty lines between the two readings. */
+/* Between the two readings of a file, the rows of its last block become empty lines. */
 static void a_file_that_changes_while_it_is_read_is_refused(void **state)
 {
     enum { BYTES = 3 << 20 };

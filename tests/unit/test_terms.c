@@ -1,4 +1,5 @@
-/* Terms of journal entries: who was meant, within which limits, and what was measured. */
+/* Tests of the terms in journal entries: the classes to forget, the limits on lost accuracy, and the measured
+ * effects. */
 #include "fixture.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ static const dkvb_class_effect measured[CLASSES] = {
     {.rows = 5},
 };
 
-/* Options with every field set; the caller gives `again` and `after`. */
+/* Returns options of a forget operation with every member set, except `again` and `after`, which the caller sets. */
 static dkvb_forget_options full_options(void)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
@@ -37,7 +38,7 @@ static dkvb_forget_options full_options(void)
     return o;
 }
 
-/* Adds an entry that masks one pair. */
+/* Adds a journal entry that masks one pair. */
 static dkvb_status forget(dkvb_model *model, const dkvb_forget_options *o)
 {
     dkvb_mask *mask;
@@ -58,7 +59,7 @@ static dkvb_journal_entry entry_at(const dkvb_model *model, uint64_t number)
     return e;
 }
 
-/* Asserts that the entry still has the terms of full_options(), whatever happened since. */
+/* Asserts that a journal entry still has the terms of full_options(), whatever happened since. */
 static void assert_full(const dkvb_model *model, uint64_t number, uint64_t again, const uint8_t *after)
 {
     dkvb_journal_entry e = entry_at(model, number);
@@ -81,7 +82,7 @@ static void assert_full(const dkvb_model *model, uint64_t number, uint64_t again
             memset(&expected[l], 0, sizeof expected[l]);
         assert_memory_equal(&effects[l], &expected[l], sizeof expected[l]);
     }
-    for (uint32_t l = CLASSES; l < model->classes; l++) /* classes that were added later */
+    for (uint32_t l = CLASSES; l < model->classes; l++) /* classes added later have no terms */
         assert_true(marks[l] == DKVB_KEEP && effects[l].rows == 0);
 }
 
@@ -112,7 +113,7 @@ static void terms_outlive_files_new_classes_undo_and_purge(void **state)
         assert_ok(times ? dkvb_model_load(&loaded, path, NULL) : map_model(&loaded, path, NULL));
         model = loaded;
     }
-    for (uint64_t i = 3; i <= 4; i++) { /* the undo and the purge have none */
+    for (uint64_t i = 3; i <= 4; i++) { /* the journal entries of the undo and the purge have no terms */
         uint8_t marks[CLASSES + 3];
 
         assert_true(!entry_at(model, i).by_class && !entry_at(model, i).measured);
@@ -134,9 +135,10 @@ static void entries_that_say_nothing_have_no_terms(void **state)
     size_t size;
 
     (void)state;
-    o.target = 0.5;                                              /* not read, as no budget was searched for */
-    o.max_class_loss = -0.0;                                     /* -0 is equal to 0 */
-    o.effects = (const dkvb_class_effect[CLASSES]){{.rows = 0}}; /* effects without a class */
+    /* `target` is not read, as no budget was searched for */
+    o.target = 0.5;
+    o.max_class_loss = -0.0;                                     /* -0 as a limit is stored as 0 */
+    o.effects = (const dkvb_class_effect[CLASSES]){{.rows = 0}}; /* effects on classes without rows */
     assert_ok(forget(model, &o));
     assert_ok(forget(model, NULL));
     for (size_t i = 0; i < 2; i++)
@@ -159,7 +161,7 @@ static void terms_that_cannot_be_are_refused_and_change_nothing(void **state)
         double target, retain_drop, class_loss;
         uint64_t again;
         const uint8_t *classes;
-        dkvb_class_effect effect; /* the effect of class 0 */
+        dkvb_class_effect effect; /* the stored effect on class 0 */
     } wrong[] = {
         {"forced: 2 found", .forced = 2},
         {"found: 2 found", .found = 2},
@@ -227,8 +229,8 @@ static void every_class_of_a_thousand_is_kept(void **state)
     dkvb_model_free(loaded);
 }
 
-/* Makes a file without the section "evidence", whose chain of hashes would notice every change. The section "terms"
- * then has to be checked by itself. */
+/* Makes a model file without the section "evidence", whose chain of hashes would detect every change, so that the
+ * section "terms" must be checked by itself. */
 static unsigned char *file_without_chain(const char *path, size_t *size)
 {
     dkvb_model *model = trained_model(1, codes);
@@ -242,7 +244,7 @@ static unsigned char *file_without_chain(const char *path, size_t *size)
     o.found = 0;
     assert_int_equal(forget(model, &o), DKVB_EINVAL); /* undone */
     o = (dkvb_forget_options)DKVB_FORGET_OPTIONS_INIT;
-    o.budget = 1; /* the only field */
+    o.budget = 1; /* the terms have only this member */
     assert_ok(forget(model, &o));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));
@@ -286,11 +288,11 @@ static void forged_terms_are_refused_or_kept_as_they_are(void **state)
             }
             terms[i] ^= (unsigned char)flip;
         }
-    assert_true(refused > 1000 && kept > 100); /* bits of budgets, limits and counts may change */
+    assert_true(refused > 1000 && kept > 100); /* changed bits of budgets, limits and counts can be valid */
     free(data);
 }
 
-/* Puts bytes at a place of the section, and checks the message. */
+/* Overwrites bytes of the section "terms", and checks the error message of loading. */
 static void forged_terms_name_the_entry_and_the_fault(void **state)
 {
     static const struct {
@@ -304,20 +306,20 @@ static void forged_terms_name_the_entry_and_the_fault(void **state)
         {0, 8, 2, "journal entry 2 has terms but is an undo"},
         {8, 4, 8, "journal entry 1 has terms with fields"},
         {12, 4, 3, "journal entry 1 has terms with fields"},
-        {8, 4, 1, "journal entry 1 has limits"},                   /* a target, although no budget was searched for */
-        {24, 8, 0x3FF0000000000001, "journal entry 1 has limits"}, /* above 1 */
+        {8, 4, 1, "journal entry 1 has limits"},                   /* a target without a searched budget */
+        {24, 8, 0x3FF0000000000001, "journal entry 1 has limits"}, /* a limit above 1 */
         {32, 8, 0x8000000000000000, "journal entry 1 has limits"}, /* -0 */
         {40, 8, 0x7FF8000000000000, "journal entry 1 has limits"}, /* NaN */
         {48, 8, 1, "journal entry 1 repeats"},                     /* itself */
-        {56, 8, 1, "journal entry 1 has terms with fields"},       /* a head without its flag */
+        {56, 8, 1, "journal entry 1 has terms with fields"},       /* the head of an older journal without its flag */
         {88, 4, 0xFFFFFFFF, "is cut off after entry 0"},
         {92, 4, 0xFFFFFFFF, "is cut off after entry 0"},
         {100, 4, CLASSES, "journal entry 1 names classes"},
         {100, 4, 1, "journal entry 1 names classes"}, /* twice */
-        {104, 4, 1, "journal entry 1 names classes"}, /* of the effects, twice */
+        {104, 4, 1, "journal entry 1 names classes"}, /* the list of effects names a class twice */
         {236 + 16, 8, 0, "journal entry 3 has terms that say nothing"},
         {196, 8, 0, "journal entry 1 has an effect"},
-        {108, 8, 7, "journal entry 1 has an effect"}, /* fewer rows than right ones */
+        {108, 8, 7, "journal entry 1 has an effect"}, /* an effect with fewer rows than correctly classified ones */
     };
     const char *path = temp_path("forged.dkvb");
     size_t size, terms_size;

@@ -1,4 +1,5 @@
-/* Forgetting: which pairs are chosen, what a mask does, what it leaves alone, how it is taken back and made permanent.
+/* Tests of forgetting: which pairs are chosen, what a mask changes and what it does not, and how it is undone and made
+ * permanent.
  */
 #include "fixture.h"
 
@@ -239,7 +240,8 @@ static void requests_commute_and_undo_takes_back_only_its_own(void **state)
     logits_of(a, first);
     logits_of(b, second);
     assert_memory_equal(first, second, sizeof first);
-    assert_ok(dkvb_model_undo(a, entry, NULL)); /* the earlier of two, which overlap or not: `one` remains */
+    /* undoes the earlier of two maskings, which may overlap; the mask `one` remains */
+    assert_ok(dkvb_model_undo(a, entry, NULL));
     assert_ok(dkvb_journal_get_mask(a, 0, &in_force));
     assert_true(dkvb_mask_equal(in_force, one));
     dkvb_mask_free(in_force);
@@ -273,7 +275,8 @@ static void the_journal_tells_what_was_done(void **state)
     assert_ok(dkvb_journal_get(model, 0, &e));
     assert_true(e.in_force == 0 && e.state == DKVB_JOURNAL_UNDONE);
     assert_ok(dkvb_journal_get(model, 2, &e));
-    assert_true(e.kind == DKVB_JOURNAL_UNDO && e.ends == 1 && e.pairs == 0); /* entry 2 still masks them all */
+    /* entry 2 masks all these pairs too, so the undo unmasks none */
+    assert_true(e.kind == DKVB_JOURNAL_UNDO && e.ends == 1 && e.pairs == 0);
     assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
     assert_message("undone already");
     assert_int_equal(dkvb_model_undo(model, 3, NULL), DKVB_ESTATE);
@@ -406,7 +409,7 @@ static void life_goes_on_after_a_purge(void **state)
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     more = mask_for_class(model, codes, 0, 60);
-    assert_ok(dkvb_mask_combine(more, mask, DKVB_MASK_UNION)); /* purged pairs too, which are dead already */
+    assert_ok(dkvb_mask_combine(more, mask, DKVB_MASK_UNION)); /* a mask that includes pairs that are already purged */
     entry = forget(model, more, "second");
     assert_ok(dkvb_journal_get(model, entry - 1, &e));
     assert_true(e.pairs == 160 && e.pairs_new == 60);
@@ -440,7 +443,7 @@ static void texts_are_checked(void **state)
     dkvb_model_free(model);
 }
 
-/* True if a projected row, [C][d], is one of the keys, [C][K][d], of any codebook. */
+/* Returns true if a projected row, [C][d], equals one of the keys, [C][K][d], in any codebook. */
 static bool is_a_key(const int8_t *row, const int8_t *keys)
 {
     for (size_t c = 0; c < CODEBOOKS; c++)
@@ -450,7 +453,8 @@ static bool is_a_key(const int8_t *row, const int8_t *keys)
     return false;
 }
 
-/* A sampled key is the nearest key of the row it was sampled from, so every pair that the row selects has it. */
+/* A key that was sampled from a row is the row's nearest key, so a purge of every pair that the row selects erases
+ * it. */
 static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
 {
     static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];

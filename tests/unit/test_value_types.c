@@ -1,4 +1,5 @@
-/* Values in half precision: rounded once, used exactly in answers, trained in single precision, kept in files. */
+/* Tests of values in half precision, which are rounded once, used exactly in predictions, trained in single precision,
+ * and stored in files. */
 #include "fixture.h"
 
 #include <math.h>
@@ -53,9 +54,10 @@ static void values_are_rounded_once_and_answered_from_exactly(void **state)
         assert_memory_not_equal(full, half, sizeof full);
         for (size_t v = 0; v < VALUES; v++)
             assert_true(half[v] == rounded(full[v], halves[t]));
-        assert_ok(dkvb_model_set_values(twin, half, 0)); /* the same numbers in single precision give the same sums */
+        assert_ok(dkvb_model_set_values(twin, half, 0)); /* the same numbers in single precision give the same logits */
         assert_same_answers(model, twin);
-        assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* converting back loses nothing more */
+        /* converting the values back to float32 does not change them */
+        assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
         assert_same_answers(model, twin);
         assert_ok(dkvb_model_get_values(model, full));
         assert_memory_equal(full, half, sizeof full);
@@ -97,7 +99,7 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
 
     (void)state;
     assert_ok(dkvb_model_get_values(model, values));
-    values[(3 * KEYS + 5) * CLASSES + 2] = 65520.0f; /* the number rounds to 65536, which float16 does not have */
+    values[(3 * KEYS + 5) * CLASSES + 2] = 65520.0f; /* a number that rounds to 65536, which is too large for float16 */
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16), DKVB_EINVAL);
     assert_message("codebook 3, key 5, class 2 has the value 65520, too large for float16");
@@ -108,7 +110,7 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
     values[(3 * KEYS + 5) * CLASSES + 2] = 65519.0f;
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16),
-                     DKVB_EINVAL); /* bfloat16 has rounded it to 65536 */
+                     DKVB_EINVAL); /* fails, as bfloat16 has rounded the value to 65536 */
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     assert_ok(dkvb_model_set_values(model, values, 0));
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
@@ -118,7 +120,8 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
     assert_int_equal(dkvb_model_set_values(model, values, 0), DKVB_EINVAL);
     assert_message("number 0 is 100000");
     assert_int_equal(dkvb_model_set_values(model, values, DKVB_DTYPE_F16), DKVB_EINVAL);
-    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32)); /* both at once, as the new type holds it */
+    /* sets the values and a number type that can hold them at once */
+    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32));
     assert_int_equal(type_of(model), DKVB_DTYPE_F32);
     assert_ok(dkvb_model_get_values(model, read_back));
     assert_memory_equal(read_back, values, sizeof values);
@@ -128,7 +131,8 @@ static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
     assert_message("too large for float16");
     assert_ok(dkvb_model_get_values(model, values));
     assert_memory_equal(values, before, sizeof values);
-    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)); /* no training was left behind */
+    /* a training can begin, so none was left unfinished */
+    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     dkvb_model_free(model);
 }
 
@@ -185,7 +189,7 @@ static void files_keep_the_type_and_maps_answer_in_place(void **state)
     }
 }
 
-/* Finds the entry of the section "values" in the table of a file. */
+/* Finds the entry of the section "values" in the section table of a model file. */
 static unsigned char *values_entry(unsigned char *data)
 {
     unsigned char *e = data + 64;
@@ -229,7 +233,7 @@ static void forged_values_and_types_are_refused(void **state)
             assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
             dkvb_model_free(m);
         }
-        dkvb__write32(e + 16, DKVB_DTYPE_F32); /* half as many floats take the same number of bytes */
+        dkvb__write32(e + 16, DKVB_DTYPE_F32); /* declares float32, with half as many numbers in the same bytes */
         seal(data);
         write_file(path, data, size);
         assert_int_equal(map_model(&m, path, NULL), DKVB_EFORMAT);

@@ -1,4 +1,4 @@
-/* Values learn as the formula says, whatever the threads; decoding answers as the formula says. */
+/* Tests of values: training and decoding follow their formulas, with any number of threads. */
 #include "fixture.h"
 
 #include <math.h>
@@ -56,14 +56,14 @@ static void assert_same_values(const dkvb_model *a, const dkvb_model *b)
     assert_memory_equal(a->values, b->values, VALUES * sizeof(float));
 }
 
-/* Labels of very different numbers, some rows without one. */
+/* Makes labels of classes of very different sizes, and some rows without a label. */
 static void make_uneven(int32_t uneven[ROWS])
 {
     for (size_t r = 0; r < ROWS; r++)
         uneven[r] = r % 11 == 3 ? -1 : labels[r] == 0 || r % 10 == (size_t)labels[r] ? labels[r] : 1;
 }
 
-/* Epochs, batch by batch, in plain loops with the C library's functions: what training means. */
+/* Trains values in plain loops, epoch by epoch and batch by batch: the definition of training. */
 static void plain_training(double *values, const dkvb_train_options *o, const int32_t *label)
 {
     double(*error)[CLASSES] = malloc(o->batch * sizeof *error), n = 0.0, of[CLASSES] = {0.0};
@@ -109,8 +109,8 @@ static void plain_training(double *values, const dkvb_train_options *o, const in
     free(error);
 }
 
-/* Each of at most epochs * ROWS additions to a value rounds it, and its error comes from a logit that is off by the
- * rounding of CODEBOOKS additions of values, all of them at most `most`: half a unit in the last place each. */
+/* Tolerance: a value is rounded by at most epochs * ROWS additions, half a unit in the last place each; what is added
+ * is wrong by the rounding of a logit, a sum of CODEBOOKS values of at most `most`. */
 static void training_follows_the_formula(void **state)
 {
     static double expected[VALUES];
@@ -157,7 +157,7 @@ static void the_rate_falls_by_the_same_factor_from_epoch_to_epoch(void **state)
     assert_memory_equal(constant->values, zero->values, VALUES * sizeof(float));
     o.epochs = 1;
     assert_ok(dkvb_model_train(first, codes, 1, labels, ROWS, &o, NULL));
-    o.rate_last = 0.5; /* one epoch uses the first rate */
+    o.rate_last = 0.5; /* a training of one epoch uses the first learning rate only */
     assert_ok(dkvb_model_train(single, codes, 1, labels, ROWS, &o, NULL));
     assert_memory_equal(first->values, single->values, VALUES * sizeof(float));
     dkvb_model_free(constant);
@@ -261,7 +261,7 @@ static void ignored_rows_teach_nothing(void **state)
     dkvb_model_free(b);
 }
 
-/* Every third row gone: by label, and in fact; the others keep their ids. */
+/* Leaves out every third row in two ways, by label -1 and by removing it; all other rows keep their ids. */
 static void a_row_that_is_left_out_does_not_move_the_others(void **state)
 {
     static int32_t some[ROWS], fewer_labels[ROWS];
@@ -306,7 +306,7 @@ static void steps_add_up_to_one_training(void **state)
     assert_ok(dkvb_model_train_begin(steps, &o));
     for (size_t r = 0; r < ROWS; r += 200)
         assert_ok(dkvb_model_train_step(steps, codes + r * CODEBOOKS, 1, labels + r, 200, NULL));
-    assert_true(((const float *)steps->values)[0] == 0.0f); /* not yet in place */
+    assert_true(((const float *)steps->values)[0] == 0.0f); /* the trained values are not yet in the model */
     assert_int_equal(dkvb_model_save(steps, temp_path("x")), DKVB_ESTATE);
     assert_ok(dkvb_model_train_end(steps, 1));
     assert_same_values(whole, steps);
@@ -418,14 +418,14 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
                 sum += (double)v;
                 size += fabs((double)v);
             }
-            /* Each of CODEBOOKS additions, and the answer, is rounded to single precision. */
+            /* Each of the CODEBOOKS additions, and the resulting logit, is rounded to single precision. */
             assert_true(fabs((double)logits[r * CLASSES + l] - sum / CODEBOOKS) <=
                         (CODEBOOKS + 1) * 0x1p-24 * size / CODEBOOKS);
         }
     dkvb_model_free(model);
 }
 
-/* Codebooks that no fixture has: enough of them, and ranks, for every way through the sums. */
+/* Larger numbers of codebooks and ranks than in other tests, so that every branch of the sums is run. */
 enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 35 };
 
 static dkvb_model *wide_model(uint32_t k, uint32_t classes)
@@ -449,7 +449,8 @@ static dkvb_model *wide_model(uint32_t k, uint32_t classes)
     return model;
 }
 
-/* The order of docs/numerics.md in plain loops: float32 within a group of 16 codebooks, groups in double precision. */
+/* Computes logits in plain loops in the order of docs/numerics.md: sums in float32 within each group of 16 codebooks,
+ * sums over groups in double precision. */
 static void plain_logits(float *logits, const float *values, const uint16_t *code, size_t k, size_t classes)
 {
     for (size_t l = 0; l < classes; l++) {
@@ -479,7 +480,8 @@ static void sums_run_in_groups_of_16_codebooks(void **state)
             for (size_t t = 0; t < 3; t++) {
                 dkvb_model *model = wide_model(k, classes);
 
-                for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order has other bits */
+                /* random values, whose sums in another order have other bits */
+                for (size_t i = 0; i < sizeof values / sizeof *values; i++)
                     values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-6 : t == 1 ? 30.0 : 1e9) / 7.0);
                 assert_ok(dkvb_model_set_values(model, NULL, types[t]));
                 assert_ok(dkvb_model_set_values(model, values, 0));
@@ -493,7 +495,8 @@ static void sums_run_in_groups_of_16_codebooks(void **state)
             }
 }
 
-/* Float16 of every size, subnormals too, at lengths around those of vectors; nothing past a row counts. */
+/* Adds float16 values of every magnitude, including subnormals, in rows of lengths around those of vectors; nothing
+ * behind a row may be added. */
 static void every_kernel_adds_values_as_the_scalar_one(void **state)
 {
     enum { COUNT = 9, LONGEST = 70 };
@@ -506,7 +509,8 @@ static void every_kernel_adds_values_as_the_scalar_one(void **state)
         for (size_t l = 0; l < LONGEST; l++) {
             uint16_t bits = (uint16_t)((r * LONGEST + l) * 40503u);
 
-            half[r][l] = (bits & 0x7C00) == 0x7C00 ? bits & 0x83FF : bits & 0xFBFF; /* finite in both types */
+            /* makes the number finite both as float16 and as bfloat16 */
+            half[r][l] = (bits & 0x7C00) == 0x7C00 ? bits & 0x83FF : bits & 0xFBFF;
             full[r][l] = (float)half[r][l] / 7.0f;
         }
     for (size_t t = 0; dkvb__kernel_tables[t]; t++) {
@@ -529,8 +533,8 @@ static void every_kernel_adds_values_as_the_scalar_one(void **state)
     }
 }
 
-/* Two batches of rows on values that are there, in plain loops, to the last bit: sums in their order, errors from
- * logits as decoding gives them, added row by row and rank by rank. */
+/* Compares two batches of training, to the last bit, with plain loops: errors are computed from logits as decoding
+ * gives them, and added row by row and rank by rank. */
 static void training_adds_in_one_order_whatever_the_classes(void **state)
 {
     enum { MANY_ROWS = 37, BATCH = 20 };
@@ -676,7 +680,7 @@ static void a_row_without_live_keys_abstains(void **state)
     dkvb_model_free(model);
 }
 
-/* Codes that select pairs whose values are zeros: nothing was learned there. */
+/* If a row selects only pairs whose values are zeros, the model has learned nothing for it, and abstains. */
 static void a_row_behind_which_nothing_was_learned_abstains(void **state)
 {
     static const uint32_t types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
@@ -691,11 +695,11 @@ static void a_row_behind_which_nothing_was_learned_abstains(void **state)
     for (size_t t = 0; t < 3; t++) {
         assert_ok(dkvb_model_set_values(model, NULL, types[t]));
         memset(values, 0, sizeof values);
-        values[(2 * KEYS + codes[2]) * CLASSES + 3] = -1.0f; /* the row says: anything but class 3 */
+        values[(2 * KEYS + codes[2]) * CLASSES + 3] = -1.0f; /* a value against class 3, which is not zero */
         assert_ok(dkvb_model_set_values(model, values, 0));
         assert_ok(dkvb_model_decode(model, codes, 1, 1, &label, NULL, NULL));
         assert_int_equal(label, 0);
-        values[(4 * KEYS + codes[4]) * CLASSES + 3] = 1.0f; /* sums of 0, from values that are not */
+        values[(4 * KEYS + codes[4]) * CLASSES + 3] = 1.0f; /* values that are not zero, but whose sum is 0 */
         assert_ok(dkvb_model_set_values(model, values, 0));
         assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
         assert_int_equal(label, 0);
@@ -708,7 +712,8 @@ static void a_row_behind_which_nothing_was_learned_abstains(void **state)
         assert_int_equal(label, -1);
     }
     dkvb_model_free(model);
-    assert_ok(dkvb_model_new(&model, cb, 1, NULL)); /* one class: nothing to learn, and one answer */
+    /* a model of one class has nothing to learn, and always predicts it */
+    assert_ok(dkvb_model_new(&model, cb, 1, NULL));
     assert_ok(dkvb_model_decode(model, codes, 1, 1, &label, NULL, NULL));
     assert_int_equal(label, 0);
     dkvb_model_free(model);
@@ -754,7 +759,7 @@ static void the_fingerprint_of_a_training_follows_from_its_rows_not_their_order(
     o.learning_rate = 2.5;
     fingerprint(other, codes, labels, ids, ROWS, &o);
     assert_memory_not_equal(first, other, 16);
-    fingerprint(first, codes, fewer, ids, ROWS, &o); /* rows without a label leave no trace */
+    fingerprint(first, codes, fewer, ids, ROWS, &o); /* rows without a label do not change the fingerprint */
     fingerprint(other, codes, labels, ids, ROWS / 2, &o);
     assert_memory_equal(first, other, 16);
     fewer[1] = (fewer[1] + 1) % CLASSES;
@@ -762,7 +767,7 @@ static void the_fingerprint_of_a_training_follows_from_its_rows_not_their_order(
     assert_memory_not_equal(first, other, 16);
     turned[(ROWS - 1) * CODEBOOKS] ^= 1;
     turned_labels[ROWS - 1] = labels[0];
-    o.no_shuffle = 1; /* as they come: ids say nothing, their order does */
+    o.no_shuffle = 1; /* without shuffling, the order of rows counts and ids do not */
     fingerprint(first, codes, labels, ids, ROWS, &o);
     fingerprint(other, codes, labels, turned_ids, ROWS, &o);
     assert_memory_equal(first, other, 16);
@@ -785,7 +790,7 @@ static void trainings_make_a_chain_and_values_by_hand_end_it(void **state)
     assert_memory_equal(twin->trained, zeros, 16);
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, codes, 1, labels, ROWS, NULL));
-    assert_memory_equal(model->trained, once, 16); /* not before the end */
+    assert_memory_equal(model->trained, once, 16); /* the fingerprint changes only at the end of the training */
     assert_ok(dkvb_model_train_end(model, 0));
     assert_memory_equal(model->trained, once, 16);
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL));
@@ -793,7 +798,8 @@ static void trainings_make_a_chain_and_values_by_hand_end_it(void **state)
     assert_ok(dkvb_model_get_values(model, values));
     assert_ok(dkvb_model_set_values(twin, values, 0));
     assert_memory_equal(twin->trained, zeros, 16);
-    assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL)); /* not as if from 0 */
+    /* a second training gives another fingerprint than a first one */
+    assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL));
     assert_memory_not_equal(twin->trained, once, 16);
     memset(values, 0, sizeof values);
     assert_ok(dkvb_model_set_values(twin, values, 0));
@@ -813,7 +819,7 @@ static void steps_have_no_class_weights(void **state)
     assert_int_equal(dkvb_model_train_begin(model, &o), DKVB_EINVAL);
     assert_message("class weights");
     o.class_weight = DKVB_CLASS_WEIGHT_NONE;
-    assert_ok(dkvb_model_train_begin(model, &o)); /* nothing was left behind */
+    assert_ok(dkvb_model_train_begin(model, &o)); /* an aborted training leaves nothing behind */
     dkvb_model_free(model);
 }
 
@@ -871,20 +877,21 @@ static void softmax_argmax_and_top_agree(void **state)
         sum += (double)probs[0][l];
     assert_true(fabs(sum - 1.0) < 1e-6);
     assert_true(fabs((double)probs[0][0] - exp(-2.0) / (exp(-2.0) + 2.0)) < 1e-7);
-    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 2.0, 0.0, scores[0])); /* half the distances */
+    /* temperature 2 halves the distances between logits */
+    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 2.0, 0.0, scores[0]));
     assert_true(fabs((double)scores[0][0] - exp(-1.0) / (exp(-1.0) + 2.0 + exp(-51.5))) < 1e-7);
-    assert_ok(dkvb_decode_softmax(logits[0], 1, 4, 2.0, 0.5, scores[0])); /* spread (2 + 103) / 4 */
+    assert_ok(dkvb_decode_softmax(logits[0], 1, 4, 2.0, 0.5, scores[0])); /* the spread of this row is (2 + 103) / 4 */
     assert_true(fabs((double)scores[0][0] / (double)scores[0][1] - exp(-1.0 / sqrt(26.25))) < 1e-6);
-    assert_true(scores[0][1] == scores[0][2]); /* a tie stays one */
+    assert_true(scores[0][1] == scores[0][2]); /* equal logits have equal probabilities */
     assert_ok(dkvb_decode_softmax(same, 1, 4, 2.0, 0.5, scores[0]));
-    assert_true(scores[0][0] == 0.25f && scores[0][3] == 0.25f); /* a spread of 0 */
+    assert_true(scores[0][0] == 0.25f && scores[0][3] == 0.25f); /* a row of equal logits has spread 0 */
     assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, 1.0, NAN, scores[0]), DKVB_EINVAL);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, wrong[i], 0.0, scores[0]), DKVB_EINVAL);
         assert_message("it must be finite and above 0");
     }
     assert_ok(dkvb_decode_top(logits[0], 2, 4, 1, best, NULL));
-    assert_int_equal(best[0], 1); /* the lower of two equal */
+    assert_int_equal(best[0], 1); /* of two equal logits, the lower class is predicted */
     assert_int_equal(best[1], 3);
     assert_ok(dkvb_decode_top(logits[0], 2, 4, 4, top[0], scores[0]));
     assert_memory_equal(top[0], ((const int32_t[]){1, 2, 0, 3}), sizeof top[0]);
@@ -928,7 +935,7 @@ static void a_batch_takes_no_more_memory_than_its_rows(void **state)
     train.batch = 1 << 20;
     assert_ok(dkvb_model_new(&other, dkvb_model_codebooks(model), CLASSES, &o));
     assert_ok(dkvb_model_train(other, own, 1, labels, ROWS, &train, NULL));
-    assert_true(largest.size < 100000); /* a full batch of sums alone would take 16 MB */
+    assert_true(largest.size < 100000); /* sums for a full batch would take 16 MB */
     dkvb_model_free(other);
     dkvb_model_free(model);
 }

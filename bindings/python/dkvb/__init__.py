@@ -18,9 +18,10 @@
     encoder = dkvb.Encoder("descriptor")                   # make rows of features from pictures
     x = encoder.encode_set(dkvb.ImageSet("pictures"))
 
-The Python classes wrap the C functions one by one; the headers in include/dkvb/ document each function. Failures are
-exceptions with the library's message, all of them `dkvb.Error`. C-contiguous arrays of the right type are passed
-without a copy. Long calls release the GIL: many threads may use one object at once, or one thread may change it.
+The Python classes of the package dkvb wrap the C functions of libdkvb one by one; the headers in include/dkvb/ document
+each function. Failures are exceptions with the library's message, all of them `dkvb.Error`. C-contiguous arrays of the
+right type are passed without a copy. Long calls release the GIL: many threads may use one dkvb object at once, or one
+thread may change the object.
 """
 
 from . import receipt, reference  # importing the module reference does not load libdkvb-reference; its first use does

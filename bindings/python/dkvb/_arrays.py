@@ -27,7 +27,7 @@ def pointer(array):
 
 
 def _shaped(array, shape, what):
-    """Compares the shape of an array with a shape such as ("rows", 784), in which a word stands for any number."""
+    """Checks that an array has a shape such as ("rows", 784), in which a word stands for any number."""
     fits = array.ndim == len(shape) and all(isinstance(want, str) or have == want
                                             for have, want in zip(array.shape, shape))
     if not fits:
@@ -36,18 +36,19 @@ def _shaped(array, shape, what):
 
 
 def _shape_text(shape):
-    """Writes a shape as numpy does, except for words that stand for any number."""
+    """Writes an array shape as numpy does; a word in the shape, which stands for any number, is written as it is."""
     return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
 
 
 def floats(array, shape, what):
-    """Returns the array as float32, C-contiguous and aligned, in the caller's own memory if it already is."""
+    """Returns an array as float32, C-contiguous and aligned; an array that is so already is not copied."""
     array = _shaped(np.asarray(array), shape, what)
     if array.dtype == np.float32 and array.flags.carray:
         return array
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
-    with np.errstate(over="ignore"):  # numbers that are too large become infinite, and the library names them
+    # numbers too large for float32 become infinite, which the library reports as an error
+    with np.errstate(over="ignore"):
         return np.require(array, np.float32, ["C", "A"])
 
 
@@ -64,7 +65,7 @@ def _integers(array, shape, dtype, what):
 
 
 def codes(array, codebooks, what="codes"):
-    """Returns codes as `uint16[rows][codebooks][k]`, and their k."""
+    """Returns codes as `uint16[rows][codebooks][k]`, and k, the number of keys per codebook."""
     array = _integers(array, ("rows", codebooks, "k"), np.uint16, what)
     return array, array.shape[2]
 
@@ -94,8 +95,8 @@ def names(given):
 
 
 def groups(given, rows):
-    """Returns the groups of rows as `uint64[rows]`. A string becomes the first 8 bytes, little-endian, of its SHA-256:
-    a number that stays the same from call to call, whatever other groups there are."""
+    """Returns the groups of rows as `uint64[rows]`. The number of a group with a string name is the first 8 bytes,
+    little-endian, of the string's SHA-256, which does not depend on the other groups."""
     array = np.asarray(given)
     if array.dtype.kind not in "UO":
         return _integers(array, (rows,), np.uint64, "groups")
@@ -108,7 +109,8 @@ def groups(given, rows):
 
 
 def marks(array, count, what):
-    """Returns the marks KEEP, FORGET and ASIDE as `uint8[count]`; of booleans, True is FORGET."""
+    """Returns the marks KEEP, FORGET and ASIDE of rows as `uint8[count]`; in an array of booleans, True means
+    FORGET."""
     array = np.asarray(array)
     return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 
@@ -146,14 +148,14 @@ def integer(value, bits, what):
 
 
 def choice(value, names, what):
-    """Returns the number of a name in a dict."""
+    """Returns the constant that a dict maps the given name to; raises ValueError for an unknown name."""
     if value not in names:
         raise ValueError(f"{what}: {value!r} found, one of {', '.join(names)} wanted")
     return names[value]
 
 
 def chosen(number, names):
-    """Returns the name of a number in a dict, or "" for a number without a name."""
+    """Returns the name that a dict maps to the given constant, or "" if there is none."""
     return next((name for name, value in names.items() if value == number), "")
 
 

@@ -9,7 +9,8 @@ from ._library import name as dkvb_name
 
 
 def _candidates(variable, soname):
-    """Lists where to look for the library, in order. If the environment variable is set, no other place is tried."""
+    """Lists the paths at which to look for a shared library, in order. If the environment variable `variable` is set,
+    only its path is tried."""
     chosen = os.environ.get(variable)
     if chosen:
         return [chosen]
@@ -18,8 +19,8 @@ def _candidates(variable, soname):
 
 
 def load(module, variable, prototypes, last_error, missing):
-    """Returns libdkvb-<module> with its prototypes. An ImportError says what is missing; its message ends with
-    `missing`.
+    """Loads the library libdkvb-<module>, declares its functions for ctypes, and returns the library. Raises
+    ImportError, whose message ends with the text `missing`, if the library cannot be loaded.
 
     Each library keeps its own last error message, which last_error(library) returns.
     """
@@ -34,7 +35,8 @@ def load(module, variable, prototypes, last_error, missing):
         raise ImportError(f"dkvb.{module}: cannot load {soname}; tried: {'; '.join(tried)}. {missing}")
 
     def raise_on_failure(result, _function, _arguments):
-        # ctypes calls this check on the calling thread right after the C function, so the message is still there.
+        # ctypes calls raise_on_failure() on the calling thread right after the C function, so the error message is
+        # still there.
         if result.value != _ffi.DKVB_OK:
             raise errors.from_status(result.value, last_error(loaded).decode("utf-8", "replace"))
 

@@ -30,7 +30,7 @@ DKVB_NAME_ENTRY_KIND = 6
 DKVB_NAME_ENTRY_STATE = 7
 DKVB_NAME_REFUSAL = 8
 
-# codebooks.h, model.h, search.h
+# Constants of codebooks.h, model.h and search.h
 DKVB_MODEL_CLASSES = 1048576
 DKVB_RANKS_COUNT = 1024
 DKVB_RANKS_MOST = 1 << 30
@@ -77,7 +77,7 @@ DKVB_KEYS_UNSAID = 0
 DKVB_KEYS_KEPT = 1
 DKVB_KEYS_PLACED = 2
 
-# codeset.h, choose.h
+# Constants of codeset.h and choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
 DKVB_PART_BOTH = 2
@@ -271,12 +271,14 @@ class Model(Structure):
 
 
 def _fields(*groups):
-    """Returns the fields of a struct from groups, each a type and the names of successive fields of this type."""
+    """Returns ctypes fields of a C struct; each of `groups` is a type and the names of successive members of this
+    type."""
     return tuple((name, of) for of, names in groups for name in names.split())
 
 
 def _sized(*groups):
-    """Returns the fields, from groups, of a struct that begins with its own size."""
+    """Returns ctypes fields of a C struct whose first member is struct_size; `groups` are the other members, as in
+    _fields()."""
     return _fields((c_size_t, "struct_size"), *groups)
 
 
@@ -881,7 +883,7 @@ _service = POINTER(Service)
 _audit = POINTER(AuditReport)
 
 PROTOTYPES = {
-    # version.h, status.h, init.h, runtime.h
+    # Functions of version.h, status.h, init.h and runtime.h
     "dkvb_version_string": (c_char_p, ()),
     "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),
@@ -1087,7 +1089,7 @@ PROTOTYPES = {
 _reference = POINTER(Reference)
 _reference_rows = POINTER(ReferenceRows)
 
-# functions of reference.h, which are in the library libdkvb-reference
+# Functions of reference.h, which are in the library libdkvb-reference
 REFERENCE_PROTOTYPES = {
     "dkvb_reference_fit": (Status, (POINTER(_reference), _reference_rows, POINTER(ReferenceOptions), _run)),
     "dkvb_reference_remove": (Status, (_reference, _reference_rows, _run)),
@@ -1102,7 +1104,7 @@ REFERENCE_PROTOTYPES = {
 
 _mpi = POINTER(Mpi)
 
-# functions of mpi.h, which are in the library libdkvb-mpi
+# Functions of mpi.h, which are in the library libdkvb-mpi
 MPI_PROTOTYPES = {
     "dkvb_mpi_new": (Status, (POINTER(_mpi), c_int32, POINTER(MpiOptions))),
     "dkvb_mpi_ranks": (POINTER(Ranks), (_mpi,)),

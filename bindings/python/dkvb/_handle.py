@@ -13,9 +13,9 @@ class _Owner:
 
     def __init__(self, pointer, free, kept):
         self._as_parameter_ = pointer
-        self._kept = kept  # memory that the C object uses and does not own
-        # Nothing is freed at exit: the system then takes all memory back, and exit handlers that run later may still
-        # use the object.
+        self._kept = kept  # Python objects whose memory the C object uses.
+        # At exit of Python the C object is not freed: the system takes back all memory, and later exit handlers may
+        # still use the object.
         weakref.finalize(self, free, pointer).atexit = False
 
 
@@ -24,7 +24,7 @@ class Handle:
 
     _free: Any = None
     _owner: Optional[_Owner] = None
-    _shared = False  # objects of a shared class belong to the ranks that were current when they were made
+    _shared = False  # True for classes whose objects are distributed over the ranks in whose block they were made.
     _group: Any = None
 
     @classmethod
@@ -41,7 +41,8 @@ class Handle:
 
     @property
     def _c(self):
-        """Returns the owner to pass to the library; a running call keeps the owner alive."""
+        """Returns the owner of the C object, to pass to a C function: while the function runs, the owner keeps the C
+        object alive."""
         if self._owner is None:
             raise ValueError(f"{type(self).__name__} is closed")
         if self._group is not None and self._group.closed:
@@ -63,11 +64,11 @@ class Handle:
 
 
 class SavedHandle(Handle):
-    """A handle that pickles as the bytes of its file. An unpickled object lies in memory, even if the original was
-    mapped."""
+    """A handle that pickles as the bytes of its file. An unpickled model is in memory, even if the pickled one was a
+    memory-mapped file."""
 
     def __reduce__(self):
-        with tempfile.TemporaryDirectory() as folder:  # the folder is readable by this user only
+        with tempfile.TemporaryDirectory() as folder:  # a temporary folder that only this user can read
             path = Path(folder, "pickled")
             self.save(path)
             return _restore, (type(self), path.read_bytes())

@@ -10,7 +10,7 @@ _SONAME = f"libdkvb.so.{_ffi.ABI_MAJOR}"
 
 
 def _candidates():
-    """Lists where to look for libdkvb, in order. If $DKVB_LIBRARY is set, no other place is tried."""
+    """Lists where to look for libdkvb, in order. If $DKVB_LIBRARY is set, only its path is tried."""
     chosen = os.environ.get("DKVB_LIBRARY")
     if chosen:
         return [chosen]
@@ -32,8 +32,8 @@ def _open():
 
 
 def _raise_on_failure(result, _function, _arguments):
-    """Raises the library's error. ctypes calls this check on the calling thread right after the C function, so the
-    message is still there."""
+    """Raises the exception for an error status that a C function returned. ctypes calls _raise_on_failure() on the
+    calling thread right after the C function, so the thread's error message is still there."""
     if result.value != _ffi.DKVB_OK:
         raise errors.from_status(result.value, lib.dkvb_last_error().decode("utf-8", "replace"))
 

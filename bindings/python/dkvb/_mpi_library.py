@@ -7,7 +7,8 @@ from . import _companion, _ffi
 
 @functools.lru_cache(maxsize=None)
 def library():
-    """Returns libdkvb-mpi with its prototypes. An ImportError says what is missing."""
+    """Loads the library libdkvb-mpi, declares its functions for ctypes, and returns the library. Raises ImportError,
+    which says how to get it, if the library is missing."""
     return _companion.load("mpi", "DKVB_MPI_LIBRARY", _ffi.MPI_PROTOTYPES,
                            lambda loaded: loaded.dkvb_mpi_error(),
                            "A wheel does not carry it, since it belongs to one MPI; it is built with libdkvb where MPI is "

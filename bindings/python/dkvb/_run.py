@@ -11,9 +11,9 @@ from .errors import Cancelled
 class _Interrupt:
     """Handling of SIGINT during a long call.
 
-    A signal handler that raises would do so on entry to the progress callback, before the callback's own `try`, where
-    ctypes can only print the exception and drop it. So the signal is only noted while C code runs, and the callback
-    runs the signal handler in its `try`.
+    Python would run the caller's signal handler on entry to the progress callback, before the callback's own `try`;
+    there ctypes can only print and drop an exception of the handler. So while C code runs, _Interrupt only notes the
+    signal, and the progress callback runs the caller's handler inside its `try`.
     """
 
     def __init__(self):
@@ -36,7 +36,8 @@ class _Interrupt:
         self._pending = True
 
     def deliver(self):
-        """Runs the handler for a signal that came during the C call; usually the handler raises KeyboardInterrupt."""
+        """Runs the caller's signal handler if a SIGINT came during the C call; usually the handler raises
+        KeyboardInterrupt."""
         if self._pending:
             self._pending = False
             self._handler(signal.SIGINT, None)
@@ -73,8 +74,10 @@ class Callbacks:
         try:
             raise error
         finally:
-            error.__context__ = context  # the callback's exception is raised, not the Cancelled that followed from it
-            del error, context  # the traceback of the error holds this frame; deleting both avoids a reference cycle
+            # The context stays as the callback's exception had it, without the error Cancelled that followed.
+            error.__context__ = context
+            # The traceback of `error` refers to this frame: deleting the variables avoids a reference cycle.
+            del error, context
 
 
 class _Bar:
@@ -98,11 +101,11 @@ class _Bar:
 
 
 class LongCall:
-    """`with LongCall(threads, progress) as run:` gives the run options of one long call. `progress` is a function of
-    (done, total), or True for a progress bar by tqdm.
+    """In `with LongCall(threads, progress) as run:`, `run` are the run options of one long call of the C library.
+    `progress` is a function of (done, total), or True for a progress bar by tqdm.
 
-    The run options always have a progress callback, since a Ctrl-C is noticed there. (LongCall is not a generator with
-    @contextmanager, which would turn a StopIteration of the user's code into another exception.)
+    The run options of a LongCall always have a progress callback, in which a Ctrl-C is noticed. LongCall is a class, as
+    a generator with @contextmanager would turn a StopIteration of the user's code into another exception.
     """
 
     def __init__(self, threads=0, progress=None, callbacks=None, outside=None):

@@ -5,11 +5,11 @@ from typing import Any, Callable, List, Sequence, Union
 
 import numpy as np
 
-Numbers = Any  # an array of numbers, or what numpy converts to one: a list, a data frame
-Ids = Any  # ids of rows: whole numbers, or names where docstrings say so
-Groups = Any  # group of each row, an integer or a string; or None
+Numbers = Any  # Type of numeric arguments: an array, or what numpy converts to an array.
+Ids = Any  # Type of row ids: whole numbers, or names where docstrings say so.
+Groups = Any  # Type of row groups: an integer or a string for each row, or None.
 Path = Union[str, bytes, "os.PathLike[str]"]
-Progress = Union[None, bool, Callable[[int, int], object]]  # a function f(done, total); True: a tqdm bar
-Classes = Sequence[Union[int, str]]  # labels or names of classes
+Progress = Union[None, bool, Callable[[int, int], object]]  # Type of `progress`: f(done, total), or True.
+Classes = Sequence[Union[int, str]]  # Type of lists of classes, by label or name.
 Array = np.ndarray
 Names = List[Union[str, None]]

@@ -28,36 +28,37 @@ class AuditFigure:
 
     title: str
     value: float
-    low: float  # lower end of the 95 % interval
+    low: float  # Lower end of the figure's 95 % confidence interval; `high` is the upper end.
     high: float
-    tpr_1: Optional[Estimate]  # AUC of members: true-positive rate at 1 % false alarms; else None
-    tpr_01: Optional[Estimate]  # AUC of members: true-positive rate at 0.1 % false alarms; else None
-    difference: Estimate  # value minus the figure of the retrained model, paired row by row
-    verdict: str  # "as retrained", "more than retrained" or "less than retrained"
-    privleak: Optional[Estimate] = None  # AUC of members: (AUC - AUC retrained) / AUC retrained; else None
-    median: Optional[Estimate] = None  # KLoM: median over the rows, while `value` is the mean; else None
-    p95: Optional[Estimate] = None  # KLoM: 95th percentile over the rows; else None
+    tpr_1: Optional[Estimate]  # For an AUC: true-positive rate at 1 % false positives; else None.
+    tpr_01: Optional[Estimate]  # For an AUC: true-positive rate at 0.1 % false positives; else None.
+    difference: Estimate  # `value` minus the figure of the retrained model, paired row by row.
+    verdict: str  # Comparison with the retrained model: "as", "more than" or "less than retrained".
+    # For an AUC: (AUC - AUC of the retrained model) / AUC of the retrained model; else None.
+    privleak: Optional[Estimate] = None
+    median: Optional[Estimate] = None  # For the divergence KLoM: median over the rows (`value` is the mean); else None.
+    p95: Optional[Estimate] = None  # For the divergence KLoM: 95th percentile over the rows; else None.
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Results of an audit. Keys are those of `dkvb audit --json`: audit["model"]["membership_loss"] is an AuditFigure.
-    """
+    """Results of an audit of a model's forgetting. Keys are as in the output of `dkvb audit --json`:
+    audit["model"]["membership_loss"] is an AuditFigure."""
 
-    classes: list  # labels of the classes that forgotten rows belong to
-    members: int  # number of forgotten rows
-    others: int  # number of test rows in classes of forgotten rows
-    class_rows: int  # number of test rows on which forgotten classes are measured, equal to `others`
-    rest_rows: int  # number of test rows in all other classes
-    rows_outside_scale: int  # number of training and test rows outside the scale of the keys (search.h)
+    classes: list  # Labels of the classes that forgotten rows belong to.
+    members: int  # Number of forgotten rows, the members of the membership attacks.
+    others: int  # Number of test rows in classes of forgotten rows, the non-members of the attacks.
+    class_rows: int  # Number of test rows on which forgotten classes are measured, equal to `others`.
+    rest_rows: int  # Number of test rows in all classes without forgotten rows.
+    rows_outside_scale: int  # Number of audited rows far outside the range of the rows on which keys were placed.
     masked_pairs: int
     purged_pairs: int
-    shadows: int  # number of shadow models that the likelihood-ratio attack used
-    subjects: dict  # {name of the model: {key of the figure: AuditFigure, or None if it was not measured}}
-    retained: int = 0  # number of training rows that were not forgotten
-    rmia_models: int = 0  # number of reference models that the membership attack RMIA used
-    models: int = 0  # number of models in each ensemble of the divergence KLoM
-    planned: int = 0  # number of unlearned models of KLoM whose requests were planned anew
+    shadows: int  # Number of shadow models that the likelihood-ratio attack used.
+    subjects: dict  # Dict from a model's name to a dict from a figure's key to its AuditFigure, or None.
+    retained: int = 0  # Number of training rows that were not forgotten.
+    rmia_models: int = 0  # Number of reference models that the membership attack RMIA used.
+    models: int = 0  # Number of models in each ensemble of the divergence KLoM.
+    planned: int = 0  # Number of unlearned models of KLoM for which the forgetting was planned anew.
 
     def __getitem__(self, subject):
         return self.subjects[subject]
@@ -125,7 +126,7 @@ def _figure(raw):
 
 
 def _taken(out):
-    """Copies the audit report of the library, then frees the library's own."""
+    """Copies an audit report of the C library into an Audit."""
     report, subjects = out.contents, {}
     for who in range(_ffi.DKVB_AUDIT_SUBJECTS):
         found = [lib.dkvb_audit_get_figure(out, who, what) for what in range(_ffi.DKVB_AUDIT_FIGURES)]

@@ -21,20 +21,20 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class CodebooksInfo:
-    """Shapes and properties of codebooks; letters are those of docs/method.md."""
+    """Shapes and properties of codebooks; letters such as C and K are the symbols of docs/method.md."""
 
-    codebooks: int  # number of codebooks (C)
-    keys: int  # number of keys per codebook (K), purged keys included
-    key_dim: int  # length of a key (d)
-    input_dim: int  # length of a row of features (m)
-    normalize: bool  # True if rows are scaled to length 1
-    whitened: bool  # True if rows are half-whitened
-    rounds: int  # number of Walsh-Hadamard transforms that project a row
-    round_size: int  # number of outputs of one Walsh-Hadamard transform
+    codebooks: int  # Number of codebooks (C).
+    keys: int  # Number of keys in each codebook (K), purged keys included.
+    key_dim: int  # Length of a key (d).
+    input_dim: int  # Number of features in a row (m).
+    normalize: bool  # True if rows are scaled to length 1.
+    whitened: bool  # True if rows are half-whitened.
+    rounds: int  # Number of Walsh-Hadamard transforms that project a row.
+    round_size: int  # Number of outputs of one Walsh-Hadamard transform.
     frozen: bool
     purged_pairs: int
     birth: bytes
-    least_length: float  # least length of a row inside the scale of the keys
+    least_length: float  # Least length (norm) of a row that counts as like the rows on which keys were placed.
     greatest_length: float
 
 
@@ -47,8 +47,8 @@ def _keyinit(method=None, **given):
 
 
 class Codebooks(Handle):
-    """Codebooks, made by fit(), begin() or from_arrays(). Options that are None take the library's defaults
-    (codebooks.h)."""
+    """Codebooks with frozen keys, made by fit(), begin() or from_arrays(). Arguments that are None take the library's
+    defaults (codebooks.h)."""
 
     _free = lib.dkvb_codebooks_free
     _shared = True
@@ -64,8 +64,9 @@ class Codebooks(Handle):
             threads: int = 0, progress: Progress = None) -> "Codebooks":
         """Places keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freezes the keys.
 
-        Sizes of codebooks that are not given are chosen to suit the rows. `whiten=True` divides principal axes by the
-        square root of their deviation; rows are scaled to length 1 unless `normalize=False`.
+        If the numbers of codebooks and keys are not given, fit() chooses numbers that suit the rows. `whiten=True`
+        divides the principal axes of the rows by the square root of their standard deviation; rows are scaled to length
+        1 unless `normalize=False`.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         opts = _keyinit(method, codebooks=codebooks, keys=keys, key_dim=key_dim, passes=passes, batch=batch,
@@ -100,8 +101,9 @@ class Codebooks(Handle):
         """Makes codebooks from copies of given arrays, for rows of `dim` columns.
 
         `keys[C][K][d]` are in units of projected rows, and are rounded to steps: `scales[C]` are steps per unit, by
-        default chosen to suit the keys. `center[dim]` and `whitening[dim][dim]` prepare rows. `seed` is the seed of the
-        projection. Whole numbers from `Codebooks.keys` are given as `keys / scales[:, None, None]`.
+        default chosen to suit the keys. Rows are prepared by subtracting `center[dim]` and multiplying by the matrix
+        `whitening[dim][dim]`. `seed` is the seed of the projection. To pass the whole numbers of the property
+        Codebooks.keys, divide them: `keys / scales[:, None, None]`.
         """
         dim = _arrays.integer(dim, 64, "dim")
         keys = _arrays.floats(keys, ("codebooks", "keys", "key_dim"), "keys")
@@ -122,7 +124,7 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     def step(self, x: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Moves the keys by one step of moving averages over a batch of rows."""
+        """Moves the growing keys by one step of moving averages over a batch of rows."""
         x = self._rows(x)
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_step(self._c, _arrays.pointer(x), len(x), byref(run))
@@ -143,8 +145,8 @@ class Codebooks(Handle):
         """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and the order of outputs,
         `uint32[C][d]`.
 
-        Let H be the Walsh-Hadamard matrix, y a prepared row padded with zeros, and `h[t] = H @ (signs[t] * y)`. Then
-        number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
+        Let H be the Walsh-Hadamard matrix, y a prepared row padded with zeros, and `h[t] = H @ (signs[t] * y)`. With
+        this `h`, the projected number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
         """
         info = self.info
         signs = np.empty((info.rounds, info.round_size), np.int8)
@@ -171,7 +173,8 @@ class Codebooks(Handle):
 
     @property
     def scales(self) -> Array:
-        """A copy of the scales of the codebooks, `float32[C]`: steps per unit of a projected row."""
+        """A copy of the scales of the codebooks, `float32[C]`: the number of integer steps per unit of a projected
+        row."""
         out = np.empty(self.info.codebooks, np.float32)
         self._copy(scales=out)
         return out
@@ -187,8 +190,8 @@ class Codebooks(Handle):
     def project(self, x: Numbers, *, saturated: bool = False, threads: int = 0, progress: Progress = None) -> Any:
         """Projects rows into every codebook, and returns `int8[n][C][d]`, in steps of the scales.
 
-        With `saturated=True`, project() also returns `uint32[n]`: how many projected numbers of each row lay outside
-        the scale and were limited.
+        With `saturated=True`, project() also returns `uint32[n]`: how many projected numbers of each row were clipped
+        to the range of int8 steps.
         """
         x = self._rows(x)
         info = self.info
@@ -204,11 +207,11 @@ class Codebooks(Handle):
         """Searches the codes of rows, and returns `uint16[n][C][k]`, nearest key first; with `distances=True` also
         `int32[n][C][k]`.
 
-        `outside`, an Outside, counts rows outside the scale of the keys.
+        `outside`, an Outside object, counts rows far outside the range of the rows on which the keys were placed.
         """
         x, info = self._rows(x), self.info
         k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # k is checked before the call, as it determines the shape of the output
+        if k > info.keys:  # k is checked in Python, as it sizes the output array
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(x), info.codebooks, k)
         codes = np.empty(shape, np.uint16)

@@ -27,10 +27,10 @@ _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "rows_per_key", "
 class CodesetRows:
     """A copy of the rows of one part of a codeset, which does not change with the codeset."""
 
-    ids: np.ndarray  # ids of the rows, uint64[n], ascending
-    labels: np.ndarray  # labels of the rows, int32[n]
-    codes: np.ndarray  # codes of the rows, uint16[n][C][k]
-    names: Optional[Tuple[str, ...]] = None  # names of the rows, str, if the codeset keeps names
+    ids: np.ndarray  # Ids of the n rows, uint64[n], ascending.
+    labels: np.ndarray  # Labels of the rows, int32[n].
+    codes: np.ndarray  # Codes of the rows, uint16[n][C][k].
+    names: Optional[Tuple[str, ...]] = None  # Names of the rows, if the codeset keeps names.
 
     def __len__(self):
         return len(self.ids)
@@ -38,12 +38,12 @@ class CodesetRows:
 
 @dataclass(frozen=True)
 class Session:
-    """Training session that a codeset has recorded."""
+    """One training of a model's values, as a codeset has recorded it."""
 
-    classes: int  # number of classes of the model when it was trained
-    rows: int  # number of labelled rows that took part and are still in the codeset
-    values: np.dtype  # number type in which values were stored; None for bfloat16, which numpy does not have
-    training: dict  # arguments of Model.train() in this session
+    classes: int  # Number of classes of the model at the time of the training.
+    rows: int  # Number of labelled rows that the training learned from and the codeset still has.
+    values: np.dtype  # Number type of the model's values; None for bfloat16, which numpy lacks.
+    training: dict  # Arguments of Model.train() in this training.
 
 
 class Codeset(SavedHandle):
@@ -79,15 +79,16 @@ class Codeset(SavedHandle):
 
     @staticmethod
     def holds_out(ids: Ids, share: float) -> Array:
-        """Tells which rows belong to the held-out part, as `bool[n]`, if it gets the fraction `share` of all rows. Only
-        the id of a row decides."""
+        """Tells which rows a codeset would hold out, as `bool[n]`, if it holds out the fraction `share` of all rows.
+        Only the id of a row decides whether the row is held out."""
         ids = _arrays.ids(ids, "rows")
         return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
 
     def add(self, part: str, ids: Ids, labels: Numbers, codes: Numbers, features: Numbers = None) -> None:
-        """Adds rows to a part: ids in any order that neither part has, labels of -1 or more, and codes searched without
-        a mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or
-        float64, are kept if the file gets smaller by that, or as `keep` says."""
+        """Adds rows to one part of the codeset ("training" or "held_out"): new ids in any order, labels of -1 or more,
+        and codes searched without a mask, `uint16[n][C][k]` with the k of the part. The codes file keeps features,
+        `[n][columns]` of uint8, float16, float32 or float64, instead of codes if the file gets smaller by that, or as
+        the codeset's `keep` says."""
         raw, number = self._raw_rows(part), _part(part)
         ids = _arrays.ids(ids, "rows")
         labels = _arrays.labels(labels, len(ids))
@@ -107,12 +108,14 @@ class Codeset(SavedHandle):
     def add_features(self, codebooks: Any, x: Numbers, labels: Numbers, *, ids: Ids = None, held_out: Numbers = None,
                      codes: Numbers = None, names: Optional[Sequence[str]] = None, threads: int = 0,
                      progress: Progress = None) -> None:
-        """Adds rows to both parts by their features, `float32[n][dim]`, and searches missing codes.
+        """Adds rows to the training and held-out parts by their features, `float32[n][dim]`, and searches missing
+        codes.
 
-        `labels` are -1 or more. `ids` are the row numbers if None. `held_out`, `bool[n]`, marks rows of the held-out
-        part; None holds out no row. `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the
-        training rows. `names`, of type `str`, whose hashes are the ids, are needed if the codeset keeps names. A failed
-        add_features() adds nothing.
+        Each of `labels` is a class of 0 or more, or -1 for none. If `ids` is None, row numbers are the ids. `held_out`,
+        `bool[n]`, marks rows of the held-out part; None holds out no row. If the codes of the training rows are known,
+        pass them as `codes`, `uint16[n][C][top_k]`, searched without a mask, so that add_features() need not search
+        them. `names` (str) replace `ids` if the codeset keeps names: the id of a row is the hash of its name. If
+        add_features() fails, the codeset has none of the new rows.
         """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         labels = _arrays.labels(labels, len(x))
@@ -132,25 +135,28 @@ class Codeset(SavedHandle):
 
     @property
     def kept(self) -> Dict[str, Tuple[str, int]]:
-        """What the codes file stores for rows of each part, and bytes per row, for example ("codes", 172)."""
+        """For each part of the codeset, whether the codes file stores "codes" or "features", and the bytes per row:
+        ("codes", 172)."""
         raw, names = self._info(), {number: name for name, number in _KEPT.items()}
         return {part: (names[raw.kept[number]], raw.row_bytes[number]) for part, number in _PARTS.items()}
 
     @property
     def searched(self) -> bool:
-        """True if all codes are there; False after loading a file that stores features, until search() is called."""
+        """True if the codeset has the codes of all its rows; False after loading a codes file that stores features,
+        until search() is called."""
         return bool(self._info().searched)
 
     def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
                progress: Progress = None) -> None:
-        """Searches the codes of loaded features, of both parts or of one. Nothing is done if all codes are there."""
+        """Searches the codes of rows whose features a codes file stored, in both parts or in `part`. If the codeset has
+        all codes already, search() does nothing."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
                                     byref(run))
 
     def rows(self, part: str) -> CodesetRows:
         """Returns a copy of the rows of a part, as CodesetRows."""
-        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying
+        owner, raw = self._c, self._raw_rows(part)  # `owner` keeps the C object alive while its arrays are copied
         if raw.n > 0 and not raw.codes:
             raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
         rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
@@ -160,8 +166,8 @@ class Codeset(SavedHandle):
         return rows
 
     def remove(self, ids: Ids) -> int:
-        """Removes rows from both parts and overwrites their data. Returns how many rows were removed. NotFound names
-        the first missing row, and then nothing is removed."""
+        """Removes rows from both parts and overwrites their data. Returns how many rows were removed. If one of the
+        rows is missing, remove() raises NotFound and removes no row."""
         ids, removed = _arrays.ids(ids, "rows"), c_uint64()
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
@@ -176,8 +182,8 @@ class Codeset(SavedHandle):
         lib.dkvb_codeset_readmit(self._c, _arrays.pointer(ids), 0 if ids is None else len(ids))
 
     def add_session(self, model: Any, ids: Ids = None, **training: Any) -> None:
-        """Records one Model.train() on the training rows with these ids (None: all rows), with the arguments of that
-        call. The codeset also records the model's number of classes and its number type of values."""
+        """Records a call of Model.train(): the arguments `training`, and the `ids` of the rows trained on (None: all
+        rows). add_session() also records the model's number of classes and the number type of its values."""
         given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
         opts = _struct.options(_ffi.TrainOptions,
                                no_shuffle=not given.pop("shuffle", True),
@@ -187,7 +193,7 @@ class Codeset(SavedHandle):
 
     @property
     def sessions(self) -> List[Session]:
-        """The recorded training sessions, a list of Session."""
+        """The trainings that add_session() has recorded in the codeset, a list of Session."""
         return [self._session(index) for index in range(self._info().sessions)]
 
     def took_part(self, session: int) -> Array:
@@ -198,8 +204,8 @@ class Codeset(SavedHandle):
 
     @property
     def keyinit(self) -> Optional[Dict[str, Any]]:
-        """How keys were placed on the rows of the codeset, as arguments of Codebooks.fit(); None if keys were placed on
-        other rows."""
+        """The arguments of Codebooks.fit() by which keys were placed on the rows of the codeset; None if keys were
+        placed on other rows."""
         info = self._info()
         if not info.own_keys:
             return None
@@ -253,14 +259,14 @@ def _part(part):
 
 
 def _copy(pointer, shape, dtype):
-    """Copies the elements behind a pointer; NULL stands for no elements."""
+    """Copies the array behind a C pointer; NULL stands for an array without elements."""
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.ctypeslib.as_array(pointer, shape).astype(dtype)
 
 
 def _known(given, names, what):
-    """Returns a copy of a dict of options, after checking its names."""
+    """Returns a copy of a dict of options, after checking that each name in the dict is a known option."""
     unknown = [name for name in given if name not in names]
     if unknown:
         raise ValueError(f"{what}: {', '.join(map(repr, unknown))} found, {', '.join(names)} are wanted")

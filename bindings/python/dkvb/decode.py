@@ -32,7 +32,7 @@ def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
     logits."""
     logits = _with_classes(logits)
     count = _arrays.integer(count, 32, "count")
-    if count > logits.shape[1]:  # count is checked before the call, as it determines the shape of the output
+    if count > logits.shape[1]:  # count is checked in Python, as it sizes the output array
         raise ValueError(f"count: {count} found, 1 to {logits.shape[1]} wanted")
     labels = np.empty((len(logits), count), np.int32)
     scores = np.empty((len(logits), count), np.float32)

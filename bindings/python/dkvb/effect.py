@@ -16,25 +16,25 @@ from ._types import Progress
 class Budget:
     """A budget, or number of pairs to mask, that a plan has searched for (effect.h)."""
 
-    met: bool  # False if no budget meets both accuracy limits, and `budget` comes nearest
-    budget: int  # smallest number of pairs whose masking meets the limits, as unlearn_choose() takes it
+    met: bool  # True if the masking of `budget` pairs meets both accuracy limits; False if no number of pairs does.
+    budget: int  # Smallest number of masked pairs that meets both accuracy limits, for unlearn_choose().
     forget_rows: int
     retain_rows: int
     forget_before: float
     forget_after: float
     retain_before: float
     retain_after: float
-    roomy: int  # a larger number of pairs, meant for rows that were not held out
+    roomy: int  # Larger number of pairs, which is likely to meet the limits on new rows as well.
 
 
 def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
            progress: Progress = None) -> Any:
-    """Returns a ClassEffect for each class: the accuracy it would lose if `mask` were added to the mask in force and to
-    `before`.
+    """Returns a ClassEffect for each class: the accuracy that the class would lose if `mask` were added to the model's
+    present mask. `before` is a further mask that counts as masked both before and after.
 
-    `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`
-    then shows the present accuracy. With `exhausted=True`, effect() also returns the number of (row, codebook) pairs
-    whose codes had too few unmasked keys.
+    The accuracy is measured on `held`: the held-out rows of a Codeset, or a CodesetRows. With `mask=None` nothing is
+    masked, and ClassEffect.right_before shows the present accuracy. With `exhausted=True`, effect() also returns the
+    number of (row, codebook) pairs whose codes had too few unmasked keys.
     """
     raw, _kept = _held(model, held)
     effects = (_ffi.ClassEffect * model.info.classes)()
@@ -47,7 +47,7 @@ def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: b
 
 
 def _held(model, held):
-    """Checks the held-out rows. A codeset knows its codebooks, a CodesetRows does not."""
+    """Returns held-out rows for effect() as a C struct; of a Codeset, missing codes are searched first."""
     if isinstance(held, Codeset):
         with model.codebooks as codebooks:
             held.search(codebooks, "held_out")

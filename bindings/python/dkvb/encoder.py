@@ -33,31 +33,31 @@ _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Properties of an encoder. Properties that the kind of encoder does not have are 0 or ""."""
+    """Properties of an encoder. A property that this kind of encoder does not have is 0 or ""."""
 
-    kind: str  # kind of the encoder: "pixels", "descriptor", "clip" or "resnet50"
-    dim: int  # number of columns of a row
-    shorter: int  # length in pixels of the shorter side after resizing; 0 if pictures are not resized
-    crop: int  # side in pixels of the square that is cut out of a resized picture
-    filter: str  # filter of resizing, "bilinear" or "bicubic"
-    layout: str  # layout of the weights file: "huggingface", "openai" or "torchvision"
+    kind: str  # Kind of the encoder: "pixels", "descriptor", "clip" or "resnet50".
+    dim: int  # Number of features in the row that the encoder makes of a picture.
+    shorter: int  # Length in pixels of a picture's shorter side after resizing; 0 = no resizing.
+    crop: int  # Side in pixels of the square that is cut out of a resized picture.
+    filter: str  # Filter for resizing pictures, "bilinear" or "bicubic".
+    layout: str  # Layout of the weights file: "huggingface", "openai" or "torchvision".
     patch: int
     width: int
     layers: int
     heads: int
-    activation: str  # activation function of CLIP, "quick_gelu" or "gelu"
-    guessed: bool  # True if neither config nor argument named the activation function, so that it may be wrong
-    upright: bool  # True if pictures are turned upright by their EXIF orientation
+    activation: str  # Activation function of CLIP, "quick_gelu" or "gelu".
+    guessed: bool  # True if the activation function is a guess, named by neither config nor argument.
+    upright: bool  # True if the encoder turns pictures upright by their EXIF orientation.
 
 
 @dataclass(frozen=True)
 class EncodeReport:
     """Counts of pictures that Encoder.encode_file() returns."""
 
-    pictures: int  # number of pictures in the set
-    rows: int  # number of rows in the file, one for each picture that could be read
-    unreadable: int  # number of pictures that were left out because they could not be read
-    resumed: int  # number of pictures that an interrupted call had already encoded
+    pictures: int  # Number of pictures in the encoded set.
+    rows: int  # Number of rows in the written file, one for each readable picture.
+    unreadable: int  # Number of pictures that were left out as unreadable.
+    resumed: int  # Number of pictures that an earlier, interrupted encode_file() had encoded.
 
 
 class Encoder(Handle):
@@ -77,8 +77,8 @@ class Encoder(Handle):
         `activation` and `heads` give what the config does not contain. With `upright=True` pictures are turned upright
         by their EXIF orientation, which the identity of the encoder records.
 
-        With a `model`, only the encoder that the model remembers is opened, for rows of the model's width;
-        MismatchError says what differs. `kind=None` takes the kind that the model remembers."""
+        With a `model`, Encoder() opens only the encoder that made the model's training rows, and otherwise raises
+        MismatchError, which says what differs. If `kind` is None, the kind of the model's encoder is taken."""
         if kind is None and model is None:
             raise ValueError(f"kind: None found, one of {', '.join(_KINDS)} wanted, or a model that remembers one")
         opts = _struct.options(_ffi.EncoderOptions,
@@ -141,14 +141,14 @@ class Encoder(Handle):
                    threads: int = 0, progress: Progress = None) -> Any:
         """Encodes `n` pictures of an ImageSet from number `first` on, by default all that follow.
 
-        The first picture that cannot be read ends the call with the exception of reading it. With
-        `skip_unreadable=True`, or a function that is called with the number and the error message of each unreadable
-        picture, these pictures are left out. The call then returns the rows, with zeros for unreadable pictures, and
-        `bool[n]`, True for each picture that was read.
+        At the first unreadable picture encode_set() raises the exception of reading the picture. With
+        `skip_unreadable=True`, encode_set() skips unreadable pictures, and returns the rows, with zeros for unreadable
+        pictures, and `bool[n]`, True for each picture that was read. `skip_unreadable` may also be a function, called
+        with the number and the error message of each unreadable picture.
         """
         first, pictures = _arrays.integer(first, 64, "first"), len(images)
         n = max(pictures - first, 0) if n is None else _arrays.integer(n, 64, "n")
-        if first + n > pictures:  # the range is checked before the call, as it determines the shape of the output
+        if first + n > pictures:  # first + n is checked in Python, as n sizes the output array
             raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
         x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
         opts, callbacks = _encoding(skip_unreadable, readable)
@@ -161,9 +161,9 @@ class Encoder(Handle):
                     progress: Progress = None) -> Tuple[EncodeReport, Array]:
         """Encodes all readable pictures of an ImageSet into a `.npy` file of "float32" or "float16".
 
-        An interrupted call keeps its rows in PATH.part, and the same call continues from these rows;
-        `restart=True` discards the kept rows. encode_file() returns an EncodeReport and `bool[n]`, True for each picture that has a row.
-        `skip_unreadable` works as in encode_set().
+        An interrupted encode_file() keeps its rows in PATH.part, and repeating the call continues from these rows;
+        `restart=True` discards the kept rows. encode_file() returns an EncodeReport and `bool[n]`, True for each
+        picture that has a row. `skip_unreadable` works as in encode_set().
         """
         readable, raw = np.empty(len(images), np.uint8), _struct.sized(_ffi.EncodeReport)
         opts, callbacks = _encoding(skip_unreadable, readable)
@@ -217,7 +217,8 @@ def _encoding(skip_unreadable, readable):
 
 def _raw_images(pictures):
     """Returns pictures as an array of C structs, and the numpy arrays that the structs point into."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions: one picture, or many grey ones
+    # an array of three dimensions could be one picture or many grey ones
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
         raise ValueError(f"pictures: shape {pictures.shape} found, (pictures, height, width, channels) wanted, "
                          "or a list of pictures")
     pairs = [raw_image(picture, f"picture {i}") for i, picture in enumerate(pictures)]

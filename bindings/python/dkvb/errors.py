@@ -9,7 +9,7 @@ from . import _ffi
 
 
 class Error(Exception):
-    """A call of the library failed. `status` is the status code of status.h."""
+    """A call of the library failed. The attribute `status` is the C library's status code (status.h)."""
 
     status: Optional[int] = None
 

@@ -25,25 +25,26 @@ from .fit import fit, fit_more
 from .model import Model
 from .plan import Plan
 
-_MOST_COPIES = 16  # whole weights become copies up to 16 per row on average; larger weights are scaled
+_MOST_COPIES = 16  # largest average weight of a row for which a row of weight w becomes w copies
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
-# The kind of a label is the first kind in the dict that fits, since a bool is an int too.
+# The kind of a class label is the first kind in _KINDS whose types fit: in Python a bool is an int too.
 _KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}
 _TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
 
 
 class _Rows(NamedTuple):
-    """Rows from which the model learned or that it holds out, with one element for each copy of a row."""
+    """Training rows and held-out rows of a classifier; each array has one element for each copy of a row."""
 
-    positions: np.ndarray  # int64[m]: number of the row, counted through fit() and all partial_fit()
-    ids: np.ndarray  # uint64[m]: id of the row in the codeset
-    labels: np.ndarray  # int32[m]: label of the row in the model
-    held_out: np.ndarray  # bool[m]: the row is held out, and the values did not learn from it
-    gone: np.ndarray  # bool[m]: training again without the row has removed it
-    given: int  # number of given rows, including rows of weight 0
+    positions: np.ndarray  # Number of the row, counted through fit() and all partial_fit(), int64[m].
+    ids: np.ndarray  # Id of the row in the codeset, uint64[m].
+    labels: np.ndarray  # Label of the row in the model, int32[m].
+    held_out: np.ndarray  # True if the row is held out, so that the values did not learn from it, bool[m].
+    gone: np.ndarray  # True if strength "exact" has removed the row by training again, bool[m].
+    given: int  # Number of rows that the caller gave, including rows of weight 0.
 
     def joined(self, other: "_Rows") -> "_Rows":
-        """Joins earlier and later rows. Forgotten rows that were learned again have only their later numbers."""
+        """Joins the rows of earlier calls of fit() and the rows `other` of a later call. A forgotten row that was
+        learned again keeps only its later row number."""
         stay = ~np.isin(self.ids, other.ids)
         return _Rows(np.concatenate([self.positions[stay], other.positions + self.given]),
                      np.concatenate([self.ids[stay], other.ids]), np.concatenate([self.labels[stay], other.labels]),
@@ -60,60 +61,83 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         clf.undo()                                            # undoes the masking, bit for bit
         clf.forget(rows=[3, 17], strength="exact", keys="keep")  # trains the values again without rows 3 and 17
 
-    Results depend on the set of rows, their labels and weights, the settings and `random_state`; the order of rows and
-    the number of threads do not change a bit. Rows are converted to float32.
+    A fitted classifier depends on the set of rows, their labels and weights, the settings and `random_state`; the order
+    of rows and the number of threads do not change a bit. Rows are converted to float32.
 
     Parameters
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
         Shape of the model (docs/method.md): number of codebooks, number of keys in each codebook, length of a key, and
-        number of keys that a row selects in each codebook. None chooses a number that suits the rows. `codebooks` may
-        also be a `dkvb.Codebooks`, whose keys are then used.
+        number of keys that a row selects in each codebook. For each of the four that is None, fit() chooses a number
+        that suits the rows. `codebooks` may also be a `dkvb.Codebooks`: then its keys are used, and none are placed.
+
     key_rows : array of shape (m, n_features), default=None
-        Rows of the same kind on which the keys are placed, such as public rows. With `key_rows`, no row of fit() moves
-        a key, so that strength "exact" leaves no trace of a forgotten row in the keys. None places the keys on the rows
-        of fit().
+        Rows on which the keys are placed instead of on the rows of fit(), such as public rows of the same kind. With
+        `key_rows`, no row of fit() moves a key, so that strength "exact" leaves no trace of a forgotten row in the
+        keys. If `key_rows` is None, the keys are placed on the rows of fit().
+
     whiten : {"choose", "always", "never"}, default="choose"
-        Whether rows are half-whitened before the search; "choose" compares both choices on held-out rows.
+        Whether rows are half-whitened before the search of the nearest keys; "choose" compares both choices on held-out
+        rows.
+
     normalize : bool, default=None
-        Whether rows are scaled to length 1. None scales rows unless there is a single column. False often suits tables
-        of a few columns.
+        Whether rows are scaled to length 1. If `normalize` is None, rows are scaled unless they have a single column;
+        False often suits tables of a few columns.
+
     epochs, batch : int, default=None
-        Number of passes over the rows, and number of rows in one step. None chooses a number that suits the rows.
+        Number of passes over the training rows, and number of rows in one training step. If `epochs` or `batch` is
+        None, fit() chooses a number that suits the rows.
+
     learning_rate, label_smoothing : float, default=None
-        Size of a step, and fraction of a target that is spread over all classes. None takes the library's default.
+        Size of a training step, and fraction of a target probability that is spread over all classes. None takes the
+        default of the library.
+
     class_weight : dict or "balanced", default=None
-        Weights of classes; a class that the dict does not name has weight 1. "balanced" gives all classes the same
-        total weight.
+        Weights of classes in training; a class that the dict does not name has weight 1. Class weight "balanced" gives
+        all classes the same total weight.
+
     hold_out : float, default=0.1
-        Fraction of the rows from which the values never learn, if `keep_codes` is true. The temperature of the
-        probabilities and the budget of forget() are found on these held-out rows.
+        Fraction of the rows on which the values are never trained, if `keep_codes` is true. fit() chooses the
+        temperature of the probabilities, and forget() the number of pairs to mask, on these held-out rows.
+
     keep_codes : bool, default=True
-        Whether codes of all rows are kept. Without kept codes, no row can be forgotten by its number, strength "exact"
-        is impossible, forget() needs a `budget`, and no row is held out.
+        Whether the classifier keeps the codes of all rows. Without kept codes, no row can be forgotten by its number,
+        strength "exact" is impossible, forget() needs a `budget` (number of pairs to mask), and no row is held out.
+
     abstain : object, default=None
-        Answer of predict() for a row if no selected pair has learned anything. None answers the commonest class that is
-        not forgotten.
+        Label that predict() returns for a row if no selected pair has learned anything. If `abstain` is None, predict()
+        returns the commonest class that is not forgotten.
+
     n_jobs : int, default=None
-        Number of threads. None or -1 uses as many threads as there are processors. Answers do not depend on it.
+        Number of threads; None or -1 uses as many threads as there are processors. Predictions do not depend on the
+        number of threads.
+
     random_state : int or RandomState, default=None
-        Seed of the keys and of the order of rows. None stands for 0, so that equal data give equal bits.
+        Seed of the keys and of the order of training rows. A `random_state` of None is taken as 0, so that equal data
+        give equal models.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels of the classes in sorted order, which is the order of columns of predict_proba(). A forgotten class keeps
-        its place and its column.
+        its place in `classes_` and its column.
+
     class_count_ : ndarray of shape (n_classes,)
-        Number of rows of each class, counted by weight, without rows that strength "exact" removed.
+        Number of training rows of each class, counted by weight, without rows that strength "exact" removed.
+
     n_features_in_ : int
-        Number of columns of the rows.
+        Number of columns of the rows that fit() was given.
+
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns; exists only if all names are strings.
+        Names of the columns of the rows; exists only if all names are strings.
+
     model_ : dkvb.Model
         The model: `model_.journal` lists what was forgotten, `model_.save("m.dkvb")` writes a model file.
+
     codeset_ : dkvb.Codeset or None
-        Codes of the rows; None if `keep_codes` is false. A codeset is personal data if its rows are.
+        Codes of the training and held-out rows; None if `keep_codes` is false. A codeset is personal data if its rows
+        are.
+
     fit_report_ : dkvb.FitReport
         Settings that the latest fit() or partial_fit() chose, and figures that it measured.
     """
@@ -122,8 +146,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     codeset_: Optional[Codeset]
     classes_: np.ndarray
     class_count_: np.ndarray
-    _model_labels: np.ndarray  # int32[n_classes]: label in the model of each class in classes_
-    _rows_: Optional[_Rows]  # rows of the codeset; None if no codes are kept
+    _model_labels: np.ndarray  # Label in the model of each class in classes_, int32[n_classes].
+    _rows_: Optional[_Rows]  # The rows that codeset_ has codes of; None if no codes are kept.
 
     def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, key_rows=None, whiten="choose",
                  normalize=None, epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None,
@@ -146,27 +170,28 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    # Methods for learning
+    # Methods that learn from rows
 
     def fit(self, X, y, sample_weight=None) -> "DKVBClassifier":
-        """Learns from rows `X`, (n, columns), and labels `y`, (n,). The model discards what it learned before.
+        """Learns from rows `X`, (n, columns), and labels `y`, (n,). fit() discards what the classifier learned before.
 
-        A row of a whole weight w counts as w copies of the row, and a row of weight 0 is ignored. Weights that are not
-        whole, or more than 16 on average, are divided by their mean and rounded up or down to whole numbers, by a draw
-        that depends on the row alone; the rounding removes no class completely.
+        A row of a whole-numbered sample weight w counts as w copies of the row; a row of weight 0 is ignored. Sample
+        weights that are not whole numbers, or are more than 16 on average, are divided by their mean and rounded up or
+        down at random to whole numbers; the random number depends on the row alone, and the rounding removes no class
+        completely.
         """
         X, y = self._checked(X, y, reset=True)
         return self._fit_first(X, y, np.unique(y), sample_weight)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
-        """Continues learning: the values learn from their present state, and keys stay where the first call placed
-        them.
+        """Continues training on further rows: the values are trained on from their present state, and the keys stay
+        where the first call placed them.
 
-        New labels are added to `classes_` at any time; `classes` may name labels in advance. Rows of new classes alone
-        would lower the accuracy on earlier classes, so callers should give rows of both. partial_fit() also keeps the
-        codes of the rows, so that all rows can still be forgotten. While pairs are masked codes cannot be kept, and
-        partial_fit() is refused unless `keep_codes` is false. Rows and classes that were forgotten are refused unless
-        `relearn` is true, which ends their forget operations.
+        partial_fit() adds new labels to `classes_` at any time; `classes` may name labels in advance. Training on rows
+        of new classes alone lowers the accuracy on earlier classes, so callers should give rows of new and of earlier
+        classes. partial_fit() also keeps the codes of the rows, so that all rows can still be forgotten. While
+        (codebook, key) pairs are masked, codes cannot be kept, and partial_fit() is refused unless `keep_codes` is
+        false. Forgotten rows and classes are refused unless `relearn` is true, which ends their forget operations.
         """
         first = not hasattr(self, "model_")
         X, y = self._checked(X, y, reset=first)
@@ -203,11 +228,13 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         rows, settings = self._rows(X, y, labels, weights, None, True), self._given(_SETTINGS)
         if self.codebooks is not None:
             settings["codebooks"] = self.codebooks
-        # Counts of classes replace the codes, so that a class can be forgotten without codes.
+        # Without codes, the model counts how often each class selects each pair, so that a class can still be
+        # forgotten.
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
                    key_rows=self.key_rows, threads=self._threads, **settings)
-        # Nothing can fail after this point, so a call that fails leaves what was learned before.
+        # Nothing can fail after fit() has returned, so if this method fails, the classifier keeps what it learned
+        # before.
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
         self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
@@ -215,17 +242,17 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self._name_classes()
         return self
 
-    # Methods for answering
+    # Methods that predict labels and probabilities
 
     def predict(self, X) -> np.ndarray:
-        """Predicts the labels of rows, (n,)."""
+        """Predicts the label of each row: an array of shape (n,)."""
         X = self._checked_rows(X)
         return self._answers(self.model_.predict(X, threads=self._threads))
 
     def decision_function(self, X) -> np.ndarray:
-        """Returns the logits of rows, `float32` (n, n_classes), with the same bits as Model.predict(); with two classes
-        the second minus the first, `float64` (n,). All logits are 0 for a row if no selected pair has learned anything.
-        """
+        """Returns the logits of rows, `float32` (n, n_classes), with the same bits as Model.predict(); for a classifier
+        of two classes the second logit minus the first, `float64` (n,). All logits are 0 for a row if no selected pair
+        has learned anything."""
         logits = self._logits(self._checked_rows(X))
         if len(self.classes_) > 2:
             return logits
@@ -233,8 +260,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits[:, 0]
 
     def predict_proba(self, X) -> np.ndarray:
-        """Returns the class probabilities of rows, (n, n_classes). If no pair that a row selects has learned anything,
-        all classes that are not forgotten have equal probabilities, and forgotten classes have 0."""
+        """Returns the class probabilities of rows: an array of shape (n, n_classes). If no pair that a row selects has
+        learned anything, all classes that are not forgotten have equal probabilities, and forgotten classes have 0."""
         logits = self._logits(self._checked_rows(X))
         info = self.model_.info
         found = softmax(logits, info.temperature, info.temperature_power).astype(np.float64)
@@ -249,20 +276,20 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    # Methods for forgetting
+    # Methods that forget classes or rows
 
     def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
-        """Returns a `dkvb.Plan`, which says what forgetting would do; the model is not changed.
+        """Returns a `dkvb.Plan`, which says what a forget operation would do; the model is not changed.
 
-        The request names `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through
-        fit() and all partial_fit(), or a mask of all rows. `strength` "suppress" masks pairs, so that the model no
-        longer answers a forgotten class. `strength` "exact" trains the values again without the forgotten rows, which
-        deletes what these rows taught.
+        What to forget is given by `classes`, a label or a list of labels; or by `rows`, numbers of rows from 0, counted
+        through fit() and all partial_fit(), or an array with a bool for each row. `strength` "suppress" masks
+        (codebook, key) pairs, so that the model no longer predicts a forgotten class. `strength` "exact" trains the
+        values again without the forgotten rows, which deletes what these rows taught.
 
-        Since keys were placed on the forgotten rows too, "exact" needs `keys`. `keys="keep"` leaves the keys.
-        `keys="place"` places the keys again on `X` without the forgotten rows; `X` are all rows, as they were given to
-        fit() and partial_fit(). `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop,
-        max_class_loss, force, reason, seed.
+        If keys were placed on the forgotten rows too, strength "exact" needs the argument `keys`. With `keys="keep"`,
+        the model keeps its present keys. `keys="place"` places the keys again on `X` without the forgotten rows; `X`
+        are all rows, as they were given to fit() and partial_fit(). `options` are further arguments of
+        Model.plan_forget(): target, budget, method, max_retain_drop, max_class_loss, force, reason, seed.
         """
         check_is_fitted(self, "model_")
         if (classes is None) == (rows is None):
@@ -277,8 +304,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             codeset=self.codeset_, strength=strength, keys=keys, threads=self._threads, **options)
 
     def apply(self, plan: Plan) -> Optional[int]:
-        """Applies a plan to the model. Returns the number of the journal entry; raises dkvb.Refused, with the reason
-        and what would help, if the plan is refused and not forced."""
+        """Applies a Plan of plan() to the model. Returns the number of the new journal entry; raises dkvb.Refused, with
+        the reason and a remedy, if the plan is refused and not forced."""
         check_is_fitted(self, "model_")
         if plan.info.refused == "keys":
             raise Refused(f"{plan.refusal}: give X, all rows as they were given to fit(), or keys=\"keep\"")
@@ -291,31 +318,34 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return entry
 
     def forget(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Optional[int]:
-        """Forgets classes or rows: plan() and apply() in one call. Returns the number of the journal entry, for undo().
-        """
+        """Forgets classes or rows: plan() and apply() in one call. Returns the number of the new journal entry, which
+        undo() takes."""
         with self.plan(classes=classes, rows=rows, strength=strength, X=X, keys=keys, **options) as plan:
             return self.apply(plan)
 
     def undo(self, entry=None) -> int:
-        """Undoes a masking by strength "suppress", bit for bit: the latest one unless a journal entry is given. Returns
-        the number of the journal entry. What strength "exact" or purge() erased cannot be undone."""
+        """Undoes a masking by strength "suppress", bit for bit: that of the journal entry `entry`, or else the latest.
+        Returns the number of the journal entry that was undone. What strength "exact" or purge() erased cannot be
+        undone."""
         check_is_fitted(self, "model_")
         return self.model_.undo(entry)
 
     def purge(self) -> "DKVBClassifier":
-        """Erases the masked pairs from the model for good: undo() cannot take them back. Codes of the rows are still
-        kept."""
+        """Erases the masked (codebook, key) pairs from the model for good, so that undo() cannot bring them back.
+        purge() keeps the codes of all rows in codeset_."""
         check_is_fitted(self, "model_")
         self.model_.purge()
         return self
 
     def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
-        """Attacks the model to measure what it still knows about forgotten rows. Returns a `dkvb.Audit`.
+        """Runs membership attacks on the model to measure what it still knows about forgotten rows, and returns a
+        `dkvb.Audit`.
 
-        `X` and `y` are all rows as they were given to fit(), including the forgotten rows. Test rows were never given
-        to fit(). `classes` or `rows` name what was forgotten; without both, the journal names it. `before` is the
-        classifier before it forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows,
-        rmia_models, models, seed, progress, stage.
+        `X` and `y` are all rows and labels as they were given to fit(), including those of forgotten rows. `X_test` and
+        `y_test` are rows that were never given to fit(). `classes` or `rows` name the forgotten classes or rows; if
+        both are None, they are read from the model's journal. `before` is the classifier from before the forgetting,
+        such as a copy.deepcopy(). `options` are further arguments of Model.audit(): shadows, rmia_models, models, seed,
+        progress, stage.
         """
         check_is_fitted(self, "model_")
         X, y = self._checked(X, y, reset=False)
@@ -329,7 +359,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X: {len(X)} rows found, {known.given} were given to fit() and partial_fit()")
         if rows is not None:
             rows = np.flatnonzero(np.isin(known.ids, self._ids(rows, gone=True)))
-        if known.gone.any():  # the codeset has lost forgotten rows, and only tells how the others were trained
+        if known.gone.any():  # the codeset no longer has the removed rows, but still records how the model was trained
             sessions = self.codeset_.sessions
             if len(sessions) != 1:
                 raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength "
@@ -345,7 +375,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def _more_tags(self):
         return {"requires_y": True}
 
-    # Checks of rows and labels that callers give
+    # Checks of the rows, labels and weights that callers give
 
     @property
     def _threads(self):
@@ -356,9 +386,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return float(self.hold_out) if self.keep_codes else None
 
     def _given(self, names):
-        """Returns the settings that the caller has given, as arguments of the library."""
+        """Returns the constructor parameters `names` that are not None, as arguments of dkvb.fit()."""
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() handles dicts
+        # if class_weight is a dict, _weights() handles it
+        if self.class_weight is not None and not hasattr(self.class_weight, "get"):
             if not (isinstance(self.class_weight, str) and self.class_weight == "balanced"):
                 raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
             given["class_weight"] = "balanced"
@@ -392,7 +423,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, **options)
 
     def _with_classes(self, found):
-        """Returns the classes, including new ones, and the rows' labels in the model, `int32[n]`."""
+        """Returns all classes, including the new ones in `found`, and the label of each class in the model,
+        `int32[n]`."""
         classes = np.unique(_together(self.classes_, found))
         numbers = np.empty(len(classes), np.int32)
         known = np.isin(classes, self.classes_)
@@ -401,8 +433,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return classes, numbers
 
     def _add_classes(self, classes, numbers):
-        """Adds classes to the model that the model does not have yet. New classes stay if the training fails
-        afterwards."""
+        """Adds those of the classes to the model that the model does not have yet. If the training fails afterwards,
+        the new classes stay in the model."""
         known = np.isin(classes, self.classes_)
         if known.all():
             return
@@ -413,7 +445,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         self._name_classes()
 
     def _known(self, y, what):
-        """Returns the labels in the model, `int32[n]`, of classes that the model has."""
+        """Converts the caller's class labels to labels in the model, `int32[n]`; refuses classes that the model does
+        not have."""
         _same_kind(self.classes_, y)
         columns = np.searchsorted(self.classes_, y)
         columns[columns == len(self.classes_)] = 0
@@ -425,13 +458,15 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self._model_labels[columns]
 
     def _name_classes(self):
-        """Sets class names in the model, for users who save it to a file, if the labels can be names."""
+        """Stores the class labels as class names in the model, if all of them can be names, so that a saved model has
+        them."""
         names = [""] * len(self.classes_)
         for label, one in zip(self._model_labels, self.classes_):
             names[label] = str(one)
         try:
             self.model_.class_names = names
-        except ValueError:  # a control character, half a surrogate pair, a length or an equal name that none may have
+        # a class label has a control character or a lone surrogate, is too long, or equals another as text
+        except ValueError:
             pass
 
     def _weights(self, X, y, sample_weight):
@@ -454,13 +489,13 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Returns rows as the library learns from them: copied by weight, with ids computed from the rows' contents,
         sorted by id.
 
-        The id of a row is a hash of its numbers and its label. So leaving a row out changes neither the id, nor the
-        part (training or held out), nor the order of any other row.
+        The id of a row is a hash of its numbers and its label. Leaving one row out therefore changes neither the id,
+        nor the part (training or held out), nor the order of any other row.
         """
         taken = set() if before is None else set(before.ids[~before.gone].tolist())
         forgotten = set() if before is None or relearn else set(before.ids[before.gone].tolist())
         words = [repr(one).encode("utf-8", "surrogatepass") for one in y.tolist()]
-        hashes = np.zeros((len(X), 2), np.uint64)  # for each row, an id, and a number that decides random draws
+        hashes = np.zeros((len(X), 2), np.uint64)  # for each row, an id, and a random number for rounding its weight
         for row in range(len(X)):
             if weights is not None and weights[row] == 0:
                 continue
@@ -477,8 +512,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return _Rows(positions, ids[order], labels[positions], none, none, len(X))
 
     def _call_copies(self, ids, positions, taken):
-        """Gives the second and later copies of a row ids of their own. Copies are held out if the first copy is, as a
-        row must not measure what its copy has taught."""
+        """Gives the second and later copies of a row ids of their own. The ids of copies are chosen such that either
+        all copies of a row are held out or none: otherwise the model would be measured on rows it was trained on."""
         share = self._hold_out or 0.0
         for at in range(1, len(ids)):
             if positions[at] != positions[at - 1]:
@@ -497,7 +532,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Returns the number of rows of each class, in the order of classes_."""
         return np.bincount(labels, minlength=len(self.classes_))[self._model_labels]
 
-    # Classes and rows that a request names
+    # Conversion of the classes and rows that a caller asks to forget
 
     def _marked(self, classes):
         """Returns labels in the model for one label of the user or a list of labels."""
@@ -511,7 +546,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return [known[one.item() if isinstance(one, np.generic) else one] for one in given]
 
     def _ids(self, rows, gone=False):
-        """Returns ids of rows from their numbers, or from a mask of all rows."""
+        """Returns ids of rows from row numbers, or from an array with a bool for each row."""
         if isinstance(rows, (set, frozenset)):
             rows = list(rows)
         known, rows = self._rows_, np.atleast_1d(np.asarray(rows))
@@ -546,7 +581,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         still = ~known.gone
         return X[known.positions[still]], known.ids[still]
 
-    # Conversion of answers for the caller
+    # Conversion of the model's answers to the caller's labels
 
     def _left(self):
         """Returns an array with 1.0 for each class that has rows and that no forget operation in force names, else 0.0.
@@ -581,8 +616,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _plain_labels(y, what):
-    """Returns labels of one type, (n,). Objects are converted to the type that they contain: strings, whole numbers or
-    booleans."""
+    """Returns class labels as an array of one type, of shape (n,). Objects are converted to the type that they contain:
+    strings, whole numbers or booleans."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a "
@@ -618,14 +653,14 @@ def _same_kind(classes, others):
 
 
 def _held_out(codeset, ids):
-    """Tells which rows the codeset holds out, `bool[n]`."""
-    raw = codeset._raw_rows("held_out")  # rows() would copy all codes
+    """Tells which of the rows `ids` the codeset holds out, `bool[n]`."""
+    raw = codeset._raw_rows("held_out")  # not rows(), which would copy the codes of all rows
     return np.isin(ids, _copy(raw.ids, (raw.n,), np.uint64))
 
 
 def _hash(content, taken):
-    """Hashes bytes to `uint64[2]`: an id, and a number that decides random draws. If an equal row with the same label
-    already has the id, the next hash is used."""
+    """Hashes the bytes of a row and its label to `uint64[2]`: an id, and a random number for rounding the row's weight.
+    If an equal row with the same label already has this id, the hash with the next salt is used."""
     number = 0
     while True:
         digest = hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest()
@@ -637,19 +672,21 @@ def _hash(content, taken):
 
 
 def _copies(weights, labels, draws):
-    """Returns how many copies of each row are learned from, int64[n]."""
+    """Returns the number of copies into which the weight of each row is turned, int64[n]."""
     if weights is None:
         return np.ones(len(labels), np.int64)
     most = _MOST_COPIES * len(weights)
     if weights.max() <= most and np.array_equal(weights, np.floor(weights)) and weights.sum() <= most:
         return weights.astype(np.int64)
-    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])  # at most 1, so that the sum does not overflow
+    # scales weights to 1 or less, so that their sum does not overflow
+    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])
     scaled /= scaled[scaled > 0].mean()
     draw = np.where(weights > 0, draws >> np.uint64(11), np.uint64(0)) * 2.0**-53
     copies = np.floor(scaled + draw).astype(np.int64)
     for label in np.unique(labels[weights > 0]):
         members = np.flatnonzero((labels == label) & (weights > 0))
-        if not copies[members].any():  # keeps the heaviest row, among equal weights the one with the largest draw
+        # keeps one copy of the class's heaviest row; of rows with equal weight, the one with the largest random number
+        if not copies[members].any():
             copies[members[np.lexsort((draw[members], weights[members]))[-1]]] = 1
     return copies
 

@@ -21,30 +21,30 @@ _TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing",
 
 @dataclass(frozen=True)
 class FitReport:
-    """Report of what fit() chose and measured; letters are those of docs/method.md."""
+    """Report of what fit() chose and measured; letters such as C and k are the symbols of docs/method.md."""
 
-    rows: int  # number of rows with a label from which the values learned
-    held_out: int  # number of rows that the codeset holds out, never trained on
-    unlearnable: int  # number of classes that have no row to learn from
-    classes: int  # number of classes (L)
-    codebooks: int  # number of codebooks (C)
-    keys: int  # number of keys per codebook (K)
-    key_dim: int  # length of a key (d)
-    top_k: int  # number of keys selected per codebook (k)
+    rows: int  # Number of labelled rows from which the values learned.
+    held_out: int  # Number of held-out rows in the codeset, on which nothing was trained.
+    unlearnable: int  # Number of classes without a training row.
+    classes: int  # Number of classes of the model (L).
+    codebooks: int  # Number of codebooks of the model (C).
+    keys: int  # Number of keys in each codebook (K).
+    key_dim: int  # Length of a key (d).
+    top_k: int  # Number of keys that a row selects in each codebook (k).
     whitened: bool
     epochs: int
-    learning_rate: float  # learning rate of the first epoch of training
-    accuracy_plain: float  # accuracy on held-out rows without whitening; NaN if it was not compared
-    accuracy_whitened: float  # accuracy on held-out rows with whitening; NaN if it was not compared
-    temperature_rows: int  # number of rows on which the temperature was fitted; 0 if too few
+    learning_rate: float  # Learning rate of the first epoch.
+    accuracy_plain: float  # Accuracy on held-out rows without whitening; NaN if whitening was not compared.
+    accuracy_whitened: float  # Accuracy on held-out rows with whitening; NaN if whitening was not compared.
+    temperature_rows: int  # Number of rows on which the temperature was fitted; 0 if there were too few.
     temperature: float
     temperature_power: float
-    calibration_error: float  # expected calibration error on the rows of the temperature; NaN if there are none
-    held_out_accuracy: float  # accuracy on the rows of the temperature, which the values had not seen; or NaN
-    loss: float  # mean loss of the last epoch of training
-    accuracy: float  # training accuracy of the last epoch
-    labelled: int  # number of rows with a label, which decides settings that suit the data
-    temperature_kept: str  # "" if the temperature was fitted; otherwise why not, "few rows" or "few classes"
+    calibration_error: float  # Expected calibration error on the rows on which the temperature was fitted, or NaN.
+    held_out_accuracy: float  # Accuracy on the held-out rows on which the temperature was fitted, or NaN.
+    loss: float  # Mean loss of the last epoch of training.
+    accuracy: float  # Training accuracy of the last epoch.
+    labelled: int  # Number of labelled rows, from which fit() derives default settings.
+    temperature_kept: str  # Why the temperature was not fitted: "few rows" or "few classes"; "" if it was fitted.
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class FeaturesInfo:
 
     rows: int
     columns: int
-    outlying: int  # number of features that are at least 1,024 times as large as all others
-    first_row: int  # row number of the first feature that is far larger than all others
+    outlying: int  # Number of features at least 1,024 times as large as all other features.
+    first_row: int  # Row number of the first feature that is far larger than all others.
     first_column: int
     first_value: float
 
@@ -64,21 +64,21 @@ class LabelsInfo:
     """Counts of classes with and without rows, made by survey_labels()."""
 
     rows: int
-    unlabelled: int  # number of rows with label -1
-    largest_row: int  # number of the first row that has the largest label
-    smallest: int  # smallest label that is not negative; -1 if no row has such a label
+    unlabelled: int  # Number of rows without a label (label -1).
+    largest_row: int  # Number of the first row that has the largest label.
+    smallest: int  # Smallest label of 0 or more; -1 if all labels are negative.
     largest: int
     classes: int
-    empty: int  # number of classes that have no row
+    empty: int  # Number of classes that no row belongs to.
     first_empty: int
-    empty_list: str  # all classes without a row, as ranges, for example "0, 5..9"
+    empty_list: str  # Labels of all classes without a row, as ranges, for example "0, 5..9".
 
 
 class Fitted(NamedTuple):
     """Result of fit(): `model, codeset, report = dkvb.fit(x, labels)`."""
 
     model: Model
-    codeset: Optional[Codeset]  # the codeset of the rows; None unless fit() was called with codeset=True
+    codeset: Optional[Codeset]  # The codeset of the rows; None unless fit() was called with codeset=True.
     report: FitReport
 
 
@@ -86,23 +86,23 @@ class Fitted(NamedTuple):
 class Trial:
     """One trial of tune(): settings, and the quality of a model trained with them."""
 
-    number: int  # number of the trial, from 1
+    number: int  # Number of this trial of tune(), from 1.
     keys: int
     key_dim: int
     top_k: int
     whitened: bool
     epochs: int
     learning_rate: float
-    accuracy: float  # accuracy on held-out rows
-    loss: float  # mean cross-entropy on the held-out rows, in nats
-    held_out: int  # number of held-out rows on which the trial was measured
+    accuracy: float  # Accuracy of the trial's model on held-out rows.
+    loss: float  # Mean cross-entropy of the trial's model on the held-out rows, in nats.
+    held_out: int  # Number of held-out rows on which the trial's model was measured.
 
 
 class Tuned(NamedTuple):
     """Result of tune(): `dkvb.fit(x, labels, **tuned.settings)` trains a model with the best settings."""
 
     settings: dict
-    trials: list  # list of Trial; the number of trials alone decides the settings, so it is one of them
+    trials: list  # Every Trial that was made; `settings` contains their number under "trials".
 
 
 def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] = None, codeset: bool = False,
@@ -117,19 +117,21 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
     `classes` is the number of classes, by default one more than the largest label; by default, a class without rows is
     refused.
 
-    Settings that are not given are chosen to suit the data. `settings` are those of Codebooks.fit() and Model.train():
-    method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart;
-    epochs, batch, learning_rate, rate_last, label_smoothing, class_weight, shuffle, trials (how many tune() made); and
-    seed, of both functions. `preset="paper"` is the shape of the paper; `max_bytes` limits the size of the model file.
+    fit() chooses every setting that the caller does not give, to suit the data. `settings` are arguments of
+    Codebooks.fit() and Model.train(): method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key,
+    passes, normalize, decay, restart; epochs, batch, learning_rate, rate_last, label_smoothing, class_weight, shuffle,
+    trials (how many tune() made); and seed, of both functions. `preset="paper"` takes the model shape and training
+    recipe of the paper (arXiv 2207.11240); `max_bytes` limits the size of the model file.
 
-    `codeset=True` also keeps codes, ids and labels of all rows in a codeset, so that rows can be forgotten, and never
-    trains on the fraction `hold_out` of the rows. `ids` are integers or strings; of strings the codeset keeps hashes,
-    and with `keep_names` the strings too. `groups` has an integer or a string for each row. Rows of one group, such as
-    the pictures of one person, are held out together or not at all; fit_more() needs the same groups again. With
-    `count_classes` the model keeps how often each class selects each pair, as by Model.count_classes(). `stage` is
-    called with the name of each stage, `report` with a TrainReport after each epoch of the values, `progress` with the
-    finished and all units of a stage; an exception in any of these callbacks cancels fit(). `outside`, an Outside,
-    counts rows outside the scale of the keys.
+    `codeset=True` also returns a Codeset with the codes, ids and labels of all rows, so that rows can be forgotten
+    later, and never trains on the fraction `hold_out` of the rows. `ids` of the rows are integers or strings; of string
+    ids the codeset keeps hashes, and with `keep_names` the strings too. `groups` gives the group of each row as an
+    integer or a string. Rows of one group, such as the pictures of one person, are held out together or not at all;
+    fit_more() needs the same groups again. With `count_classes` the model keeps how often each class selects each pair,
+    as by Model.count_classes(). `stage` is called with the name of each stage, `report` with a TrainReport after each
+    epoch of the values, `progress` with the finished and all units of a stage; an exception in any of these callbacks
+    cancels fit(). `outside`, an Outside object, counts rows far outside the range of the rows on which the keys were
+    placed.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks = Callbacks()
@@ -167,12 +169,13 @@ def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, id
     """Continues training: searches new rows by the model's keys, trains its values on them, and fits the temperature
     again (fit.h).
 
-    New rows join the codeset, which must be the codeset that the model was trained on, and a fraction of them is held
-    out. With `relearn`, rows of forgotten classes and rows that were removed may be learned again, which ends their
-    forget operations. Settings are those of Model.train(), of which epochs, batch and learning rate suit the new rows
-    by default. `groups` is as for fit(). Returns a FitReport.
+    fit_more() adds the new rows to the codeset, which must be the one that the model was trained on, and holds out a
+    fraction of the new rows. With `relearn`, fit_more() may also learn rows of forgotten classes and removed rows,
+    which ends their forget operations. `settings` are arguments of Model.train(); the defaults of epochs, batch and
+    learning rate suit the new rows. `groups` gives the group of each row, as in fit(). Returns a FitReport.
     """
-    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # new rows need not cover every class
+    # model.info.classes is given, as the new rows need not cover every class
+    rows, kept = _rows(x, labels, ids, model.info.classes, groups)
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)
@@ -193,12 +196,12 @@ def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: 
          groups: Groups = None, classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None,
          threads: int = 0, progress: Progress = None, report: Optional[Callable[..., object]] = None,
          **settings: Any) -> Tuned:
-    """Tries a fixed list of settings, measures each on held-out rows, and finds the best. Returns a Tuned: settings for
-    fit(), and trials.
+    """Trains a model with each of a fixed list of settings, measures it on held-out rows, and finds the best settings.
+    Returns a Tuned: settings for fit(), and all trials.
 
-    `groups` and `settings` are as for fit(), and settings that are given do not change. `trials` sets the number of
-    trials, which makes the result the same on every machine; otherwise no trial begins after `seconds` (600). `report`
-    is called with each Trial.
+    `groups` and `settings` are arguments as of fit(); tune() never changes a setting that the caller gives. A given
+    number of `trials` makes the result the same on every machine; without it, no trial begins after `seconds` (600).
+    The callback `report` is called with each Trial.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks, made = Callbacks(), []
@@ -226,10 +229,10 @@ def _fit_report(raw):
 
 
 def _rows(x, labels, ids, classes, groups):
-    """Returns the rows as a C struct, and the arrays that must outlive the call."""
+    """Returns rows for fit() as a C struct, and the arrays that the struct points to, which must outlive the C call."""
     x = _arrays.floats(x, ("rows", "columns"), "features")
     labels = _arrays.labels(labels, len(x))
-    if classes is None:  # the caller gave the number of classes; otherwise a class without rows is usually a mistake
+    if classes is None:  # without a given number of classes, a class without rows is an error
         survey_labels(labels)
     names = _arrays.names(ids)
     if names is not None and len(names) != len(x):
@@ -250,8 +253,8 @@ def _rows(x, labels, ids, classes, groups):
 
 
 def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty: bool = False) -> LabelsInfo:
-    """Checks labels before a training, and returns a LabelsInfo. If classes have no rows, MismatchError gives the
-    likely reason, unless `allow_empty` is true."""
+    """Checks labels before a training, and returns a LabelsInfo. Raises MismatchError, with the likely reason, if a
+    class has no rows and `allow_empty` is false."""
     labels, raw = _arrays.labels(labels, len(labels)), _struct.sized(_ffi.LabelsInfo)
     lib.dkvb_labels_survey(byref(raw), _arrays.pointer(labels), len(labels), _number(classes, "classes"),
                            _ffi.DKVB_LABELS_ANY if allow_empty else 0, None)
@@ -270,7 +273,7 @@ def _classes_of(rows, labels):
 
 
 def _settings(given, callbacks, report, preset=None, top_k=None, whiten="choose"):
-    """Returns the settings as a C struct; settings that are not given are 0, and the library chooses them."""
+    """Returns settings of fit() as a C struct, with 0 for each setting that the library is to choose."""
     unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
     if unknown:
         known = ", ".join((*_PLACING, *_TRAINING, "seed"))

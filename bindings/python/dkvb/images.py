@@ -32,8 +32,7 @@ _NESTED = {
 
 
 def raw_image(picture, what="picture"):
-    """Returns a picture as a C struct, on the memory of the array if it fits; and the array, which must outlive the
-    call."""
+    """Returns a picture as a C struct, and the array whose memory the struct uses, which must outlive the C call."""
     picture = _arrays.picture(picture, what)
     height, width, channels = picture.shape
     return _ffi.Image(ctypes.sizeof(_ffi.Image), width, height, channels, 0, _arrays.pointer(picture)), picture
@@ -70,24 +69,25 @@ def decode_image(data: Any, name: str = "picture") -> Array:
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """Properties of a set of pictures. Sizes are 0 unless all pictures have the same size."""
+    """Properties of a set of pictures. `width`, `height` and `channels` are 0 unless all pictures have the same
+    size."""
 
     pictures: int
-    ignored: int  # number of files in the folder that were left out, by the ending of their names
-    format: str  # format of the set: "folder", "file", "cifar10", "cifar100", "array" or "list"
-    classes: int  # number of classes; 0 if pictures have no labels
+    ignored: int  # Number of files in the folder whose endings are not those of pictures.
+    format: str  # Format of the set: "folder", "file", "cifar10", "cifar100", "array" or "list".
+    classes: int  # Number of classes of the pictures; 0 if pictures have no labels.
     width: int
     height: int
     channels: int
-    nested: str  # sign that subfolders may not be classes: "none", "deeper", "parts" (train, val, ...) or "wrapped"
-    turned: int  # number of pictures read so far whose EXIF orientation is not upright
+    nested: str  # Why subfolders may not be classes: "none", "deeper", "parts" (train, val) or "wrapped".
+    turned: int  # Number of pictures read so far whose EXIF orientation is not upright.
 
 
 class ImageSet(Handle):
     """An ordered set of pictures: a folder with a folder for each class, one picture file, CIFAR's binary files, or an
     IDX or `.npy` file (images.h). A list of paths, and of bytes of picture files, is opened as one set in the order of
     the list; a picture from bytes is named "bytes" and its place in the list. With `upright=True` pictures are turned
-    upright by their EXIF orientation. Any number of threads may use a set."""
+    upright by their EXIF orientation. Any number of threads may use an ImageSet at once."""
 
     _free = lib.dkvb_imageset_free
 
@@ -109,7 +109,7 @@ class ImageSet(Handle):
         else:
             kept = []
             lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
-        self._own(out, kept)  # the set keeps using the bytes of picture files
+        self._own(out, kept)  # `kept` holds the bytes of picture files, which the C object uses
 
     @property
     def info(self) -> ImageSetInfo:
@@ -121,7 +121,7 @@ class ImageSet(Handle):
 
     @property
     def ignored(self) -> Dict[str, int]:
-        """Counts of files that are not pictures, by the ending of their names: a dict."""
+        """A dict from file endings to counts, of the files in the folder that are not pictures."""
         endings: Dict[str, int] = {}
         count = ctypes.c_uint64()
         while (ending := lib.dkvb_imageset_ignored(self._c, len(endings), byref(count))) is not None:
@@ -143,17 +143,17 @@ class ImageSet(Handle):
         return np.array([self._get(index).label for index in range(len(self))], np.int32)
 
     def label(self, index: int) -> int:
-        """Returns the class of a picture, or -1 if it has none."""
+        """Returns the class of a picture, or -1 if the picture has none."""
         return self._get(self._index(index)).label
 
     def name(self, index: int) -> str:
         """Returns the name of a picture: its path below the folder, the path of a single picture file, or
-        "<file>:<number in the file>". In a list each name begins with the path of its source."""
+        "<file>:<number in the file>". In a set made from a list, each name begins with the path of its list element."""
         return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index: int) -> Array:
-        """Reads a picture of the set as `uint8[height][width][channels]`. FormatError and similar errors say that its
-        file is damaged."""
+        """Reads a picture of the set as `uint8[height][width][channels]`. Raises FormatError or a similar error if the
+        picture file is damaged."""
         raw = _struct.sized(_ffi.Image)
         lib.dkvb_imageset_read(self._c, self._index(index), byref(raw), None)
         return _array(raw)

@@ -1,4 +1,5 @@
-"""The journal of a model: what was asked to be forgotten, what was measured, and what was done."""
+"""The journal of a model: for each forget operation, what was asked to be forgotten, the measured effects, and what was
+done."""
 
 from ctypes import byref
 from dataclasses import astuple, dataclass, field
@@ -25,8 +26,8 @@ class ClassEffect:
     rows: int
     right_before: int
     right_after: int
-    lost: int  # number of rows classified correctly before the masking and wrongly after it
-    gained: int  # number of rows classified wrongly before the masking and correctly after it
+    lost: int  # Number of rows classified correctly before the masking and wrongly after it.
+    gained: int  # Number of rows classified wrongly before the masking and correctly after it.
     loss: float
     low: float
     high: float
@@ -34,19 +35,20 @@ class ClassEffect:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a forget operation: which classes were meant, within which limits, and what was measured. The journal
-    stores terms as they are given; later plans read them."""
+    """Terms of a forget operation: the classes to forget, the limits on lost accuracy, and the measured effects. The
+    journal stores the Terms that Model.forget() is given, unchecked; later plans read them."""
 
-    classes: Tuple[int, ...] = ()  # labels of the classes to forget; () if the request names no class
-    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # measured effects of classes, by label
-    budget: int = 0  # number of masked pairs (method "examples": drawn rows); 0 = unknown
-    target: Optional[float] = None  # accuracy to leave, if the budget was searched for; None if the caller gave it
-    max_retain_drop: float = 0.0  # accuracy that all other classes together may lose
-    max_class_loss: float = 0.0  # accuracy that any other class may lose for certain
-    forced: bool = False  # True if the plan was applied although it exceeded a limit
-    again: int = 0  # number of the earlier entry whose classes are forgotten once more
-    keys: str = ""  # "kept"; "placed" if the keys were placed again, without the forgotten rows; or ""
-    after: Optional[bytes] = None  # head of the older journal that this journal continues
+    classes: Tuple[int, ...] = ()  # Labels of the classes to forget; () if no class was named.
+    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # Measured effect on each class, by label.
+    budget: int = 0  # Number of masked pairs, or of drawn rows for method "examples"; 0 = unknown.
+    # Accuracy limit of the forgotten classes for which the budget was searched, or None.
+    target: Optional[float] = None
+    max_retain_drop: float = 0.0  # Limit on the accuracy that all other classes together may lose.
+    max_class_loss: float = 0.0  # Limit on the accuracy that any other class may lose (lower end of its 95 % interval).
+    forced: bool = False  # True if the plan was applied although it exceeded a limit.
+    again: int = 0  # Number of the earlier journal entry whose classes are forgotten once more.
+    keys: str = ""  # "kept", or "placed" if keys were placed again without the forgotten rows, or "".
+    after: Optional[bytes] = None  # Head of the older journal that this journal continues.
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,27 @@ class JournalEntry:
     """One entry of the journal of a model; `time` is in seconds since 1970."""
 
     id: int
-    kind: str  # kind of the entry: "forget", "undo", "purge", "replay" or "relearn"
-    state: str  # state of the entry: "active", "undone", "purged", "done" or "relearned"
-    in_force: bool  # True for a forget operation or a replay that is neither undone nor ended
-    ends: int  # number of the entry that an undo took back or a relearning ended; else 0
+    kind: str  # Kind of the journal entry: "forget", "undo", "purge", "replay" or "relearn".
+    state: str  # State of the journal entry: "active", "undone", "purged", "done" or "relearned".
+    in_force: bool  # True for a forget operation or a replay that is neither undone nor ended by relearning.
+    ends: int  # Number of the journal entry that an undo took back or a relearning ended; else 0.
     time: int
     pairs: int
     pairs_new: int
     method: str
     reason: str
-    strength: str  # strength of forgetting: "suppress", "exact" or ""
-    terms: Optional[Terms]  # terms of the forget operation; None if none were given
-    rows: int  # number of forgotten rows; 0 = not recorded
-    commitment: Optional[bytes]  # commitment to the forgotten rows
+    strength: str  # Strength of the forgetting: "suppress", "exact" or "".
+    terms: Optional[Terms]  # Terms of the forget operation; None if none were given.
+    rows: int  # Number of forgotten rows; 0 = not recorded.
+    commitment: Optional[bytes]  # Salted hash of the ids of the forgotten rows.
     pairs_commitment: Optional[bytes]
-    salted: bool  # True if the model still has the salt of the commitments
-    head: bytes  # hash of the entry and all entries before it
-    unchecked: bool  # True if rows were forgotten and the salt is gone: nobody can tell if they were taught again
+    salted: bool  # True if the model still has the random salt with which the ids of forgotten rows were hashed.
+    head: bytes  # Hash of this journal entry and all entries before it.
+    unchecked: bool  # True if the salt is gone, so that nobody can tell whether forgotten rows were learned again.
 
 
 def _terms_fields(terms, classes):
-    """Returns the members of ForgetOptions that hold the terms."""
+    """Returns the terms of a forget operation as members of the C struct ForgetOptions."""
     fields = {name: getattr(terms, name) for name in ("budget", "max_retain_drop", "max_class_loss", "again")}
     fields["forced"], fields["found"] = int(terms.forced), int(terms.target is not None)
     fields["target"] = terms.target
@@ -97,8 +99,8 @@ def _terms_fields(terms, classes):
 
 
 def forget_options(classes, method, reason, strength, terms, rows, salt):
-    """Returns the options as a C struct, and the arrays that it points to, since a pointer in a struct does not keep
-    its array alive."""
+    """Returns the options of a forget operation as a C struct, and the arrays that the struct points to, which the
+    caller must keep alive."""
     if strength not in STRENGTHS:
         raise ValueError(f"strength: {strength!r} found, it must be one of {', '.join(map(repr, STRENGTHS))}")
     rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
@@ -114,7 +116,7 @@ def forget_options(classes, method, reason, strength, terms, rows, salt):
 
 
 def _terms(model, classes, raw):
-    """Returns the terms of a journal entry; None if it has none."""
+    """Returns the Terms that a journal entry records; None if the entry records none."""
     marks, effects = np.zeros(classes, np.uint8), (_ffi.ClassEffect * classes)()
     lib.dkvb_journal_get_terms(model, raw.id, _arrays.pointer(marks), effects)
     terms = Terms(classes=tuple(np.flatnonzero(marks == _ffi.DKVB_FORGET).tolist()),

@@ -17,14 +17,15 @@ _KINDS = {_ffi.DKVB_SERVICE_UNKNOWN: None, _ffi.DKVB_SERVICE_FRAMES: "frames", _
 class LiveModel(Handle):
     """A model file that is reopened whenever it is replaced. Many threads may use one LiveModel at once.
 
-    A use that begins after the model file was replaced answers from the new file. A file that is missing, damaged or
-    another model raises an error, since the replaced model may hold what was forgotten.
+    A call that begins after the model file was replaced answers from the new file. If the new file is missing, damaged
+    or of another model, the call raises an error, since the old model may know what was forgotten.
     """
 
     _free = lib.dkvb_live_free
 
     def __init__(self, path: Path, *, verify: bool = False) -> None:
-        """Opens the model file in place. With `verify`, every byte of a file is checked before the file is used."""
+        """Opens the model file in place. With `verify`, every byte of a new model file is checked before the file is
+        used."""
         opts = _struct.options(_ffi.LiveOptions, verify=int(verify))
         out = POINTER(_ffi.Live)()
         lib.dkvb_live_open(byref(out), _arrays.path(path), byref(opts))
@@ -32,12 +33,12 @@ class LiveModel(Handle):
 
     @contextmanager
     def model(self) -> Iterator[Model]:
-        """The model that the file holds now, for reading, in a `with` block. The model does not change inside the
-        block."""
+        """The model that the file holds now, for reading, in a `with` block. The model in the variable of a `with`
+        block does not change before the block ends."""
         live, out = self._c, POINTER(_ffi.Model)()
         lib.dkvb_live_acquire(live, byref(out))
         model = Model.__new__(Model)
-        # A call that still runs in another thread keeps the model alive, and through `live` the file.
+        # A running call in another thread keeps this owner alive, and thus the model, `live` and the model file.
         model._owner = _Owner(out, lambda pointer: lib.dkvb_live_release(live, pointer), live)
         try:
             yield model
@@ -51,7 +52,7 @@ class LiveModel(Handle):
 
     @property
     def taken(self) -> int:
-        """Number of replacements of the model file that were noticed."""
+        """How often the LiveModel found that its model file had been replaced."""
         return lib.dkvb_live_taken(self._c)
 
 
@@ -59,13 +60,13 @@ class LiveModel(Handle):
 class Answers:
     """Answers of a Service to a batch of rows."""
 
-    bytes: bytes  # answers to send to the client
-    rows: int  # number of answered rows, including rows for which the model abstained
+    bytes: bytes  # Answers to send to the client.
+    rows: int  # Number of answered rows, including rows for which the model gave no class.
     abstained: int
-    refused: int  # number of frames or lines that were answered by an error message
-    more: bool  # True if further rows have arrived completely and wait for an answer
-    kind: Optional[str]  # kind of the input, "frames" or "lines"; None before the first bytes
-    cut: bool  # True if the last line of the input had no line end
+    refused: int  # Number of frames or lines of the client that were answered by an error message.
+    more: bool  # True if further rows have arrived completely and wait for an answer.
+    kind: Optional[str]  # Kind of the client's input, "frames" or "lines"; None before the first bytes.
+    cut: bool  # True if the last line of the client's input had no line end.
 
 
 class Service(Handle):

@@ -13,10 +13,10 @@ from ._types import Array, Path
 
 
 class Mask(SavedHandle):
-    """A set of (codebook, key) pairs, which belongs to the codebooks that it was made for."""
+    """A mask: a set of (codebook, key) pairs, which can be used only with the codebooks that the mask was made for."""
 
     _free = lib.dkvb_mask_free
-    __hash__ = None  # type: ignore[assignment]  # masks can change, as sets can
+    __hash__ = None  # type: ignore[assignment]  # masks are mutable, so they have no hash, like sets
 
     def __init__(self, codebooks: Any, pairs: Any = ()) -> None:
         info = codebooks.info
@@ -51,7 +51,7 @@ class Mask(SavedHandle):
 
     @property
     def shape(self) -> Tuple[int, int]:
-        """Numbers of codebooks and of keys per codebook."""
+        """The numbers of codebooks and of keys per codebook of the mask."""
         return self._shape
 
     def copy(self) -> "Mask":
@@ -94,8 +94,8 @@ class Mask(SavedHandle):
         return inside and bool(lib.dkvb_mask_next(self._c, number, byref(found))) and found.value == number
 
     def __iter__(self):
-        """Yields the pairs of the mask in ascending order. Pairs that are added or removed during the loop are seen if
-        they come after the present pair."""
+        """Yields the pairs of the mask in ascending order. Iteration sees pairs that are added to or removed from the
+        mask during the loop if they come after the current pair."""
         from_, pair = 0, c_uint64()
         while lib.dkvb_mask_next(self._c, from_, byref(pair)):
             yield divmod(pair.value, self._shape[1])

@@ -15,7 +15,7 @@ from .journal import JournalEntry, forget_options, journal_entries
 from .mask import Mask
 from ._types import Array, Classes, Ids, Names, Numbers, Path, Progress
 
-_FEW = 64  # largest number of rows in a call that is so short that it needs no progress
+_FEW = 64  # largest number of rows for which predict() runs without a progress callback, as the call is short
 
 _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F32: "float32",
@@ -29,14 +29,14 @@ CLASS_WEIGHTS = {None: _ffi.DKVB_CLASS_WEIGHT_NONE, "balanced": _ffi.DKVB_CLASS_
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Properties of a model; letters are those of docs/method.md."""
+    """Properties of a model; capital and small letters such as C and k are the symbols of docs/method.md."""
 
-    codebooks: int  # number of codebooks (C)
-    keys: int  # number of keys per codebook (K)
-    key_dim: int  # length of a key (d)
-    input_dim: int  # length of a row of features (m)
-    classes: int  # number of classes (L)
-    top_k: int  # number of keys selected per codebook (k)
+    codebooks: int  # Number of codebooks of the model (C).
+    keys: int  # Number of keys in each codebook (K).
+    key_dim: int  # Length of a key (d).
+    input_dim: int  # Number of features in a row (m).
+    classes: int  # Number of classes of the model (L).
+    top_k: int  # Number of keys that a row selects in each codebook (k).
     normalize: bool
     mapped: bool
     format_major: int
@@ -46,20 +46,20 @@ class ModelInfo:
     journal_entries: int
     rows_trained: int
     birth: bytes
-    values_dtype: str  # number type of the values: "float32", "float16" or "bfloat16"
+    values_dtype: str  # Number type of the model's values: "float32", "float16" or "bfloat16".
     class_counts: bool
-    temperature: float  # temperature of a row whose largest logit is 1 above the mean logit, see softmax()
-    temperature_power: float  # power of the spread (largest minus mean logit) in the temperature
-    trained: bytes  # fingerprint of all trainings of the model; zeros if it was never trained
-    trials: int  # number of settings that tune() tried before the latest training; 0 if it was not tuned
+    temperature: float  # Softmax temperature of a row whose largest logit is 1 above its mean logit.
+    temperature_power: float  # Exponent of a row's logit spread (largest minus mean logit) in its temperature.
+    trained: bytes  # Fingerprint of all trainings of the model; zeros if the model was never trained.
+    trials: int  # Number of settings that tune() tried before the latest training; 0 without tune().
 
 
 @dataclass(frozen=True)
 class SearchFileReport:
     """Result of Model.search_file()."""
 
-    rows: int  # rows in the file
-    resumed: int  # rows that an interrupted call had searched before
+    rows: int  # Number of rows whose codes the written file holds.
+    resumed: int  # Number of these rows that an earlier, interrupted search_file() had searched.
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,21 @@ class TrainReport:
 class Evaluation:
     """Quality of a model, measured on labelled rows."""
 
-    rows: int  # number of rows with a label
-    right: int  # number of rows that were classified correctly
-    abstained: int  # number of rows for which the model gave no answer
-    unlabelled: int  # number of rows with label -1
-    searched: int  # number of (row, codebook) pairs that were searched again, if codes were given
+    rows: int  # Number of evaluated rows that have a label.
+    right: int  # Number of labelled rows that the model classified correctly.
+    abstained: int  # Number of labelled rows for which the model gave no answer.
+    unlabelled: int  # Number of rows with label -1, which the evaluation left out.
+    searched: int  # Number of (row, codebook) pairs searched again, if the caller gave codes.
     accuracy: float
-    loss: float  # mean cross-entropy at the model's temperature, in nats
-    calibration_error: float  # expected calibration error of the probabilities, in 15 bins
-    class_rows: np.ndarray  # number of rows of each class, uint64[L]
-    class_right: np.ndarray  # number of correctly classified rows of each class, uint64[L]
+    loss: float  # Mean cross-entropy of the labels at the model's temperature, in nats.
+    calibration_error: float  # Expected calibration error (ECE) of the probabilities, in 15 bins.
+    class_rows: np.ndarray  # Number of labelled rows of each class, uint64[L].
+    class_right: np.ndarray  # Number of correctly classified rows of each class, uint64[L].
 
 
 class Model(SavedHandle):
-    """A classifier that can forget. Many threads may use a model at once, or one thread may change it (model.h)."""
+    """A classifier that can forget classes and rows. Many threads may read a model at once, or one thread may change
+    the model (model.h)."""
 
     _free = lib.dkvb_model_free
     _shared = True
@@ -133,15 +134,17 @@ class Model(SavedHandle):
         lib.dkvb_model_save(self._c, _arrays.path(path))
 
     def save_with(self, path: Path, codeset: Any, codes_path: Path) -> None:
-        """Writes the model and its codeset to two files. A failure leaves both old files; only a failure between the
-        two renamings leaves a new model beside an old codes file, and the error says so."""
+        """Writes the model and its codeset to two files. If save_with() fails, both old files stay; only a failure
+        between the two renamings leaves a new model file beside an old codes file, which the error message then
+        says."""
         lib.dkvb_model_save_with(self._c, _arrays.path(path), codeset._c, _arrays.path(codes_path))
 
     def verify(self) -> None:
-        """Checks the checksums, numbers and journal of the model. ChecksumError or FormatError says what was found."""
+        """Checks the checksums, numbers and journal of the model. If a check of the model fails, verify() raises
+        ChecksumError or FormatError."""
         lib.dkvb_model_verify(self._c)
 
-    # Parts of a model
+    # Parts of a model: properties, codebooks, mask, values and names
 
     @property
     def info(self) -> ModelInfo:
@@ -152,20 +155,21 @@ class Model(SavedHandle):
 
     @property
     def codebooks(self) -> Codebooks:
-        """The codebooks of the model, which the model shares. A purge gives the model new codebooks."""
+        """The codebooks of the model, which the model shares. purge() gives the model new codebooks, in which the
+        purged keys are zeros."""
         return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
 
     @property
     def mask(self) -> Mask:
-        """A copy of the mask in force, including purged pairs."""
+        """A copy of the model's present mask, including pairs that a purge has erased."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, 0, byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     @property
     def values(self) -> Array:
-        """A copy of the values, `float32[C][K][L]`, whatever number type the model stores. Assigning replaces all
-        values."""
+        """A copy of the values, `float32[C][K][L]`, whatever number type the model stores. Assigning an array replaces
+        all values of the model."""
         out = np.empty(self._values_shape, np.float32)
         lib.dkvb_model_get_values(self._c, _arrays.pointer(out))
         return out
@@ -177,8 +181,8 @@ class Model(SavedHandle):
 
     @property
     def values_dtype(self) -> str:
-        """Number type in which values are stored: "float32", "float16" or "bfloat16". Assigning a type rounds the
-        values to the nearest numbers."""
+        """Number type in which values are stored: "float32", "float16" or "bfloat16". Assigning a number type rounds
+        the values to the nearest numbers of this type."""
         return self.info.values_dtype
 
     @values_dtype.setter
@@ -190,46 +194,46 @@ class Model(SavedHandle):
 
     @property
     def class_names(self) -> Names:
-        """Names of the classes by label, None for a class without a name. Assigning a sequence names the first classes;
-        either all names are set or none."""
+        """Names of the model's classes by label, None for a class without a name. Assigning a sequence of n names names
+        classes 0 to n - 1; if one of the names is invalid, no class gets a new name."""
         names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
         return [name and name.decode("utf-8") for name in names]
 
     @class_names.setter
     def class_names(self, names: Sequence[Optional[str]]) -> None:
-        if isinstance(names, (str, bytes)):  # a string is a sequence of letters too
+        if isinstance(names, (str, bytes)):  # a str would count as a sequence of one-letter names
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
         encoded = [_arrays.text(name, "class name") for name in names]
         lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
 
     @property
     def column_names(self) -> Optional[List[str]]:
-        """Names of the columns of a row, `input_dim` of them, or None. Assigning a sequence names all columns; None
-        removes the names."""
+        """Names of the columns of a row of features, `input_dim` of them, or None. Assigning a sequence of names names
+        all columns; assigning None removes the column names."""
         if lib.dkvb_model_column_name(self._c, 0) is None:
             return None
         return [lib.dkvb_model_column_name(self._c, column).decode("utf-8") for column in range(self.info.input_dim)]
 
     @column_names.setter
     def column_names(self, names: Optional[Sequence[str]]) -> None:
-        if isinstance(names, (str, bytes)):  # a string is a sequence of letters too
+        if isinstance(names, (str, bytes)):  # a str would count as a sequence of one-letter names
             raise TypeError(f"column names: {type(names).__name__} found, a sequence of str or None is expected")
         encoded = [_arrays.text(name, "column name") for name in (() if names is None else names)]
-        if names is not None and not encoded:  # assigning 0 names would remove the present names
+        if names is not None and not encoded:  # an empty list in C removes the present column names
             raise ValueError(f"column names: none found, the rows have {self.info.input_dim} columns; None removes names")
         lib.dkvb_model_set_column_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded))
 
     def find_class(self, word: str) -> int:
-        """Returns the label of the class with this name. If no class has the name, a number in the text is taken as a
-        label. NotFound if no class has the name or label."""
+        """Returns the label of the class with the name `word`. If no class has this name and `word` is a number, the
+        number is taken as a label. Raises NotFound if no class has the name or label."""
         label = c_uint32()
         lib.dkvb_model_find_class(self._c, _arrays.text(word, "class"), _ffi.DKVB_FIND_NAME_OR_INDEX, byref(label))
         return label.value
 
     @property
     def encoder(self) -> Optional[str]:
-        """Identity of the encoder that makes the rows of the model, such as Encoder.identity, or None. Assigning stores
-        another identity."""
+        """Identity of the encoder that makes the rows of the model, such as Encoder.identity, or None. Assigning a text
+        stores the identity of another encoder."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
         text = raw.encoder
@@ -261,11 +265,11 @@ class Model(SavedHandle):
         left out do not change the order of other rows. `class_weight` "balanced" gives all classes the same total
         weight; None weighs all rows alike.
 
-        Rows of a class that was forgotten are refused with StateError. With `relearn` these rows are trained on, and
-        the journal records that their forget operations ended.
+        Rows of a class that was forgotten are refused with StateError. With `relearn`, train() also learns from rows of
+        forgotten classes, and the journal records that their forget operations ended.
 
-        `report` is called with each TrainReport; `progress` with the number of finished rows and of all rows. An
-        exception in one of these callbacks cancels the training.
+        The callback `report` is called with each TrainReport, the callback `progress` with the number of finished rows
+        and of all rows. An exception in `report` or `progress` cancels the training.
         """
         if epochs is not None and epochs < 1:
             raise ValueError(f"epochs: {epochs} found, 1 or more wanted")
@@ -293,11 +297,12 @@ class Model(SavedHandle):
         opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
                               label_smoothing=label_smoothing, relearn=bool(relearn))
         lib.dkvb_model_train_begin(self._c, byref(opts))
-        self._training = callbacks, reports, opts  # the library calls the callbacks in every step
+        # keeps the callbacks alive, as the library calls them in every train_step()
+        self._training = callbacks, reports, opts
 
     def train_step(self, codes: Numbers, labels: Numbers, *, threads: int = 0,
                    progress: Progress = None) -> Optional[TrainReport]:
-        """Trains on one more part of the rows, and returns its TrainReport."""
+        """Trains the values on the next part of the rows, and returns the TrainReport of this step."""
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         callbacks, reports = self._training[:2] if self._training else (None, [])
@@ -308,12 +313,12 @@ class Model(SavedHandle):
         return reports[-1] if reports else None
 
     def train_end(self) -> None:
-        """Ends the training, and replaces the old values by the new values."""
+        """Ends the training that train_begin() began, and replaces the model's old values by the trained values."""
         lib.dkvb_model_train_end(self._c, 1)
         self._training = None
 
     def train_abort(self) -> None:
-        """Discards all steps since train_begin()."""
+        """Ends a training without changing the model: discards what train_step() learned since train_begin()."""
         lib.dkvb_model_train_end(self._c, 0)
         self._training = None
 
@@ -321,19 +326,21 @@ class Model(SavedHandle):
 
     def search(self, x: Numbers, *, distances: bool = False, outside: Any = None, threads: int = 0,
                progress: Progress = None) -> Any:
-        """Searches the codes of rows under the mask in force, and returns `uint16[n][C][top_k]`."""
+        """Searches the codes of rows (the nearest unmasked keys in each codebook), and returns
+        `uint16[n][C][top_k]`."""
         with self.codebooks as codebooks, self.mask as mask:
             return codebooks.search(x, self.info.top_k, mask, distances=distances, outside=outside, threads=threads,
                                     progress=progress)
 
     def search_file(self, x: Numbers, path: Path, *, distances: Optional[Path] = None, restart: bool = False,
                     outside: Any = None, threads: int = 0, progress: Progress = None) -> SearchFileReport:
-        """Searches codes of rows as search() does, into a `.npy` file, `uint16[n][C][top_k]`; and the distances into
-        another, `int32[n][C][top_k]`. Rows may be more than memory holds: those of
-        `numpy.load("x.npy", mmap_mode="r")` stay in their file if they are float32.
+        """Searches codes of rows as search() does, and writes them to a `.npy` file, `uint16[n][C][top_k]`; their
+        distances are written to a second file, `int32[n][C][top_k]`. The rows may be more than memory holds: float32
+        rows from `numpy.load("x.npy", mmap_mode="r")` are not loaded into memory.
 
-        An interrupted call keeps its codes in PATH.part, and the same call continues from there; `restart=True` begins
-        anew. `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
+        An interrupted search_file() keeps the finished codes in PATH.part, and repeating the call continues from that
+        file; `restart=True` searches all rows anew. `outside`, an Outside object, counts rows far outside the range of
+        the rows on which the keys were placed.
         """
         x, raw = self._rows(x), _struct.sized(_ffi.SearchFileReport)
         opts = _struct.options(_ffi.SearchFileOptions, restart=bool(restart),
@@ -357,14 +364,16 @@ class Model(SavedHandle):
 
     def predict(self, x: Numbers, *, logits: Numbers = False, outside: Any = None, threads: int = 0,
                 progress: Progress = None) -> Any:
-        """Predicts the labels of rows, `int32[n]`, -1 = no answer; with `logits=True` also returns `float32[n][L]`.
+        """Predicts the labels of rows, `int32[n]`, -1 = no answer; with `logits=True` also returns the logits,
+        `float32[n][L]`.
 
-        `outside`, an Outside, counts rows outside the scale of the keys.
+        `outside`, an Outside object, counts rows far outside the range of the rows on which the keys were placed.
         """
         x = self._rows(x)
         labels = np.empty(len(x), np.int32)
         scores = np.empty((len(x), self.info.classes), np.float32) if logits else None
-        if len(x) <= _FEW and not (threads or progress or outside):  # too short a call for Ctrl-C
+        # few rows are predicted too fast for a Ctrl-C to matter
+        if len(x) <= _FEW and not (threads or progress or outside):
             lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
                                    _arrays.pointer(scores), None)
             return (labels, scores) if logits else labels
@@ -375,10 +384,11 @@ class Model(SavedHandle):
 
     def evaluate(self, x: Numbers, labels: Numbers, codes: Numbers = None, *, outside: Any = None, threads: int = 0,
                  progress: Progress = None) -> Evaluation:
-        """Measures accuracy, loss and calibration on labelled rows (-1 = leave out). Returns an Evaluation.
+        """Measures a model's accuracy, loss and calibration on labelled rows (label -1 leaves a row out). Returns an
+        Evaluation.
 
-        `codes`, searched under a mask that the present mask contains, spare the search of rows whose codes name no
-        masked key.
+        If codes of the rows are known, pass them as `codes`, so that evaluate() searches only rows whose codes name
+        masked keys; the codes must have been searched without a mask, or under a part of the present mask.
         """
         x = self._rows(x)
         labels, classes = _arrays.labels(labels, len(x)), self.info.classes
@@ -413,12 +423,12 @@ class Model(SavedHandle):
 
     def forget(self, mask: Any, method: Optional[str] = None, reason: Optional[str] = None, *, strength: str = "",
                terms: Any = None, rows: Any = None, salt: Optional[bytes] = None) -> int:
-        """Masks the pairs of a mask, and writes a journal entry with `reason`. Returns the number of the entry, for
-        undo().
+        """Masks the (codebook, key) pairs of a mask, and writes a journal entry with the text `reason`. Returns the
+        number of the new journal entry, which undo() takes.
 
-        `terms`, a Terms, tell which classes were meant, within which limits, and what was measured. `rows` are the
-        caller's ids of the forgotten rows: the journal commits to them without naming them, by `salt`, 32 bytes, which
-        are random unless given.
+        `terms`, a Terms object, records which classes to forget, the limits on lost accuracy, and the measured effects.
+        `rows` are the caller's ids of the forgotten rows: the journal stores a salted hash of these ids, not the ids;
+        `salt` is 32 bytes, random unless given.
         """
         opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
         entry = c_uint64()
@@ -433,15 +443,15 @@ class Model(SavedHandle):
                     force: bool = False, keys: Optional[str] = None, features: Numbers = None, feature_ids: Ids = None,
                     reason: Optional[str] = None, salt: Optional[bytes] = None, threads: int = 0,
                     progress: Progress = None) -> Any:
-        """Makes a plan to forget, and returns it as a Plan; the model is not changed (plan.h explains each argument).
+        """Plans a forget operation, and returns a Plan; the model is not changed (plan.h explains each argument).
 
-        The request names `classes`, by label or name; `ids` of rows of the codeset, or their names; `codes` of rows,
-        with `labels` and `classes` only rows of these classes; a `mask`; or several `requests`, a text or a list of its
-        lines, such as "class cat" or "ids 3,4" (plan.h), which become one plan. `keys` is for strength "exact" if keys
-        were placed on the forgotten rows too: "keep" leaves the keys, "place" places them again on `features`, the rows
-        that were trained on.
+        What to forget is named by one of: `classes`, by label or name; `ids` or names of rows in the codeset; `codes`
+        of rows (with `labels` and `classes`, only the rows of these classes); a `mask`; or `requests`, a text of lines
+        such as "class cat" or "ids 3,4" (plan.h), or a list of such lines, which become one plan. `keys` is needed for
+        strength "exact" if keys were placed on the forgotten rows too: "keep" keeps the keys, "place" places the keys
+        again on `features`, the rows that were trained on.
         """
-        from . import plan  # imported inside the function, as plan imports codeset, which imports model
+        from . import plan  # the module plan is imported here to avoid a circular import
 
         return plan.plan_forget(self, classes=classes, ids=ids, codes=codes, labels=labels, mask=mask, requests=requests,
                                 codeset=codeset, strength=strength, method=method, budget=budget, seed=seed,
@@ -450,9 +460,9 @@ class Model(SavedHandle):
                                 salt=salt, threads=threads, progress=progress)
 
     def apply(self, planned: Any, codeset: Any = None) -> Optional[int]:
-        """Applies a Plan to the model, with the codeset as it was when the plan was made. Returns the number of the
-        journal entry, None if there was nothing to do. Raises Refused, with the reason, if the plan is refused and not
-        forced, and MismatchError if the model or the codeset has changed since."""
+        """Applies a Plan to the model, with the codeset as it was when the plan was made. Returns the number of the new
+        journal entry, or None if the plan had nothing to change. Raises Refused if the plan is refused and not forced,
+        and MismatchError if the model or the codeset has changed since the plan was made."""
         from . import plan
 
         return plan.apply(self, planned, codeset)
@@ -464,16 +474,18 @@ class Model(SavedHandle):
               threads: int = 0, progress: Progress = None, stage: Optional[Callable[[str], object]] = None) -> Any:
         """Attacks the model, which has forgotten rows, and models trained again without these rows. Returns an Audit.
 
-        `x` and `labels` are the rows that the model was trained on, with the `ids` of the training (None: row numbers);
-        test rows were never trained on. The forgotten rows are all rows of `classes`, by label or name; or `rows`,
-        numbers of rows of `x`; or, without both, the classes that the journal names. `before` is the model before it
-        forgot. The training is described by a `codeset` from before the forgetting, or by `training`, a dict of
-        settings of train(). `shadows` and `rmia_models` are numbers of models that the likelihood-ratio attack and the
-        attack RMIA train; 0 leaves the attack out. `models`, 100 or more, measures the divergence KLoM over that many
-        models of other seeds, and as many retrained models; KLoM needs a codeset that has been searched. `stage` is
-        called with the name of each stage, `progress` with the finished and all units of the stage.
+        `x` and `labels` are the rows that the audited model was trained on, and `ids` the ids of these rows in the
+        training (None: row numbers); `test_x` and `test_labels` are rows that the model was never trained on. The
+        forgotten rows are all rows of `classes`, by label or name; or `rows`, numbers of rows of `x`; or, without both,
+        the classes that the journal names. `before` is the Model from before the forgetting. How the model was trained
+        is known from a `codeset` of before the forgetting, or from `training`, a dict of arguments of Model.train().
+        `shadows` and `rmia_models` are numbers of models that the likelihood-ratio attack and the attack RMIA train; 0
+        leaves the attack out. If `models` is 100 or more, the audit also measures the divergence KLoM between that many
+        models of other seeds that forget the rows and as many retrained models; KLoM needs a codeset that has been
+        searched. The callback `stage` is called with the name of each stage of the audit, `progress` with the finished
+        and the total units of the stage.
         """
-        from . import audit  # imported inside the function, as audit imports model
+        from . import audit  # the module audit is imported here to avoid a circular import
 
         return audit.audit(self, x, labels, test_x, test_labels, classes=classes, rows=rows, ids=ids, before=before,
                            codeset=codeset, training=training, shadows=shadows, rmia_models=rmia_models,
@@ -490,14 +502,14 @@ class Model(SavedHandle):
 
         Each of `classes`, by label or name (None: every class), is forgotten alone: by each of `strengths` ("suppress",
         "exact"), `methods` and `budgets` (None: `steps` default budgets, 30), and for method "examples" with each of
-        `seeds`. `shapes` are dicts of codebooks, keys, key_dim, top_k and seed of models to train, from `features`,
-        with their ids `feature_ids`, if the codeset stores no features. Effects are measured on the held-out rows of
-        the codeset, or on `test_x`.
+        `seeds`. `shapes` are dicts (codebooks, keys, key_dim, top_k, seed) of further models that the sweep trains and
+        forgets in; their rows are `features`, with ids `feature_ids`, if the codeset stores no features. Effects are
+        measured on the held-out rows of the codeset, or on `test_x`.
 
         `path` is the path of a table to write (docs/sweep.md). An interrupted sweep continues from the part file beside
-        the table, unless `restart` is true. `each` is called with every finished cell.
+        the table, unless `restart` is true. The callback `each` is called with every finished SweepCell.
         """
-        from . import sweep  # imported inside the function, as sweep imports the names of methods
+        from . import sweep  # the module sweep is imported here to avoid a circular import
 
         return sweep.sweep(self, codeset, classes=classes, strengths=strengths, methods=methods, budgets=budgets,
                            steps=steps, seeds=seeds, shapes=shapes, features=features, feature_ids=feature_ids,
@@ -508,11 +520,12 @@ class Model(SavedHandle):
                strength: str = "", terms: Any = None, rows: Any = None, salt: Optional[bytes] = None, threads: int = 0,
                progress: Progress = None) -> int:
         """Trains the values again, from zero, on the training rows of a codeset except the rows `without`, given by
-        their ids. The new values are bit for bit those of a training without these rows. Counts of classes that the
-        model keeps are made again too.
+        their ids. The new values are bit for bit those of a training without the rows `without`. If the model keeps
+        counts of how often each class selects each pair, replay() counts anew too.
 
-        `reason` and `terms` go to the journal as in forget(). Returns the number of the journal entry. The codeset
-        keeps the left-out rows: Codeset.remove() removes them, once the model is saved.
+        `reason` and `terms` are stored in the journal, as by Model.forget(). Returns the number of the new journal
+        entry. The codeset still holds the rows `without` afterwards: remove them with Codeset.remove() once the model
+        is saved.
         """
         without = _arrays.ids(np.empty(0, np.uint64) if without is None else without, "rows", "without")
         opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
@@ -524,7 +537,7 @@ class Model(SavedHandle):
 
     def count_classes(self, codes: Numbers, labels: Numbers, *, threads: int = 0) -> None:
         """Counts how often the rows of each class select each pair, and keeps the counts in the model, so that a class
-        can be forgotten by its name alone. New counts are added to kept counts."""
+        can be forgotten by its name alone. Calling count_classes() again adds to the counts."""
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         with LongCall(threads) as run:
@@ -532,18 +545,19 @@ class Model(SavedHandle):
                                          byref(run))
 
     def class_counts(self, label: int) -> Array:
-        """Returns the kept counts of a class, `uint64[C][K]`; NotFound if the model keeps no counts."""
+        """Returns how many counted rows of a class selected each (codebook, key) pair, `uint64[C][K]`; raises NotFound
+        if the model keeps no such counts."""
         counts = np.zeros(self._pairs_shape, np.uint64)
         lib.dkvb_model_class_counts(self._c, _arrays.integer(label, 32, "label"), _arrays.pointer(counts))
         return counts
 
     def drop_counts(self) -> None:
-        """Overwrites the kept counts of classes, and removes them from the model."""
+        """Erases from the model the counts of how often each class selects each (codebook, key) pair."""
         lib.dkvb_model_drop_counts(self._c)
 
     def undo(self, entry: Optional[int] = None) -> int:
-        """Undoes one forget operation: the latest active one unless a journal entry is given. Returns the number of the
-        entry."""
+        """Undoes one forget operation: that of the journal entry `entry`, or else the latest active one. Returns the
+        number of the journal entry that was undone."""
         undone = c_uint64()
         lib.dkvb_model_undo(self._c, 0 if entry is None else _arrays.integer(entry, 64, "entry"), byref(undone))
         return undone.value
@@ -575,28 +589,30 @@ class Model(SavedHandle):
         return journal_entries(self._c, self.info)
 
     def journal_mask(self, entry: int) -> Mask:
-        """Returns the mask of a forget operation; StateError if its list of pairs is erased."""
+        """Returns the mask that the forget operation of a journal entry added; raises StateError if the journal's list
+        of its pairs is erased."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, _arrays.integer(entry, 64, "entry"), byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     def journal_names_rows(self, entry: int, rows: Any) -> bool:
-        """True if a journal entry commits to exactly these rows, in any order, and the model still has its salt."""
+        """True if the forgotten rows of a journal entry are exactly `rows`, in any order; needs the entry's salt in the
+        model."""
         rows = _arrays.ids(rows, "rows", "rows")
         return bool(lib.dkvb_journal_names_rows(self._c, _arrays.integer(entry, 64, "entry"), _arrays.pointer(rows),
                                                 len(rows)))
 
     @property
     def journal_head(self) -> bytes:
-        """Head of the journal: a hash of 32 bytes of its newest entry and all entries before it. A head that is kept
-        elsewhere shows later whether the journal has only grown."""
+        """Head of the journal: a hash of 32 bytes of its newest entry and all entries before it. Whoever notes the head
+        of a journal can later prove that old entries were not changed (see journal_find_head())."""
         head = np.empty(32, np.uint8)
         lib.dkvb_journal_head(self._c, _arrays.pointer(head))
         return head.tobytes()
 
     def journal_find_head(self, head: bytes) -> int:
-        """Returns the number of the journal entry with this head, 0 for the head of an empty journal. Finding the head
-        proves that the journal has only grown since."""
+        """Returns the number of the newest journal entry at the time when the journal's head was `head`, 0 for an empty
+        journal. If `head` is found, the journal has only grown since then."""
         entry, head = c_uint64(), _arrays.hash_bytes(head, "head")
         lib.dkvb_journal_find_head(self._c, _arrays.pointer(head), byref(entry))
         return entry.value
@@ -618,7 +634,8 @@ class Model(SavedHandle):
         return *self._pairs_shape, self.info.classes
 
     def _rows(self, x):
-        if self._input_dim is None:  # the model's input_dim never changes, and asking takes longer than answering a row
+        # input_dim is read once, as a call of get_info() takes longer than predicting one row
+        if self._input_dim is None:
             self._input_dim = self.info.input_dim
         return _arrays.floats(x, ("rows", self._input_dim), "features")
 

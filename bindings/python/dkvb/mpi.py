@@ -23,7 +23,7 @@ from .ranks import Group, Ranks
 
 @dataclass(frozen=True)
 class Traffic:
-    """Traffic of one function of a group: bytes sent to other ranks and received from them."""
+    """Traffic of one function of a group of ranks: number of calls, and bytes sent to and received from other ranks."""
 
     calls: int
     sent: int
@@ -32,12 +32,12 @@ class Traffic:
 
 @dataclass(frozen=True)
 class JobInfo:
-    """Properties of a job, and the traffic of this rank until now."""
+    """Properties of an MPI job, and the traffic of this rank until now."""
 
     rank: int
     count: int
-    watched: bool  # True if ranks watch each other's signs of life
-    silence: int  # seconds without a sign of life after which a rank counts as lost
+    watched: bool  # True if ranks watch each other's signs of life (heartbeats).
+    silence: int  # Seconds without a sign of life after which a rank counts as lost.
     exchange: Traffic
     gather: Traffic
     broadcast: Traffic
@@ -45,8 +45,8 @@ class JobInfo:
 
 class Job(Group):
     """The ranks of a communicator, which end together: an exception on one rank ends the block on all ranks, and so
-    does a rank without a sign of life for `silence` seconds (0: never). All ranks enter and leave the block. Objects
-    that are distributed over the ranks cannot be used after the block."""
+    does a rank without a sign of life for `silence` seconds (0: never). All ranks enter and leave the `with` block of a
+    Job. Objects that are distributed over the ranks cannot be used after the block."""
 
     def __init__(self, comm: Any = None, silence: Optional[int] = None) -> None:
         if comm is None:
@@ -60,7 +60,7 @@ class Job(Group):
         return library().dkvb_mpi_ranks(self._job)
 
     def info(self) -> JobInfo:
-        """Returns the properties of the job, without waiting for other ranks."""
+        """Returns the properties of the MPI job, without waiting for other ranks."""
         if self.closed:
             raise ValueError("the job is closed")
         raw = _struct.sized(_ffi.MpiInfo)
@@ -77,10 +77,11 @@ class Job(Group):
     def __exit__(self, kind, error, traceback):
         super().__exit__(kind, error, traceback)
         if self._tokens or self.closed:
-            return  # this is an inner block of the same job
+            return  # an inner `with` block of the same job does not end the job
         text = "" if error is None else f"{kind.__name__}: {error}"
         sys.stdout.flush()
-        # Waits for the other ranks. If they still work, the failure of this rank ends the job.
+        # Waits until all ranks have ended; if this rank has failed while others still work, dkvb_mpi_end() ends the
+        # job.
         code = library().dkvb_mpi_end(self._job, 0 if error is None else 1, text.encode("utf-8"))
         self.closed = True
         library().dkvb_mpi_free(self._job)

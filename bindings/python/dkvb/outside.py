@@ -1,4 +1,5 @@
-"""Rows outside the scale of the keys: counts of rows of another kind than the rows that the keys were placed on."""
+"""Counts of rows outside the scale of the keys, which means far outside the range of the rows on which the keys were
+placed."""
 
 from typing import Optional, Tuple
 
@@ -6,13 +7,14 @@ from . import _ffi, _struct
 
 
 class Outside:
-    """Counts rows outside the scale in the calls that it is passed to (search.h, `dkvb_outside`).
+    """Counts rows far outside the range of the rows on which keys were placed: pass an Outside to predict(), search()
+    or fit().
 
         outside = dkvb.Outside()
         model.predict(x, outside=outside)
         if outside.rows: ...
 
-    Each call adds to the counts, so that several batches count as one.
+    Each call that an Outside object is passed to adds to its counts, so that several batches count as one.
     """
 
     def __init__(self) -> None:
@@ -20,32 +22,33 @@ class Outside:
 
     @property
     def searched(self) -> int:
-        """Number of rows that were searched."""
+        """Number of rows whose codes were searched, whether they lie outside the scale of the keys or not."""
         return self._raw.searched
 
     @property
     def rows(self) -> int:
-        """Number of rows outside the scale."""
+        """Number of rows far outside the range of the rows on which keys were placed."""
         return self._raw.rows
 
     @property
     def shorter(self) -> int:
-        """Number of rows that are shorter than the least of `lengths`."""
+        """Number of rows shorter (of smaller norm) than rows like those on which keys were placed."""
         return self._raw.shorter
 
     @property
     def longer(self) -> int:
-        """Number of rows that are longer than the greatest of `lengths`."""
+        """Number of rows longer (of greater norm) than rows like those on which keys were placed."""
         return self._raw.longer
 
     @property
     def first(self) -> Optional[int]:
-        """Number of the first row outside the scale, counted through all calls; None if no row is outside."""
+        """Row number of the first row that counts as outside the scale of the keys, from the first call on; None if no
+        row does."""
         return self._raw.first if self._raw.rows else None
 
     @property
     def length(self) -> float:
-        """Length of the first row outside the scale."""
+        """Length (norm) of the first row outside the scale of the keys."""
         return self._raw.length
 
     @property
@@ -55,7 +58,7 @@ class Outside:
 
     @property
     def lengths(self) -> Tuple[float, float]:
-        """Least and greatest length of a row inside the scale."""
+        """Least and greatest length (norm) of a row inside the scale of the keys."""
         return self._raw.least, self._raw.greatest
 
     def __repr__(self):

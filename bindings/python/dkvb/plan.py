@@ -22,11 +22,12 @@ _KEYS: Dict[Optional[str], int] = {
 
 @dataclass(frozen=True)
 class PlanInfo:
-    """Contents of a plan (plan.h)."""
+    """Properties of a plan to forget (plan.h)."""
 
     strength: str
-    method: str  # method of choosing pairs; "" if a mask was given, and for strength exact
-    refused: Optional[str]  # reason: "nothing", "rows", "target", "class", "mixed", "again", "keys"; or None
+    method: str  # Method of choosing pairs to mask; "" if a mask was given, and for strength exact.
+    # Why the plan is refused ("nothing", "rows", "target", "class", "mixed", "again", "keys"), or None.
+    refused: Optional[str]
     can_be_forced: bool
     forced: bool
     pairs: int
@@ -42,21 +43,21 @@ class PlanInfo:
     lifted: int
     keys_placed: bool
     resumed: bool
-    budget: Optional[Budget]  # the budget found, or the nearest if none reaches the target; None if the caller gave it
-    forgotten: int  # number of requests that the model has already forgotten
+    budget: Optional[Budget]  # Number of pairs that the plan has searched for; None if the caller gave the number.
+    forgotten: int  # Number of the plan's requests that the model has already forgotten.
 
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """One request of a plan that has several (plan.h)."""
+    """One request of a plan that was made from several requests (plan.h)."""
 
-    line: int  # line number of the request in the text, from 1
-    forgotten: bool  # True if the model has already forgotten what the request names
-    entry: Optional[int]  # number of the journal entry that the request will get, or already has
+    line: int  # Line number of the request in the text of requests, from 1.
+    forgotten: bool  # True if the model has already forgotten what the request names.
+    entry: Optional[int]  # Number of the journal entry that the request will get, or already has.
     ids: int
     pairs: int
     pairs_new: int
-    classes: tuple  # labels of the classes to forget; () for a request by ids
+    classes: tuple  # Labels of the classes that the request names; () for a request by ids.
 
 
 class Plan(SavedHandle):
@@ -108,26 +109,26 @@ class Plan(SavedHandle):
 
     @property
     def refusal(self) -> Any:
-        """Why the plan is refused, and what would help; None if it is not refused."""
+        """Text that says why the plan is refused, and what would help; None if the plan is not refused."""
         return self._raw.refusal.decode("utf-8") or None
 
     @property
     def effects(self) -> Any:
-        """A ClassEffect for each class, measured on held-out rows; None if there are none."""
+        """The plan's ClassEffect on each class, measured on held-out rows; None if the codeset has no held-out rows."""
         raw = self._raw
         return ([_struct.answer(ClassEffect, raw.effects[label]) for label in range(raw.class_count)]
                 if raw.effects else None)
 
     @property
     def classes(self) -> Any:
-        """Labels of the classes that the request names."""
+        """Labels of the classes that the plan will forget."""
         raw = self._raw
         return ([label for label in range(raw.class_count) if raw.classes[label] == _ffi.DKVB_FORGET]
                 if raw.classes else [])
 
     @property
     def mask(self) -> Any:
-        """A copy of the mask with the pairs of the request; None for strength exact."""
+        """A copy of the mask that the plan will add to the model; None for strength exact."""
         found = self._raw.mask
         if not found:
             return None
@@ -196,7 +197,7 @@ def plan_forget(model: Any, *, classes: Optional[Classes] = None, ids: Ids = Non
 
 
 def _line(request):
-    """Returns one request of several as a line of text."""
+    """Returns one of `requests` after checking that it is a single line of text."""
     if not isinstance(request, str) or "\n" in request:
         raise ValueError(f"requests: {request!r} found, each must be one line of text")
     return request

@@ -8,8 +8,8 @@
         fitted = dkvb.fit(x, labels)                              # every rank makes the same calls
         fitted.model.save("m.dkvb")                               # rank 0 writes
 
-For ranks on MPI, use `dkvb.mpi.Job`. Objects that are made in the block are distributed over the ranks: all ranks must
-make every later call on them.
+For ranks on MPI, use `dkvb.mpi.Job`. Models and codebooks that are made in the `with` block are distributed over the
+ranks: all ranks must make every later call on them.
 """
 
 import contextvars
@@ -29,7 +29,7 @@ def current():
 
 
 def pointer():
-    """Returns the group of this thread for run options; None for a single process."""
+    """Returns the group of ranks of this thread as a C pointer, for the run options; None for a single process."""
     group = current()
     return None if group is None else group._pointer()
 
@@ -45,7 +45,7 @@ class Group:
     """Base class of groups of ranks: a `with` block, in which calls make distributed objects."""
 
     closed = False
-    _failure: Any = None  # exception that a function of the group raised
+    _failure: Any = None  # exception that a function of the group has raised
     _tokens: Any = None
 
     def _pointer(self):
@@ -62,12 +62,14 @@ class Group:
     def __exit__(self, _kind, error, _traceback):
         _current.reset(self._tokens.pop())
         if error is not None and self._failure is not None and error.__cause__ is None:
-            error.__cause__ = self._failure  # the library only knows that a function of the group failed
+            # the C library's error message does not contain the Python exception of the caller's function
+            error.__cause__ = self._failure
 
 
 class Ranks(Group):
-    """A group of ranks with functions of the caller's own, for Dask and others. The arguments are those of dkvb_ranks.
-    Arrays that the functions receive are memory of the library, which they must not keep."""
+    """A group of ranks whose functions exchange(), gather() and broadcast() the caller writes, for example for Dask.
+    The arguments are the members of the C struct dkvb_ranks. The caller's functions receive arrays that lie in memory
+    of the library, and must not keep these arrays."""
 
     def __init__(self, rank: int, count: int, exchange: Callable, gather: Callable, broadcast: Callable) -> None:
         types = dict(_ffi.Ranks._fields_)

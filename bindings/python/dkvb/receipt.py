@@ -1,4 +1,4 @@
-"""Receipts: files that say what a model has forgotten, in a form that other tools read; and a check of them.
+"""Receipts: JSON files that say what a model has forgotten, for other tools to read; and the check of a receipt.
 
     dkvb.receipt.write("receipt.json", "m.dkvb", codes="m.codes")
     checked = dkvb.receipt.verify("receipt.json", "m.dkvb", codes="m.codes")
@@ -28,14 +28,14 @@ _OUTCOMES = {_ffi.DKVB_RECEIPT_CHECKED: "checked", _ffi.DKVB_RECEIPT_DIFFERS: "d
 class Sentence:
     """One sentence of checking a receipt."""
 
-    outcome: str  # outcome of the check: "checked", "differs" or "not checked"
-    about: str  # subject of the sentence in one word, such as "journal"
+    outcome: str  # Outcome of checking this sentence: "checked", "differs" or "not checked".
+    about: str  # Subject of the sentence in one word, such as "journal".
     text: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """All sentences of checking a receipt. The object is true if no sentence differs."""
+    """Result of checking a receipt: all sentences. A Verified object is true if no sentence of the receipt differs."""
 
     ok: bool
     sentences: Tuple[Sentence, ...]
@@ -66,9 +66,10 @@ def write(path: Path, model: Path, codes: Optional[Path] = None, before: Optiona
           threads: int = 0, progress: Progress = None) -> None:
     """Writes the receipt of a model file.
 
-    `command` is the command that made the model forget; all other texts are paths of files. `audit` is the output of
-    `dkvb audit --json`. `bom` is the path of a CycloneDX bill of materials that is written too. `key` signs the
-    receipt: an `Ed25519PrivateKey` of the package cryptography, or any object with its methods `sign` and `public_key`.
+    `command` is the command line that made the model forget; all other str arguments are paths of files. `audit` is the
+    path of an output of `dkvb audit --json`. If `bom` is given, a CycloneDX bill of materials is written to this path
+    too. `key` signs the receipt: an `Ed25519PrivateKey` of the package cryptography, or any object with its methods
+    `sign` and `public_key`.
     """
     callbacks = Callbacks()
     given: Dict[str, Any] = {}
@@ -96,9 +97,9 @@ def verify(path: Path, model: Path, codes: Optional[Path] = None, before: Option
            progress: Progress = None) -> Verified:
     """Checks a receipt against the files, and returns every sentence of the check.
 
-    `ids`, `uint64[n]`, are rows to which a journal entry must commit. `key` is the public key that must have signed: an
-    `Ed25519PublicKey` of the package cryptography, or any object whose method `verify` raises for a wrong signature. A
-    file that is no receipt raises `FormatError`.
+    `ids`, `uint64[n]`, are ids of rows; the check fails unless a journal entry says that exactly these rows were
+    forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package cryptography, or any
+    object whose method `verify` raises for a wrong signature. verify() raises `FormatError` if the file is no receipt.
     """
     sentences: List[Sentence] = []
     callbacks = Callbacks()

@@ -32,36 +32,36 @@ KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOG
 class ReferenceInfo:
     """Properties of a linear head."""
 
-    kind: str  # kind of the head: "ridge" or "logistic"
+    kind: str  # Kind of the linear head: "ridge" or "logistic".
     dim: int
     classes: int
-    empty: int  # number of classes without a row, which the head never predicts
-    rows: int  # number of rows on which the head is fitted, without removed rows
-    scale: float  # number by which rows are divided
+    empty: int  # Number of classes without a row, which the head never predicts.
+    rows: int  # Number of rows on which the head is fitted, without removed rows.
+    scale: float  # Number by which all rows are divided before the fit.
     penalty: float
-    chosen: bool  # True if the penalty was chosen on held-out rows
-    iterations: int  # number of iterations of the last fit; 0 for ridge
+    chosen: bool  # True if fit() chose the penalty on held-out rows.
+    iterations: int  # Number of iterations of the last fit; 0 for a ridge head.
     converged: bool
-    gradient: float  # largest element of the gradient at the end of the fit
-    choosing: float  # seconds that choosing the penalty took
-    seconds: float  # seconds that the last fit or removal took
+    gradient: float  # Largest element of the gradient at the end of the fit.
+    choosing: float  # Seconds that choosing the penalty took.
+    seconds: float  # Seconds that the last fit of the head, or removal of rows, took.
 
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """Line of a comparison: figures of the model, or of one linear head. Figures without rows to measure them on are
-    NaN."""
+    """One line of a comparison: figures of the model, or of one linear head. A figure is NaN if there are no rows to
+    measure it on."""
 
-    head: str  # what the line is about: "model", "ridge" or "logistic"
-    rows: str  # rows on which the head is fitted, "all" or "kept"; "" for the model
-    accuracy: float  # accuracy on all test rows
-    forgotten: float  # accuracy on test rows of the forgotten classes
-    others: float  # accuracy on test rows of all other classes
-    auc: float  # AUC of forgotten classes against all others; with "all" rows it is the encoder probe
-    fitted: int  # number of rows on which the head is fitted
+    head: str  # What the figures are about: "model", or the linear head "ridge" or "logistic".
+    rows: str  # Rows on which the head is fitted: "all", or "kept" (not forgotten); "" for the model.
+    accuracy: float  # Accuracy on all test rows.
+    forgotten: float  # Accuracy on test rows of the forgotten classes.
+    others: float  # Accuracy on test rows of all other classes.
+    auc: float  # AUC of forgotten classes against all others; on "all" rows, what the encoder still knows.
+    fitted: int  # Number of rows on which the head is fitted.
     penalty: float
-    choosing: float  # seconds that choosing the penalty took
-    seconds: float  # seconds of fitting; for ridge and "kept", of removing the forgotten rows
+    choosing: float  # Seconds that choosing the penalty took.
+    seconds: float  # Seconds of fitting; for a ridge head on "kept" rows, of removing the forgotten rows.
     iterations: int
     converged: bool
 
@@ -70,10 +70,10 @@ class ReferenceLine:
 class Comparison:
     """Result of comparing linear heads with a model; comparison["ridge", "kept"] is a ReferenceLine."""
 
-    lines: list  # list of ReferenceLine
-    classes: list  # labels of the classes that forgotten rows belong to
+    lines: list  # One ReferenceLine for the model and for each linear head.
+    classes: list  # Labels of the classes that forgotten rows belong to.
     forgotten_rows: int
-    test_forgotten: int  # number of test rows of the forgotten classes
+    test_forgotten: int  # Number of test rows of the forgotten classes.
     test_others: int
 
     def __getitem__(self, key):
@@ -91,7 +91,7 @@ def _rows(x, labels, ids, classes, what=""):
     pointer = _arrays.pointer
     raw = _struct.options(_ffi.ReferenceRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                           dim=x.shape[1], classes=classes)
-    raw._arrays = x, labels, ids  # the C struct keeps the arrays alive
+    raw._arrays = x, labels, ids  # the Python object of the C struct keeps its arrays alive
     return raw
 
 
@@ -113,7 +113,7 @@ def _free(raw):
 
 
 class Head(Handle):
-    """A linear head, made by fit()."""
+    """A linear classifier on the features of an encoder, made by dkvb.reference.fit()."""
 
     _free = staticmethod(_free)
 
@@ -129,10 +129,11 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Removes rows from a ridge head. Except for rounding, the result is the head that is fitted without them.
+        """Removes training rows from a ridge head. Except for rounding, remove() gives the head that a fit without the
+        removed rows would give.
 
-        A StateError says that the removed rows are too large compared with the remaining rows, to which a new head must
-        be fitted."""
+        Raises StateError if the removed rows are too large compared with the remaining rows; then fit a new head to the
+        remaining rows."""
         rows = _rows(x, labels, None, self.info.classes)
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
@@ -145,7 +146,8 @@ class Head(Handle):
         return labels
 
     def scores(self, x: Numbers) -> Any:
-        """Returns the scores of the classes, float64[rows][classes]; -inf for a class without rows."""
+        """Returns the head's score of each class for each row, float64[rows][classes]; -inf for a class without
+        training rows."""
         info = self.info
         x = _arrays.floats(x, ("rows", info.dim), "x")
         scores = np.empty((len(x), info.classes))
@@ -156,7 +158,8 @@ class Head(Handle):
 def fit(x: Numbers, labels: Numbers, *, kind: str = "logistic", classes: Optional[int] = None, ids: Ids = None,
         penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
         threads: int = 0, progress: Progress = None) -> Any:
-    """Fits a linear head. The penalty is chosen if `penalty` is None; rows with label -1 are left out."""
+    """Fits a linear head (a ridge or logistic classifier). If `penalty` is None, fit() chooses the penalty on held-out
+    rows; rows with label -1 are left out."""
     out, opts = POINTER(_ffi.Reference)(), _options(kind, penalty, iterations, tolerance)
     rows = _rows(x, labels, ids, _classes_of(labels, classes))
     with LongCall(threads, progress) as run:
@@ -171,9 +174,9 @@ def compare(x: Numbers, labels: Numbers, test_x: Numbers, test_labels: Numbers, 
     """Compares linear heads (of both kinds if `kind` is None), fitted on all rows and without the forgotten rows, with
     a model.
 
-    `classes` (labels, or names if there is a model) or `rows` (numbers of training rows) name the forgotten rows. The
-    model's answers are its predictions for test_x, unless `answers` are given. The number of classes is the model's;
-    without a model it is `class_count`, or one more than the largest label.
+    The forgotten rows are given by `classes` (labels, or names if there is a model) or by `rows` (numbers of training
+    rows). `answers` are the model's predictions for test_x, by default computed with `model`. If there is no model, the
+    number of classes is `class_count`, by default one more than the largest label.
     """
     if model is not None:
         if class_count not in (None, model.info.classes):

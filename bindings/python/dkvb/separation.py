@@ -14,20 +14,20 @@ from ._types import Numbers, Progress
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """Separation of L classes, measured on n rows. A number that does not exist, as for a class without rows, is NaN.
-    """
+    """How far apart the codes of L classes lie, measured on n rows. A number that cannot be computed, as for a class
+    without rows, is NaN."""
 
-    rows: np.ndarray  # uint64[L]: number of rows of each class
-    counts: np.ndarray  # uint32[L][C][K]: number of rows of each class that select each pair
-    pairs_selected: np.ndarray  # uint64[L]: number of pairs that at least one row of the class selects
-    pairs_exclusive: np.ndarray  # uint64[L]: number of pairs of the class that no other class selects
-    nearest: np.ndarray  # int32[L]: other class with the largest weighted overlap; -1 if there is no other
-    overlap: np.ndarray  # float64[L]: weighted overlap with the nearest class
-    jaccard: np.ndarray  # float64[L][L]: Jaccard overlap of the sets of selected pairs
-    weighted: np.ndarray  # float64[L][L]: weighted overlap of the fractions of rows that select each pair
-    silhouette: float  # mean silhouette of all rows with a label
-    class_silhouettes: np.ndarray  # float64[L]: mean silhouette of the rows of each class
-    row_silhouettes: np.ndarray  # float64[n]: silhouette of each row; NaN for rows with label -1
+    rows: np.ndarray  # Number of rows of each class, uint64[L].
+    counts: np.ndarray  # Number of rows of each class that select each pair, uint32[L][C][K].
+    pairs_selected: np.ndarray  # Number of pairs that at least one row of the class selects, uint64[L].
+    pairs_exclusive: np.ndarray  # Number of pairs that rows of this class alone select, uint64[L].
+    nearest: np.ndarray  # Other class with the largest weighted overlap; -1 if there is no other, int32[L].
+    overlap: np.ndarray  # Weighted overlap of each class with its nearest class, float64[L].
+    jaccard: np.ndarray  # Jaccard overlap of the sets of pairs that two classes select, float64[L][L].
+    weighted: np.ndarray  # Weighted overlap of the fractions of two classes' rows that select each pair, float64[L][L].
+    silhouette: float  # Mean silhouette of all rows with a label.
+    class_silhouettes: np.ndarray  # Mean silhouette of the rows of each class, float64[L].
+    row_silhouettes: np.ndarray  # Silhouette of each row, float64[n]; NaN for rows with label -1.
 
 
 def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int] = None, threads: int = 0,
@@ -35,8 +35,8 @@ def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int
     """Compares classes by the codes of their rows, `uint16[n][C][k]`, in codebooks of `keys` keys; label -1 leaves a
     row out.
 
-    `classes` is the number of classes, by default one more than the largest label. `progress` counts classes and groups
-    of rows.
+    `classes` is the number of classes, by default one more than the largest label. The callback `progress` is called
+    with the finished and all units of work, which are classes and groups of rows.
     """
     codes = np.asarray(codes)
     codes, k = _arrays.codes(codes, codes.shape[1] if codes.ndim == 3 else "codebooks")
@@ -53,7 +53,7 @@ def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int
 
 
 def _taken(found):
-    """Copies the separation of the library, then frees the library's own."""
+    """Copies a result of the C library into a Separation, then frees the C result."""
 
     def array(pointer, *shape):
         return np.ctypeslib.as_array(pointer, shape).copy()

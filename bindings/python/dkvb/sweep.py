@@ -16,7 +16,8 @@ _SHAPE = ("codebooks", "keys", "key_dim", "top_k", "seed")
 
 @dataclass(frozen=True)
 class SweepCell:
-    """One cell of a sweep (sweep.h): class, method and budget, and counts of correctly classified rows."""
+    """One cell of a sweep (sweep.h): a forgotten class, a method and a number of masked pairs, with counts of correctly
+    classified rows before and after."""
 
     index: int
     cells: int
@@ -28,9 +29,9 @@ class SweepCell:
     label: int
     train_seed: int
     strength: str
-    method: Optional[str]  # method of choosing pairs; None for strength exact
+    method: Optional[str]  # Method of choosing the pairs to mask; None for strength exact.
     seed: int
-    budget: Optional[int]  # number of pairs to mask; None for strength exact and method "every"
+    budget: Optional[int]  # Number of pairs to mask; None for strength exact and method "every".
     pairs: int
     rows: int
     forget_rows: int
@@ -39,7 +40,7 @@ class SweepCell:
     retain_rows: int
     retain_before: int
     retain_after: int
-    worst: Optional[int]  # label of the other class that loses most; None if no other class is measured
+    worst: Optional[int]  # Label of the not forgotten class that loses most accuracy, or None.
     worst_rows: int
     worst_before: int
     worst_after: int
@@ -52,17 +53,18 @@ class SweepCell:
 
     @property
     def retain_accuracy(self) -> float:
-        """Accuracy on all other classes after the forgetting; NaN if there are none."""
+        """Accuracy on all classes that are not forgotten, after the forgetting; NaN if there are none."""
         return self.retain_after / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def retain_change(self) -> float:
-        """Change of the accuracy on all other classes by the forgetting; NaN if there are none."""
+        """Change of the accuracy on all classes that are not forgotten, by the forgetting; NaN if there are none."""
         return (self.retain_after - self.retain_before) / self.retain_rows if self.retain_rows else float("nan")
 
     @property
     def worst_loss(self) -> float:
-        """Accuracy that class `worst` loses; NaN if `worst` is None."""
+        """Accuracy lost by the class `worst`, the one that loses most of those not forgotten; NaN if `worst` is
+        None."""
         return (self.worst_before - self.worst_after) / self.worst_rows if self.worst_rows else float("nan")
 
 
@@ -73,7 +75,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
 
     def point(member, count, array):
         if array is not None:
-            kept.append(array)  # the array must live as long as the call
+            kept.append(array)  # keeps the array alive, as the C options point to it
             setattr(opts, member, _arrays.pointer(array))
             if count:
                 setattr(opts, count, len(array))
@@ -117,7 +119,8 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     elif feature_ids is not None:
-        opts.feature_rows = len(feature_ids)  # the library refuses the NULL array, since there are no features
+        # passes feature ids without features on, so that the C library reports the error
+        opts.feature_rows = len(feature_ids)
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:

@@ -18,14 +18,14 @@ _HEADER = {None: _ffi.DKVB_HEADER_AUTO, True: _ffi.DKVB_HEADER_YES, False: _ffi.
 
 @dataclass
 class Table:
-    """Contents of a table. Parts that the file lacks are None."""
+    """Contents of a table file: features, labels, ids and groups. What the file lacks is None."""
 
-    x: Optional[Array]  # features of the rows, float32[rows][columns]
-    column_names: Optional[List[str]]  # name of each column of x
-    labels: Optional[Array]  # labels of the rows, int32[rows]; -1 for a row without a label
-    label_names: Optional[List[str]]  # names of the labels 0, 1, ...; "" for a label without a name
-    ids: Union[None, Array, List[str]]  # ids of the rows, uint64[rows], or a name for each row
-    groups: Optional[Array]  # group numbers, uint64[rows], equal for all rows of a group
+    x: Optional[Array]  # Features of the rows, float32[rows][columns].
+    column_names: Optional[List[str]]  # Name of each feature column.
+    labels: Optional[Array]  # Labels of the rows, int32[rows]; -1 for a row without a label.
+    label_names: Optional[List[str]]  # Names of the labels 0, 1, ...; "" for a label without a name.
+    ids: Union[None, Array, List[str]]  # Ids of the rows, uint64[rows], or a name for each row.
+    groups: Optional[Array]  # Group number of each row, uint64[rows], equal for all rows of a group.
 
 
 def _texts(pointer, count):
@@ -56,11 +56,11 @@ def read_table(path: Path, *, what: str = "rows", header: Optional[bool] = None,
                threads: int = 0, progress: Progress = None) -> Table:
     """Reads a CSV, TSV, `.npz`, `.npy` or IDX file; "rows.npz:x" names one array of an archive with several.
 
-    `what` is "rows", "labels" or "ids": a text of labels or ids alone has one in each line. Columns are given by their
-    names or by their numbers from 1. `columns` chooses the features and their order, for example the columns of a model
-    (`model.column_names`). Labels that are not all whole numbers are names: names in `label_names` keep their numbers,
-    and new names follow in the order of their bytes. `header` says whether the first line holds names of columns; None
-    lets the library decide.
+    `what` says what the file holds: "rows", or only "labels" or only "ids", in a text file one in each line. The
+    columns of labels, ids and groups are given by their names or by their numbers from 1. `columns` chooses the
+    features and their order, for example the columns of a model (`model.column_names`). If not all labels are whole
+    numbers, they are class names: names in `label_names` keep their labels, and new names get the following labels in
+    the order of their bytes. `header` says whether the first line holds names of columns; None lets the library decide.
     """
     opts = _struct.options(_ffi.TableOptions, what=_arrays.choice(what, _WHAT, "what"),
                            header=_arrays.choice(header, _HEADER, "header"))

@@ -1,4 +1,4 @@
-"""Choosing the pairs to mask for a request to forget."""
+"""Chooses the (codebook, key) pairs to mask when rows or classes are to be forgotten."""
 
 from ctypes import byref
 from typing import Any, Optional
@@ -14,13 +14,14 @@ _METHODS = {_struct.name(_ffi.DKVB_NAME_METHOD, number): number
 
 def unlearn_choose(mask: Any, model: Any, method: str, budget: Optional[int] = None, *, codes: Numbers = None,
                    rows: Numbers = None, classes: Numbers = None, seed: Optional[int] = None, threads: int = 0) -> int:
-    """Adds the `budget` pairs with the highest scores of a method to a mask (choose.h). Methods are "activations",
-    "contrast" or "values"; "examples", whose budget counts rows; and "every", which takes no budget. Returns how many
-    pairs were added to the mask.
+    """Adds to a mask the `budget` (codebook, key) pairs that score highest by a method of choosing pairs (choose.h).
+    Methods are "activations", "contrast" or "values"; "examples", whose budget counts rows; and "every", which takes no
+    budget. Returns how many pairs were added to the mask.
 
-    The rows to forget are given by `codes` and `rows`, marks of the rows (None: forget all). Without codes, `classes`
-    are marks of the model's classes, and the method uses the counts that the model keeps, or for "values" its values.
-    Marks are KEEP, FORGET and ASIDE, or booleans, where True is FORGET.
+    The rows to forget are given by their `codes`; `rows` marks which of the codes are to be forgotten (None: all). If
+    no codes are given, `classes` marks the classes to forget, and choose() uses the model's counts of pairs selected by
+    each class, or for method "values" the model's values. The marks in `rows` and `classes` are KEEP, FORGET and ASIDE,
+    or booleans, where True means FORGET.
     """
     request, _kept = _request(model, method, codes, rows, classes, seed)
     if budget is None and method != "every":
@@ -33,7 +34,8 @@ def unlearn_choose(mask: Any, model: Any, method: str, budget: Optional[int] = N
 
 
 def _request(model, method, codes, rows, classes, seed):
-    """Returns the request as a C struct, and the arrays that it points to, which must outlive the call."""
+    """Returns what to forget as the C struct Request, and the arrays that the struct points to, which must outlive the
+    C call."""
     if method not in _METHODS:
         raise ValueError(f"method: {method!r} found, it must be one of {', '.join(_METHODS)}")
     info, k, n = model.info, None, None

@@ -1,5 +1,5 @@
-/* The smallest use of every part: two rows, two classes, one of them forgotten. The program returns 0 if the answers
- * are right. */
+/* A minimal program that uses every part of the library: two rows, two classes, one of them forgotten. The program
+ * returns 0 if the predictions are right. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-// The same library from C++: linkage, INIT macros, and an owner that frees.
+// A minimal C++ program that uses the C library: linkage, INIT macros, and an owner that frees an object.
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -26,5 +26,5 @@ int main()
         std::fprintf(stderr, "%s\n", dkvb_last_error());
         return 1;
     }
-    return codes[0] != codes[4] ? 0 : 1; // two rows, two keys: each row has its own
+    return codes[0] != codes[4] ? 0 : 1; // of two rows and two keys, each row selects another key
 }

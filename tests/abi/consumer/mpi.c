@@ -1,5 +1,5 @@
-/* The smallest use of libdkvb-mpi alone, without the headers of MPI: before MPI_Init() a group is refused with a
- * message. The program returns 0 if it is. */
+/* A minimal program that uses libdkvb-mpi without the headers of MPI: before MPI_Init() a group of ranks is refused
+ * with a message. The program returns 0 if the group is refused. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* The smallest use of libdkvb-reference alone: a head of four rows. The program returns 0 if the answers are right. */
+/* A minimal program that uses only libdkvb-reference: a linear head fitted on four rows. The program returns 0 if the
+ * predictions are right. */
 #include <stdio.h>
 #include <string.h>
 

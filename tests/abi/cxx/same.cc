@@ -1,5 +1,6 @@
-// Programs in C++ get the bytes that programs in C get: codes, logits, masks, model files and journals. Handles move
-// and free what they own; exceptions of a progress function arrive; every mistake of shape is refused before C sees it.
+// Test of dkvb.hpp: programs in C++ get the same bytes as programs in C: codes, logits, masks, model files and
+// journals. Handles move and free the objects they own; an exception of a progress function reaches the caller; wrong
+// shapes are refused before a C function is called.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -63,7 +64,7 @@ std::string bytes_of(const std::string &path)
 
 const std::uint8_t salt[32] = {1, 2, 3};
 
-// A model that is trained in a moment.
+// Returns options of a fit that trains a small model quickly.
 const dkvb_fit_options *small()
 {
     static dkvb_settings settings = DKVB_SETTINGS_INIT;
@@ -88,7 +89,7 @@ dkvb_audit_options few_shadows()
     return options;
 }
 
-// Files and arrays that C makes of the rows.
+// Files and arrays that the C functions make from the rows.
 struct by_c {
     std::vector<std::uint16_t> codes;
     std::vector<float> logits, after;
@@ -137,7 +138,7 @@ struct by_c {
         audited.x = x.data();
         audited.labels = labels.data();
         audited.n = count;
-        audited.test_x = x.data() + columns; /* rows other than x, so that a mix-up of the two shows */
+        audited.test_x = x.data() + columns; /* test rows other than x, so that a mix-up of the two is noticed */
         audited.test_labels = labels.data() + 1;
         audited.test_n = count / 2;
         must(dkvb_audit_run(&report, model, nullptr, &audited, &few, nullptr));

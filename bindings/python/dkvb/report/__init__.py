@@ -1,4 +1,4 @@
-"""Report on a deletion request: one HTML page that a person can hand on (docs/report.md).
+"""Report on a deletion request: one HTML page about what a model has forgotten, for people to hand on (docs/report.md).
 
     from dkvb import report
     report.write("report.html", "forgot.dkvb", before="m.dkvb", codes="m.codes",
@@ -18,16 +18,19 @@ __all__ = ["html", "write"]
 
 def html(model, *, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title=None, date=None, reference=False, stage=None):
-    """Returns the report page as a str. All inputs are paths of files.
+    """Returns a report page on what a model has forgotten, as a str. `model` and all other inputs are paths of files.
 
-    `before` is the model before it forgot; without it, maskings are taken back in a copy. `codes` is the codes file from
-    before. `features` and `labels` are training rows, for a codes file that keeps codes only: row ids are their numbers
-    there. `classes` are labels or names, `rows` a file of ids; without both, the journal says who was forgotten. Title and
-    date are printed as they are. `reference` also fits linear heads. `stage` is called with the name of each step.
+    `before` is the model file from before the forgetting; without it, html() undoes maskings in a copy of the model.
+    `codes` is the codes file from before the forgetting. `features` and `labels` are the training rows, needed if the
+    codes file keeps codes only; their row numbers must be the ids in the codes file. `classes` (labels or names) or
+    `rows` (a file of ids) say what was forgotten; if both are None, the journal says what was forgotten. Title and date
+    are printed as they are. With `reference=True` the report also compares linear heads on the same rows. The callback
+    `stage` is called with the name of each step of the report.
 
-    Equal inputs give equal text. Raises ImportError without matplotlib, and dkvb.Error or ValueError with one sentence.
+    Equal inputs give equal pages. html() raises ImportError if matplotlib is missing, and dkvb.Error or ValueError,
+    with a message of one sentence, if an input cannot be used.
     """
-    import matplotlib  # noqa: F401 - a missing package is found before any work, not after a minute of it
+    import matplotlib  # noqa: F401 - fails now if matplotlib is missing, not after a minute of work
 
     from . import findings, inputs, page
     given = inputs.load(model, before, codes, features, labels, test_features, test_labels, classes, rows, title, date,
@@ -36,9 +39,9 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 
 
 def write(path, model, **inputs):
-    """Writes the report page to a file, completely or not at all. All other arguments are those of html().
+    """Writes a report page to a file, completely or not at all. `model` and `inputs` are the arguments of html().
 
-    The written file may be read by those who may read all inputs, within the umask."""
+    The written page may be read by those who may read all input files, within the umask."""
     text = html(model, **inputs)
     given = [model] + [inputs.get(name) for name in ("before", "codes", "features", "labels", "test_features", "test_labels",
                                                      "rows")]
@@ -46,8 +49,8 @@ def write(path, model, **inputs):
 
 
 def _mode(paths):
-    """Returns the mode of a new file: no more than the umask and the modes of all inputs allow. The right of an input's
-    group to read does not apply to the group of the process, so it counts as the right of all others."""
+    """Returns the file mode of the report page: no more than the umask and the modes of all input files allow. If an
+    input file belongs to another group than the process, the page's group may read no more than all others may."""
     umask = os.umask(0o077)
     os.umask(umask)
     mode = 0o666 & ~umask

@@ -54,7 +54,7 @@ def _run(given):
         if path and os.path.exists(given.output) and os.path.exists(path) and os.path.samefile(path, given.output):
             return _fail(f"report: --output {given.output} is an input too ({path}); nothing was written", 2)
     folder = os.path.dirname(os.path.realpath(given.output))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # checked before the long work
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # the output path is checked before the long work
         return _fail(f"{given.output}: cannot be written: {folder} is no folder that can be written to")
     try:
         write(given.output, given.model, classes=classes, **inputs)

@@ -1,7 +1,7 @@
 """The figures of a report: inline SVG in the colours of the page, so that one picture serves light and dark mode.
 
-matplotlib draws with colours that each stand for a role; the page's CSS variables then replace them in the SVG. Text
-stays text, in the page's font. Each figure is narrow enough for a phone."""
+matplotlib draws with colours that each stand for a role; the page's CSS variables then replace them in the SVG. The
+text of a figure stays text, in the page's font. Each figure is narrow enough for a phone."""
 
 import io
 import re
@@ -12,7 +12,7 @@ import numpy as np
 
 from . import text
 
-WIDE = 4.6  # width of a figure in inches: 331 units of the SVG, about the pixels of a phone
+WIDE = 4.6  # width of a figure in inches: 331 units of the SVG, about the width of a phone's screen in pixels
 ROLES = {
     "#010203": "var(--ink)",
     "#040506": "var(--muted)",
@@ -41,15 +41,16 @@ def settings():
 
 
 def draw(name, alt, height, paint):
-    """Draws one figure as SVG with a title. `paint(axes)` draws the content; `alt` describes it for those who cannot
-    see it."""
+    """Draws one figure as SVG with a title. `paint(axes)` draws the content of the figure; `alt` describes the figure
+    for those who cannot see it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings(), "backend": "svg"}), \
             warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks; the reader's may have them
+        # matplotlib warns of letters that its own font lacks; the page uses the reader's font
+        warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDE, height), layout="tight")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
@@ -65,8 +66,8 @@ def _for_page(svg, name, alt):
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
 
     def of_page(found):
-        """Converts one tag of the SVG. Text between tags is not changed, as it has names of classes, which may look
-        like tags."""
+        """Converts one tag of the SVG: ids, colours and font. Text between SVG tags stays unchanged, as class names in
+        the text may look like tags."""
         tag = re.sub(r' id="([^"]*)"', rf' id="{name}-\1"', found.group(0))
         tag = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", tag)
         tag = re.sub(r"#[0-9a-f]{6}", lambda color: ROLES.get(color.group(0), color.group(0)), tag)
@@ -89,7 +90,7 @@ def _percent(axes, which="x", low=0.0, high=1.0):
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(5))  # few ticks keep the labels of a narrow figure apart
+    axis.set_major_locator(MaxNLocator(5))  # at most 5 axis ticks, so that their labels do not touch in a narrow figure
     axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value * 100:g} %".replace("-", "−")))
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
 
@@ -116,7 +117,8 @@ def height_of(rows):
 
 
 def shown_classes(lines):
-    """Returns the forgotten classes, then the classes whose accuracy changed most, at most SHOWN."""
+    """Returns the classes that a figure shows, at most SHOWN: the forgotten classes, then those whose accuracy changed
+    most."""
     there = [line for line in lines if line.rows]
     change = {line.label: abs(line.loss.value) if line.loss else 0.0 for line in there}
     there.sort(key=lambda line: (not line.forgotten, -change[line.label], line.label))
@@ -220,7 +222,8 @@ def calibration(found, alt):
 
 
 def map_of_codes(found, names, nearest, alt):
-    """Draws the map of codes. `nearest` are labels of the other classes that get a name, most important first."""
+    """Draws the map of codes. `nearest` are labels of the classes, besides forgotten ones, whose names the map shows,
+    most important first."""
 
     def paint(axes):
         at, mine = found.at, found.forgotten
@@ -233,7 +236,7 @@ def map_of_codes(found, names, nearest, alt):
             if not len(rows) or len(taken) > 12:
                 continue
             middle = np.median(rows, axis=0)
-            step = spread * [0.16, 0.055]  # about the size of a class name
+            step = spread * [0.16, 0.055]  # about the width and height of a class name in the map
             place = next((middle + [0, step[1] * move] for move in (0, 1, -1, 2, -2, 3, -3)
                           if all((np.abs(middle + [0, step[1] * move] - other) >= step * [1.3, 1]).any()
                                  for other in taken)), None)

@@ -1,5 +1,5 @@
-"""The content of a report as numbers, with one function for each section. If an input is missing, the finding of the
-section is a Missing with one sentence that names the input, and no number of the section is guessed."""
+"""Computes the numbers of a deletion report, with one function for each section of the page. If a section lacks an
+input, its result is a Missing, whose one sentence names the missing input; no number is guessed."""
 
 from dataclasses import dataclass, field
 from typing import Optional
@@ -12,14 +12,14 @@ from ..model import Model
 from ..separation import separation
 from . import inputs, stats
 
-MAP_ROWS = 1500  # largest number of rows of t-SNE, which is slow; more points would only hide one another
-OVERLAP_ROWS = 400  # number of rows of each class from which the overlap is measured
+MAP_ROWS = 1500  # Largest number of rows in the t-SNE map, which is slow; more points would only hide one another.
+OVERLAP_ROWS = 400  # Largest number of rows of each class from which the overlap of classes is measured.
 SWEEP_STEPS = 24
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A section of the report that is left out, and the reason."""
+    """Stands for a section of the report that is left out; `why` is the reason as a sentence."""
 
     why: str
 
@@ -28,10 +28,10 @@ class Missing:
 class Answers:
     """Answers of the models before and after the forgetting to the same rows, on which neither was trained."""
 
-    what: str  # kind of the rows: "test rows" or "rows held out"
-    labels: np.ndarray  # labels of the rows, int32[n]
-    after: np.ndarray  # logits of the model after the forgetting, float32[n][L]
-    after_labels: np.ndarray  # answers of the model after the forgetting, int32[n], -1 = no answer
+    what: str  # Kind of the measured rows: "test rows" or "rows held out".
+    labels: np.ndarray  # Labels of the measured rows, int32[n].
+    after: np.ndarray  # Logits of the model after the forgetting, float32[n][L].
+    after_labels: np.ndarray  # Predictions of the model after the forgetting, int32[n], -1 = no answer.
     before: Optional[np.ndarray] = None
     before_labels: Optional[np.ndarray] = None
     no_before: str = ""
@@ -39,14 +39,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class ClassLine:
-    """One class in the table of accuracies."""
+    """Accuracy of one class before and after the forgetting, a row of the report's table of accuracies."""
 
     label: int
     forgotten: bool
     rows: int
     before: Optional[stats.Estimate]
     after: Optional[stats.Estimate]
-    loss: Optional[stats.Estimate]  # accuracy before minus accuracy after, on the same rows
+    loss: Optional[stats.Estimate]  # Accuracy of the class before minus after the forgetting, on the same rows.
 
 
 @dataclass
@@ -56,19 +56,19 @@ class Membership:
     members: int
     others: int
     others_what: str
-    curves: dict  # {model: (false alarms, members found, AUC)}
+    curves: dict  # Dict from a model's name to its ROC curve: (false alarms, members found, AUC).
     notes: list
 
 
 @dataclass
 class Curve:
-    """Accuracy along the number of masked pairs, for one forgotten class."""
+    """Accuracies for growing numbers of masked pairs, when one class alone is forgotten."""
 
     label: int
     pairs: list
-    forgotten: list  # accuracies of the forgotten class, Estimates
+    forgotten: list  # Accuracy of the forgotten class at each number of masked pairs, Estimates.
     others: list
-    used: Optional[int]  # number of pairs that the request masked, if it named this class alone
+    used: Optional[int]  # Number of pairs masked by the forget operation of this class alone, or None.
     what: str
 
 
@@ -76,30 +76,30 @@ class Curve:
 class Calibration:
     what: str
     rows: int
-    bins: dict  # {"before" or "after": list of (confidence, Estimate, rows)}
-    errors: dict  # {"before" or "after": Estimate of the calibration error}
+    bins: dict  # Dict from "before" and "after" to lists of (confidence, accuracy Estimate, rows).
+    errors: dict  # Dict from "before" and "after" to the Estimate of the calibration error.
 
 
 @dataclass
 class Map:
-    """Map of codes: two coordinates for each of some rows."""
+    """A two-dimensional map (t-SNE) of the codes of some rows."""
 
     what: str
-    at: np.ndarray  # coordinates of the rows, float64[n][2]
+    at: np.ndarray  # Coordinates of the rows in the map, float64[n][2].
     labels: np.ndarray
-    forgotten: np.ndarray  # True for rows of forgotten classes, bool[n]
+    forgotten: np.ndarray  # True for rows of forgotten classes, bool[n].
 
 
 @dataclass
 class Overlap:
     what: str
     rows: int
-    lines: list  # (label, overlap, forgotten class that it overlaps with), largest overlap first
+    lines: list  # Class labels with their largest overlap and the forgotten class overlapped, largest first.
 
 
 @dataclass
 class Findings:
-    """Findings of all sections; a section that is left out is a Missing."""
+    """Results of all sections of a deletion report; a section that is left out is a Missing."""
 
     answers: object
     classes: object
@@ -114,7 +114,8 @@ class Findings:
 
 
 def find(given, stage=None):
-    """Computes all findings of `given`, an Inputs. `stage` is called with the name of each step before it begins."""
+    """Computes the Findings of a report from its Inputs `given`. The callback `stage` is called with the name of each
+    step before the step begins."""
     say = stage or (lambda name: None)
     say("answers")
     answers = _answers(given)
@@ -136,18 +137,18 @@ def find(given, stage=None):
 
 
 def _guarded(function, *arguments):
-    """Computes one section. If a library raises an error, its message replaces the section, and all other sections are
-    not affected."""
+    """Computes one section of the report. A dkvb.Error or ValueError ends only this section of the report, and its
+    message replaces the section."""
     try:
         return function(*arguments)
     except (Error, ValueError) as error:
         return Missing(f"It could not be measured: {error}.")
 
 
-# Answers of both models
+# Predictions of the models before and after the forgetting
 
 def codes_of(model, rows):
-    """Returns the codes of rows under the mask in force of a model, or a Missing."""
+    """Returns the codes of rows under a model's present mask, or a Missing."""
     info = model.info
     if rows.features is not None:
         return model.search(np.ascontiguousarray(rows.features, np.float32))
@@ -159,8 +160,8 @@ def codes_of(model, rows):
 
 
 def under_mask(codes, masked, top_k):
-    """Returns the nearest `top_k` keys of each row that are not masked, and CODE_NONE where there are no more. Codes
-    `uint16[n][C][depth]` were searched without a mask; `masked` is bool[C][K]."""
+    """Returns the nearest `top_k` keys of each row that are not masked, and CODE_NONE where there are no more. The
+    argument `codes`, `uint16[n][C][depth]`, was searched without a mask; `masked`, bool[C][K], marks masked keys."""
     out = np.empty((len(codes), codes.shape[1], top_k), np.uint16)
     for c in range(codes.shape[1]):
         column = codes[:, c, :]
@@ -215,8 +216,8 @@ def _loss(was, right):
 
 
 def _totals(given, answers):
-    """Returns (rows, before, after, loss) for "forgotten" and "others": sums over all rows of the forgotten and all
-    other classes."""
+    """Returns a dict with (number of rows, accuracy before, accuracy after, loss) under "forgotten", over all rows of
+    the forgotten classes, and under "others", over all other rows."""
     if isinstance(answers, Missing):
         return {}
     found, of_class = {}, np.isin(answers.labels, given.classes)
@@ -232,7 +233,8 @@ def _totals(given, answers):
 # Membership
 
 def _members(given):
-    """Finds the forgotten training rows, from the earlier codes file or the training rows that were given."""
+    """Finds the forgotten training rows, in the codes file from before the forgetting or the training rows that the
+    caller gave."""
     rows = given.training()
     if rows is None:
         return Missing("The rows that were forgotten are not known (--codes, as it was before the forgetting, or "
@@ -287,7 +289,7 @@ _SUBJECT = {"before": "before", "after": "after forgetting", "retrained": "train
 def _scores(model, rows):
     if rows.features is None and rows.codes is not None and rows.codes.shape[2] <= model.info.top_k:
         with model.mask as mask:
-            if len(mask):  # the file lacks the keys that replace masked keys
+            if len(mask):  # the codes file lacks further keys to select in place of masked keys
                 return Missing("the codes file has codes of its training rows that are not deep enough for a mask; "
                                "--features and --labels give the rows.")
     codes = codes_of(model, rows)
@@ -323,7 +325,7 @@ def _curves(given):
     if given.before is None:
         return Missing(f"The curve begins at the model from before. {given.before_missing}")
     test, curves, why = given.test, [], ""
-    for label in given.classes[:3]:  # a page has room for the first three classes only
+    for label in given.classes[:3]:  # the page has room for budget curves of three classes only
         extra = {} if test is None else {"test_x": test.features, "test_labels": test.labels}
         try:
             cells = given.before.sweep(given.codeset, classes=[label], steps=SWEEP_STEPS, **extra)
@@ -339,7 +341,7 @@ def _curves(given):
 
 
 def _used(given, label):
-    """Returns the number of pairs that the request for a class masked; None if the request did not name this class
+    """Returns the number of pairs that the forget operation of a class masked; None if no operation forgot this class
     alone."""
     for one in reversed(given.model.journal):
         if one.in_force and one.kind == "forget" and one.terms and one.terms.classes == (label,):
@@ -371,11 +373,11 @@ def _calibration(given, answers):
     return found if found.bins else Missing("The models answer none of the measured rows.")
 
 
-# Map and overlap
+# Map of codes, and overlap of classes
 
 def _sample(given):
-    """Draws some rows of each class, with their codes by the earlier keys and without a mask, for the map and the
-    overlap."""
+    """Returns a random sample of rows of each class, for the map and the overlap of a report, with their codes in the
+    codebooks from before the forgetting, without a mask."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:
@@ -436,8 +438,9 @@ def _map(given, rows, codes):
     shared = (selected @ selected.T).toarray()
     distance = np.clip(1.0 - shared / pairs.shape[1], 0.0, 1.0)
     np.fill_diagonal(distance, 0.0)
-    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"  # the parameter's name before scikit-learn 1.5
-    with threadpool_limits(1):  # sums of several threads have no fixed order of additions
+    # TSNE's max_iter was n_iter before scikit-learn 1.5
+    steps = "max_iter" if "max_iter" in TSNE().get_params() else "n_iter"
+    with threadpool_limits(1):  # one thread, as sums of several threads have no fixed order of additions
         at = TSNE(metric="precomputed", init="random", learning_rate="auto", random_state=0,
                   perplexity=min(30.0, (n - 1) / 3), **{steps: 600}).fit_transform(distance)
     of_request = np.isin(rows.labels, given.classes)

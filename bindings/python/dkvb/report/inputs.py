@@ -1,4 +1,4 @@
-"""The inputs of a report: models, rows and the request."""
+"""The inputs of a deletion report: models, rows, and what was asked to be forgotten."""
 
 import hashlib
 import os
@@ -17,20 +17,21 @@ from ..table import file_of, read_table
 
 @dataclass
 class Rows:
-    """Rows of one kind. Rows without features have `codes` by the codebooks with id `birth`."""
+    """Rows that a report measures, with features or codes; `codes` were searched in the codebooks with birth id
+    `birth`."""
 
-    what: str  # kind of the rows: "test rows", "rows held out" or "training rows"
-    labels: np.ndarray  # labels of the rows, int32[n]
-    features: Optional[np.ndarray] = None  # features of the rows, float32[n][m]
-    codes: Optional[np.ndarray] = None  # codes of the rows, uint16[n][C][depth], searched without a mask, nearest first
-    birth: bytes = b""  # birth id of the codebooks; b"" if unknown
-    ids: Optional[np.ndarray] = None  # ids of the rows, uint64[n]
+    what: str  # Kind of the rows: "test rows", "rows held out" or "training rows".
+    labels: np.ndarray  # Labels of the rows, int32[n].
+    features: Optional[np.ndarray] = None  # Features of the rows, float32[n][m].
+    codes: Optional[np.ndarray] = None  # Codes of the rows, uint16[n][C][depth], searched without a mask.
+    birth: bytes = b""  # Birth id of the codebooks of `codes`; b"" if unknown.
+    ids: Optional[np.ndarray] = None  # Ids of the rows, uint64[n].
 
     def __len__(self):
         return len(self.labels)
 
     def pick(self, chosen):
-        """Returns the rows that a boolean array or an array of numbers chooses."""
+        """Returns those of the rows that `chosen` selects, a boolean array or an array of row numbers."""
         return Rows(self.what, self.labels[chosen], None if self.features is None else self.features[chosen],
                     None if self.codes is None else self.codes[chosen], self.birth,
                     None if self.ids is None else self.ids[chosen])
@@ -38,33 +39,33 @@ class Rows:
 
 @dataclass
 class Inputs:
-    """All given inputs of a report, and what follows from them."""
+    """All inputs that the caller of a report gave, and the rows that the report derives from them."""
 
     model: Model
     path: str
     before: Optional[Model] = None
     before_path: Optional[str] = None
-    before_missing: str = ""  # a sentence that says why there is no model from before the forgetting; else ""
+    before_missing: str = ""  # Why there is no model from before the forgetting, as a sentence; else "".
     codeset: Optional[Codeset] = None
     codes_path: Optional[str] = None
     test: Optional[Rows] = None
-    given: Optional[Rows] = None  # training rows, from the option --features
-    classes: tuple = ()  # labels of the forgotten classes
-    rows: Optional[np.ndarray] = None  # ids of the forgotten rows, if they were given
+    given: Optional[Rows] = None  # Training rows, from the option --features.
+    classes: tuple = ()  # Labels of the forgotten classes.
+    rows: Optional[np.ndarray] = None  # Ids of the forgotten rows, if the caller gave them.
     title: str = ""
     date: str = ""
-    files: list = field(default_factory=list)  # (description, path, SHA-256) of each file
+    files: list = field(default_factory=list)  # Description, path and SHA-256 of each input file.
     reference: bool = False
-    tested: tuple = ()  # names of the files of test rows and labels
+    tested: tuple = ()  # Names of the files of test rows and test labels.
 
     def measured(self):
-        """Rows on which the model was not trained: test rows, or held-out rows; None if there are neither."""
+        """Returns rows on which the model was not trained: test rows, or else held-out rows, or else None."""
         if self.test is not None:
             return self.test
         return self.part("held_out")
 
     def part(self, name):
-        """Returns the rows of a part of the codeset; None if the part has no rows."""
+        """Returns the training or held-out rows of the codeset; None if the codeset has no rows in this part."""
         if self.codeset is None:
             return None
         raw = self.codeset._raw_rows(name)
@@ -83,10 +84,11 @@ class Inputs:
         return Rows(what, labels, features, codes, birth, ids)
 
     def _owner(self, part):
-        """Returns the birth id of the codebooks, of one of the two models, to which the codes of a part belong; b"" if
-        to neither. A codeset does not tell its own birth id, but refuses a search with other codebooks."""
+        """Returns the birth id of the codebooks in which a part of the codeset was searched, if they belong to the
+        model before or after the forgetting; else b"". A codeset does not tell this birth id, but refuses a search with
+        other codebooks."""
         if not self.codeset.kept[part][0] == "codes":
-            return b""  # features are searched by the keys of each model
+            return b""  # a part that stores features has no fixed codebooks: each model searches its own codes
         for model in (self.before, self.model):
             if model is not None:
                 with model.codebooks as codebooks:
@@ -98,13 +100,13 @@ class Inputs:
         return b""
 
     def training(self):
-        """Rows on which the model was trained, with features if any are known; None if there are none."""
+        """Returns rows on which the model was trained, with their features if known; None if there are no such rows."""
         kept = self.part("training")
         if self.given is None:
             return kept
         if kept is None:
             return self.given
-        if kept.features is None:  # the training rows that were given are identified by their numbers
+        if kept.features is None:  # the row numbers of the caller's training rows are their ids in the codes file
             inside = kept.ids < len(self.given)
             if inside.all() and np.array_equal(self.given.labels[kept.ids], kept.labels):
                 return Rows(kept.what, kept.labels, self.given.features[kept.ids], kept.codes, kept.birth, kept.ids)
@@ -113,7 +115,8 @@ class Inputs:
 
 def load(path, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
          rows=None, title="", date="", reference=False):
-    """Reads the given files, and compares their shapes. Raises dkvb.Error or ValueError with one sentence."""
+    """Reads the input files of a report, and compares their shapes. Raises dkvb.Error or ValueError, with a message of
+    one sentence, if an input file cannot be used."""
     model = Model.load(path)
     found = Inputs(model, os.fspath(path), title=title or "", date=date or "", reference=reference)
     _note(found, "model", path)
@@ -146,7 +149,7 @@ def load(path, before=None, codes=None, features=None, labels=None, test_feature
 
 
 def _codeset(path, found):
-    """Reads the codes file, which must belong to the codebooks of one of the two models."""
+    """Reads the codes file, which must belong to the codebooks of the model before or after the forgetting."""
     for model in (found.model, found.before):
         if model is not None:
             with model.codebooks as codebooks:
@@ -160,8 +163,8 @@ def _codeset(path, found):
 
 
 def undone(path, model):
-    """Returns the model before all forget operations in force, made from the file of the model after them; or None and
-    the reason."""
+    """Returns the model from before all forget operations in force, made by undoing them in a copy; or None and the
+    reason."""
     active = [one for one in model.journal if one.in_force]
     if not active:
         return None, "The model's journal has no forgetting in force, and no model from before was given (--before)."
@@ -178,8 +181,8 @@ def undone(path, model):
 
 
 def _classes(model, given):
-    """Returns the labels of the classes that were given, or that forget operations in force in the journal asked for.
-    """
+    """Returns the labels of the forgotten classes: those that the caller gave, or else those of the journal's forget
+    operations in force."""
     if given:
         return tuple(sorted({model.find_class(one) if isinstance(one, str) else int(one) for one in given}))
     return tuple(sorted({label for one in model.journal if one.in_force and one.terms for label in one.terms.classes}))

@@ -66,8 +66,8 @@ def _left_out(missing):
 
 
 def _table(head, rows, marked=()):
-    """Returns a table as HTML. `head` lists (text, is a number) for each column; `rows` have cells in HTML; the first
-    cell is the heading of its row."""
+    """Returns a table as HTML. For each column of the HTML table, `head` has its title and whether its cells are
+    numbers; `rows` have cells in HTML, and the first cell of a row is the row's heading."""
     titles = "".join(f'<th scope="col"{" class=n" if number else ""}>{title}</th>' for title, number in head)
     lines = []
     for at, row in enumerate(rows):
@@ -85,12 +85,12 @@ def _figure(svg, caption, keys=()):
 
 
 def _list_of(labels, names):
-    """Returns names of classes with their numbers, escaped."""
+    """Returns class names with their labels as text, escaped for HTML."""
     return ", ".join(f"{html(names[label])} ({label})" if names[label] != f"class {label}" else html(names[label])
                      for label in labels)
 
 
-# The request, and when it came
+# Heading of the page: what was asked to be forgotten, and when
 
 def _head(given, found, names):
     who = _list_of(given.classes, names) if given.classes else "not known by class"
@@ -337,7 +337,7 @@ def _reference(given, found, names):
         (("Head", 0), ("Forgotten classes", 1), ("All others", 1), ("Area under the curve", 1)), rows)
 
 
-# How to check
+# How a reader can check the report
 
 def _journal(given, names):
     title = "<h2>The journal</h2>\n"
@@ -390,7 +390,8 @@ def _check(given):
 
 
 def html_lines(given):
-    """Returns lines of commands, each escaped separately, as visible() would show the line feeds between them."""
+    """Returns lines of shell commands, escaped for HTML; each line is escaped alone, as visible() would turn line feeds
+    into visible text."""
     return "\n".join(html(line) for line in given.split("\n"))
 
 

@@ -17,7 +17,7 @@ class Estimate:
 
 
 def share(hits, rows):
-    """Returns the fraction of rows that are hits, with Wilson's interval (1927); None without rows."""
+    """Returns the fraction hits / rows with Wilson's 95 % interval (1927); None if there are no rows."""
     if not rows:
         return None
     p, z2 = hits / rows, Z95 * Z95
@@ -27,8 +27,8 @@ def share(hits, rows):
 
 
 def paired_loss(lost, gained, rows):
-    """Returns the fraction of rows lost minus the fraction gained, on the same rows, with the interval of Agresti and
-    Min (2005)."""
+    """Returns the accuracy lost between two models on the same rows, (lost - gained) / rows, with the 95 % interval of
+    Agresti and Min (2005)."""
     if not rows:
         return None
     total, wide = lost - gained, rows + 2
@@ -37,8 +37,8 @@ def paired_loss(lost, gained, rows):
 
 
 def auc(members, others):
-    """Returns the AUC: the chance that a member's score is above another's, ties counting half, with DeLong's interval
-    (1988)."""
+    """Returns the AUC of a membership attack: the chance that a member's score is above a non-member's, ties counting
+    half, with DeLong's 95 % interval (1988)."""
     if not len(members) or not len(others):
         return None
     above = _places(members, others)
@@ -54,7 +54,8 @@ def roc(members, others, most=400):
     real = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
     order = np.argsort(-scores, kind="stable")
     scores, real = scores[order], real[order]
-    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # tied scores are one step of the curve
+    # rows with tied scores are one step of the ROC curve
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
     found = np.concatenate([[0.0], np.cumsum(real)[last] / max(len(members), 1)])
     alarms = np.concatenate([[0.0], np.cumsum(1 - real)[last] / max(len(others), 1)])
     keep = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
@@ -62,7 +63,8 @@ def roc(members, others, most=400):
 
 
 def calibration(confidence, right, bins=10):
-    """Returns bins of equal width that have rows: `(mean confidence, accuracy Estimate, number of rows)` for each."""
+    """Returns the points of a calibration diagram: `(mean confidence, accuracy Estimate, number of rows)` of each
+    confidence bin that has rows."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     found = []
     for one in range(bins):
@@ -74,9 +76,9 @@ def calibration(confidence, right, bins=10):
 
 
 def calibration_error(confidence, right, bins=15, draws=200):
-    """Returns the expected calibration error in bins of equal width. The interval of the error is that of a bootstrap
-    with a fixed seed. The error is never below 0, so with few rows it lies above the truth, and the value may lie below
-    the interval."""
+    """Returns the expected calibration error (ECE) in bins of equal width, with a 95 % bootstrap interval of fixed
+    seed. With few rows the calibration error is biased upwards, as it is never below 0, and the value may lie below its
+    bootstrap interval."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gap = confidence - right
 
@@ -100,7 +102,7 @@ def margins(logits, labels):
 
 
 def _places(scores, among):
-    """Returns for each score the fraction of `among` that is below the score, ties counting half."""
+    """Returns for each of `scores` the fraction of the scores `among` that are smaller, ties counting half."""
     among = np.sort(among)
     return (np.searchsorted(among, scores, "left") + np.searchsorted(among, scores, "right")) / (2.0 * len(among))
 

@@ -24,7 +24,7 @@ def html(given):
 
 
 def short(given, most=18):
-    """Shortens text for the figures, which have little room."""
+    """Shortens text such as a class name for the figures of a report, which have little room."""
     given = visible(given)
     return given if len(given) <= most else given[:most - 1] + "…"
 
