@@ -30,11 +30,13 @@ extern "C" {
 typedef struct dkvb_mask dkvb_mask;
 
 /**
- * Create an empty mask. The new mask uses the allocator of the codebooks and keeps no reference to the codebooks.
+ * Create an empty mask. The new mask takes its memory from the allocator of the codebooks, and keeps no reference to
+ * the codebooks.
  *
  * @param[out] out        receives the empty mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      codebooks  codebooks whose pairs the mask can hold; the codebooks must be frozen.
- * @return `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM`.
+ * @return `DKVB_ESTATE` if the codebooks of the new mask are not frozen; `DKVB_EINVAL` for an invalid argument;
+ *         `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_codebooks *codebooks);
 
@@ -43,7 +45,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_co
  *
  * @param[out] out   receives the copy of the mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      mask  the mask to copy.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument of dkvb_mask_copy(); `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_mask *mask);
 
@@ -103,7 +105,7 @@ enum {
 };
 
 /**
- * Combine two masks by a set operation. The combined mask replaces the first mask.
+ * Combine two masks by a set operation. dkvb_mask_combine() replaces the first mask by the combined mask.
  *
  * @param mask   first mask of the set operation, which receives the result.
  * @param other  second mask of the set operation; may be the first mask itself.
@@ -127,7 +129,8 @@ DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
  * A mask contains the pair with number `p` exactly if dkvb_mask_next() with `from` = `p` finds `p` itself.
  *
  * @param      mask  the mask.
- * @param      from  first pair number to look at: 0 for the first call, then the number of the pair found last, plus 1.
+ * @param      from  first pair number at which dkvb_mask_next() looks: 0 for the first call, then the number of the
+ *                   pair found last, plus 1.
  * @param[out] pair  receives the number of the first masked pair at or after the pair number `from`.
  * @return 1 if a masked pair was found; 0 at the end of the mask.
  */
@@ -147,7 +150,7 @@ DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
  *
  * @param mask  the mask.
  * @param path  path of the mask file to write.
- * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EIO` if the mask file cannot be written; `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
@@ -157,7 +160,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const 
  * @param[out] out        receives the mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      path       path of the mask file to read.
  * @param      allocator  allocator for the mask; NULL stands for malloc() and free().
- * @return `DKVB_OK` on success; `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no mask file; `DKVB_EIO` for a file that
+ *         cannot be read; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocator *allocator);
 

@@ -118,7 +118,7 @@ DKVB_INIT_FUNCTION(dkvb_model_info, DKVB_MODEL_INFO_INIT)
  * Create an untrained model, whose values are all 0.
  *
  * @param[out] out        receives the new model, which the caller releases with dkvb_model_free(); NULL on failure.
- * @param      codebooks  frozen codebooks of the new model, which becomes one more owner of the codebooks.
+ * @param      codebooks  frozen codebooks of the new model; the model becomes one more owner of the codebooks.
  * @param      classes    number of classes of the new model, 1 to DKVB_MODEL_CLASSES; dkvb_model_add_classes() adds
  *                        more classes later.
  * @param      opts       options of the new model; NULL for the defaults.
@@ -177,12 +177,13 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *mode
  *
  * @param model   the model.
  * @param values  `float[codebooks][keys][classes]`, new values of the model, which the library copies; NULL leaves the
- *                values unchanged. All new values must be finite, also in the number type of the model. Values of
- *                purged pairs stay 0 when the other values are replaced.
+ *                values unchanged. All values in the array `values` must be finite, also after rounding to the number
+ *                type of the model. Values of purged pairs stay 0 when the other values are replaced.
  * @param dtype   number type of the stored values (data.h): `DKVB_DTYPE_F16` (the type of new models),
  *                `DKVB_DTYPE_BF16`, or `DKVB_DTYPE_F32`, which doubles the memory of the values, in files too
- *                (docs/method.md compares the types); 0 leaves the type unchanged. The library rounds values to the
- *                nearest number of the stored type, ties to even, and the model answers from the rounded values.
+ *                (docs/method.md compares the types); 0 leaves the type unchanged. The library rounds the given values
+ *                to the nearest number of the model's number type, ties to even, and the model answers from the rounded
+ *                values.
  * @return `DKVB_EINVAL` for an unknown number type, or for a value that is too large for the type (the message names
  *         the value; float16 ends at 65504); `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`. A
  *         failed dkvb_model_set_values() changes nothing.
@@ -201,7 +202,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, con
  *                     DKVB_TEMPERATURE_MAX.
  * @param power        power of the spread of a row's logits in the temperature, from -DKVB_TEMPERATURE_POWER to
  *                     DKVB_TEMPERATURE_POWER.
- * @return `DKVB_EINVAL` for a temperature or power out of range; `DKVB_ESTATE` if the model is mapped or in training.
+ * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; `DKVB_ESTATE` if the model is mapped or in
+ *         training.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power);
 
@@ -241,7 +243,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, 
                                                              const dkvb_run_options *run);
 
 /**
- * Add the counts that a model keeps of one class to an array, as if the codes of the rows of the class were counted.
+ * Add the counts that a model keeps of one class to the caller's array of counts of pairs.
  *
  * @param         model   the model.
  * @param         label   index of the class whose counts are added.
@@ -283,8 +285,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model,
  *                    the name of a class.
  * @param      count  number of class names in `names`.
  * @param[out] which  receives the index of the class name that the error message complains about; or NULL.
- * @return `DKVB_EINVAL` for a class name that is not allowed, if a class with index `count` or more has one of the
- *         names, or if the model has fewer classes than names; `DKVB_ESTATE` if the model is mapped or in training;
+ * @return `DKVB_EINVAL` for a class name that is not allowed, if a name already belongs to a class with index `count`
+ *         or more, or if the model has fewer than `count` classes; `DKVB_ESTATE` if the model is mapped or in training;
  *         `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *names,
@@ -325,7 +327,7 @@ DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t lab
  *
  * The library keeps the names of columns in model files and through every change of the model, purges included. The
  * library cannot check rows against the names of columns, since `float[n][input_dim]` has no names. Either all columns
- * of a row of features have names or no column has one.
+ * of a row of features have names, or none has a name.
  *
  * @param model  model whose columns are named; NULL only checks the names, before any model exists.
  * @param names  `[count]`, names of the columns of features, each once: UTF-8 without control characters, 1 to 255
@@ -413,7 +415,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, con
  * @param[out] out   receives the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param      path  path of the model file to open.
  * @param      opts  model options, of which `top_k` is ignored; NULL for the defaults.
- * @return `DKVB_OK` on success; `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no model file; `DKVB_EIO` for a file that
+ *         cannot be read; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 
@@ -423,7 +426,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
  * @param      path  path of the model file to inspect.
  * @param[out] info  receives the properties of the model; the member `encoder` is always NULL, since no model owns the
  *                   text.
- * @return `DKVB_OK` on success; `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no model file; `DKVB_EIO` for a file that
+ *         cannot be read; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info);
 

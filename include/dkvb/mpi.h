@@ -37,7 +37,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_mpi Ranks on MPI
+/** @defgroup dkvb_mpi Ranks on MPI: groups of the processes of an MPI job
  *  @{ */
 
 /** Handle of a group of ranks: the processes of one MPI communicator. */
@@ -121,7 +121,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communi
  * Get the group of ranks in the form that run options and model options take.
  *
  * @param job  group of ranks on MPI, from dkvb_mpi_new().
- * @return the group of ranks for run options and model options, which belongs to `job` and is freed with it.
+ * @return the group of ranks for run options and model options, which dkvb_mpi_free() frees together with `job`.
  */
 DKVB_API const dkvb_ranks *dkvb_mpi_ranks(const dkvb_mpi *job);
 
@@ -147,8 +147,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_get_info(const dkvb_mpi *job, dkvb_
 
 /**
  * Get the ranks from which no sign of life came lately, although each rank sends a sign of life each second. A signal
- * handler may call dkvb_mpi_silent() for a last message, since whoever started the MPI job may end the job before the
- * watch over lost ranks does.
+ * handler may call dkvb_mpi_silent() to print the silent ranks at the end, since whoever started the MPI job may end
+ * the job before the watch over lost ranks does.
  *
  * @param job  group of ranks on MPI, from dkvb_mpi_new().
  * @return the silent ranks as a text such as "rank 3 on b", with a comma between ranks; "" if all ranks send signs of
@@ -186,7 +186,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_compare(dkvb_mpi *job, const char *
  * @param message  error message of this rank to print, one line without a newline; NULL or "" if this rank has no
  *                 message.
  * @return exit code of the MPI job, the same on all ranks: the first exit code that is not 0, in the order of ranks. If
- *         the watch over lost ranks is off, dkvb_mpi_end() returns `code`.
+ *         the watch over lost ranks is off, dkvb_mpi_end() returns its argument `code`, the exit code of this rank.
  */
 DKVB_API int dkvb_mpi_end(dkvb_mpi *job, int code, const char *message);
 

@@ -58,13 +58,19 @@ typedef struct dkvb_plan dkvb_plan;
  * `feature_ids` and `feature_names`, which dkvb_forget_plan() reads only while it makes the plan.
  *
  * A request to forget names its target in one of six ways:
+ *
  * - The member `classes` of a request, with a codeset, names all rows of these classes, held-out rows too.
+ *
  * - The member `ids` or `names` of a request, with a codeset, names single rows.
+ *
  * - The member `classes` of a request, without a codeset, names classes whose rows are represented by the model's
  *   values or kept counts.
+ *
  * - The member `codes` of a request gives the codes of the rows to forget. If a request gives `codes`, `labels` and
  *   `classes`, only the rows of the named classes are forgotten, and all other rows are kept.
+ *
  * - The member `mask` of a request names the (codebook, key) pairs to mask.
+ *
  * - The member `requests` gives several requests to forget as one plan, which is applied completely or not at all.
  *
  * The text `requests` has one request to forget per line, in one of three forms:
@@ -81,11 +87,12 @@ typedef struct dkvb_plan dkvb_plan;
  * of the text `requests`.
  *
  * A plan skips a request to forget if the journal has an entry for the same rows or classes that is in force and at
- * least as strong. A caller can therefore apply the same text of requests again to a backup of the model
- * (dkvb_plan_request). With the strength `suppress`, each request of a text is planned as if the earlier requests of
- * the text had been applied. With the strength `exact`, the values are trained once, without the rows of all requests
- * of the text. With either strength, each request of a text gets its own journal entry, with a commitment to the rows
- * of the request.
+ * least as strong. A caller can apply the same text `requests` again to a backup of the model, since a plan skips the
+ * requests that the backup has already forgotten (dkvb_plan_request). With the strength `suppress`, each request in the
+ * text `requests` is planned as if the earlier requests in this text had been applied. With the strength `exact`, the
+ * values are trained once, without the rows of all requests in the text `requests`. With the strengths `suppress` and
+ * `exact` alike, each request in the text `requests` gets its own journal entry, with a commitment (salted hash) to the
+ * rows of the request.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size; /**< size of dkvb_forget_request in bytes, set by DKVB_FORGET_REQUEST_INIT */
@@ -93,8 +100,9 @@ typedef struct dkvb_forget_request {
     uint32_t strength;
     /**
      * Method by which the strength `suppress` chooses the pairs to mask, DKVB_METHOD_…; 0 takes the best method for the
-     * data at hand. The best method to choose pairs is `values` if the request names classes and gives a codeset or no
-     * codes; otherwise `contrast`, or `activations` if the caller gives only the rows to forget.
+     * data at hand. The best method to choose pairs is `values` for a request that names classes and gives a codeset or
+     * no codes; for other requests the best method is `contrast`, or `activations` if the caller gives only the rows to
+     * forget.
      */
     uint32_t method;
     /**
@@ -120,7 +128,7 @@ typedef struct dkvb_forget_request {
      * smallest number of pairs that reaches the target accuracy, which needs a codeset with held-out rows.
      */
     uint64_t budget;
-    uint64_t seed; /**< seed of the random draw of the method `examples` */
+    uint64_t seed; /**< seed with which the method `examples` of choosing pairs draws rows at random */
     /** Accuracy on held-out rows that the forgotten classes may still have after the forgetting, 0 to 1. */
     double target;
     /** Accuracy that all classes not to be forgotten may lose together, as a fraction of 0 to 1. */
@@ -169,9 +177,9 @@ typedef struct dkvb_forget_request {
     /** Row source of the features that the model was trained on, read instead of the array `features`; or NULL. */
     const dkvb_row_source *feature_source;
     /**
-     * 1 lets the strength `exact` train the values again in one copy of 4 bytes a value beside the model, instead of 6
-     * bytes a value. With `in_place`, the model does not change until the plan is applied; the values of the model then
-     * take 4 bytes each until the model is freed.
+     * 1 saves memory when the strength `exact` trains the values again: 4 bytes for each value are needed beside the
+     * model, instead of 6 bytes. With the member `in_place` of a request to forget, the model does not change until the
+     * plan is applied; afterwards each value of the model takes 4 bytes until the model is freed.
      */
     uint32_t in_place;
 } dkvb_forget_request;
@@ -196,8 +204,8 @@ enum {
     DKVB_REFUSED_TARGET = 3,
     /**
      * Reason of refusal: classes that the request does not name would lose too much accuracy, one class alone or all
-     * together. If the request names single rows, the plan also counts the accuracy lost by all earlier requests in
-     * force that name no class.
+     * together. A plan to forget single rows also counts the accuracy lost by all earlier requests in force that name
+     * no class.
      */
     DKVB_REFUSED_CLASS = 4,
     /**
@@ -220,20 +228,21 @@ typedef struct dkvb_plan_request {
     uint32_t forgotten;
     /**
      * Number of the journal entry that the request will get, or of the journal entry that already forgot the rows or
-     * classes of the request. The number of the journal entry is 0 if the codeset shows that the rows of the request
-     * were removed before, or if the plan is refused or resumed.
+     * classes of the request. The member `entry` of dkvb_plan_request is 0 if the codeset shows that the rows of the
+     * request were removed before, if the plan is refused, or if the plan only completes an earlier forgetting
+     * (`resumed`).
      */
     uint64_t entry;
-    uint64_t ids;   /**< number of rows whose ids the journal entry of the request will commit to */
-    uint64_t pairs; /**< number of pairs that the strength `suppress` masks for the request */
+    uint64_t ids;   /**< number of rows whose ids go into the commitment (salted hash) of the request's journal entry */
+    uint64_t pairs; /**< number of pairs that the strength `suppress` masks for one request of a plan */
     /**
-     * Number of pairs to mask for the request that are not masked yet, neither in the model nor by earlier requests of
-     * the text.
+     * Number of pairs to mask for a request that are not masked yet, neither in the model nor by earlier requests in
+     * the text `requests`.
      */
     uint64_t pairs_new;
     /**
-     * `uint8_t[class_count]`, DKVB_FORGET for each class that the request asks to forget, valid as long as the plan;
-     * NULL for a request for single rows.
+     * `uint8_t[class_count]` of a plan, DKVB_FORGET for each class that one of its requests asks to forget, valid as
+     * long as the plan; NULL for a request for single rows.
      */
     const uint8_t *classes;
 } dkvb_plan_request;
@@ -244,7 +253,7 @@ typedef struct dkvb_plan_info {
     uint32_t strength;  /**< strength of forgetting of the plan, DKVB_STRENGTH_… */
     /**
      * Method by which the plan chooses the pairs to mask, DKVB_METHOD_…; 0 if the request gave a mask, or the strength
-     * of the plan is exact.
+     * of the plan is `exact`.
      */
     uint32_t method;
     /** Reason why the plan is refused, DKVB_REFUSED_…; the member `refusal` gives the reason in a sentence. */
@@ -265,13 +274,15 @@ typedef struct dkvb_plan_info {
      * 1 if the model has already forgotten the rows of the plan by `exact`, and only the codeset still has these rows.
      */
     uint32_t resumed;
-    uint64_t pairs;       /**< number of pairs that a plan of the strength `suppress` would mask */
-    uint64_t pairs_new;   /**< number of pairs of the plan that are not masked yet */
+    uint64_t pairs;       /**< number of (codebook, key) pairs that a plan of the strength `suppress` would mask */
+    uint64_t pairs_new;   /**< number of (codebook, key) pairs that a plan would mask and that are not masked yet */
     uint64_t pairs_total; /**< number of all (codebook, key) pairs of the model */
-    uint64_t rows;        /**< number of known rows to forget on which the values of the model were trained */
-    uint64_t ids;         /**< number of rows whose ids the journal entries of the plan would commit to */
-    uint64_t looked_at;   /**< number of held-out rows on which the plan measured its effects */
-    uint64_t held_out;    /**< number of held-out rows of the codeset */
+    /** Number of training rows of the model that the plan would forget, as far as these rows are known. */
+    uint64_t rows;
+    /** Number of rows whose ids go into the commitments (salted hashes) of the journal entries that the plan writes. */
+    uint64_t ids;
+    uint64_t looked_at; /**< number of held-out rows on which the plan measured its effects */
+    uint64_t held_out;  /**< number of held-out rows of the codeset */
     /**
      * Number of (row, codebook) combinations among the held-out rows whose code would run out of unmasked keys
      * (effect.h).
@@ -283,21 +294,22 @@ typedef struct dkvb_plan_info {
      * again within its limits.
      */
     uint64_t not_again;
-    uint64_t lifted; /**< number of earlier maskings of the same rows that a plan of the strength `exact` would undo */
+    /** Number of earlier forget operations on the same rows whose masking a plan of the strength `exact` would undo. */
+    uint64_t lifted;
     /**
-     * Number of pairs to mask and its effect, if the member `budget_found` is 1; the number of pairs that comes nearest
-     * to the target, if the plan is refused for DKVB_REFUSED_TARGET.
+     * If the member `budget_found` is 1, the found number of pairs to mask and its effect; if a plan is refused for
+     * DKVB_REFUSED_TARGET, the number of pairs that comes nearest to the target accuracy.
      */
     dkvb_budget budget;
-    /** Number of classes of the model, which is the length of the arrays `effects` and `classes`. */
+    /** Number of classes of the model, which is the length of the arrays `effects` and `classes` of dkvb_plan_info. */
     uint32_t class_count;
 
-    /* All pointers of dkvb_plan_info are valid as long as the plan. */
+    /* The pointers in dkvb_plan_info are valid as long as the plan. */
     /** Sentence that says why the plan is refused, and what would help; "" if the plan is not refused. */
     const char *refusal;
     /**
-     * Effect of the whole plan on each class, measured on held-out rows; NULL if nothing was measured, since no rows
-     * are held out or the plan was refused before measuring.
+     * Effect of the whole plan on each class, measured on held-out rows; NULL if no effect was measured, since the
+     * codeset holds out no rows or the plan was refused before measuring.
      */
     const dkvb_class_effect *effects;
     /**
@@ -306,8 +318,8 @@ typedef struct dkvb_plan_info {
      */
     const uint8_t *classes;
     /**
-     * Mask of the pairs that the plan masks for the request, without the pairs of earlier requests that it forgets
-     * again; NULL for the strength exact.
+     * Mask of the pairs that the plan masks for its request, without the pairs of earlier requests that the plan
+     * forgets again; NULL for the strength `exact`.
      */
     const dkvb_mask *mask;
     /**
@@ -381,8 +393,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
  *                      forgotten rows; applying the plan again then only removes these rows from the codeset.
  * @param      codeset  codeset for a plan of the strength `exact`, with the same rows as when the plan was made; else
  *                      NULL.
- * @param[out] entry    receives the number of the request's journal entry, or of the first of several journal entries;
- * 0 if there is none; or NULL.
+ * @param[out] entry    receives the number of the journal entry that dkvb_forget_apply() wrote, of the first one if the
+ *                      plan has several requests; 0 if no entry was written; or NULL.
  * @return `DKVB_EREFUSED` with the reason if the plan is refused, unless the request forced it; `DKVB_EMISMATCH` if the
  *         model or the codeset has changed; `DKVB_ESTATE` if the plan was already applied; `DKVB_EIO` if there is no
  *         random source for the salt; `DKVB_ENOMEM`.
@@ -396,8 +408,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_mode
  *
  * A plan file is as private as the model: the file holds ids of rows, and for the strength `exact` the new values and,
  * with new keys, the new codeset. Everyone who can write a plan file decides what will be applied to the model. A
- * person who approves a plan must therefore approve the contents that dkvb_plan_load() reads, not an earlier state of
- * the plan file.
+ * person who approves a plan must approve the contents that dkvb_plan_load() reads, not an earlier state of the plan
+ * file, which somebody may have changed since.
  *
  * @param plan  the plan to save.
  * @param path  path of the plan file to write.
@@ -413,7 +425,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_save(const dkvb_plan *plan, const 
  * @param      path       path of the plan file to read.
  * @param      allocator  allocator for the plan, and for `exact` the allocator of the model; NULL stands for malloc()
  *                        and free().
- * @return `DKVB_OK` on success; `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no plan file; `DKVB_EIO` for a file that
+ *         cannot be read; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_load(dkvb_plan **out, const char *path, const dkvb_allocator *allocator);
 

@@ -28,7 +28,7 @@ extern "C" {
  * Codebooks and models that are made with a group of ranks are *distributed*: each rank holds the values of some groups
  * of codebooks, and all ranks must make every later call on the codebooks or model, in the same order and with the same
  * arguments. All ranks of a group get the same results, with the same bytes as one process alone would compute, for any
- * number of ranks and threads. Of the ranks of a group, only rank 0 writes files.
+ * number of ranks and threads. Of the ranks of a group, only rank 0 writes the files of a library call.
  *
  * Two functions divide work among the ranks of their run options, while each rank holds a whole encoder or model:
  * dkvb_encoder_encode_file() divides the pictures, dkvb_audit_run() divides the models that it trains.
@@ -45,7 +45,8 @@ typedef struct dkvb_ranks {
     size_t struct_size; /**< size of dkvb_ranks in bytes, set by DKVB_RANKS_INIT */
     uint32_t rank;      /**< rank number of this process in the group, 0 to count - 1 */
     uint32_t count;     /**< number of ranks in the group, 1 to DKVB_RANKS_COUNT */
-    void *user;         /**< pointer that the library hands to the three functions of the group of ranks */
+    /** Pointer that the library hands to `exchange`, `gather` and `broadcast`, the functions of the group of ranks. */
+    void *user;
 
     /**
      * Sends bytes from each rank to each rank, itself included, like MPI_Alltoallv. In an exchange between ranks, the

@@ -3,9 +3,9 @@
  * @brief Receipts: a receipt is a file that says what a model has forgotten, in a form that other tools read and check.
  *
  * A receipt is an in-toto Statement v1 in JSON; docs/receipt.md lists its fields. The subjects of a receipt are the
- * model file and the codes file, each named by its SHA-256. The predicate of a receipt holds the journal, the shape of
- * the model, accuracies on held-out rows and, where they were given, the earlier model and the figures of an audit. A
- * signed receipt is a DSSE envelope around the in-toto statement.
+ * model file and the codes file, each named by its SHA-256. The predicate of a receipt (the content of its in-toto
+ * statement) holds the journal, the shape of the model, accuracies on held-out rows and, where they were given, the
+ * earlier model and the figures of an audit. A signed receipt is a DSSE envelope around the in-toto statement.
  *
  * A receipt promises no more than the strength of forgetting that it names: `suppress` masks pairs, `exact` trains the
  * values of the model again without the forgotten rows. A receipt contains no names of classes, reasons, ids of rows or
@@ -69,7 +69,7 @@ typedef int (*dkvb_receipt_check_fn)(const uint8_t *message, size_t size, const 
  * @param outcome   outcome of checking a statement of the receipt: `DKVB_RECEIPT_CHECKED`, `DKVB_RECEIPT_DIFFERS` or
  *                  `DKVB_RECEIPT_UNCHECKED`.
  * @param about     subject of the checked statement in one word, such as "journal".
- * @param sentence  sentence about the checked statement, in UTF-8; valid during the callback only.
+ * @param sentence  sentence about the checked statement of the receipt, in UTF-8; valid during the callback only.
  * @param user      pointer `user` of dkvb_receipt_options.
  * @return 0 to go on checking the receipt; any other number cancels the check.
  */
@@ -124,7 +124,8 @@ typedef struct dkvb_receipt_options {
 DKVB_INIT_FUNCTION(dkvb_receipt_options, DKVB_RECEIPT_OPTIONS_INIT)
 
 /**
- * Write a receipt for a model file, atomically (file.h). Receipts of equal files and equal options have equal bytes.
+ * Write a receipt for a model file, atomically (file.h). Two receipts that are written for equal files with equal
+ * options have equal bytes.
  *
  * If the options name a codes file, dkvb_receipt_write() measures accuracies and effects on the held-out rows of this
  * codes file. If an `exact` forget operation is in force, dkvb_receipt_write() trains the values again from the codes

@@ -9,7 +9,7 @@
  *
  * - A *ridge* head is a linear head that minimises squared errors to the targets 1 and 0 with a penalty, in closed
  *   form. dkvb_reference_remove() subtracts rows from the sums from which a ridge head is solved. Except for rounding,
- *   a ridge head after a removal equals a head that was never fitted on the removed rows.
+ *   a ridge head from which rows were removed equals a head that was never fitted on the removed rows.
  * - A *logistic* head is a linear head fitted by multinomial logistic regression. Rows cannot be removed from a
  *   logistic head; a logistic head must be fitted again.
  *
@@ -40,9 +40,9 @@
  * Several threads may read one linear head at once, or one thread may change the head. OpenBLAS computes with threads
  * of its own. While a function of libdkvb-reference runs, the member `threads` of the run options sets the number of
  * OpenBLAS threads for the whole process; 0 does not change this number. Two simultaneous calls of libdkvb-reference
- * may therefore run with each other's number of OpenBLAS threads, which changes only time and rounding. The last of
- * several simultaneous calls of libdkvb-reference restores the old number of OpenBLAS threads. OpenBLAS does not take
- * its working memory from the allocator of the options.
+ * may run with each other's number of OpenBLAS threads, which changes only time and rounding. The last of several
+ * simultaneous calls of libdkvb-reference restores the old number of OpenBLAS threads. OpenBLAS does not take its
+ * working memory from the allocator of the options.
  */
 #ifndef DKVB_REFERENCE_H
 #define DKVB_REFERENCE_H
@@ -144,7 +144,10 @@ typedef struct dkvb_reference_info {
     uint32_t converged;
     double gradient; /**< largest element of the gradient at the end of the logistic fit; 0 for a ridge head */
     double choosing; /**< seconds that choosing the penalty of the linear head took */
-    /** Seconds that the last fit of the head or removal of rows took, without choosing the penalty. */
+    /**
+     * Seconds that the last fit of the linear head, or the last removal of rows from the head, took, without choosing
+     * the penalty.
+     */
     double seconds;
 } dkvb_reference_info;
 
@@ -164,9 +167,9 @@ DKVB_INIT_FUNCTION(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT)
  * @param[out] out   receives the linear head, which the caller releases with dkvb_reference_free(); NULL on failure.
  * @param      rows  rows to fit the linear head on, at least one row of each of two classes.
  * @param      opts  options of fitting the linear head; NULL for the defaults.
- * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts parts of the whole fit of a linear head; dkvb_reference_fit() ignores the run option
- *                   `outside`.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. In dkvb_reference_fit(),
+ *                   the progress callback counts parts of the whole fit of a linear head, and the run option `outside`
+ *                   is ignored.
  * @return `DKVB_EINVAL` for a row, label or option out of range, or a penalty so small that the sums cannot be solved
  *         (the message begins with "rows", "labels" or "options"); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
@@ -174,14 +177,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
                                                        const dkvb_reference_options *opts, const dkvb_run_options *run);
 
 /**
- * Remove rows from a ridge head. Except for rounding, the ridge head becomes the head that is fitted with the same
- * penalty on the remaining rows.
+ * Remove rows from a ridge head. After dkvb_reference_remove(), the ridge head equals, except for rounding, a head that
+ * is fitted with the same penalty on the remaining rows.
  *
  * dkvb_reference_remove() subtracts the rows from the sums of a ridge head and solves the sums again, without reading
  * the remaining rows. Removing rows from a ridge head takes memory for 2 `dim`² doubles, where `dim` is the number of
- * features. The rounding errors of a removal are relative to the sums that include the removed rows.
- * dkvb_reference_remove() refuses rows if the remaining rows have less than a millionth of the sum of squares about the
- * mean; the caller then fits a new head to the remaining rows.
+ * features. The rounding errors of removing rows from a ridge head are relative to the sums that include the removed
+ * rows. dkvb_reference_remove() refuses rows if the remaining rows have less than a millionth of the sum of squares
+ * about the mean; the caller then fits a new head to the remaining rows.
  *
  * The caller must remove only rows that the ridge head was fitted on, since the sums of a head cannot show which rows
  * they contain. dkvb_reference_remove() removes all given rows or none; a failed removal leaves the head unchanged.
@@ -189,10 +192,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
  * @param head  the ridge head from which rows are removed.
  * @param rows  rows to remove, with `dim` and `classes` of the ridge head; rows with label -1 are skipped.
  * @param run   run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_ESTATE` for a logistic head, or for rows too large to be removed; `DKVB_EMISMATCH` if `dim` or
- *         `classes` of the rows differ from those of the head; `DKVB_EINVAL` as in dkvb_reference_fit(), also for more
- *         rows of a class than the head was fitted on, or if fewer than two classes would keep rows; `DKVB_ENOMEM`;
- *         `DKVB_ECANCELLED`.
+ * @return `DKVB_ESTATE` for a logistic head, or if the rows are so large beside the remaining rows that their removal
+ *         would lose precision; `DKVB_EMISMATCH` if `dim` or `classes` of the rows differ from those of the head;
+ *         `DKVB_EINVAL` as in dkvb_reference_fit(), also for more rows of a class than the head was fitted on, or if
+ *         fewer than two classes would keep rows; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows,
                                                           const dkvb_run_options *run);
@@ -208,7 +211,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_remove(dkvb_reference *head, 
  * @param[out] scores  `double[n][classes]`, receives the scores of the rows: fitted targets of a ridge head;
  *                     log-probabilities of a logistic head, up to a constant for each row; -INFINITY for classes
  *                     without a row; or NULL.
- * @return `DKVB_EINVAL` for a feature that is not finite; `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL` if a feature of the rows to classify is not finite; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_predict(const dkvb_reference *head, const float *x, size_t n,
                                                            int32_t *labels, double *scores);
@@ -236,7 +239,8 @@ DKVB_API void dkvb_reference_free(dkvb_reference *head);
  */
 typedef struct dkvb_reference_line {
     const char *head; /**< subject of the line of the comparison: "model", "ridge" or "logistic" */
-    const char *rows; /**< rows on which the linear head is fitted, "all" or "kept"; "" for the model */
+    /** Rows on which the linear head is fitted, "all" or "kept"; "" in the line of the model in a comparison. */
+    const char *rows;
     double accuracy;  /**< accuracy of the model or linear head on all test rows with a label */
     double forgotten; /**< accuracy on test rows of the forgotten classes; NaN if there are no such test rows */
     /** Accuracy on test rows of all classes that are not forgotten; NaN if there are no such test rows. */
@@ -248,19 +252,21 @@ typedef struct dkvb_reference_line {
      * forgotten or the other classes have no test row or no class to predict.
      */
     double auc;
-    uint64_t fitted; /**< number of rows on which the linear head is fitted; 0 for the model */
+    /** Number of rows on which the linear head is fitted; 0 in the line of the model in a comparison. */
+    uint64_t fitted;
     /** Penalty of the linear head, given or chosen; a head of "kept" rows has the penalty of the head of "all" rows. */
     double penalty;
     double choosing; /**< seconds that choosing the penalty of the linear head took */
     /**
      * Seconds that fitting the linear head took. For a ridge head of "kept" rows, the seconds that removing the
-     * forgotten rows took, or fitting the kept rows if the forgotten rows are too large to be removed.
+     * forgotten rows from the head of "all" rows took, or fitting a new head to the kept rows if that removal would
+     * lose precision.
      */
     double seconds;
     uint32_t iterations; /**< number of iterations of a logistic fit; 0 for a ridge head */
     /**
-     * 0 if a logistic fit did not converge within the largest number of iterations, or if rounding errors ended its
-     * search.
+     * 0 if a logistic fit did not converge within the largest number of iterations, or if rounding errors ended the fit
+     * early.
      */
     uint32_t converged;
 } dkvb_reference_line;
@@ -270,7 +276,7 @@ typedef struct dkvb_reference_line {
  * the library add members at its end.
  */
 typedef struct dkvb_reference_report {
-    uint32_t lines;   /**< number of lines of the comparison, 1 to 5 */
+    uint32_t lines;   /**< number of lines of a comparison of linear heads with a model, 1 to 5 */
     uint32_t classes; /**< number of classes of the compared rows */
     /**
      * `dkvb_reference_line[lines]`, lines of the comparison: the model, then each kind of linear head on all rows and
@@ -286,9 +292,9 @@ typedef struct dkvb_reference_report {
 /**
  * Compare linear heads with a model on the same test rows.
  *
- * Linear heads of kept rows use the penalty that was chosen on all rows. The choice among seven penalties is all that a
- * linear head of kept rows can know about the forgotten rows. A penalty that the caller gives carries no knowledge
- * about the forgotten rows.
+ * Linear heads of kept rows use the penalty that was chosen on all rows. A linear head of kept rows knows about the
+ * forgotten rows only through the choice of its penalty among seven values. A penalty that the caller gives to a linear
+ * head of kept rows carries no knowledge about the forgotten rows.
  *
  * @param[out] report   receives the comparison, which the caller releases with dkvb_reference_report_free(); NULL on
  *                      failure.
@@ -296,15 +302,17 @@ typedef struct dkvb_reference_report {
  * @param      test     test rows that were never trained on, with the same `dim` and `classes` as the training rows;
  *                      their `ids` are ignored.
  * @param      request  request that says what was forgotten (audit.h): classes or row numbers of training rows, not
- * both. A comparison needs at least one forgotten training row with a label, and no row may be named twice. If the
- * request is NULL, nothing was forgotten, and no linear head of kept rows is fitted.
+ *                      both. A comparison of linear heads with a model needs at least one forgotten training row with a
+ *                      label; its request may not name a row twice. If dkvb_reference_compare() gets NULL for
+ *                      `request`, nothing was forgotten, and no linear head of kept rows is fitted.
  * @param      answers  `int32_t[test->n]`, predictions of the model for the test rows, -1 for no answer; NULL leaves
  *                      the model out of the comparison.
  * @param      opts     options of fitting the linear heads; the option `kind` can leave out one kind of linear heads;
  * NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return the status codes of dkvb_reference_fit(). Error messages of dkvb_reference_compare() about the test rows, the
- *         forgotten rows or the answers begin with "test rows" or "test labels", "forgotten rows" or "answers".
+ * @return `DKVB_OK`, or a status code that dkvb_reference_fit() returns too. Error messages of dkvb_reference_compare()
+ *         about the test rows, the forgotten rows or the answers begin with "test rows" or "test labels", "forgotten
+ *         rows" or "answers".
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_compare(dkvb_reference_report **report,
                                                            const dkvb_reference_rows *rows,
@@ -316,7 +324,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_compare(dkvb_reference_report
 /**
  * Release the result of comparing linear heads with a model.
  *
- * @param report  result of the comparison to release; NULL does nothing.
+ * @param report  result of dkvb_reference_compare() to release; NULL does nothing.
  */
 DKVB_API void dkvb_reference_report_free(dkvb_reference_report *report);
 

@@ -35,8 +35,8 @@ struct dkvb_outside; /* search.h */
 struct dkvb_ranks;   /* ranks.h */
 
 /**
- * Options that say how a long call runs: threads, progress, ranks. Where a function takes run options, a NULL pointer
- * stands for their defaults. The results of the library never depend on run options.
+ * Options that say how a long call runs: threads, progress, ranks. Where a function takes run options, NULL stands for
+ * the default run options. The results of the library never depend on run options.
  */
 typedef struct dkvb_run_options {
     size_t struct_size; /**< size of dkvb_run_options in bytes, set by DKVB_RUN_OPTIONS_INIT */
@@ -45,7 +45,7 @@ typedef struct dkvb_run_options {
      */
     uint32_t threads;
     dkvb_progress_fn progress; /**< callback to which the call reports its progress; or NULL */
-    void *user;                /**< pointer that the `progress` callback receives */
+    void *user;                /**< pointer that the callback `progress` of the run options receives */
     /**
      * Counter of rows far longer or shorter than the rows that the keys were placed on, to which searches add
      * (dkvb_outside in search.h); or NULL.

@@ -2,14 +2,15 @@
  * @file
  * @brief Search: the library finds the keys that are nearest to each row.
  *
- * The code of a row lists, for each codebook, the numbers of its `k` nearest unmasked keys, nearest first. Codes of
- * rows are plain arrays, `uint16_t[n][codebooks][k]`, which the caller owns. Training, forgetting and classifying work
- * on the codes of rows.
+ * The code of a row lists, for each codebook, the numbers of the `k` unmasked keys that are nearest to the row, nearest
+ * first. Codes of rows are plain arrays, `uint16_t[n][codebooks][k]`, which the caller owns. Training, forgetting and
+ * classifying work on the codes of rows.
  *
  * The search for the nearest keys is exact. The elements of projected rows and of keys are whole numbers from -63 to 63
- * (codebooks.h). The distance of a projected row r to a key k is the sum of their squared differences:
+ * (codebooks.h). The squared distance of a projected row r to a key k is the sum of the squared differences of their
+ * elements:
  *
- *     distance(r, k) = sum over i of (r[i] - k[i])^2
+ *     distance(row r, key k) = sum over elements i of (r[i] - k[i])^2
  *
  * Keys at equal distances from a row are ordered by their numbers. Codes and distances are the same with every compute
  * kernel and every number of threads, and for a row searched alone or in a batch.
@@ -45,12 +46,12 @@ extern "C" {
  * Counts of rows outside the scale of the keys: rows far shorter or longer than the rows that the keys were placed on.
  *
  * Rows outside the scale of the keys get codes and answers as all rows do, but their answers mean little. A row is
- * outside the scale of the keys if its length is below a quarter of the usual lengths of key rows, or above four times
- * these lengths. If the model does not scale rows to length 1, a row is also outside the scale if more than a fifth of
- * its projected numbers lie at an end of the scale, -63 or 63. Rows of the kind that the keys were placed on are hardly
- * ever outside the scale of the keys. The usual causes of rows outside the scale are a wrong number in a row, another
- * number range (0 to 255 instead of 0 to 1), another scaling, or another encoder (docs/numerics.md, *Rows outside the
- * scale*).
+ * outside the scale of the keys if its length (Euclidean norm) is below a quarter of the usual lengths of the rows that
+ * the keys were placed on, or above four times these lengths. If the model does not scale rows to length 1, a row is
+ * also outside the scale if more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of
+ * the kind that the keys were placed on are hardly ever outside the scale of the keys. The usual causes of rows outside
+ * the scale are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another scaling, or another
+ * encoder (docs/numerics.md, *Rows outside the scale*).
  *
  * To count rows outside the scale of the keys, a caller puts a pointer to dkvb_outside into the run options of
  * dkvb_search(), dkvb_model_predict(), or dkvb_fit() for the rows that dkvb_fit() learns from. Each call adds its rows
@@ -66,10 +67,10 @@ typedef struct dkvb_outside {
     /** Number of rows outside the scale of the keys because they are longer than the length `greatest`. */
     uint64_t longer;
     uint64_t first; /**< number of the first row outside the scale of the keys, counted through all calls */
-    double length;  /**< length of the first row outside the scale of the keys */
+    double length;  /**< length (Euclidean norm) of the first row outside the scale of the keys */
     /**
-     * Fraction of the elements of the first row outside the scale of the keys, after projection, that lie at an end of
-     * the scale; 0 if the model scales rows to length 1.
+     * Fraction of the projected numbers of a row that lie at an end of the scale, -63 or 63, for the first row outside
+     * the scale of the keys; 0 if the model scales rows to length 1.
      */
     double cut;
     /** Least length of a row inside the scale of the keys; 0 if the codebooks do not know the usual length of rows. */
@@ -115,9 +116,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks,
  * Update the codes of rows to the mask in force of a model. dkvb_search_refresh() searches only codebooks in which a
  * code names a masked pair.
  *
- * Codes that were right under a mask contained in the mask in force equal the codes of a full search after the update.
- * After an undo, which unmasks pairs, the codes of rows must be searched in full, or the caller uses the codes from
- * before the masking.
+ * dkvb_search_refresh() gives the codes of a full search if the codes were searched under a mask that the mask in force
+ * contains. After an undo, which unmasks pairs, the codes of rows must be searched in full, or the caller uses the
+ * codes from before the masking.
  *
  * @param         model     model whose mask in force the codes are updated to.
  * @param         x         `float[n][input_dim]`, features of the rows whose codes are updated.
@@ -186,12 +187,13 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * rows. While dkvb_search_file() works, the file PATH.part (`path` followed by ".part") holds the codes and distances
  * of finished rows. The file PATH.part stays if the progress callback stops dkvb_search_file(), if the process ends, or
  * if the call fails after long work. A repeated call of dkvb_search_file() continues from the file PATH.part, and its
- * results have the same bytes as without the interruption. A call of dkvb_search_file() that continues first reads the
- * rows whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale of the keys
- * (dkvb_outside) include the rows that an interrupted call searched. A successful call of dkvb_search_file() removes
- * the file PATH.part. dkvb_search_file() locks the file PATH.part, so that two processes do not write to it.
- * dkvb_search_file() refuses a file PATH.part that is a link, belongs to another user, has a second name, holds codes
- * of other rows, other keys, another mask or another `top_k`, or lacks the distances that the options ask for.
+ * results have the same bytes as without the interruption. A call of dkvb_search_file() that continues an interrupted
+ * call first reads the rows whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale
+ * of the keys (dkvb_outside) include the rows that an interrupted call searched. A successful call of
+ * dkvb_search_file() removes the file PATH.part. dkvb_search_file() locks the file PATH.part, so that two processes do
+ * not write to it. dkvb_search_file() refuses a file PATH.part that is a link, belongs to another user, has a second
+ * name (hard link), holds codes of other rows, other keys, another mask or another `top_k`, or lacks the distances that
+ * the options ask for.
  *
  * If a model is distributed over ranks, the ranks divide the rows to search among them, and rank 0 alone writes the
  * files. Any other number of ranks, or one process, can continue an interrupted search from the file PATH.part.

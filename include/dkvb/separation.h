@@ -52,7 +52,7 @@ typedef struct dkvb_separation_rows {
     size_t struct_size; /**< size of dkvb_separation_rows in bytes, set by DKVB_SEPARATION_ROWS_INIT */
     /**
      * `uint16_t[n][C][k]`, codes of the rows, with no key twice in one codebook; DKVB_CODE_NONE stands where a row
-     * selects no key. Codes given to dkvb_separation_measure() may name masked pairs.
+     * selects no key. The codes given to dkvb_separation_measure() may name masked (codebook, key) pairs.
      */
     const uint16_t *codes;
     const int32_t *labels; /**< `int32_t[n]`, labels of the rows in `codes` */
@@ -91,7 +91,8 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  * class. A silhouette of 1 means that the row is far from all other classes, 0 that it lies between two classes, and a
  * negative number that it is nearer to another class. The distance between the codes of two rows is 1 - |common| / (C
  * k), where |common| is the number of pairs that both rows select. The silhouette of the only row of a class is 0; a
- * silhouette is NaN if no other class has rows. Silhouettes are computed exactly, in O(n C k L) steps.
+ * silhouette is NaN if no other class has rows. Silhouettes are computed exactly, in a number of steps that grows as
+ * rows times codebooks times selected keys times classes.
  */
 typedef struct dkvb_separation {
     uint32_t classes;          /**< number of classes whose separation was measured (L) */

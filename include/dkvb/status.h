@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_base Basics: status, memory, files, run options
+/** @defgroup dkvb_base Basics: functions for status codes, memory, files and run options
  *  @{ */
 
 /** Result of a function of the library: `DKVB_OK`, or one of the negative status codes that begin with DKVB_E. */
@@ -49,8 +49,9 @@ enum {
     DKVB_NAME_DTYPE = 1,   /**< number types of array elements, DKVB_DTYPE_… (data.h), for example "float32" */
     DKVB_NAME_ENCODER = 2, /**< kinds of encoders, DKVB_ENCODER_… (encoder.h), for example "clip" */
     DKVB_NAME_METHOD = 3,  /**< methods of choosing pairs to mask, DKVB_METHOD_… (choose.h), for example "contrast" */
-    DKVB_NAME_STRENGTH = 4,   /**< strengths of forgetting, DKVB_STRENGTH_… (unlearn.h), for example "suppress" */
-    DKVB_NAME_KEYS = 5,       /**< what a forgetting does with keys, DKVB_KEYS_… (unlearn.h), for example "kept" */
+    DKVB_NAME_STRENGTH = 4, /**< strengths of forgetting, DKVB_STRENGTH_… (unlearn.h), for example "suppress" */
+    /** What a forget operation does with keys, DKVB_KEYS_… (unlearn.h), for example "kept". */
+    DKVB_NAME_KEYS = 5,
     DKVB_NAME_ENTRY_KIND = 6, /**< kinds of journal entries, DKVB_JOURNAL_FORGET … (unlearn.h), for example "forget" */
     /** States of journal entries, DKVB_JOURNAL_ACTIVE … (unlearn.h), for example "active". */
     DKVB_NAME_ENTRY_STATE = 7,
@@ -61,7 +62,7 @@ enum {
  * Look up the name of a constant that the headers define.
  *
  * @param of      kind of the constant whose name is asked for, DKVB_NAME_….
- * @param number  number that the constant stands for.
+ * @param number  number of the constant whose name is asked for.
  * @return the name of the constant as a static string, never to be freed; "" for the value 0 of methods, strengths,
  *         keys and refusals; "unknown" for a number without a name.
  */

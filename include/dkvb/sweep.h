@@ -44,10 +44,11 @@ extern "C" {
 /**
  * Shape of a model that a sweep trains itself, with other numbers of codebooks and keys or another seed.
  *
- * A sweep trains models of other shapes on the training part of the codeset, with the options of the codeset's first
- * session. A model that a sweep trains also learns classes that masks forgot, and the mask in force does not apply to
- * such a model. In a dkvb_sweep_shape, a member that is 0, except `seed`, stands for the number that the given model
- * has. No later version adds a member to dkvb_sweep_shape, since callers give arrays of this struct.
+ * A sweep trains models of other shapes on the training part of the codeset, with the training options of the first
+ * training session that the codeset records. A model that a sweep trains also learns classes that masks forgot, and the
+ * mask in force does not apply to such a model. In a dkvb_sweep_shape, a member that is 0, except `seed`, stands for
+ * the number that the given model has. No later version adds a member to dkvb_sweep_shape, since callers give arrays of
+ * this struct.
  */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< number of codebooks of the model that the sweep trains (C) */
@@ -58,31 +59,35 @@ typedef struct dkvb_sweep_shape {
 } dkvb_sweep_shape;
 
 /**
- * Cell of the grid of a sweep: the class, how it is forgotten, and how many measured rows are classified correctly. The
- * library fills in the struct dkvb_sweep_cell.
+ * One cell of the grid of a sweep: which class was forgotten and how, and how many measured rows are classified
+ * correctly. The library fills in the struct dkvb_sweep_cell.
  */
 typedef struct dkvb_sweep_cell {
-    uint64_t index; /**< number of the cell in the grid of the sweep, from 0 */
-    uint64_t cells; /**< number of all cells in the grid of the sweep */
-    /** 1 if the sweep itself trained the model that the cell measures; 0 if the cell measures the given model. */
+    uint64_t index; /**< number of a cell (one measured forgetting) in the grid of a sweep, from 0 */
+    uint64_t cells; /**< number of all cells (measured forgettings) in the grid of a sweep */
+    /**
+     * 1 if a sweep trained the measured model itself; 0 if the measured model is the one that the caller gave to the
+     * sweep.
+     */
     uint32_t trained_anew;
-    uint32_t codebooks; /**< number of codebooks (C) of the model that the cell of the sweep measures */
-    uint32_t keys;      /**< number of keys per codebook (K) of the model that the cell of the sweep measures */
-    uint32_t key_dim;   /**< length of a key (d) of the model that the cell of the sweep measures */
-    /** Number of keys that a row selects per codebook (k) in the model that the cell of the sweep measures. */
+    uint32_t codebooks; /**< number of codebooks (C) of the model whose forgetting a cell of a sweep measures */
+    uint32_t keys;      /**< number of keys per codebook (K) of the model whose forgetting a cell of a sweep measures */
+    uint32_t key_dim;   /**< length of a key (d) of the model whose forgetting a cell of a sweep measures */
+    /** Number of keys that a row selects per codebook (k) in the model whose forgetting a cell of a sweep measures. */
     uint32_t top_k;
-    uint32_t label; /**< index of the class that the cell of the sweep forgets */
-    /** Seed with which the model that the cell of the sweep measures was trained; 0 if the seed is unknown. */
+    uint32_t label; /**< index of the class that is forgotten in a cell of a sweep */
+    /** Seed with which the model was trained whose forgetting a cell of a sweep measures; 0 if the seed is unknown. */
     uint64_t train_seed;
     uint32_t strength; /**< strength of forgetting: DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT (unlearn.h) */
     uint32_t method;   /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for strength exact */
-    uint64_t seed;     /**< seed of the random draw of rows by the method `examples`; 0 for other methods */
+    /** Seed with which the method `examples` draws rows at random; 0 for other methods of choosing pairs. */
+    uint64_t seed;
     /**
-     * Budget of the cell of the sweep: number of pairs to mask, for the method `examples` number of drawn rows; 0 for
-     * strength exact or method `every`.
+     * Budget of one forgetting in a sweep: number of pairs to mask, for the method `examples` number of drawn rows; 0
+     * for the strength `exact` or the method `every`.
      */
     uint64_t budget;
-    uint64_t pairs; /**< number of (codebook, key) pairs that the cell of the sweep masked */
+    uint64_t pairs; /**< number of (codebook, key) pairs that one forgetting in a sweep masked */
     /**
      * Number of rows of the forgotten class on which the values were trained; for the method `examples`, number of
      * drawn rows.
@@ -122,8 +127,8 @@ typedef struct dkvb_sweep_cell {
      */
     uint64_t worst_after;
     /**
-     * Number of (row, codebook) combinations whose code ran out of unmasked keys (effect.h); always 0 for strength
-     * exact.
+     * Number of (row, codebook) combinations whose code ran out of unmasked keys (effect.h); always 0 for the strength
+     * `exact`.
      */
     uint64_t exhausted;
 } dkvb_sweep_cell;
@@ -133,7 +138,7 @@ typedef struct dkvb_sweep_cell {
  * are known, on the thread that called dkvb_sweep_run().
  *
  * @param user  pointer `user` of dkvb_sweep_options.
- * @param cell  finished cell of the sweep.
+ * @param cell  finished cell of a sweep: the figures of one measured forgetting.
  * @return 0 to continue the sweep; any other number ends the sweep with `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_sweep_fn)(void *user, const dkvb_sweep_cell *cell);
@@ -151,7 +156,8 @@ typedef struct dkvb_sweep_options {
      */
     const uint8_t *classes;
     /**
-     * `[strength_count]`, strengths of forgetting to sweep, DKVB_STRENGTH_…, each once; NULL stands for suppress alone.
+     * `[strength_count]`, strengths of forgetting to sweep, DKVB_STRENGTH_…, each once; NULL stands for the strength
+     * `suppress` alone.
      */
     const uint32_t *strengths;
     size_t strength_count; /**< number of strengths of forgetting in `strengths` */
@@ -168,14 +174,15 @@ typedef struct dkvb_sweep_options {
     const uint64_t *budgets;
     size_t budget_count; /**< number of budgets (numbers of pairs to mask) in `budgets` */
     /**
-     * Number of default budgets of the sweep. The default budgets (numbers of pairs to mask) rise in equal ratios from
-     * 1/4,096 of the model's pairs to all pairs; for the method `examples`, whose budgets are numbers of rows, from 1
-     * row to all rows of the largest swept class. Default budgets of a sweep that round to equal numbers are merged.
+     * Number of default budgets of the sweep, which are used if `budgets` is NULL. The default budgets (numbers of
+     * pairs to mask) rise in equal ratios from 1/4,096 of the model's pairs to all pairs; for the method `examples`,
+     * whose budgets are numbers of rows, from 1 row to all rows of the largest swept class. Default budgets of a sweep
+     * that round to equal numbers are merged.
      */
     uint32_t steps;
     /**
-     * 1 discards the cells that an earlier call of dkvb_sweep_run() left beside the table; 0 continues from these
-     * cells.
+     * 1 discards the finished cells that an earlier call of dkvb_sweep_run() left in a file beside the sweep's table; 0
+     * continues from these cells.
      */
     uint32_t restart;
     /** `[seed_count]`, seeds from which the method `examples` draws rows, each once; NULL stands for seed 0. */
@@ -206,7 +213,8 @@ typedef struct dkvb_sweep_options {
     size_t test_n; /**< number of rows in the array `test_x` */
     /**
      * Number of cells at the beginning of the grid that the sweep skips, since the caller already has them; at most the
-     * number of all cells. Cells can be skipped only if the options give no `path`.
+     * number of all cells. Cells of a sweep can be skipped only if the sweep options have no `path` of a table to
+     * write.
      */
     uint64_t skip;
     /**
@@ -228,16 +236,20 @@ typedef struct dkvb_sweep_options {
 DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 
 /**
- * Counts of the cells and rows of a sweep. dkvb_sweep_run() fills in the counts of a sweep after a failure too, and
- * once before the first cell. Callers initialise the struct with `DKVB_SWEEP_REPORT_INIT`.
+ * Counts of the cells and rows of a sweep. dkvb_sweep_run() fills in dkvb_sweep_report also if the call fails, and a
+ * first time before the first cell is measured. Callers initialise the struct with `DKVB_SWEEP_REPORT_INIT`.
  */
 typedef struct dkvb_sweep_report {
     size_t struct_size; /**< size of dkvb_sweep_report in bytes, set by DKVB_SWEEP_REPORT_INIT */
-    uint64_t cells;     /**< number of cells in the grid of the sweep */
-    /** Number of finished cells of the sweep, including cells of an earlier call and skipped cells. */
+    uint64_t cells;     /**< number of all cells (measured forgettings) in the grid of a sweep */
+    /**
+     * Number of finished cells (measured forgettings) of a sweep, including cells of an earlier call and skipped cells.
+     */
     uint64_t done;
-    uint64_t resumed;  /**< number of finished cells that an earlier call left beside the table */
-    uint64_t kept;     /**< number of cells from which the next call of dkvb_sweep_run() continues, after a failure */
+    /** Number of finished cells that an earlier call of dkvb_sweep_run() left in a file beside the sweep's table. */
+    uint64_t resumed;
+    /** Number of finished cells from which the next call of dkvb_sweep_run() continues after a failed call. */
+    uint64_t kept;
     uint64_t measured; /**< number of labelled rows on which the sweep measured accuracy */
     /** 1 if the sweep measured accuracy on `test_x`; 0 if it measured on the held-out rows of the codeset. */
     uint32_t on_test;
@@ -253,11 +265,11 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
 /**
  * Measure every cell (forgetting) in the grid of a sweep.
  *
- * A cell of a sweep with the strength `suppress` has the counts that dkvb_effect_measure() gives for the mask that
- * dkvb_unlearn_choose() chooses, under the mask in force. A cell of a sweep with the strength `exact` compares the
- * model with one whose values were trained again without the rows of the class (replay.h), both under the mask in
- * force. A sweep ignores the accuracy limits of plans (plan.h), so the sweep also shows effects that plans would
- * refuse. dkvb_sweep_run() checks options, shapes and features before measuring the first cell.
+ * For the strength `suppress`, a cell of a sweep holds the counts of dkvb_effect_measure() for the mask that
+ * dkvb_unlearn_choose() chooses, on top of the mask in force. For the strength `exact`, a cell of a sweep compares the
+ * model with a model whose values were trained again without the rows of the class (replay.h); the mask in force
+ * applies to both models. A sweep ignores the accuracy limits of plans (plan.h), so the sweep also shows effects that
+ * plans would refuse. dkvb_sweep_run() checks options, shapes and features before measuring the first cell.
  *
  * @param      model   model that the sweep measures; the sweep does not change the model, which may be mapped.
  * @param      set     codeset on which the model was trained; the sweep searches the codes that the codeset lacks.

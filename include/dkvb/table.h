@@ -37,17 +37,19 @@ typedef struct dkvb_table dkvb_table;
  */
 enum {
     /**
-     * Part of a file: the features of the rows, and the labels, ids and groups from the columns that the options name.
+     * Part of a table file that is read: the features of the rows, and the labels, ids and groups from the columns that
+     * the options name.
      */
     DKVB_TABLE_ROWS = 0,
     /**
-     * Part of a file: the labels of the rows, from an array, a text with a label in each line, or the column
-     * `label_column` of a text.
+     * Part of a table file that is read: the labels of the rows, from an array, a text with a label in each line, or
+     * the column `label_column` of a text.
      */
     DKVB_TABLE_LABELS = 1,
     /**
-     * Part of a file: the ids of the rows, from an array, a text with an id in each line, or the column `id_column` of
-     * a text. If the options name a group but no column of ids, the ids are the numbers of the group's rows, from 0.
+     * Part of a table file that is read: the ids of the rows, from an array, a text with an id in each line, or the
+     * column `id_column` of a text. If the options of reading a table name a group but no column of ids, the ids are
+     * the numbers of the group's rows, from 0.
      */
     DKVB_TABLE_IDS = 2
 };
@@ -110,8 +112,8 @@ DKVB_INIT_FUNCTION(dkvb_table_options, DKVB_TABLE_OPTIONS_INIT)
 
 /**
  * Contents of a table that was read from a file. Callers initialise the struct with `DKVB_TABLE_INFO_INIT`. The
- * pointers in dkvb_table_info belong to the table and are valid until dkvb_table_free(). In dkvb_table_info, a pointer
- * to something that the table lacks is NULL.
+ * pointers in dkvb_table_info belong to the table and are valid until dkvb_table_free(). In dkvb_table_info, the
+ * pointer to a part that the table lacks, such as labels, is NULL.
  */
 typedef struct dkvb_table_info {
     size_t struct_size; /**< size of dkvb_table_info in bytes, set by DKVB_TABLE_INFO_INIT */
@@ -193,7 +195,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_file(const char *path, char *file
  *
  * @param      table  the table.
  * @param[out] info   receives the contents of the table; the caller sets its member `struct_size` before the call.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` on failure.
+ * @return `DKVB_EINVAL` if the member `struct_size` of `info` is too small.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_get_info(const dkvb_table *table, dkvb_table_info *info);
 

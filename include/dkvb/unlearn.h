@@ -49,11 +49,11 @@ extern "C" {
  */
 enum {
     DKVB_STRENGTH_NONE = 0, /**< strength of forgetting: none is noted in the journal */
-    /** Strength of forgetting suppress: pairs that support the forgotten rows are masked. */
+    /** Strength of forgetting `suppress`: pairs that support the forgotten rows are masked. */
     DKVB_STRENGTH_SUPPRESS = 1,
     /**
-     * Strength of forgetting exact: the values were trained again without the forgotten rows. No strength of forgetting
-     * has the number 2.
+     * Strength of forgetting `exact`: the values were trained again without the forgotten rows. No DKVB_STRENGTH_…
+     * constant has the number 2.
      */
     DKVB_STRENGTH_EXACT = 3
 };
@@ -101,8 +101,8 @@ typedef struct dkvb_forget_options {
     const uint8_t *classes;
     /**
      * `dkvb_class_effect[classes]`, measured effect of the forgetting on each class; NULL if no effect was measured.
-     * The journal keeps the counts of rows of each class that has rows, from which the loss of accuracy and its 95 %
-     * interval are computed.
+     * For each class that has rows, the journal keeps the counts of rows from which the class's loss of accuracy and
+     * its 95 % interval are computed.
      */
     const dkvb_class_effect *effects;
     /**
@@ -114,7 +114,7 @@ typedef struct dkvb_forget_options {
      * 1 if a search found the budget (number of masked pairs) that reaches `target`; 0 if the caller gave the budget.
      */
     uint32_t found;
-    uint32_t keys; /**< what a forgetting of the strength exact does with the keys, DKVB_KEYS_… */
+    uint32_t keys; /**< what a forgetting of the strength `exact` does with the keys, DKVB_KEYS_… */
     /**
      * Target of the search for a budget: accuracy that the forgotten classes may still have, 0 to 1; read only if
      * `found` is 1.
@@ -150,8 +150,9 @@ typedef struct dkvb_forget_options {
     /**
      * `uint8_t[32]`, salt of the commitments; NULL draws the salt from the system's random source. The salt of a
      * commitment hides the ids of the forgotten rows, so nobody must be able to guess the salt, and each call needs a
-     * new salt. Equal calls of dkvb_model_forget() with equal salts make equal bytes. A model keeps the salts of its
-     * commitments until a purge; to prove after a purge which rows were forgotten, the caller needs a copy of the salt.
+     * new salt. Equal calls of dkvb_model_forget() on equal models, with equal salts and at equal times, give equal
+     * models, bit for bit. A model keeps the salts of its commitments until a purge; to prove after a purge which rows
+     * were forgotten, the caller needs a copy of the salt.
      */
     const uint8_t *salt;
 } dkvb_forget_options;
@@ -186,9 +187,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const d
  * Undo one forget operation of a model.
  *
  * After an undo, the mask in force is the union of the masks of the remaining forget operations. Undoing the latest
- * forget operation restores the earlier mask, and so every score, bit for bit. An undo does not change values that were
- * trained after the forget operation. A forget operation that ended because its rows were taught again can be undone
- * too.
+ * forget operation restores the earlier mask, and with it all logits, bit for bit. An undo does not change values of
+ * the model that were trained after the undone forget operation. A forget operation that ended because its rows were
+ * taught again can be undone too.
  *
  * @param      model   the model.
  * @param      entry   number of the journal entry of the forget operation to undo; 0 for the latest active forget
@@ -203,16 +204,19 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
  * Note in the journal that forgotten rows or classes were taught again, which ends the forget operation or replay of
  * these rows or classes.
  *
- * Plans of later requests count the classes of an ended forget operation among the other classes and do not forget them
- * again, and training accepts rows of these classes. The masked pairs of an ended forget operation stay masked until an
- * undo. dkvb_model_train() with `relearn` notes by itself that forgotten classes are taught again. Callers use
- * dkvb_model_relearn() for cases that the library cannot see: rows that were forgotten by their ids, or values that
- * were trained elsewhere.
+ * If the rows of a forget operation were taught again, plans of later requests count its classes among the other
+ * classes and do not forget them again, and training accepts rows of these classes. The pairs that a forget operation
+ * masked stay masked until an undo, even if the forgotten rows are taught again. dkvb_model_train() with the option
+ * `relearn` notes by itself that forgotten classes are taught again. Callers use dkvb_model_relearn() for cases that
+ * the library cannot see: rows that were forgotten by their ids, or values that were trained elsewhere.
  *
  * @param      model  the model.
- * @param      entry  number of the journal entry of the forget operation or replay to end.
- * @param      opts   facts that the journal records about the relearning; NULL for the defaults.
- * @param[out] added  receives the number of the journal entry of the relearning; or NULL.
+ * @param      entry  number of the journal entry of a forget operation or replay whose rows or classes were taught
+ *                    again.
+ * @param      opts   facts that the journal records about the relearning (that rows or classes were taught again); NULL
+ *                    for the defaults.
+ * @param[out] added  receives the number of the journal entry that notes the relearning (that rows or classes were
+ *                    taught again); or NULL.
  * @return `DKVB_ENOTFOUND` if the journal entry does not exist; `DKVB_ESTATE` if the journal entry is neither a forget
  *         operation nor a replay, was undone, or has already ended; `DKVB_ENOMEM`.
  */
@@ -225,7 +229,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  * A purge overwrites the masked keys of a model and their values with zeros. A purge removes the lists of masked pairs
  * and all salts from the journal, and the masked pairs then count as purged. Without the salt of a commitment, nobody
  * can find out to which rows the commitment commits. A purge drops sections of a model file that the library does not
- * know, since nobody can say what such sections hold. A purge changes neither logits nor predicted labels.
+ * know, since nobody can say what such sections hold. A purge of masked pairs changes neither logits nor predicted
+ * labels.
  *
  * If the codebooks of a model have other owners, a purge copies them first, and the other owners keep the old keys. A
  * purge does not change model files that were saved before, or copies of the model elsewhere.
@@ -237,8 +242,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
 /**
- * Remove the names of all classes that forget operations in force asked to forget, including purged and exact forget
- * operations.
+ * Remove the names of all classes that forget operations in force asked to forget, including purged forget operations
+ * and those of the strength `exact`.
  *
  * The name of a class is personal data if the class is a person. A model has the names of classes only in its list of
  * classes, since the journal stores class indices. Copies of the model elsewhere keep the names of forgotten classes.
@@ -266,15 +271,17 @@ enum {
     DKVB_JOURNAL_RELEARN = 5
 };
 
-/** States of journal entries, which say what became of the noted operation later. */
+/** States of journal entries: what became of the operation that a journal entry notes. */
 enum {
     DKVB_JOURNAL_ACTIVE = 0, /**< state of a journal entry: a forget operation in force, which can be undone */
     DKVB_JOURNAL_UNDONE = 1, /**< state of a journal entry: a forget operation that was undone */
     DKVB_JOURNAL_PURGED = 2, /**< state of a journal entry: a forget operation that a purge made permanent */
-    DKVB_JOURNAL_DONE = 3,   /**< state of a journal entry: an undo, a purge, a relearning, or a replay in force */
+    /** State of a journal entry that notes an undo, a purge, a relearning, or a replay in force. */
+    DKVB_JOURNAL_DONE = 3,
     /**
      * State of a journal entry: a forget operation or a replay that ended, since its rows or classes were taught again.
-     * The masked pairs of an ended forget operation stay masked until an undo, or forever.
+     * The pairs that a forget operation masked stay masked until an undo, or forever, even if the forgotten rows are
+     * taught again.
      */
     DKVB_JOURNAL_RELEARNED = 4
 };
@@ -286,8 +293,8 @@ typedef struct dkvb_journal_entry {
     uint32_t kind;      /**< kind of the journal entry: DKVB_JOURNAL_FORGET, _UNDO, _PURGE, _REPLAY or _RELEARN */
     uint32_t state;     /**< state of the journal entry: DKVB_JOURNAL_ACTIVE, _UNDONE, _PURGED, _DONE or _RELEARNED */
     /**
-     * 1 if the journal entry is a forget operation or a replay that is neither undone nor ended; a purge keeps a forget
-     * operation in force.
+     * 1 if the journal entry is a forget operation or a replay that was not undone, and whose rows were not taught
+     * again; a purge keeps a forget operation in force.
      */
     uint32_t in_force;
     /**
@@ -316,7 +323,8 @@ typedef struct dkvb_journal_entry {
      * 1 if a search found the budget (number of masked pairs) that reaches `target`; 0 if the caller gave the budget.
      */
     uint32_t found;
-    uint32_t keys; /**< what a forgetting of the strength exact did with the keys, DKVB_KEYS_… */
+    /** Method of choosing the pairs to mask, DKVB_METHOD_…; 0 for the strength `exact`, which chooses no pairs. */
+    uint32_t keys;
     /**
      * Budget of the forgetting: number of masked pairs, for the method "examples" number of drawn rows; 0 if no budget
      * is given.
@@ -396,8 +404,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_terms(const dkvb_model *mod
  * @param      entry  number of the journal entry of a forget operation, whose requested pairs the new mask gets; 0
  * gives the new mask all pairs of the model that are masked or purged.
  * @param[out] out    receives the new mask, which the caller releases with dkvb_mask_free(); NULL on failure.
- * @return `DKVB_ESTATE` if the list of pairs of the journal entry is gone, after an undo or a purge; `DKVB_ENOTFOUND`
- *         if there is no such journal entry; `DKVB_ENOMEM`.
+ * @return `DKVB_ESTATE` if an undo or a purge removed the list of pairs from the journal entry; `DKVB_ENOTFOUND` if
+ *         there is no such journal entry; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);
 
@@ -408,8 +416,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *mode
  * @param entry  number of the journal entry to check.
  * @param rows   `uint64_t[n]`, ids of the rows to check, in any order; ids that do not ascend are copied and sorted.
  * @param n      number of row ids in `rows`.
- * @return 1 if the journal entry commits to exactly the given rows and its salt is still there; otherwise 0, also if
- *         the journal entry does not exist, or if there is no memory to sort the ids (dkvb_last_error() then says so).
+ * @return 1 if the journal entry commits to exactly the given rows and the model still has the salt of the commitment;
+ *         otherwise 0, also if the journal entry does not exist, or if there is no memory to sort the ids
+ *         (dkvb_last_error() then says so).
  */
 DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n);
 

@@ -6,17 +6,18 @@
  * Computing the logits of a row from its code has no parameters besides the values of the keys. The logits of a row are
  * the mean of the values that the code of the row selects, over C codebooks and k keys per codebook:
  *
- *     logits[l] = (1 / (C k)) sum over C codebooks c and k selected keys j of value[c][code[c][j]][l]
+ *     logits[class l] = (1 / (C k)) sum over C codebooks c and k selected keys j of value[c][code[c][j]][l]
  *
  * Where the code of a row has DKVB_CODE_NONE instead of a key, nothing is added to the logits, and the divisor stays C
  * k (codebooks times keys per codebook). Training the values minimises the cross-entropy of softmax(logits). Only
- * values that the code of a row selects receive a gradient from the row. Sources of the method: arXiv 2207.11240,
- * section 3; docs/method.md.
+ * values that the code of a row selects receive a gradient from the row. The discrete key-value bottleneck is described
+ * in arXiv 2207.11240, section 3, and in docs/method.md.
  *
  * Labels of rows are `int32_t`, from 0 to the number of classes - 1. In training, rows with label -1 are ignored.
  *
- * A code that names a masked or purged pair is called stale. Every function of values.h refuses stale codes with
- * `DKVB_EMISMATCH`, and the message says how many codes are stale. dkvb_search_refresh() updates stale codes.
+ * A code that names a masked or purged pair is called stale. Every function of values.h refuses stale codes (codes that
+ * name a masked or purged pair) with `DKVB_EMISMATCH`, and the error message says how many codes are stale.
+ * dkvb_search_refresh() updates stale codes.
  */
 #ifndef DKVB_VALUES_H
 #define DKVB_VALUES_H
@@ -34,7 +35,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_values Values: training, logits, probabilities
+/** @defgroup dkvb_values Values: functions that train values, and compute logits and probabilities
  *  @{ */
 
 /** State of a training, reported after every epoch, or after every step of dkvb_model_train_step(). */
@@ -61,7 +62,7 @@ DKVB_INIT_FUNCTION(dkvb_train_report, DKVB_TRAIN_REPORT_INIT)
  * called the training function.
  *
  * @param user    pointer `user` of dkvb_train_options.
- * @param report  state of the training so far.
+ * @param report  state of the training after the latest epoch or step.
  * @return 0 to continue; any other number cancels the training, and leaves the model unchanged.
  */
 typedef int (*dkvb_report_fn)(void *user, const dkvb_train_report *report);
@@ -96,8 +97,11 @@ typedef struct dkvb_train_options {
     double rate_last;
     /** Fraction of a row's target probability that is spread evenly over all classes, 0 to below 1. */
     double label_smoothing;
-    uint64_t seed;       /**< seed of the order in which the training goes through the rows */
-    uint32_t no_shuffle; /**< 1 trains on the rows in the order in which the caller gives them */
+    uint64_t seed; /**< seed of the order in which the training goes through the rows */
+    /**
+     * 1 trains on the rows in the order in which the caller gives them; 0 trains in a new random order in every epoch.
+     */
+    uint32_t no_shuffle;
     /**
      * Weights that the training gives to rows, DKVB_CLASS_WEIGHT_NONE or DKVB_CLASS_WEIGHT_BALANCED, computed from the
      * labels that the training call is given.
@@ -130,28 +134,29 @@ typedef struct dkvb_train_options {
 DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
 
 /**
- * Train the values of a model on stored codes of rows, by stochastic gradient descent. The training continues from the
- * present values of the model.
+ * Train the values of a model on stored codes of rows, by stochastic gradient descent. dkvb_model_train() continues
+ * from the present values of the model.
  *
  * For every row of a batch, training changes the value of every (codebook, key) pair that the code of the row selects,
  * by a step of gradient descent:
  *
- *     value[c][code] <- value[c][code] + rate weight (target - softmax(logits))
- *     target = (1 - label_smoothing) onehot(label) + label_smoothing / L
+ *     value[c][code] <- value[c][code] + rate weight (target - softmax(logits))    c: codebook, code: selected key
+ *     target = (1 - label_smoothing) onehot(label) + label_smoothing / L            L: number of classes
  *
- * One update of the values moves the logits of a row by `rate` times the same vector, for any number of codebooks C and
- * of selected keys k. (The gradient of the cross-entropy with respect to a value has the factor 1/(C k), so the update
- * of the values is plain SGD on the summed loss of the batch, with the learning rate `rate * C * k`.) In the update of
- * the values, `rate` is the option learning_rate in the first epoch, and falls by the same factor from epoch to epoch
- * until the rate reaches the option rate_last. In the update of the values, `weight` is the weight of the class of the
- * row.
+ * One update of the values moves the logits of a row by `rate` times a vector that does not depend on the numbers of
+ * codebooks C and of selected keys k. (The gradient of the cross-entropy with respect to a value has the factor 1/(C
+ * k), so the update of the values is plain SGD on the summed loss of the batch, with the learning rate `rate * C * k`.)
+ * In the update of the values, `rate` is the option learning_rate in the first epoch, and falls by the same factor from
+ * epoch to epoch until the rate reaches the option rate_last. In the update of the values, `weight` is the weight of
+ * the class of the row.
  *
  * In each epoch of a training, every row has a random number that decides its place in the order of training. The
  * random number of a row in the order of training depends only on the seed, the epoch and the id of the row. A row that
- * is left out of a training, or has label -1, therefore does not change the order of the other rows. Training without a
- * row gives the same bits as a training that never had the row, which dkvb_model_replay() relies on.
+ * is left out of a training, or has label -1, does not change the order in which the training goes through the other
+ * rows. Training without a row gives the same bits as a training that never had the row, which dkvb_model_replay()
+ * relies on.
  *
- * Trainings with equal codes, labels, ids and options give equal bits, for any number of threads. In
+ * Trainings with equal codes, labels, ids and options give equal values, bit for bit, for any number of threads. In
  * dkvb_model_train(), the new values replace the old values only after all epochs. During the epochs, training needs
  * memory for a second copy of the values, in float32. The values of a new model take no memory before they are trained.
  *
@@ -176,7 +181,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
  * Begin a training in steps: a training on rows that come in parts, so that the rows need not be in memory all at once.
  *
  * After dkvb_model_train_begin() the caller makes any number of steps (dkvb_model_train_step()) and ends the training.
- * Each step of a training trains on its rows in the given order, in batches of `batch` rows, at the rate
+ * In a training in steps, each step trains on its rows in the given order, in batches of `batch` rows, at the rate
  * `learning_rate`. A training in steps ignores the options epochs, seed, no_shuffle and rate_last, and refuses
  * class_weight, which would need the labels of all rows. A model in training answers with its old values until
  * dkvb_model_train_end(). While a model is in training, its mask cannot change (`DKVB_ESTATE`).
@@ -192,8 +197,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, co
  * Train on one more part of the rows of a training in steps. dkvb_model_train_step() reports no progress.
  *
  * A failed dkvb_model_train_step() changes nothing, and the training continues as if the step had not been called. If
- * the callback `report` cancels a step (`DKVB_ECANCELLED`), the step is done nevertheless, and the caller decides how
- * to end the training.
+ * the callback `report` cancels a step of a training in steps (`DKVB_ECANCELLED`), the step is done nevertheless, and
+ * the caller decides how to end the training.
  *
  * @param model   the model.
  * @param codes   `uint16_t[n][codebooks][k]`, codes of the rows to train on in this step of the training.
@@ -213,8 +218,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, con
  * @param model  the model.
  * @param keep   1 replaces the old values of the model by the trained values; 0 discards all steps since
  *               dkvb_model_train_begin(), which cannot fail, and does nothing if no training has begun.
- * @return if `keep` is 1: `DKVB_ESTATE` if no training has begun; `DKVB_EINVAL` if a value is too large for the number
- *         type of the model, and the training then continues.
+ * @return With `keep` 1, `DKVB_ESTATE` if no training in steps has begun, or `DKVB_EINVAL` if a value is too large for
+ *         the number type of the model, after which the training in steps is still open.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model, int keep);
 
@@ -292,9 +297,9 @@ DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
  * @param         model   model to measure.
  * @param         x       `float[n][input_dim]`, features of the rows to measure, finite; NULL if `report` has a row
  *                        source.
- * @param[in,out] codes   `uint16_t[n][codebooks][top_k]`, codes of the rows to measure, right under a mask that the
- *                        mask in force contains; NULL makes dkvb_model_evaluate() search all rows.
- *                        dkvb_model_evaluate() updates codes that name a masked pair in place, as by
+ * @param[in,out] codes   `uint16_t[n][codebooks][top_k]`, codes of the rows to measure, searched under the mask in
+ *                        force or under a mask that the mask in force contains; NULL makes dkvb_model_evaluate() search
+ *                        all rows. dkvb_model_evaluate() updates codes that name a masked pair in place, as by
  *                        dkvb_search_refresh().
  * @param         labels  `int32_t[n]`, labels of the rows to measure, 0 to the number of classes - 1; rows with label
  *                        -1 are left out.
@@ -318,10 +323,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_evaluate(const dkvb_model *model,
  * @param      n            number of rows to compute probabilities of.
  * @param      classes      number of classes, which is the number of logits of a row.
  * @param      temperature  softmax temperature of the model (dkvb_model_info), or 1; finite and above 0.
- * @param      power        power of the spread in the temperature of the model (dkvb_model_info), or 0; finite.
+ * @param      power        power of the spread of a row's logits in the softmax temperature of the row
+ *                          (dkvb_model_info), or 0; finite.
  * @param[out] probs        `float[n][classes]`, receives the class probabilities of the rows; may be the same array as
  *                          `logits`.
- * @return `DKVB_EINVAL` for a temperature or power out of range; the array `probs` is then unchanged.
+ * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; the array `probs` is then unchanged.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
                                                         double temperature, double power, float *probs);

@@ -27,7 +27,8 @@ extern "C" {
  *  @{ */
 
 /**
- * Get the version of the loaded library, which may be newer than the version of the header.
+ * Get the version of the libdkvb that the program has loaded, which may be newer than the version in the header
+ * version.h.
  *
  * @return the version of the library as a static string, which must not be freed.
  */
