@@ -57,8 +57,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_m
 DKVB_API void dkvb_mask_free(dkvb_mask *mask);
 
 /**
- * Put one pair into a mask, or take one pair out. Putting in a pair that is already in the mask changes nothing, nor
- * does taking out a pair that is not in the mask.
+ * Put one pair into a mask, or take one pair out. Putting a pair into a mask that already holds the pair changes
+ * nothing, nor does taking out a pair that the mask does not hold.
  *
  * @param mask      the mask to change.
  * @param codebook  number of the pair's codebook, from 0.
@@ -75,7 +75,7 @@ typedef struct dkvb_mask_info {
     uint32_t keys;        /**< number of keys per codebook (K) of the mask */
     uint64_t pairs;       /**< number of pairs in the mask */
     uint64_t pairs_total; /**< number of all pairs that the mask could hold: codebooks * keys */
-    uint8_t birth[16];    /**< birth id of the codebooks that the mask belongs to */
+    uint8_t birth[16];    /**< birth id (permanent identifier) of the codebooks that the mask belongs to */
 } dkvb_mask_info;
 
 /** Initialiser of dkvb_mask_info that gives every member its default. */
@@ -132,7 +132,7 @@ DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
  * @param      from  first pair number at which dkvb_mask_next() looks: 0 for the first call, then the number of the
  *                   pair found last, plus 1.
  * @param[out] pair  receives the number of the first masked pair at or after the pair number `from`.
- * @return 1 if a masked pair was found; 0 at the end of the mask.
+ * @return 1 if a masked pair was found; 0 if the mask has no pair at or after the number `from`.
  */
 DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair);
 

@@ -81,7 +81,7 @@ typedef struct dkvb_model_info {
     uint64_t purged_pairs;    /**< number of (codebook, key) pairs of the model that a purge erased for good */
     uint64_t journal_entries; /**< number of entries in the journal of the model */
     uint64_t rows_trained;    /**< number of rows that the model was trained on, counted once for each epoch */
-    uint8_t birth[16];        /**< birth id of the model's codebooks */
+    uint8_t birth[16];        /**< birth id (permanent identifier) of the model's codebooks */
     /** Number type of the model's stored values: DKVB_DTYPE_F32, DKVB_DTYPE_F16 or DKVB_DTYPE_BF16. */
     uint32_t values_dtype;
     /** 1 if the model keeps, for each class, counts of the selected pairs (dkvb_model_count_classes()). */
@@ -401,8 +401,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, con
  * Open a model file.
  *
  * Without the option `in_place`, dkvb_model_load() reads the model file into memory, and the model can be used and
- * changed. Without `in_place`, dkvb_model_load() checks the whole model file: sizes, checksums, and that every float is
- * finite.
+ * changed. Without the option `in_place`, dkvb_model_load() checks the whole model file: sizes, checksums, and that
+ * every float is finite.
  *
  * With the option `in_place`, dkvb_model_load() maps the model file into memory, and the model can be used but not
  * changed: functions that would change the model return `DKVB_ESTATE`. Processes that map the same model file share one

@@ -157,7 +157,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_get_info(const dkvb_mpi *job, dkvb_
 DKVB_API const char *dkvb_mpi_silent(const dkvb_mpi *job);
 
 /**
- * Check that a text is the same on all ranks. All ranks call dkvb_mpi_compare() with the same `name`.
+ * Check that a text is the same on all ranks. All ranks call dkvb_mpi_compare() with one and the same text `name`.
  *
  * @param job   group of ranks on MPI, from dkvb_mpi_new().
  * @param name  name of the thing that the compared text describes, for the error message.

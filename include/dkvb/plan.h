@@ -86,13 +86,13 @@ typedef struct dkvb_plan dkvb_plan;
  * lines that begin with #, are skipped. All other members of dkvb_forget_request, also the budget, apply to each line
  * of the text `requests`.
  *
- * A plan skips a request to forget if the journal has an entry for the same rows or classes that is in force and at
- * least as strong. A caller can apply the same text `requests` again to a backup of the model, since a plan skips the
- * requests that the backup has already forgotten (dkvb_plan_request). With the strength `suppress`, each request in the
- * text `requests` is planned as if the earlier requests in this text had been applied. With the strength `exact`, the
- * values are trained once, without the rows of all requests in the text `requests`. With the strengths `suppress` and
- * `exact` alike, each request in the text `requests` gets its own journal entry, with a commitment (salted hash) to the
- * rows of the request.
+ * A plan skips a request to forget if the journal has an entry for the same rows or classes that is in force and whose
+ * strength is at least that of the request. A caller can apply the same text `requests` again to a backup of the model,
+ * since a plan skips the requests that the backup has already forgotten (dkvb_plan_request). With the strength
+ * `suppress`, each request in the text `requests` is planned as if the earlier requests in this text had been applied.
+ * With the strength `exact`, the values are trained once, without the rows of all requests in the text `requests`. With
+ * the strengths `suppress` and `exact` alike, each request in the text `requests` gets its own journal entry, with a
+ * commitment (salted hash) to the rows of the request.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size; /**< size of dkvb_forget_request in bytes, set by DKVB_FORGET_REQUEST_INIT */
@@ -129,9 +129,9 @@ typedef struct dkvb_forget_request {
      */
     uint64_t budget;
     uint64_t seed; /**< seed with which the method `examples` of choosing pairs draws rows at random */
-    /** Accuracy on held-out rows that the forgotten classes may still have after the forgetting, 0 to 1. */
+    /** Target accuracy on held-out rows that the forgotten classes may still have after the forgetting, 0 to 1. */
     double target;
-    /** Accuracy that all classes not to be forgotten may lose together, as a fraction of 0 to 1. */
+    /** Limit of the accuracy that all classes not to be forgotten may lose together, as a fraction of 0 to 1. */
     double max_retain_drop;
     /**
      * Limit of the accuracy that any class not to be forgotten, or all such classes together, may lose for certain, as
@@ -184,7 +184,9 @@ typedef struct dkvb_forget_request {
     uint32_t in_place;
 } dkvb_forget_request;
 
-/** Initialiser of dkvb_forget_request: strength suppress, target 0, `max_retain_drop` 0.005, `max_class_loss` 0.03. */
+/**
+ * Initialiser of dkvb_forget_request: strength `suppress`, `target` 0, `max_retain_drop` 0.005, `max_class_loss` 0.03.
+ */
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
@@ -265,8 +267,8 @@ typedef struct dkvb_plan_info {
     /** Class that would lose most accuracy, if the reason of refusal is DKVB_REFUSED_CLASS or DKVB_REFUSED_MIXED. */
     uint32_t refused_class;
     /**
-     * 1 if the plan found on held-out rows how many pairs to mask; 0 if the caller gave the number of pairs, or there
-     * is none.
+     * 1 if the plan found on held-out rows how many pairs to mask; 0 if the caller gave the number of pairs, or the
+     * plan masks no pairs.
      */
     uint32_t budget_found;
     uint32_t keys; /**< what a plan of the strength `exact` would do with the keys, DKVB_KEYS_… */
@@ -282,7 +284,7 @@ typedef struct dkvb_plan_info {
     /** Number of rows whose ids go into the commitments (salted hashes) of the journal entries that the plan writes. */
     uint64_t ids;
     uint64_t looked_at; /**< number of held-out rows on which the plan measured its effects */
-    uint64_t held_out;  /**< number of held-out rows of the codeset */
+    uint64_t held_out;  /**< number of held-out rows of the codeset, which training left out */
     /**
      * Number of (row, codebook) combinations among the held-out rows whose code would run out of unmasked keys
      * (effect.h).
@@ -391,8 +393,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
  *                      journal, classes and values of the model must not have changed since the plan was made. A model
  *                      to which an `exact` plan was already applied is accepted while the codeset still has the
  *                      forgotten rows; applying the plan again then only removes these rows from the codeset.
- * @param      codeset  codeset for a plan of the strength `exact`, with the same rows as when the plan was made; else
- *                      NULL.
+ * @param      codeset  codeset (stored codes of rows) for a plan of the strength `exact`, with the same rows as when
+ *                      the plan was made; else NULL.
  * @param[out] entry    receives the number of the journal entry that dkvb_forget_apply() wrote, of the first one if the
  *                      plan has several requests; 0 if no entry was written; or NULL.
  * @return `DKVB_EREFUSED` with the reason if the plan is refused, unless the request forced it; `DKVB_EMISMATCH` if the

@@ -254,7 +254,10 @@ typedef struct dkvb_reference_line {
     double auc;
     /** Number of rows on which the linear head is fitted; 0 in the line of the model in a comparison. */
     uint64_t fitted;
-    /** Penalty of the linear head, given or chosen; a head of "kept" rows has the penalty of the head of "all" rows. */
+    /**
+     * Penalty of the linear head, given or chosen; a head fitted on "kept" rows has the penalty of the head fitted on
+     * "all" rows.
+     */
     double penalty;
     double choosing; /**< seconds that choosing the penalty of the linear head took */
     /**

@@ -56,7 +56,7 @@ extern "C" {
  * before any change how much accuracy every class would lose.
  *
  * @param      model    model whose values are trained again.
- * @param      set      codeset on which the model was trained.
+ * @param      set      codeset (stored codes of rows) on which the model was trained.
  * @param      without  `uint64_t[n]`, ids of the rows to leave out of the training, in any order.
  * @param      n        number of row ids in `without`.
  * @param      opts     facts that the journal records about the replay (training again without some rows); NULL for the

@@ -54,9 +54,9 @@ extern "C" {
  * encoder (docs/numerics.md, *Rows outside the scale*).
  *
  * To count rows outside the scale of the keys, a caller puts a pointer to dkvb_outside into the run options of
- * dkvb_search(), dkvb_model_predict(), or dkvb_fit() for the rows that dkvb_fit() learns from. Each call adds its rows
- * outside the scale to dkvb_outside, so that several batches count as one. A failed call leaves the counts in
- * dkvb_outside undefined.
+ * dkvb_search(), dkvb_model_predict(), or dkvb_fit() for the rows that dkvb_fit() learns from. Each call of
+ * dkvb_search(), dkvb_model_predict() or dkvb_fit() adds its rows outside the scale to dkvb_outside, so that the rows
+ * of several batches are counted together. A failed call of the library leaves the counts in dkvb_outside undefined.
  */
 typedef struct dkvb_outside {
     size_t struct_size; /**< size of dkvb_outside in bytes, set by DKVB_OUTSIDE_INIT */
@@ -93,7 +93,7 @@ DKVB_INIT_FUNCTION(dkvb_outside, DKVB_OUTSIDE_INIT)
  * Find the nearest keys of each row in each codebook, nearest first.
  *
  * @param      codebooks  frozen codebooks whose keys are searched.
- * @param      mask       mask made for the searched codebooks, whose pairs the search never returns; or NULL. A search
+ * @param      mask       mask whose pairs the search never returns, made for the searched codebooks; or NULL. A search
  *                        never returns purged pairs.
  * @param      x          `float[n][input_dim]`, features of the rows to search, row-major, finite.
  * @param      n          number of rows to search; with 0 rows, no buffer is touched.

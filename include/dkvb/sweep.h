@@ -45,10 +45,10 @@ extern "C" {
  * Shape of a model that a sweep trains itself, with other numbers of codebooks and keys or another seed.
  *
  * A sweep trains models of other shapes on the training part of the codeset, with the training options of the first
- * training session that the codeset records. A model that a sweep trains also learns classes that masks forgot, and the
- * mask in force does not apply to such a model. In a dkvb_sweep_shape, a member that is 0, except `seed`, stands for
- * the number that the given model has. No later version adds a member to dkvb_sweep_shape, since callers give arrays of
- * this struct.
+ * training session that the codeset records. A model that a sweep trains also learns classes that were forgotten by
+ * masks, and the mask in force does not apply to such a model. In a dkvb_sweep_shape, a member that is 0, except
+ * `seed`, stands for the number that the given model has. No later version adds a member to dkvb_sweep_shape, since
+ * callers give arrays of this struct.
  */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< number of codebooks of the model that the sweep trains (C) */
@@ -79,7 +79,7 @@ typedef struct dkvb_sweep_cell {
     /** Seed with which the model was trained whose forgetting a cell of a sweep measures; 0 if the seed is unknown. */
     uint64_t train_seed;
     uint32_t strength; /**< strength of forgetting: DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT (unlearn.h) */
-    uint32_t method;   /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for strength exact */
+    uint32_t method;   /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for the strength `exact` */
     /** Seed with which the method `examples` draws rows at random; 0 for other methods of choosing pairs. */
     uint64_t seed;
     /**
@@ -272,9 +272,10 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  * plans would refuse. dkvb_sweep_run() checks options, shapes and features before measuring the first cell.
  *
  * @param      model   model that the sweep measures; the sweep does not change the model, which may be mapped.
- * @param      set     codeset on which the model was trained; the sweep searches the codes that the codeset lacks.
+ * @param      set     codeset (stored codes of rows) on which the model was trained; the sweep searches the codes that
+ *                     the codeset lacks.
  * @param      opts    options of the sweep; NULL for the defaults.
- * @param[out] report  receives the counts of the sweep; or NULL.
+ * @param[out] report  receives the counts of the cells and rows of the sweep; or NULL.
  * @param      run     run options of the call (threads, progress, ranks); NULL for the defaults. In a sweep, the
  *                     progress callback counts in thousandths of a cell.
  * @return `DKVB_EINVAL` for an option out of range, with a message that names the option, or for a shape that the rows

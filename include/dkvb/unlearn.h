@@ -63,9 +63,10 @@ enum {
  * part of the ABI and of the file format.
  */
 enum {
-    DKVB_KEYS_UNSAID = 0, /**< treatment of keys: the journal notes no choice, or no value was trained again */
-    DKVB_KEYS_KEPT = 1,   /**< treatment of keys: they do not change, even if they were placed on the forgotten rows */
-    DKVB_KEYS_PLACED = 2  /**< treatment of keys: they are placed again, without the forgotten rows */
+    DKVB_KEYS_UNSAID = 0, /**< treatment of keys: the journal notes no choice, or the values were not trained again */
+    /** Treatment of keys: the keys do not change, even if they were placed on the forgotten rows. */
+    DKVB_KEYS_KEPT = 1,
+    DKVB_KEYS_PLACED = 2 /**< treatment of keys: the keys are placed again, without the forgotten rows */
 };
 
 /**
@@ -125,7 +126,8 @@ typedef struct dkvb_forget_options {
      */
     double max_retain_drop;
     /**
-     * Limit of the request: accuracy that any class not to be forgotten may lose for certain, as a fraction of 0 to 1.
+     * Limit of the request: accuracy that any class not to be forgotten may lose for certain (lower end of the 95 %
+     * interval), as a fraction of 0 to 1.
      */
     double max_class_loss;
     /**
@@ -207,8 +209,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
  * If the rows of a forget operation were taught again, plans of later requests count its classes among the other
  * classes and do not forget them again, and training accepts rows of these classes. The pairs that a forget operation
  * masked stay masked until an undo, even if the forgotten rows are taught again. dkvb_model_train() with the option
- * `relearn` notes by itself that forgotten classes are taught again. Callers use dkvb_model_relearn() for cases that
- * the library cannot see: rows that were forgotten by their ids, or values that were trained elsewhere.
+ * `relearn` notes by itself that forgotten classes are taught again. Callers use dkvb_model_relearn() if the library
+ * cannot see that forgotten rows were taught again: rows that were forgotten by their ids, or values that were trained
+ * elsewhere.
  *
  * @param      model  the model.
  * @param      entry  number of the journal entry of a forget operation or replay whose rows or classes were taught
@@ -218,7 +221,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
  * @param[out] added  receives the number of the journal entry that notes the relearning (that rows or classes were
  *                    taught again); or NULL.
  * @return `DKVB_ENOTFOUND` if the journal entry does not exist; `DKVB_ESTATE` if the journal entry is neither a forget
- *         operation nor a replay, was undone, or has already ended; `DKVB_ENOMEM`.
+ *         operation nor a replay, was undone, or has ended because its rows were taught again; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64_t entry,
                                                        const dkvb_forget_options *opts, uint64_t *added);
@@ -262,7 +265,10 @@ enum {
     DKVB_JOURNAL_FORGET = 1, /**< kind of journal entry: a forget operation, which masked pairs */
     DKVB_JOURNAL_UNDO = 2,   /**< kind of journal entry: an undo, which took a forget operation back */
     DKVB_JOURNAL_PURGE = 3,  /**< kind of journal entry: a purge, which erased masked pairs */
-    /** Kind of journal entry: a replay, which trained values again without some rows; masks stayed in force. */
+    /**
+     * Kind of journal entry: a replay, in which values were trained again without some rows, while masks stayed in
+     * force.
+     */
     DKVB_JOURNAL_REPLAY = 4,
     /**
      * Kind of journal entry: a relearning, which says that rows or classes of a forget operation or a replay were
@@ -298,8 +304,8 @@ typedef struct dkvb_journal_entry {
      */
     uint32_t in_force;
     /**
-     * Number of the journal entry that an undo took back, or that a relearning ended; 0 for other kinds of journal
-     * entries.
+     * Number of the journal entry that an undo took back, or whose rows or classes were taught again (relearning); 0
+     * for other kinds of journal entries.
      */
     uint64_t ends;
     int64_t time; /**< time of the journal entry in seconds since 1970-01-01 00:00 UTC */
@@ -323,7 +329,7 @@ typedef struct dkvb_journal_entry {
      * 1 if a search found the budget (number of masked pairs) that reaches `target`; 0 if the caller gave the budget.
      */
     uint32_t found;
-    /** Method of choosing the pairs to mask, DKVB_METHOD_…; 0 for the strength `exact`, which chooses no pairs. */
+    /** What a forgetting of the strength `exact` did with the keys, DKVB_KEYS_…. */
     uint32_t keys;
     /**
      * Budget of the forgetting: number of masked pairs, for the method "examples" number of drawn rows; 0 if no budget
@@ -337,7 +343,8 @@ typedef struct dkvb_journal_entry {
      */
     double max_retain_drop;
     /**
-     * Limit of the request: accuracy that any class not to be forgotten may lose for certain; 0 if no limit is given.
+     * Limit of the request: accuracy that any class not to be forgotten may lose for certain (lower end of the 95 %
+     * interval); 0 if no limit is given.
      */
     double max_class_loss;
     /**
@@ -424,7 +431,7 @@ DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, co
 
 /**
  * Get the head of the journal: a hash of the newest journal entry and all entries before it. The head of an empty
- * journal is a hash of the birth id of the codebooks.
+ * journal is a hash of the birth id (permanent identifier) of the model's codebooks.
  *
  * A head of the journal that was kept proves later that the journal has only grown since. A head of the journal serves
  * as proof only if it is kept where nobody who can write the model can change it.

@@ -207,7 +207,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, co
  * label -1.
  * @param n       number of rows to train on in this step of the training.
  * @param run     run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return the status codes of dkvb_model_train(); also `DKVB_ESTATE` if no training in steps has begun.
+ * @return a status code that dkvb_model_train() returns too, or `DKVB_ESTATE` if no training in steps has begun.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                           const int32_t *labels, size_t n, const dkvb_run_options *run);
