@@ -76,9 +76,10 @@ typedef struct dkvb_model_info {
     uint32_t mapped;    /**< 1 if the model was opened memory-mapped from its file, and cannot be changed */
     /** Major version of the model's file format; the newest version for a model made in memory. */
     uint32_t format_major;
-    uint32_t format_minor;    /**< minor version of the model's file format */
-    uint64_t masked_pairs;    /**< number of masked pairs of the model, not counting purged pairs */
-    uint64_t purged_pairs;    /**< number of (codebook, key) pairs of the model that a purge erased for good */
+    uint32_t format_minor; /**< minor version of the model's file format */
+    uint64_t masked_pairs; /**< number of masked pairs of the model, not counting purged pairs */
+    /** Number of masked (codebook, key) pairs of the model that were erased for good (purged). */
+    uint64_t purged_pairs;
     uint64_t journal_entries; /**< number of entries in the journal of the model */
     uint64_t rows_trained;    /**< number of rows that the model was trained on, counted once for each epoch */
     uint8_t birth[16];        /**< birth id (permanent identifier) of the model's codebooks */
@@ -154,8 +155,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_info(const dkvb_model *model,
 DKVB_API dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model);
 
 /**
- * Copy the values of a model as float32, whatever number type the model stores them in. The copied values of purged
- * pairs are 0.
+ * Copy the values of a model as float32, whatever number type the model stores them in. In the copy of the values, the
+ * values of purged (erased) pairs are 0.
  *
  * @param      model  the model.
  * @param[out] out    `float[codebooks][keys][classes]`, receives the values of the model.
@@ -178,7 +179,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *mode
  * @param model   the model.
  * @param values  `float[codebooks][keys][classes]`, new values of the model, which the library copies; NULL leaves the
  *                values unchanged. All values in the array `values` must be finite, also after rounding to the number
- *                type of the model. Values of purged pairs stay 0 when the other values are replaced.
+ *                type of the model. Values of purged (erased) pairs stay 0 when dkvb_model_set_values() replaces the
+ *                other values.
  * @param dtype   number type of the stored values (data.h): `DKVB_DTYPE_F16` (the type of new models),
  *                `DKVB_DTYPE_BF16`, or `DKVB_DTYPE_F32`, which doubles the memory of the values, in files too
  *                (docs/method.md compares the types); 0 leaves the type unchanged. The library rounds the given values
@@ -223,8 +225,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, ui
  *
  * With kept counts of a class, the class can be forgotten later by its name alone (choose.h).
  * dkvb_model_count_classes() adds new counts to the kept counts, so rows may come in batches. Counts of classes take
- * four bytes for each class and (codebook, key) pair. dkvb_model_replay() counts the pairs again, and a purge removes
- * all counts of classes.
+ * four bytes for each class and (codebook, key) pair. dkvb_model_replay() counts the pairs again, and
+ * dkvb_model_purge() removes all counts of classes.
  *
  * Counts of classes are data about the rows: a count of 1 says that a single row of the class selects the pair
  * (docs/unlearning.md).
@@ -325,9 +327,9 @@ DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t lab
 /**
  * Give names to all columns of a row of features, so that a table can be matched to a model by its header.
  *
- * The library keeps the names of columns in model files and through every change of the model, purges included. The
- * library cannot check rows against the names of columns, since `float[n][input_dim]` has no names. Either all columns
- * of a row of features have names, or none has a name.
+ * The library keeps the names of columns in model files and through every change of the model. The library cannot check
+ * rows against the names of columns, since `float[n][input_dim]` has no names. A model has names for all columns of its
+ * rows of features, or for none.
  *
  * @param model  model whose columns are named; NULL only checks the names, before any model exists.
  * @param names  `[count]`, names of the columns of features, each once: UTF-8 without control characters, 1 to 255
@@ -354,9 +356,8 @@ DKVB_API const char *dkvb_model_column_name(const dkvb_model *model, uint32_t co
  * Note in a model which encoder makes its rows of features.
  *
  * The note of the encoder can be `identity` of dkvb_encoder_info (encoder.h), or any text that tells the caller's own
- * encoders apart. The library keeps the note of the encoder in model files and through every change of the model,
- * purges included. The library does not check the note of the encoder, since rows of features do not say which encoder
- * made them.
+ * encoders apart. The library keeps the note of the encoder in model files and through every change of the model. The
+ * library does not check the note of the encoder, since rows of features do not say which encoder made them.
  *
  * @param model  the model.
  * @param text   note that names the encoder, UTF-8 without control characters, at most 255 bytes, copied; "" or NULL

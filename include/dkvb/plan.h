@@ -44,9 +44,9 @@ typedef struct dkvb_plan dkvb_plan;
 /**
  * Least number of held-out rows from which a plan can find how many pairs to mask.
  *
- * Of the held-out rows, a plan counts those of the classes to forget that the model now answers correctly. Fewer than
- * five held-out rows prove too little: even if five rows all turn wrong, the true fraction of rows that stay right is
- * below 45 % with 95 % confidence.
+ * DKVB_PLAN_LEAST_ROWS counts the held-out rows of the classes to forget that the model classifies correctly before the
+ * forgetting. Fewer than five held-out rows prove too little: even if five rows all turn wrong, the true fraction of
+ * rows that stay right is below 45 % with 95 % confidence.
  */
 #define DKVB_PLAN_LEAST_ROWS 5u
 
@@ -355,8 +355,8 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  *                      strength, method, keys and reason), so that a mistake shows before rows are read.
  * @param      codeset  codeset with the codes of the rows on which the model was trained; or NULL.
  * @param      request  request to forget that the plan is made for.
- * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. While a plan is made,
- *                      the progress callback counts rows, or rows of a training session.
+ * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. In
+ *                      dkvb_forget_plan(), the progress callback counts searched rows, or rows of a training session.
  * @return `DKVB_OK`, also for a refused plan, whose reason dkvb_plan_get_info() gives; `DKVB_EINVAL` for a request that
  *         names nothing or contradicts itself; `DKVB_EMISMATCH` if the codes, the mask or the codeset belong to another
  *         model; `DKVB_ENOTFOUND` for an id that the codeset does not have, classes without rows, or counts that the
@@ -406,7 +406,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_mode
 
 /**
  * Write a plan to a file (docs/format.md), atomically (file.h). A saved plan can be read and applied later, on another
- * machine or by another person. Refused plans can be saved too.
+ * machine or by another person. dkvb_plan_save() can save refused plans too.
  *
  * A plan file is as private as the model: the file holds ids of rows, and for the strength `exact` the new values and,
  * with new keys, the new codeset. Everyone who can write a plan file decides what will be applied to the model. A

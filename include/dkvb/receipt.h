@@ -136,8 +136,8 @@ DKVB_INIT_FUNCTION(dkvb_receipt_options, DKVB_RECEIPT_OPTIONS_INIT)
  * @param run   run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EMISMATCH` for codes of another model, an audit of another number of masked pairs, or a model whose
  *         journal does not continue the journal of the earlier model `before`; `DKVB_ESTATE` for a library built
- *         without jansson; also the status codes of reading the files. A failed dkvb_receipt_write() writes neither the
- *         receipt nor the CycloneDX file `bom`.
+ *         without jansson; also the status codes that come from reading the model file and the other files. A failed
+ *         dkvb_receipt_write() writes neither the receipt nor the CycloneDX file `bom`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_receipt_write(const char *path, const dkvb_receipt_options *opts,
                                                        const dkvb_run_options *run);
@@ -152,9 +152,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_receipt_write(const char *path, const d
  * @param path  path of the receipt to check.
  * @param opts  receipt options: the files of the model, and the keys for checking the signature.
  * @param run   run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_OK` if no statement of the receipt differs, `DKVB_EMISMATCH` if a statement differs, `DKVB_EFORMAT` if
- *         the file is not a receipt, `DKVB_ECANCELLED` if the callback `tell` cancelled the check, or `DKVB_ESTATE` for
- *         a library built without jansson.
+ * @return `DKVB_OK` if no statement of the receipt differs from the files of the model, `DKVB_EMISMATCH` if a statement
+ *         differs, `DKVB_EFORMAT` if the file is not a receipt, `DKVB_ECANCELLED` if the callback `tell` cancelled the
+ *         check, or `DKVB_ESTATE` for a library built without jansson.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_receipt_verify(const char *path, const dkvb_receipt_options *opts,
                                                         const dkvb_run_options *run);

@@ -83,8 +83,8 @@ DKVB_API const char *dkvb_runtime_kernels(void);
  * threads do not survive fork().
  *
  * @param opts  run options whose number of threads is asked for; NULL for the defaults.
- * @return number of threads that the call uses; 1,024 if the options ask for more, although other functions refuse such
- *         options.
+ * @return number of threads that the call uses; 1,024 if the options ask for more, although other functions refuse
+ *         options that ask for more.
  */
 DKVB_API uint32_t dkvb_runtime_threads(const dkvb_run_options *opts);
 

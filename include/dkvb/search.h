@@ -94,7 +94,7 @@ DKVB_INIT_FUNCTION(dkvb_outside, DKVB_OUTSIDE_INIT)
  *
  * @param      codebooks  frozen codebooks whose keys are searched.
  * @param      mask       mask whose pairs the search never returns, made for the searched codebooks; or NULL. A search
- *                        never returns purged pairs.
+ *                        never returns pairs that were purged (erased for good).
  * @param      x          `float[n][input_dim]`, features of the rows to search, row-major, finite.
  * @param      n          number of rows to search; with 0 rows, no buffer is touched.
  * @param      k          number of keys to find per codebook, 1 to the number of keys in a codebook.
@@ -160,12 +160,13 @@ typedef struct dkvb_search_file_report {
     size_t struct_size; /**< size of dkvb_search_file_report in bytes, set by DKVB_SEARCH_FILE_REPORT_INIT */
     uint64_t rows;      /**< number of all rows that dkvb_search_file() has to search */
     /**
-     * Number of rows that an interrupted call of dkvb_search_file() searched; known once these rows have been compared.
+     * Number of rows that an interrupted call of dkvb_search_file() searched; known once dkvb_search_file() has
+     * compared these rows by their checksum.
      */
     uint64_t resumed;
     /**
-     * Number of rows that a failed call of dkvb_search_file() left in PATH.part; the same call, made again, continues
-     * after these rows.
+     * Number of rows that a failed call of dkvb_search_file() left in PATH.part; when the call is repeated, it
+     * continues after these rows.
      */
     uint64_t kept;
 } dkvb_search_file_report;
@@ -206,11 +207,10 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * @param      opts    options of the search; NULL for the defaults.
  * @param[out] report  receives the counts of searched rows, also after a failure; or NULL.
  * @param      run     run options of the call; NULL for the defaults. The progress callback of dkvb_search_file()
- *                     counts rows; of the rows that an interrupted call searched, it counts those that have been
- *                     compared.
- * @return the status codes of dkvb_search() and dkvb_npy_write(); `DKVB_EMISMATCH` if the file PATH.part holds codes of
- *         another search, or if ranks were given different inputs; `DKVB_ESTATE` if another process works on PATH.part;
- *         `DKVB_EFORMAT` if PATH.part is a file of another kind; `DKVB_EIO`.
+ *                     counts searched rows; rows that an interrupted call searched count once they have been compared.
+ * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the file
+ *         PATH.part holds codes of another search, or if ranks were given different inputs; `DKVB_ESTATE` if another
+ *         process works on PATH.part; `DKVB_EFORMAT` if PATH.part is a file of another kind; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n,
                                                      const char *path, const dkvb_search_file_options *opts,

@@ -34,8 +34,8 @@ enum {
     DKVB_EMISMATCH = -6,
     DKVB_ECANCELLED = -7, /**< status code: a progress or report callback asked the call to stop */
     /**
-     * Status code: an object is in a state that does not allow the call: mapped, not frozen, in training, undone or
-     * purged.
+     * Status code: an object is in a state that does not allow the call: for example a memory-mapped model, or
+     * codebooks that are not frozen.
      */
     DKVB_ESTATE = -8,
     DKVB_ENOTFOUND = -9, /**< status code: the journal entry, class, row or file was not found */

@@ -9,8 +9,8 @@
  * - Masking (codebook, key) pairs **suppresses** what is forgotten. The model never selects masked (codebook, key)
  *   pairs again, but the masked pairs are still in the model, and an undo brings them back. Masking leaves the values
  *   of other pairs unchanged, with what the forgotten rows taught these values.
- * - A purge **erases listed bytes**: masked keys, their values, the journal's lists of masked pairs, and the salts of
- *   the journal's commitments.
+ * - A purge (making masked pairs permanent) **erases listed bytes**: masked keys, their values, the journal's lists of
+ *   masked pairs, and the salts of the journal's commitments.
  * - Only training the values again without the forgotten rows **deletes** what the forgotten rows taught.
  *
  * The journal of a model is evidence of what was forgotten. A commitment in the journal is a salted hash, which proves
@@ -76,8 +76,8 @@ enum {
  * dkvb_model_forget() records the facts about a forget operation as the caller gives them, and measures none of them;
  * dkvb_forget_apply() takes the facts from a plan. Later plans read the facts about earlier forget operations in the
  * journal: a plan does not count the classes of earlier requests among the other classes, and forgets them again if the
- * model would answer them again. The facts about a forget operation stay in the journal forever, even after a purge.
- * Callers initialise the struct with `DKVB_FORGET_OPTIONS_INIT`.
+ * model would answer them again. The facts about a forget operation stay in the journal forever, even after
+ * dkvb_model_purge(). Callers initialise the struct with `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< size of dkvb_forget_options in bytes, set by DKVB_FORGET_OPTIONS_INIT */
@@ -88,7 +88,7 @@ typedef struct dkvb_forget_options {
     const char *method;
     /**
      * Reason of the request to forget, UTF-8, at most 4,095 bytes; NULL stands for "". The reason of a request stays in
-     * the journal even after a purge.
+     * the journal even after dkvb_model_purge().
      */
     const char *reason;
 
@@ -153,8 +153,8 @@ typedef struct dkvb_forget_options {
      * `uint8_t[32]`, salt of the commitments; NULL draws the salt from the system's random source. The salt of a
      * commitment hides the ids of the forgotten rows, so nobody must be able to guess the salt, and each call needs a
      * new salt. Equal calls of dkvb_model_forget() on equal models, with equal salts and at equal times, give equal
-     * models, bit for bit. A model keeps the salts of its commitments until a purge; to prove after a purge which rows
-     * were forgotten, the caller needs a copy of the salt.
+     * models, bit for bit. A model keeps the salts of its commitments until dkvb_model_purge() erases them; to prove
+     * afterwards which rows were forgotten, the caller needs a copy of the salt.
      */
     const uint8_t *salt;
 } dkvb_forget_options;
@@ -227,16 +227,17 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
                                                        const dkvb_forget_options *opts, uint64_t *added);
 
 /**
- * Make the mask in force of a model permanent, which is called a purge. A purge cannot be undone.
+ * Make the mask in force of a model permanent, which is called a purge. No undo takes back a purge of masked pairs.
  *
- * A purge overwrites the masked keys of a model and their values with zeros. A purge removes the lists of masked pairs
- * and all salts from the journal, and the masked pairs then count as purged. Without the salt of a commitment, nobody
- * can find out to which rows the commitment commits. A purge drops sections of a model file that the library does not
- * know, since nobody can say what such sections hold. A purge of masked pairs changes neither logits nor predicted
- * labels.
+ * A purge of masked pairs overwrites the masked keys of a model and their values with zeros. A purge of masked pairs
+ * removes the lists of these pairs and all salts from the journal, and the masked pairs then count as purged. Without
+ * the salt of a commitment, nobody can find out to which rows the commitment commits. dkvb_model_purge() drops sections
+ * of a model file that the library does not know, since nobody can say what such sections hold. A purge of masked pairs
+ * changes neither logits nor predicted labels.
  *
- * If the codebooks of a model have other owners, a purge copies them first, and the other owners keep the old keys. A
- * purge does not change model files that were saved before, or copies of the model elsewhere.
+ * If the codebooks of a model have other owners, dkvb_model_purge() copies the codebooks first, and the other owners
+ * keep the old keys. dkvb_model_purge() does not change model files that were saved before, or copies of the model
+ * elsewhere.
  *
  * @param model  the model.
  * @return `DKVB_ESTATE` if the model has nothing to erase (no masked pair, salt, list of pairs, count of a class or
@@ -264,7 +265,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *
 enum {
     DKVB_JOURNAL_FORGET = 1, /**< kind of journal entry: a forget operation, which masked pairs */
     DKVB_JOURNAL_UNDO = 2,   /**< kind of journal entry: an undo, which took a forget operation back */
-    DKVB_JOURNAL_PURGE = 3,  /**< kind of journal entry: a purge, which erased masked pairs */
+    DKVB_JOURNAL_PURGE = 3,  /**< kind of journal entry: a purge, which erased masked pairs for good */
     /**
      * Kind of journal entry: a replay, in which values were trained again without some rows, while masks stayed in
      * force.
@@ -272,7 +273,7 @@ enum {
     DKVB_JOURNAL_REPLAY = 4,
     /**
      * Kind of journal entry: a relearning, which says that rows or classes of a forget operation or a replay were
-     * taught again, and which ended that operation.
+     * taught again, and which ended that forget operation or replay.
      */
     DKVB_JOURNAL_RELEARN = 5
 };
@@ -281,7 +282,8 @@ enum {
 enum {
     DKVB_JOURNAL_ACTIVE = 0, /**< state of a journal entry: a forget operation in force, which can be undone */
     DKVB_JOURNAL_UNDONE = 1, /**< state of a journal entry: a forget operation that was undone */
-    DKVB_JOURNAL_PURGED = 2, /**< state of a journal entry: a forget operation that a purge made permanent */
+    /** State of a journal entry: a forget operation that a purge of its pairs made permanent. */
+    DKVB_JOURNAL_PURGED = 2,
     /** State of a journal entry that notes an undo, a purge, a relearning, or a replay in force. */
     DKVB_JOURNAL_DONE = 3,
     /**
@@ -300,7 +302,7 @@ typedef struct dkvb_journal_entry {
     uint32_t state;     /**< state of the journal entry: DKVB_JOURNAL_ACTIVE, _UNDONE, _PURGED, _DONE or _RELEARNED */
     /**
      * 1 if the journal entry is a forget operation or a replay that was not undone, and whose rows were not taught
-     * again; a purge keeps a forget operation in force.
+     * again; a forget operation stays in force if its masked pairs are purged.
      */
     uint32_t in_force;
     /**
