@@ -238,7 +238,7 @@ DKVB_API void dkvb_reference_free(dkvb_reference *head);
  * creates dkvb_reference_line; later versions of the library add members at its end.
  */
 typedef struct dkvb_reference_line {
-    const char *head; /**< subject of the line of the comparison: "model", "ridge" or "logistic" */
+    const char *head; /**< what a line of the comparison is about: "model", "ridge" (head) or "logistic" (head) */
     /** Rows on which the linear head is fitted, "all" or "kept"; "" in the line of the model in a comparison. */
     const char *rows;
     double accuracy;  /**< accuracy of the model or linear head on all test rows with a label */
@@ -334,7 +334,7 @@ DKVB_API void dkvb_reference_report_free(dkvb_reference_report *report);
 /**
  * Message of the latest failed call of libdkvb-reference in the calling thread, like dkvb_last_error() of libdkvb.
  *
- * @return the error message; "" before the first failed call.
+ * @return the error message of libdkvb-reference; "" before the first failed call in the calling thread.
  */
 DKVB_API const char *dkvb_reference_error(void);
 

@@ -16,10 +16,10 @@
  *
  * Cells of a sweep are always in the order of shape, class, strength, method, seed, budget. The table of a sweep
  * (docs/sweep.md) has one line for each cell, and then lines with the mean over classes and seeds and its 95 %
- * interval. While a sweep works, a file beside the table holds the finished cells; its name is the name of the table
- * followed by ".part". A call of dkvb_sweep_run() that was interrupted or killed can be repeated: the repeated call
- * continues from the file of finished cells, and its table has the same bytes as without the interruption. Sweeps of
- * equal inputs give equal bits, for any number of threads.
+ * interval. While a sweep works, a file beside the sweep's table holds the finished cells; the name of this file is the
+ * name of the table followed by ".part". A call of dkvb_sweep_run() that was interrupted or killed can be repeated: the
+ * repeated call continues from the file of finished cells, and its table has the same bytes as without the
+ * interruption. Sweeps of equal inputs give equal bits, for any number of threads.
  */
 #ifndef DKVB_SWEEP_H
 #define DKVB_SWEEP_H

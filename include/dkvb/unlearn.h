@@ -311,7 +311,10 @@ typedef struct dkvb_journal_entry {
      */
     uint64_t ends;
     int64_t time; /**< time of the journal entry in seconds since 1970-01-01 00:00 UTC */
-    /** Number of pairs that a forget operation asked to mask, that came back by an undo, or that a purge erased. */
+    /**
+     * For a forget operation, the number of pairs that it asked to mask; for an undo, of pairs that are no longer
+     * masked; for a purge, of erased pairs.
+     */
     uint64_t pairs;
     /**
      * Number of pairs that a forget operation masked and that were not masked before; 0 for other kinds of journal

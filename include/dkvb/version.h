@@ -1,7 +1,8 @@
 /**
  * @file
- * @brief Version of the library. A program that was built with one minor version of the library runs with every later
- * minor version of the same major version (docs/abi.md).
+ * @brief Version of libdkvb: constants of the header, and a function that asks the loaded library. A program that was
+ * built with one minor version of the library runs with every later minor version of the same major version
+ * (docs/abi.md).
  */
 #ifndef DKVB_VERSION_H
 #define DKVB_VERSION_H
