@@ -422,7 +422,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, con
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 
 /**
- * Read the properties of a model file from its header and small sections only.
+ * Read the properties of a model file without reading its keys and values.
  *
  * @param      path  path of the model file to inspect.
  * @param[out] info  receives the properties of the model; the member `encoder` is always NULL, since no model owns the

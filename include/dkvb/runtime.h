@@ -25,7 +25,7 @@ extern "C" {
  *
  * @param user   pointer `user` of dkvb_run_options.
  * @param done   number of finished units of work: rows, or codebooks while keys are placed.
- * @param total  number of all units of work of the call.
+ * @param total  number of all units of work of the call (rows, or codebooks).
  * @return 0 to continue; any other number cancels the long call, which then returns `DKVB_ECANCELLED` and has changed
  *         nothing.
  */

@@ -86,14 +86,13 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that
  *                                                    select the pair (Ruzicka 1958)
  *
- * The silhouette of a row is (b - a) / max(a, b), with the mean distances a to rows of the same class and b to rows of
- * the nearest other class (Rousseeuw 1987). In the silhouette (b - a) / max(a, b) of a row, a is the mean distance to
- * the other rows of the same class, and b is the mean distance to the rows of the nearest other class. A silhouette of
- * 1 means that the row is far from all other classes, 0 that it lies between two classes, and a negative number that it
- * is nearer to another class. The distance between the codes of two rows is 1 - |common| / (C k), where |common| is the
- * number of pairs that both rows select. The silhouette of the only row of a class is 0; a silhouette is NaN if no
- * other class has rows. Silhouettes are computed exactly, in a number of steps that grows as rows times codebooks times
- * selected keys times classes.
+ * The silhouette of a row (Rousseeuw 1987) is (b - a) / max(a, b), where a is the mean distance to the other rows of
+ * the same class, and b is the mean distance to the rows of the nearest other class. A silhouette of 1 means that the
+ * row is far from all other classes, 0 that it lies between two classes, and a negative number that it is nearer to
+ * another class. The distance between the codes of two rows is 1 - |common| / (C k), where |common| is the number of
+ * pairs that both rows select. The silhouette of the only row of a class is 0; a silhouette is NaN if no other class
+ * has rows. Silhouettes are computed exactly, in a number of steps that grows as rows times codebooks times selected
+ * keys times classes.
  */
 typedef struct dkvb_separation {
     uint32_t classes;          /**< number of classes whose separation was measured (L) */

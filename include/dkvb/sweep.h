@@ -19,7 +19,7 @@
  * interval. While a sweep works, a file beside the sweep's table holds the finished cells; the name of this file is the
  * name of the table followed by ".part". A call of dkvb_sweep_run() that was interrupted or killed can be repeated: the
  * repeated call continues from the file of finished cells, and its table has the same bytes as without the
- * interruption. Sweeps of equal inputs give equal bits, for any number of threads.
+ * interruption. Sweeps of equal inputs give equal figures and tables, bit for bit, for any number of threads.
  */
 #ifndef DKVB_SWEEP_H
 #define DKVB_SWEEP_H
@@ -76,7 +76,7 @@ typedef struct dkvb_sweep_cell {
     /** Number of keys that a row selects per codebook (k) in the model whose forgetting a cell of a sweep measures. */
     uint32_t top_k;
     uint32_t label; /**< index of the class that is forgotten in a cell of a sweep */
-    /** Seed with which the model was trained whose forgetting a cell of a sweep measures; 0 if the seed is unknown. */
+    /** Seed with which the model that a cell of a sweep measures was trained; 0 if the seed is unknown. */
     uint64_t train_seed;
     uint32_t strength; /**< strength of forgetting: DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT (unlearn.h) */
     uint32_t method;   /**< method of choosing the pairs to mask, DKVB_METHOD_…; 0 for the strength `exact` */

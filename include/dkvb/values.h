@@ -15,9 +15,8 @@
  *
  * Labels of rows are `int32_t`, from 0 to the number of classes - 1. In training, rows with label -1 are ignored.
  *
- * A code that names a masked or purged pair is called stale. Every function of values.h refuses stale codes (codes that
- * name a masked or purged pair) with `DKVB_EMISMATCH`, and the error message says how many codes are stale.
- * dkvb_search_refresh() updates stale codes.
+ * Every function of values.h refuses stale codes (codes that name a masked or purged pair) with `DKVB_EMISMATCH`, and
+ * the error message says how many codes are stale. dkvb_search_refresh() updates stale codes.
  */
 #ifndef DKVB_VALUES_H
 #define DKVB_VALUES_H
