@@ -44,9 +44,9 @@ typedef struct dkvb_plan dkvb_plan;
 /**
  * Least number of held-out rows from which a plan can find how many pairs to mask.
  *
- * DKVB_PLAN_LEAST_ROWS counts the held-out rows of the classes to forget that the model classifies correctly before the
- * forgetting. Fewer than five held-out rows prove too little: even if five rows all turn wrong, the true fraction of
- * rows that stay right is below 45 % with 95 % confidence.
+ * A plan can find how many pairs to mask only if the model classifies at least DKVB_PLAN_LEAST_ROWS held-out rows of
+ * the classes to forget correctly. Fewer than five held-out rows prove too little: even if five rows all turn wrong,
+ * the true fraction of rows that stay right is below 45 % with 95 % confidence.
  */
 #define DKVB_PLAN_LEAST_ROWS 5u
 

@@ -6,8 +6,8 @@
  * A sweep measures a grid of forgettings, called cells. Each cell of a sweep combines one class to forget, one method
  * of choosing pairs to mask (choose.h), one budget (number of pairs to mask) and one seed. If the caller gives shapes
  * of models, the sweep also measures models that are trained anew with other numbers of codebooks and keys, lengths of
- * keys or seeds. A cell of the strength `exact` has no budget: the values of the model are trained again without the
- * rows of the class. A sweep does not change the model that it measures.
+ * keys or seeds. In a sweep, a forgetting of the strength `exact` has no budget: the values of the model are trained
+ * again without the rows of the class. A sweep does not change the model that it measures.
  *
  *     dkvb_sweep_options o = DKVB_SWEEP_OPTIONS_INIT;
  *
