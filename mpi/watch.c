@@ -231,7 +231,8 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
         if (rank->text[0] == '\0')
             continue;
         with_text++;
-        /* A rank that lost the other ranks knows less about the cause than a rank with a failure of its own. */
+        /* A rank that only lost contact to other ranks knows less about the cause of a failure than a rank that failed
+         * itself. */
         if (speaks == UINT32_MAX || (w->ranks[speaks].cut_off && !rank->cut_off))
             speaks = r;
         alike = alike && strcmp(rank->text, w->ranks[speaks].text) == 0;

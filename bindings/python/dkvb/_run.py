@@ -12,8 +12,9 @@ class _Interrupt:
     """Handling of SIGINT during a long call.
 
     Python would run the caller's signal handler on entry to the progress callback, before the callback's own `try`;
-    there ctypes can only print and drop an exception of the handler. So while C code runs, _Interrupt only notes the
-    signal, and the progress callback runs the caller's handler inside its `try`.
+    there ctypes can only print and drop an exception of the handler. While C code runs, the class _Interrupt therefore
+    only notes a SIGINT, and the progress callback runs the caller's signal handler inside its `try`, where an exception
+    of the handler can be caught.
     """
 
     def __init__(self):

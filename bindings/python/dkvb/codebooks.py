@@ -34,7 +34,9 @@ class CodebooksInfo:
     frozen: bool
     purged_pairs: int
     birth: bytes
-    least_length: float  # Least length (norm) of a row that counts as like the rows on which keys were placed.
+    # Least length (norm) of a row inside the scale of the keys: shorter rows are unlike the rows on which keys were
+    # placed.
+    least_length: float
     greatest_length: float
 
 
@@ -145,8 +147,8 @@ class Codebooks(Handle):
         """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and the order of outputs,
         `uint32[C][d]`.
 
-        Let H be the Walsh-Hadamard matrix, y a prepared row padded with zeros, and `h[t] = H @ (signs[t] * y)`. With
-        this `h`, the projected number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
+        With the Walsh-Hadamard matrix H, a prepared row y padded with zeros, and `h[t] = H @ (signs[t] * y)`, the
+        projected number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
         """
         info = self.info
         signs = np.empty((info.rounds, info.round_size), np.int8)
@@ -211,7 +213,8 @@ class Codebooks(Handle):
         """
         x, info = self._rows(x), self.info
         k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # k is checked in Python, as it sizes the output array
+        # `k`, the number of keys to find, is checked in Python, as the output array is made with room for k keys
+        if k > info.keys:
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(x), info.codebooks, k)
         codes = np.empty(shape, np.uint16)

@@ -26,9 +26,9 @@ _OUTCOMES = {_ffi.DKVB_RECEIPT_CHECKED: "checked", _ffi.DKVB_RECEIPT_DIFFERS: "d
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of checking a receipt."""
+    """One sentence of a check of a receipt: what was checked, and the outcome."""
 
-    outcome: str  # Outcome of checking this sentence: "checked", "differs" or "not checked".
+    outcome: str  # Outcome of checking what a sentence of the receipt says: "checked", "differs" or "not checked".
     about: str  # Subject of the sentence in one word, such as "journal".
     text: str
 
@@ -97,9 +97,10 @@ def verify(path: Path, model: Path, codes: Optional[Path] = None, before: Option
            progress: Progress = None) -> Verified:
     """Checks a receipt against the files, and returns every sentence of the check.
 
-    `ids`, `uint64[n]`, are ids of rows; the check fails unless a journal entry says that exactly these rows were
-    forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package cryptography, or any
-    object whose method `verify` raises for a wrong signature. verify() raises `FormatError` if the file is no receipt.
+    `ids`, `uint64[n]`, are ids of rows; the check of the receipt fails unless a journal entry says that exactly these
+    rows were forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package
+    cryptography, or any object whose method `verify` raises for a wrong signature. verify() raises `FormatError` if the
+    file is no receipt.
     """
     sentences: List[Sentence] = []
     callbacks = Callbacks()

@@ -37,30 +37,32 @@ class ReferenceInfo:
     classes: int
     empty: int  # Number of classes without a row, which the head never predicts.
     rows: int  # Number of rows on which the head is fitted, without removed rows.
-    scale: float  # Number by which all rows are divided before the fit.
+    scale: float  # Number by which all rows are divided before the linear head is fitted.
     penalty: float
     chosen: bool  # True if fit() chose the penalty on held-out rows.
     iterations: int  # Number of iterations of the last fit; 0 for a ridge head.
     converged: bool
     gradient: float  # Largest element of the gradient at the end of the fit.
-    choosing: float  # Seconds that choosing the penalty took.
+    choosing: float  # Seconds that choosing the penalty of the linear head took.
     seconds: float  # Seconds that the last fit of the head, or removal of rows, took.
 
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """One line of a comparison: figures of the model, or of one linear head. A figure is NaN if there are no rows to
-    measure it on."""
+    """One line of a comparison of a model with linear heads: figures of the model, or of one linear head. A figure is
+    NaN if there are no rows to measure it on."""
 
     head: str  # What the figures are about: "model", or the linear head "ridge" or "logistic".
     rows: str  # Rows on which the head is fitted: "all", or "kept" (not forgotten); "" for the model.
     accuracy: float  # Accuracy on all test rows.
     forgotten: float  # Accuracy on test rows of the forgotten classes.
-    others: float  # Accuracy on test rows of all other classes.
-    auc: float  # AUC of forgotten classes against all others; on "all" rows, what the encoder still knows.
+    others: float  # Accuracy on test rows of all classes that are not forgotten.
+    # Area under the ROC curve that tells test rows of forgotten classes from other test rows; for a linear head fitted
+    # on "all" rows, what the encoder still knows.
+    auc: float
     fitted: int  # Number of rows on which the head is fitted.
     penalty: float
-    choosing: float  # Seconds that choosing the penalty took.
+    choosing: float  # Seconds that choosing the penalty of the linear head took.
     seconds: float  # Seconds of fitting; for a ridge head on "kept" rows, of removing the forgotten rows.
     iterations: int
     converged: bool
@@ -210,7 +212,7 @@ def _line(raw):
 
 
 def _taken(report):
-    """Copies the comparison of the library, then frees the library's own."""
+    """Copies a C comparison of a model with linear heads into a Comparison."""
     return Comparison(lines=[_line(report.line[i]) for i in range(report.lines)],
                       classes=[label for label in range(report.classes) if report.forgotten[label]],
                       forgotten_rows=report.forgotten_rows, test_forgotten=report.test_forgotten,
