@@ -91,7 +91,7 @@ int main(void)
     must(dkvb_model_new(&model, codebooks, CLASSES, NULL));
     teach(model, codebooks);
 
-    read_batch(BATCHES); /* a batch that the model was not trained on */
+    read_batch(BATCHES); /* makes a batch of rows that the model was not trained on */
     must(dkvb_model_predict(model, x[0], BATCH, answers, NULL, NULL));
     for (size_t r = 0; r < BATCH; r++)
         right += answers[r] == y[r];

@@ -226,7 +226,8 @@ dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communicator, const dkvb_mpi_op
         job->hosts = dkvb__alloc0(&mem, (size_t)count, sizeof *job->hosts);
         job->counts = dkvb__alloc0(&mem, (size_t)count, 4 * sizeof *job->counts);
     }
-    if (count > DKVB_RANKS_COUNT) /* all ranks fail here alike, as all have the same `count` */
+    /* all ranks fail here alike, as `count`, the number of ranks, is the same on all of them */
+    if (count > DKVB_RANKS_COUNT)
         rc =
             dkvb__fail(DKVB_EINVAL, "the communicator has %d ranks, at most %d are supported", count, DKVB_RANKS_COUNT);
     else if (!job || !job->hosts || !job->counts)

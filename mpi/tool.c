@@ -138,7 +138,7 @@ bool ranks_end_by_signal(int number)
     return true;
 }
 
-/* Removes temporary files that this rank would leave behind when the watch ends it. */
+/* Removes temporary files that this rank would leave behind when its watch thread ends the process. */
 static void leave(void *user)
 {
     (void)user;

@@ -33,7 +33,7 @@ class Budget:
 def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
            progress: Progress = None) -> Any:
     """Returns a ClassEffect for each class: the accuracy that the class would lose if `mask` were added to the model's
-    present mask. The pairs of the mask `before` count as masked in the present accuracy too.
+    present mask. If a mask is given as `before`, its pairs count as masked both without and with `mask`.
 
     effect() measures accuracy on `held`: the held-out rows of a Codeset, or a CodesetRows. With `mask=None` nothing is
     masked, and ClassEffect.right_before shows the present accuracy. With `exhausted=True`, effect() also returns the

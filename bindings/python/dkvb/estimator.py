@@ -187,7 +187,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
         """Continues training on further rows: the values are trained on from their present state, and the keys stay
-        where the first call placed them.
+        where the first call of fit() or partial_fit() placed them.
 
         partial_fit() adds new labels to `classes_` at any time; `classes` may name labels in advance. Training on rows
         of new classes alone lowers the accuracy on earlier classes, so callers should give rows of new and of earlier

@@ -77,7 +77,9 @@ class JournalEntry:
     pairs_commitment: Optional[bytes]
     salted: bool  # True if the model still has the random salt with which the ids of forgotten rows were hashed.
     head: bytes  # Hash of this journal entry and all entries before it.
-    unchecked: bool  # True if the salt is gone, so that nobody can tell whether forgotten rows were learned again.
+    # True if the salt of the hash of forgotten ids is gone, so that nobody can tell whether forgotten rows were learned
+    # again.
+    unchecked: bool
 
 
 def _terms_fields(terms, classes):

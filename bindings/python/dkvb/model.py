@@ -155,8 +155,8 @@ class Model(SavedHandle):
 
     @property
     def codebooks(self) -> Codebooks:
-        """The codebooks of the model, which the model shares. purge() gives the model new codebooks, in which the
-        purged keys are zeros."""
+        """The model's codebooks: not a copy, but shared with the model. purge() gives the model new codebooks, in which
+        the purged keys are zeros."""
         return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
 
     @property

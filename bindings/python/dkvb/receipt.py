@@ -29,13 +29,14 @@ class Sentence:
     """One sentence of a check of a receipt: what was checked, and the outcome."""
 
     outcome: str  # Outcome of checking what a sentence of the receipt says: "checked", "differs" or "not checked".
-    about: str  # Subject of the sentence in one word, such as "journal".
+    about: str  # Subject of the checked sentence in one word, such as "journal".
     text: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Result of checking a receipt: all sentences. A Verified object is true if no sentence of the receipt differs."""
+    """Result of checking a receipt: all its sentences with their outcomes. A Verified object is true if no sentence of
+    the receipt differs."""
 
     ok: bool
     sentences: Tuple[Sentence, ...]

@@ -19,8 +19,8 @@ class Separation:
 
     rows: np.ndarray  # Number of rows of each class, uint64[L].
     counts: np.ndarray  # Number of rows of each class that select each pair, uint32[L][C][K].
-    pairs_selected: np.ndarray  # Number of pairs that at least one row of the class selects, uint64[L].
-    # Number of pairs that rows of the class and no rows of other classes select, uint64[L].
+    pairs_selected: np.ndarray  # For each class, the number of pairs that at least one of its rows selects, uint64[L].
+    # For each class, the number of pairs that only rows of this class select, uint64[L].
     pairs_exclusive: np.ndarray
     # For each class, the label of the other class with the largest weighted overlap, or -1 if there is no other,
     # int32[L].

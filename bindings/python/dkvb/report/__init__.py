@@ -25,7 +25,7 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
     codes file keeps codes only; their row numbers must be the ids in the codes file. `classes` (labels or names) or
     `rows` (a file of ids) say what was forgotten; if both are None, the journal says what was forgotten. The report
     page shows the texts `title` and `date` as they are given. With `reference=True` the report also compares linear
-    heads on the same rows. The callback `stage` is called with the name of each step of the report.
+    heads on the same rows. The callback `stage` is called with the name of each step in which the report is computed.
 
     Equal inputs give equal pages. html() raises ImportError if matplotlib is missing, and dkvb.Error or ValueError,
     with a message of one sentence, if an input cannot be used.

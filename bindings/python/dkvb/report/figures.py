@@ -222,8 +222,8 @@ def calibration(found, alt):
 
 
 def map_of_codes(found, names, nearest, alt):
-    """Draws the map of codes. `nearest` are labels of the classes, besides forgotten ones, whose names the map shows,
-    most important first."""
+    """Draws the map of codes. `nearest` are labels of the classes, besides forgotten ones, whose names the map of codes
+    shows, most important first."""
 
     def paint(axes):
         at, mine = found.at, found.forgotten

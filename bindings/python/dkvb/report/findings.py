@@ -380,8 +380,8 @@ def _calibration(given, answers):
 # Map of codes, and overlap of classes
 
 def _sample(given):
-    """Returns a random sample of rows of each class, for the map and the overlap of a report, with their codes in the
-    codebooks from before the forgetting, without a mask."""
+    """Returns a random sample of rows of each class, for the map of codes and the overlap of classes in a report, with
+    their codes in the codebooks from before the forgetting, without a mask."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:
