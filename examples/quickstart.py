@@ -65,7 +65,7 @@ class Story:
 
     def forget(self, pairs, reason):
         """Masks the (codebook, key) pairs that rows of the forgotten class select most. Returns the number of the
-        journal entry of this masking."""
+        journal entry that records the masking."""
         with timed(f"forget class {self.gone}"):
             mask = dkvb.Mask(self.codebooks)
             dkvb.unlearn_choose(mask, self.model, "activations", pairs, codes=self.forget_codes)

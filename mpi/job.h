@@ -64,7 +64,7 @@ struct dkvb__mpi_watch {
     double beat;                  /* time at which this rank must send its next sign of life */
     /* two texts of the names of silent ranks: one text is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index in `silent` of the text of silent rank names that is not being written, for readers */
+    atomic_uint reads; /* index in `silent` of the text with the names of silent ranks that may be read now */
 };
 
 struct dkvb_mpi {

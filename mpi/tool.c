@@ -331,9 +331,9 @@ static int compare_inputs(int argc, char **argv)
     return tool_fail("the inputs of the ranks differed, and no longer do: a file was changed meanwhile");
 }
 
-/* Makes an empty file in memory for a copy of an input file. The name of the copy has the ending of the input file's
- * name, as the ending tells the file format. Returns the file descriptor of the new file, and its name in `name`; or -1
- * and errno if the file cannot be made. */
+/* Makes an empty file in memory for a copy of an input file. The copy of an input file has a name with the ending of
+ * the input file's name, as the ending tells the file format. make_copy() returns the file descriptor of the empty
+ * file, and its name in `name`; or -1 and errno if the file cannot be made. */
 static int make_copy(const char *path, char **name)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;

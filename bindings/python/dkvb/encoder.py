@@ -33,7 +33,7 @@ _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Properties of an encoder. A property that this kind of encoder does not have is 0 or ""."""
+    """Properties of an encoder. A property that the kind of the encoder does not have is 0 or ""."""
 
     kind: str  # Kind of the encoder: "pixels", "descriptor", "clip" or "resnet50".
     dim: int  # Number of features in the row that the encoder makes of a picture.

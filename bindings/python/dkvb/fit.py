@@ -94,8 +94,8 @@ class Trial:
     epochs: int
     learning_rate: float
     accuracy: float  # Accuracy on held-out rows of the model that this trial of tune() trained.
-    loss: float  # Mean cross-entropy of the trial's model on the held-out rows, in nats.
-    held_out: int  # Number of held-out rows on which the trial's model was measured.
+    loss: float  # Mean cross-entropy on held-out rows of the model that this trial of tune() trained, in nats.
+    held_out: int  # Number of held-out rows on which tune() measured the model of this trial.
 
 
 class Tuned(NamedTuple):

@@ -35,7 +35,8 @@ class LiveModel(Handle):
     @contextmanager
     def model(self) -> Iterator[Model]:
         """The model that the LiveModel's file holds now, for reading in a `with` block: `with live.model() as m`. If
-        the file is replaced meanwhile, `m` stays the old model until the `with` block ends."""
+        the model file is replaced during the `with` block, the variable `m` keeps the old model until the block
+        ends."""
         live, out = self._c, POINTER(_ffi.Model)()
         lib.dkvb_live_acquire(live, byref(out))
         model = Model.__new__(Model)

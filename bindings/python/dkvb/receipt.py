@@ -96,7 +96,8 @@ def write(path: Path, model: Path, codes: Optional[Path] = None, before: Optiona
 def verify(path: Path, model: Path, codes: Optional[Path] = None, before: Optional[Path] = None,
            audit: Optional[Path] = None, ids: Optional[Numbers] = None, key: Any = None, threads: int = 0,
            progress: Progress = None) -> Verified:
-    """Checks a receipt against the files, and returns every sentence of the check.
+    """Checks a receipt against the model file and the other files that the caller names, and returns every sentence of
+    the check.
 
     `ids`, `uint64[n]`, are ids of rows; the check of the receipt fails unless a journal entry says that exactly these
     rows were forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package

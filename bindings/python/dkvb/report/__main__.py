@@ -6,8 +6,8 @@ import sys
 
 
 def parser():
-    """Returns the parser of the options of `python3 -m dkvb.report`. The C file src/commands/report.c has the same
-    options; a test compares both."""
+    """Returns the parser of the options of `python3 -m dkvb.report`. The C file src/commands/report.c lists the options
+    of `dkvb report`; a test checks that both programs have the same options."""
     found = argparse.ArgumentParser(
         prog="dkvb report", allow_abbrev=False, usage="dkvb report MODEL -o REPORT.html [options]",
         description="Write one HTML page about what a model forgot: what was asked, what that promises, and what was measured.")
