@@ -51,8 +51,8 @@ class PlanInfo:
 class PlannedRequest:
     """One request of a plan that was made from several requests (plan.h)."""
 
-    line: int  # Line number of the request in the text of requests, from 1.
-    forgotten: bool  # True if the model has already forgotten what the request names.
+    line: int  # Line number, from 1, of the forget request in the text of forget requests.
+    forgotten: bool  # True if the model has already forgotten what the forget request names.
     entry: Optional[int]  # Number of the journal entry that the forget request will get, or already has.
     ids: int
     pairs: int

@@ -41,7 +41,7 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 def write(path, model, **inputs):
     """Writes a report page to a file, completely or not at all. `model` and `inputs` are the arguments of html().
 
-    The written page may be read by those who may read all input files, within the umask."""
+    The report page may be read by those who may read all input files, within the umask."""
     text = html(model, **inputs)
     given = [model] + [inputs.get(name) for name in ("before", "codes", "features", "labels", "test_features", "test_labels",
                                                      "rows")]
