@@ -214,7 +214,7 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* if dkvb_mpi_new() fails, then on all ranks alike, and all ranks end */
+    if (rc)                                       /* dkvb_mpi_new() fails on all ranks or on none, so all ranks end */
         return tool_fail("%s", dkvb_mpi_error()); /* only rank 0 prints the common error message */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
