@@ -1,6 +1,6 @@
 /* Classifies pictures: a frozen encoder makes a row of features of each picture, and a model classifies the rows.
  *
- *     classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...
+ * Usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...
  *
  * The encoder must be the one that made the model's training rows: the descriptor, which needs no weights, or CLIP with
  * the weights in a file. If the model file names its encoder, any other encoder is refused. */

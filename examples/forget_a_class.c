@@ -1,8 +1,8 @@
 /* Makes a trained classifier forget a class, without training and without rows of the other classes.
  *
- * The program shows two methods: masking the (codebook, key) pairs that rows of the class select most often, and
- * masking every pair that any row of the class selects. The rows are synthetic: four classes, each a cloud around its
- * own centre. */
+ * The program forgets the class by two methods: masking the (codebook, key) pairs that rows of the class select most
+ * often, and masking every pair that any row of the class selects. The rows are synthetic: four classes, each a cloud
+ * around its own centre. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -64,7 +64,7 @@ static dkvb_train_options training(const uint64_t *row_ids)
     return opts;
 }
 
-/* Stores ids, labels and codes of the training rows. */
+/* Makes a codeset, which stores ids, labels and codes of the training rows. */
 static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -98,7 +98,7 @@ static void replay(dkvb_model *model, const dkvb_codeset *set)
 
     opts.reason = "forty customers left";
     opts.strength = DKVB_STRENGTH_EXACT;
-    opts.rows = gone; /* the journal stores only a salted hash of these ids */
+    opts.rows = gone; /* of the ids of the forgotten rows, the journal stores only a salted hash */
     opts.row_count = GONE;
     must(dkvb_model_replay(model, set, gone, GONE, &opts, &entry, NULL));
     claim(dkvb_journal_names_rows(model, entry, gone, GONE),
@@ -120,7 +120,7 @@ int main(void)
     make_rows(public_x, 1);
     make_rows(x, 2);
     must(dkvb_codebooks_fit(&codebooks, public_x, ROWS, DIM, &keyinit, NULL));
-    /* after this search, the rows are used no more */
+    /* from here on the program uses the codes of the rows, never the rows themselves */
     must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL));
     keep_codes(&set, codebooks);
     train(&model, codebooks, set);

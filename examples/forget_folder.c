@@ -1,6 +1,6 @@
 /* Makes a model forget a person: masks all (codebook, key) pairs that the pictures in a folder of this person select.
  *
- *     forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]
+ * Usage: forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]
  *
  * The encoder must be the one that made the model's training rows. The program prints the model's answer to each
  * picture before and after the forgetting, and saves the new model as OUT. The file MODEL and the pictures are not
@@ -64,8 +64,7 @@ static int leave_out(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Encodes the pictures of a folder into rows. Unreadable pictures are reported on stderr, and the rows of all readable
- * pictures are moved together. */
+/* Encodes the pictures of a folder into rows. Unreadable pictures are reported on stderr, and get no row. */
 static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
 {
     dkvb_encode_options opts = DKVB_ENCODE_OPTIONS_INIT;
@@ -93,8 +92,8 @@ static struct pictures encode(const dkvb_encoder *encoder, const char *folder, u
     return p;
 }
 
-/* Masks every (codebook, key) pair that any of the pictures selects, and adds a journal entry. The journal entry stores
- * a salted hash of the pictures' numbers in the folder, not their names. */
+/* Masks every (codebook, key) pair that any picture of the folder selects, and adds a journal entry. The journal entry
+ * stores a salted hash of the pictures' numbers in the folder, not their names. */
 static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model_info *info, const char *reason)
 {
     uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);

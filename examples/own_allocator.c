@@ -87,7 +87,8 @@ int main(void)
         fprintf(stderr, "%s\n", dkvb_last_error());
         return 1;
     }
-    scant = (struct budget){.limit = ample.peak - 1}; /* a limit one byte below the memory needed */
+    /* sets the allocator's limit one byte below the memory that the program needs */
+    scant = (struct budget){.limit = ample.peak - 1};
     if (build(&scant) != DKVB_ENOMEM)
         return 1;
     printf("%s\n", dkvb_last_error());

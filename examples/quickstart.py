@@ -64,8 +64,8 @@ class Story:
         return forgotten, retained
 
     def forget(self, pairs, reason):
-        """Masks the (codebook, key) pairs that rows of the forgotten class select most. Returns the number of the new
-        journal entry."""
+        """Masks the (codebook, key) pairs that rows of the forgotten class select most. Returns the number of the
+        journal entry that records the masking."""
         with timed(f"forget class {self.gone}"):
             mask = dkvb.Mask(self.codebooks)
             dkvb.unlearn_choose(mask, self.model, "activations", pairs, codes=self.forget_codes)

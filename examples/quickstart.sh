@@ -1,10 +1,10 @@
 #!/bin/sh
 # Trains on all 60,000 images of Fashion-MNIST, prints the accuracy, forgets a class by a mask and by training again
-# without its rows, undoes the mask, and makes it permanent. On a fresh Debian 12 machine the script installs what is
-# missing first, and builds the tool.
+# without its rows, undoes the mask, and makes it permanent. On a fresh Debian 12 machine, quickstart.sh first
+# installs the packages that are missing, and builds the tool dkvb.
 #
-#   examples/quickstart.sh [SEED]
-#   DKVB=dkvb quickstart.sh [SEED]     with a tool that is installed: nothing is built
+#   examples/quickstart.sh [SEED]              builds the tool dkvb, and runs the example with it
+#   DKVB=dkvb examples/quickstart.sh [SEED]    runs the example with an installed tool dkvb, and builds nothing
 set -eu
 
 seed=${1:-0}

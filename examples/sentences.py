@@ -5,8 +5,8 @@
 
 A model takes rows of numbers, so some encoder must turn sentences into rows. The encoder may be any function that takes
 a list of str and returns float32[n][columns], the same row for the same sentence every time. The function encode()
-below needs no download and knows nothing but letters and words. For real use replace encode(), for instance by one of
-these:
+below needs no download and knows nothing but letters and words. For real use replace the function encode(), for
+instance by one of the following two encoders of sentences:
 
     network = sentence_transformers.SentenceTransformer("all-MiniLM-L6-v2")
     def encode(sentences):
@@ -52,7 +52,8 @@ ELSEWHERE = ["who won the football match last night", "what is the square root o
 
 
 def encode(sentences):
-    """Rows `float32[n][COLUMNS]`: words and runs of three letters, counted in the column that their hash names."""
+    """Returns a row for each sentence, `float32[n][COLUMNS]`: counts of words and of runs of three letters, each
+    counted in the column that its hash names."""
     rows = np.zeros((len(sentences), COLUMNS), np.float32)
     for row, sentence in zip(rows, sentences):
         words = sentence.lower().split()
@@ -85,7 +86,7 @@ class Assistant:
 
     def find_threshold(self, share=0.02):
         """Returns the score that all but the fraction `share` of the held-out sentences reach."""
-        # held-out codes have more than top_k keys
+        # the codes of held-out rows name more keys than the top_k that predictions use
         codes = self.codeset.rows("held_out").codes[:, :, :self.model.info.top_k]
         return np.quantile(score(self.model.decode(np.ascontiguousarray(codes))), share)
 
@@ -103,8 +104,9 @@ class Assistant:
         return self.model.apply(plan, self.codeset)
 
     def forget_sentence(self, name):
-        """Trains the values again without one sentence: they get the bits of a model that never saw the sentence. The
-        keys were placed on this sentence too, and stay; keys="place" would place them again, given all other rows."""
+        """Trains the values again without one sentence: the new values are bit for bit those of a training without the
+        sentence. The keys, which were placed on the forgotten sentence too, stay; keys="place" would place the keys
+        again, given all other rows."""
         plan = self.model.plan_forget(ids=[name], codeset=self.codeset, strength="exact", keys="keep")
         return self.model.apply(plan, self.codeset)
 

@@ -55,7 +55,7 @@ static dkvb_codebooks *place_keys(void)
         read_batch(b);
         must(dkvb_codebooks_step(codebooks, x[0], BATCH, NULL));
     }
-    must(dkvb_codebooks_freeze(codebooks)); /* only frozen codebooks can search */
+    must(dkvb_codebooks_freeze(codebooks)); /* only frozen codebooks can search the codes of rows */
     return codebooks;
 }
 
@@ -64,7 +64,7 @@ static int print_report(void *user, const dkvb_train_report *report)
     (void)user;
     if (report->epoch % 5 == 0)
         printf("step %2u: loss %.3f, accuracy %.3f\n", report->epoch, report->loss, report->accuracy);
-    return 0; /* 0 continues the training; any other result cancels it */
+    return 0; /* if the callback returns 0, the training goes on; any other result cancels the training */
 }
 
 static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
@@ -91,7 +91,7 @@ int main(void)
     must(dkvb_model_new(&model, codebooks, CLASSES, NULL));
     teach(model, codebooks);
 
-    read_batch(BATCHES); /* a batch that the model was not trained on */
+    read_batch(BATCHES); /* makes a batch of rows that the model was not trained on */
     must(dkvb_model_predict(model, x[0], BATCH, answers, NULL, NULL));
     for (size_t r = 0; r < BATCH; r++)
         right += answers[r] == y[r];

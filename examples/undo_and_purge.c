@@ -53,7 +53,7 @@ static void make_model(dkvb_codebooks **codebooks, dkvb_model **model)
 }
 
 /* Masks every (codebook, key) pair that one of `n` rows selects, from row number `first` on. Returns the number of the
- * new journal entry. */
+ * journal entry that records the masking. */
 static uint64_t forget(dkvb_model *model, size_t first, size_t n, const char *reason)
 {
     dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;

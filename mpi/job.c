@@ -45,8 +45,8 @@ static int wait_for(dkvb_mpi *job, int started, MPI_Request *request)
     return code == MPI_SUCCESS ? 0 : code;
 }
 
-/* Turns sizes into the counts and offsets that MPI takes. Returns the sum of the sizes in bytes, or SIZE_MAX if the sum
- * is more than MPI can count. */
+/* Turns sizes into the counts and offsets that MPI takes. Returns the sum of `sizes`, which are sizes in bytes, or
+ * SIZE_MAX if the sum is more than MPI can count. */
 static size_t lay_out(const size_t *sizes, uint32_t ranks, int *counts, int *places)
 {
     size_t at = 0;
@@ -130,7 +130,7 @@ static dkvb_status agree(dkvb_mpi *job, dkvb_status mine, const char *what)
 {
     int bad = mine != DKVB_OK, any = 0, code;
 
-    /* the largest `bad` of all ranks, so that every rank learns whether one has failed */
+    /* `any` gets the largest `bad` of all ranks: every rank learns whether a rank has failed */
     code = MPI_Allreduce(&bad, &any, 1, MPI_INT, MPI_MAX, job->comm);
     if (mine)
         return mine;
@@ -226,7 +226,8 @@ dkvb_status dkvb_mpi_new(dkvb_mpi **out, int32_t communicator, const dkvb_mpi_op
         job->hosts = dkvb__alloc0(&mem, (size_t)count, sizeof *job->hosts);
         job->counts = dkvb__alloc0(&mem, (size_t)count, 4 * sizeof *job->counts);
     }
-    if (count > DKVB_RANKS_COUNT) /* all ranks fail here alike, as all have the same `count` */
+    /* all ranks fail here alike, as `count`, the number of ranks, is the same on all of them */
+    if (count > DKVB_RANKS_COUNT)
         rc =
             dkvb__fail(DKVB_EINVAL, "the communicator has %d ranks, at most %d are supported", count, DKVB_RANKS_COUNT);
     else if (!job || !job->hosts || !job->counts)

@@ -46,7 +46,7 @@ struct dkvb__mpi_note {
 struct dkvb__mpi_watch {
     bool running;
     pthread_t thread;
-    pthread_mutex_t lock; /* mutex that guards those of the following members that both threads of the rank use */
+    pthread_mutex_t lock; /* mutex that guards the members that both the watch thread and the calling thread use */
     pthread_cond_t changed;
     MPI_Comm comm;
     double began;              /* time at which the watch thread started, in seconds */
@@ -64,13 +64,13 @@ struct dkvb__mpi_watch {
     double beat;                  /* time at which this rank must send its next sign of life */
     /* two texts of the names of silent ranks: one text is read while the other is written */
     char silent[2][DKVB__MPI_TEXT];
-    atomic_uint reads; /* index of the text in `silent` that readers may use now */
+    atomic_uint reads; /* index in `silent` of the text with the names of silent ranks that may be read now */
 };
 
 struct dkvb_mpi {
     dkvb_allocator mem;
     dkvb_mpi_options options;
-    MPI_Comm comm; /* MPI communicator of the functions of the group */
+    MPI_Comm comm; /* MPI communicator over which the ranks of the group send and receive */
     dkvb_ranks ranks;
     dkvb_mpi_info info;
     char (*hosts)[DKVB__MPI_HOST]; /* host names of the ranks, [count] */

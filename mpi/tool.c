@@ -35,7 +35,8 @@ const char ranks_usage[] =
     "  --broadcast-inputs  rank 0 reads the files; ranks that do not have them get copies in memory\n"
     "  --stats             print what the busiest rank has sent and received\n";
 
-/* The way in which a command of dkvb runs on several ranks. A command that is not in this table runs on rank 0 only. */
+/* The way in which a command of dkvb runs on several ranks. A command of dkvb that is missing in the table `ways` runs
+ * on rank 0 only. */
 enum way { SHARED = 1, REFUSED };
 static const struct {
     const char *name;
@@ -137,13 +138,13 @@ bool ranks_end_by_signal(int number)
     return true;
 }
 
-/* Removes temporary files that this rank would leave behind when the watch ends it. */
+/* Removes temporary files that this rank would leave behind when its watch thread ends the process. */
 static void leave(void *user)
 {
     (void)user;
     dkvb_file_remove_temporaries();
     code_of_all = EXIT_FAILURE;
-    /* as the error line was printed, the signal handler prints no message when mpirun ends this rank */
+    /* as the error message is already printed, the signal handler prints none when mpirun ends the rank by a signal */
     atomic_store(&over, true);
 }
 
@@ -196,7 +197,7 @@ int ranks_begin(int *argc, char **argv)
     mpi.stats = switch_given("DKVB_MPI_STATS");
     mpi.broadcast_inputs = switch_given("DKVB_MPI_BROADCAST_INPUTS");
     while (*argc > 1 && (taken = take_option(*argc - 1, argv + 1, &silence)) > 0) {
-        /* removes the option: moves the remaining words of the command line, with the NULL at their end */
+        /* removes an option of dkvb-mpi from argv: moves the remaining words, and the NULL at their end, forward */
         memmove(argv + 1, argv + 1 + taken, (size_t)(*argc - taken) * sizeof *argv);
         *argc -= taken;
     }
@@ -213,14 +214,14 @@ int ranks_begin(int *argc, char **argv)
     o.silence = (uint32_t)seconds;
     o.leave = leave;
     rc = dkvb_mpi_new(&mpi.job, MPI_Comm_c2f(MPI_COMM_WORLD), &o);
-    if (rc)                                       /* dkvb_mpi_new() fails on all ranks alike, so all ranks end */
+    if (rc)                                       /* dkvb_mpi_new() fails on all ranks or on none, so all ranks end */
         return tool_fail("%s", dkvb_mpi_error()); /* only rank 0 prints the common error message */
     mpi.count = (uint32_t)count;
     return EXIT_SUCCESS;
 }
 
-/* Checks that a text is the same on all ranks. Returns 0 if the text is the same; otherwise all ranks return the same
- * exit code. */
+/* Checks that a text is the same on all ranks. Returns 0 on all ranks if the text is equal everywhere; otherwise all
+ * ranks return one common exit code. */
 static int compare(const char *name, const char *text)
 {
     dkvb_status rc = dkvb_mpi_compare(mpi.job, name, text);
@@ -247,7 +248,7 @@ static int compare_words(int argc, char **argv)
 }
 
 /* Returns the part of a command-line word that may name an input file: the word itself, or the text after "--option=".
- * Returns NULL if the word is an option, or names an output file, which only rank 0 needs. */
+ * Returns NULL for a command-line word that is an option, or that names an output file, which only rank 0 needs. */
 static const char *input_of(char **argv, int i)
 {
     const char *before = i > 0 ? argv[i - 1] : "", *word = argv[i], *value = strchr(word, '=');
@@ -330,9 +331,9 @@ static int compare_inputs(int argc, char **argv)
     return tool_fail("the inputs of the ranks differed, and no longer do: a file was changed meanwhile");
 }
 
-/* Makes an empty file in memory for a copy of an input file. The name of the copy ends like the input's name, which
- * tells the file format. Returns the copy's file descriptor, and its name in `name`; or -1 and errno if the copy cannot
- * be made. */
+/* Makes an empty file in memory for a copy of an input file. The copy of an input file has a name with the ending of
+ * the input file's name, as the ending tells the file format. make_copy() returns the file descriptor of the empty
+ * file, and its name in `name`; or -1 and errno if the file cannot be made. */
 static int make_copy(const char *path, char **name)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -383,8 +384,8 @@ static void remove_copies(void)
     mpi.folder[0] = '\0';
 }
 
-/* Sends the bytes of an input file of rank 0 to all ranks. `to` is the file descriptor of this rank's copy; -1 if this
- * rank has the input file itself. */
+/* Sends the bytes of an input file of rank 0 to all ranks. `to` is the file descriptor of the file into which this rank
+ * copies the input file; -1 if this rank has the input file itself. */
 static int send_file(const char *path, int to)
 {
     const dkvb_ranks *group = dkvb_mpi_ranks(mpi.job);

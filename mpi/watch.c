@@ -210,7 +210,7 @@ static void add_named(const dkvb_mpi *job, struct line *line, uint32_t rank)
 static bool decide(dkvb_mpi *job, double now, int32_t *code)
 {
     struct dkvb__mpi_watch *w = &job->watch;
-    static double failed_at; /* time at which the watch saw the first failure of a rank */
+    static double failed_at; /* time at which the watch thread saw the first failure of a rank */
     uint32_t count = job->ranks.count, working = 0, failed = 0, speaks = UINT32_MAX, with_text = 0;
     bool alike = true, cut_off = false;
     struct line line = {.length = 0};
@@ -231,7 +231,8 @@ static bool decide(dkvb_mpi *job, double now, int32_t *code)
         if (rank->text[0] == '\0')
             continue;
         with_text++;
-        /* A rank that lost the other ranks knows less about the cause than a rank with a failure of its own. */
+        /* A rank that only lost contact to other ranks knows less about the cause of a failure than a rank that failed
+         * itself. */
         if (speaks == UINT32_MAX || (w->ranks[speaks].cut_off && !rank->cut_off))
             speaks = r;
         alike = alike && strcmp(rank->text, w->ranks[speaks].text) == 0;

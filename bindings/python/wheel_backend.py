@@ -1,5 +1,5 @@
-"""The functions that pip calls to build a wheel. These functions run setup.py with the user's installed setuptools, if
-there is one, instead of in pip's isolated environment."""
+"""The functions that pip calls to build a wheel. The functions run setup.py with the user's installed setuptools, if
+there is one, as pip's isolated environment would hide that setuptools."""
 import importlib.util
 import os
 import subprocess

@@ -109,8 +109,8 @@ def groups(given, rows):
 
 
 def marks(array, count, what):
-    """Returns the marks KEEP, FORGET and ASIDE of rows as `uint8[count]`; in an array of booleans, True means
-    FORGET."""
+    """Returns the marks KEEP, FORGET and ASIDE (ignored when pairs are chosen) of rows as `uint8[count]`; in an array
+    of booleans, True means FORGET."""
     array = np.asarray(array)
     return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 

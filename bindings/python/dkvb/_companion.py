@@ -9,8 +9,8 @@ from ._library import name as dkvb_name
 
 
 def _candidates(variable, soname):
-    """Lists the paths at which to look for a shared library, in order. If the environment variable `variable` is set,
-    only its path is tried."""
+    """Lists the paths at which to look for a shared library, in order. If an environment variable with the name
+    `variable` is set, the path in the environment variable is the only path of the list."""
     chosen = os.environ.get(variable)
     if chosen:
         return [chosen]

@@ -13,7 +13,7 @@ class _Owner:
 
     def __init__(self, pointer, free, kept):
         self._as_parameter_ = pointer
-        self._kept = kept  # Python objects whose memory the C object uses.
+        self._kept = kept  # Python objects that the handle keeps alive, as its C object uses their memory.
         # At exit of Python the C object is not freed: the system takes back all memory, and later exit handlers may
         # still use the object.
         weakref.finalize(self, free, pointer).atexit = False
@@ -64,8 +64,8 @@ class Handle:
 
 
 class SavedHandle(Handle):
-    """A handle that pickles as the bytes of its file. An unpickled model is in memory, even if the pickled one was a
-    memory-mapped file."""
+    """A Python handle that is pickled as the bytes of the file into which its C object is saved. An unpickled model is
+    in memory, even if the pickled one was a memory-mapped file."""
 
     def __reduce__(self):
         with tempfile.TemporaryDirectory() as folder:  # a temporary folder that only this user can read

@@ -10,7 +10,8 @@ _SONAME = f"libdkvb.so.{_ffi.ABI_MAJOR}"
 
 
 def _candidates():
-    """Lists where to look for libdkvb, in order. If $DKVB_LIBRARY is set, only its path is tried."""
+    """Lists where to look for libdkvb, in order. If the environment variable DKVB_LIBRARY is set, libdkvb is loaded
+    from the path in DKVB_LIBRARY and from nowhere else."""
     chosen = os.environ.get("DKVB_LIBRARY")
     if chosen:
         return [chosen]

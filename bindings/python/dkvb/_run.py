@@ -12,8 +12,9 @@ class _Interrupt:
     """Handling of SIGINT during a long call.
 
     Python would run the caller's signal handler on entry to the progress callback, before the callback's own `try`;
-    there ctypes can only print and drop an exception of the handler. So while C code runs, _Interrupt only notes the
-    signal, and the progress callback runs the caller's handler inside its `try`.
+    there ctypes can only print and drop an exception of the handler. While C code runs, the class _Interrupt only notes
+    a SIGINT; the progress callback then runs the caller's signal handler inside its own `try`, which catches an
+    exception of the handler.
     """
 
     def __init__(self):
@@ -74,7 +75,8 @@ class Callbacks:
         try:
             raise error
         finally:
-            # The context stays as the callback's exception had it, without the error Cancelled that followed.
+            # The exception of the callback keeps its own __context__, which gets no error Cancelled, though that error
+            # followed.
             error.__context__ = context
             # The traceback of `error` refers to this frame: deleting the variables avoids a reference cycle.
             del error, context

@@ -36,7 +36,7 @@ def options(structure, **given):
 
 
 def name(of, number):
-    """Returns the library's name for the number of a constant, "" for the number that stands for nothing."""
+    """Returns the library's name of the constant `number` of the kind `of`; "" for the constant 0, which means none."""
     return lib.dkvb_name(of, number).decode("ascii")
 
 

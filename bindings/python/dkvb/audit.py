@@ -42,13 +42,13 @@ class AuditFigure:
 
 @dataclass(frozen=True)
 class Audit:
-    """Results of an audit of a model's forgetting. Keys are as in the output of `dkvb audit --json`:
-    audit["model"]["membership_loss"] is an AuditFigure."""
+    """Results of an audit of a model's forgetting. An Audit is indexed by the names in the output of `dkvb audit
+    --json`: audit["model"]["membership_loss"] is an AuditFigure."""
 
     classes: list  # Labels of the classes that forgotten rows belong to.
     members: int  # Number of forgotten rows, the members of the membership attacks.
     others: int  # Number of test rows in classes of forgotten rows, the non-members of the attacks.
-    class_rows: int  # Number of test rows on which forgotten classes are measured, equal to `others`.
+    class_rows: int  # Number of test rows on which the accuracy on the forgotten classes is measured.
     rest_rows: int  # Number of test rows in all classes without forgotten rows.
     rows_outside_scale: int  # Number of audited rows far outside the range of the rows on which keys were placed.
     masked_pairs: int
@@ -58,7 +58,8 @@ class Audit:
     retained: int = 0  # Number of training rows that were not forgotten.
     rmia_models: int = 0  # Number of reference models that the membership attack RMIA used.
     models: int = 0  # Number of models in each ensemble of the divergence KLoM.
-    planned: int = 0  # Number of unlearned models of KLoM for which the forgetting was planned anew.
+    # Number of unlearned models, trained to measure the divergence KLoM, whose masks the audit planned anew.
+    planned: int = 0
 
     def __getitem__(self, subject):
         return self.subjects[subject]

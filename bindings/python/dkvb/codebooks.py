@@ -34,7 +34,9 @@ class CodebooksInfo:
     frozen: bool
     purged_pairs: int
     birth: bytes
-    least_length: float  # Least length (norm) of a row that counts as like the rows on which keys were placed.
+    # Least length (norm) of a row inside the scale of the keys: shorter rows are unlike the rows on which keys were
+    # placed.
+    least_length: float
     greatest_length: float
 
 
@@ -86,8 +88,8 @@ class Codebooks(Handle):
     def begin(cls, dim: int, *, codebooks: Optional[int] = None, keys: Numbers = None, key_dim: Optional[int] = None,
               normalize: Optional[bool] = None, whiten: Any = None, decay: Optional[float] = None,
               restart: Optional[float] = None, seed: Optional[int] = None) -> "Codebooks":
-        """Begins codebooks for rows that come in batches: step() takes each batch, then freeze() freezes the keys. Keys
-        are moving averages of the rows."""
+        """Begins codebooks for rows that come in batches: step() takes each batch, then freeze() freezes the keys. The
+        keys of codebooks made by begin() are moving averages of rows."""
         opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, whiten=whiten,
                         decay=decay, restart=restart, seed=seed)
         out = POINTER(_ffi.Codebooks)()
@@ -103,7 +105,7 @@ class Codebooks(Handle):
         `keys[C][K][d]` are in units of projected rows, and are rounded to steps: `scales[C]` are steps per unit, by
         default chosen to suit the keys. Rows are prepared by subtracting `center[dim]` and multiplying by the matrix
         `whitening[dim][dim]`. `seed` is the seed of the projection. To pass the whole numbers of the property
-        Codebooks.keys, divide them: `keys / scales[:, None, None]`.
+        Codebooks.keys to from_arrays(), divide them: `keys / scales[:, None, None]`.
         """
         dim = _arrays.integer(dim, 64, "dim")
         keys = _arrays.floats(keys, ("codebooks", "keys", "key_dim"), "keys")
@@ -124,13 +126,13 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     def step(self, x: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Moves the growing keys by one step of moving averages over a batch of rows."""
+        """Moves the keys, which are not frozen yet, by one step of moving averages over a batch of rows."""
         x = self._rows(x)
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_step(self._c, _arrays.pointer(x), len(x), byref(run))
 
     def freeze(self) -> None:
-        """Freezes growing codebooks: frozen keys never move."""
+        """Freezes the keys of the codebooks: frozen keys never move."""
         lib.dkvb_codebooks_freeze(self._c)
 
     @property
@@ -145,8 +147,8 @@ class Codebooks(Handle):
         """The projection, computed from the seed: signs `int8[rounds][round_size]`, 1 or -1, and the order of outputs,
         `uint32[C][d]`.
 
-        Let H be the Walsh-Hadamard matrix, y a prepared row padded with zeros, and `h[t] = H @ (signs[t] * y)`. With
-        this `h`, the projected number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
+        With the Walsh-Hadamard matrix H, a prepared row y padded with zeros, and `h[t] = H @ (signs[t] * y)`, the
+        projected number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
         """
         info = self.info
         signs = np.empty((info.rounds, info.round_size), np.int8)
@@ -211,7 +213,8 @@ class Codebooks(Handle):
         """
         x, info = self._rows(x), self.info
         k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # k is checked in Python, as it sizes the output array
+        # `k`, the number of keys to find, is checked in Python, as the output array is made with room for k keys
+        if k > info.keys:
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(x), info.codebooks, k)
         codes = np.empty(shape, np.uint16)

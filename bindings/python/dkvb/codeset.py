@@ -25,7 +25,8 @@ _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "rows_per_key", "
 
 @dataclass(frozen=True, eq=False)
 class CodesetRows:
-    """A copy of the rows of one part of a codeset, which does not change with the codeset."""
+    """A copy of the training rows, or of the held-out rows, of a codeset; later changes of the codeset do not change
+    the copy."""
 
     ids: np.ndarray  # Ids of the n rows, uint64[n], ascending.
     labels: np.ndarray  # Labels of the rows, int32[n].
@@ -43,7 +44,7 @@ class Session:
     classes: int  # Number of classes of the model at the time of the training.
     rows: int  # Number of labelled rows that the training learned from and the codeset still has.
     values: np.dtype  # Number type of the model's values; None for bfloat16, which numpy lacks.
-    training: dict  # Arguments of Model.train() in this training.
+    training: dict  # Arguments of Model.train() in the recorded training.
 
 
 class Codeset(SavedHandle):
@@ -67,8 +68,8 @@ class Codeset(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Codeset":
-        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of other codebooks
-        raises MismatchError."""
+        """Reads a codes file and checks all of its contents. If codebooks are given, load() raises MismatchError for
+        the codes file of other codebooks."""
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
         return cls._adopt(out)
@@ -148,14 +149,14 @@ class Codeset(SavedHandle):
 
     def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
                progress: Progress = None) -> None:
-        """Searches the codes of rows whose features a codes file stored, in both parts or in `part`. If the codeset has
-        all codes already, search() does nothing."""
+        """Searches the codes of rows whose features a codes file stored: of training and held-out rows, or only of
+        those that `part` names. If the codeset has all codes already, search() does nothing."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
                                     byref(run))
 
     def rows(self, part: str) -> CodesetRows:
-        """Returns a copy of the rows of a part, as CodesetRows."""
+        """Returns a copy of the rows of one part of the codeset ("training" or "held_out"), as CodesetRows."""
         owner, raw = self._c, self._raw_rows(part)  # `owner` keeps the C object alive while its arrays are copied
         if raw.n > 0 and not raw.codes:
             raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
@@ -166,8 +167,8 @@ class Codeset(SavedHandle):
         return rows
 
     def remove(self, ids: Ids) -> int:
-        """Removes rows from both parts and overwrites their data. Returns how many rows were removed. If one of the
-        rows is missing, remove() raises NotFound and removes no row."""
+        """Removes rows from the training and held-out rows of the codeset, and overwrites their data. Returns how many
+        rows were removed. If one of the rows is missing, remove() raises NotFound and removes no row."""
         ids, removed = _arrays.ids(ids, "rows"), c_uint64()
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value

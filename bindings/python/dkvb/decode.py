@@ -32,7 +32,9 @@ def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
     logits."""
     logits = _with_classes(logits)
     count = _arrays.integer(count, 32, "count")
-    if count > logits.shape[1]:  # count is checked in Python, as it sizes the output array
+    # `count`, the number of classes per row, is checked in Python, as the output array is made with room for `count`
+    # classes
+    if count > logits.shape[1]:
         raise ValueError(f"count: {count} found, 1 to {logits.shape[1]} wanted")
     labels = np.empty((len(logits), count), np.int32)
     scores = np.empty((len(logits), count), np.float32)

@@ -17,22 +17,25 @@ class Budget:
     """A budget, or number of pairs to mask, that a plan has searched for (effect.h)."""
 
     met: bool  # True if the masking of `budget` pairs meets both accuracy limits; False if no number of pairs does.
-    budget: int  # Smallest number of masked pairs that meets both accuracy limits, for unlearn_choose().
+    # Smallest number of pairs to mask that meets both accuracy limits; unlearn_choose() takes this number as `budget`.
+    budget: int
     forget_rows: int
     retain_rows: int
     forget_before: float
     forget_after: float
     retain_before: float
     retain_after: float
-    roomy: int  # Larger number of pairs, which is likely to meet the limits on new rows as well.
+    # Number of pairs to mask that is likely to meet the accuracy limits also on rows that were not held out; at least
+    # `budget`.
+    roomy: int
 
 
 def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
            progress: Progress = None) -> Any:
     """Returns a ClassEffect for each class: the accuracy that the class would lose if `mask` were added to the model's
-    present mask. `before` is a further mask that counts as masked both before and after.
+    present mask. If a mask is given as `before`, its pairs count as masked both without and with `mask`.
 
-    The accuracy is measured on `held`: the held-out rows of a Codeset, or a CodesetRows. With `mask=None` nothing is
+    effect() measures accuracy on `held`: the held-out rows of a Codeset, or a CodesetRows. With `mask=None` nothing is
     masked, and ClassEffect.right_before shows the present accuracy. With `exhausted=True`, effect() also returns the
     number of (row, codebook) pairs whose codes had too few unmasked keys.
     """

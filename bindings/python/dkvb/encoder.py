@@ -33,7 +33,7 @@ _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Properties of an encoder. A property that this kind of encoder does not have is 0 or ""."""
+    """Properties of an encoder. A property that the kind of the encoder does not have is 0 or ""."""
 
     kind: str  # Kind of the encoder: "pixels", "descriptor", "clip" or "resnet50".
     dim: int  # Number of features in the row that the encoder makes of a picture.
@@ -46,7 +46,8 @@ class EncoderInfo:
     layers: int
     heads: int
     activation: str  # Activation function of CLIP, "quick_gelu" or "gelu".
-    guessed: bool  # True if the activation function is a guess, named by neither config nor argument.
+    # True if the activation function of CLIP is a guess, as neither `config` nor the argument `activation` names it.
+    guessed: bool
     upright: bool  # True if the encoder turns pictures upright by their EXIF orientation.
 
 
@@ -122,7 +123,7 @@ class Encoder(Handle):
     @property
     def identity(self) -> str:
         """Identity of the encoder: a short text that is equal for two encoders exactly if they give the same rows.
-        Model.encoder stores the identity."""
+        Model.encoder stores the identity of the encoder that makes the model's rows."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         return raw.identity.decode("utf-8")
@@ -148,7 +149,8 @@ class Encoder(Handle):
         """
         first, pictures = _arrays.integer(first, 64, "first"), len(images)
         n = max(pictures - first, 0) if n is None else _arrays.integer(n, 64, "n")
-        if first + n > pictures:  # first + n is checked in Python, as n sizes the output array
+        # the range of pictures is checked in Python, as the output array is made with room for n pictures
+        if first + n > pictures:
             raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
         x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
         opts, callbacks = _encoding(skip_unreadable, readable)

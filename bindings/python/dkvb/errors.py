@@ -9,7 +9,7 @@ from . import _ffi
 
 
 class Error(Exception):
-    """A call of the library failed. The attribute `status` is the C library's status code (status.h)."""
+    """Exception for a failed call of the library. The attribute `status` is the C library's status code (status.h)."""
 
     status: Optional[int] = None
 
@@ -23,8 +23,8 @@ class InvalidArgument(Error, ValueError):
 
 
 class FileError(Error, OSError):
-    """A file could not be read or written. `errno` is the error number of the operating system; None if it reported no
-    error (for example for a folder in place of a file)."""
+    """Exception for a file that could not be read or written. `errno` is the error number of the operating system; None
+    if the operating system reported no error (for example for a folder in place of a file)."""
 
     status = _ffi.DKVB_EIO
 
@@ -37,11 +37,11 @@ class FileError(Error, OSError):
 
 
 class MissingFile(FileError, FileNotFoundError):
-    """A file or folder does not exist."""
+    """Exception for a file or folder that does not exist."""
 
 
 class ForbiddenFile(FileError, PermissionError):
-    """The operating system does not let this user read or write a file."""
+    """Exception for a file that the operating system does not let this user read or write."""
 
 
 class FormatError(Error, ValueError):
@@ -69,7 +69,7 @@ class NotFound(Error, LookupError):
 
 
 class Refused(Error):
-    """The plan of a forget operation was refused: it would exceed its limits, or would do nothing."""
+    """Exception for a forget operation whose plan was refused, as the plan would exceed its limits or do nothing."""
 
     status = _ffi.DKVB_EREFUSED
 

@@ -25,7 +25,8 @@ from .fit import fit, fit_more
 from .model import Model
 from .plan import Plan
 
-_MOST_COPIES = 16  # largest average weight of a row for which a row of weight w becomes w copies
+# a row of whole weight w becomes w copies only while the average weight of all rows is at most this number
+_MOST_COPIES = 16
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
 # The kind of a class label is the first kind in _KINDS whose types fit: in Python a bool is an int too.
 _KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}
@@ -36,8 +37,8 @@ class _Rows(NamedTuple):
     """Training rows and held-out rows of a classifier; each array has one element for each copy of a row."""
 
     positions: np.ndarray  # Number of the row, counted through fit() and all partial_fit(), int64[m].
-    ids: np.ndarray  # Id of the row in the codeset, uint64[m].
-    labels: np.ndarray  # Label of the row in the model, int32[m].
+    ids: np.ndarray  # Id in the codeset of each of the m copies of rows, uint64[m].
+    labels: np.ndarray  # Label in the model of each of the m copies of rows, int32[m].
     held_out: np.ndarray  # True if the row is held out, so that the values did not learn from it, bool[m].
     gone: np.ndarray  # True if strength "exact" has removed the row by training again, bool[m].
     given: int  # Number of rows that the caller gave, including rows of weight 0.
@@ -68,8 +69,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
         Shape of the model (docs/method.md): number of codebooks, number of keys in each codebook, length of a key, and
-        number of keys that a row selects in each codebook. For each of the four that is None, fit() chooses a number
-        that suits the rows. `codebooks` may also be a `dkvb.Codebooks`: then its keys are used, and none are placed.
+        number of keys that a row selects in each codebook. If one of `codebooks`, `keys`, `key_dim` and `top_k` is
+        None, fit() chooses a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`: then its keys are
+        used, and none are placed.
 
     key_rows : array of shape (m, n_features), default=None
         Rows on which the keys are placed instead of on the rows of fit(), such as public rows of the same kind. With
@@ -89,8 +91,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         None, fit() chooses a number that suits the rows.
 
     learning_rate, label_smoothing : float, default=None
-        Size of a training step, and fraction of a target probability that is spread over all classes. None takes the
-        default of the library.
+        Size of a training step, and fraction of a target probability that is spread over all classes. If
+        `learning_rate` or `label_smoothing` is None, fit() takes the library's default.
 
     class_weight : dict or "balanced", default=None
         Weights of classes in training; a class that the dict does not name has weight 1. Class weight "balanced" gives
@@ -185,7 +187,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
         """Continues training on further rows: the values are trained on from their present state, and the keys stay
-        where the first call placed them.
+        where the first call of fit() or partial_fit() placed them.
 
         partial_fit() adds new labels to `classes_` at any time; `classes` may name labels in advance. Training on rows
         of new classes alone lowers the accuracy on earlier classes, so callers should give rows of new and of earlier
@@ -233,8 +235,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
                    key_rows=self.key_rows, threads=self._threads, **settings)
-        # Nothing can fail after fit() has returned, so if this method fails, the classifier keeps what it learned
-        # before.
+        # the classifier is changed only after the library's fit() has succeeded, so after a failure the classifier
+        # keeps what it learned before
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
         self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
@@ -318,8 +320,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return entry
 
     def forget(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Optional[int]:
-        """Forgets classes or rows: plan() and apply() in one call. Returns the number of the new journal entry, which
-        undo() takes."""
+        """Forgets classes or rows: plan() and apply() in one call. forget() returns the number of the new journal
+        entry, which undo() takes."""
         with self.plan(classes=classes, rows=rows, strength=strength, X=X, keys=keys, **options) as plan:
             return self.apply(plan)
 
@@ -423,8 +425,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, **options)
 
     def _with_classes(self, found):
-        """Returns all classes, including the new ones in `found`, and the label of each class in the model,
-        `int32[n]`."""
+        """Returns all n classes, the known ones and the new ones among the labels `found`, and the label of each class
+        in the model, `int32[n]`."""
         classes = np.unique(_together(self.classes_, found))
         numbers = np.empty(len(classes), np.int32)
         known = np.isin(classes, self.classes_)
@@ -433,8 +435,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return classes, numbers
 
     def _add_classes(self, classes, numbers):
-        """Adds those of the classes to the model that the model does not have yet. If the training fails afterwards,
-        the new classes stay in the model."""
+        """Adds to the model each of `classes` that the model does not have yet. The added classes stay in the model
+        even if the training on their rows fails."""
         known = np.isin(classes, self.classes_)
         if known.all():
             return
@@ -465,7 +467,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             names[label] = str(one)
         try:
             self.model_.class_names = names
-        # a class label has a control character or a lone surrogate, is too long, or equals another as text
+        # the model stores no class names if a class label cannot be one: a class label with a control character or a
+        # lone surrogate, one that is too long, or one that equals another as text
         except ValueError:
             pass
 
@@ -489,8 +492,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Returns rows as the library learns from them: copied by weight, with ids computed from the rows' contents,
         sorted by id.
 
-        The id of a row is a hash of its numbers and its label. Leaving one row out therefore changes neither the id,
-        nor the part (training or held out), nor the order of any other row.
+        The id of a row is a hash of its numbers and its label. As ids are hashes of rows, leaving one row out changes
+        neither the id, nor the part (training or held out), nor the order of any other row.
         """
         taken = set() if before is None else set(before.ids[~before.gone].tolist())
         forgotten = set() if before is None or relearn else set(before.ids[before.gone].tolist())
@@ -616,8 +619,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _plain_labels(y, what):
-    """Returns class labels as an array of one type, of shape (n,). Objects are converted to the type that they contain:
-    strings, whole numbers or booleans."""
+    """Returns class labels as an array of one type, of shape (n,). Labels in an array of dtype object are converted to
+    the type that they have: strings, whole numbers or booleans."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a "
@@ -654,13 +657,14 @@ def _same_kind(classes, others):
 
 def _held_out(codeset, ids):
     """Tells which of the rows `ids` the codeset holds out, `bool[n]`."""
-    raw = codeset._raw_rows("held_out")  # not rows(), which would copy the codes of all rows
+    raw = codeset._raw_rows("held_out")  # Codeset.rows() is not used here, as it would copy the codes of all rows
     return np.isin(ids, _copy(raw.ids, (raw.n,), np.uint64))
 
 
 def _hash(content, taken):
     """Hashes the bytes of a row and its label to `uint64[2]`: an id, and a random number for rounding the row's weight.
-    If an equal row with the same label already has this id, the hash with the next salt is used."""
+    Equal rows with equal labels get different ids, as the row is hashed with one salt after the other until the id is
+    new."""
     number = 0
     while True:
         digest = hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest()
@@ -685,14 +689,16 @@ def _copies(weights, labels, draws):
     copies = np.floor(scaled + draw).astype(np.int64)
     for label in np.unique(labels[weights > 0]):
         members = np.flatnonzero((labels == label) & (weights > 0))
-        # keeps one copy of the class's heaviest row; of rows with equal weight, the one with the largest random number
+        # a class without any copy gets one copy of its heaviest row; of rows with equal weight, of the row with the
+        # largest random number
         if not copies[members].any():
             copies[members[np.lexsort((draw[members], weights[members]))[-1]]] = 1
     return copies
 
 
 def _room_for(dtype, value):
-    """Returns a type for answers that can hold both the labels and `value`: objects if their kinds differ."""
+    """Returns the dtype of an array that can hold labels of type `dtype` and also `value`: object if labels and `value`
+    differ in kind."""
     other = np.asarray(value).dtype
     for kinds in ("iuf", "U", "b"):
         if dtype.kind in kinds and other.kind in kinds:

@@ -93,16 +93,16 @@ class Trial:
     whitened: bool
     epochs: int
     learning_rate: float
-    accuracy: float  # Accuracy of the trial's model on held-out rows.
-    loss: float  # Mean cross-entropy of the trial's model on the held-out rows, in nats.
-    held_out: int  # Number of held-out rows on which the trial's model was measured.
+    accuracy: float  # Accuracy on held-out rows of the model that this trial of tune() trained.
+    loss: float  # Mean cross-entropy on held-out rows of the model that this trial of tune() trained, in nats.
+    held_out: int  # Number of held-out rows on which tune() measured the model of this trial.
 
 
 class Tuned(NamedTuple):
     """Result of tune(): `dkvb.fit(x, labels, **tuned.settings)` trains a model with the best settings."""
 
     settings: dict
-    trials: list  # Every Trial that was made; `settings` contains their number under "trials".
+    trials: list  # Every Trial that tune() made; their number is settings["trials"].
 
 
 def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] = None, codeset: bool = False,
@@ -172,9 +172,9 @@ def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, id
     fit_more() adds the new rows to the codeset, which must be the one that the model was trained on, and holds out a
     fraction of the new rows. With `relearn`, fit_more() may also learn rows of forgotten classes and removed rows,
     which ends their forget operations. `settings` are arguments of Model.train(); the defaults of epochs, batch and
-    learning rate suit the new rows. `groups` gives the group of each row, as in fit(). Returns a FitReport.
+    learning rate suit the new rows. `groups` gives the group of each row, as in fit(). fit_more() returns a FitReport.
     """
-    # model.info.classes is given, as the new rows need not cover every class
+    # the number of classes is the model's, as the new rows need not have rows of every class
     rows, kept = _rows(x, labels, ids, model.info.classes, groups)
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
@@ -201,7 +201,7 @@ def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: 
 
     `groups` and `settings` are arguments as of fit(); tune() never changes a setting that the caller gives. A given
     number of `trials` makes the result the same on every machine; without it, no trial begins after `seconds` (600).
-    The callback `report` is called with each Trial.
+    tune() calls the callback `report` with each finished Trial.
     """
     rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks, made = Callbacks(), []

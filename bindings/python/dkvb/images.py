@@ -79,7 +79,9 @@ class ImageSetInfo:
     width: int
     height: int
     channels: int
-    nested: str  # Why subfolders may not be classes: "none", "deeper", "parts" (train, val) or "wrapped".
+    # Sign that the subfolders of a set of pictures may not be its classes: "none", "deeper" (subfolders have subfolders
+    # with pictures), "parts" (named like train or val) or "wrapped" (a single subfolder that has only folders).
+    nested: str
     turned: int  # Number of pictures read so far whose EXIF orientation is not upright.
 
 
@@ -113,7 +115,7 @@ class ImageSet(Handle):
 
     @property
     def info(self) -> ImageSetInfo:
-        """Properties of the set, as an ImageSetInfo."""
+        """Properties of the set of pictures, as an ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
         return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _KINDS),
@@ -148,7 +150,8 @@ class ImageSet(Handle):
 
     def name(self, index: int) -> str:
         """Returns the name of a picture: its path below the folder, the path of a single picture file, or
-        "<file>:<number in the file>". In a set made from a list, each name begins with the path of its list element."""
+        "<file>:<number in the file>". In a set of pictures made from a list, the name of a picture begins with the path
+        of its list element."""
         return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index: int) -> Array:

@@ -39,16 +39,21 @@ class Terms:
     journal stores the Terms that Model.forget() is given, unchecked; later plans read them."""
 
     classes: Tuple[int, ...] = ()  # Labels of the classes to forget; () if no class was named.
-    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # Measured effect on each class, by label.
-    budget: int = 0  # Number of masked pairs, or of drawn rows for method "examples"; 0 = unknown.
+    # Measured effect of the forgetting on each class, by label.
+    effects: Dict[int, ClassEffect] = field(default_factory=dict)
+    # Budget of the forgetting: number of pairs to mask, or of rows to draw for the method "examples"; 0 = unknown.
+    budget: int = 0
     # Accuracy limit of the forgotten classes for which the budget was searched, or None.
     target: Optional[float] = None
     max_retain_drop: float = 0.0  # Limit on the accuracy that all other classes together may lose.
     max_class_loss: float = 0.0  # Limit on the accuracy that any other class may lose (lower end of its 95 % interval).
     forced: bool = False  # True if the plan was applied although it exceeded a limit.
     again: int = 0  # Number of the earlier journal entry whose classes are forgotten once more.
-    keys: str = ""  # "kept", or "placed" if keys were placed again without the forgotten rows, or "".
-    after: Optional[bytes] = None  # Head of the older journal that this journal continues.
+    # What strength "exact" did with the keys: "kept", or "placed" if keys were placed again without the forgotten rows;
+    # else "".
+    keys: str = ""
+    # Head (latest hash) of the older model's journal that the journal of the model continues, or None.
+    after: Optional[bytes] = None
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,19 @@ class JournalEntry:
     method: str
     reason: str
     strength: str  # Strength of the forgetting: "suppress", "exact" or "".
-    terms: Optional[Terms]  # Terms of the forget operation; None if none were given.
+    terms: Optional[Terms]  # Terms (limits and measured effects) that the caller of the forget operation gave, or None.
     rows: int  # Number of forgotten rows; 0 = not recorded.
     commitment: Optional[bytes]  # Salted hash of the ids of the forgotten rows.
     pairs_commitment: Optional[bytes]
     salted: bool  # True if the model still has the random salt with which the ids of forgotten rows were hashed.
     head: bytes  # Hash of this journal entry and all entries before it.
-    unchecked: bool  # True if the salt is gone, so that nobody can tell whether forgotten rows were learned again.
+    # True if the salt of the hash of forgotten ids is gone, so that nobody can tell whether forgotten rows were learned
+    # again.
+    unchecked: bool
 
 
 def _terms_fields(terms, classes):
-    """Returns the terms of a forget operation as members of the C struct ForgetOptions."""
+    """Returns the members of a Terms object as members of the C struct ForgetOptions."""
     fields = {name: getattr(terms, name) for name in ("budget", "max_retain_drop", "max_class_loss", "again")}
     fields["forced"], fields["found"] = int(terms.forced), int(terms.target is not None)
     fields["target"] = terms.target

@@ -17,14 +17,15 @@ _KINDS = {_ffi.DKVB_SERVICE_UNKNOWN: None, _ffi.DKVB_SERVICE_FRAMES: "frames", _
 class LiveModel(Handle):
     """A model file that is reopened whenever it is replaced. Many threads may use one LiveModel at once.
 
-    A call that begins after the model file was replaced answers from the new file. If the new file is missing, damaged
-    or of another model, the call raises an error, since the old model may know what was forgotten.
+    A call that begins after the model file was replaced answers from the new file. A call raises an error if the file
+    that replaced the model file is missing, damaged or of another model: a LiveModel never answers from the old model,
+    which may know what was forgotten.
     """
 
     _free = lib.dkvb_live_free
 
     def __init__(self, path: Path, *, verify: bool = False) -> None:
-        """Opens the model file in place. With `verify`, every byte of a new model file is checked before the file is
+        """Maps the model file into memory. With `verify`, every byte of a new model file is checked before the file is
         used."""
         opts = _struct.options(_ffi.LiveOptions, verify=int(verify))
         out = POINTER(_ffi.Live)()
@@ -33,12 +34,14 @@ class LiveModel(Handle):
 
     @contextmanager
     def model(self) -> Iterator[Model]:
-        """The model that the file holds now, for reading, in a `with` block. The model in the variable of a `with`
-        block does not change before the block ends."""
+        """The model that the LiveModel's file holds now, for reading in a `with` block: `with live.model() as m`. If
+        the model file is replaced during the `with` block, the variable `m` keeps the old model until the block
+        ends."""
         live, out = self._c, POINTER(_ffi.Model)()
         lib.dkvb_live_acquire(live, byref(out))
         model = Model.__new__(Model)
-        # A running call in another thread keeps this owner alive, and thus the model, `live` and the model file.
+        # The owner of the C model is kept alive by calls that run in other threads, and keeps the LiveModel `live` and
+        # its model file open.
         model._owner = _Owner(out, lambda pointer: lib.dkvb_live_release(live, pointer), live)
         try:
             yield model

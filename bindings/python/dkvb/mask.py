@@ -35,7 +35,8 @@ class Mask(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Mask":
-        """Reads a mask from a mask file. If codebooks are given, a mask of other codebooks raises MismatchError."""
+        """Reads a mask from a mask file. If codebooks are given, load() raises MismatchError for the mask of other
+        codebooks."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_load(byref(out), _arrays.path(path), None)
         self = cls._adopt(out)
@@ -55,7 +56,7 @@ class Mask(SavedHandle):
         return self._shape
 
     def copy(self) -> "Mask":
-        """Returns another mask with the same pairs."""
+        """Returns a copy of the mask."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), self._c)
         return self._adopt_shaped(out, self._shape)

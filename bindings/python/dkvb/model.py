@@ -59,7 +59,7 @@ class SearchFileReport:
     """Result of Model.search_file()."""
 
     rows: int  # Number of rows whose codes the written file holds.
-    resumed: int  # Number of these rows that an earlier, interrupted search_file() had searched.
+    resumed: int  # Number of rows of the written file that an earlier, interrupted search_file() had searched.
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class Model(SavedHandle):
 
     @property
     def codebooks(self) -> Codebooks:
-        """The codebooks of the model, which the model shares. purge() gives the model new codebooks, in which the
-        purged keys are zeros."""
+        """The model's codebooks: not a copy, but shared with the model. purge() gives the model new codebooks, in which
+        the purged keys are zeros."""
         return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
 
     @property
@@ -219,13 +219,14 @@ class Model(SavedHandle):
         if isinstance(names, (str, bytes)):  # a str would count as a sequence of one-letter names
             raise TypeError(f"column names: {type(names).__name__} found, a sequence of str or None is expected")
         encoded = [_arrays.text(name, "column name") for name in (() if names is None else names)]
-        if names is not None and not encoded:  # an empty list in C removes the present column names
+        # the C function would take an empty list as an order to remove the column names
+        if names is not None and not encoded:
             raise ValueError(f"column names: none found, the rows have {self.info.input_dim} columns; None removes names")
         lib.dkvb_model_set_column_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded))
 
     def find_class(self, word: str) -> int:
-        """Returns the label of the class with the name `word`. If no class has this name and `word` is a number, the
-        number is taken as a label. Raises NotFound if no class has the name or label."""
+        """Returns the label of the class with the name `word`. If no class has the name `word`, and `word` is a number,
+        find_class() takes the number as a label. Raises NotFound if no class has the name or label."""
         label = c_uint32()
         lib.dkvb_model_find_class(self._c, _arrays.text(word, "class"), _ffi.DKVB_FIND_NAME_OR_INDEX, byref(label))
         return label.value
@@ -233,7 +234,7 @@ class Model(SavedHandle):
     @property
     def encoder(self) -> Optional[str]:
         """Identity of the encoder that makes the rows of the model, such as Encoder.identity, or None. Assigning a text
-        stores the identity of another encoder."""
+        to Model.encoder replaces the stored identity by the text."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
         text = raw.encoder
@@ -269,7 +270,7 @@ class Model(SavedHandle):
         forgotten classes, and the journal records that their forget operations ended.
 
         The callback `report` is called with each TrainReport, the callback `progress` with the number of finished rows
-        and of all rows. An exception in `report` or `progress` cancels the training.
+        and of all rows. An exception in the callback `report` or `progress` cancels the training.
         """
         if epochs is not None and epochs < 1:
             raise ValueError(f"epochs: {epochs} found, 1 or more wanted")
@@ -384,8 +385,8 @@ class Model(SavedHandle):
 
     def evaluate(self, x: Numbers, labels: Numbers, codes: Numbers = None, *, outside: Any = None, threads: int = 0,
                  progress: Progress = None) -> Evaluation:
-        """Measures a model's accuracy, loss and calibration on labelled rows (label -1 leaves a row out). Returns an
-        Evaluation.
+        """Measures a model's accuracy, loss and calibration on labelled rows (label -1 leaves a row out). evaluate()
+        returns the figures as an Evaluation.
 
         If codes of the rows are known, pass them as `codes`, so that evaluate() searches only rows whose codes name
         masked keys; the codes must have been searched without a mask, or under a part of the present mask.
@@ -472,7 +473,8 @@ class Model(SavedHandle):
               codeset: Any = None, training: Any = None, shadows: Optional[int] = None,
               rmia_models: Optional[int] = None, models: Optional[int] = None, seed: Optional[int] = None,
               threads: int = 0, progress: Progress = None, stage: Optional[Callable[[str], object]] = None) -> Any:
-        """Attacks the model, which has forgotten rows, and models trained again without these rows. Returns an Audit.
+        """Attacks the model, which has forgotten rows, and models trained again without these rows. audit() returns the
+        figures of the attacks as an Audit.
 
         `x` and `labels` are the rows that the audited model was trained on, and `ids` the ids of these rows in the
         training (None: row numbers); `test_x` and `test_labels` are rows that the model was never trained on. The
@@ -523,9 +525,9 @@ class Model(SavedHandle):
         their ids. The new values are bit for bit those of a training without the rows `without`. If the model keeps
         counts of how often each class selects each pair, replay() counts anew too.
 
-        `reason` and `terms` are stored in the journal, as by Model.forget(). Returns the number of the new journal
-        entry. The codeset still holds the rows `without` afterwards: remove them with Codeset.remove() once the model
-        is saved.
+        `reason` and `terms` are stored in the journal, as by Model.forget(). replay() returns the number of its new
+        journal entry. replay() leaves the rows `without` in the codeset: remove them with Codeset.remove() once the
+        model is saved.
         """
         without = _arrays.ids(np.empty(0, np.uint64) if without is None else without, "rows", "without")
         opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
@@ -565,16 +567,16 @@ class Model(SavedHandle):
     def relearn(self, entry: int, reason: Optional[str] = None, *, terms: Any = None, rows: Any = None,
                 salt: Optional[bytes] = None) -> int:
         """Notes in the journal that forgotten rows or classes were taught again, which ends their forget operation.
-        relearn() is for cases that train() cannot see, such as rows that were forgotten by their ids. Returns the
-        number of the new journal entry."""
+        relearn() is for cases that train() cannot see, such as rows that were forgotten by their ids. relearn() returns
+        the number of its new journal entry."""
         opts, _kept = forget_options(self.info.classes, None, reason, "", terms, rows, salt)
         added = c_uint64()
         lib.dkvb_model_relearn(self._c, _arrays.integer(entry, 64, "entry"), byref(opts), byref(added))
         return added.value
 
     def drop_forgotten_names(self) -> int:
-        """Removes the names of all classes that forget operations in force asked for. Returns how many classes lost
-        their name."""
+        """Removes the class names of all forgotten classes: those named by forget operations in force. Returns how many
+        classes lost their name."""
         dropped = c_uint32()
         lib.dkvb_model_drop_forgotten_names(self._c, byref(dropped))
         return dropped.value
@@ -611,8 +613,9 @@ class Model(SavedHandle):
         return head.tobytes()
 
     def journal_find_head(self, head: bytes) -> int:
-        """Returns the number of the newest journal entry at the time when the journal's head was `head`, 0 for an empty
-        journal. If `head` is found, the journal has only grown since then."""
+        """Returns the number of the journal entry that was the newest when the head (latest hash) of the journal was
+        `head`, 0 for an empty journal. If the journal has a journal entry with the hash `head`, the journal has only
+        grown since `head` was noted."""
         entry, head = c_uint64(), _arrays.hash_bytes(head, "head")
         lib.dkvb_journal_find_head(self._c, _arrays.pointer(head), byref(entry))
         return entry.value

@@ -7,7 +7,7 @@
         fitted = dkvb.fit(x, labels)            # every rank makes the same calls
         fitted.model.save("m.dkvb")             # rank 0 writes
 
-    with dkvb.mpi.ranks(MPI.COMM_WORLD):        # the same by mpi4py alone, without the watch
+    with dkvb.mpi.ranks(MPI.COMM_WORLD):        # ranks by mpi4py alone do not watch each other
         ...
 """
 
@@ -46,7 +46,7 @@ class JobInfo:
 class Job(Group):
     """The ranks of a communicator, which end together: an exception on one rank ends the block on all ranks, and so
     does a rank without a sign of life for `silence` seconds (0: never). All ranks enter and leave the `with` block of a
-    Job. Objects that are distributed over the ranks cannot be used after the block."""
+    Job. Objects that are distributed over the ranks cannot be used after the `with` block."""
 
     def __init__(self, comm: Any = None, silence: Optional[int] = None) -> None:
         if comm is None:
@@ -90,8 +90,8 @@ class Job(Group):
 
 
 def ranks(comm: Any = None) -> Ranks:
-    """Makes a group of ranks by mpi4py alone, without libdkvb-mpi. Ranks do not watch each other: a rank that fails
-    leaves all others waiting, unless the program is run by `python3 -m mpi4py`."""
+    """Makes a group of ranks by mpi4py alone, without libdkvb-mpi. Ranks by mpi4py alone do not watch each other: a
+    rank that fails leaves all others waiting, unless the program is run by `python3 -m mpi4py`."""
     from mpi4py import MPI
     comm = comm or MPI.COMM_WORLD
 
@@ -100,7 +100,7 @@ def ranks(comm: Any = None) -> Ranks:
 
     def gather(send, receive, sizes):
         if send.size and receive.ctypes.data <= send.ctypes.data < receive.ctypes.data + receive.size:
-            send = send.copy()  # MPI refuses memory that overlaps with the receive buffer
+            send = send.copy()  # MPI refuses to send from memory that overlaps with the receive buffer
         comm.Allgatherv([send, MPI.BYTE], [receive, (sizes, None), MPI.BYTE])
 
     def broadcast(data):

@@ -32,12 +32,12 @@ class Outside:
 
     @property
     def shorter(self) -> int:
-        """Number of rows shorter (of smaller norm) than rows like those on which keys were placed."""
+        """Number of rows whose length (norm) is below the range of the rows on which keys were placed."""
         return self._raw.shorter
 
     @property
     def longer(self) -> int:
-        """Number of rows longer (of greater norm) than rows like those on which keys were placed."""
+        """Number of rows whose length (norm) is above the range of the rows on which keys were placed."""
         return self._raw.longer
 
     @property

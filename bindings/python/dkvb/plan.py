@@ -51,13 +51,13 @@ class PlanInfo:
 class PlannedRequest:
     """One request of a plan that was made from several requests (plan.h)."""
 
-    line: int  # Line number of the request in the text of requests, from 1.
-    forgotten: bool  # True if the model has already forgotten what the request names.
-    entry: Optional[int]  # Number of the journal entry that the request will get, or already has.
+    line: int  # Line number, from 1, of the forget request in the text of forget requests.
+    forgotten: bool  # True if the model has already forgotten what the forget request names.
+    entry: Optional[int]  # Number of the journal entry that the forget request will get, or already has.
     ids: int
     pairs: int
     pairs_new: int
-    classes: tuple  # Labels of the classes that the request names; () for a request by ids.
+    classes: tuple  # Labels of the classes that the forget request names; () for a request that names ids.
 
 
 class Plan(SavedHandle):
@@ -100,7 +100,8 @@ class Plan(SavedHandle):
 
     @property
     def requests(self) -> Any:
-        """A PlannedRequest for each request of a text of requests; () if the plan was not made from a text."""
+        """A PlannedRequest for each forget request, if the plan was made from a text with one request a line; else
+        ()."""
         raw = self._raw
         return tuple(PlannedRequest(one.line, bool(one.forgotten), one.entry or None, one.ids, one.pairs, one.pairs_new,
                                     tuple(label for label in range(raw.class_count)

@@ -24,7 +24,7 @@ _current: Any = contextvars.ContextVar("dkvb ranks", default=None)
 
 
 def current():
-    """Returns the group of ranks whose block this thread is in; None outside of any block."""
+    """Returns the group of ranks whose `with` block this thread is in; None outside of all such blocks."""
     return _current.get()
 
 

@@ -26,16 +26,17 @@ _OUTCOMES = {_ffi.DKVB_RECEIPT_CHECKED: "checked", _ffi.DKVB_RECEIPT_DIFFERS: "d
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of checking a receipt."""
+    """One sentence of a check of a receipt: what was checked, and the outcome."""
 
-    outcome: str  # Outcome of checking this sentence: "checked", "differs" or "not checked".
-    about: str  # Subject of the sentence in one word, such as "journal".
+    outcome: str  # Outcome of checking what a sentence of the receipt says: "checked", "differs" or "not checked".
+    about: str  # Subject of the checked sentence in one word, such as "journal".
     text: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Result of checking a receipt: all sentences. A Verified object is true if no sentence of the receipt differs."""
+    """Result of checking a receipt: all its sentences with their outcomes. A Verified object is true if no sentence of
+    the receipt differs."""
 
     ok: bool
     sentences: Tuple[Sentence, ...]
@@ -95,11 +96,13 @@ def write(path: Path, model: Path, codes: Optional[Path] = None, before: Optiona
 def verify(path: Path, model: Path, codes: Optional[Path] = None, before: Optional[Path] = None,
            audit: Optional[Path] = None, ids: Optional[Numbers] = None, key: Any = None, threads: int = 0,
            progress: Progress = None) -> Verified:
-    """Checks a receipt against the files, and returns every sentence of the check.
+    """Checks a receipt against the model file and the other files that the caller names, and returns every sentence of
+    the check.
 
-    `ids`, `uint64[n]`, are ids of rows; the check fails unless a journal entry says that exactly these rows were
-    forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package cryptography, or any
-    object whose method `verify` raises for a wrong signature. verify() raises `FormatError` if the file is no receipt.
+    `ids`, `uint64[n]`, are ids of rows; the check of the receipt fails unless a journal entry says that exactly these
+    rows were forgotten. `key` is the public key that must have signed: an `Ed25519PublicKey` of the package
+    cryptography, or any object whose method `verify` raises for a wrong signature. verify() raises `FormatError` if the
+    file is no receipt.
     """
     sentences: List[Sentence] = []
     callbacks = Callbacks()

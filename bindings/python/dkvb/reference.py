@@ -35,32 +35,34 @@ class ReferenceInfo:
     kind: str  # Kind of the linear head: "ridge" or "logistic".
     dim: int
     classes: int
-    empty: int  # Number of classes without a row, which the head never predicts.
-    rows: int  # Number of rows on which the head is fitted, without removed rows.
-    scale: float  # Number by which all rows are divided before the fit.
+    empty: int  # Number of classes without a row, which the linear head never predicts.
+    rows: int  # Number of rows on which the linear head is fitted, without removed rows.
+    scale: float  # Number by which all rows are divided before the linear head is fitted.
     penalty: float
     chosen: bool  # True if fit() chose the penalty on held-out rows.
-    iterations: int  # Number of iterations of the last fit; 0 for a ridge head.
+    iterations: int  # Number of iterations of the last fit of the linear head; 0 for a ridge head.
     converged: bool
-    gradient: float  # Largest element of the gradient at the end of the fit.
-    choosing: float  # Seconds that choosing the penalty took.
-    seconds: float  # Seconds that the last fit of the head, or removal of rows, took.
+    gradient: float  # Largest element of the gradient at the end of the fit of the linear head.
+    choosing: float  # Seconds that choosing the penalty of the linear head took.
+    seconds: float  # Seconds that the last fit of the linear head, or the last removal of rows from it, took.
 
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """One line of a comparison: figures of the model, or of one linear head. A figure is NaN if there are no rows to
-    measure it on."""
+    """One line of a comparison of a model with linear heads: figures of the model, or of one linear head. A figure is
+    NaN if there are no rows to measure it on."""
 
-    head: str  # What the figures are about: "model", or the linear head "ridge" or "logistic".
-    rows: str  # Rows on which the head is fitted: "all", or "kept" (not forgotten); "" for the model.
+    head: str  # What the figures of this line measure: "model", or the linear head "ridge" or "logistic".
+    rows: str  # Rows on which the linear head is fitted: "all", or "kept" (not forgotten); "" for the model.
     accuracy: float  # Accuracy on all test rows.
     forgotten: float  # Accuracy on test rows of the forgotten classes.
-    others: float  # Accuracy on test rows of all other classes.
-    auc: float  # AUC of forgotten classes against all others; on "all" rows, what the encoder still knows.
-    fitted: int  # Number of rows on which the head is fitted.
+    others: float  # Accuracy on test rows of all classes that are not forgotten.
+    # Area under the ROC curve that tells test rows of forgotten classes from other test rows; for a linear head fitted
+    # on "all" rows, what the encoder still knows.
+    auc: float
+    fitted: int  # Number of rows on which the linear head is fitted.
     penalty: float
-    choosing: float  # Seconds that choosing the penalty took.
+    choosing: float  # Seconds that choosing the penalty of the linear head took.
     seconds: float  # Seconds of fitting; for a ridge head on "kept" rows, of removing the forgotten rows.
     iterations: int
     converged: bool
@@ -70,7 +72,7 @@ class ReferenceLine:
 class Comparison:
     """Result of comparing linear heads with a model; comparison["ridge", "kept"] is a ReferenceLine."""
 
-    lines: list  # One ReferenceLine for the model and for each linear head.
+    lines: list  # ReferenceLines: one for the model, and one for each linear head.
     classes: list  # Labels of the classes that forgotten rows belong to.
     forgotten_rows: int
     test_forgotten: int  # Number of test rows of the forgotten classes.
@@ -129,11 +131,11 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
-        """Removes training rows from a ridge head. Except for rounding, remove() gives the head that a fit without the
-        removed rows would give.
+        """Removes training rows from a ridge head. Except for rounding, remove() gives the ridge head that a fit
+        without the removed rows would give.
 
-        Raises StateError if the removed rows are too large compared with the remaining rows; then fit a new head to the
-        remaining rows."""
+        Raises StateError if the removed rows are too large in norm compared with the remaining rows; then fit a new
+        linear head to the remaining rows."""
         rows = _rows(x, labels, None, self.info.classes)
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
@@ -146,7 +148,7 @@ class Head(Handle):
         return labels
 
     def scores(self, x: Numbers) -> Any:
-        """Returns the head's score of each class for each row, float64[rows][classes]; -inf for a class without
+        """Returns the linear head's score of each class for each row, float64[rows][classes]; -inf for a class without
         training rows."""
         info = self.info
         x = _arrays.floats(x, ("rows", info.dim), "x")
@@ -210,7 +212,7 @@ def _line(raw):
 
 
 def _taken(report):
-    """Copies the comparison of the library, then frees the library's own."""
+    """Copies a C comparison of a model with linear heads into a Comparison."""
     return Comparison(lines=[_line(report.line[i]) for i in range(report.lines)],
                       classes=[label for label in range(report.classes) if report.forgotten[label]],
                       forgotten_rows=report.forgotten_rows, test_forgotten=report.test_forgotten,

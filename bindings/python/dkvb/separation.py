@@ -19,9 +19,12 @@ class Separation:
 
     rows: np.ndarray  # Number of rows of each class, uint64[L].
     counts: np.ndarray  # Number of rows of each class that select each pair, uint32[L][C][K].
-    pairs_selected: np.ndarray  # Number of pairs that at least one row of the class selects, uint64[L].
-    pairs_exclusive: np.ndarray  # Number of pairs that rows of this class alone select, uint64[L].
-    nearest: np.ndarray  # Other class with the largest weighted overlap; -1 if there is no other, int32[L].
+    pairs_selected: np.ndarray  # For each class, the number of pairs that at least one of its rows selects, uint64[L].
+    # For each class, the number of pairs that only rows of this class select, uint64[L].
+    pairs_exclusive: np.ndarray
+    # For each class, the label of the other class with the largest weighted overlap, or -1 if there is no other,
+    # int32[L].
+    nearest: np.ndarray
     overlap: np.ndarray  # Weighted overlap of each class with its nearest class, float64[L].
     jaccard: np.ndarray  # Jaccard overlap of the sets of pairs that two classes select, float64[L][L].
     weighted: np.ndarray  # Weighted overlap of the fractions of two classes' rows that select each pair, float64[L][L].

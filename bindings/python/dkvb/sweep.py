@@ -119,7 +119,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     elif feature_ids is not None:
-        # passes feature ids without features on, so that the C library reports the error
+        # ids of features without any features are passed to the C library, which reports the error
         opts.feature_rows = len(feature_ids)
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")

@@ -18,7 +18,8 @@ _HEADER = {None: _ffi.DKVB_HEADER_AUTO, True: _ffi.DKVB_HEADER_YES, False: _ffi.
 
 @dataclass
 class Table:
-    """Contents of a table file: features, labels, ids and groups. What the file lacks is None."""
+    """Contents of a table file: features, labels, ids and groups. A member of the Table is None if the table file lacks
+    it."""
 
     x: Optional[Array]  # Features of the rows, float32[rows][columns].
     column_names: Optional[List[str]]  # Name of each feature column.
@@ -33,7 +34,7 @@ def _texts(pointer, count):
 
 
 def _copied(pointer, shape):
-    """Returns a copy of an array that belongs to the table."""
+    """Returns a copy of an array of a C table, as a numpy array."""
     return np.ctypeslib.as_array(pointer, shape).copy() if pointer and np.prod(shape) else None
 
 

@@ -15,13 +15,13 @@ _METHODS = {_struct.name(_ffi.DKVB_NAME_METHOD, number): number
 def unlearn_choose(mask: Any, model: Any, method: str, budget: Optional[int] = None, *, codes: Numbers = None,
                    rows: Numbers = None, classes: Numbers = None, seed: Optional[int] = None, threads: int = 0) -> int:
     """Adds to a mask the `budget` (codebook, key) pairs that score highest by a method of choosing pairs (choose.h).
-    Methods are "activations", "contrast" or "values"; "examples", whose budget counts rows; and "every", which takes no
-    budget. Returns how many pairs were added to the mask.
+    The methods of choosing pairs are "activations", "contrast" or "values"; "examples", whose budget counts rows; and
+    "every", which takes no budget. Returns how many pairs were added to the mask.
 
     The rows to forget are given by their `codes`; `rows` marks which of the codes are to be forgotten (None: all). If
     no codes are given, `classes` marks the classes to forget, and choose() uses the model's counts of pairs selected by
-    each class, or for method "values" the model's values. The marks in `rows` and `classes` are KEEP, FORGET and ASIDE,
-    or booleans, where True means FORGET.
+    each class, or for method "values" the model's values. Each of `rows` and `classes` is marked KEEP, FORGET or ASIDE
+    (its rows are ignored when pairs are chosen), or by a boolean, where True means FORGET.
     """
     request, _kept = _request(model, method, codes, rows, classes, seed)
     if budget is None and method != "every":

@@ -4,8 +4,8 @@
     report.write("report.html", "forgot.dkvb", before="m.dkvb", codes="m.codes",
                  test_features="test_x.npy", test_labels="test_y.npy")
 
-The figures of a report need matplotlib, and its map of codes needs scikit-learn as well. The command `dkvb report`
-makes the same page.
+The figures of a report need matplotlib, and its map of codes needs scikit-learn as well. On the command line, `dkvb
+report` makes the page of a report.
 """
 
 import os
@@ -23,9 +23,9 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
     `before` is the model file from before the forgetting; without it, html() undoes maskings in a copy of the model.
     `codes` is the codes file from before the forgetting. `features` and `labels` are the training rows, needed if the
     codes file keeps codes only; their row numbers must be the ids in the codes file. `classes` (labels or names) or
-    `rows` (a file of ids) say what was forgotten; if both are None, the journal says what was forgotten. Title and date
-    are printed as they are. With `reference=True` the report also compares linear heads on the same rows. The callback
-    `stage` is called with the name of each step of the report.
+    `rows` (a file of ids) say what was forgotten; if both are None, the journal says what was forgotten. The report
+    page shows the texts `title` and `date` as they are given. With `reference=True` the report also compares linear
+    heads on the same rows. The callback `stage` is called with the name of each step in which the report is computed.
 
     Equal inputs give equal pages. html() raises ImportError if matplotlib is missing, and dkvb.Error or ValueError,
     with a message of one sentence, if an input cannot be used.
@@ -41,7 +41,7 @@ def html(model, *, before=None, codes=None, features=None, labels=None, test_fea
 def write(path, model, **inputs):
     """Writes a report page to a file, completely or not at all. `model` and `inputs` are the arguments of html().
 
-    The written page may be read by those who may read all input files, within the umask."""
+    The report page may be read by those who may read all input files, within the umask."""
     text = html(model, **inputs)
     given = [model] + [inputs.get(name) for name in ("before", "codes", "features", "labels", "test_features", "test_labels",
                                                      "rows")]

@@ -6,7 +6,8 @@ import sys
 
 
 def parser():
-    """Returns the parser of options. src/commands/report.c has the same options; a test compares both."""
+    """Returns the parser of the options of `python3 -m dkvb.report`. The C file src/commands/report.c lists the options
+    of `dkvb report`; a test checks that both programs have the same options."""
     found = argparse.ArgumentParser(
         prog="dkvb report", allow_abbrev=False, usage="dkvb report MODEL -o REPORT.html [options]",
         description="Write one HTML page about what a model forgot: what was asked, what that promises, and what was measured.")
@@ -54,7 +55,8 @@ def _run(given):
         if path and os.path.exists(given.output) and os.path.exists(path) and os.path.samefile(path, given.output):
             return _fail(f"report: --output {given.output} is an input too ({path}); nothing was written", 2)
     folder = os.path.dirname(os.path.realpath(given.output))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # the output path is checked before the long work
+    # the path of the report page is checked first, as the computation of a report takes long
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         return _fail(f"{given.output}: cannot be written: {folder} is no folder that can be written to")
     try:
         write(given.output, given.model, classes=classes, **inputs)

@@ -28,7 +28,7 @@ SHOWN = 16  # largest number of classes in a figure; the tables have all classes
 
 
 def settings():
-    """Returns the rcParams of every figure."""
+    """Returns matplotlib's rcParams for the figures of a report."""
     return {
         "svg.fonttype": "none", "svg.hashsalt": "dkvb", "text.parse_math": False, "text.usetex": False,
         "font.size": 9.0, "font.family": "DejaVu Sans", "axes.edgecolor": MUTED, "axes.labelcolor": INK,
@@ -96,7 +96,7 @@ def _percent(axes, which="x", low=0.0, high=1.0):
 
 
 def _rows_of(axes, names, forgotten):
-    """Draws a row for each class, from the top; forgotten classes have a colour of their own."""
+    """Prepares a figure with a row for each class, from the top; forgotten classes have a colour of their own."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -222,8 +222,8 @@ def calibration(found, alt):
 
 
 def map_of_codes(found, names, nearest, alt):
-    """Draws the map of codes. `nearest` are labels of the classes, besides forgotten ones, whose names the map shows,
-    most important first."""
+    """Draws the map of codes. `nearest` are labels of the classes, besides forgotten ones, whose names the map of codes
+    shows, most important first."""
 
     def paint(axes):
         at, mine = found.at, found.forgotten
@@ -236,7 +236,7 @@ def map_of_codes(found, names, nearest, alt):
             if not len(rows) or len(taken) > 12:
                 continue
             middle = np.median(rows, axis=0)
-            step = spread * [0.16, 0.055]  # about the width and height of a class name in the map
+            step = spread * [0.16, 0.055]  # about the width and height of a class name in the report's map of codes
             place = next((middle + [0, step[1] * move] for move in (0, 1, -1, 2, -2, 3, -3)
                           if all((np.abs(middle + [0, step[1] * move] - other) >= step * [1.3, 1]).any()
                                  for other in taken)), None)

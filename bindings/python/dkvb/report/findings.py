@@ -1,5 +1,5 @@
-"""Computes the numbers of a deletion report, with one function for each section of the page. If a section lacks an
-input, its result is a Missing, whose one sentence names the missing input; no number is guessed."""
+"""Computes the numbers of a deletion report, with one function for each section of the page. If a section of the report
+lacks an input, its result is a Missing, whose one sentence names the missing input; no number is guessed."""
 
 from dataclasses import dataclass, field
 from typing import Optional
@@ -66,9 +66,9 @@ class Curve:
 
     label: int
     pairs: list
-    forgotten: list  # Accuracy of the forgotten class at each number of masked pairs, Estimates.
+    forgotten: list  # Accuracy on the forgotten class at each number of masked pairs, as Estimates.
     others: list
-    used: Optional[int]  # Number of pairs masked by the forget operation of this class alone, or None.
+    used: Optional[int]  # Number of pairs that the forget operation of one class alone masked, or None.
     what: str
 
 
@@ -76,7 +76,9 @@ class Curve:
 class Calibration:
     what: str
     rows: int
-    bins: dict  # Dict from "before" and "after" to lists of (confidence, accuracy Estimate, rows).
+    # Points of the calibration diagram: dict from "before" and "after" to lists of (confidence, accuracy Estimate,
+    # rows).
+    bins: dict
     errors: dict  # Dict from "before" and "after" to the Estimate of the calibration error.
 
 
@@ -85,7 +87,7 @@ class Map:
     """A two-dimensional map (t-SNE) of the codes of some rows."""
 
     what: str
-    at: np.ndarray  # Coordinates of the rows in the map, float64[n][2].
+    at: np.ndarray  # Coordinates of the n rows in the two-dimensional map of codes, float64[n][2].
     labels: np.ndarray
     forgotten: np.ndarray  # True for rows of forgotten classes, bool[n].
 
@@ -94,7 +96,9 @@ class Map:
 class Overlap:
     what: str
     rows: int
-    lines: list  # Class labels with their largest overlap and the forgotten class overlapped, largest first.
+    # For each class that is not forgotten: its label, its largest overlap with a forgotten class, and the label of this
+    # forgotten class; the largest overlap comes first.
+    lines: list
 
 
 @dataclass
@@ -137,8 +141,8 @@ def find(given, stage=None):
 
 
 def _guarded(function, *arguments):
-    """Computes one section of the report. A dkvb.Error or ValueError ends only this section of the report, and its
-    message replaces the section."""
+    """Computes one section of a report. A dkvb.Error or ValueError in a section of the report ends only that section,
+    and the error message replaces the section."""
     try:
         return function(*arguments)
     except (Error, ValueError) as error:
@@ -376,8 +380,8 @@ def _calibration(given, answers):
 # Map of codes, and overlap of classes
 
 def _sample(given):
-    """Returns a random sample of rows of each class, for the map and the overlap of a report, with their codes in the
-    codebooks from before the forgetting, without a mask."""
+    """Returns a random sample of rows of each class, for the map of codes and the overlap of classes in a report, with
+    their codes in the codebooks from before the forgetting, without a mask."""
     base = given.before if given.before is not None else given.model
     candidates = [rows for rows in (given.training(), given.test, given.part("held_out")) if rows is not None]
     if not candidates:

@@ -84,11 +84,11 @@ class Inputs:
         return Rows(what, labels, features, codes, birth, ids)
 
     def _owner(self, part):
-        """Returns the birth id of the codebooks in which a part of the codeset was searched, if they belong to the
-        model before or after the forgetting; else b"". A codeset does not tell this birth id, but refuses a search with
-        other codebooks."""
+        """Returns the birth id of the codebooks in which the rows of a part of the codeset were searched, if the
+        codebooks belong to the model before or after the forgetting; else b"". A codeset does not tell the birth id of
+        its codebooks, but refuses a search with other codebooks."""
         if not self.codeset.kept[part][0] == "codes":
-            return b""  # a part that stores features has no fixed codebooks: each model searches its own codes
+            return b""  # rows stored as features have no fixed codebooks: each model searches its own codes
         for model in (self.before, self.model):
             if model is not None:
                 with model.codebooks as codebooks:

@@ -390,8 +390,8 @@ def _check(given):
 
 
 def html_lines(given):
-    """Returns lines of shell commands, escaped for HTML; each line is escaped alone, as visible() would turn line feeds
-    into visible text."""
+    """Returns lines of shell commands, escaped for HTML; each line is escaped alone, so that the line feeds between
+    lines stay line feeds."""
     return "\n".join(html(line) for line in given.split("\n"))
 
 
