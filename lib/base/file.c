@@ -170,8 +170,9 @@ static size_t stem_size(const char *path)
 }
 
 /* Temporary files that this process is writing, for the signal handler that removes them. A signal handler may run on
- * any thread at any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to
- * free. Therefore the list of temporary files for signal handlers has a fixed length and holds copies of the names. */
+ * any thread at any instant: the handler cannot take a lock, and cannot follow a pointer that another thread is about
+ * to free. As a signal handler can neither take a lock nor follow pointers, the list of temporary files that it reads
+ * has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
     /* process that made the temporary file; a forked child has a copy of the list of temporary files, but must not
@@ -421,8 +422,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
-/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts of the file are written to a
- * temporary file, so that a cancelled call leaves the file unchanged. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts that the callback gives go to a
+ * temporary file, so that a cancelled call leaves the file at `path` unchanged. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {

@@ -59,13 +59,14 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t unit, before, total; /* numbers of units of work for progress reports; one task counts as `unit` units */
+    /* units of work for progress reports: in one task, finished before these tasks, and in all */
+    size_t unit, before, total;
     atomic_size_t next, done;
     atomic_bool stop;
 };
 
-/* Returns the number of units of work that are finished after `done` tasks. In progress reports, a last task with fewer
- * units of work counts as a whole task until all tasks are done. */
+/* Returns the number of units of work that are finished after `done` tasks. In progress reports, a last task that has
+ * fewer units of work than the others counts as a whole task until all tasks are done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;

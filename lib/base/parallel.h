@@ -10,7 +10,7 @@
 #include "dkvb/status.h"
 
 /* Work for several threads is divided into numbered tasks. Tasks run in any order on any worker. The result of a task
- * must not depend on `worker`, a number from 0 to threads-1 that only selects scratch space. */
+ * must not depend on `worker`, a number from 0 to threads-1 that names the thread and only selects scratch space. */
 typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 
 /* The checked run options of a call, with the number of threads decided. */
@@ -31,8 +31,8 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
 /* Runs tasks of long work, with progress reports. The calling thread tells the progress callback how many of `total`
- * units of work are finished; `before` units were finished before this call. DKVB_ECANCELLED says that the callback
- * asked to stop; some tasks then never ran. */
+ * units of work are finished; `before` units were finished before the call of dkvb__parallel_long().
+ * dkvb__parallel_long() returns DKVB_ECANCELLED if the progress callback asked to stop; some tasks then never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
@@ -41,7 +41,8 @@ dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb_
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 
-/* Calls the progress callback of a run. DKVB_ECANCELLED says that the callback asks to stop. */
+/* Calls the progress callback of a run. dkvb__report() returns DKVB_ECANCELLED if the progress callback asks to
+ * stop. */
 dkvb_status dkvb__report(const struct dkvb__run *run, uint64_t done, uint64_t total);
 
 #endif

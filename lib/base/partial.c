@@ -162,8 +162,8 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
                           "%.300s: not a file of finished %s, but another file with that name: move or delete it",
                           p->path, p->key.contents);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
-        /* the part file was cut before the first row, or has a version that cannot be continued, or the caller asked to
-         * restart */
+        /* an empty part file is begun if the old one was cut before its first row, or has a version that cannot be
+         * continued, or the caller asked to restart */
         return begin(p);
     h.contents[sizeof h.contents - 1] = '\0';
     for (size_t i = 0; i < DKVB__PARTIAL_TEXTS; i++)
@@ -289,7 +289,8 @@ dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool inte
 
     *kept = false;
     if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
-        /* the error message is kept, as marking rows may replace it */
+        /* the error message of the failed work is kept, as marking its finished rows in the part file may replace the
+         * message */
         snprintf(message, sizeof message, "%s", dkvb_last_error());
         *kept = !write_marks(p);
         dkvb__fail(rc, "%s", message);

@@ -140,7 +140,7 @@ static const struct kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Kinds of files that cannot be recognised by a few fixed bytes alone. */
+/* Kinds of files that cannot be recognised by a few fixed bytes at one place alone. */
 static const struct kind npz = {.name = "a NumPy archive (.npz)",
                                 .array = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
                                 .picture = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
@@ -226,7 +226,7 @@ static bool is_text(const unsigned char *start, size_t size)
 
 static const struct kind *text_kind(const unsigned char *start, size_t size)
 {
-    /* the text of a file starts after a byte order mark, if there is one */
+    /* a text file may begin with a byte order mark; its text starts after the mark */
     size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
     while (at < size && memchr(" \t\r\n", start[at], 4))

@@ -109,8 +109,8 @@ static double log_spread(const struct fitting *f, size_t r)
     return s > 0.0 ? dkvb__log(s) : NAN;
 }
 
-/* Adds up the excess of confidence of all rows at softmax temperatures of e^(at + power x), where x is the row's
- * log(spread of logits) minus the mean over all rows. */
+/* Adds up the excess of confidence of all rows; the softmax temperature of a row is e^(at + power x), where x is the
+ * row's log(spread of logits) minus the mean of this logarithm over all rows. */
 static void add_up(struct fitting *f, double at, double power)
 {
     memset(f->excess, 0, sizeof f->excess);

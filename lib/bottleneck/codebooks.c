@@ -51,10 +51,11 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 }
 
 /*
- * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
- * new signs. Each codebook takes the numbers for its keys' dimensions from runs of `width` outputs of a shuffled round
- * of the projection, so that no codebook takes an output twice. Codebooks whose keys have more dimensions than a round
- * of the projection has outputs use several rounds.
+ * Draws the random signs and the order of outputs of the projection. Each round of the random projection is one
+ * Walsh-Hadamard transform with random signs of its own. Each dimension of a codebook's keys takes one output of the
+ * random projection; the outputs are dealt out in runs of `width` in a shuffled order, so that no codebook takes an
+ * output twice. Codebooks whose keys have more dimensions than a round of the projection has outputs use several
+ * rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -89,7 +90,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            /* dimension of the codebook's keys that takes the first output of the present run of outputs */
+            /* the first dimension of the codebook's keys that the present run of the projection's outputs fills */
             size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 

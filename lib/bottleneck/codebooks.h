@@ -80,8 +80,8 @@ struct dkvb_codebooks {
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
-/* Creates codebooks as dkvb__codebooks_new() does, but without the arrays center, whitening, scales, keys and purged;
- * the caller points these into `mapping`. */
+/* Creates codebooks as dkvb__codebooks_new() does, but without the arrays center, whitening, scales, keys and purged,
+ * whose pointers the caller then sets to places in the mapped file `mapping`. */
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 

@@ -198,8 +198,8 @@ struct addition {
     char **names;
 };
 
-/* Decides whether a part of a codeset keeps features: as its present rows do, or for the first rows as the option
- * says. */
+/* Decides whether a part of a codeset (training or held-out rows) keeps features: as its present rows do, or, if the
+ * part has no rows yet, as the caller's option says. */
 static dkvb_status settle_features(struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -311,8 +311,8 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part of a codeset, from the largest id down. Merging moves every row of the codeset's part at
- * most once; room for the new rows was made before. */
+/* Merges new rows into a part of a codeset, from the largest id down. When new rows are merged into a part of a
+ * codeset, every old row moves at most once; memory for the new rows must have been allocated before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -382,7 +382,8 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    if (!rc && rows->n == 0) { /* a part of the codeset without rows may still have arrays of another type */
+    /* arrays of a part of the codeset without rows may still have another number type than the new rows */
+    if (!rc && rows->n == 0) {
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
         rows->columns = a.keep_features ? x.columns : 0;
@@ -677,8 +678,9 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` is the bit of the new
- * session in each row's `sessions`. The ids of all rows are looked up before any row is marked. */
+/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` of mark_rows() is the bit
+ * that stands for the new session of training in each row's `sessions`. mark_rows() looks up the ids of all rows before
+ * it marks any row as used in the session. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -749,7 +751,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    /* dkvb__codeset_drop_session() removes the failed session of training and its marks on rows */
+    /* after a failure, dkvb__codeset_drop_session() removes the new session of training and its marks on rows */
     dkvb__codeset_drop_session(set);
     return rc;
 }

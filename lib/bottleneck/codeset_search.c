@@ -41,8 +41,8 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes of the codeset's part
- * must be allocated before the search. */
+/* Searches the codes (the nearest keys) of a codeset's rows by the features that the codeset stores. The caller of
+ * search_features() has allocated the array `codes` for the codes of the rows. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -62,8 +62,8 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Finds out whether the codes of a codeset's part still have to be searched. DKVB_EMISMATCH says that the part's
- * features have another number of columns than the codebooks take. */
+/* Finds out whether the codes of a codeset's part still have to be searched. is_open() returns DKVB_EMISMATCH if the
+ * stored features have another number of columns than the codebooks take. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;
@@ -133,7 +133,7 @@ struct filling {
     uint16_t *codes;
     char *features;
     const char **names;
-    size_t *numbers; /* numbers of the rows in the chunk of rows to add, for error messages */
+    size_t *numbers; /* for error messages, the numbers of the present chunk's rows among all rows to add */
 };
 
 static void filling_free(struct filling *f)
@@ -325,7 +325,8 @@ dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, 
         rc = agree(&f, find_narrowest(&f, &narrowest));
         for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
             rc = add_part(&f, p, narrowest);
-        /* all ids given were new to the codeset, so only rows that this failed addition put in are removed here */
+        /* if adding rows fails, the rows added so far are removed again by their ids, which were all new to the
+         * codeset */
         if (rc)
             (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
     }

@@ -32,7 +32,8 @@ struct decoding {
     float *group;  /* sums of values in one group of codebooks, for one row of each thread, [threads][classes] */
     float *answer; /* logits of a row if the caller wants no logits, [threads][classes] */
     struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
-    size_t most; /* largest number of rows that ranks sharing a model decode at a time; 0 without ranks */
+    /* if ranks (processes) share the model, the largest number of rows that they decode at a time; otherwise 0 */
+    size_t most;
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -163,7 +164,8 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
     return rc;
 }
 
-/* Searches and decodes tile by tile, so that memory holds the codes of one tile of rows only. */
+/* Searches the nearest keys of rows and decodes them to logits tile by tile, so that memory holds the codes of one tile
+ * of rows only. */
 static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, size_t n, int32_t *labels, float *logits,
                                  uint16_t *codes)
 {
@@ -193,8 +195,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
  * same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. The number of threads stays
- * unchanged if the caller chose it. */
+/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. A number of threads that the
+ * caller of the library chose stays unchanged. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;

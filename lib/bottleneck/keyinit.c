@@ -97,9 +97,9 @@ struct placement {
     size_t n;     /* number of rows that are used for placing keys */
     float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
-    struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
+    struct dkvb__placer *placers; /* one placer (memory for placing keys) for each thread, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array `rows` */
+    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array of projected rows, `rows` */
     /* number of units (codebooks that share random transforms) that are processed at a time, as a group */
     size_t group;
     size_t first;     /* index of the first codebook of the group whose keys are being placed */
@@ -215,10 +215,10 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. The rows for placing keys are
- * not copied if they lie in memory: *x becomes the array of all rows, and *pick the numbers of the rows; if the rows
- * are neighbours, *x becomes the first of them, and *pick NULL. Rows of a source are read into the block of memory for
- * rows, and *x becomes this block. */
+/* Finds `n` of the key rows (the rows on which keys are placed), beginning with key row number `first`. Key rows that
+ * lie in memory are not copied: *x becomes the array of all rows, and *pick the numbers of the key rows in the array;
+ * if the key rows are neighbours, *x becomes the first of them, and *pick NULL. Key rows of a source are read into a
+ * buffer, and *x becomes this buffer. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -233,7 +233,8 @@ static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, 
     return DKVB_OK;
 }
 
-/* Prepares `n` of the rows for placing keys for their projection, beginning with number `first` of these rows. */
+/* Prepares `n` of the key rows (the rows on which keys are placed) for their projection, beginning with key row number
+ * `first`. */
 static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
 {
     const float *x;
@@ -490,15 +491,17 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
      * a copy of the allocator */
     cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step of growing keys has no batches, as all rows of the step are one batch */
-    cb->options->rows_per_key = 0; /* a step of growing keys uses all of its rows */
+    cb->options->batch = 0; /* a step of growing keys has no batches, as all rows of the step are one batch */
+    /* a step of growing keys uses all rows that the caller gives, so the number of rows per key has no limit */
+    cb->options->rows_per_key = 0;
     *out = cb;
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and of their use
- * counts replace the originals after the step, so that a cancelled step changes nothing. The first step of growing keys
- * also computes the preparation of rows, and draws the keys that it then moves. */
+/* Makes one step of growing keys (keys that are placed in steps over more and more rows) on copies of the keys and of
+ * their use counts. The copies of the keys and of their use counts replace the originals after the step, so that a
+ * cancelled step changes nothing. The first step of growing keys also computes the centre, whitening and scales of the
+ * rows, and draws the first keys from the rows before it moves them. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

@@ -121,9 +121,9 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
                               const dkvb_allocator *mem);
 
 /* Creates a twin of a model: a second model with the same codebooks, values, mask, classes and temperature, which gives
- * the same answers as `model` and can be trained in its place. The twin of a model has no names, counts or journal.
- * dkvb__model_become() moves the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot
- * fail; the twin must still have the same classes and number type as the model. */
+ * the same answers as `model` and can be trained in its place. The second model that dkvb__model_twin() creates (the
+ * twin) has no names, counts or journal. dkvb__model_become() moves the trained values from `twin` to `model` and frees
+ * the twin. dkvb__model_become() cannot fail; the twin must still have the classes and the number type of `model`. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
@@ -144,8 +144,9 @@ void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 /* Returns the values of a key-value pair; this rank (process) must hold the values of the pair. */
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
-/* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
- * (processes) must call dkvb__values_to_first() together, and all ranks get the status of `take`. */
+/* Calls the callback `take` on rank 0 with the values of all key-value pairs of the ranks, some pairs at a time and in
+ * ascending order of the pairs. All ranks (processes) must call dkvb__values_to_first() together, and all ranks get the
+ * status that the callback `take` returned on rank 0. */
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
@@ -180,8 +181,8 @@ dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *fi
  * dkvb__column_names_alloc() returns NULL if memory runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. The text `where` stands at the
- * beginning of the error message. */
+/* Returns `code` unless all names of columns are allowed and differ from each other. The error message of
+ * dkvb__column_names_check() begins with the text `where`. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -225,13 +226,14 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
 /* Extends the fingerprint `trained` by one more training on rows with the given training options; rows without a label
- * do not count. The row ids in the training options make the fingerprint independent of the order of rows, except if
- * rows are trained on in the order given; NULL ids stand for row numbers. */
+ * do not count. As training options have row ids, the fingerprint of a training does not depend on the order of rows,
+ * except if rows are trained on in the order given; if the ids are NULL, row numbers stand for them. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
 /* Does the work of dkvb_model_train() on the model's own values, so that there is only one copy of the values, in
- * float32. The model cannot answer during the training, and a training that fails sets all values to 0. */
+ * float32. During a training in place the model cannot answer, and a training that fails sets all values of the model
+ * to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
@@ -248,27 +250,28 @@ void dkvb__values_lose(dkvb_model *model);
  * values of the model are lost. */
 void dkvb__training_free(dkvb_model *model);
 
-/* Frees the contents of a journal entry. The other functions for journal entries are in unlearn/, but a model frees its
- * own journal entries. */
+/* Frees the contents of a journal entry. Other functions for journal entries are in unlearn/; dkvb__record_clear() is
+ * here because a model frees its own journal entries. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
-/* Functions of the model's journal that training calls, although the journal lies in the layer above
+/* Functions of the model's journal that training calls, although the journal lies in the layer above training
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
  * journal. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The labels of the rows must
- * have been checked before. The array `scratch`, uint8_t[classes], is scratch space. */
+/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller of
+ * dkvb__relearn_check() has checked that the labels are classes of the model. The array `scratch`, uint8_t[classes], is
+ * scratch space of dkvb__relearn_check(). */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
 /* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries for the
- * ended forgettings are made before the model gets its new values, since making entries may fail, and are appended
- * afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings whose classes were trained on
- * again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back (`back`, [n] ids).
- * The member `made` is NULL if no journal entry is to be written. The journal entries in a struct dkvb__relearning must
- * be appended or dropped. */
+/* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries that end
+ * forgettings are made before the model gets its new values, since making entries may fail, and are appended to the
+ * journal afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings of classes that were
+ * trained on again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back to the
+ * codeset (`back`, [n] ids). The member `made` of a struct dkvb__relearning is NULL if the training ended no
+ * forgetting. The journal entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

@@ -24,8 +24,8 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
 void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 
 /* Adds `n` rows to the counts of rows outside the scale of the codebooks, by the rows' lengths and by `cut`, their
- * counts of numbers at an end of the scale. If rows are scaled to length 1, their numbers at an end of the scale are
- * not counted, and `cut` is NULL. */
+ * counts of numbers at an end of the scale. If rows are scaled to length 1, dkvb__outside_add() counts no numbers at an
+ * end of the quantisation scale, and `cut` is NULL. */
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 

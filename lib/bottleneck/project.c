@@ -16,7 +16,7 @@ enum {
     PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows that a projector keeps in memory */
 };
 
-/* Lowers *lowest to `row` if it is larger; several workers may do so at the same time. */
+/* Lowers *lowest to the row number `row` if *lowest is larger; several threads may call lower() at the same time. */
 static void lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);
@@ -230,7 +230,7 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
     memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
 }
 
-/* Returns the number that error messages give for a row. */
+/* Returns the row number that error messages give for the prepared row r. */
 static size_t number_of(const struct preparation *j, size_t r, size_t first_row)
 {
     return j->p->numbers ? j->p->numbers[r] : first_row + (j->pick ? j->pick[r] : r);
@@ -256,14 +256,14 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
 }
 
 /* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
- * outputs of round number *done of the random projection. */
+ * outputs of round number *done of the random projection for the tile. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    /* the size of a round of the projection is a power of two; a division would take longer than all other work of this
-     * loop */
+    /* the number of outputs of a round of the projection is a power of two, so a shift replaces a division, which would
+     * take longer than the rest of the loop */
     int shift = __builtin_ctzll(size);
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
@@ -374,7 +374,8 @@ static void scale_unit(void *context, size_t unit, unsigned worker)
     struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
     float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
     size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
-    /* for the scale, the few rows after the last whole tile count only if there is no whole tile */
+    /* a codebook's scale is computed from whole tiles of 16 rows; the rows after the last whole tile count only if
+     * there is no whole tile */
     size_t whole = j->n / TILE;
 
     memset(sizes, 0, j->unit * sizeof *sizes);

@@ -34,11 +34,11 @@ struct dkvb__projector {
     size_t unit_codebooks;
     size_t tile_bytes; /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
     float *prepared;   /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */
-    double *lengths;   /* lengths of the rows as the caller gave them, [capacity] */
+    double *lengths;   /* lengths (norms) of the rows of features as the caller gave them, [capacity] */
     float *scratch;    /* scratch space of the threads for transforms, [threads][scratch_size] */
     size_t scratch_size;
-    /* row numbers of the prepared rows for messages, set by the owner of the projector; NULL: messages give
-     * positions */
+    /* for error messages, the row numbers of the prepared rows, set by the owner of the projector; if NULL, messages
+     * give the places of rows in their array */
     const size_t *numbers;
 };
 
@@ -49,8 +49,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
 void dkvb__projector_free(struct dkvb__projector *p);
 
 /* Prepares `n` <= capacity rows of x for projection: x[pick[0]], x[pick[1]], …, or the first n rows if `pick` is NULL.
- * In error messages, the number of a row is its place in the array plus `first_row`. DKVB_EINVAL says that a number of
- * a row is not finite, or is too large. */
+ * In error messages, the number of a row is its place in the array plus `first_row`. dkvb__projector_prepare() returns
+ * DKVB_EINVAL if a number of a row is not finite, or is too large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
@@ -85,8 +85,9 @@ struct dkvb__sizes {
 void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count);
 
 /* Returns the scale of a codebook, in quantisation steps per unit of a projected number, that puts 99 % of the numbers
- * within 36 of the 63 steps. With the scale of a codebook, projected numbers of a normal distribution have a standard
- * deviation of 14 steps, and one in 150,000 is cut. The scale of a codebook is 1 if all projected numbers are 0. */
+ * within 36 of the 63 steps. With the scale that dkvb__sizes_scale() returns, normally distributed projected numbers
+ * have a standard deviation of 14 quantisation steps, and one number in 150,000 is cut to an end of the scale. The
+ * scale of a codebook is 1 if all projected numbers are 0. */
 float dkvb__sizes_scale(const struct dkvb__sizes *sizes);
 
 #endif

@@ -147,7 +147,7 @@ dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t 
     for (size_t i = kept; i < removed->n; i++)
         removed->hash[i] = 0;
     removed->n = kept;
-    if (kept == 0) /* the salt of an empty list of removed rows is removed too */
+    if (kept == 0) /* when the list of removed rows becomes empty, its salt is freed as well */
         dkvb__removed_free(removed, &set->mem);
     return DKVB_OK;
 }

@@ -309,7 +309,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;
-    /* the search state needs no rows to read, as the rows are already projected */
+    /* the search gets no rows of features to read, as its rows are projected already */
     const struct dkvb__rows none = {.n = n};
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
@@ -361,8 +361,9 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
-/* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank (process) for its part
- * of the rows. *count becomes the number of (codebook, row) pairs whose codes were searched again. */
+/* Searches the codes of `n` <= capacity rows again where they name a masked or purged key; each rank (process) searches
+ * its part of the rows. *count becomes the number of (codebook, row) pairs whose codes named a dead key and were
+ * searched again. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -384,7 +385,7 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
 }
 
 /* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory.
- * Searching more rows at a time loads the keys from memory less often. */
+ * When stale codes are refreshed, searching more rows at a time loads the keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,

@@ -21,13 +21,15 @@ struct dkvb__search {
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
     bool sums;    /* true if the search is to compute a checksum of the rows, which the owner of the search asks for */
-    /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
+    /* checksum of the rows that this rank (process) has searched; the sum of all ranks' checksums is the checksum of
+     * all rows */
     uint64_t sum;
     dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */
-    /* lengths of the rows as the caller gave them, [capacity]; NULL unless rows outside the scale are counted */
+    /* lengths (norms) of the rows as the caller gave them, [capacity]; NULL unless the search counts rows outside the
+     * scale of the codebooks */
     double *lengths;
-    /* counts of each row's numbers at an end of the quantisation scale, [capacity + 16]; NULL if rows are scaled to
-     * length 1 or nobody asks */
+    /* for each row, how many of its projected numbers lie at an end of the quantisation scale, [capacity + 16]; NULL if
+     * rows are scaled to length 1, or if the caller wants no such counts */
     uint32_t *cut;
     /* Scratch memory that every worker thread of a search has for itself: */
     int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
@@ -43,8 +45,9 @@ struct dkvb__search {
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
                                const struct dkvb__rows *from, size_t most, const struct dkvb__run *run);
 
-/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, and the distances to their keys unless
- * NULL. Ranks (processes) that share the codebooks search a part of the rows each, and exchange the results. */
+/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, to `codes`, and the distances of the rows
+ * to their nearest keys to `dist` unless `dist` is NULL. Ranks (processes) that share the codebooks search a part of
+ * the rows each, and exchange the results. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n, uint16_t *codes, int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);
@@ -53,9 +56,9 @@ void dkvb__search_end(struct dkvb__search *s);
 dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct dkvb__rows *from,
                               uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 
-/* Searches as dkvb_search() does, for rows that are projected but not yet rounded: `q`, float[n][codebooks][key_dim],
- * finite. Searches of projected numbers serve tests, which compare results with other roundings and with the searches
- * of other libraries. */
+/* Searches nearest keys as dkvb_search() does, for rows that are projected but not yet rounded: `q`,
+ * float[n][codebooks][key_dim], has finite numbers. dkvb__search_projected() serves tests, which compare its results
+ * with other roundings and with the searches of other libraries. */
 dkvb_status dkvb__search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *q, size_t n,
                                    uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 

@@ -4,11 +4,11 @@
 #include "bottleneck/model.h"
 
 /*
- * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). Codebooks are
- * divided into groups of DKVB__GROUP codebooks. Within a group of codebooks, a class's values are added from 0 in
- * float32, codebooks and ranks ascending. The sums of the groups of codebooks are added in double precision, groups
- * ascending. A logit is the sum over all groups of codebooks divided by the number of selected keys (codebooks times
- * k), rounded to float32 once.
+ * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). For summing
+ * values, codebooks are divided into groups of DKVB__GROUP (16) codebooks. Within a group of codebooks, the values of a
+ * class are added from 0 in float32: codebooks in ascending order, and in a codebook from the nearest selected key to
+ * the farthest. The sums of the groups of codebooks are added in double precision, groups ascending. A logit is the sum
+ * over all groups of codebooks divided by the number of selected keys (codebooks times k), rounded to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 
@@ -22,13 +22,13 @@ static inline size_t dkvb__groups(const dkvb_model *m)
  * because no pair of its code has a learned value; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
-/* The two steps of dkvb__logits(), for callers that sum again only those groups of codebooks in which a code has
- * changed. The logits that dkvb__sum_group() and dkvb__finish_logits() compute equal those of dkvb__logits() bit for
- * bit. dkvb__sum_group() computes `sum`, float[classes], of the values that the code selects in a group of codebooks,
- * whose values this rank must hold. dkvb__finish_logits() computes the logits, float[classes], from the sums of all
- * groups of codebooks, double[classes], added in ascending order. The array `learned` marks the key-value pairs of all
- * ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
- * pairs. */
+/* The work of dkvb__logits() in two steps, for callers that sum again only those groups of codebooks in which the code
+ * of a row has changed. The logits that dkvb__sum_group() and dkvb__finish_logits() compute equal those of
+ * dkvb__logits() bit for bit. dkvb__sum_group() sums the values that a code selects in one group of codebooks to `sum`,
+ * float[classes]; this rank (process) must hold the values of the group. dkvb__finish_logits() computes the logits,
+ * float[classes], from `sums`, double[classes]: the sums of all groups of codebooks, added in ascending order of the
+ * groups. The array `learned` marks the key-value pairs of all ranks that have learned values, from
+ * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
@@ -57,16 +57,17 @@ struct dkvb__summing {
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most);
 void dkvb__summing_free(struct dkvb__summing *s);
 
-/* Functions that sum the values of a block of `rows` rows, in the order of calls. The functions dkvb__summing_…()
- * decide which rows belong to which rank, sum one of this rank's groups of codebooks for all rows (`codes` is
- * [rows][codebooks][k]), exchange the sums, and compute the logits of a row of this rank as dkvb__logits() does. The
- * array `sums`, double[classes], is scratch space. */
+/* Functions that sum the values of a block of `rows` rows, declared in the order in which they are called. The
+ * functions dkvb__summing_…() decide which rows belong to which rank, sum one of this rank's groups of codebooks for
+ * all rows (`codes` is [rows][codebooks][k]), exchange the sums, and compute the logits of a row of this rank as
+ * dkvb__logits() does. The array `sums`, double[classes], is scratch space for computing the logits of a row. */
 void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
 void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
 dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);
 bool dkvb__summing_logits(const struct dkvb__summing *s, size_t row, double *sums, float *logits);
 
-/* Return the place of a row's sums of values for one group of codebooks, before and after ranks exchange sums. */
+/* dkvb__summing_own() and dkvb__summing_all() return the place of a row's sums of values for one group of codebooks,
+ * before and after the ranks exchange sums. */
 float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row);
 const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
 

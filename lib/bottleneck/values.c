@@ -2,12 +2,12 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h), not by rows. A parallel
- * task of training takes one group of codebooks. In each codebook of its group, a task adds the errors of the previous
- * batch, then sums the values that the present batch selects, while that codebook's values are in the cache. When the
- * tasks for groups of codebooks are done, tasks for some rows each add the sums of the groups and compute the errors of
- * the rows. No sum depends on which thread ran which task, and the errors of rows are added to every value in the order
- * of the rows.
+ * to add them. To use the values while they are in the cache, a training divides its work by groups of codebooks
+ * (sums.h), not by rows. A parallel task of training takes one group of codebooks. In each codebook of its group, a
+ * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
+ * codebook's values are in the cache. When the tasks for groups of codebooks are done, tasks for some rows each add the
+ * sums of the groups and compute the errors of the rows. No sum depends on which thread ran which task, and the errors
+ * of rows are added to every value in the order of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -33,7 +33,7 @@
 enum {
     ROWS = 16,       /* number of rows in one parallel task that computes errors */
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
-    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
+    CODES_AHEAD = 8, /* number of rows whose codes are prefetched before they are used */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
     RANKS = 16,      /* number of long rows of values that one call of the kernel add_values() adds */
     /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
@@ -140,8 +140,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* After a training in place, no float32 values may stay in memory behind the shorter rows, where no purge would
-     * find them. */
+    /* After a training in place has rounded the values to a narrower type, no float32 values may stay in the memory
+     * behind them, where no purge would find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -155,8 +155,9 @@ static dkvb_status hash_values(void *context, const void *values, size_t size)
     return DKVB_OK;
 }
 
-/* Begins the chain of fingerprints with the fingerprint of the model's trainings. If a model's values were set directly
- * by a caller, without training, the fingerprint begins with a hash of the values. */
+/* Begins the fingerprint of a new training, a chain of hashes, with the fingerprint of the model's earlier trainings.
+ * If a model's values were set directly by a caller, without training, the fingerprint begins with a hash of the
+ * values. */
 static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -283,8 +284,8 @@ static void narrow_codebook(void *context, size_t own, unsigned worker)
     }
 }
 
-/* Replaces the old values of a model by the new ones, rounded to the model's type. All values are checked before any
- * value is replaced. */
+/* Replaces the old values of a model by the new ones, rounded to the model's type. All new values of the model are
+ * checked before any old value is replaced. */
 static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
@@ -349,7 +350,8 @@ struct pass {
     size_t batch;
     size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
     size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added to the values */
-    /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
+    /* codes of the present and of the previous batch of training, the codes of one codebook after those of another,
+     * [codebooks][column] */
     uint16_t *columns[2];
     size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
     /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][padded row
@@ -359,10 +361,10 @@ struct pass {
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
-    float *logits;  /* scratch space of the threads for logits, [threads][classes] */
+    float *logits;  /* scratch space of the threads for the logits of a row in training, [threads][classes] */
     double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
-    uint8_t *right; /* marks of the batch's rows with the right answer, [batch] */
+    uint8_t *right; /* for each row of the present batch, 1 if the model's answer was right, else 0, [batch] */
 };
 
 /* Copies the codes of the present batch into the columns of the codebooks c .. end-1. */
@@ -383,16 +385,17 @@ static void turn_codes(const struct pass *p, size_t c, size_t end)
     }
 }
 
-/* Prefetches the values of the pair that comes AHEAD places after place `at` in a column of codes. */
+/* Prefetches the values of the key-value pair that comes AHEAD (16) places after place `at` in a column of codes. */
 static inline void look_ahead(const float *values, const uint16_t *column, size_t at, size_t count, size_t stride)
 {
     if (at + AHEAD < count && column[at + AHEAD] != DKVB_CODE_NONE)
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` of one
- * codebook is float[keys][4 * fours]. sum_narrow() is inlined with a constant argument `fours`, the number of vectors
- * of four floats in a row of values, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, from the nearest selected key to the
+ * farthest. The array `values` has the values of one codebook, float[keys][4 * fours]. sum_narrow() is inlined with a
+ * constant argument `fours`, the number of vectors of four floats in a row of values, so that the sums of a row stay in
+ * registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -415,8 +418,9 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. add_narrow() is inlined with
- * a constant argument `fours`, as sum_narrow() is. */
+/* Adds error[i], the error of row i of a batch, to the values of every key that row i selects: rows in ascending order,
+ * and for each row from its nearest key to the farthest. add_narrow() is inlined with a constant argument `fours`, the
+ * number of vectors of four floats in a row of values. */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -557,7 +561,8 @@ static void find_errors(void *context, size_t task, unsigned worker)
             exps[l] = dkvb__exp((double)logits[l] - (double)logits[best]);
             total += exps[l];
         }
-        p->right[i] = best == label && (!zero || classes == 1); /* a row whose logits are all zero abstains */
+        /* a row whose logits are all zero abstains, which does not count as a right answer */
+        p->right[i] = best == label && (!zero || classes == 1);
         p->loss[i] = (double)logits[best] - (double)logits[label] + dkvb__log(total);
         for (size_t l = 0; l < classes; l++)
             error[l] = (float)(rate * ((l == label ? on : off) - exps[l] / total));
@@ -589,8 +594,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; after the
- * last batch, train_batch() is called with 0 rows. */
+/* Trains on one batch of rows. While train_batch() sums the values for a batch, it also adds the errors of the batch
+ * before to the values; after the last batch, train_batch() is called with 0 rows. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -649,7 +654,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    /* memory of the errors begins as zeros, and the padding of its rows stays 0 */
+    /* the memory of the rows' errors begins as zeros, so that the padding after each row's errors stays 0 */
     p->error = dkvb__alloc0(mem, batch, row);
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
@@ -689,8 +694,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* train_batch() with 0 rows adds the errors of the last batch to the values; ranks exchange nothing, so it cannot
-     * fail */
+    /* train_batch() with 0 rows adds the errors of the last batch to the values, which cannot fail, as ranks then
+     * exchange nothing */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
@@ -706,8 +711,8 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
     return DKVB_OK;
 }
 
-/* Checks the labels of the rows to train on. The numbers of labelled rows go to `order`; *count becomes the number of
- * labelled rows. */
+/* Checks that the label of each row to train on is a class of the model, or -1 for no label. The array `order` gets the
+ * numbers of the labelled rows, and *count becomes the number of labelled rows. */
 static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;

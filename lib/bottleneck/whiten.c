@@ -27,9 +27,9 @@ enum {
     LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues of
- * the covariance, axes along which rows hardly differ, or along which too few rows have no spread at all, would be
- * magnified. */
+/* For whitening, each eigenvalue of the covariance of the rows is raised by `eigenvalue_floor` times the mean
+ * eigenvalue. Without this floor under the eigenvalues of the covariance, axes along which rows hardly differ, or along
+ * which too few rows have no spread at all, would be magnified. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -40,8 +40,9 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A matrix product is computed some rows at a
- * time, which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A product of two matrices is computed some
+ * rows at a time, with the same sums as at once: a product of 4,096 columns takes seconds, and the caller may want to
+ * cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -81,7 +82,7 @@ static double distance_from_identity(const float *a, size_t m)
     return most;
 }
 
-/* Computes the inverse fourth root of a matrix, w->x = s^(-1/4); s is overwritten. */
+/* Computes the inverse fourth root s^(-1/4) of a matrix s into w->x, and overwrites s. */
 static dkvb_status inverse_fourth_root(struct root *w, float *s)
 {
     size_t m = w->m, count = m * m;

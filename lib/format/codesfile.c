@@ -18,8 +18,8 @@ enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read fr
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections that a codes file has for a part of a codeset (training or held-out rows). A codes file has either the codes
- * or the features of a codeset's part (training or held-out rows). */
+/* Sections of a codes file for a part of a codeset (training or held-out rows): ids, labels, codes and features. A
+ * codes file has either the codes or the features of a codeset's part (training or held-out rows). */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -239,8 +239,8 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
-/* Gives a model file and a codes file, both already on disk, their names, the model first: while the codes file has
- * the rows that the model was trained without, the same forgetting can be made again. */
+/* Gives a model file and a codes file, both already on disk, their names, the model first: after a crash in between,
+ * the old codes file still has the forgotten rows, and the same forgetting can be made again. */
 static dkvb_status name_both(struct dkvb__writer *model, struct dkvb__writer *codes, const char *model_path)
 {
     char said[400];
@@ -510,8 +510,8 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Reads from a codes file which rows took part in which session of training. The training part of the codes file must
- * have been read before. */
+/* Reads from a codes file which rows took part in which session of training. The rows of the training part must have
+ * been read from the codes file before read_session_rows() is called. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];

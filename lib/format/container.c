@@ -11,7 +11,8 @@
 #include "dkvb/data.h"
 
 enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
-/* number of bytes of a section that are made, summed and written at a time; so many bytes fit in a core's cache */
+/* number of bytes of a section of a file that are made, checksummed and written at a time; 1 MiB fits in a core's
+ * cache */
 enum { PIECE = 1 << 20 };
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
@@ -80,8 +81,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table of a file. The section that the entry names must start directly after the
- * section before, with alignment. */
+/* Reads one entry of the section table of a file. The section that an entry of the table names must start directly
+ * after the section before it, at the next multiple of 64 bytes. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];

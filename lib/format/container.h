@@ -9,7 +9,7 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-/* type of a section that holds plain bytes; every other section has a type DKVB_DTYPE_… */
+/* type number of a section that holds plain bytes; a section of numbers has a type DKVB_DTYPE_… instead */
 enum { DKVB__DTYPE_BYTES = 0 };
 
 struct dkvb__section {
@@ -71,9 +71,10 @@ struct dkvb__part {
     uint32_t dtype, flags;
     const void *data; /* bytes of the section to be written; ignored if the function `produce` makes the bytes */
     uint64_t size;
-    dkvb__produce_fn produce; /* function that makes the bytes of the section; NULL: the bytes are at `data` */
-    void *context;            /* context that the function `produce` gets as its first argument */
-    size_t unit; /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
+    /* function that makes the bytes of the section piece by piece; if NULL, the bytes lie in memory at `data` */
+    dkvb__produce_fn produce;
+    void *context; /* first argument of the function `produce`, which makes the bytes of the section */
+    size_t unit;   /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
 };
 
 /* Returns a section to be written whose bytes lie in memory. */

@@ -118,7 +118,8 @@ static dkvb_status read_values_type(struct reading *r)
     if (s && dkvb__value_size(s->dtype) == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
                           r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
-    /* a missing section of values is reported when sizes are checked */
+    /* if the model file has no section of values, the error is reported later, when the sizes of the sections are
+     * checked */
     r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32;
     return DKVB_OK;
 }
@@ -128,8 +129,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of all sets of
- * key-value pairs in the model file were checked before. */
+/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of the sets of
+ * key-value pairs (one bit for each pair) in the model file must have been checked before read_valued() is called. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -286,8 +287,8 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return rc;
 }
 
-/* Reads the values of the key-value pairs that this rank holds. The whole section of values is read, some rows at a
- * time, since its checksum covers the whole section. */
+/* Reads the values of the key-value pairs that this rank holds. The whole section of values of the model file is read,
+ * some rows at a time, since its checksum covers the whole section. */
 static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     enum { PIECE = 4 << 20 };
@@ -573,7 +574,8 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    if (bytes.left / 3 < count) /* the number of names is checked before memory for pointers is allocated */
+    /* the number of column names is checked against the size of the section before memory for pointers is allocated */
+    if (bytes.left / 3 < count)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
     /* In memory, each column name has a NUL at its end instead of the two bytes of its length. */

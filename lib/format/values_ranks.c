@@ -84,7 +84,8 @@ dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to,
     struct wanted wanted = {size / (w->model->classes * dkvb__value_size(w->model->values_dtype)), 0};
     dkvb_status rc = ask(w, &wanted);
 
-    (void)offset; /* the offset is not needed, as the writer of the model file asks for all rows of values in order */
+    /* the offset in the section is not needed, as the writer of the model file asks for all rows of values in order */
+    (void)offset;
     return rc ? rc : move_rows(w, (size_t)wanted.rows, to);
 }
 

@@ -16,7 +16,7 @@ struct dkvb__values_ranks {
     size_t label; /* the first class whose selection counts rank 0 has not yet asked the other ranks for */
     char *piece;  /* the rows of values that this rank holds, within the piece that rank 0 asks for */
     size_t room;  /* number of bytes allocated for the buffer of section bytes, `piece` */
-    bool broken;  /* true if moving a piece of the values failed, which all ranks know */
+    bool broken;  /* true if moving values between the ranks (processes) failed, which all ranks then know */
 };
 
 /* dkvb__values_ranks_produce() makes rows of values, and dkvb__counts_ranks_produce() selection counts, for the writer

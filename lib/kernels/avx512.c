@@ -65,8 +65,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return _cvtmask64_u64(_mm512_kunpackd(high, low));
 }
 
-/* Computes the scores of a tile of `rows` rows and four blocks of keys. The number `rows` is a constant where
- * score_tile() is inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and four blocks of keys. score_tile() is inlined with a constant
+ * argument `rows`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)

@@ -1,7 +1,8 @@
 /*
  * The steps between the matrix products of a neural network, as plain loops that every compiler vectorizes. Each kernel
  * file compiles the loops over elements for its instruction set, and the results are equal bit for bit for any length
- * of the vectors. Fused multiply-adds are written out; sums run in 16 lanes, which are added up in one order.
+ * of the vectors. In the loops over elements, fused multiply-adds are written as calls, and each sum runs in 16 lanes,
+ * which are added up in one fixed order.
  */
 #ifndef DKVB_KERNELS_ELEMENTWISE_H
 #define DKVB_KERNELS_ELEMENTWISE_H

@@ -98,8 +98,9 @@ struct dkvb__product {
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* A table of the kernels (inner loops) of one instruction set. The table `scalar` defines the results, and all other
- * tables give results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
+/* A table of the kernels (inner loops) of one instruction set. The kernel table `scalar` (plain C) defines the results
+ * of all kernels, and the tables of other instruction sets give results that are equal bit for bit. Kernels allocate
+ * nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
@@ -135,8 +136,9 @@ struct dkvb__kernels {
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* Functions for the member add_values of kernel tables. The table `scalar` has the plain function; the functions of
- * other tables call the plain function if a row of values does not fill a vector. */
+/* Functions for the member `add_values` (adding rows of values) in the kernel tables of the instruction sets. The
+ * kernel table `scalar` has dkvb__add_values_plain(); the add_values functions of other tables call it if a row of
+ * values does not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);

@@ -33,12 +33,12 @@ void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
  * float[columns][depth] if `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* Returns a matrix product with the given right-hand matrix. The caller fills in the left matrix (`rows`, `a`), the
- * result `out`, the added matrix `add` and the activation. */
+/* Returns a matrix product with the given right-hand matrix. The caller of dkvb__matrix_product() then fills in the
+ * product's left matrix (`rows`, `a`), result `out`, added matrix `add` and activation. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 
-/* Computes a matrix product on all threads of the run. The product of the matrices is the same bit for bit, however the
- * work is divided among threads. */
+/* Computes a matrix product on all threads of the run. The result of a matrix product is the same bit for bit, however
+ * the work is divided among threads. */
 void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run *run);
 
 #endif

@@ -1,5 +1,6 @@
-/* The kernel add_values() for the tables `avx2` and `avx512`. The sums of values wait for memory, so wider vectors
- * would not be faster. Every processor with AVX2 also converts float16 (F16C). */
+/* The kernel add_values(), which adds rows of values, for the kernel tables `avx2` and `avx512`. Adding values is
+ * limited by the speed of memory, so vectors wider than those of AVX2 would not be faster. Every processor with AVX2
+ * also converts float16 (F16C). */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"

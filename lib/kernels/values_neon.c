@@ -1,4 +1,4 @@
-/* The kernel add_values() for the table `neon`. */
+/* The kernel add_values(), which adds rows of values, for the kernel table `neon`. */
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"
