@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. An XXH3 checksum finds accidental damage; it does not stop an
- * attacker. */
+/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. An XXH3 checksum finds accidental damage of data; it does not
+ * stop an attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
 /* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends; the end returns the

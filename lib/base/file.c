@@ -296,7 +296,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    /* until the rename, the temporary file is never readable by more users than the old file */
+    /* until the rename, the temporary file is never readable by more users than the old file of the target's name */
     if (!create_temporary(w, size, replaces ? 0600 : 0666))
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
@@ -363,8 +363,9 @@ static void sync_folder(char *path)
 static void release(struct dkvb__writer *w)
 {
     if (w->fd >= 0)
-        close(w->fd); /* the result of close() is ignored: a committed file was flushed before, and any other file is
-                         removed */
+        /* the result of close() is ignored: a file that was committed was flushed to disk before, and any other file is
+         * removed */
+        close(w->fd);
     live_remove(w);
     dkvb__free(w->mem, w->temporary);
     dkvb__free(w->mem, w->path);

@@ -17,7 +17,7 @@
 /* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks
  * it. The argument `what` names the contents of the part file in messages, for example "rows". *created tells whether
  * dkvb__partfile_open() made the part file. If the part file cannot be opened, its file descriptor *fd is -1.
- * DKVB_ESTATE says that another process uses the part file, DKVB_EIO that another user made it. */
+ * DKVB_ESTATE says that another process uses the part file, DKVB_EIO that another user made the part file. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
 
 /* Writes bytes to a part file at an offset. */

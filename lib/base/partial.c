@@ -20,7 +20,7 @@ struct header {
     uint64_t row_size, things, set;
     char contents[16];
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    uint64_t check; /* checksum of all members of the part file's header before this member */
+    uint64_t check; /* checksum of the members of a part file's header before `check` */
 };
 
 static const char magic[8] = "DKVBPART";
@@ -276,8 +276,8 @@ dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, u
     return rc;
 }
 
-/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a call that
- * failed, if it had worked for long. */
+/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a failed
+ * call too, if it had worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);

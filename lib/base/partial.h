@@ -32,7 +32,8 @@ struct dkvb__partial_key {
     /* texts that determine the contents of the part file's rows, such as "descriptor:1" for an encoder; "": no further
      * text */
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    /* checksum of the things that rows are made of, such as pictures, as far as they are known before the work */
+    /* checksum of the things that rows are made of, such as pictures, as far as the things are known before the work
+     * begins */
     uint64_t set;
     uint64_t things; /* number of things that rows are made of, such as pictures */
     /* largest number of marks that a part file needs when the rows of all things (such as pictures) are finished */

@@ -193,8 +193,8 @@ static bool holds(const unsigned char *start, size_t size, const char *text)
     return false;
 }
 
-/* Finds the kind of a zip archive by the name of its first member. The header of a zip member has 30 bytes, with the
- * length of the name at offset 26. */
+/* Finds the kind of a zip archive by the name of its first member. The header of a member of a zip archive has 30
+ * bytes, with the length of the member's name at offset 26. */
 static const struct kind *zip_kind(const unsigned char *start, size_t size)
 {
     size_t length = size > 30 ? dkvb__read16(start + 26) : 0, end = 30 + length < size ? 30 + length : size;

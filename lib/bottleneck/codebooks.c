@@ -243,8 +243,8 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the squared norms of one codebook's keys. Places of a codebook's array past its last key count as dead
- * keys. */
+/* Computes the squared norms of one codebook's keys. In the arrays of a codebook, the places past the last key count as
+ * dead keys. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);

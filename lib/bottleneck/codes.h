@@ -50,8 +50,8 @@ struct dkvb__packing {
 void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
                       const struct dkvb__run *run);
 
-/* Unpacks codes from bytes. dkvb__codes_unpack() returns DKVB_EINVAL, with the row in the message, at the first row
- * that has a code of no key, or unused bits other than 0. */
+/* Unpacks the codes of rows from bytes. dkvb__codes_unpack() returns DKVB_EINVAL, with the row in the message, at the
+ * first row that has a code of no key, or unused bits other than 0. */
 dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
                                const struct dkvb__packing *packing, const struct dkvb__run *run);
 

@@ -19,8 +19,9 @@
 #include "dkvb/search.h"
 
 enum {
-    TEMPERATURE_LOGITS = 1 << 22, /* largest number of logits in a temperature fit: half a second of exponentials */
-    TEMPERATURE_LEAST = 1024      /* least number of rows in a temperature fit, for any number of classes */
+    /* largest number of logits in a temperature fit, whose exponentials take half a second to compute */
+    TEMPERATURE_LOGITS = 1 << 22,
+    TEMPERATURE_LEAST = 1024 /* least number of rows in a temperature fit, for any number of classes */
 };
 
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
@@ -106,8 +107,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 double dkvb__hold_out_place(uint64_t id)
 {
-    /* Seed that decides which rows of a codeset are held out. The seed of the held-out rows differs from all other
-     * seeds, so that the choice of held-out rows is independent of the order of training. */
+    /* Seed that decides which rows of a codeset are held out from training. The seed of the held-out rows differs from
+     * all other seeds, so that the choice of held-out rows is independent of the order of training. */
     static const uint64_t seed = 0x68656C64206F7574; /* the bytes of the seed for held-out rows spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
@@ -845,7 +846,8 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
     }
 }
 
-/* Finds the `top_k` nearest live keys of a row, among the `depth` keys of the row's stored code in each codebook. */
+/* Finds the `top_k` nearest live keys of a row, among the `depth` keys that the row's stored code has in each
+ * codebook. */
 static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
 {
     for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {

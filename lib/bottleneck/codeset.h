@@ -87,8 +87,9 @@ dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, si
                                 struct dkvb__keyed *scratch);
 dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
 
-/* Removes the rows with these ids from a codeset, and ignores ids that no row has. The array `gone` is scratch space of
- * dkvb__codeset_drop() with one byte for each row of the larger part of the codeset (training or held-out rows). */
+/* Removes the rows whose ids are in `ids` from a codeset, and ignores ids that no row has. The array `gone` is scratch
+ * space of dkvb__codeset_drop() with one byte for each row of the larger part of the codeset (training or held-out
+ * rows). */
 uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone);
 
 /* Returns DKVB_EINVAL unless the number of a codeset's part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
@@ -159,14 +160,14 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
  * the sessions fails, the codeset `set` has no sessions. */
 dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
-/* Fits the softmax temperature of a model (calibration.h) on the held-out rows. Each row is answered by the top_k
- * nearest live keys of its code, as a model of these codebooks does. Training and exact forgetting both call
- * dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
+/* Fits the softmax temperature of a model (calibration.h) on the held-out rows. The logits of each row are those of the
+ * top_k nearest live keys of its code, as a model of these codebooks computes them. Training and exact forgetting both
+ * call dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
  * 4,194,304 logits and there are more than 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer
  * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power 0. *rows becomes the
  * number of rows that the temperature was fitted on, or 0 if too few held-out rows have labels; `rows` may be NULL.
- * Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the rows were not searched
- * yet. */
+ * Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the held-out rows were not
+ * searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 

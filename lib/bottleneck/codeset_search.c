@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The single searches report no progress of
- * their own. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches that make up the progress
+ * report nothing of their own. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -122,9 +122,9 @@ struct filling {
     struct told told;
     /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
     struct dkvb__keyed *order;
-    /* scratch space for marks of the codeset's rows, one for each row of the larger part with the new rows added */
+    /* scratch space for marks of the codeset's rows: one for each row of the larger part, counted with the new rows */
     uint8_t *gone;
-    uint64_t *all; /* ids of all rows to add, [n], for removing the rows again after a failure */
+    uint64_t *all; /* ids of all rows that are being added, [n], for removing these rows again after a failure */
 
     /* Buffers for one chunk (some thousand rows) of the rows that are added to a codeset: */
     float *x;

@@ -498,7 +498,7 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys (keys that are placed in steps over more and more rows) on copies of the keys and of
+/* Makes one step of growing keys (keys of codebooks that get their rows in batches) on copies of the keys and of
  * their use counts. The copies of the keys and of their use counts replace the originals after the step, so that a
  * cancelled step changes nothing. The first step of growing keys also computes the centre, whitening and scales of the
  * rows, and draws the first keys from the rows before it moves them. */

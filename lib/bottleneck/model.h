@@ -73,8 +73,8 @@ struct dkvb__training {
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
     float *row; /* scratch space for a row of values of a training in place, [classes] */
-    /* marks of the classes of the rows that the training has seen so far, [classes], if `relearn` is set; otherwise
-     * scratch space */
+    /* marks of the classes of the rows that the training has seen so far, [classes], if the option `relearn` is set;
+     * otherwise scratch space */
     uint8_t *taught;
 };
 
@@ -130,7 +130,7 @@ void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 /* Decides which groups of codebooks this rank (process) holds the values of, among the ranks that share the model. */
 void dkvb__model_deal(dkvb_model *model);
 
-/* Ends a step that can fail on some only of the ranks (processes) that share a model; the result is the same on all
+/* Ends a step that can fail on only some of the ranks (processes) that share a model; the result is the same on all
  * ranks, see dkvb__ranks_compare(). */
 static inline dkvb_status dkvb__model_agree(const dkvb_model *model, dkvb_status rc)
 {
@@ -237,7 +237,7 @@ void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
-/* Returns DKVB_ESTATE if a training in place is using the model's values. */
+/* Returns DKVB_ESTATE if a training in place is using the memory of the model's values. */
 dkvb_status dkvb__model_need_values(const dkvb_model *model);
 
 /* Frees the values of a model, and erases them unless all of them are still zero. */

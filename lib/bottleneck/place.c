@@ -47,8 +47,8 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
     return p->order && p->scratch && p->keys && p->norms && p->tile && p->scores && p->sum && p->count;
 }
 
-/* Returns the first quad (four dimensions) of a row in its tile. The next quads of a row in a tile follow at a distance
- * of 16 quads, one for each row of the tile. */
+/* Returns the place of the first quad (four dimensions) of a row in its tile. In a tile, the next quad (four
+ * dimensions) of a row follows 16 quads later, as the tile has a quad of each of its 16 rows in between. */
 static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, size_t r)
 {
     return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;

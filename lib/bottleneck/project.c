@@ -412,7 +412,7 @@ struct copying {
     size_t n;
 };
 
-/* Copies a tile of projected rows for some codebooks at a time, so that the copied part of a row fills whole cache
+/* Copies a tile of projected rows for some codebooks at a time, so that the copied part of each row fills whole cache
  * lines. A tile's bytes s = -2 r become projected numbers r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte
  * borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)

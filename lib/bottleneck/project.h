@@ -6,8 +6,8 @@
 #include "bottleneck/codebooks.h"
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
- * numbers in the message. While numbers are checked, the progress callback counts rows. A check for finite numbers may
- * also fail with DKVB_ECANCELLED. */
+ * numbers in the message. While rows are checked for finite numbers, the progress callback is told the number of
+ * checked rows. dkvb__check_finite() may also fail with DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 /* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
@@ -54,8 +54,8 @@ void dkvb__projector_free(struct dkvb__projector *p);
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
-/* The place to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t go to
- * rows + (c - first codebook) * codebook_bytes + t * tile_bytes. */
+/* The place to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t are
+ * written to rows + (c - first codebook) * codebook_bytes + t * tile_bytes. */
 struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;

@@ -1,5 +1,5 @@
 /* A codeset keeps a list of its removed rows as salted hashes of their ids, so that nobody adds these rows again by
- * mistake. Somebody who has a codeset's list of removed rows can test for single ids whether they are on the list
+ * mistake. Somebody who has a codeset's list of removed rows can test for a single id whether its row is on the list
  * (docs/unlearning.md, *What else remembers*). */
 #include <string.h>
 

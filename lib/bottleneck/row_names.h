@@ -13,7 +13,7 @@ enum {
     DKVB__ROW_NAME = 255 /* sizes in bytes of a codeset's salt and of the longest name of a row */
 };
 
-/* The way in which the rows of a codeset are named. */
+/* The way in which the rows of a codeset are named: by numbers or by strings. */
 struct dkvb__row_names {
     uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of row names; zeros unless `salted` */
     bool salted; /* true if rows of the codeset are named by strings and every id is a hash of the row's name */

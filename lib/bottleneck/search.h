@@ -20,11 +20,12 @@ struct dkvb__search {
     float *block;
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
-    bool sums;    /* true if the search is to compute a checksum of the rows, which the owner of the search asks for */
+    bool sums;    /* true if the search computes a checksum of its rows, which its caller has asked for */
     /* checksum of the rows that this rank (process) has searched; the sum of all ranks' checksums is the checksum of
      * all rows */
     uint64_t sum;
-    dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */
+    /* counts of rows outside the scale of the codebooks, if the caller's run options ask for them */
+    dkvb_outside found;
     /* lengths (norms) of the rows as the caller gave them, [capacity]; NULL unless the search counts rows outside the
      * scale of the codebooks */
     double *lengths;
@@ -34,7 +35,7 @@ struct dkvb__search {
     /* Scratch memory that every worker thread of a search has for itself: */
     int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
     float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
-    int32_t *norms;   /* squared norms of the keys of a codebook, with masked keys dead */
+    int32_t *norms;   /* squared norms of the keys of a codebook, in which masked keys count as dead */
     int32_t *scores;  /* scratch space of the search kernel for scores of keys */
     int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
     uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */

@@ -24,7 +24,8 @@
 #include "bottleneck/search.h"
 
 /* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
- * of memory that a longer step of the search may take for codes and distances. */
+ * of memory that a step of the search may take for codes and distances if the step has more than the least number of
+ * rows. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
 /* A mark in the part file of a search: facts about all rows up to the end of one step of the search. */
@@ -346,7 +347,7 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Ends the search on all ranks (processes) with the same status and the same counts. */
+/* Ends the search into a file on all ranks (processes) with the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     uint64_t rows = last_mark(w).rows;
@@ -408,8 +409,8 @@ dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n, 
         rc = check(&w, model, x, n, opts);
     rc = check_ranks(&w, rc);
     outside = w.run.outside;
-    /* rows outside the scale are counted even if the caller does not ask for the counts, since a later call that
-     * continues the search may ask */
+    /* rows outside the scale of the codebooks are counted even if the caller does not ask for the counts, since a later
+     * call that continues the search may ask */
     w.run.outside = &w.own;
     if (!rc)
         rc = dkvb__search_begin(&w.search, w.cb, w.mask, model->top_k, &w.rows, DKVB__TILE_ROWS, &w.run);

@@ -13,7 +13,8 @@
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
 
-enum { AHEAD = 64 }; /* number of rows of values whose addresses are computed before the rows are added */
+/* number of rows of values whose addresses are computed before the rows of values are added to a sum */
+enum { AHEAD = 64 };
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {

@@ -36,8 +36,8 @@ enum {
     CODES_AHEAD = 8, /* number of rows whose codes are prefetched before they are used */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
     RANKS = 16,      /* number of long rows of values that one call of the kernel add_values() adds */
-    /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
-     * right */
+    /* number of floats that ranks (processes) send with the errors of a row in training: the row's loss, a double, and
+     * whether its answer was right */
     RECORD = 3,
     /* number of unused codes between two columns of codes, so that columns do not compete for the same cache lines */
     COLUMN_EXTRA = 32,
@@ -670,8 +670,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Trains once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass begin at `done`
- * finished rows of `total`. */
+/* Trains a model's values once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass
+ * begin at `done` finished rows of `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -768,7 +768,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. The number `present` counts the classes that have rows. */
+ * row is 1. The number `present` counts the classes that have rows in the training. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;

@@ -28,8 +28,8 @@ enum {
 };
 
 /* For whitening, each eigenvalue of the covariance of the rows is raised by `eigenvalue_floor` times the mean
- * eigenvalue. Without this floor under the eigenvalues of the covariance, axes along which rows hardly differ, or along
- * which too few rows have no spread at all, would be magnified. */
+ * eigenvalue. Without a floor under the eigenvalues of the covariance, whitening would magnify axes along which rows
+ * hardly differ, or along which too few rows have no spread at all. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -91,7 +91,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
-    norm = sqrt(norm); /* the Frobenius norm of the matrix is an upper bound of its eigenvalues */
+    norm = sqrt(norm); /* the Frobenius norm of a symmetric matrix is an upper bound of its eigenvalues */
     for (size_t i = 0; i < count; i++)
         s[i] = (float)((double)s[i] / norm);
     memset(w->x, 0, count * sizeof *w->x);

@@ -311,7 +311,8 @@ static bool shape_valid(const struct shape *s, const unsigned char *b)
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         bool packed = s->bits[p] == dkvb__code_bits(keys, false) || s->bits[p] == dkvb__code_bits(keys, true);
 
-        /* A part of a codeset has either codes or features, and features are no wider than codebooks can be. */
+        /* A part of a codeset has either codes or features, and its rows of features have no more columns than
+         * codebooks can take. */
         if (packed ? s->columns[p] != 0 : s->bits[p] != 0 || s->columns[p] < 1 || s->columns[p] > DKVB__MAX_INPUT_DIM)
             return false;
     }
@@ -591,7 +592,7 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
-/* Copies the next name of a row from the section of names, at `*at`, into `*name`. */
+/* Copies the next name of a row from the section of names, at `*at`, into newly allocated memory, `*name`. */
 static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
                              char **name, uint64_t id)
 {

@@ -47,7 +47,7 @@ static uint64_t head_checksum(unsigned char *head, size_t size)
     return sum;
 }
 
-/* Checks the header of a file, its first 64 bytes, as far as possible without the section table. */
+/* Checks the header of a file, its first 64 bytes, as far as possible without the file's section table. */
 static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
 {
     const char *path = c->file.path;
@@ -305,7 +305,8 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 
 /* Destination of the bytes of a file that is being written: the writer of a path, or memory. */
 struct sink {
-    struct dkvb__writer writer; /* writer of the output's path, used if the output is not memory */
+    /* writer of the path that an output is written to, if the output is a path and not memory */
+    struct dkvb__writer writer;
     unsigned char *memory;
     uint64_t at; /* number of bytes of the file that were written so far */
     struct dkvb__checksum_state sum;
@@ -388,7 +389,7 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes all bytes of a file. The checksums in header and section table are known only after the last section, so
+/* Writes all bytes of a new file. The checksums in header and section table are known only after the last section, so
  * header and table are written twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {

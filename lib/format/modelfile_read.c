@@ -32,8 +32,8 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    /* bits of the key-value pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of
-     * all pairs */
+    /* bits of the key-value pairs whose values the model file holds, [codebooks][words]; NULL: the file holds the
+     * values of all pairs */
     uint64_t *valued;
     size_t stored; /* number of key-value pairs whose values the model file holds */
 };
@@ -163,7 +163,7 @@ static dkvb_status read_valued(struct reading *r)
 }
 
 /* Checks the sizes of all arrays of a model file before memory is allocated, so that a small file cannot make the
- * library allocate much. */
+ * library allocate much memory. */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
@@ -631,8 +631,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in a model file's section of
- * selection counts is a valid count. */
+/* Reads the selection counts of the classes (how often a key-value pair was selected), if the model file has them. Any
+ * number in a model file's section of selection counts is a valid count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;

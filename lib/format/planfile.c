@@ -4,8 +4,8 @@
  * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
  * plan's stream, so that measuring, writing and reading cannot differ. The plan file of a forgetting with the strength
  * `exact` holds whole files within sections: the section "values" is a model file with the new values. If the plan has
- * new keys, the section "keys" is the model that replaces the old one, and the section "codes" is the codeset of the
- * new model.
+ * new keys, the section "keys" of the plan file is the model that replaces the old one, and the section "codes" is the
+ * codeset of the new model.
  */
 #include <string.h>
 
@@ -92,8 +92,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Measures, writes or reads an array of a plan with elements of `size` bytes. When a plan is read, memory for the array
- * is allocated, never more than the file has bytes. */
+/* Measures, writes or reads an array of a plan, whose elements have `size` bytes. When an array of a plan is read from
+ * a plan file, memory for the array is allocated, never more than the file has bytes. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -327,7 +327,7 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* Checks everything in a plan from a file that dkvb_forget_apply() relies on. If `plan` is the plan of one request
+/* Checks everything in a plan read from a file that dkvb_forget_apply() relies on. If `plan` is the plan of one request
  * within a larger plan, the argument `of` is the larger plan, otherwise NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {

@@ -38,8 +38,8 @@ dkvb_status dkvb__valued_produce(void *walk, uint64_t offset, void *to, size_t s
 
 /* Moves the stored rows of values, as read from a model file, to their places in the array of all rows of values. The
  * array `values` has room for all rows of values, and its last rows are the stored rows of the pairs in `bits`; all
- * other rows become 0. dkvb__valued_spread() returns the pair of the first row of values that should have been left
- * out, as all its bytes are 0; the number of pairs if there is no such row. */
+ * other rows become 0. dkvb__valued_spread() returns the pair of the first stored row of values whose bytes are all 0,
+ * as this row should have been left out; if there is no such row, the number of all pairs. */
 size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values);
 
 #endif

@@ -65,7 +65,7 @@ static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
     return rc;
 }
 
-/* A request of rank 0 to the other ranks, for values or counts of a model that is being saved. */
+/* A request of rank 0 to the other ranks (processes), for values or counts of a model that is being saved. */
 struct wanted {
     uint64_t rows; /* number of rows of values that rank 0 asks for */
     /* 1 if rank 0 asks for the selection counts of a class; `rows` and `counts` are both 0 if rank 0 asks for nothing

@@ -10,7 +10,7 @@
  */
 struct dkvb__values_ranks {
     const dkvb_model *model;
-    /* bits of the key-value pairs whose rows of values the file holds, [codebooks][words]; NULL: all pairs */
+    /* bits of the key-value pairs whose rows of values the model file holds, [codebooks][words]; NULL: all pairs */
     const uint64_t *bits;
     size_t pair;  /* the first key-value pair whose values rank 0 has not yet asked the other ranks for */
     size_t label; /* the first class whose selection counts rank 0 has not yet asked the other ranks for */
@@ -26,11 +26,11 @@ dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to,
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
 /* Tells the other ranks (processes) that rank 0 asks for no more pieces of values and counts, unless moving a piece
- * failed, which the other ranks know. Only rank 0 calls dkvb__values_ranks_end(). */
+ * failed, as the other ranks then know. Only rank 0 calls dkvb__values_ranks_end(). */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
-/* Answers the requests of rank 0 for values and counts until rank 0 ends. All ranks except rank 0 call
- * dkvb__values_ranks_serve(). */
+/* Answers the requests of rank 0 for values and counts until rank 0 ends. While rank 0 saves a model that ranks
+ * (processes) share, all other ranks call dkvb__values_ranks_serve(). */
 dkvb_status dkvb__values_ranks_serve(struct dkvb__values_ranks *w);
 
 #endif

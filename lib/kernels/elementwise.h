@@ -54,7 +54,7 @@ static inline float gelu_of(float x)
 {
     float z = fabsf(x) * 0.707106781f, t = 1.0f / fmaf(0.3275911f, z, 1.0f);
     float p = fmaf(1.061405429f, t, -1.453152027f);
-    float half_tail; /* half of the tail of the error function: (1 - erf z) / 2 */
+    float half_tail; /* half of the tail of the error function, (1 - erf z) / 2, for the GELU activation */
 
     p = fmaf(p, t, 1.421413741f);
     p = fmaf(p, t, -0.284496736f);

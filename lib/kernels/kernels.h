@@ -80,8 +80,9 @@ static inline size_t dkvb__panels(size_t columns)
  * activations equal those of the public enum DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* A matrix product, out[r][c] = activation(add[r][c] + sum). In a product of matrices a and b, each sum is a chain of
- * fused multiply-adds, s = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
+/* A product of matrices a and b with an activation function: out[r][c] = activation(add[r][c] + sum over k of a[r][k]
+ * b[k][c]). In a product of matrices a and b, each sum is a chain of fused multiply-adds, s = fma(a[r][k], b[k][c], s),
+ * k ascending, that starts from start[c]. */
 struct dkvb__product {
     float *out;          /* result of the matrix product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in the product's arrays `out` and `add` */
@@ -153,8 +154,8 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of the kernel
- * tables. */
+/* The kernel tables of this build, fastest first; NULL ends the list. The processor may lack the instructions of some
+ * of the kernel tables. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
 /* Returns the kernel table that the library uses (see dkvb_runtime_kernels()). */

@@ -63,12 +63,12 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that the scores of at least k keys do not exceed. The keys are divided into 16 * `vectors` groups,
- * and the least score of each group is found; the bound is the smallest of the least scores of the first 16 groups that
- * has at least k - 1 others below it. With at least 2 k groups of keys, only a few more than k scores do not exceed the
- * bound. bound_of_groups() returns DKVB__ALIVE or more if there is no bound. bound_of_groups() is inlined with a
- * constant argument `vectors`, so that the least scores of all groups of keys stay in registers. bound_of_groups() has
- * no branch that depends on a score, as the processor could not predict the branch.
+ * Returns a bound that the scores of at least k keys (the nearest) do not exceed. The keys are divided into 16 *
+ * `vectors` groups, and the least score of each group is found; the bound is the smallest of the least scores of the
+ * first 16 groups that has at least k - 1 others below it. With at least 2 k groups of keys, only a few more than k
+ * scores do not exceed the bound. bound_of_groups() returns DKVB__ALIVE or more if there is no bound. bound_of_groups()
+ * is inlined with a constant argument `vectors`, so that the least scores of all groups of keys stay in registers.
+ * bound_of_groups() has no branch that depends on a score, as the processor could not predict the branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
