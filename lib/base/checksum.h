@@ -8,8 +8,8 @@
  * stop an attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends; the end returns the
- * checksum of all bytes so far. The array `words` holds the state of the checksum, in the form of the library
+/* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends, which gives the
+ * checksum of all bytes added up to then. The array `words` holds the state of the checksum, in the form of the library
  * xxHash. */
 struct dkvb__checksum_state {
     _Alignas(64) unsigned char words[640];

@@ -219,10 +219,10 @@ void dkvb_file_remove_temporaries(void)
     errno = error;
 }
 
-/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name of a temporary file is
- * listed before the file exists, so that a signal handler finds it at any moment. The file is locked, which tells
- * dkvb_file_leftover() that the file is in use; on a file system without locks, dkvb_file_leftover() reports
- * nothing. */
+/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name of a temporary file is listed
+ * for the signal handler before the file exists, so that the handler finds it at any moment. A temporary file is locked
+ * while it is written, which tells dkvb_file_leftover() that the file is in use; on a file system without locks,
+ * dkvb_file_leftover() reports nothing. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);

@@ -123,7 +123,8 @@ static dkvb_status run_reporting(struct job *job, size_t upto)
     if (atomic_load(&job->stop))
         return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", finished(job, atomic_load(&job->done)),
                           job->total);
-    /* other workers may have run the last tasks, or all tasks, so the calling thread reports the end of the work */
+    /* other threads may have run the last tasks of a call, or all tasks, so the calling thread reports the end of the
+     * work */
     return dkvb__report(job->run, upto, job->total);
 }
 

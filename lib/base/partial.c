@@ -13,7 +13,7 @@
 
 static const double WORTH_KEEPING = 5.0; /* seconds of work after which a failed call keeps its part file */
 
-/* The header of a part file as bytes in the file. Every machine that the library runs on is little-endian. */
+/* The header of a part file, byte for byte as in the file. Every machine that the library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, mark_size;
@@ -75,7 +75,7 @@ static dkvb_status begin(struct dkvb__partial *p)
     return rc;
 }
 
-/* Closes a part file without removing it, as the file may belong to somebody else. */
+/* Closes a part file without removing it, as the part file may belong to somebody else. */
 static void leave(struct dkvb__partial *p)
 {
     if (p->fd >= 0)
@@ -172,7 +172,7 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
     return rc ? rc : go_on(p);
 }
 
-/* Prepares the state of a part file before the file is read. */
+/* Prepares the state of a part file in memory before the part file is read. */
 static dkvb_status prepare(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                            const dkvb_allocator *mem)
 {
@@ -223,7 +223,7 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
     return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done * p->key.mark_size);
 }
 
-/* Syncs the rows of a part file to disk first, and then the marks that say that these rows are complete. */
+/* Syncs the rows of a part file to disk first, and then the marks that tell these rows to be finished. */
 static dkvb_status write_marks(struct dkvb__partial *p)
 {
     size_t size = p->key.mark_size;

@@ -57,7 +57,7 @@ struct dkvb__partial {
     /* numbers of marks and of rows that are finished; the part file has all these rows, but may lack the latest
      * marks */
     uint64_t done, rows;
-    uint64_t marked;  /* number of marks that were written to the part file, by this call and by earlier ones */
+    uint64_t marked;  /* number of marks that were written to the part file, by the present call and by earlier calls */
     uint64_t resumed; /* number of marks that an earlier call left in the part file */
     /* times of a monotonic clock in seconds: when the work on the part file began, and when the file is next synced to
      * disk */
@@ -73,8 +73,8 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
                                bool restart, const dkvb_allocator *mem);
 
 /* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file. On
- * ranks other than rank 0, which have no part file, the functions that add rows and marks only count them.
- * dkvb__partial_end() ends the work there as on rank 0. */
+ * ranks (processes) other than rank 0, which have no part file, the functions that add rows and marks only count rows
+ * and marks. dkvb__partial_end() ends the work on these ranks as on rank 0. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 
@@ -90,7 +90,7 @@ dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, con
 /* Adds n rows to a part file. Rows in a part file count as finished only once a mark stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
-/* Adds the next n marks to a part file, for rows that were added before. */
+/* Adds the next n marks to a part file; the rows that the marks stand for must have been added already. */
 dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_t n);
 
 /* Copies bytes of a part file's rows, beginning `offset` bytes after the start of the first row, to a file that is

@@ -53,7 +53,7 @@ dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, cons
 
 /* Completes an array on all ranks (processes) after each rank has filled in its own items: rank r has the items from
  * first[r] to below first[r + 1], each of `size` bytes. The array `first` has the number of each rank's first item, and
- * after the last rank the number of all items. */
+ * after the last rank's entry the number of all items. */
 dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
 
 /* Completes an array on all ranks (processes), each of which has filled in its own items; the `items` items were dealt

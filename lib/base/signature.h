@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "dkvb/status.h"
 
-/* The purpose for which a caller reads a file: as an array, a table, a picture and so on. The purpose decides what an
- * error message about a file of the wrong kind says on converting the file. */
+/* The purpose for which a caller reads a file: as an array, a table, a picture and so on. The purpose for which a file
+ * is read decides what an error message about a file of the wrong kind says on converting the file. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* use of a file as an array of features, labels or codes: .npy or IDX */
     DKVB__USE_TABLE,    /* use of a file as a table of features, labels or ids: CSV, .npz, .npy or IDX */

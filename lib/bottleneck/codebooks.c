@@ -90,7 +90,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            /* the first dimension of the codebook's keys that the present run of the projection's outputs fills */
+            /* the lowest dimension of the codebook's keys that a run of the projection's outputs fills */
             size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 

@@ -47,8 +47,9 @@ struct dkvb_codebooks {
     /* range of the lengths of rows that count as inside the scale of the codebooks (outside.c) */
     float least, greatest;
     uint8_t birth[16];
-    uint64_t seed;    /* seed of the random projection of rows to the codebooks */
-    dkvb_ranks ranks; /* ranks (processes) that share these codebooks and their models; usually this process alone */
+    uint64_t seed; /* seed of the random projection of rows to the codebooks */
+    /* group of ranks (processes) that share the codebooks and their models; usually the calling process alone */
+    dkvb_ranks ranks;
     /* The five arrays center, whitening, scales, keys and purged of codebooks are owned by the codebooks, or all lie in
      * `mapping`. */
     float *center; /* mean of the rows that keys were placed on, [input_dim] */
@@ -75,8 +76,8 @@ struct dkvb_codebooks {
     dkvb_keyinit_options *options;
 };
 
-/* Creates codebooks with all arrays allocated and cleared. The new codebooks have their random projection and one
- * owner, and are not frozen. */
+/* Creates codebooks with all arrays allocated and cleared. Codebooks from dkvb__codebooks_new() have their random
+ * projection and one owner, and are not frozen. */
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
@@ -107,8 +108,8 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
- * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, bytes past the last key are 0, and the norms of
- * these places are DKVB__DEAD. */
+ * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, the bytes of places past the last key are 0, and
+ * the norms of such places are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */

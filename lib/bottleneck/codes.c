@@ -195,7 +195,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
             from += 4;
             have += 32;
         }
-        for (; have < p->bits; have += 8) /* the last bytes of a packed row are read one by one */
+        for (; have < p->bits; have += 8) /* the last bytes of a row of packed codes are read one by one */
             waiting |= (uint64_t)*from++ << have;
         code = (uint32_t)waiting & mask;
         waiting >>= p->bits;

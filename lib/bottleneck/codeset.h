@@ -65,8 +65,8 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
 
 /* Makes room for `n` rows in all in a part of a codeset (training or held-out rows); after a failure the part is
  * unchanged. A part of a codeset that has no rows yet gets an array for codes if `codes` is true, and one for features
- * if `features` is true. The caller of dkvb__codeset_reserve() has set the number type and the columns of the features
- * before. */
+ * if `features` is true. The caller of dkvb__codeset_reserve() must have set the number type and the number of columns
+ * of the part's features. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
 /* Returns the number of codes of a row of a codeset: codebooks times k. */
@@ -107,7 +107,7 @@ dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model 
  * `allocator`). dkvb__codeset_set_keyinit() with options of NULL records that the keys were placed on other rows. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
-/* Returns the index of the row with this id in a part of a codeset, or the number of rows if no row has the id. */
+/* Returns the index of the row with the id `id` in a part of a codeset, or the number of rows if no row has the id. */
 size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
 
@@ -122,7 +122,7 @@ struct dkvb__given {
 /* Returns the id of row i of `given`, the rows that a caller gives to a codeset a second time. */
 uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__given *given, size_t i);
 
-/* Returns the place of the row with this id in the codeset: rows of the training part come first, then the held-out
+/* Returns the place of the row with the id `id` in the codeset: rows of the training part come first, then the held-out
  * rows. dkvb__codeset_place() returns the number of all rows of the codeset if no row has the id. */
 size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
 
@@ -132,7 +132,7 @@ size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
 dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb__given *given, size_t *places,
                                       size_t *known, size_t *missing, const dkvb_allocator *mem);
 
-/* True if the training part or the held-out part of a codeset has a row with this id. */
+/* True if the training part or the held-out part of a codeset has a row with the id `id`. */
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
 
 /* Returns DKVB_ESTATE if the codes of a part of a codeset (training or held-out rows) were not searched yet. If a part
@@ -146,9 +146,9 @@ uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
 /* Shortens the list `rows` of *count ascending row numbers to the rows that a softmax temperature for `classes` classes
  * is fitted on: all rows, or as many as can be decoded in about a second. Rows for fitting a temperature are drawn by
- * their ids. The choice of rows for a temperature is stable: if some rows are missing, the other drawn rows stay drawn,
- * and the next rows fill the free places. The argument `ids` has the ids of all rows; if `ids` is NULL, the row numbers
- * serve as ids. */
+ * their ids. The choice of rows for fitting a temperature is stable: if some rows are missing, the other drawn rows
+ * stay drawn, and the next rows in the order of the draw fill the free places. The argument `ids` has the ids of all
+ * rows; if `ids` is NULL, the row numbers serve as ids. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 

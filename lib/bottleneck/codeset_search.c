@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The single searches that make up the progress
- * report nothing of their own. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches, whose progress is
+ * reported as one, make no reports themselves. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -120,7 +120,7 @@ struct filling {
     dkvb_codeset_source from;
     struct dkvb__rows rows; /* source of the features of the rows to add */
     struct told told;
-    /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
+    /* numbers of the rows to add, by ascending id, [n]; as rows are added in ascending order, no row is moved twice */
     struct dkvb__keyed *order;
     /* scratch space for marks of the codeset's rows: one for each row of the larger part, counted with the new rows */
     uint8_t *gone;
@@ -172,8 +172,8 @@ static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scr
     return rc ? rc : dkvb__check_rows(&run, &f->rows, "features", &f->set->mem);
 }
 
-/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller frees the buffers for adding
- * rows, even after a failure. */
+/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller of filling_new() frees the
+ * buffers for adding rows, even after a failure. */
 static dkvb_status filling_new(struct filling *f)
 {
     const dkvb_codeset *set = f->set;

@@ -173,7 +173,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     struct dkvb__run quiet = s->run;
     dkvb_status rc = DKVB_OK;
 
-    quiet.progress = NULL; /* the search of a tile reports no progress, as the loop over tiles counts each row once */
+    /* searching a tile of rows reports no progress, as the loop over tiles counts each row once */
+    quiet.progress = NULL;
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
         d->n = d->most && d->most < d->n ? d->most : d->n;

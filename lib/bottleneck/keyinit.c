@@ -73,7 +73,7 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
-/* The range of codebooks whose keys this rank (process) places. */
+/* The range of codebooks whose keys this rank (process) places, if ranks share the codebooks. */
 struct range {
     size_t first, end;
 };
@@ -217,8 +217,8 @@ static void place_codebook(void *context, size_t i, unsigned worker)
 
 /* Finds `n` of the key rows (the rows on which keys are placed), beginning with key row number `first`. Key rows that
  * lie in memory are not copied: *x becomes the array of all rows, and *pick the numbers of the key rows in the array;
- * if the key rows are neighbours, *x becomes the first of them, and *pick NULL. Key rows of a source are read into a
- * buffer, and *x becomes this buffer. */
+ * if the key rows are neighbours, *x becomes the first of them, and *pick NULL. If the key rows come from a source,
+ * take_rows() reads them into a buffer, and *x becomes the buffer. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -498,10 +498,10 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys (keys of codebooks that get their rows in batches) on copies of the keys and of
- * their use counts. The copies of the keys and of their use counts replace the originals after the step, so that a
- * cancelled step changes nothing. The first step of growing keys also computes the centre, whitening and scales of the
- * rows, and draws the first keys from the rows before it moves them. */
+/* Makes one step of growing keys (keys of codebooks that get their rows in batches) on copies of the keys and of their
+ * use counts. After the step, the copies of the keys and of their use counts replace the originals, so that a cancelled
+ * step of growing keys changes nothing. The first step of growing keys also computes the centre, whitening and scales
+ * of the rows, and draws the first keys from the rows before it moves them. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

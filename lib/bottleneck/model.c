@@ -240,7 +240,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    /* the struct of a journal entry is erased, as it holds the salt of a commitment */
+    /* the struct of a journal entry is erased, as the salt of a commitment lies in it */
     dkvb__erase(record, sizeof *record);
 }
 

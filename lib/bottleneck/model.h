@@ -23,11 +23,12 @@ struct dkvb__record {
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
-    /* key-value pairs that this journal entry masked, ascending, `pairs` of them; NULL once undone or purged */
+    /* key-value pairs that a forgetting's journal entry masked, ascending, `pairs` of them; NULL once the forgetting is
+     * undone or purged */
     uint32_t *list;
 
     /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c). The
-     * pointer `terms` is NULL if the journal entry has no request. */
+     * pointer `terms` is NULL if no forget request belongs to the journal entry. */
     unsigned char *terms;
     size_t terms_size;
 
@@ -48,7 +49,7 @@ struct dkvb__journal {
     size_t settled;
 };
 
-/* A section of a model file that this library does not know: the section is kept, and is written again with the
+/* A section of a model file that the library does not know: the section is kept, and is written again with the
  * model. */
 struct dkvb__extra {
     char name[17];
@@ -115,8 +116,8 @@ struct dkvb_model {
     char *path;                          /* path of the mapped model file, for messages */
 };
 
-/* Creates a model without values, but with a mask and names. The new model shares the codebooks with their other
- * owners. */
+/* Creates a model without values, but with a mask and names. The new model becomes one more owner of its codebooks,
+ * which several models can share. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 

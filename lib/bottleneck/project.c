@@ -159,8 +159,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of the tile are
- * centred (x - center) in one half of the thread's scratch memory, and whitened into the other half. */
+/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of a tile are
+ * centred (x - center) in one half of the thread's scratch memory, and the whitened rows go to the other half. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;

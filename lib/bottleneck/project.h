@@ -60,7 +60,8 @@ struct dkvb__projected {
     size_t first_unit, end_unit;
     int8_t *rows;
     size_t codebook_bytes;
-    uint32_t *saturated; /* counts of each row's projected numbers outside the quantisation scale, [n]; or NULL */
+    /* counts of each row's projected numbers outside the quantisation scale, [n]; NULL if no counts are wanted */
+    uint32_t *saturated;
 };
 
 /* Computes the bytes of `n` prepared rows (their projections, rounded) for all codebooks of some units (codebooks that
@@ -71,7 +72,8 @@ void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb_
  * DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 
-/* Computes the matrix of the half whitening, cb->whitening, from the centre and the picked rows (whiten.c). */
+/* Computes the matrix of the half whitening, cb->whitening, from the centre and the key rows that `pick` selects
+ * (whiten.c). */
 dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const struct dkvb__rows *from, const size_t *pick, size_t n,
                                 const struct dkvb__run *run);
 

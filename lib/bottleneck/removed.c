@@ -70,7 +70,8 @@ static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 
         pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
         pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
-        /* If codes of the codeset were not searched yet, the salt is computed from the features instead. */
+        /* If the codes of a codeset were not searched yet, the salt for hashing removed ids is computed from the
+         * features instead. */
         pieces[count++] =
             rows->features
                 ? (struct dkvb__piece){rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows)}

@@ -180,7 +180,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     }
 }
 
-enum { ENOUGH_TASKS = 64 }; /* number of search tasks that lets threads share the work evenly */
+enum { ENOUGH_TASKS = 64 }; /* number of search tasks from which on threads share the work of a search evenly */
 
 static void run_job(struct job *job)
 {
@@ -211,7 +211,7 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Reads `n` rows, prepares them, and projects them into the memory of the search, as bytes. */
+/* Reads `n` rows, prepares them, and projects them to bytes in the memory of the search for nearest keys. */
 static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
 {
     const float *x;

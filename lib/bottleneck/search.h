@@ -10,7 +10,8 @@
  * dkvb_model_predict() decodes codes between the steps. */
 struct dkvb__search {
     const dkvb_codebooks *cb;
-    const dkvb_mask *mask; /* mask of the key-value pairs that the search skips; or NULL */
+    /* mask of the key-value pairs that the search for nearest keys skips; NULL if none are skipped */
+    const dkvb_mask *mask;
     struct dkvb__run run;
     uint32_t k;
     /* largest number of rows in a call of dkvb__search_tile(), counted over all ranks together */
@@ -36,7 +37,7 @@ struct dkvb__search {
     int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
     float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
     int32_t *norms;   /* squared norms of the keys of a codebook, in which masked keys count as dead */
-    int32_t *scores;  /* scratch space of the search kernel for scores of keys */
+    int32_t *scores;  /* scratch space for the scores of keys in the search kernel nearest() */
     int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
     uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */
     uint32_t *chosen; /* numbers of the rows that a task has to search, [projector.capacity] */

@@ -23,9 +23,9 @@
 #include "bottleneck/outside.h"
 #include "bottleneck/search.h"
 
-/* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
- * of memory that a step of the search may take for codes and distances if the step has more than the least number of
- * rows. */
+/* LEAST_ROWS is the least number of rows in a step of a search into a file, except in the last step. ROOM is the number
+ * of bytes of memory that the codes and distances of a step may take, if a search into a file makes steps of more than
+ * the least number of rows. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
 /* A mark in the part file of a search: facts about all rows up to the end of one step of the search. */
@@ -85,7 +85,7 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* Returns the part file's mark of the last finished step of the search; zeros if no step is finished. */
+/* Returns the mark of the last finished step in the part file of a search; zeros if no step is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};
@@ -213,7 +213,7 @@ static dkvb_status compare_rows(struct work *w)
                                 "the rows that are given");
 }
 
-/* Adds the results and the mark of a step of the search to the part file. */
+/* Adds the results and the mark of one step of a search to the part file of the search. */
 static dkvb_status add_step(struct work *w, size_t n)
 {
     struct mark m = {.rows = w->partial.rows + n};
@@ -238,8 +238,8 @@ static dkvb_status add_step(struct work *w, size_t n)
     return dkvb__ranks_agree(w->ranks, added);
 }
 
-/* Searches the rows of the next step, and adds the results to the part file before the last progress report of the
- * step, so that an interrupt at that report does not lose them. */
+/* Searches the rows of the next step of a search into a file, and adds the results to the part file before the last
+ * progress report of the step, so that an interrupt at that report does not lose the results. */
 static dkvb_status search_step(struct work *w)
 {
     size_t done = (size_t)w->partial.rows, rest = w->rows.n - done, n = rest < w->step ? rest : w->step;

@@ -7,8 +7,9 @@
  * Values are summed in one fixed order, in training and in decoding (docs/numerics.md, section Values). For summing
  * values, codebooks are divided into groups of DKVB__GROUP (16) codebooks. Within a group of codebooks, the values of a
  * class are added from 0 in float32: codebooks in ascending order, and in a codebook from the nearest selected key to
- * the farthest. The sums of the groups of codebooks are added in double precision, groups ascending. A logit is the sum
- * over all groups of codebooks divided by the number of selected keys (codebooks times k), rounded to float32 once.
+ * the farthest. The sums of single groups of codebooks are added in double precision, in ascending order of the groups.
+ * A logit is the sum over all groups of codebooks divided by the number of selected keys (codebooks times k), rounded
+ * to float32 once.
  */
 enum { DKVB__GROUP = 16 };
 

@@ -11,7 +11,7 @@
 #include "bottleneck/model.h"
 
 /* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of row hashes that the parallel tasks
- * compute do not depend on the order of rows. */
+ * of a fingerprint compute do not depend on the order of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {

@@ -45,7 +45,7 @@ enum {
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats of a row of values that are added at once. The addition of vectors is elementwise, so the results equal
+/* Four floats of a row of values that are added at once. Vectors are added element by element, so the results equal
  * those of single floats bit for bit. */
 typedef float four __attribute__((vector_size(16)));
 
@@ -78,7 +78,7 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
 }
 
 /* Returns the learning rate of an epoch. The learning rate falls by the same factor from each epoch to the next; the
- * learning rates of the first and of the last epoch are exactly those of the options. */
+ * learning rates of the first and of the last epoch are exactly those of the training options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -92,8 +92,8 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* Copies one codebook's values into the memory of a training. Threads share the work of copying values because most of
- * the time goes into page faults. Cleared pages of memory are written before they are read, as each page would
+/* Copies one codebook's values into the memory of a training. Threads share the work of copying values, as most of the
+ * time of copying goes into page faults. Cleared pages of memory are written before they are read, as each page would
  * otherwise fault twice. */
 static void copy_values(void *context, size_t own, unsigned worker)
 {
@@ -525,7 +525,7 @@ static void move_group(void *context, size_t own, unsigned worker)
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
  * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits that
- * training computes equal those of decoding bit for bit.
+ * training computes from a row's code equal those of decoding bit for bit.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -740,7 +740,8 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees the memory of the shuffle, even after a failure. */
+/* Allocates the memory of a shuffle of rows. The caller of shuffle_new() frees the memory of the shuffle, even after a
+ * failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -768,7 +769,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. The number `present` counts the classes that have rows in the training. */
+ * row is 1. The number `present` counts the classes that have rows among the training rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;

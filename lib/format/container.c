@@ -283,7 +283,7 @@ dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct d
     if (!rc && dkvb__checksum_end(&sum) != s->checksum)
         rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", c->file.path, s->name);
     dkvb__free_erased(c->mem, piece);
-    dkvb__erase(&sum, sizeof sum); /* the state of the checksum holds the last bytes of the section, and is erased */
+    dkvb__erase(&sum, sizeof sum); /* the checksum's state is erased, as it holds the last bytes of the section */
     return rc;
 }
 
@@ -308,7 +308,7 @@ struct sink {
     /* writer of the path that an output is written to, if the output is a path and not memory */
     struct dkvb__writer writer;
     unsigned char *memory;
-    uint64_t at; /* number of bytes of the file that were written so far */
+    uint64_t at; /* number of bytes of the file that have been written already */
     struct dkvb__checksum_state sum;
     /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
     unsigned char *piece;
@@ -389,8 +389,8 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes all bytes of a new file. The checksums in header and section table are known only after the last section, so
- * header and table are written twice: first as a placeholder, and at the end with the checksums. */
+/* Writes all bytes of a new file. The checksums in the header and the section table of a file are known only after its
+ * last section, so header and table are written twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
@@ -490,7 +490,7 @@ dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const 
         rc = to->path ? write_to_path(&sink, to, head, parts, count, mem)
                       : write_to_memory(&sink, to, head, parts, count, mem);
     }
-    /* the state of the checksum holds the last bytes of the file, and is erased */
+    /* the checksum's state is erased, as it holds the last bytes of the file */
     dkvb__erase(&sink.sum, sizeof sink.sum);
     dkvb__free(mem, head);
     return rc;

@@ -59,7 +59,7 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 /* Compares a section that lies in memory with its checksum. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
-/* A callback that makes `size` bytes of a section of a file, beginning at `offset`. The writer of the file asks the
+/* A callback that makes `size` bytes of a section of a file, beginning at `offset`. The writer of a file asks the
  * callback for every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a
  * section). If the callback that makes the section fails, the writing ends, and no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);

@@ -86,7 +86,7 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Maps or reads the array of a section of a model file. The size of the section's array is checked; then the array is
+/* Maps or reads the array of a section of a model file. take_array() checks the size of the array; then the array is
  * mapped in place, or read into `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
@@ -194,7 +194,7 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-/* Reads the usual lengths of projected rows, if the codebooks in the file have such lengths. */
+/* Reads the usual lengths of projected rows from a model file, if its codebooks have such lengths. */
 static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
 {
     float lengths[2];
@@ -907,8 +907,9 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The checksums
- * are computed from the mapping, as the model file may have been replaced by another file of the same name. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The checksums of
+ * a mapped model file are computed from the mapping, as the file may have been replaced by another file of the same
+ * name. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

@@ -14,7 +14,7 @@
 enum { NUMBER_SIZE = 8 };
 
 /* Reads the terms of one journal entry (what its request asked for). Journal entries come with ascending numbers: the
- * number of the entry must be above *last, and becomes the new *last. */
+ * number of the entry read must be above *last, and becomes the new *last. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);

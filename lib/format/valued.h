@@ -17,7 +17,7 @@ bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 /* Returns the least number of rows of values that a model file may hold. */
 size_t dkvb__valued_least(size_t pairs);
 
-/* Chooses the key-value pairs whose rows of values go into the file of a model, as `bits`, uint64_t[codebooks][words].
+/* Chooses the key-value pairs whose rows of values are stored in a model file, as `bits`, uint64_t[codebooks][words].
  * *count becomes the number of chosen key-value pairs, which is the number of all pairs if no row of values is left
  * out. Ranks (processes) that share the model must call dkvb__valued_choose() together, which fails only if ranks
  * cannot reach each other. */

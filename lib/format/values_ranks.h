@@ -4,9 +4,9 @@
 #include "bottleneck/model.h"
 
 /*
- * State of writing the sections "values" and "counts" of a model that several processes (ranks) share. Rank 0 writes
- * the file, and asks for rows of values and counts of classes piece by piece; the other ranks answer until rank 0 has
- * all, or gives up.
+ * State of writing the sections "values" and "counts" of a model that several processes (ranks) share. When ranks
+ * (processes) save a model, rank 0 writes the file, and asks for rows of values and counts of classes piece by piece;
+ * the other ranks answer until rank 0 has all, or gives up.
  */
 struct dkvb__values_ranks {
     const dkvb_model *model;
@@ -14,9 +14,10 @@ struct dkvb__values_ranks {
     const uint64_t *bits;
     size_t pair;  /* the first key-value pair whose values rank 0 has not yet asked the other ranks for */
     size_t label; /* the first class whose selection counts rank 0 has not yet asked the other ranks for */
-    char *piece;  /* the rows of values that this rank holds, within the piece that rank 0 asks for */
-    size_t room;  /* number of bytes allocated for the buffer of section bytes, `piece` */
-    bool broken;  /* true if moving values between the ranks (processes) failed, which all ranks then know */
+    /* the rows of values that this rank (process) holds, within the piece of values that rank 0 asks for */
+    char *piece;
+    size_t room; /* number of bytes allocated for the buffer of section bytes, `piece` */
+    bool broken; /* true if moving values between the ranks (processes) failed, which all ranks then know */
 };
 
 /* dkvb__values_ranks_produce() makes rows of values, and dkvb__counts_ranks_produce() selection counts, for the writer

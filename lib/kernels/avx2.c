@@ -198,7 +198,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, &runs, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this kernel file */
+/* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
+#include "kernels/nearest.h"
 
 /* A tile of a matrix product needs 12 sums, 2 columns and a number of a row, which fit in 16 registers. */
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -224,7 +225,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm256_fmadd_ps(a, b, c);
 }
 
-/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this kernel file */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by means of the vector functions in the including
+ * kernel file */
 #include "kernels/dense.h"
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {

@@ -76,8 +76,8 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* Activation functions, which the last step of a product applies to each element. The constants for the two GELU
- * activations equal those of the public enum DKVB_ACTIVATION_…. */
+/* Activation functions, which the last step of a product applies to each element. The constants DKVB__QUICK_GELU and
+ * DKVB__GELU equal the constants of the public enum DKVB_ACTIVATION_… for these activations. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
 /* A product of matrices a and b with an activation function: out[r][c] = activation(add[r][c] + sum over k of a[r][k]
@@ -131,9 +131,10 @@ struct dkvb__kernels {
      * 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 
-    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The array `sums`
-     * is float[classes]; each row has `classes` finite values of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16. The
-     * caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the first DKVB__SWEEP of longer rows. */
+    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The argument
+     * `sums` of add_values() is float[classes]; each row has `classes` finite values of the type `dtype`,
+     * DKVB_DTYPE_F32, _F16 or _BF16. The caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the
+     * first DKVB__SWEEP of longer rows. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
@@ -161,8 +162,8 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 /* Returns the kernel table that the library uses (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
- * key on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
+/* Functions that keep the k nearest keys found so far for one row. The k keys found form a heap with the farthest key
+ * on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

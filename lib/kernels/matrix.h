@@ -33,8 +33,8 @@ void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem);
  * float[columns][depth] if `outputs_first`, as in a linear layer of PyTorch, otherwise float[depth][columns]. */
 void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
 
-/* Returns a matrix product with the right-hand matrix m. The caller of dkvb__matrix_product() then fills in the
- * product's left matrix (`rows`, `a`), result `out`, added matrix `add` and activation. */
+/* Returns a matrix product with the right-hand matrix m. The caller of dkvb__matrix_product() fills in the left matrix
+ * (`rows`, `a`), the result `out`, the added matrix `add` and the activation of the product that is returned. */
 struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
 
 /* Computes a matrix product on all threads of a call of the library. The result of a matrix product is the same bit for

@@ -44,8 +44,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Returns the sum of two numbers of 32 bits, modulo 2^32. The sum of two numbers in a score can wrap around if an
- * unverified mapped file holds bytes that no valid key has. */
+/* Returns the sum of two numbers of 32 bits, modulo 2^32. In a key's score, the sum of two numbers can wrap around if a
+ * mapped file that was not verified holds bytes that no valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);

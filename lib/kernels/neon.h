@@ -130,7 +130,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this header */
+/* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
+#include "kernels/nearest.h"
 
 /* A tile of a matrix product needs 24 sums, 4 columns and a number of a row, which fit in 32 registers. */
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -156,7 +157,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return vfmaq_f32(c, a, b);
 }
 
-/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this header */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by means of the vector functions in the including
+ * kernel file */
 #include "kernels/dense.h"
 
 #endif
