@@ -31,8 +31,8 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     dkvb_status rc;
 
     *file = (struct dkvb__file){.path = path};
-    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. O_NONBLOCK has no effect on regular
-     * files. */
+    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. The flag O_NONBLOCK of open() has no
+     * effect on regular files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0 && errno == ENOENT && strcmp(path, "-") == 0)
         return dkvb__fail(DKVB_EIO, "-: there is no file of this name, and standard input is not read here: write it "

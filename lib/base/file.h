@@ -28,7 +28,8 @@ dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void
 
 void dkvb__file_close(struct dkvb__file *file);
 
-/* A whole file in memory, read only. All holders of a mapped file share one mapping, which counts its holders. */
+/* A whole file in memory, for reading only, with a count of its holders. All holders of a mapped file share one
+ * mapping, which counts its holders. */
 struct dkvb__mapping {
     dkvb_allocator mem;
     atomic_uint owners;

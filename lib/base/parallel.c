@@ -116,7 +116,7 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
-/* Runs tasks with progress reports; `upto` units of work are finished when all tasks are done. */
+/* Runs tasks with progress reports, in which `upto` units of work are finished when all tasks are done. */
 static dkvb_status run_reporting(struct job *job, size_t upto)
 {
     run_job(job);

@@ -31,9 +31,10 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 /* Runs tasks number 0 to tasks - 1 on the threads of `run`, without progress reports. */
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
-/* Runs tasks of long work, with progress reports. The calling thread tells the progress callback how many of `total`
- * units of work are finished; `before` units were finished before the call of dkvb__parallel_long().
- * dkvb__parallel_long() returns DKVB_ECANCELLED if the progress callback asked to stop; some tasks then never ran. */
+/* Runs numbered tasks of long work on several threads, with progress reports. The calling thread tells the progress
+ * callback how many of `total` units of work are finished; `before` units were finished before the call of
+ * dkvb__parallel_long(). dkvb__parallel_long() returns DKVB_ECANCELLED if the progress callback asked to stop; some
+ * tasks then never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 

@@ -78,16 +78,16 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 
-/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks must call dkvb__partial_pass_on()
- * together. */
+/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks (processes) must call
+ * dkvb__partial_pass_on() together. */
 dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks);
 
 /* Refuses to continue a part file because its rows were made of other things than the caller's (such as pictures).
  * dkvb__partial_refuse() closes the part file and leaves it unchanged; only dkvb__partial_end() may be called
- * afterwards. All ranks must call dkvb__partial_refuse() together. */
+ * afterwards. All ranks (processes) must call dkvb__partial_refuse() together. */
 dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, const char *wanted);
 
-/* Adds n rows to a part file. Rows in a part file count as finished only once a mark stands for them. */
+/* Adds n finished rows to a part file. Rows in a part file count as finished only once a mark stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
 /* Adds the next n marks to a part file; the rows that the marks stand for must have been added already. */

@@ -73,8 +73,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
     return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
 }
 
-/* Returns the largest softmax probability of a row at a temperature. The result `fall` becomes the decrease of the
- * largest probability per unit of the logarithm of the temperature. */
+/* Returns the largest softmax probability of a row at a temperature. The result `fall` becomes the rate at which the
+ * largest probability falls with the logarithm of the temperature. */
 static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
 {
     double total = 0.0, moment = 0.0;

@@ -243,8 +243,8 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the squared norms of one codebook's keys. In the arrays of a codebook, the places past the last key count as
- * dead keys. */
+/* Computes the squared norms of the keys of one codebook. In the arrays of a codebook, the places past the last key
+ * count as dead keys. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -288,7 +288,7 @@ void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const str
 
             x = x > -most ? x : -most;
             x = x < most ? x : most;
-            /* keys that a caller gives are rounded in the same way as rows */
+            /* keys that a caller gives are rounded to quantisation steps in the same way as rows of features */
             keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f));
         }
     }

@@ -20,8 +20,8 @@ enum {
     DKVB__MAX_WHITENED = 4096
 };
 
-/* Sizes that follow from the shape of codebooks. Every file and every option is checked against the DKVB__MAX limits
- * first, so that no size overflows 64 bits. */
+/* Sizes that follow from the shape of codebooks, such as the numbers of 64-bit words and of quads. Every file and every
+ * option is checked against the DKVB__MAX limits first, so that no size overflows 64 bits. */
 struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
@@ -70,13 +70,14 @@ struct dkvb_codebooks {
     uint32_t *order;
     /* Members of codebooks whose keys still grow by steps of key placement; the pointers are NULL once the codebooks
      * are frozen: */
-    float *growing; /* growing keys, [codebooks][keys][key_dim], in quantisation steps, not rounded */
+    /* growing keys of codebooks that are not frozen, [codebooks][keys][key_dim], in quantisation steps, not rounded */
+    float *growing;
     float *use;     /* moving average of the number of rows that chose each growing key, [codebooks][keys] */
     uint64_t steps; /* number of batches of rows that the growing keys have been moved by */
     dkvb_keyinit_options *options;
 };
 
-/* Creates codebooks with all arrays allocated and cleared. Codebooks from dkvb__codebooks_new() have their random
+/* Creates codebooks whose arrays are all allocated and cleared. Codebooks from dkvb__codebooks_new() have their random
  * projection and one owner, and are not frozen. */
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
@@ -90,8 +91,8 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
  * even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. dkvb__codebooks_seal()
- * freezes the codebooks. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of keys that could grow.
+ * dkvb__codebooks_seal() freezes the codebooks. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */

@@ -21,9 +21,10 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
                                    const struct dkvb__run *run);
 
 /*
- * Codes are packed as codes files hold them. A packed code takes `bits` bits, the lowest first: bit j of code i is bit
- * (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row starts at a byte of its own, and the
- * unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as the number of keys.
+ * Codes are packed in memory in the same form in which codes files hold them. A packed code takes `bits` bits, the
+ * lowest first: bit j of code i is bit (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row
+ * starts at a byte of its own, and the unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as
+ * the number of keys.
  */
 
 /* Returns the number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least

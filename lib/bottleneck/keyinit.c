@@ -86,8 +86,8 @@ static struct range own_codebooks(const dkvb_codebooks *cb)
                           dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
 }
 
-/* State of a key placement. Key placement processes codebooks in groups, so that the projected rows of a group fit in
- * memory. */
+/* State of placing the keys of codebooks. Key placement processes codebooks in groups, so that the projected rows of a
+ * group fit in memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
@@ -334,7 +334,8 @@ static dkvb_status find_center(struct placement *w)
     return rc;
 }
 
-/* Computes the preparation of rows for the projection: centre, whitening, scales, and the usual lengths of rows. */
+/* Computes what the projection needs to prepare rows: the centre, the whitening, the scales, and the usual lengths of
+ * rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity, width = w->cb->shape.input_dim;

@@ -19,8 +19,8 @@ void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 dkvb_status dkvb__codebooks_fit(dkvb_codebooks **out, const struct dkvb__rows *from, const dkvb_keyinit_options *given,
                                 const dkvb_run_options *opts);
 
-/* Random streams of one seed, by purpose. Each codebook, and each round of the projection, draws from a random stream
- * of its own, so that no result depends on the thread count. */
+/* Numbers of the random streams that key placement draws from one seed, by purpose. Each codebook, and each round of
+ * the projection, draws from a random stream of its own, so that no result depends on the thread count. */
 enum {
     DKVB__FOR_PROJECTION = 1,
     DKVB__FOR_KEYS = 2,
@@ -38,7 +38,7 @@ struct dkvb__placer {
     size_t batch;    /* number of rows in a step of the key placement */
     uint8_t *keys;   /* keys of the codebook that are being placed, rounded to bytes */
     int32_t *norms;  /* squared norms of the keys that are being placed */
-    int8_t *tile;    /* one tile of rows that are picked from several tiles, [quads][16][4] */
+    int8_t *tile;    /* projected rows that are picked from several tiles and copied to one tile, [quads][16][4] */
     int32_t *scores; /* scratch memory for scores in the search for a row's nearest key */
     int64_t *sum;    /* sum of the rows that chose a key, times -2, [keys][key_dim] */
     uint32_t *count; /* number of rows that chose each key of the codebook, [keys] */

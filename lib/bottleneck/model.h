@@ -73,7 +73,9 @@ struct dkvb__training {
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
-    float *row; /* scratch space for a row of values of a training in place, [classes] */
+    /* scratch space for one row of values, [classes], while a model is trained in the memory of its own values (in
+     * place) */
+    float *row;
     /* marks of the classes of the rows that the training has seen so far, [classes], if the option `relearn` is set;
      * otherwise scratch space */
     uint8_t *taught;
@@ -113,7 +115,7 @@ struct dkvb_model {
     size_t extra_count;
     struct dkvb__mapping *mapping;
     uint32_t format_major, format_minor; /* version of the model file format that the model's file has */
-    char *path;                          /* path of the mapped model file, for messages */
+    char *path;                          /* path of the mapped model file, for error messages */
 };
 
 /* Creates a model without values, but with a mask and names. The new model becomes one more owner of its codebooks,
@@ -165,7 +167,7 @@ dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_statu
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
-/* Copies the mask in force: the masked and the purged key-value pairs together. */
+/* Copies the mask that is in force: the masked and the purged key-value pairs together. */
 dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
 /* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names the
@@ -232,9 +234,9 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
-/* Does the work of dkvb_model_train() on the model's own values, so that there is only one copy of the values, in
- * float32. During a training in place the model cannot answer, and a training that fails sets all values of the model
- * to 0. */
+/* Trains as dkvb_model_train() does, but in the memory of the model's own values, so that there is only one copy of the
+ * values, in float32. During a training in place the model cannot answer, and a training that fails sets all values of
+ * the model to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
@@ -247,8 +249,8 @@ void dkvb__values_free(dkvb_model *model);
 /* Sets all values of a model to 0, after a training in the model's own memory that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
-/* Frees the state of a training; without a training the call does nothing. If a training in place has not ended, the
- * values of the model are lost. */
+/* Frees the state of a training; without a training the call does nothing. If a training in place is freed before it
+ * has ended, the values of the model are lost. */
 void dkvb__training_free(dkvb_model *model);
 
 /* Frees the contents of a journal entry. Other functions for journal entries are in unlearn/; dkvb__record_clear() is
@@ -259,7 +261,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
  * journal. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The caller of
+/* Returns DKVB_ESTATE if a row to train on has a class that was forgotten by a forgetting still in force. The caller of
  * dkvb__relearn_check() has checked that the labels are classes of the model. The array `scratch`, uint8_t[classes], is
  * scratch space of dkvb__relearn_check(). */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);

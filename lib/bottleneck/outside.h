@@ -11,8 +11,8 @@
  * numbers lie at an end of the scale (docs/numerics.md, *Rows outside the scale*).
  */
 
-/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order.
- * Lengths of rows are always finite. */
+/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order. The
+ * length of a row of floats is always finite in double precision. */
 double dkvb__row_length(const float *x, size_t width);
 
 /* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. Setting the limits on the

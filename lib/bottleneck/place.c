@@ -8,7 +8,7 @@
  *
  * Keys are placed on rows that are projected and rounded to bytes as for a search of nearest keys, so sums of rows are
  * exact. While keys move, they are floats in quantisation steps; the keys are rounded whenever rows are assigned to the
- * nearest key. A key that hardly any row uses is placed again, on a row of the batch.
+ * nearest key. A key that hardly any row uses is placed anew, on a row of the present batch.
  */
 #include <string.h>
 

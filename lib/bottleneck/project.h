@@ -7,11 +7,11 @@
 
 /* Returns DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the
  * numbers in the message. While rows are checked for finite numbers, the progress callback is told the number of
- * checked rows. dkvb__check_finite() may also fail with DKVB_ECANCELLED. */
+ * checked rows. dkvb__check_finite() returns DKVB_ECANCELLED if the callback asks to stop. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
-/* Checks rows for finite numbers as dkvb__check_finite() does, but rows that may lie in a source, which are read in
- * blocks into memory of the given allocator. dkvb__check_rows() also returns the errors of reading the rows. */
+/* Checks rows for finite numbers as dkvb__check_finite() does; rows that lie in a source are read in blocks into memory
+ * of the given allocator. dkvb__check_rows() also returns the errors of reading the rows. */
 dkvb_status dkvb__check_rows(const struct dkvb__run *run, const struct dkvb__rows *rows, const char *what,
                              const dkvb_allocator *mem);
 
@@ -23,7 +23,7 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). A projector first prepares each row of
  * features: the row is centred, whitened and scaled. From the prepared rows a projector computes random transforms; the
- * codebooks of one unit share transforms, and take their bytes from the outputs.
+ * codebooks of one unit share the transforms, and take the bytes of their rows from the outputs.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;
@@ -68,7 +68,7 @@ struct dkvb__projected {
  * share random transforms). */
 void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to);
 
-/* Sets the quantisation scales of all codebooks from `n` prepared rows. Setting the quantisation scales may fail with
+/* Sets the quantisation scales of all codebooks from `n` prepared rows. dkvb__projector_set_scales() may fail with
  * DKVB_ENOMEM. */
 dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n);
 

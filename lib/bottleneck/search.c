@@ -78,8 +78,8 @@ struct job {
     struct dkvb__search *s;
     /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */
     const float *projected;
-    /* bits of the (codebook, row) pairs to search when stale codes are refreshed, [codebooks][n]; NULL: all pairs are
-     * searched */
+    /* bits of the (codebook, row) pairs to search again because their codes name dead keys, [codebooks][n]; NULL: all
+     * pairs are searched */
     const uint64_t *hits;
     size_t n;
     size_t parts;
@@ -384,8 +384,9 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory.
- * When stale codes are refreshed, searching more rows at a time loads the keys from memory less often. */
+/* When codes that name dead keys are searched again, few of the rows are searched in a codebook, and each search has to
+ * load the keys from memory. When codes that name dead keys are searched again, searching more rows at a time loads the
+ * keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -401,8 +402,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    /* a refresh of stale codes counts no rows outside the scale, as its rows were counted when they were first
-     * searched */
+    /* a search of codes that name dead keys counts no rows outside the scale, as its rows were counted when they were
+     * first searched */
     run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)

@@ -54,7 +54,7 @@ dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n
 
 void dkvb__search_end(struct dkvb__search *s);
 
-/* Does the work of dkvb_search() for rows in memory or in a source. */
+/* Searches the nearest keys as dkvb_search() does, of rows in memory or in a source. */
 dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct dkvb__rows *from,
                               uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 

@@ -1,4 +1,5 @@
-/* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
+/* Searches the codes (the nearest keys) of rows, and writes them to a file. A part file lets the same call continue
+ * after an interrupt (base/partial.h).
  *
  * A search of nearest keys whose codes go into a file is made in steps of some rows. The part file of a search has a
  * mark for each finished step, and after all marks the results of the steps: first the distances of a step's rows, if
@@ -31,7 +32,7 @@ enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 /* A mark in the part file of a search: facts about all rows up to the end of one step of the search. */
 struct mark {
     uint64_t rows;
-    uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
+    uint64_t checksum; /* checksum of the searched rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
     /* counts of rows outside the scale of the codebooks, for all rows so far: members of dkvb_outside (outside,
      * shorter, longer, first, length and cut) */
@@ -45,7 +46,7 @@ struct work {
     dkvb_search_file_options o;
     struct dkvb__rows rows;
     struct dkvb__run run;
-    dkvb_mask *mask;   /* mask in force of the model: masked and purged key-value pairs */
+    dkvb_mask *mask;   /* mask in force of the model: the masked and the purged key-value pairs */
     dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller handed in */
     /* counts of rows outside the scale in this search into a file, including the rows of earlier, interrupted calls */
     dkvb_outside own;

@@ -59,9 +59,10 @@ bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t 
 void dkvb__summing_free(struct dkvb__summing *s);
 
 /* Functions that sum the values of a block of `rows` rows, declared in the order in which they are called. The
- * functions dkvb__summing_…() decide which rows belong to which rank, sum one of this rank's groups of codebooks for
- * all rows (`codes` is [rows][codebooks][k]), exchange the sums, and compute the logits of a row of this rank as
- * dkvb__logits() does. The array `sums`, double[classes], is scratch space for computing the logits of a row. */
+ * functions dkvb__summing_…() decide which rows belong to which rank (process), sum one of this rank's groups of
+ * codebooks for all rows (`codes` is [rows][codebooks][k]), exchange the sums, and compute the logits of a row of this
+ * rank as dkvb__logits() does. The array `sums`, double[classes], is scratch space for computing the logits of a
+ * row. */
 void dkvb__summing_begin(struct dkvb__summing *s, size_t rows);
 void dkvb__summing_group(const struct dkvb__summing *s, size_t group, const uint16_t *codes);
 dkvb_status dkvb__summing_exchange(const struct dkvb__summing *s);

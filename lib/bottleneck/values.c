@@ -77,8 +77,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* Returns the learning rate of an epoch. The learning rate falls by the same factor from each epoch to the next; the
- * learning rates of the first and of the last epoch are exactly those of the training options. */
+/* Returns the learning rate of an epoch of training. The learning rate falls by the same factor from each epoch to the
+ * next; the learning rates of the first and of the last epoch are exactly those of the training options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -130,7 +130,7 @@ static void widen_in_place(dkvb_model *model)
     }
 }
 
-/* Rounds the values of a training to the model's type in place, and makes them the model's values. */
+/* Rounds the values of a training to the model's number type in the same memory, and makes them the model's values. */
 static void narrow_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -594,8 +594,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. While train_batch() sums the values for a batch, it also adds the errors of the batch
- * before to the values; after the last batch, train_batch() is called with 0 rows. */
+/* Trains the values on one batch of rows. While train_batch() sums the values for a batch, it also adds the errors of
+ * the batch before to the values; after the last batch, train_batch() is called with 0 rows. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -679,7 +679,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    /* `told` is the answer of this rank's progress callback, which the other ranks get only after some batches */
+    /* `told` is what this rank's progress callback has answered (cancel or go on), which the other ranks get only after
+     * some batches */
     dkvb_status rc = DKVB_OK, told = DKVB_OK;
 
     p->order = order;
@@ -740,8 +741,8 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller of shuffle_new() frees the memory of the shuffle, even after a
- * failure. */
+/* Allocates the memory for shuffling rows into the order of an epoch. The caller of shuffle_new() frees the memory of
+ * the shuffle, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -753,8 +754,8 @@ static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
 }
 
-/* Shuffles the rows of an epoch. The sort key of a row depends on the row's id only, so that all other rows keep their
- * order if some rows are missing. */
+/* Shuffles the training rows into the order of an epoch. The sort key of a row depends on the row's id only, so that
+ * all other rows keep their order if some rows are missing. */
 static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *o, uint32_t epoch)
 {
     for (size_t i = 0; i < n; i++) {

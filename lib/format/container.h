@@ -26,8 +26,8 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Opens a libdkvb file of the given kind. Opening a file checks its header and section table completely, and every byte
- * of padding must be zero. */
+/* Opens a libdkvb file (a model, a mask, codes or a plan) of the given kind. Opening a file checks its header and
+ * section table completely, and every byte of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
 /* Opens a container from an open file, or from memory. The container closes the file that it was opened from, even

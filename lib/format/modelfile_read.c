@@ -325,8 +325,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values of a model. Values are used in place if the model file holds all rows of values; otherwise rows are
- * copied to their places in memory. */
+/* Reads the values of a model from its file. The values of a model file are used in place if the file holds all rows of
+ * values; otherwise the stored rows are copied to their places in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;

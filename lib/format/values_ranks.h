@@ -21,13 +21,13 @@ struct dkvb__values_ranks {
 };
 
 /* dkvb__values_ranks_produce() makes rows of values, and dkvb__counts_ranks_produce() selection counts, for the writer
- * of a model file (as dkvb__produce_fn with a struct dkvb__values_ranks as context). Only rank 0 calls
- * dkvb__values_ranks_produce() and dkvb__counts_ranks_produce(). */
+ * of a model file (as dkvb__produce_fn with a struct dkvb__values_ranks as context). Only rank 0 of the ranks
+ * (processes) calls dkvb__values_ranks_produce() and dkvb__counts_ranks_produce(). */
 dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 dkvb_status dkvb__counts_ranks_produce(void *context, uint64_t offset, void *to, size_t size);
 
 /* Tells the other ranks (processes) that rank 0 asks for no more pieces of values and counts, unless moving a piece
- * failed, as the other ranks then know. Only rank 0 calls dkvb__values_ranks_end(). */
+ * failed, as the other ranks then know. Only rank 0 of the ranks (processes) calls dkvb__values_ranks_end(). */
 dkvb_status dkvb__values_ranks_end(struct dkvb__values_ranks *w);
 
 /* Answers the requests of rank 0 for values and counts until rank 0 ends. While rank 0 saves a model that ranks

@@ -1,5 +1,5 @@
-/* Kernels for AVX2 and FMA. Two vectors of AVX2 hold the scores of one block of 16 keys. Each lane of the AVX2 kernels
- * computes the same numbers as scalar.c, the kernels in plain C. */
+/* Kernels (inner loops) for processors with AVX2 and FMA. Two vectors of AVX2 hold the scores of one block of 16 keys.
+ * Each lane of the AVX2 kernels computes the same numbers as scalar.c, the kernels in plain C. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"

@@ -1,5 +1,6 @@
-/* Kernels for AVX-512 with byte products (VNNI). One vector of AVX-512 holds the scores of one block of 16 keys. Each
- * lane of the AVX-512 kernels computes the same numbers as scalar.c, the kernels in plain C. */
+/* Kernels (inner loops) for processors with AVX-512 and its byte products (VNNI). One vector of AVX-512 holds the
+ * scores of one block of 16 keys. Each lane of the AVX-512 kernels computes the same numbers as scalar.c, the kernels
+ * in plain C. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"

@@ -15,15 +15,16 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* Sizes of a stretch of the depth (the inner dimension of a product), and of a group of panels. To reuse the cache, all
- * panels of a group are multiplied along one stretch of the product's inner dimension (its depth) before the next
- * stretch begins. In a matrix product, the rows of a tile take 12 to 24 KiB and stay in the L1 cache; one stretch of
- * the depth of a group of panels takes 256 KiB and stays in the L2 cache. Between two stretches of the depth the sums
- * of the product lie in its result `out`, where they are as exact as in a register. */
+/* A matrix product goes along its inner dimension (depth) in stretches of DENSE_DEPTH numbers, and takes DENSE_GROUP
+ * panels of the right matrix as a group. To reuse the cache, all panels of a group are multiplied along one stretch of
+ * the product's inner dimension (its depth) before the next stretch begins. In a matrix product, the rows of a tile
+ * take 12 to 24 KiB and stay in the L1 cache; one stretch of the depth of a group of panels takes 256 KiB and stays in
+ * the L2 cache. From one stretch of the inner dimension to the next, the sums of a matrix product are kept in its
+ * result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows of the left matrix, cut to a stretch of the depth. The copied rows of the left matrix lie side by
- * side, at a distance that the compiler knows. */
+/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of
+ * the left matrix lie side by side, at a distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
