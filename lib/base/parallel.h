@@ -20,7 +20,7 @@ struct dkvb__run {
     bool asked; /* true if the caller of the library chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
-    /* counts of rows outside the scale of the codebooks that the caller asked for; NULL: the caller asked for none */
+    /* counts of rows outside the scale of the codebooks, into which the call adds; NULL if the caller wants none */
     struct dkvb_outside *outside;
     /* ranks (processes) that share the codebooks to be made; NULL: this process makes all codebooks */
     const dkvb_ranks *ranks;

@@ -54,7 +54,7 @@ struct dkvb__partial {
     bool created; /* true if dkvb__partial_open() created the part file */
     unsigned char *marks; /* the part file's marks, which tell its finished rows, [key.marks][key.mark_size] */
     uint64_t rows_at;     /* offset of the first row in the part file */
-    /* numbers of marks and of rows that are finished; the part file has all these rows, but may lack the latest
+    /* numbers of the finished marks and the finished rows; the part file has all these rows, but may lack the latest
      * marks */
     uint64_t done, rows;
     uint64_t marked;  /* number of marks that were written to the part file, by the present call and by earlier calls */

@@ -9,7 +9,8 @@
 
 /* An input of a call that must be equal on all ranks (processes), and a checksum of the input. */
 struct dkvb__ranks_input {
-    const char *name; /* name of the ranks' input for messages, a noun in the plural: "pictures" */
+    /* name of the inputs that all ranks (processes) must share, for messages, a noun in the plural: "pictures" */
+    const char *name;
     uint64_t sum;
 };
 

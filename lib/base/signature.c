@@ -11,7 +11,7 @@
 #include "base/status.h"
 
 /* Instructions to users for converting a file to a supported format. The instruction for converting a file to an array
- * is a line of Python that a test runs, since nearly all files of arrays come from Python. */
+ * is a line of Python, which a test runs, since nearly all array files come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
@@ -22,8 +22,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file, recognised by a signature of `size` bytes at offset `at`. The instruction for converting a file is
- * NULL if the library knows none for the file's kind and the caller's use. */
+/* A kind of file, recognised by a signature of `size` bytes at offset `at`. The instructions for converting a file to
+ * an array, a picture or weights are NULL where the library knows none for the kind of file. */
 struct kind {
     const char *name;
     size_t at, size;
@@ -304,8 +304,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. For a file of
- * libdkvb itself, only instructions that hold for every use are returned. */
+/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. If the file
+ * is one of libdkvb itself, only instructions that hold for every use are returned. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

@@ -44,7 +44,7 @@ struct dkvb_codebooks {
     struct dkvb__shape shape;
     bool normalize;
     bool frozen;
-    /* range of the lengths of rows that count as inside the scale of the codebooks (outside.c) */
+    /* range of the lengths (norms) of rows that count as inside the scale of the codebooks (outside.c) */
     float least, greatest;
     uint8_t birth[16];
     uint64_t seed; /* seed of the random projection of rows to the codebooks */

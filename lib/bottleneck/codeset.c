@@ -193,7 +193,7 @@ struct addition {
     uint32_t part;
     const dkvb_codeset_rows *from;
     bool keep_features;
-    /* numbers of the rows to add by ascending id, [n]; `scratch` is for sorting only */
+    /* numbers of the rows to add, by ascending id, [n]; `scratch` is only for sorting them */
     struct dkvb__keyed *order, *scratch;
     /* copies of the names of the rows to add, [n], if the part of the codeset keeps names; otherwise NULL */
     char **names;

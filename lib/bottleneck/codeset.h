@@ -33,7 +33,9 @@ struct dkvb__coderows {
     uint16_t *codes;
     void *features; /* features of the codeset's rows, [n][columns] of `dtype`; NULL: features are not kept */
     uint32_t dtype, columns;
-    char **names; /* names of the codeset's rows, [n], and NULL up to capacity; NULL: names are not kept */
+    /* names of the codeset's rows, [n], and NULL for places from n up to the capacity; NULL instead of the array: names
+     * are not kept */
+    char **names;
 };
 
 /* List of the rows that were removed from a codeset: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending.
@@ -48,7 +50,8 @@ struct dkvb_codeset {
     dkvb_allocator mem;
     uint8_t birth[16]; /* birth id of the codebooks that the codes of the codeset belong to */
     uint32_t codebooks, keys, keep;
-    /* true if the keys of the codebooks were placed on the rows of this codeset; `keyinit` then has the options */
+    /* true if the keys of the codebooks were placed on the rows of this codeset; `keyinit` then has the options of the
+     * key placement */
     bool own_keys;
     dkvb_keyinit_options keyinit;
     struct dkvb__session session[DKVB_CODESET_SESSIONS];
@@ -198,7 +201,7 @@ void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uin
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
  * `gone`. The codes of the codeset's training part must have been searched before its fingerprint is computed. The
- * array `labels`, int32_t[n] for n training rows, is scratch space. */
+ * array `labels`, int32_t[n] for n training rows, is scratch space for the labels of one session. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 

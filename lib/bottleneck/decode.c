@@ -28,10 +28,11 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;  /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
-    float *group;  /* sums of values in one group of codebooks, for one row of each thread, [threads][classes] */
+    double *sums;  /* for each thread, the sums of a row's values over all codebooks, [threads][classes] */
+    float *group;  /* for each thread, the sums of a row's values in one group of codebooks, [threads][classes] */
     float *answer; /* logits of a row if the caller wants no logits, [threads][classes] */
-    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
+    /* sums of values that ranks (processes) exchange while decoding; not used by a single process */
+    struct dkvb__summing shared;
     /* if ranks (processes) share the model, the largest number of rows that they decode at a time; otherwise 0 */
     size_t most;
 };

@@ -11,7 +11,7 @@ enum {
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows that key placement keeps in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the quantisation scales of codebooks are computed */
     CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean */
-    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean */
+    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean of the key rows */
 };
 
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
@@ -93,7 +93,9 @@ struct placement {
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     const struct dkvb__rows *from;
-    size_t *pick; /* numbers of the rows for placing keys among the rows of `from`, [n]; NULL: the first n rows */
+    /* numbers of the key rows (the rows on which keys are placed) among the rows of `from`, [n]; NULL: the first n
+     * rows */
+    size_t *pick;
     size_t n;     /* number of rows that are used for placing keys */
     float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
@@ -291,7 +293,7 @@ struct centering {
     /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
     const size_t *pick;
     size_t n, width;
-    double *sum; /* sums of the columns over all rows, for the mean, [input_dim] */
+    double *sum; /* sums of the columns of the key rows, from which their mean is computed, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -308,8 +310,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column of the rows is
- * summed in row order in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. For the mean of the key rows,
+ * each column is summed in the order of the rows in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

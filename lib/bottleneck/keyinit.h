@@ -37,7 +37,7 @@ struct dkvb__placer {
     size_t n;        /* number of all rows that keys are placed on */
     size_t batch;    /* number of rows in a step of the key placement */
     uint8_t *keys;   /* keys of the codebook that are being placed, rounded to bytes */
-    int32_t *norms;  /* squared norms of the keys that are being placed */
+    int32_t *norms;  /* squared norms of the keys of the codebook that are being placed */
     int8_t *tile;    /* projected rows that are picked from several tiles and copied to one tile, [quads][16][4] */
     int32_t *scores; /* scratch memory for scores in the search for a row's nearest key */
     int64_t *sum;    /* sum of the rows that chose a key, times -2, [keys][key_dim] */
@@ -51,7 +51,8 @@ struct dkvb__placer {
     /* the run options with the progress callback for the calling thread; NULL for the other threads, which must not
      * report progress */
     const struct dkvb__run *run;
-    uint64_t codebooks_done, codebooks; /* numbers of codebooks for progress reports: with keys placed, and in all */
+    /* for progress reports, the number of codebooks whose keys are placed, and the number of all codebooks */
+    uint64_t codebooks_done, codebooks;
     /* flag shared by all threads that place keys: the caller wants to cancel, so the placed keys will be thrown away */
     atomic_bool *stop;
 };

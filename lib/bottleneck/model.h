@@ -54,7 +54,9 @@ struct dkvb__journal {
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
-    void *data; /* bytes of the unknown section, in the model's mapping if there is one; otherwise owned */
+    /* bytes of a section that the library does not know, in the model's mapping if there is one; otherwise owned by the
+     * model */
+    void *data;
     size_t size;
 };
 
@@ -69,7 +71,7 @@ struct dkvb__training {
     size_t stride;
     bool afresh; /* true if all values of the model were 0 when the training began */
     uint8_t trained[16];
-    uint64_t rows; /* number of rows that the training has seen so far */
+    uint64_t rows; /* number of rows that the training has used so far */
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
@@ -95,7 +97,7 @@ struct dkvb_model {
     bool roomy;
     uint32_t values_dtype;
     bool blank; /* true if all values of the model are 0 and no training ever changed them */
-    /* counts of how often training rows of each class selected each pair, [classes][own codebooks][keys]; or
+    /* counts of how often training rows of each class selected each key-value pair, [classes][own codebooks][keys]; or
      * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
     char **names;    /* names of the model's classes, [classes], NULL = the class has no name */

@@ -116,8 +116,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->unit_codebooks = dim < size ? size / dim : 1;
     p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
     p->tile_bytes = dkvb__quads(dim) * TILE * 4;
-    /* Each task of projecting rows either prepares a tile, with two copies of its rows, or transforms a tile and copies
-     * a codebook's numbers from it; the scratch memory has room for the larger of the two. */
+    /* A task of the projection either prepares a tile of rows, with two copies of the rows, or transforms a tile and
+     * copies a codebook's numbers from it; the scratch memory has room for the larger of these. */
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
@@ -404,7 +404,7 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* State of copying projected rows from tiles to rows, int8_t[n][codebooks][key_dim]. */
+/* State of copying projected rows out of the tiles into rows, int8_t[n][codebooks][key_dim]. */
 struct copying {
     const struct dkvb__projector *p;
     const int8_t *tiles; /* projected rows in tiles, [codebooks][capacity / 16][quads][16][4], each number times -2 */

@@ -35,7 +35,8 @@ struct dkvb__projector {
     size_t tile_bytes; /* number of bytes of a tile of 16 rows in one codebook: int8_t[quads][16][4] */
     float *prepared;   /* prepared rows (centred, whitened and scaled), [capacity / 16][round_size][16] */
     double *lengths;   /* lengths (norms) of the rows of features as the caller gave them, [capacity] */
-    float *scratch;    /* scratch space of the threads for transforms, [threads][scratch_size] */
+    /* scratch space of the threads for the random transforms of the projection, [threads][scratch_size] */
+    float *scratch;
     size_t scratch_size;
     /* for error messages, the row numbers of the prepared rows, set by the owner of the projector; if NULL, messages
      * give the places of rows in their array */
@@ -54,7 +55,7 @@ void dkvb__projector_free(struct dkvb__projector *p);
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 
-/* The place to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t are
+/* The memory to which a projector writes the bytes of prepared rows. The projected bytes of codebook c and tile t are
  * written to rows + (c - first codebook) * codebook_bytes + t * tile_bytes. */
 struct dkvb__projected {
     size_t first_unit, end_unit;

@@ -15,7 +15,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
     bool reads = !dkvb__rows_in_place(from) && from->width > 0;
-    /* the numbers of rows scaled to length 1 hardly ever lie at an end of the quantisation scale */
+    /* projected numbers of rows that are scaled to length 1 hardly ever lie at an end of the quantisation scale */
     bool counts_cut = run->outside && !cb->normalize;
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 

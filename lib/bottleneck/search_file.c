@@ -47,7 +47,7 @@ struct work {
     struct dkvb__rows rows;
     struct dkvb__run run;
     dkvb_mask *mask;   /* mask in force of the model: the masked and the purged key-value pairs */
-    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller handed in */
+    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller passed in */
     /* counts of rows outside the scale in this search into a file, including the rows of earlier, interrupted calls */
     dkvb_outside own;
     dkvb_search_file_report report;

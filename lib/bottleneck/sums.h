@@ -46,11 +46,13 @@ struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
     size_t rows;       /* number of rows in the block whose values are being summed */
-    size_t first, end; /* range of the block's rows whose sums this rank (process) adds up */
-    /* sums of values of this rank's groups of codebooks before the exchange, [ranks][own groups][rows of that
-     * rank][floats of a row of sums] */
+    size_t first, end; /* range of the rows of a block whose sums of values this rank (process) adds up */
+    /* sums of values of this rank's groups of codebooks before the ranks exchange sums, [ranks][own groups][rows of
+     * that rank][floats of a row of sums] */
     float *own;
-    float *all; /* sums of all groups of codebooks after the exchange, [groups][own rows][floats of a row of sums] */
+    /* sums of values of all groups of codebooks after the ranks have exchanged sums, [groups][own rows][floats of a row
+     * of sums] */
+    float *all;
 };
 
 /* Allocates memory for summing the values of blocks of up to `most` rows. dkvb__summing_new() returns false if memory

@@ -241,7 +241,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         return dkvb__fail(DKVB_EINVAL, "training in steps has no class weights, which need the labels of all rows: "
                                        "train on all rows in one call, or leave class_weight 0");
     }
-    /* In training step by step, the caller decides the number of epochs and the order of rows. */
+    /* When a caller trains a model step by step, the caller decides the number of epochs and the order of rows. */
     model->training->options.epochs = 0;
     model->training->options.no_shuffle = 1;
     return DKVB_OK;
@@ -254,7 +254,8 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* State of ending a training, with the place of a value that is too large, if there is one. */
+/* State of ending a training, with the place of a value that is too large for the model's number type, if there is
+ * one. */
 struct ending {
     dkvb_model *model;
     _Atomic size_t bad; /* index of the first trained value that the model's number type cannot hold */
@@ -345,7 +346,7 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of the present pass over the training rows */
-    const size_t *order;   /* numbers of the rows to train on, in the order of training */
+    const size_t *order;   /* numbers of the training rows, in the order in which they are trained on */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
     size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
@@ -354,15 +355,16 @@ struct pass {
      * [codebooks][column] */
     uint16_t *columns[2];
     size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
-    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][padded row
-     * of values] */
+    /* sums of values over the codebooks of each group, for the rows of the present batch, [own groups][batch][padded
+     * row of values] */
     float *sums;
-    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
+    /* sums of values that ranks (processes) exchange in training; not used by a single process */
+    struct dkvb__summing shared;
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
     float *logits;  /* scratch space of the threads for the logits of a row in training, [threads][classes] */
-    double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
+    double *exps;   /* scratch space of the threads for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
     uint8_t *right; /* for each row of the present batch, 1 if the model's answer was right, else 0, [batch] */
 };
@@ -729,7 +731,7 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
 
 /* Memory for shuffling rows into the order of an epoch. */
 struct shuffle {
-    size_t *rows, *order; /* numbers of the rows to train on, unshuffled and shuffled, [n] */
+    size_t *rows, *order; /* numbers of the rows to train on, once unshuffled and once shuffled, [n] */
     struct dkvb__keyed *keyed, *scratch;
 };
 
@@ -879,7 +881,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* a step of training is short, and must not be cancelled half way */
+    run.progress = NULL; /* one step of training is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);

@@ -334,8 +334,8 @@ static uint64_t piece_size(const struct dkvb__part *part)
     return size < part->size ? size : part->size;
 }
 
-/* Writes the bytes of a section, and computes their checksum. The bytes of a file that is written to memory are made at
- * their final place. */
+/* Writes the bytes of a section, and computes their checksum. If a file is written to memory, its bytes are made at
+ * their final place there, without a copy. */
 static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
 {
     uint64_t step = piece_size(part);

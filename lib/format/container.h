@@ -69,7 +69,8 @@ typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
-    const void *data; /* bytes of the section to be written; ignored if the function `produce` makes the bytes */
+    /* bytes of the section to be written; ignored if the function `produce` makes the bytes instead */
+    const void *data;
     uint64_t size;
     /* function that makes the bytes of the section piece by piece; if NULL, the bytes lie in memory at `data` */
     dkvb__produce_fn produce;

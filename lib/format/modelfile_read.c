@@ -24,7 +24,7 @@ struct reading {
     struct dkvb__mapping *mapping; /* mapping of the model file; NULL: arrays are copied */
     const dkvb_allocator *mem;
     const dkvb_ranks *ranks; /* ranks (processes) that share the model that is read */
-    bool inspect;            /* true if only facts about the model file are read, no keys and no values */
+    bool inspect;            /* true if only facts about the model file are read, but no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -706,7 +706,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
-    /* the reader of the model file gives up its codebooks, as the model is an owner of them now */
+    /* the reader of the model file lets go of its codebooks, as the new model is an owner of the codebooks now */
     dkvb_codebooks_free(cb);
     if (rc)
         return rc;

@@ -67,7 +67,7 @@ static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
 
 /* A request of rank 0 to the other ranks (processes), for values or counts of a model that is being saved. */
 struct wanted {
-    uint64_t rows; /* number of rows of values that rank 0 asks for */
+    uint64_t rows; /* number of rows of values that rank 0 asks the other ranks for */
     /* 1 if rank 0 asks for the selection counts of a class; `rows` and `counts` are both 0 if rank 0 asks for nothing
      * more */
     uint64_t counts;
