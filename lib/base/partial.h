@@ -97,9 +97,10 @@ dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_
  * being written. */
 dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, uint64_t size, struct dkvb__writer *to);
 
-/* Ends work whose finished rows are kept in a part file, after a success or a failure. The part file is removed after a
- * success, or if it holds too little work to be worth keeping. A part file that is kept gets marks for all its rows,
- * and *kept becomes true. dkvb__partial_end() returns `rc`, or its own error if `rc` is DKVB_OK. */
+/* Ends work whose finished rows are kept in a part file, after a success or a failure. dkvb__partial_end() removes the
+ * part file after a success, or if the file holds too little work to be worth keeping. A part file that is kept gets
+ * marks for all its rows, and *kept becomes true. dkvb__partial_end() returns `rc`, or its own error if `rc` is
+ * DKVB_OK. */
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, bool *kept);
 
 #endif

@@ -66,7 +66,8 @@ struct dkvb_codebooks {
     /* Members of codebooks for the random projection, which the seed determines: */
     size_t rounds, round_size;
     float *signs; /* random signs of the projection's rounds, [rounds][round_size], each 1 or -1 */
-    /* places of projected numbers among the outputs of the rounds, [codebooks][key_dim]: round * round_size + output */
+    /* places of projected numbers among the outputs of the projection's rounds, [codebooks][key_dim]: round *
+     * round_size + output */
     uint32_t *order;
     /* Members of codebooks whose keys still grow by steps of key placement; the pointers are NULL once the codebooks
      * are frozen: */

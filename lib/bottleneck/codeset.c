@@ -312,7 +312,7 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part of a codeset, from the largest id down. When new rows are merged into a part of a
+/* Merges new rows into a part of a codeset, in descending order of the ids. When new rows are merged into a part of a
  * codeset, every old row moves at most once; memory for the new rows must have been allocated before. */
 static void merge_rows(const struct addition *a)
 {
@@ -659,7 +659,7 @@ uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const 
 void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set)
 {
     if (!r->gone)
-        return; /* a removal that marked no rows is a struct of zeros, with nothing to free */
+        return; /* a removal of rows that marked no rows is a struct of zeros, with nothing to free */
     dkvb__free_erased(&set->mem, r->gone);
     dkvb__removed_free(&r->memory, &set->mem);
     r->gone = NULL;

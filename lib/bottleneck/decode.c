@@ -263,8 +263,8 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l into the list of the `count` best classes of a row. Of two classes with equal logits, the lower class
- * comes first. */
+/* Inserts class l into the list of the `count` best classes of a row. In a list of best classes, of two classes with
+ * equal logits the lower class comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

@@ -82,7 +82,7 @@ static bool goes_on(const struct dkvb__placer *p)
     return !atomic_load_explicit(p->stop, memory_order_relaxed);
 }
 
-/* Assigns each row of a batch to its nearest key, and counts and sums the rows of each key. */
+/* Assigns each row of a batch to its nearest key, and counts and sums, for each key, the rows assigned to it. */
 static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
 {
     size_t quads = dkvb__quads(p->shape->key_dim), dim = p->shape->key_dim;

@@ -40,8 +40,8 @@ bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const do
 dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const struct dkvb__run *run);
 
 /* Sums of the values of a block of rows over the ranks (processes) that share a model. A row of sums has one float for
- * each class of the model. In decoding, a row of sums has one more float, which says whether any value of a group of
- * codebooks was learned. */
+ * each class of the model. In decoding, a row of sums has one float more than the classes, which says whether any value
+ * of a group of codebooks was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
     size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
@@ -79,8 +79,8 @@ const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size
  * nothing to learn, every pair counts as learned. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
-/* Prefetches a row of `size` bytes that the caller will need soon. Only the start of a long row is prefetched, as the
- * processor itself fetches the rest. */
+/* Prefetches a row of `size` bytes that the caller will need soon. Only the start of a long row of values is
+ * prefetched, as the processor itself fetches the rest of the row. */
 static inline void dkvb__prefetch_row(const void *row, size_t size)
 {
     enum { LINE = 64, LINES = 8 };

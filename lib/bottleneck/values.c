@@ -110,8 +110,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Uses the model's block of values, which has room for float32, as the values of the training. Widened rows of values
- * are longer than the old rows, so the last row is moved first. */
+/* Uses the model's block of values, which has room for float32, as the values of the training. When rows of values are
+ * widened to float32 in place, they become longer, so the last row of values is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -571,7 +571,8 @@ static void find_errors(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Sends the errors of this rank's rows to all ranks (processes), and receives the errors of their rows. */
+/* Sends the errors of this rank's training rows to all ranks (processes), and receives the errors of the rows of all
+ * other ranks. */
 static dkvb_status share_errors(struct pass *p)
 {
     const dkvb_ranks *ranks = &p->model->codebooks->ranks;
@@ -673,7 +674,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
 }
 
 /* Trains a model's values once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass
- * begin at `done` finished rows of `total`. */
+ * count rows, from the `done` rows finished before the pass up to `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -899,7 +900,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    /* a class counts as trained on again only if the training on its rows succeeded */
+    /* a forgotten class counts as trained on again only if the training on its rows succeeded */
     dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;

@@ -170,7 +170,7 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const st
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "features: the numbers are too large to be whitened");
-    /* if all rows are equal, the matrix becomes the identity, which whitens nothing */
+    /* if all rows are equal, the whitening matrix becomes the identity, which whitens nothing */
     for (size_t i = 0; !rc && i < m; i++)
         (*s)[i * m + i] += trace > 1e-30 ? (float)(eigenvalue_floor * trace / (double)m) : 1.0f;
     return rc;

@@ -33,8 +33,8 @@ enum {
     DKVB__RECORD_HAS_LIST = 1
 };
 
-/* Functions for models that are stored within another file. A model within another file is written as a whole, and
- * read as a whole with all of its bytes checked. */
+/* Functions that write and read models within another file, such as a plan file. A model within another file is written
+ * as a whole, and read as a whole with all of its bytes checked. */
 dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 

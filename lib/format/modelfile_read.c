@@ -578,7 +578,8 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     if (bytes.left / 3 < count)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
-    /* In memory, each column name has a NUL at its end instead of the two bytes of its length. */
+    /* In memory, each column name has a NUL at its end instead of the two bytes for its length that it has in a model
+     * file. */
     m->columns = dkvb__column_names_alloc(count, bytes.left - count, r->mem);
     if (!m->columns)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);

@@ -11,7 +11,8 @@
  * (if necessary by storing the first zero rows), so that a small file cannot make a reader reserve much.
  */
 
-/* True if a model file leaves zero rows of values out when `stored` rows of `row` bytes remain. */
+/* True if a model file leaves out the rows of values that are all 0, given that `stored` other rows of values of `row`
+ * bytes each remain in the file. */
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 
 /* Returns the least number of rows of values that a model file may hold. */

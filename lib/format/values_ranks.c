@@ -48,7 +48,7 @@ static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *t
     return rc;
 }
 
-/* Moves the selection counts of the next class from all ranks to rank 0. */
+/* Moves the selection counts of the next class from all ranks (processes) to rank 0. */
 static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
 {
     const dkvb_model *m = w->model;
