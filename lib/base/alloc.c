@@ -103,7 +103,8 @@ void dkvb__erase(void *ptr, size_t size)
 {
     if (size > 0)
         memset(ptr, 0, size);
-    /* this empty assembly tells the compiler that the erased memory may be read now */
+    /* this empty assembly statement tells the compiler that the erased memory may be read now, so that erasing is not
+     * left out */
     __asm__ __volatile__("" : : "r"(ptr) : "memory");
 }
 

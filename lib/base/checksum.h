@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. An XXH3 checksum finds accidental damage; it does not stop an
- * attacker. */
+/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. An XXH3 checksum finds accidental damage of data; it does not
+ * stop an attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
-/* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends; the end returns the
- * checksum of all bytes so far. The array `words` holds the state of the checksum, in the form of the library
+/* The 64-bit XXH3 checksum of bytes that come in parts: the caller begins, adds parts, and ends, which gives the
+ * checksum of all bytes added up to then. The array `words` holds the state of the checksum, in the form of the library
  * xxHash. */
 struct dkvb__checksum_state {
     _Alignas(64) unsigned char words[640];

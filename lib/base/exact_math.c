@@ -16,8 +16,8 @@ static double from_bits(uint64_t bits)
     return x;
 }
 
-/* The coefficients 1 / i! of the Taylor series of e^r. Multiplying by 1 / i! is several times as fast as dividing by
- * i!. */
+/* The coefficients 1 / i! of the Taylor series of e^r. In the Taylor series of e^r, multiplying by 1 / i! is several
+ * times as fast as dividing by i!. */
 static const double inverse_factorial[] = {
     1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
     1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,

@@ -5,8 +5,8 @@
  * additions, multiplications, divisions and exact steps, so they give the same bits everywhere. The relative error of
  * dkvb__exp() and dkvb__log() is about 1e-15. */
 
-/* Returns the exponential e^x for x up to 700; the function is meant for x <= 0. For x below -708 the exponential is
- * 0. */
+/* Returns the exponential e^x for x up to 700; the function is meant for x <= 0. The exponential dkvb__exp(x) is 0 for
+ * x below -708. */
 double dkvb__exp(double x);
 
 /* Returns the natural logarithm of a normal number x > 0. */

@@ -31,8 +31,8 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     dkvb_status rc;
 
     *file = (struct dkvb__file){.path = path};
-    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. O_NONBLOCK has no effect on regular
-     * files. */
+    /* O_NONBLOCK keeps open() from hanging on a pipe that was named by mistake. The flag O_NONBLOCK of open() has no
+     * effect on regular files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0 && errno == ENOENT && strcmp(path, "-") == 0)
         return dkvb__fail(DKVB_EIO, "-: there is no file of this name, and standard input is not read here: write it "
@@ -170,8 +170,9 @@ static size_t stem_size(const char *path)
 }
 
 /* Temporary files that this process is writing, for the signal handler that removes them. A signal handler may run on
- * any thread at any instant: it cannot take a lock, and it cannot follow a pointer that another thread is about to
- * free. Therefore the list of temporary files for signal handlers has a fixed length and holds copies of the names. */
+ * any thread at any instant: the handler cannot take a lock, and cannot follow a pointer that another thread is about
+ * to free. As a signal handler can neither take a lock nor follow pointers, the list of temporary files that it reads
+ * has a fixed length and holds copies of the names. */
 static struct {
     atomic_int state;
     /* process that made the temporary file; a forked child has a copy of the list of temporary files, but must not
@@ -218,10 +219,10 @@ void dkvb_file_remove_temporaries(void)
     errno = error;
 }
 
-/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name of a temporary file is
- * listed before the file exists, so that a signal handler finds it at any moment. The file is locked, which tells
- * dkvb_file_leftover() that the file is in use; on a file system without locks, dkvb_file_leftover() reports
- * nothing. */
+/* Creates a new file beside the target, named "<path>.tmp-<process>-<attempt>". The name of a temporary file is listed
+ * for the signal handler before the file exists, so that the handler finds it at any moment. A temporary file is locked
+ * while it is written, which tells dkvb_file_leftover() that the file is in use; on a file system without locks,
+ * dkvb_file_leftover() reports nothing. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);
@@ -295,7 +296,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    /* until the rename, the temporary file is never readable by more users than the old file */
+    /* until the rename, the temporary file is never readable by more users than the old file of the target's name */
     if (!create_temporary(w, size, replaces ? 0600 : 0666))
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
@@ -362,8 +363,9 @@ static void sync_folder(char *path)
 static void release(struct dkvb__writer *w)
 {
     if (w->fd >= 0)
-        close(w->fd); /* the result of close() is ignored: a committed file was flushed before, and any other file is
-                         removed */
+        /* the result of close() is ignored: a file that was committed was flushed to disk before, and any other file is
+         * removed */
+        close(w->fd);
     live_remove(w);
     dkvb__free(w->mem, w->temporary);
     dkvb__free(w->mem, w->path);
@@ -421,8 +423,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
-/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts of the file are written to a
- * temporary file, so that a cancelled call leaves the file unchanged. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts that the callback gives go to a
+ * temporary file, so that a cancelled call leaves the file at `path` unchanged. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {

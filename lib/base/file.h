@@ -22,13 +22,14 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
 /* Wraps the bytes of a file that lie in memory. A file in memory needs no closing. */
 struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path);
 
-/* Reads exactly `size` bytes of a file at `offset`. DKVB_EFORMAT says that the file ends before the last byte to
- * read. */
+/* Reads exactly `size` bytes of a file at `offset`. Reading a file fails with DKVB_EFORMAT if the file ends before the
+ * last byte to read. */
 dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void *to, size_t size);
 
 void dkvb__file_close(struct dkvb__file *file);
 
-/* A whole file in memory, read only. All holders of a mapped file share one mapping, which counts its holders. */
+/* A whole file in memory, for reading only, with a count of its holders. All holders of a mapped file share one
+ * mapping, which counts its holders. */
 struct dkvb__mapping {
     dkvb_allocator mem;
     atomic_uint owners;
@@ -59,8 +60,8 @@ dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t si
 /* Overwrites bytes in an earlier part of a file that is being written; the size of the file stays the same. */
 dkvb_status dkvb__writer_put_at(struct dkvb__writer *w, uint64_t offset, const void *data, size_t size);
 
-/* Flushes to disk a file that is being written. A flushed file gets its name by dkvb__writer_commit() without further
- * writing. */
+/* Flushes to disk a file that is being written. A file that was flushed gets its name by dkvb__writer_commit() without
+ * further writing. */
 dkvb_status dkvb__writer_flush(struct dkvb__writer *w);
 
 /* Completes the written file, then releases the writer; aborts the file on failure. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Conversions of IEEE 754 binary16 and of bfloat16, which is the upper half of a binary32. Widening to binary32 is
- * exact, and has no branches, so that compilers convert many numbers at a time. Narrowing from binary32 rounds to the
- * nearest, ties to even; numbers that are too large become infinite. */
+ * exact, and has no branches, so that compilers convert many numbers at a time. Narrowing from binary32 to binary16 or
+ * bfloat16 rounds to the nearest, ties to even; numbers that are too large become infinite. */
 
 static inline float dkvb__float_of_bits(uint32_t bits)
 {

@@ -7,7 +7,8 @@
 
 #include "base/status.h"
 
-/* One row of the table of default values of structs. The default values of a struct come from its INIT macro. */
+/* One row of the table of default values of structs. The default values of a public struct come from the struct's INIT
+ * macro. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \

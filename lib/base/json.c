@@ -28,7 +28,7 @@ const char *dkvb__json_kind(const json_t *value)
 }
 
 /* The JSON parser jansson stops at a depth of 2,048, and accepts only UTF-8 without the character 0. Error messages of
- * the JSON parser jansson may quote the file. */
+ * the JSON parser jansson may quote the JSON file. */
 dkvb_status dkvb__json_parse(json_t **out, const char *text, size_t size, const char *path, const char *what)
 {
     json_error_t error;

@@ -87,7 +87,8 @@ const char *dkvb_name(uint32_t of, int64_t number)
 {
     const char *name = NULL;
 
-    if (of == DKVB_NAME_STATUS) /* the tables of constants' names ascend by number, but status codes are negative */
+    /* the tables of constants' names are indexed by ascending numbers, but status codes are negative */
+    if (of == DKVB_NAME_STATUS)
         number = number <= 0 && number > INT64_MIN ? -number : -1;
     if (of < sizeof tables / sizeof *tables && number >= 0 && (uint64_t)number < tables[of].count)
         name = tables[of].name[number];

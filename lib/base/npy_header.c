@@ -7,8 +7,8 @@
 
 const unsigned char dkvb__npy_magic[DKVB__NPY_MAGIC] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
-/* The header that is written has version 1.0 of the .npy format, and is padded to a multiple of 64 bytes as NumPy
- * does. */
+/* The header that dkvb__npy_header() writes has version 1.0 of the .npy format, and is padded to a multiple of 64 bytes
+ * as NumPy does. */
 size_t dkvb__npy_header(char *to, const char *descr, uint32_t ndim, const uint64_t *shape)
 {
     size_t capacity = DKVB__NPY_HEADER, size = 10, padded;

@@ -59,13 +59,14 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t unit, before, total; /* numbers of units of work for progress reports; one task counts as `unit` units */
+    /* units of work for progress reports: in one task, finished before these tasks, and in all */
+    size_t unit, before, total;
     atomic_size_t next, done;
     atomic_bool stop;
 };
 
-/* Returns the number of units of work that are finished after `done` tasks. In progress reports, a last task with fewer
- * units of work counts as a whole task until all tasks are done. */
+/* Returns the number of units of work that are finished after `done` tasks. In progress reports, a last task that has
+ * fewer units of work than the others counts as a whole task until all tasks are done. */
 static size_t finished(const struct job *job, size_t done)
 {
     size_t units = job->before + done * job->unit;
@@ -115,14 +116,15 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
-/* Runs tasks with progress reports; `upto` units of work are finished when all tasks are done. */
+/* Runs tasks with progress reports, in which `upto` units of work are finished when all tasks are done. */
 static dkvb_status run_reporting(struct job *job, size_t upto)
 {
     run_job(job);
     if (atomic_load(&job->stop))
         return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", finished(job, atomic_load(&job->done)),
                           job->total);
-    /* other workers may have run the last tasks, or all tasks, so the calling thread reports the end of the work */
+    /* other threads may have run the last tasks of a call, or all tasks, so the calling thread reports the end of the
+     * work */
     return dkvb__report(job->run, upto, job->total);
 }
 

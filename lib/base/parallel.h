@@ -9,8 +9,9 @@
 #include "dkvb/runtime.h"
 #include "dkvb/status.h"
 
-/* Work for several threads is divided into numbered tasks. Tasks run in any order on any worker. The result of a task
- * must not depend on `worker`, a number from 0 to threads-1 that only selects scratch space. */
+/* Work for several threads of a call is divided into numbered tasks. Numbered tasks run in any order on any worker
+ * thread. The result of a task must not depend on `worker`, a number from 0 to threads-1 that names the thread and only
+ * selects scratch space. */
 typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 
 /* The checked run options of a call, with the number of threads decided. */
@@ -19,7 +20,7 @@ struct dkvb__run {
     bool asked; /* true if the caller of the library chose the number of threads */
     dkvb_progress_fn progress;
     void *user;
-    /* counts of rows outside the scale of the codebooks that the caller asked for; NULL: the caller asked for none */
+    /* counts of rows outside the scale of the codebooks, into which the call adds; NULL if the caller wants none */
     struct dkvb_outside *outside;
     /* ranks (processes) that share the codebooks to be made; NULL: this process makes all codebooks */
     const dkvb_ranks *ranks;
@@ -27,21 +28,23 @@ struct dkvb__run {
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given);
 
-/* Runs tasks 0 to tasks - 1 on the threads of `run`, without progress reports. */
+/* Runs tasks number 0 to tasks - 1 on the threads of `run`, without progress reports. */
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
-/* Runs tasks of long work, with progress reports. The calling thread tells the progress callback how many of `total`
- * units of work are finished; `before` units were finished before this call. DKVB_ECANCELLED says that the callback
- * asked to stop; some tasks then never ran. */
+/* Runs numbered tasks of long work on several threads, with progress reports. The calling thread tells the progress
+ * callback how many of `total` units of work are finished; `before` units were finished before the call of
+ * dkvb__parallel_long(). dkvb__parallel_long() returns DKVB_ECANCELLED if the progress callback asked to stop; some
+ * tasks then never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
-/* Runs tasks that divide an array of rows among them. Each parallel task takes `chunk` rows, the last task takes the
- * rest, and progress reports count rows. */
+/* Runs tasks that divide an array of rows among them. Each parallel task takes `chunk` rows of the array, the last task
+ * takes the rest, and progress reports count rows. */
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 
-/* Calls the progress callback of a run. DKVB_ECANCELLED says that the callback asks to stop. */
+/* Calls the progress callback of a run. dkvb__report() returns DKVB_ECANCELLED if the progress callback asks to
+ * stop. */
 dkvb_status dkvb__report(const struct dkvb__run *run, uint64_t done, uint64_t total);
 
 #endif

@@ -16,15 +16,15 @@
 
 /* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks
  * it. The argument `what` names the contents of the part file in messages, for example "rows". *created tells whether
- * dkvb__partfile_open() made the part file. The file descriptor *fd is -1 after a failure. DKVB_ESTATE says that
- * another process uses the part file, DKVB_EIO that another user made it. */
+ * dkvb__partfile_open() made the part file. If the part file cannot be opened, its file descriptor *fd is -1.
+ * DKVB_ESTATE says that another process uses the part file, DKVB_EIO that another user made the part file. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
 
 /* Writes bytes to a part file at an offset. */
 dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const void *from, size_t size);
 
 /* Reads up to `size` bytes of a part file at an offset. *got becomes the number of bytes that the part file has from
- * the offset on; bytes past the end of the file become 0 in the buffer. */
+ * `offset` on; bytes of the buffer past the end of the file become 0. */
 dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got);
 
 /* Flushes a part file to disk, so that its contents survive a power cut. */

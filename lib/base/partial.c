@@ -13,14 +13,14 @@
 
 static const double WORTH_KEEPING = 5.0; /* seconds of work after which a failed call keeps its part file */
 
-/* The header of a part file as bytes in the file. Every machine that the library runs on is little-endian. */
+/* The header of a part file, byte for byte as in the file. Every machine that the library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, mark_size;
     uint64_t row_size, things, set;
     char contents[16];
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    uint64_t check; /* checksum of all members of the part file's header before this member */
+    uint64_t check; /* checksum of the members of a part file's header before `check` */
 };
 
 static const char magic[8] = "DKVBPART";
@@ -75,7 +75,7 @@ static dkvb_status begin(struct dkvb__partial *p)
     return rc;
 }
 
-/* Closes a part file without removing it, as the file may belong to somebody else. */
+/* Closes a part file without removing it, as the part file may belong to somebody else. */
 static void leave(struct dkvb__partial *p)
 {
     if (p->fd >= 0)
@@ -162,8 +162,8 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
                           "%.300s: not a file of finished %s, but another file with that name: move or delete it",
                           p->path, p->key.contents);
     if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
-        /* the part file was cut before the first row, or has a version that cannot be continued, or the caller asked to
-         * restart */
+        /* an empty part file is begun if the old one was cut before its first row, or has a version that cannot be
+         * continued, or the caller asked to restart */
         return begin(p);
     h.contents[sizeof h.contents - 1] = '\0';
     for (size_t i = 0; i < DKVB__PARTIAL_TEXTS; i++)
@@ -172,7 +172,7 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
     return rc ? rc : go_on(p);
 }
 
-/* Prepares the state of a part file before the file is read. */
+/* Prepares the state of a part file in memory before the part file is read. */
 static dkvb_status prepare(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                            const dkvb_allocator *mem)
 {
@@ -223,7 +223,7 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
     return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done * p->key.mark_size);
 }
 
-/* Syncs the rows of a part file to disk first, and then the marks that say that these rows are complete. */
+/* Syncs the rows of a part file to disk first, and then the marks that tell these rows to be finished. */
 static dkvb_status write_marks(struct dkvb__partial *p)
 {
     size_t size = p->key.mark_size;
@@ -276,8 +276,8 @@ dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, u
     return rc;
 }
 
-/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a call that
- * failed, if it had worked for long. */
+/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a failed
+ * call too, if it had worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
     return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);
@@ -289,7 +289,8 @@ dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool inte
 
     *kept = false;
     if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
-        /* the error message is kept, as marking rows may replace it */
+        /* the error message of the failed work is kept, as marking its finished rows in the part file may replace the
+         * message */
         snprintf(message, sizeof message, "%s", dkvb_last_error());
         *kept = !write_marks(p);
         dkvb__fail(rc, "%s", message);

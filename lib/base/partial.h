@@ -3,12 +3,13 @@
  *
  * The part file of an output file OUTPUT is OUTPUT.part. A part file has a header with the identity of the rows, then
  * marks, then rows. Each mark in a part file stands for some finished things, such as pictures, and for the rows that
- * were made of them. A mark in the part file is 0 until its rows are on disk. The contents of a part file stay true
- * however the file is cut: rows are synced to disk before they are marked, and marks after a gap, or without rows in
- * the file, do not count.
+ * were made of them. A mark in the part file is 0 until its rows are on disk. The contents of a part file stay valid
+ * wherever a crash cuts the file: rows are synced to disk before their marks are written, and marks after a gap, or
+ * without rows in the file, are ignored.
  *
- * If several ranks (processes) work, rank 0 alone has the part file. The rows of a part file are in the order of the
- * things that they were made of (such as pictures), so any other number of ranks can continue the work. */
+ * If several ranks (processes) share the work, only rank 0 has the part file with the finished rows. The rows of a part
+ * file are in the order of the things that they were made of (such as pictures), so a later call with any other number
+ * of ranks (processes) can continue the work. */
 #ifndef DKVB_BASE_PARTIAL_H
 #define DKVB_BASE_PARTIAL_H
 
@@ -23,20 +24,25 @@
 
 enum { DKVB__PARTIAL_TEXTS = 4, DKVB__PARTIAL_TEXT = 80 };
 
-/* Identity of the rows in a part file. A part file whose rows have another identity is not continued. */
+/* Identity of the rows in a part file. Interrupted work is continued only if the rows in its part file have the
+ * identity of the rows that the caller asks for. */
 struct dkvb__partial_key {
-    const char *contents; /* what the part file holds, at most 15 bytes, for messages: "rows" */
+    const char *contents; /* kind of contents of the part file for messages, such as "rows", at most 15 bytes */
     const char *thing;    /* name of the things that rows are made of, for messages: "picture" */
-    /* texts that determine the rows, such as "descriptor:1" for an encoder; "": nothing more determines them */
+    /* texts that determine the contents of the part file's rows, such as "descriptor:1" for an encoder; "": no further
+     * text */
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    /* checksum of the things that rows are made of, such as pictures, as far as they are known before the work */
+    /* checksum of the things that rows are made of, such as pictures, as far as the things are known before the work
+     * begins */
     uint64_t set;
     uint64_t things; /* number of things that rows are made of, such as pictures */
-    uint64_t marks;  /* largest number of marks that a part file needs when the rows of all things are finished */
+    /* largest number of marks that a part file needs when the rows of all things (such as pictures) are finished */
+    uint64_t marks;
     size_t mark_size, row_size; /* sizes in bytes of a mark and of a row of the part file */
 
-    /* Reads a mark from the part file, after marks that stand for *rows rows, and adds the rows of the mark to *rows.
-     * The function `take` returns false if the bytes are no valid mark. */
+    /* Reads a mark from the part file, where the marks before stand for *rows rows, and adds the number of rows that
+     * the mark stands for to *rows. The function `take` returns false if the bytes at `mark` are no valid mark of a
+     * part file. */
     bool (*take)(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows);
 };
 
@@ -45,54 +51,56 @@ struct dkvb__partial {
     char *path; /* path of the part file with the finished rows */
     struct dkvb__partial_key key;
     int fd;       /* file descriptor of the part file; -1: this rank (process) has no file, only a copy of the state */
-    bool created; /* true if this call created the part file */
-    unsigned char *marks; /* marks of the part file, [key.marks][key.mark_size] */
+    bool created; /* true if dkvb__partial_open() created the part file */
+    unsigned char *marks; /* the part file's marks, which tell its finished rows, [key.marks][key.mark_size] */
     uint64_t rows_at;     /* offset of the first row in the part file */
-    /* numbers of marks and of rows that are finished; the part file has all these rows, but may lack the latest
+    /* numbers of the finished marks and the finished rows; the part file has all these rows, but may lack the latest
      * marks */
     uint64_t done, rows;
-    uint64_t marked;  /* number of marks that were written to the part file, by this call and by earlier ones */
+    uint64_t marked;  /* number of marks that were written to the part file, by the present call and by earlier calls */
     uint64_t resumed; /* number of marks that an earlier call left in the part file */
     /* times of a monotonic clock in seconds: when the work on the part file began, and when the file is next synced to
      * disk */
     double began, sync_due;
 };
 
-/* Opens the part file OUTPUT.part, and continues it if it holds rows of `key`; otherwise, or if `restart` is true, an
- * empty part file is begun. DKVB_EMISMATCH says that the part file has rows of another identity, DKVB_ESTATE that
- * another process is at work on the part file, DKVB_EIO that another user made the part file. The caller must call
- * dkvb__partial_end() even after a failure. */
+/* Opens the part file OUTPUT.part, and continues it if its rows have the identity `key`; an empty part file is begun if
+ * there is none, if the file was cut before its first row, or if `restart` is true. dkvb__partial_open() returns
+ * DKVB_EMISMATCH if the part file has rows of another identity, DKVB_ESTATE if another process uses the part file,
+ * DKVB_EIO if another user made the part file. The caller must call dkvb__partial_end() even after a failure of
+ * dkvb__partial_open(). */
 dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                bool restart, const dkvb_allocator *mem);
 
 /* Prepares the copy of a part file's state on a rank other than rank 0: the copy has marks and counts, but no file. On
- * ranks other than rank 0, which have no part file, the functions that add rows and marks only count them.
- * dkvb__partial_end() ends the work there as on rank 0. */
+ * ranks (processes) other than rank 0, which have no part file, the functions that add rows and marks only count rows
+ * and marks. dkvb__partial_end() ends the work on these ranks as on rank 0. */
 dkvb_status dkvb__partial_follow(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                                  const dkvb_allocator *mem);
 
-/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks must call dkvb__partial_pass_on()
- * together. */
+/* Tells all ranks (processes) how many rows rank 0's part file has. All ranks (processes) must call
+ * dkvb__partial_pass_on() together. */
 dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ranks);
 
-/* Refuses to continue a part file because its rows were made of other things than the caller's (such as pictures). The
- * refused part file is closed and stays unchanged; only dkvb__partial_end() may be called after the refusal. All ranks
- * must call dkvb__partial_refuse() together. */
+/* Refuses to continue a part file because its rows were made of other things than the caller's (such as pictures).
+ * dkvb__partial_refuse() closes the part file and leaves it unchanged; only dkvb__partial_end() may be called
+ * afterwards. All ranks (processes) must call dkvb__partial_refuse() together. */
 dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, const char *wanted);
 
-/* Adds n rows to a part file. The rows of a part file count only once a mark stands for them. */
+/* Adds n finished rows to a part file. Rows in a part file count as finished only once a mark stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
-/* Adds the next n marks to a part file, for rows that were added before. */
+/* Adds the next n marks to a part file; the rows that the marks stand for must have been added already. */
 dkvb_status dkvb__partial_mark(struct dkvb__partial *p, const void *marks, size_t n);
 
 /* Copies bytes of a part file's rows, beginning `offset` bytes after the start of the first row, to a file that is
  * being written. */
 dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, uint64_t size, struct dkvb__writer *to);
 
-/* Ends the work with a part file. The part file is removed after a success, or if it holds too little work to be worth
- * keeping. A part file that is kept gets marks for all its rows, and *kept becomes true. dkvb__partial_end() returns
- * `rc`, or its own error if `rc` is DKVB_OK. */
+/* Ends work whose finished rows are kept in a part file, after a success or a failure. dkvb__partial_end() removes the
+ * part file after a success, or if the file holds too little work to be worth keeping. A part file that is kept gets
+ * marks for all its rows, and *kept becomes true. dkvb__partial_end() returns `rc`, or its own error if `rc` is
+ * DKVB_OK. */
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, bool *kept);
 
 #endif

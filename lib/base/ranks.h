@@ -38,9 +38,9 @@ static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, 
  * any rank failed, dkvb__ranks_compare() returns the status of the first rank that failed, and dkvb_last_error() has
  * that rank's message, which names the rank unless all ranks failed alike.
  *
- * A rank that returns early leaves the other ranks waiting in their next call for ever. Therefore every step that can
- * fail on one rank alone (memory, a file, a callback) must end with dkvb__ranks_compare() before ranks exchange
- * anything else. */
+ * A rank that returns early leaves the other ranks waiting in their next call for ever. As a rank that returns early
+ * leaves the others waiting for ever, every step that can fail on one rank alone (memory, a file, a callback) must end
+ * with dkvb__ranks_compare() before ranks exchange anything else. */
 dkvb_status dkvb__ranks_compare(const dkvb_ranks *ranks, dkvb_status rc);
 
 static inline dkvb_status dkvb__ranks_agree(const dkvb_ranks *ranks, dkvb_status rc)
@@ -53,14 +53,14 @@ dkvb_status dkvb__ranks_exchange(const dkvb_ranks *ranks, const void *send, cons
 
 /* Completes an array on all ranks (processes) after each rank has filled in its own items: rank r has the items from
  * first[r] to below first[r + 1], each of `size` bytes. The array `first` has the number of each rank's first item, and
- * after the last rank the number of all items. */
+ * after the last rank's entry the number of all items. */
 dkvb_status dkvb__ranks_share(const dkvb_ranks *ranks, void *array, const size_t *first, size_t size);
 
 /* Completes an array on all ranks (processes), each of which has filled in its own items; the `items` items were dealt
  * out to the ranks evenly and in order. */
 dkvb_status dkvb__ranks_share_evenly(const dkvb_ranks *ranks, void *array, size_t items, size_t size);
 
-/* Copies bytes of rank 0 to all ranks (processes). */
+/* Copies `size` bytes at `data` from rank 0 to all other ranks (processes). */
 dkvb_status dkvb__ranks_broadcast(const dkvb_ranks *ranks, void *data, size_t size);
 
 /* Replaces each element of the array `numbers` by its sum over all ranks (processes). */

@@ -59,7 +59,7 @@ uint64_t dkvb__rng_next(struct dkvb__rng *rng)
 
 uint64_t dkvb__rng_below(struct dkvb__rng *rng, uint64_t n)
 {
-    /* 2^64 mod n: draws below this number are rejected, as they would favour small results */
+    /* 2^64 mod n: random draws below this number are rejected, as they would favour small results */
     uint64_t reject = (0 - n) % n;
     uint64_t x;
 

@@ -27,7 +27,8 @@ static inline struct dkvb__rows dkvb__rows_of(const float *x, size_t n, size_t w
     return (struct dkvb__rows){.x = x, .n = n, .width = width};
 }
 
-/* True if blocks of the rows lie in memory already, so that dkvb__rows_block() needs no buffer. */
+/* True if blocks of the rows of features `r` can be used where they lie in memory, so that dkvb__rows_block() needs no
+ * buffer. */
 static inline bool dkvb__rows_in_place(const struct dkvb__rows *r)
 {
     return !r->source.read && !r->index;
@@ -44,8 +45,8 @@ dkvb_status dkvb__rows_gather(const struct dkvb__rows *rows, const size_t *pick,
  * float[n][width]. */
 dkvb_status dkvb__rows_block(const struct dkvb__rows *rows, size_t first, size_t n, float *buffer, const float **x);
 
-/* Returns a checksum of the rows float[n][width], whose first row has the number `first`. The checksum of all rows is
- * the sum of the checksums of their parts, in any order. */
+/* Returns a checksum of the rows float[n][width], whose first row has the number `first`. The checksum of a set of rows
+ * is the sum of the checksums of blocks that make up the set, added in any order. */
 uint64_t dkvb__rows_checksum(const struct dkvb__run *run, const float *x, size_t first, size_t n, size_t width);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/status.h"
 
 /* Instructions to users for converting a file to a supported format. The instruction for converting a file to an array
- * is a line of Python that a test runs, since nearly all files of arrays come from Python. */
+ * is a line of Python, which a test runs, since nearly all array files come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
@@ -22,8 +22,8 @@ static const char torch_weights[] =
 static const char from_tensors[] =
     "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
-/* A kind of file, recognised by a signature of `size` bytes at offset `at`. The instruction for converting a file is
- * NULL if the library knows none for the file's kind and the caller's use. */
+/* A kind of file, recognised by a signature of `size` bytes at offset `at`. The instructions for converting a file to
+ * an array, a picture or weights are NULL where the library knows none for the kind of file. */
 struct kind {
     const char *name;
     size_t at, size;
@@ -140,7 +140,7 @@ static const struct kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Kinds of files that cannot be recognised by a few fixed bytes alone. */
+/* Kinds of files that cannot be recognised by a few fixed bytes at one place alone. */
 static const struct kind npz = {.name = "a NumPy archive (.npz)",
                                 .array = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
                                 .picture = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
@@ -193,8 +193,8 @@ static bool holds(const unsigned char *start, size_t size, const char *text)
     return false;
 }
 
-/* Finds the kind of a zip archive by the name of its first member. The header of a zip member has 30 bytes, with the
- * length of the name at offset 26. */
+/* Finds the kind of a zip archive by the name of its first member. The header of a member of a zip archive has 30
+ * bytes, with the length of the member's name at offset 26. */
 static const struct kind *zip_kind(const unsigned char *start, size_t size)
 {
     size_t length = size > 30 ? dkvb__read16(start + 26) : 0, end = 30 + length < size ? 30 + length : size;
@@ -226,7 +226,7 @@ static bool is_text(const unsigned char *start, size_t size)
 
 static const struct kind *text_kind(const unsigned char *start, size_t size)
 {
-    /* the text of a file starts after a byte order mark, if there is one */
+    /* a text file may begin with a byte order mark; its text starts after the mark */
     size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
     while (at < size && memchr(" \t\r\n", start[at], 4))
@@ -304,8 +304,8 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. For a file of
- * libdkvb itself, only instructions that hold for every use are returned. */
+/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. If the file
+ * is one of libdkvb itself, only instructions that hold for every use are returned. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

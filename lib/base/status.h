@@ -13,9 +13,9 @@ dkvb_status dkvb__fail(dkvb_status code, const char *format, ...) __attribute__(
 /* Calls dkvb__fail(DKVB_EIO) with the path, the action that was attempted and the text of errno. */
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
 
-/* Copies the caller's options, `given`, over `full`, which holds the defaults. Only the bytes that the caller's
- * struct_size states are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t
- * struct_size`. */
+/* Copies the caller's options, `given`, over `full`, which holds the defaults. Of the caller's options struct, only the
+ * bytes that its struct_size states are copied; bytes beyond the library's own struct must be zero. Public structs
+ * begin with `size_t struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
 /* Copies a result into a struct of the caller: at most the caller's struct_size bytes; struct_size itself stays

@@ -84,7 +84,7 @@ static void append(struct codes *to, uint32_t code)
 }
 
 /* The second part of a character's canonical decomposition (Unicode) never decomposes further. The first part of a
- * character's canonical decomposition may decompose further, a few steps deep. */
+ * character's canonical decomposition (Unicode) may itself decompose, a few steps deep. */
 static void decompose(struct codes *to, uint32_t code)
 {
     uint32_t seconds[8], depth = 0;

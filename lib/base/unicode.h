@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* Names are compared by Unicode's canonical equivalence, so that "ä" as one character equals "a" followed by a
- * diaeresis. File systems and keyboards differ in which of the two forms of a character they produce. The usual forms
- * NFC and NFD of a name are equal.
+ * diaeresis. File systems and keyboards differ in whether they produce "ä" as one character or as "a" followed by a
+ * diaeresis. The Unicode normalization forms NFC and NFD of one name count as the same name.
  *
  * The Unicode tables for comparing names are part of this library. A library for Unicode normalization would be one
  * more dependency; if it were optional, one build of libdkvb would find a name that another build does not find. */

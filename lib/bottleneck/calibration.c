@@ -10,9 +10,9 @@
 
 enum { STEPS = 60 }; /* largest number of steps of Newton's method in fitting a temperature */
 
-/* The fit of a softmax temperature pulls the power of the logits' spread towards 0 with this weight, which equals a
- * normal prior with a standard deviation of 1/2. Some tens of rows hardly determine the power of a softmax temperature;
- * thousands of rows outweigh the prior that pulls the power to 0. */
+/* When a softmax temperature is fitted, the power of the logits' spread is pulled towards 0 with the weight
+ * `power_pull`, which equals a normal prior with a standard deviation of 1/2. Some tens of rows hardly determine the
+ * power of a softmax temperature; thousands of rows outweigh the prior that pulls the power to 0. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -73,8 +73,8 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
     return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
 }
 
-/* Returns the largest softmax probability of a row at a temperature. The result `fall` becomes the decrease of the
- * largest probability per unit of the logarithm of the temperature. */
+/* Returns the largest softmax probability of a row at a temperature. The result `fall` becomes the rate at which the
+ * largest probability falls with the logarithm of the temperature. */
 static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
 {
     double total = 0.0, moment = 0.0;
@@ -109,8 +109,8 @@ static double log_spread(const struct fitting *f, size_t r)
     return s > 0.0 ? dkvb__log(s) : NAN;
 }
 
-/* Adds up the excess of confidence of all rows at softmax temperatures of e^(at + power x), where x is the row's
- * log(spread of logits) minus the mean over all rows. */
+/* Adds up the excess of confidence of all rows; the softmax temperature of a row is e^(at + power x), where x is the
+ * row's log(spread of logits) minus the mean of this logarithm over all rows. */
 static void add_up(struct fitting *f, double at, double power)
 {
     memset(f->excess, 0, sizeof f->excess);
@@ -146,11 +146,11 @@ static double within(double x, double least, double most)
 
 /*
  * The fit of a softmax temperature and its power seeks the one place where two sums of excess confidence over the rows
- * are 0, one plain and one weighted by log(spread). The two sums of excess confidence are the slopes of a concave
- * function of the temperature's logarithm `at` and its power, since confidence falls as a row's temperature rises, and
- * the logarithm of a row's temperature is linear in both. Newton's method fits a softmax temperature and its power in
- * five to seven steps. The length of a step of Newton's method is limited, and the limit is halved after a step that
- * went too far.
+ * are 0, one plain and one weighted by log(spread). The two sums of excess confidence, plain and weighted by
+ * log(spread), are the slopes of a concave function of the temperature's logarithm `at` and its power, since confidence
+ * falls as a row's temperature rises, and the logarithm of a row's temperature is linear in both. Newton's method fits
+ * a softmax temperature and its power in five to seven steps. The length of a step of Newton's method is limited, and
+ * the limit is halved after a step that went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

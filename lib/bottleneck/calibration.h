@@ -9,17 +9,18 @@
 /* number of bins of the expected calibration error; a row's largest probability chooses the bin */
 enum { DKVB__ECE_BINS = 15 };
 
-/* Returns the temperature of a row's softmax: `temperature * spread^power`, or `temperature` if all logits of the row
- * are equal. The logits `row` are float[classes]. */
+/* Returns the temperature of a row's softmax: `temperature * spread^power`, where the spread is the mean distance of
+ * the other logits from the largest; `temperature` if all logits of the row are equal. The argument `row` of
+ * dkvb__row_temperature() is the row's logits, float[classes]. */
 double dkvb__row_temperature(const float *row, uint32_t classes, double temperature, double power);
 
 /* Returns the cross-entropy, in nats, of a row's softmax at the row's own temperature. */
 double dkvb__row_loss(const float *row, uint32_t classes, int32_t label, double temperature, double power);
 
-/* Adds calibration gaps to the bins: the sum of right answers minus their probabilities. The sums of the bins, `gaps`,
- * are double[DKVB__ECE_BINS], zeros at first. Rows with label -1 are ignored, and *rows counts the labelled rows. The
- * caller of dkvb__gaps_add() has checked that logits are finite, and that labels, temperature and power are in
- * range. */
+/* Adds calibration gaps to the bins: the sum of right answers minus their probabilities. The array `gaps`,
+ * double[DKVB__ECE_BINS], has a sum for each bin of the expected calibration error, zeros at first. Rows with label -1
+ * are ignored, and dkvb__gaps_add() adds the number of labelled rows to *rows. The caller of dkvb__gaps_add() has
+ * checked that logits are finite, and that labels, temperature and power are in range. */
 void dkvb__gaps_add(double *gaps, uint64_t *rows, const float *logits, const int32_t *labels, size_t n,
                     uint32_t classes, double temperature, double power);
 

@@ -51,10 +51,11 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 }
 
 /*
- * Draws the random signs and the order of outputs of the projection. Each round of the projection is one transform with
- * new signs. Each codebook takes the numbers for its keys' dimensions from runs of `width` outputs of a shuffled round
- * of the projection, so that no codebook takes an output twice. Codebooks whose keys have more dimensions than a round
- * of the projection has outputs use several rounds.
+ * Draws the random signs and the order of outputs of the projection. Each round of the random projection is one
+ * Walsh-Hadamard transform with random signs of its own. Each dimension of a codebook's keys takes one output of the
+ * random projection; the outputs are dealt out in runs of `width` in a shuffled order, so that no codebook takes an
+ * output twice. Codebooks whose keys have more dimensions than a round of the projection has outputs use several
+ * rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {
@@ -89,7 +90,7 @@ static dkvb_status draw_projection(dkvb_codebooks *cb)
         }
         dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
         for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
-            /* dimension of the codebook's keys that takes the first output of the present run of outputs */
+            /* the lowest dimension of the codebook's keys that a run of the projection's outputs fills */
             size_t first = run % runs * size;
             uint32_t *order = cb->order + run / runs * s->key_dim + first;
 
@@ -242,8 +243,8 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Computes the squared norms of one codebook's keys. Places of a codebook's array past its last key count as dead
- * keys. */
+/* Computes the squared norms of the keys of one codebook. In the arrays of a codebook, the places past the last key
+ * count as dead keys. */
 static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
     size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
@@ -287,7 +288,7 @@ void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const str
 
             x = x > -most ? x : -most;
             x = x < most ? x : most;
-            /* keys that a caller gives are rounded in the same way as rows */
+            /* keys that a caller gives are rounded to quantisation steps in the same way as rows of features */
             keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f));
         }
     }

@@ -20,8 +20,8 @@ enum {
     DKVB__MAX_WHITENED = 4096
 };
 
-/* Sizes that follow from the shape of codebooks. Every file and every option is checked against the DKVB__MAX limits
- * first, so that no size overflows 64 bits. */
+/* Sizes that follow from the shape of codebooks, such as the numbers of 64-bit words and of quads. Every file and every
+ * option is checked against the DKVB__MAX limits first, so that no size overflows 64 bits. */
 struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
@@ -44,11 +44,12 @@ struct dkvb_codebooks {
     struct dkvb__shape shape;
     bool normalize;
     bool frozen;
-    /* range of the lengths of rows that count as inside the scale of the codebooks (outside.c) */
+    /* range of the lengths (norms) of rows that count as inside the scale of the codebooks (outside.c) */
     float least, greatest;
     uint8_t birth[16];
-    uint64_t seed;    /* seed of the random projection of rows to the codebooks */
-    dkvb_ranks ranks; /* ranks (processes) that share these codebooks and their models; usually this process alone */
+    uint64_t seed; /* seed of the random projection of rows to the codebooks */
+    /* group of ranks (processes) that share the codebooks and their models; usually the calling process alone */
+    dkvb_ranks ranks;
     /* The five arrays center, whitening, scales, keys and purged of codebooks are owned by the codebooks, or all lie in
      * `mapping`. */
     float *center; /* mean of the rows that keys were placed on, [input_dim] */
@@ -65,23 +66,25 @@ struct dkvb_codebooks {
     /* Members of codebooks for the random projection, which the seed determines: */
     size_t rounds, round_size;
     float *signs; /* random signs of the projection's rounds, [rounds][round_size], each 1 or -1 */
-    /* places of projected numbers among the outputs of the rounds, [codebooks][key_dim]: round * round_size + output */
+    /* places of projected numbers among the outputs of the projection's rounds, [codebooks][key_dim]: round *
+     * round_size + output */
     uint32_t *order;
     /* Members of codebooks whose keys still grow by steps of key placement; the pointers are NULL once the codebooks
      * are frozen: */
-    float *growing; /* growing keys, [codebooks][keys][key_dim], in quantisation steps, not rounded */
+    /* growing keys of codebooks that are not frozen, [codebooks][keys][key_dim], in quantisation steps, not rounded */
+    float *growing;
     float *use;     /* moving average of the number of rows that chose each growing key, [codebooks][keys] */
     uint64_t steps; /* number of batches of rows that the growing keys have been moved by */
     dkvb_keyinit_options *options;
 };
 
-/* Creates codebooks with all arrays allocated and cleared. The new codebooks have their random projection and one
- * owner, and are not frozen. */
+/* Creates codebooks whose arrays are all allocated and cleared. Codebooks from dkvb__codebooks_new() have their random
+ * projection and one owner, and are not frozen. */
 dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
                                 const dkvb_allocator *mem);
 
-/* Creates codebooks as dkvb__codebooks_new() does, but without the arrays center, whitening, scales, keys and purged;
- * the caller points these into `mapping`. */
+/* Creates codebooks as dkvb__codebooks_new() does, but without the arrays center, whitening, scales, keys and purged,
+ * whose pointers the caller then sets to places in the mapped file `mapping`. */
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
@@ -89,8 +92,8 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
  * even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
-/* Sets the birth id of codebooks, a hash of their contents, and frees the state of growing keys. dkvb__codebooks_seal()
- * freezes the codebooks. */
+/* Sets the birth id of codebooks, a hash of their contents, and frees the state of keys that could grow.
+ * dkvb__codebooks_seal() freezes the codebooks. */
 void dkvb__codebooks_seal(dkvb_codebooks *cb);
 
 /* Returns DKVB_ESTATE unless the codebooks are frozen. */
@@ -107,8 +110,8 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
- * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, bytes past the last key are 0, and the norms of
- * these places are DKVB__DEAD. */
+ * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, the bytes of places past the last key are 0, and
+ * the norms of such places are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */

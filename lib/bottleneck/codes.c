@@ -90,7 +90,8 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
     atomic_init(&s.bad, false);
     dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, check_chunk, &s);
     if (atomic_load(&s.bad))
-        /* dkvb__check_codes() finds the first code that names no existing key, and names it in the message */
+        /* after a bad code was seen, dkvb__check_codes() finds the first code that names no existing key, and names it
+         * in the message */
         return dkvb__check_codes(model, codes, k, n);
     if (atomic_load(&s.stale) > 0)
         return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",
@@ -120,7 +121,8 @@ bool dkvb__codes_any_none(const uint16_t *codes, size_t count)
 
 struct packing_job {
     const struct dkvb__packing *packing;
-    size_t n, count, size; /* number of rows to pack or unpack; numbers of codes and of packed bytes of one row */
+    /* number of rows to pack or unpack, number of codes of a row, and number of bytes of a packed row */
+    size_t n, count, size;
     uint16_t *codes;
     const uint16_t *from_codes;
     unsigned char *to_packed;
@@ -193,7 +195,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
             from += 4;
             have += 32;
         }
-        for (; have < p->bits; have += 8) /* the last bytes of a packed row are read one by one */
+        for (; have < p->bits; have += 8) /* the last bytes of a row of packed codes are read one by one */
             waiting |= (uint64_t)*from++ << have;
         code = (uint32_t)waiting & mask;
         waiting >>= p->bits;

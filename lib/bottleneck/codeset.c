@@ -19,8 +19,9 @@
 #include "dkvb/search.h"
 
 enum {
-    TEMPERATURE_LOGITS = 1 << 22, /* largest number of logits in a temperature fit: half a second of exponentials */
-    TEMPERATURE_LEAST = 1024      /* least number of rows in a temperature fit, for any number of classes */
+    /* largest number of logits in a temperature fit, whose exponentials take half a second to compute */
+    TEMPERATURE_LOGITS = 1 << 22,
+    TEMPERATURE_LEAST = 1024 /* least number of rows in a temperature fit, for any number of classes */
 };
 
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
@@ -106,8 +107,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 double dkvb__hold_out_place(uint64_t id)
 {
-    /* Seed that decides which rows of a codeset are held out. The seed of the held-out rows differs from all other
-     * seeds, so that the choice of held-out rows is independent of the order of training. */
+    /* Seed that decides which rows of a codeset are held out from training. The seed of the held-out rows differs from
+     * all other seeds, so that the choice of held-out rows is independent of the order of training. */
     static const uint64_t seed = 0x68656C64206F7574; /* the bytes of the seed for held-out rows spell "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
@@ -192,14 +193,14 @@ struct addition {
     uint32_t part;
     const dkvb_codeset_rows *from;
     bool keep_features;
-    /* numbers of the rows to add by ascending id, [n]; `scratch` is for sorting only */
+    /* numbers of the rows to add, by ascending id, [n]; `scratch` is only for sorting them */
     struct dkvb__keyed *order, *scratch;
     /* copies of the names of the rows to add, [n], if the part of the codeset keeps names; otherwise NULL */
     char **names;
 };
 
-/* Decides whether a part of a codeset keeps features: as its present rows do, or for the first rows as the option
- * says. */
+/* Decides whether a part of a codeset (training or held-out rows) keeps features: as its present rows do, or, if the
+ * part has no rows yet, as the caller's option says. */
 static dkvb_status settle_features(struct addition *a)
 {
     const struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -311,8 +312,8 @@ dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
     return DKVB_OK;
 }
 
-/* Merges new rows into a part of a codeset, from the largest id down. Merging moves every row of the codeset's part at
- * most once; room for the new rows was made before. */
+/* Merges new rows into a part of a codeset, in descending order of the ids. When new rows are merged into a part of a
+ * codeset, every old row moves at most once; memory for the new rows must have been allocated before. */
 static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
@@ -382,7 +383,8 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    if (!rc && rows->n == 0) { /* a part of the codeset without rows may still have arrays of another type */
+    /* arrays of a part of the codeset without rows may still have another number type than the new rows */
+    if (!rc && rows->n == 0) {
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
         rows->columns = a.keep_features ? x.columns : 0;
@@ -657,7 +659,7 @@ uint64_t dkvb__removal_commit(struct dkvb__removal *r, dkvb_codeset *set, const 
 void dkvb__removal_free(struct dkvb__removal *r, const dkvb_codeset *set)
 {
     if (!r->gone)
-        return; /* a removal that marked no rows is a struct of zeros, with nothing to free */
+        return; /* a removal of rows that marked no rows is a struct of zeros, with nothing to free */
     dkvb__free_erased(&set->mem, r->gone);
     dkvb__removed_free(&r->memory, &set->mem);
     r->gone = NULL;
@@ -677,8 +679,9 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` is the bit of the new
- * session in each row's `sessions`. The ids of all rows are looked up before any row is marked. */
+/* Marks the rows of a codeset that took part in a new session of training. The argument `bit` of mark_rows() is the bit
+ * that stands for the new session of training in each row's `sessions`. mark_rows() looks up the ids of all rows before
+ * it marks any row as used in the session. */
 static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
     for (size_t i = 0; ids && i < n; i++)
@@ -749,7 +752,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    /* dkvb__codeset_drop_session() removes the failed session of training and its marks on rows */
+    /* after a failure, dkvb__codeset_drop_session() removes the new session of training and its marks on rows */
     dkvb__codeset_drop_session(set);
     return rc;
 }
@@ -843,7 +846,8 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
     }
 }
 
-/* Finds the `top_k` nearest live keys of a row, among the `depth` keys of the row's stored code in each codebook. */
+/* Finds the `top_k` nearest live keys of a row, among the `depth` keys that the row's stored code has in each
+ * codebook. */
 static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
 {
     for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {

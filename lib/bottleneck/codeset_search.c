@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The single searches report no progress of
- * their own. */
+/* Progress of several searches, reported as one: `done` rows of `total`. The single searches, whose progress is
+ * reported as one, make no reports themselves. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -41,8 +41,8 @@ static dkvb_status tell(struct told *t, size_t n)
     return DKVB_OK;
 }
 
-/* Searches the codes of the rows of a codeset's part by their features. The arrays for the codes of the codeset's part
- * must be allocated before the search. */
+/* Searches the codes (the nearest keys) of a codeset's rows by the features that the codeset stores. The caller of
+ * search_features() has allocated the array `codes` for the codes of the rows. */
 static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
                                    uint16_t *codes, struct told *t)
 {
@@ -62,8 +62,8 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
     return rc;
 }
 
-/* Finds out whether the codes of a codeset's part still have to be searched. DKVB_EMISMATCH says that the part's
- * features have another number of columns than the codebooks take. */
+/* Finds out whether the codes of a codeset's part still have to be searched. is_open() returns DKVB_EMISMATCH if the
+ * stored features have another number of columns than the codebooks take. */
 static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
 {
     *open = !rows->codes && rows->n > 0;
@@ -120,11 +120,11 @@ struct filling {
     dkvb_codeset_source from;
     struct dkvb__rows rows; /* source of the features of the rows to add */
     struct told told;
-    /* numbers of the rows to add by ascending id, [n]; if rows are added in this order, no row is moved twice */
+    /* numbers of the rows to add, by ascending id, [n]; as rows are added in ascending order, no row is moved twice */
     struct dkvb__keyed *order;
-    /* scratch space for marks of the codeset's rows, one for each row of the larger part with the new rows added */
+    /* scratch space for marks of the codeset's rows: one for each row of the larger part, counted with the new rows */
     uint8_t *gone;
-    uint64_t *all; /* ids of all rows to add, [n], for removing the rows again after a failure */
+    uint64_t *all; /* ids of all rows that are being added, [n], for removing these rows again after a failure */
 
     /* Buffers for one chunk (some thousand rows) of the rows that are added to a codeset: */
     float *x;
@@ -133,7 +133,7 @@ struct filling {
     uint16_t *codes;
     char *features;
     const char **names;
-    size_t *numbers; /* numbers of the rows in the chunk of rows to add, for error messages */
+    size_t *numbers; /* for error messages, the numbers of the present chunk's rows among all rows to add */
 };
 
 static void filling_free(struct filling *f)
@@ -172,8 +172,8 @@ static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scr
     return rc ? rc : dkvb__check_rows(&run, &f->rows, "features", &f->set->mem);
 }
 
-/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller frees the buffers for adding
- * rows, even after a failure. */
+/* Allocates the buffers for adding rows to a codeset, and checks the rows. The caller of filling_new() frees the
+ * buffers for adding rows, even after a failure. */
 static dkvb_status filling_new(struct filling *f)
 {
     const dkvb_codeset *set = f->set;
@@ -325,7 +325,8 @@ dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, 
         rc = agree(&f, find_narrowest(&f, &narrowest));
         for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
             rc = add_part(&f, p, narrowest);
-        /* all ids given were new to the codeset, so only rows that this failed addition put in are removed here */
+        /* if adding rows fails, the rows added so far are removed again by their ids, which were all new to the
+         * codeset */
         if (rc)
             (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
     }

@@ -78,7 +78,7 @@ dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *na
         columns[i] = memcpy(at, names[i], size);
         at += size;
     }
-    /* the old names are freed last, since the caller's `names` may be the old names */
+    /* the old column names are freed last, since the caller's `names` may be the old column names */
     dkvb__free(&mem, model->columns);
     model->columns = columns;
     return DKVB_OK;

@@ -28,11 +28,13 @@ struct decoding {
     size_t n;
     int32_t *labels;
     float *logits;
-    double *sums;  /* sums of values over the codebooks, for one row of each thread, [threads][classes] */
-    float *group;  /* sums of values in one group of codebooks, for one row of each thread, [threads][classes] */
+    double *sums;  /* for each thread, the sums of a row's values over all codebooks, [threads][classes] */
+    float *group;  /* for each thread, the sums of a row's values in one group of codebooks, [threads][classes] */
     float *answer; /* logits of a row if the caller wants no logits, [threads][classes] */
-    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
-    size_t most; /* largest number of rows that ranks sharing a model decode at a time; 0 without ranks */
+    /* sums of values that ranks (processes) exchange while decoding; not used by a single process */
+    struct dkvb__summing shared;
+    /* if ranks (processes) share the model, the largest number of rows that they decode at a time; otherwise 0 */
+    size_t most;
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -163,7 +165,8 @@ dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, ui
     return rc;
 }
 
-/* Searches and decodes tile by tile, so that memory holds the codes of one tile of rows only. */
+/* Searches the nearest keys of rows and decodes them to logits tile by tile, so that memory holds the codes of one tile
+ * of rows only. */
 static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, size_t n, int32_t *labels, float *logits,
                                  uint16_t *codes)
 {
@@ -171,7 +174,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
     struct dkvb__run quiet = s->run;
     dkvb_status rc = DKVB_OK;
 
-    quiet.progress = NULL; /* the search of a tile reports no progress, as the loop over tiles counts each row once */
+    /* searching a tile of rows reports no progress, as the loop over tiles counts each row once */
+    quiet.progress = NULL;
     for (size_t first = 0; !rc && first < n; first += d->n) {
         d->n = n - first < s->capacity ? n - first : s->capacity;
         d->n = d->most && d->most < d->n ? d->most : d->n;
@@ -193,8 +197,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
  * same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. The number of threads stays
- * unchanged if the caller chose it. */
+/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. A number of threads that the
+ * caller of the library chose stays unchanged. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;
@@ -259,8 +263,8 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
     return DKVB_OK;
 }
 
-/* Inserts class l into the list of a row's `count` best classes. Of two classes with equal logits, the lower class
- * comes first. */
+/* Inserts class l into the list of the `count` best classes of a row. In a list of best classes, of two classes with
+ * equal logits the lower class comes first. */
 static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
 {
     size_t i = count < top ? count : top - 1;

@@ -49,8 +49,8 @@ static dkvb_status check(const dkvb_model *model, const struct dkvb__rows *from,
     return dkvb__model_agree(model, rc);
 }
 
-/* Counts the right answers in a block of rows. The member `loss` of the report is a sum over rows until all rows are
- * counted. */
+/* Counts the right answers in a block of rows. The member `loss` of an evaluation's report is a sum over rows until all
+ * rows are counted. */
 static void count(const dkvb_model *model, const int32_t *labels, const int32_t *answers, const float *logits, size_t n,
                   dkvb_evaluation *e)
 {

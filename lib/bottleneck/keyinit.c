@@ -11,7 +11,7 @@ enum {
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows that key placement keeps in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the quantisation scales of codebooks are computed */
     CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean */
-    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean */
+    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean of the key rows */
 };
 
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
@@ -73,7 +73,7 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     return rc;
 }
 
-/* The range of codebooks whose keys this rank (process) places. */
+/* The range of codebooks whose keys this rank (process) places, if ranks share the codebooks. */
 struct range {
     size_t first, end;
 };
@@ -86,20 +86,22 @@ static struct range own_codebooks(const dkvb_codebooks *cb)
                           dkvb__ranks_first(ranks, cb->shape.codebooks, ranks->rank + 1)};
 }
 
-/* State of a key placement. Key placement processes codebooks in groups, so that the projected rows of a group fit in
- * memory. */
+/* State of placing the keys of codebooks. Key placement processes codebooks in groups, so that the projected rows of a
+ * group fit in memory. */
 struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     const struct dkvb__rows *from;
-    size_t *pick; /* numbers of the rows for placing keys among the rows of `from`, [n]; NULL: the first n rows */
+    /* numbers of the key rows (the rows on which keys are placed) among the rows of `from`, [n]; NULL: the first n
+     * rows */
+    size_t *pick;
     size_t n;     /* number of rows that are used for placing keys */
     float *block; /* buffer for rows of a source, [projector.capacity][input_dim]; NULL if all rows lie in memory */
     struct dkvb__projector projector;
-    struct dkvb__placer *placers; /* scratch memory of the threads that place keys, [threads] */
+    struct dkvb__placer *placers; /* one placer (memory for placing keys) for each thread, [threads] */
     int8_t *rows; /* projected rows as bytes for one group of codebooks, [codebooks of a group][tiles][quads][16][4] */
-    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array `rows` */
+    size_t codebook_bytes; /* number of bytes of one codebook's projected rows in the array of projected rows, `rows` */
     /* number of units (codebooks that share random transforms) that are processed at a time, as a group */
     size_t group;
     size_t first;     /* index of the first codebook of the group whose keys are being placed */
@@ -215,10 +217,10 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
-/* Finds `n` of the rows for placing keys, beginning with number `first` of these rows. The rows for placing keys are
- * not copied if they lie in memory: *x becomes the array of all rows, and *pick the numbers of the rows; if the rows
- * are neighbours, *x becomes the first of them, and *pick NULL. Rows of a source are read into the block of memory for
- * rows, and *x becomes this block. */
+/* Finds `n` of the key rows (the rows on which keys are placed), beginning with key row number `first`. Key rows that
+ * lie in memory are not copied: *x becomes the array of all rows, and *pick the numbers of the key rows in the array;
+ * if the key rows are neighbours, *x becomes the first of them, and *pick NULL. If the key rows come from a source,
+ * take_rows() reads them into a buffer, and *x becomes the buffer. */
 static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, const float **x, const size_t **pick)
 {
     const size_t *numbers = w->pick ? w->pick + first : NULL;
@@ -233,7 +235,8 @@ static dkvb_status take_rows(const struct placement *w, size_t first, size_t n, 
     return DKVB_OK;
 }
 
-/* Prepares `n` of the rows for placing keys for their projection, beginning with number `first` of these rows. */
+/* Prepares `n` of the key rows (the rows on which keys are placed) for their projection, beginning with key row number
+ * `first`. */
 static dkvb_status prepare_rows(struct placement *w, size_t first, size_t n)
 {
     const float *x;
@@ -290,7 +293,7 @@ struct centering {
     /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
     const size_t *pick;
     size_t n, width;
-    double *sum; /* sums of the columns over all rows, for the mean, [input_dim] */
+    double *sum; /* sums of the columns of the key rows, from which their mean is computed, [input_dim] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -307,8 +310,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. Each column of the rows is
- * summed in row order in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. For the mean of the key rows,
+ * each column is summed in the order of the rows in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
@@ -333,7 +336,8 @@ static dkvb_status find_center(struct placement *w)
     return rc;
 }
 
-/* Computes the preparation of rows for the projection: centre, whitening, scales, and the usual lengths of rows. */
+/* Computes what the projection needs to prepare rows: the centre, the whitening, the scales, and the usual lengths of
+ * rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity, width = w->cb->shape.input_dim;
@@ -490,15 +494,17 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
      * a copy of the allocator */
     cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0;        /* a step of growing keys has no batches, as all rows of the step are one batch */
-    cb->options->rows_per_key = 0; /* a step of growing keys uses all of its rows */
+    cb->options->batch = 0; /* a step of growing keys has no batches, as all rows of the step are one batch */
+    /* a step of growing keys uses all rows that the caller gives, so the number of rows per key has no limit */
+    cb->options->rows_per_key = 0;
     *out = cb;
     return DKVB_OK;
 }
 
-/* Makes one step of growing keys on copies of the keys and of their use counts. The copies of the keys and of their use
- * counts replace the originals after the step, so that a cancelled step changes nothing. The first step of growing keys
- * also computes the preparation of rows, and draws the keys that it then moves. */
+/* Makes one step of growing keys (keys of codebooks that get their rows in batches) on copies of the keys and of their
+ * use counts. After the step, the copies of the keys and of their use counts replace the originals, so that a cancelled
+ * step of growing keys changes nothing. The first step of growing keys also computes the centre, whitening and scales
+ * of the rows, and draws the first keys from the rows before it moves them. */
 static dkvb_status run_step(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;

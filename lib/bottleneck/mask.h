@@ -15,7 +15,7 @@ struct dkvb_mask {
 dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                            const dkvb_allocator *mem);
 
-/* Returns DKVB_EMISMATCH unless the mask belongs to these codebooks. */
+/* Returns DKVB_EMISMATCH unless the mask has the birth id and the shape of the codebooks `cb`. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Tells whether a key-value pair is in the mask. The key-value pair to look up must exist: `key` is below the number of
@@ -36,8 +36,8 @@ uint64_t dkvb__mask_count(const dkvb_mask *mask);
 /* Removes every key-value pair from the mask. */
 void dkvb__mask_clear(dkvb_mask *mask);
 
-/* Removes the purged pairs of codebooks from a mask of these codebooks. Purged key-value pairs are dead already, and
- * are counted separately from masked key-value pairs. */
+/* Removes the purged pairs of codebooks from a mask of these codebooks. Purged key-value pairs are dead (never
+ * selected) without a mask, and are counted separately from masked key-value pairs. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */

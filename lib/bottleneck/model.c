@@ -179,7 +179,8 @@ void dkvb__values_lose(dkvb_model *m)
 {
     dkvb__erase(m->values, own_values(m) * dkvb__value_size(m->values_dtype));
     memset(m->trained, 0, sizeof m->trained);
-    /* the unused part of a block with room for float32 may still hold numbers, which must be erased too */
+    /* the unused end of a block of values that has room for float32 may still hold numbers, which must be erased with
+     * the block */
     m->blank = false;
     m->rows_trained = 0;
 }
@@ -239,7 +240,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
-    /* the struct is erased, as it holds a journal record with the salt of a commitment */
+    /* the struct of a journal entry is erased, as the salt of a commitment lies in it */
     dkvb__erase(record, sizeof *record);
 }
 
@@ -384,8 +385,8 @@ static void spread_rows(char *to, const char *from, size_t rows, size_t to_size,
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
-/* New arrays for a model that gets more classes. A pointer to a new array is NULL if the model with more classes does
- * not need the array. */
+/* New arrays for a model that gets more classes. In the struct `widened`, the pointer to a new array is NULL if the
+ * model needs no such array. */
 struct widened {
     void *values;
     char **names;
@@ -551,8 +552,8 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-/* Replaces the text in `*slot` by a copy of `text`. The text of the model, `*slot`, becomes NULL if `text` is NULL or
- * has no characters. */
+/* Replaces the text in `*slot` by a copy of `text`. If `text` is NULL or has no characters, the model's pointer `*slot`
+ * becomes NULL. */
 static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
@@ -636,8 +637,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
                       first, names[second]);
 }
 
-/* Checks the new names of a model's first classes against the names of the classes from number `count` on. A model's
- * other class names stay, so no new class name may equal one of them. */
+/* Checks that no new name of a model's first `count` classes equals the name of a class from number `count` on. A
+ * model's other class names stay, so no new class name may equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)

@@ -23,11 +23,12 @@ struct dkvb__record {
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
-    /* key-value pairs that this journal entry masked, ascending, `pairs` of them; NULL once undone or purged */
+    /* key-value pairs that a forgetting's journal entry masked, ascending, `pairs` of them; NULL once the forgetting is
+     * undone or purged */
     uint32_t *list;
 
     /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c). The
-     * pointer `terms` is NULL if the journal entry has no request. */
+     * pointer `terms` is NULL if no forget request belongs to the journal entry. */
     unsigned char *terms;
     size_t terms_size;
 
@@ -48,12 +49,14 @@ struct dkvb__journal {
     size_t settled;
 };
 
-/* A section of a model file that this library does not know: the section is kept, and is written again with the
+/* A section of a model file that the library does not know: the section is kept, and is written again with the
  * model. */
 struct dkvb__extra {
     char name[17];
     uint32_t dtype;
-    void *data; /* bytes of the unknown section, in the model's mapping if there is one; otherwise owned */
+    /* bytes of a section that the library does not know, in the model's mapping if there is one; otherwise owned by the
+     * model */
+    void *data;
     size_t size;
 };
 
@@ -68,13 +71,15 @@ struct dkvb__training {
     size_t stride;
     bool afresh; /* true if all values of the model were 0 when the training began */
     uint8_t trained[16];
-    uint64_t rows; /* number of rows that the training has seen so far */
+    uint64_t rows; /* number of rows that the training has used so far */
     uint32_t steps;
     /* true if the training uses the model's own memory for values, so that the model cannot answer meanwhile */
     bool in_place;
-    float *row; /* scratch space for a row of values of a training in place, [classes] */
-    /* marks of the classes of the rows that the training has seen so far, [classes], if `relearn` is set; otherwise
-     * scratch space */
+    /* scratch space for one row of values, [classes], while a model is trained in the memory of its own values (in
+     * place) */
+    float *row;
+    /* marks of the classes of the rows that the training has seen so far, [classes], if the option `relearn` is set;
+     * otherwise scratch space */
     uint8_t *taught;
 };
 
@@ -92,7 +97,7 @@ struct dkvb_model {
     bool roomy;
     uint32_t values_dtype;
     bool blank; /* true if all values of the model are 0 and no training ever changed them */
-    /* counts of how often training rows of each class selected each pair, [classes][own codebooks][keys]; or
+    /* counts of how often training rows of each class selected each key-value pair, [classes][own codebooks][keys]; or
      * [classes][codebooks][keys] in `mapping`; NULL: counts are not kept */
     uint32_t *counts;
     char **names;    /* names of the model's classes, [classes], NULL = the class has no name */
@@ -112,25 +117,25 @@ struct dkvb_model {
     size_t extra_count;
     struct dkvb__mapping *mapping;
     uint32_t format_major, format_minor; /* version of the model file format that the model's file has */
-    char *path;                          /* path of the mapped model file, for messages */
+    char *path;                          /* path of the mapped model file, for error messages */
 };
 
-/* Creates a model without values, but with a mask and names. The new model shares the codebooks with their other
- * owners. */
+/* Creates a model without values, but with a mask and names. The new model becomes one more owner of its codebooks,
+ * which several models can share. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
 /* Creates a twin of a model: a second model with the same codebooks, values, mask, classes and temperature, which gives
- * the same answers as `model` and can be trained in its place. The twin of a model has no names, counts or journal.
- * dkvb__model_become() moves the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot
- * fail; the twin must still have the same classes and number type as the model. */
+ * the same answers as `model` and can be trained in its place. The second model that dkvb__model_twin() creates (the
+ * twin) has no names, counts or journal. dkvb__model_become() moves the trained values from `twin` to `model` and frees
+ * the twin. dkvb__model_become() cannot fail; the twin must still have the classes and the number type of `model`. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
 /* Decides which groups of codebooks this rank (process) holds the values of, among the ranks that share the model. */
 void dkvb__model_deal(dkvb_model *model);
 
-/* Ends a step that can fail on some only of the ranks (processes) that share a model; the result is the same on all
+/* Ends a step that can fail on only some of the ranks (processes) that share a model; the result is the same on all
  * ranks, see dkvb__ranks_compare(). */
 static inline dkvb_status dkvb__model_agree(const dkvb_model *model, dkvb_status rc)
 {
@@ -144,8 +149,9 @@ void dkvb__pairs_of_ranks(const dkvb_model *model, size_t *first);
 /* Returns the values of a key-value pair; this rank (process) must hold the values of the pair. */
 void *dkvb__values_of(const dkvb_model *model, size_t pair);
 
-/* Calls `take` on rank 0 with the values of all key-value pairs, some pairs at a time and in ascending order. All ranks
- * (processes) must call dkvb__values_to_first() together, and all ranks get the status of `take`. */
+/* Calls the callback `take` on rank 0 with the values of all key-value pairs of the ranks, some pairs at a time and in
+ * ascending order of the pairs. All ranks (processes) must call dkvb__values_to_first() together, and all ranks get the
+ * status that the callback `take` returned on rank 0. */
 typedef dkvb_status (*dkvb__take_values_fn)(void *context, const void *values, size_t size);
 dkvb_status dkvb__values_to_first(const dkvb_model *model, dkvb__take_values_fn take, void *context);
 
@@ -163,7 +169,7 @@ dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_statu
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
-/* Copies the mask in force: the masked and the purged key-value pairs together. */
+/* Copies the mask that is in force: the masked and the purged key-value pairs together. */
 dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
 /* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names the
@@ -180,8 +186,8 @@ dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *fi
  * dkvb__column_names_alloc() returns NULL if memory runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. The text `where` stands at the
- * beginning of the error message. */
+/* Returns `code` unless all names of columns are allowed and differ from each other. The error message of
+ * dkvb__column_names_check() begins with the text `where`. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -225,17 +231,18 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
 /* Extends the fingerprint `trained` by one more training on rows with the given training options; rows without a label
- * do not count. The row ids in the training options make the fingerprint independent of the order of rows, except if
- * rows are trained on in the order given; NULL ids stand for row numbers. */
+ * do not count. As training options have row ids, the fingerprint of a training does not depend on the order of rows,
+ * except if rows are trained on in the order given; if the ids are NULL, row numbers stand for them. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
-/* Does the work of dkvb_model_train() on the model's own values, so that there is only one copy of the values, in
- * float32. The model cannot answer during the training, and a training that fails sets all values to 0. */
+/* Trains as dkvb_model_train() does, but in the memory of the model's own values, so that there is only one copy of the
+ * values, in float32. During a training in place the model cannot answer, and a training that fails sets all values of
+ * the model to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
-/* Returns DKVB_ESTATE if a training in place is using the model's values. */
+/* Returns DKVB_ESTATE if a training in place is using the memory of the model's values. */
 dkvb_status dkvb__model_need_values(const dkvb_model *model);
 
 /* Frees the values of a model, and erases them unless all of them are still zero. */
@@ -244,31 +251,32 @@ void dkvb__values_free(dkvb_model *model);
 /* Sets all values of a model to 0, after a training in the model's own memory that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
-/* Frees the state of a training; without a training the call does nothing. If a training in place has not ended, the
- * values of the model are lost. */
+/* Frees the state of a training; without a training the call does nothing. If a training in place is freed before it
+ * has ended, the values of the model are lost. */
 void dkvb__training_free(dkvb_model *model);
 
-/* Frees the contents of a journal entry. The other functions for journal entries are in unlearn/, but a model frees its
- * own journal entries. */
+/* Frees the contents of a journal entry. Other functions for journal entries are in unlearn/; dkvb__record_clear() is
+ * here because a model frees its own journal entries. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
-/* Functions of the model's journal that training calls, although the journal lies in the layer above
+/* Functions of the model's journal that training calls, although the journal lies in the layer above training
  * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
  * journal. */
 
-/* Returns DKVB_ESTATE if a row to train on has a class that a forgetting in force names. The labels of the rows must
- * have been checked before. The array `scratch`, uint8_t[classes], is scratch space. */
+/* Returns DKVB_ESTATE if a row to train on has a class that was forgotten by a forgetting still in force. The caller of
+ * dkvb__relearn_check() has checked that the labels are classes of the model. The array `scratch`, uint8_t[classes], is
+ * scratch space of dkvb__relearn_check(). */
 dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
 /* Marks the classes of rows that were trained on; `taught` is [classes], with 1 for each class that was trained on. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries for the
- * ended forgettings are made before the model gets its new values, since making entries may fail, and are appended
- * afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings whose classes were trained on
- * again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back (`back`, [n] ids).
- * The member `made` is NULL if no journal entry is to be written. The journal entries in a struct dkvb__relearning must
- * be appended or dropped. */
+/* Journal entries that record the end of forgettings whose rows were trained on again. The journal entries that end
+ * forgettings are made before the model gets its new values, since making entries may fail, and are appended to the
+ * journal afterwards. In a struct dkvb__relearning, the first journal entries are for forgettings of classes that were
+ * trained on again (`taught`, [classes], or NULL), the next for forgettings of exactly the rows that came back to the
+ * codeset (`back`, [n] ids). The member `made` of a struct dkvb__relearning is NULL if the training ended no
+ * forgetting. The journal entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
     size_t count;

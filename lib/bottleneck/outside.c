@@ -16,7 +16,8 @@ enum {
     /* a row counts as outside the scale if one in CUT_SHARE of its projected numbers lies at an end of the quantisation
      * scale; usual rows have fewer */
     CUT_SHARE = 5,
-    END = 2 * DKVB__STEPS /* an end of the quantisation scale, times 2, as tiles store numbers times -2 */
+    /* twice the largest projected number of 63 quantisation steps, as tiles store numbers times -2 */
+    END = 2 * DKVB__STEPS
 };
 
 double dkvb__row_length(const float *x, size_t width)
@@ -55,8 +56,8 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads)
     enum { BYTES = DKVB__LANES * 4, MOST = 255 };
 
     for (size_t first = 0, end; first < quads; first = end) {
-        /* counts of saturated numbers per row of a tile; counts of at most 255 numbers fit uint8_t, so that they fit
-         * one vector */
+        /* for each row of a tile, the count of numbers at an end of the quantisation scale; counts of at most 255
+         * numbers fit uint8_t, so that the counts of all rows fit one vector */
         uint8_t count[BYTES] = {0};
 
         end = quads - first < MOST ? quads : first + MOST;

@@ -11,8 +11,8 @@
  * numbers lie at an end of the scale (docs/numerics.md, *Rows outside the scale*).
  */
 
-/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order.
- * Lengths of rows are always finite. */
+/* Returns the length of a row: the square root of the sum of squares, added in double precision in ascending order. The
+ * length of a row of floats is always finite in double precision. */
 double dkvb__row_length(const float *x, size_t width);
 
 /* Sets the codebooks' limits on the lengths of rows from the lengths of `n` >= 1 key rows. Setting the limits on the
@@ -24,12 +24,12 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
 void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 
 /* Adds `n` rows to the counts of rows outside the scale of the codebooks, by the rows' lengths and by `cut`, their
- * counts of numbers at an end of the scale. If rows are scaled to length 1, their numbers at an end of the scale are
- * not counted, and `cut` is NULL. */
+ * counts of numbers at an end of the scale. If rows are scaled to length 1, dkvb__outside_add() counts no numbers at an
+ * end of the quantisation scale, and `cut` is NULL. */
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 
-/* Adds to the counts `found` of rows outside the scale the counts `more` of the rows that follow. */
+/* Adds the counts `more` of rows outside the scale to the counts `found` of the rows before. */
 void dkvb__outside_join(dkvb_outside *found, const dkvb_outside *more);
 
 #endif

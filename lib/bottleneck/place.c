@@ -2,13 +2,13 @@
  * Key placement by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv
  * 1711.00937, appendix A.1) and in the bottleneck's papers. A key j is the quotient m_j / N_j of two moving averages:
  * N_j <- decay N_j + (1 - decay) n_j for the number n_j of rows of a batch that are nearest to key j, and m_j <- decay
- * m_j + (1 - decay) s_j for the sum s_j of these rows. As m_j is always N_j key_j, only the moving average N_j ("use")
- * is stored, and key j moves by (1 - decay) (s_j - n_j key_j) / N_j, where n_j rows of the batch, of sum s_j, are
- * nearest to the key.
+ * m_j + (1 - decay) s_j for the sum s_j of these rows. As m_j is always N_j key_j, only N_j (the "use" of key j) is
+ * stored, and key j moves by (1 - decay) (s_j - n_j key_j) / N_j, where n_j rows of the batch, of sum s_j, are nearest
+ * to key j.
  *
- * The rows that keys are placed on are the same bytes as in a search, so sums of rows are exact. While keys move, they
- * are floats in quantisation steps; the keys are rounded whenever rows are assigned to the nearest key. A key that
- * hardly any row uses is placed again, on a row of the batch.
+ * Keys are placed on rows that are projected and rounded to bytes as for a search of nearest keys, so sums of rows are
+ * exact. While keys move, they are floats in quantisation steps; the keys are rounded whenever rows are assigned to the
+ * nearest key. A key that hardly any row uses is placed anew, on a row of the present batch.
  */
 #include <string.h>
 
@@ -47,8 +47,8 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
     return p->order && p->scratch && p->keys && p->norms && p->tile && p->scores && p->sum && p->count;
 }
 
-/* Returns the first quad (four dimensions) of a row in its tile. The next quads of a row in a tile follow at a distance
- * of 16 quads, one for each row of the tile. */
+/* Returns the place of the first quad (four dimensions) of a row in its tile. In a tile, the next quad (four
+ * dimensions) of a row follows 16 quads later, as the tile has a quad of each of its 16 rows in between. */
 static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, size_t r)
 {
     return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;
@@ -82,7 +82,7 @@ static bool goes_on(const struct dkvb__placer *p)
     return !atomic_load_explicit(p->stop, memory_order_relaxed);
 }
 
-/* Assigns each row of a batch to its nearest key, and counts and sums the rows of each key. */
+/* Assigns each row of a batch to its nearest key, and counts and sums, for each key, the rows assigned to it. */
 static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
 {
     size_t quads = dkvb__quads(p->shape->key_dim), dim = p->shape->key_dim;

@@ -16,7 +16,7 @@ enum {
     PREPARED_BYTES = 32 << 20, /* largest number of bytes of prepared rows that a projector keeps in memory */
 };
 
-/* Lowers *lowest to `row` if it is larger; several workers may do so at the same time. */
+/* Lowers *lowest to the row number `row` if *lowest is larger; several threads may call lower() at the same time. */
 static void lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);
@@ -116,8 +116,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->unit_codebooks = dim < size ? size / dim : 1;
     p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
     p->tile_bytes = dkvb__quads(dim) * TILE * 4;
-    /* Each task of projecting rows either prepares a tile, with two copies of its rows, or transforms a tile and copies
-     * a codebook's numbers from it; the scratch memory has room for the larger of the two. */
+    /* A task of the projection either prepares a tile of rows, with two copies of the rows, or transforms a tile and
+     * copies a codebook's numbers from it; the scratch memory has room for the larger of these. */
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
@@ -159,8 +159,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of the tile are
- * centred (x - center) in one half of the thread's scratch memory, and whitened into the other half. */
+/* Centres and whitens the rows of a tile: y = W (x - center), float[rows][input_dim] at `y`. The rows of a tile are
+ * centred (x - center) in one half of the thread's scratch memory, and the whitened rows go to the other half. */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -230,7 +230,7 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
     memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
 }
 
-/* Returns the number that error messages give for a row. */
+/* Returns the row number that error messages give for the prepared row r. */
 static size_t number_of(const struct preparation *j, size_t r, size_t first_row)
 {
     return j->p->numbers ? j->p->numbers[r] : first_row + (j->pick ? j->pick[r] : r);
@@ -256,14 +256,14 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
 }
 
 /* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
- * outputs of round number *done of the random projection. */
+ * outputs of round number *done of the random projection for the tile. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
     size_t size = cb->round_size;
-    /* the size of a round of the projection is a power of two; a division would take longer than all other work of this
-     * loop */
+    /* the number of outputs of a round of the projection is a power of two, so a shift replaces a division, which would
+     * take longer than the rest of the loop */
     int shift = __builtin_ctzll(size);
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
@@ -374,7 +374,8 @@ static void scale_unit(void *context, size_t unit, unsigned worker)
     struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
     float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
     size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
-    /* for the scale, the few rows after the last whole tile count only if there is no whole tile */
+    /* a codebook's scale is computed from whole tiles of 16 rows; the rows after the last whole tile count only if
+     * there is no whole tile */
     size_t whole = j->n / TILE;
 
     memset(sizes, 0, j->unit * sizeof *sizes);
@@ -403,7 +404,7 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
-/* State of copying projected rows from tiles to rows, int8_t[n][codebooks][key_dim]. */
+/* State of copying projected rows out of the tiles into rows, int8_t[n][codebooks][key_dim]. */
 struct copying {
     const struct dkvb__projector *p;
     const int8_t *tiles; /* projected rows in tiles, [codebooks][capacity / 16][quads][16][4], each number times -2 */
@@ -411,7 +412,7 @@ struct copying {
     size_t n;
 };
 
-/* Copies a tile of projected rows for some codebooks at a time, so that the copied part of a row fills whole cache
+/* Copies a tile of projected rows for some codebooks at a time, so that the copied part of each row fills whole cache
  * lines. A tile's bytes s = -2 r become projected numbers r four at a time: 192 - (s + 128) / 2 is r + 128, and no byte
  * borrows from the next. */
 static void copy_tile(void *context, size_t tile, unsigned worker)

@@ -1,5 +1,5 @@
 /* A codeset keeps a list of its removed rows as salted hashes of their ids, so that nobody adds these rows again by
- * mistake. Somebody who has a codeset's list of removed rows can test for single ids whether they are on the list
+ * mistake. Somebody who has a codeset's list of removed rows can test for a single id whether its row is on the list
  * (docs/unlearning.md, *What else remembers*). */
 #include <string.h>
 
@@ -70,7 +70,8 @@ static void make_salt(uint8_t salt[32], const dkvb_codeset *set)
 
         pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
         pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
-        /* If codes of the codeset were not searched yet, the salt is computed from the features instead. */
+        /* If the codes of a codeset were not searched yet, the salt for hashing removed ids is computed from the
+         * features instead. */
         pieces[count++] =
             rows->features
                 ? (struct dkvb__piece){rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows)}
@@ -147,7 +148,7 @@ dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t 
     for (size_t i = kept; i < removed->n; i++)
         removed->hash[i] = 0;
     removed->n = kept;
-    if (kept == 0) /* the salt of an empty list of removed rows is removed too */
+    if (kept == 0) /* when the list of removed rows becomes empty, its salt is freed as well */
         dkvb__removed_free(removed, &set->mem);
     return DKVB_OK;
 }

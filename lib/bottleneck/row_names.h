@@ -13,7 +13,7 @@ enum {
     DKVB__ROW_NAME = 255 /* sizes in bytes of a codeset's salt and of the longest name of a row */
 };
 
-/* The way in which the rows of a codeset are named. */
+/* The way in which the rows of a codeset are named: by numbers or by strings. */
 struct dkvb__row_names {
     uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of row names; zeros unless `salted` */
     bool salted; /* true if rows of the codeset are named by strings and every id is a hash of the row's name */
@@ -34,8 +34,8 @@ void dkvb__row_names_salt(uint8_t salt[DKVB__NAME_SALT], const char *const *name
 dkvb_status dkvb__row_name_check(const char *name);
 dkvb_status dkvb__row_names_check(const char *const *names, size_t n);
 
-/* Computes the ids of rows from names that were checked before; `ids` is [n]. DKVB_EINVAL says that two names, or the
- * hashes of two names, are equal. */
+/* Computes the ids of rows from names that dkvb__row_names_check() has accepted; `ids` is [n]. dkvb__row_names_hash()
+ * returns DKVB_EINVAL if two names, or the hashes of two names, are equal. */
 dkvb_status dkvb__row_names_hash(uint64_t *ids, const uint8_t salt[DKVB__NAME_SALT], const char *const *names, size_t n,
                                  const dkvb_allocator *mem);
 

@@ -48,7 +48,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
     return count;
 }
 
-/* Returns the bits of a float. Comparing the bits of floats distinguishes -0 from 0. */
+/* Returns the 32 bits of a float as an integer. Comparing the bits of floats distinguishes -0 from 0. */
 static uint32_t bits_of(float x)
 {
     uint32_t bits;

@@ -6,7 +6,7 @@
 
 /* Number types in which a codeset can store features: DKVB_DTYPE_U8 (integers 0 to 255), _F16, _F32 and _F64. */
 
-/* Returns the bytes of a number of this type; 0 if features cannot be stored in this type. */
+/* Returns the number of bytes of a feature of the number type `dtype`; 0 if features cannot be stored in this type. */
 size_t dkvb__row_type_size(uint32_t dtype);
 
 /* Returns the index of the first number that is not finite as float32; `count` if all numbers are finite. */

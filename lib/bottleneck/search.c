@@ -15,7 +15,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
     bool reads = !dkvb__rows_in_place(from) && from->width > 0;
-    /* the numbers of rows scaled to length 1 hardly ever lie at an end of the quantisation scale */
+    /* projected numbers of rows that are scaled to length 1 hardly ever lie at an end of the quantisation scale */
     bool counts_cut = run->outside && !cb->normalize;
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
@@ -78,8 +78,8 @@ struct job {
     struct dkvb__search *s;
     /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */
     const float *projected;
-    /* bits of the (codebook, row) pairs to search when stale codes are refreshed, [codebooks][n]; NULL: all pairs are
-     * searched */
+    /* bits of the (codebook, row) pairs to search again because their codes name dead keys, [codebooks][n]; NULL: all
+     * pairs are searched */
     const uint64_t *hits;
     size_t n;
     size_t parts;
@@ -180,7 +180,7 @@ static void search_task(void *context, size_t task, unsigned worker)
     }
 }
 
-enum { ENOUGH_TASKS = 64 }; /* number of search tasks that lets threads share the work evenly */
+enum { ENOUGH_TASKS = 64 }; /* number of search tasks from which on threads share the work of a search evenly */
 
 static void run_job(struct job *job)
 {
@@ -211,7 +211,7 @@ static void count_cut(void *context, size_t tile, unsigned worker)
                       dkvb__quads(s->cb->shape.key_dim));
 }
 
-/* Reads `n` rows, prepares them, and projects them into the memory of the search, as bytes. */
+/* Reads `n` rows, prepares them, and projects them to bytes in the memory of the search for nearest keys. */
 static dkvb_status project(struct dkvb__search *s, size_t first_row, size_t n)
 {
     const float *x;
@@ -309,7 +309,7 @@ dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *ma
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;
-    /* the search state needs no rows to read, as the rows are already projected */
+    /* the search gets no rows of features to read, as its rows are projected already */
     const struct dkvb__rows none = {.n = n};
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
@@ -361,8 +361,9 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
     return count;
 }
 
-/* Searches again the codes of `n` <= capacity rows that name a masked or purged key, each rank (process) for its part
- * of the rows. *count becomes the number of (codebook, row) pairs whose codes were searched again. */
+/* Searches the codes of `n` <= capacity rows again where they name a masked or purged key; each rank (process) searches
+ * its part of the rows. *count becomes the number of (codebook, row) pairs whose codes named a dead key and were
+ * searched again. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -383,8 +384,9 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* A refresh of stale codes searches few of the rows in a codebook, and each search has to load the keys from memory.
- * Searching more rows at a time loads the keys from memory less often. */
+/* When codes that name dead keys are searched again, few of the rows are searched in a codebook, and each search has to
+ * load the keys from memory. When codes that name dead keys are searched again, searching more rows at a time loads the
+ * keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -400,8 +402,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    /* a refresh of stale codes counts no rows outside the scale, as its rows were counted when they were first
-     * searched */
+    /* a search of codes that name dead keys counts no rows outside the scale, as its rows were counted when they were
+     * first searched */
     run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)

@@ -10,7 +10,8 @@
  * dkvb_model_predict() decodes codes between the steps. */
 struct dkvb__search {
     const dkvb_codebooks *cb;
-    const dkvb_mask *mask; /* mask of the key-value pairs that the search skips; or NULL */
+    /* mask of the key-value pairs that the search for nearest keys skips; NULL if none are skipped */
+    const dkvb_mask *mask;
     struct dkvb__run run;
     uint32_t k;
     /* largest number of rows in a call of dkvb__search_tile(), counted over all ranks together */
@@ -20,20 +21,23 @@ struct dkvb__search {
     float *block;
     struct dkvb__projector projector;
     int8_t *rows; /* projected rows as bytes, [codebooks][projector.capacity / 16][quads][16][4] */
-    bool sums;    /* true if the search is to compute a checksum of the rows, which the owner of the search asks for */
-    /* checksum of the rows that this rank has searched; the sum over all ranks is the checksum of all rows */
+    bool sums;    /* true if the search computes a checksum of its rows, which its caller has asked for */
+    /* checksum of the rows that this rank (process) has searched; the sum of all ranks' checksums is the checksum of
+     * all rows */
     uint64_t sum;
-    dkvb_outside found; /* counts of rows outside the scale of the codebooks, if the run options ask for them */
-    /* lengths of the rows as the caller gave them, [capacity]; NULL unless rows outside the scale are counted */
+    /* counts of rows outside the scale of the codebooks, if the caller's run options ask for them */
+    dkvb_outside found;
+    /* lengths (norms) of the rows as the caller gave them, [capacity]; NULL unless the search counts rows outside the
+     * scale of the codebooks */
     double *lengths;
-    /* counts of each row's numbers at an end of the quantisation scale, [capacity + 16]; NULL if rows are scaled to
-     * length 1 or nobody asks */
+    /* for each row, how many of its projected numbers lie at an end of the quantisation scale, [capacity + 16]; NULL if
+     * rows are scaled to length 1, or if the caller wants no such counts */
     uint32_t *cut;
     /* Scratch memory that every worker thread of a search has for itself: */
     int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
     float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
-    int32_t *norms;   /* squared norms of the keys of a codebook, with masked keys dead */
-    int32_t *scores;  /* scratch space of the search kernel for scores of keys */
+    int32_t *norms;   /* squared norms of the keys of a codebook, in which masked keys count as dead */
+    int32_t *scores;  /* scratch space for the scores of keys in the search kernel nearest() */
     int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
     uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */
     uint32_t *chosen; /* numbers of the rows that a task has to search, [projector.capacity] */
@@ -43,19 +47,20 @@ struct dkvb__search {
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
                                const struct dkvb__rows *from, size_t most, const struct dkvb__run *run);
 
-/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, and the distances to their keys unless
- * NULL. Ranks (processes) that share the codebooks search a part of the rows each, and exchange the results. */
+/* Writes the codes of `n` <= capacity rows, beginning with row `first_row`, to `codes`, and the distances of the rows
+ * to their nearest keys to `dist` unless `dist` is NULL. Ranks (processes) that share the codebooks search a part of
+ * the rows each, and exchange the results. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, size_t first_row, size_t n, uint16_t *codes, int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);
 
-/* Does the work of dkvb_search() for rows in memory or in a source. */
+/* Searches the nearest keys as dkvb_search() does, of rows in memory or in a source. */
 dkvb_status dkvb__search_rows(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct dkvb__rows *from,
                               uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 
-/* Searches as dkvb_search() does, for rows that are projected but not yet rounded: `q`, float[n][codebooks][key_dim],
- * finite. Searches of projected numbers serve tests, which compare results with other roundings and with the searches
- * of other libraries. */
+/* Searches nearest keys as dkvb_search() does, for rows that are projected but not yet rounded: `q`,
+ * float[n][codebooks][key_dim], has finite numbers. dkvb__search_projected() serves tests, which compare its results
+ * with other roundings and with the searches of other libraries. */
 dkvb_status dkvb__search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *q, size_t n,
                                    uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
 

@@ -1,10 +1,11 @@
-/* Searches the codes of rows into a file. A part file lets the same call continue after an interrupt (base/partial.h).
+/* Searches the codes (the nearest keys) of rows, and writes them to a file. A part file lets the same call continue
+ * after an interrupt (base/partial.h).
  *
- * A search into a file goes in steps of some rows. The part file of a search has a mark for each finished step, and
- * after all marks the results of the steps: first the distances of a step's rows, if distances are wanted, and then
- * their codes. In the part file of a search, a mark also has two facts about all rows so far: the checksum of the rows,
- * by which the next call finds out whether it was given the same rows, and the counts of rows outside the scale of the
- * codebooks.
+ * A search of nearest keys whose codes go into a file is made in steps of some rows. The part file of a search has a
+ * mark for each finished step, and after all marks the results of the steps: first the distances of a step's rows, if
+ * distances are wanted, and then their codes. In the part file of a search, a mark also has two facts about all rows so
+ * far: the checksum of the rows, by which the next call finds out whether it was given the same rows, and the counts of
+ * rows outside the scale of the codebooks.
  *
  * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the output files. */
 #include <inttypes.h>
@@ -23,18 +24,20 @@
 #include "bottleneck/outside.h"
 #include "bottleneck/search.h"
 
-/* LEAST_ROWS is the least number of rows in a step of the search, except in the last step. ROOM is the number of bytes
- * of memory that a longer step of the search may take for codes and distances. */
+/* LEAST_ROWS is the least number of rows in a step of a search into a file, except in the last step. ROOM is the number
+ * of bytes of memory that the codes and distances of a step may take, if a search into a file makes steps of more than
+ * the least number of rows. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
-/* A mark in the part file: facts about all rows up to the end of a step of the search. */
+/* A mark in the part file of a search: facts about all rows up to the end of one step of the search. */
 struct mark {
     uint64_t rows;
-    uint64_t checksum; /* checksum of the rows, as dkvb__rows_checksum() computes it */
+    uint64_t checksum; /* checksum of the searched rows, as dkvb__rows_checksum() computes it */
     uint64_t outside, shorter, longer, first;
-    /* members of dkvb_outside (outside, shorter, longer, first, length and cut), counted for all rows so far */
+    /* counts of rows outside the scale of the codebooks, for all rows so far: members of dkvb_outside (outside,
+     * shorter, longer, first, length and cut) */
     double length, cut;
-    uint64_t check; /* checksum of all members of the part file's mark before this member */
+    uint64_t check; /* checksum of the members of struct mark before `check` */
 };
 
 struct work {
@@ -43,17 +46,21 @@ struct work {
     dkvb_search_file_options o;
     struct dkvb__rows rows;
     struct dkvb__run run;
-    dkvb_mask *mask;   /* mask in force of the model: masked and purged key-value pairs */
-    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller handed in */
-    dkvb_outside own; /* counts of rows outside the scale in this search, with the rows of earlier, interrupted calls */
+    dkvb_mask *mask;   /* mask in force of the model: the masked and the purged key-value pairs */
+    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller passed in */
+    /* counts of rows outside the scale in this search into a file, including the rows of earlier, interrupted calls */
+    dkvb_outside own;
     dkvb_search_file_report report;
     struct dkvb__search search;
     struct dkvb__partial partial;
-    uint64_t checksum; /* checksum of all rows that are finished */
-    /* number of bytes of a row's codes, and of a row's distances; the latter is 0 if no distances are wanted */
+    /* checksum of all rows that the search has finished, which shows whether a later call is given the same rows */
+    uint64_t checksum;
+    /* number of bytes of a row's codes, and of a row's distances to its nearest keys (0 if no distances are wanted) */
     size_t code_size, dist_size;
-    size_t step;          /* number of rows in a step of the search */
-    unsigned char *found; /* results of a step of the search: the distances of its rows, and then their codes */
+    size_t step; /* number of rows that a search into a file searches and stores in one step */
+    /* results of one step of a search into a file: the distances of the step's rows to their keys, and then their
+     * codes */
+    unsigned char *found;
     const char *path;
 };
 
@@ -70,7 +77,7 @@ static uint64_t checksum_of(const struct mark *m)
     return sum;
 }
 
-/* Returns the part file's mark of a step of the search. */
+/* Returns the mark that step number `step` of a search has in the part file of the search. */
 static struct mark mark_of(const struct work *w, uint64_t step)
 {
     struct mark m;
@@ -79,7 +86,7 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* Returns the part file's mark of the last finished step of the search; zeros if no step is finished. */
+/* Returns the mark of the last finished step in the part file of a search; zeros if no step is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};
@@ -146,7 +153,7 @@ static struct dkvb__partial_key make_key(const struct work *w)
     return key;
 }
 
-/* Decides the number of rows in a step of the search, and allocates memory for the results of a step. */
+/* Decides how many rows each step of a search into a file takes, and allocates memory for the results of one step. */
 static dkvb_status make_room(struct work *w)
 {
     size_t row = w->code_size + w->dist_size, most = w->search.capacity;
@@ -159,7 +166,8 @@ static dkvb_status make_room(struct work *w)
                     : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for codes of %zu rows", w->path, w->step);
 }
 
-/* Opens the part file on rank 0, and tells all ranks (processes) how many rows it has. */
+/* Opens the part file of a search on rank 0, and tells all ranks (processes) how many finished rows the part file
+ * has. */
 static dkvb_status begin(struct work *w)
 {
     const struct dkvb__partial_key key = make_key(w);
@@ -177,8 +185,8 @@ static dkvb_status begin(struct work *w)
     return rc;
 }
 
-/* Reads the rows whose codes are in the part file already, each rank (process) a part of them, and refuses a part file
- * with codes of other rows. */
+/* Reads the rows whose codes are in the part file of an interrupted search, each rank (process) a part of them, and
+ * refuses the part file if its codes are those of other rows. */
 static dkvb_status compare_rows(struct work *w)
 {
     struct dkvb__search *s = &w->search;
@@ -206,7 +214,7 @@ static dkvb_status compare_rows(struct work *w)
                                 "the rows that are given");
 }
 
-/* Adds the results and the mark of a step of the search to the part file. */
+/* Adds the results and the mark of one step of a search to the part file of the search. */
 static dkvb_status add_step(struct work *w, size_t n)
 {
     struct mark m = {.rows = w->partial.rows + n};
@@ -231,8 +239,8 @@ static dkvb_status add_step(struct work *w, size_t n)
     return dkvb__ranks_agree(w->ranks, added);
 }
 
-/* Searches the rows of the next step, and adds the results to the part file before the last progress report of the
- * step, so that an interrupt at that report does not lose them. */
+/* Searches the rows of the next step of a search into a file, and adds the results to the part file before the last
+ * progress report of the step, so that an interrupt at that report does not lose the results. */
 static dkvb_status search_step(struct work *w)
 {
     size_t done = (size_t)w->partial.rows, rest = w->rows.n - done, n = rest < w->step ? rest : w->step;
@@ -296,7 +304,7 @@ static dkvb_status write_files(const struct work *w)
     return dkvb__ranks_agree(w->ranks, rc);
 }
 
-/* Checks the arguments of a search into a file, and stores them in the state of the work. */
+/* Checks the arguments of a search into a file, and stores them in the struct work. */
 static dkvb_status check(struct work *w, const dkvb_model *model, const float *x, size_t n,
                          const dkvb_search_file_options *opts)
 {
@@ -340,7 +348,7 @@ static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
     return dkvb__ranks_same(w->ranks, inputs, sizeof inputs / sizeof *inputs, rc);
 }
 
-/* Ends the search on all ranks (processes) with the same status and the same counts. */
+/* Ends the search into a file on all ranks (processes) with the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     uint64_t rows = last_mark(w).rows;
@@ -358,7 +366,7 @@ static dkvb_status end(struct work *w, dkvb_status rc)
     return rc;
 }
 
-/* Runs a search into a file, with the scratch memory that dkvb__search_begin() made. */
+/* Runs a search into a file, for which dkvb__search_begin() has allocated the scratch memory. */
 static dkvb_status search(struct work *w, dkvb_search_file_report *report)
 {
     dkvb_status rc, told;
@@ -368,7 +376,8 @@ static dkvb_status search(struct work *w, dkvb_search_file_report *report)
     rc = begin(w);
     if (!rc)
         rc = compare_rows(w);
-    /* progress is reported before any row is searched, so that the caller knows where the work continues */
+    /* the first progress report comes before any row is searched, so that the caller knows at which row an interrupted
+     * search continues */
     told = publish(w, report);
     if (!rc)
         rc = told ? told : search_rest(w);
@@ -401,8 +410,8 @@ dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n, 
         rc = check(&w, model, x, n, opts);
     rc = check_ranks(&w, rc);
     outside = w.run.outside;
-    /* rows outside the scale are counted even if the caller does not ask for the counts, since a later call that
-     * continues the search may ask */
+    /* rows outside the scale of the codebooks are counted even if the caller does not ask for the counts, since a later
+     * call that continues the search may ask */
     w.run.outside = &w.own;
     if (!rc)
         rc = dkvb__search_begin(&w.search, w.cb, w.mask, model->top_k, &w.rows, DKVB__TILE_ROWS, &w.run);

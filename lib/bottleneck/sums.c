@@ -1,7 +1,8 @@
 /*
- * Sums the values that a code selects, which is nearly all the work of decoding. The selected rows of values lie
- * anywhere in an array that is far larger than the caches. The addresses of the selected rows of values are therefore
- * computed and prefetched some way ahead; the kernels then add the rows, for every type of values.
+ * Sums the values of the keys that a row selects (its code), which is nearly all the work of decoding. The selected
+ * rows of values lie anywhere in an array that is far larger than the caches. As the selected rows of values are
+ * scattered in memory, their addresses are computed and prefetched some way ahead; the kernels then add the rows of
+ * values, for every number type.
  */
 #include "bottleneck/sums.h"
 
@@ -12,7 +13,8 @@
 #include "dkvb/search.h"
 #include "kernels/kernels.h"
 
-enum { AHEAD = 64 }; /* number of rows of values whose addresses are computed before the rows are added */
+/* number of rows of values whose addresses are computed before the rows of values are added to a sum */
+enum { AHEAD = 64 };
 
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 {
@@ -20,7 +22,8 @@ bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
 }
 
 /* Finds out whether any key-value pair of a code, among the pairs whose values this rank (process) holds, has learned
- * values. Whether a pair has learned matters only if all sums of a row are 0, which is rare unless all values are 0. */
+ * values. Whether a selected key-value pair has learned values matters only if all sums of a row are 0, which is rare
+ * unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     for (size_t i = model->first_codebook * model->top_k; i < model->end_codebook * model->top_k; i++)
@@ -123,9 +126,10 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
 }
 
 /*
- * Values are summed over ranks (processes) in two steps. In the first step of summing values each rank sums its own
- * groups of codebooks for all rows of a block. In the second step of summing values the ranks exchange sums: each rank
- * gets the sums of all groups for its own part of the rows, and adds them in the order of groups, as one process would.
+ * If ranks (processes) share a model, values are summed in two steps: each rank sums its own groups of codebooks, and
+ * then the ranks exchange the sums. Before the exchange of sums, each rank sums the values of its own groups of
+ * codebooks for all rows of a block. In the exchange of sums, each rank gets the sums of all groups of codebooks for
+ * its own part of the rows, and adds them in the order of the groups, as one process would.
  */
 
 bool dkvb__summing_new(struct dkvb__summing *s, const dkvb_model *model, size_t most)

@@ -1,8 +1,8 @@
 /*
  * Computes the fingerprint of all trainings of a model. The fingerprint is a chain of hashes, so that every training
- * changes it. Each link of the chain of hashes is a sum of row hashes, so that the order of the rows does not matter.
- * The fingerprint of a model's trainings can be computed again from a codeset, which shows whether the codeset belongs
- * to the model.
+ * changes it. Each link of the chain of hashes (one link for each training) is a sum of row hashes, so that the order
+ * of the rows does not matter. The fingerprint of a model's trainings can be computed again from a codeset, which shows
+ * whether the codeset belongs to the model.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "bottleneck/model.h"
 
 /* Number of parallel tasks that add the hashes of rows to a fingerprint. The sums of row hashes that the parallel tasks
- * compute do not depend on the order of rows. */
+ * of a fingerprint compute do not depend on the order of rows. */
 enum { SHARES = 64 };
 
 struct row_hashes {
@@ -19,7 +19,8 @@ struct row_hashes {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n, code_size;
-    uint64_t next; /* number of the next labelled row to hash, if rows are trained on in the order given */
+    /* number of the next labelled row to add to the fingerprint, if rows are trained on in the order given */
+    uint64_t next;
     uint64_t sum[SHARES][2];
 };
 

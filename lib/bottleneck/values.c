@@ -2,12 +2,12 @@
  * Trains the values of a model by stochastic gradient descent on stored codes.
  *
  * If a batch were processed row by row, the values would move through the caches twice: once to find the errors, once
- * to add them. Therefore the work of a training is divided by groups of codebooks (sums.h), not by rows. A parallel
- * task of training takes one group of codebooks. In each codebook of its group, a task adds the errors of the previous
- * batch, then sums the values that the present batch selects, while that codebook's values are in the cache. When the
- * tasks for groups of codebooks are done, tasks for some rows each add the sums of the groups and compute the errors of
- * the rows. No sum depends on which thread ran which task, and the errors of rows are added to every value in the order
- * of the rows.
+ * to add them. To use the values while they are in the cache, a training divides its work by groups of codebooks
+ * (sums.h), not by rows. A parallel task of training takes one group of codebooks. In each codebook of its group, a
+ * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
+ * codebook's values are in the cache. When the tasks for groups of codebooks are done, tasks for some rows each add the
+ * sums of the groups and compute the errors of the rows. No sum depends on which thread ran which task, and the errors
+ * of rows are added to every value in the order of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -33,11 +33,11 @@
 enum {
     ROWS = 16,       /* number of rows in one parallel task that computes errors */
     AHEAD = 16,      /* number of key-value pairs whose values are prefetched ahead */
-    CODES_AHEAD = 8, /* number of rows whose codes are prefetched ahead of their use */
+    CODES_AHEAD = 8, /* number of rows whose codes are prefetched before they are used */
     NARROW = 16,     /* longest row of values, in floats, that is summed in registers */
     RANKS = 16,      /* number of long rows of values that one call of the kernel add_values() adds */
-    /* number of floats that ranks send with the errors of a row: its loss, a double, and whether its answer was
-     * right */
+    /* number of floats that ranks (processes) send with the errors of a row in training: the row's loss, a double, and
+     * whether its answer was right */
     RECORD = 3,
     /* number of unused codes between two columns of codes, so that columns do not compete for the same cache lines */
     COLUMN_EXTRA = 32,
@@ -45,7 +45,7 @@ enum {
     MAX_BATCH = 1 << 20
 };
 
-/* Four floats of a row of values that are added at once. The addition of vectors is elementwise, so the results equal
+/* Four floats of a row of values that are added at once. Vectors are added element by element, so the results equal
  * those of single floats bit for bit. */
 typedef float four __attribute__((vector_size(16)));
 
@@ -77,8 +77,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     return DKVB_OK;
 }
 
-/* Returns the learning rate of an epoch. The learning rate falls by the same factor from each epoch to the next; the
- * learning rates of the first and of the last epoch are exactly those of the options. */
+/* Returns the learning rate of an epoch of training. The learning rate falls by the same factor from each epoch to the
+ * next; the learning rates of the first and of the last epoch are exactly those of the training options. */
 static double rate_of(const dkvb_train_options *o, uint32_t epoch)
 {
     double first, share;
@@ -92,8 +92,8 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
 }
 
-/* Copies one codebook's values into the memory of a training. Threads share the work of copying values because most of
- * the time goes into page faults. Cleared pages of memory are written before they are read, as each page would
+/* Copies one codebook's values into the memory of a training. Threads share the work of copying values, as most of the
+ * time of copying goes into page faults. Cleared pages of memory are written before they are read, as each page would
  * otherwise fault twice. */
 static void copy_values(void *context, size_t own, unsigned worker)
 {
@@ -110,8 +110,8 @@ static void copy_values(void *context, size_t own, unsigned worker)
         dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
-/* Uses the model's block of values, which has room for float32, as the values of the training. Widened rows of values
- * are longer than the old rows, so the last row is moved first. */
+/* Uses the model's block of values, which has room for float32, as the values of the training. When rows of values are
+ * widened to float32 in place, they become longer, so the last row of values is moved first. */
 static void widen_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -130,7 +130,7 @@ static void widen_in_place(dkvb_model *model)
     }
 }
 
-/* Rounds the values of a training to the model's type in place, and makes them the model's values. */
+/* Rounds the values of a training to the model's number type in the same memory, and makes them the model's values. */
 static void narrow_in_place(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
@@ -140,8 +140,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* After a training in place, no float32 values may stay in memory behind the shorter rows, where no purge would
-     * find them. */
+    /* After a training in place has rounded the values to a narrower type, no float32 values may stay in the memory
+     * behind them, where no purge would find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -155,8 +155,9 @@ static dkvb_status hash_values(void *context, const void *values, size_t size)
     return DKVB_OK;
 }
 
-/* Begins the chain of fingerprints with the fingerprint of the model's trainings. If a model's values were set directly
- * by a caller, without training, the fingerprint begins with a hash of the values. */
+/* Begins the fingerprint of a new training, a chain of hashes, with the fingerprint of the model's earlier trainings.
+ * If a model's values were set directly by a caller, without training, the fingerprint begins with a hash of the
+ * values. */
 static dkvb_status begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
@@ -240,7 +241,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         return dkvb__fail(DKVB_EINVAL, "training in steps has no class weights, which need the labels of all rows: "
                                        "train on all rows in one call, or leave class_weight 0");
     }
-    /* In training step by step, the caller decides the number of epochs and the order of rows. */
+    /* When a caller trains a model step by step, the caller decides the number of epochs and the order of rows. */
     model->training->options.epochs = 0;
     model->training->options.no_shuffle = 1;
     return DKVB_OK;
@@ -253,7 +254,8 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* State of ending a training, with the place of a value that is too large, if there is one. */
+/* State of ending a training, with the place of a value that is too large for the model's number type, if there is
+ * one. */
 struct ending {
     dkvb_model *model;
     _Atomic size_t bad; /* index of the first trained value that the model's number type cannot hold */
@@ -283,8 +285,8 @@ static void narrow_codebook(void *context, size_t own, unsigned worker)
     }
 }
 
-/* Replaces the old values of a model by the new ones, rounded to the model's type. All values are checked before any
- * value is replaced. */
+/* Replaces the old values of a model by the new ones, rounded to the model's type. All new values of the model are
+ * checked before any old value is replaced. */
 static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
@@ -344,25 +346,27 @@ struct pass {
     const int32_t *labels;
     const double *weights; /* weights of the classes in the training's loss, [classes], or NULL: all weights are 1 */
     double rate;           /* learning rate of the present pass over the training rows */
-    const size_t *order;   /* numbers of the rows to train on, in the order of training */
+    const size_t *order;   /* numbers of the training rows, in the order in which they are trained on */
     /* largest number of rows in a batch of training; memory is allocated for no more rows than there are */
     size_t batch;
     size_t first, rows; /* the present batch of training has `rows` rows, beginning with order[first] */
     size_t rows_before; /* number of rows in the previous batch, whose errors are still to be added to the values */
-    /* codes of the present and of the previous batch, codebook by codebook, [codebooks][column] */
+    /* codes of the present and of the previous batch of training, the codes of one codebook after those of another,
+     * [codebooks][column] */
     uint16_t *columns[2];
     size_t column; /* number of codes from one column of codes to the next: batch * k, and a few unused codes */
-    /* sums of values over the codebooks of each group for the rows of the present batch, [own groups][batch][padded row
-     * of values] */
+    /* sums of values over the codebooks of each group, for the rows of the present batch, [own groups][batch][padded
+     * row of values] */
     float *sums;
-    struct dkvb__summing shared; /* sums of values that are exchanged with other ranks; not used by a single process */
+    /* sums of values that ranks (processes) exchange in training; not used by a single process */
+    struct dkvb__summing shared;
     /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
     float *records;
     float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
-    float *logits;  /* scratch space of the threads for logits, [threads][classes] */
-    double *exps;   /* scratch space for the exponentials of a row's softmax, [threads][classes] */
+    float *logits;  /* scratch space of the threads for the logits of a row in training, [threads][classes] */
+    double *exps;   /* scratch space of the threads for the exponentials of a row's softmax, [threads][classes] */
     double *loss;   /* losses of the rows of the present batch, [batch] */
-    uint8_t *right; /* marks of the batch's rows with the right answer, [batch] */
+    uint8_t *right; /* for each row of the present batch, 1 if the model's answer was right, else 0, [batch] */
 };
 
 /* Copies the codes of the present batch into the columns of the codebooks c .. end-1. */
@@ -383,16 +387,17 @@ static void turn_codes(const struct pass *p, size_t c, size_t end)
     }
 }
 
-/* Prefetches the values of the pair that comes AHEAD places after place `at` in a column of codes. */
+/* Prefetches the values of the key-value pair that comes AHEAD (16) places after place `at` in a column of codes. */
 static inline void look_ahead(const float *values, const uint16_t *column, size_t at, size_t count, size_t stride)
 {
     if (at + AHEAD < count && column[at + AHEAD] != DKVB_CODE_NONE)
         dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* Adds to sums[i] the values that row i of a batch selects in one codebook, ranks ascending. The array `values` of one
- * codebook is float[keys][4 * fours]. sum_narrow() is inlined with a constant argument `fours`, the number of vectors
- * of four floats in a row of values, so that the sums of a row stay in registers. */
+/* Adds to sums[i] the values that row i of a batch selects in one codebook, from the nearest selected key to the
+ * farthest. The array `values` has the values of one codebook, float[keys][4 * fours]. sum_narrow() is inlined with a
+ * constant argument `fours`, the number of vectors of four floats in a row of values, so that the sums of a row stay in
+ * registers. */
 static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -415,8 +420,9 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. add_narrow() is inlined with
- * a constant argument `fours`, as sum_narrow() is. */
+/* Adds error[i], the error of row i of a batch, to the values of every key that row i selects: rows in ascending order,
+ * and for each row from its nearest key to the farthest. add_narrow() is inlined with a constant argument `fours`, the
+ * number of vectors of four floats in a row of values. */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
@@ -521,7 +527,7 @@ static void move_group(void *context, size_t own, unsigned worker)
 /*
  * Computes the errors of rows in training: error = rate weight (target - softmax(logits)) with target = (1 - smoothing)
  * onehot(label) + smoothing / L, and the row's loss, which is the cross-entropy of its label alone. The logits that
- * training computes equal those of decoding bit for bit.
+ * training computes from a row's code equal those of decoding bit for bit.
  */
 static void find_errors(void *context, size_t task, unsigned worker)
 {
@@ -557,14 +563,16 @@ static void find_errors(void *context, size_t task, unsigned worker)
             exps[l] = dkvb__exp((double)logits[l] - (double)logits[best]);
             total += exps[l];
         }
-        p->right[i] = best == label && (!zero || classes == 1); /* a row whose logits are all zero abstains */
+        /* a row whose logits are all zero abstains, which does not count as a right answer */
+        p->right[i] = best == label && (!zero || classes == 1);
         p->loss[i] = (double)logits[best] - (double)logits[label] + dkvb__log(total);
         for (size_t l = 0; l < classes; l++)
             error[l] = (float)(rate * ((l == label ? on : off) - exps[l] / total));
     }
 }
 
-/* Sends the errors of this rank's rows to all ranks (processes), and receives the errors of their rows. */
+/* Sends the errors of this rank's training rows to all ranks (processes), and receives the errors of the rows of all
+ * other ranks. */
 static dkvb_status share_errors(struct pass *p)
 {
     const dkvb_ranks *ranks = &p->model->codebooks->ranks;
@@ -589,8 +597,8 @@ static dkvb_status share_errors(struct pass *p)
     return rc;
 }
 
-/* Trains on one batch of rows. The errors of a batch are added to the values together with the next batch; after the
- * last batch, train_batch() is called with 0 rows. */
+/* Trains the values on one batch of rows. While train_batch() sums the values for a batch, it also adds the errors of
+ * the batch before to the values; after the last batch, train_batch() is called with 0 rows. */
 static dkvb_status train_batch(struct pass *p, size_t rows)
 {
     dkvb_status rc = DKVB_OK;
@@ -649,7 +657,7 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
         p->shared.row = model->classes;
         p->records = dkvb__alloc(mem, batch, (model->classes + RECORD) * sizeof *p->records);
     }
-    /* memory of the errors begins as zeros, and the padding of its rows stays 0 */
+    /* the memory of the rows' errors begins as zeros, so that the padding after each row's errors stays 0 */
     p->error = dkvb__alloc0(mem, batch, row);
     p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
     p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
@@ -665,8 +673,8 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     return rc;
 }
 
-/* Trains once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass begin at `done`
- * finished rows of `total`. */
+/* Trains a model's values once on the rows with the numbers order[0 .. n-1]. The progress reports of a training pass
+ * count rows, from the `done` rows finished before the pass up to `total`. */
 static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
                             dkvb_train_report *report)
 {
@@ -674,7 +682,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
     size_t batches = 0, every = shares ? TOLD : 1;
     double loss = 0.0;
     uint64_t right = 0;
-    /* `told` is the answer of this rank's progress callback, which the other ranks get only after some batches */
+    /* `told` is what this rank's progress callback has answered (cancel or go on), which the other ranks get only after
+     * some batches */
     dkvb_status rc = DKVB_OK, told = DKVB_OK;
 
     p->order = order;
@@ -689,8 +698,8 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
         if (!rc && (told || shares) && (++batches % every == 0 || p->first + p->rows == n))
             rc = dkvb__model_agree(p->model, told);
     }
-    /* train_batch() with 0 rows adds the errors of the last batch to the values; ranks exchange nothing, so it cannot
-     * fail */
+    /* train_batch() with 0 rows adds the errors of the last batch to the values, which cannot fail, as ranks then
+     * exchange nothing */
     (void)train_batch(p, 0);
     report->struct_size = sizeof *report;
     report->rows = n;
@@ -706,8 +715,8 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
     return DKVB_OK;
 }
 
-/* Checks the labels of the rows to train on. The numbers of labelled rows go to `order`; *count becomes the number of
- * labelled rows. */
+/* Checks that the label of each row to train on is a class of the model, or -1 for no label. The array `order` gets the
+ * numbers of the labelled rows, and *count becomes the number of labelled rows. */
 static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;
@@ -723,7 +732,7 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
 
 /* Memory for shuffling rows into the order of an epoch. */
 struct shuffle {
-    size_t *rows, *order; /* numbers of the rows to train on, unshuffled and shuffled, [n] */
+    size_t *rows, *order; /* numbers of the rows to train on, once unshuffled and once shuffled, [n] */
     struct dkvb__keyed *keyed, *scratch;
 };
 
@@ -735,7 +744,8 @@ static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
     dkvb__free(mem, s->scratch);
 }
 
-/* Allocates the memory of a shuffle of rows. The caller frees the memory of the shuffle, even after a failure. */
+/* Allocates the memory for shuffling rows into the order of an epoch. The caller of shuffle_new() frees the memory of
+ * the shuffle, even after a failure. */
 static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
 {
     s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
@@ -747,8 +757,8 @@ static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
 }
 
-/* Shuffles the rows of an epoch. The sort key of a row depends on the row's id only, so that all other rows keep their
- * order if some rows are missing. */
+/* Shuffles the training rows into the order of an epoch. The sort key of a row depends on the row's id only, so that
+ * all other rows keep their order if some rows are missing. */
 static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *o, uint32_t epoch)
 {
     for (size_t i = 0; i < n; i++) {
@@ -763,7 +773,7 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
 }
 
 /* Sets the weights of classes, weights[l] = n / (present n_l), so that all classes count alike and the mean weight of a
- * row is 1. The number `present` counts the classes that have rows. */
+ * row is 1. The number `present` counts the classes that have rows among the training rows. */
 static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
     double present = 0.0;
@@ -872,7 +882,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* a step of training is short, and must not be cancelled half way */
+    run.progress = NULL; /* one step of training is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
@@ -890,7 +900,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
-    /* a class counts as trained on again only if the training on its rows succeeded */
+    /* a forgotten class counts as trained on again only if the training on its rows succeeded */
     dkvb__relearn_note(model->training->taught, labels, n);
     model->training->rows += count;
     report.epoch = ++model->training->steps;

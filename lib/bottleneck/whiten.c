@@ -27,9 +27,9 @@ enum {
     LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
 };
 
-/* Eigenvalues of the covariance are raised by this fraction of their mean. Without this floor under the eigenvalues of
- * the covariance, axes along which rows hardly differ, or along which too few rows have no spread at all, would be
- * magnified. */
+/* For whitening, each eigenvalue of the covariance of the rows is raised by `eigenvalue_floor` times the mean
+ * eigenvalue. Without a floor under the eigenvalues of the covariance, whitening would magnify axes along which rows
+ * hardly differ, or along which too few rows have no spread at all. */
 static const double eigenvalue_floor = 1e-3;
 
 struct root {
@@ -40,8 +40,9 @@ struct root {
     const struct dkvb__run *run;
 };
 
-/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A matrix product is computed some rows at a
- * time, which changes no sum: a product of 4,096 columns takes seconds, and the caller may want to cancel. */
+/* Computes the matrix product out = a b, all float[input_dim][input_dim]. A product of two matrices is computed some
+ * rows at a time, with the same sums as at once: a product of 4,096 columns takes seconds, and the caller may want to
+ * cancel. */
 static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
@@ -81,7 +82,7 @@ static double distance_from_identity(const float *a, size_t m)
     return most;
 }
 
-/* Computes the inverse fourth root of a matrix, w->x = s^(-1/4); s is overwritten. */
+/* Computes the inverse fourth root s^(-1/4) of a matrix s into w->x, and overwrites s. */
 static dkvb_status inverse_fourth_root(struct root *w, float *s)
 {
     size_t m = w->m, count = m * m;
@@ -90,7 +91,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
-    norm = sqrt(norm); /* the Frobenius norm of the matrix is an upper bound of its eigenvalues */
+    norm = sqrt(norm); /* the Frobenius norm of a symmetric matrix is an upper bound of its eigenvalues */
     for (size_t i = 0; i < count; i++)
         s[i] = (float)((double)s[i] / norm);
     memset(w->x, 0, count * sizeof *w->x);
@@ -169,7 +170,7 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const st
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "features: the numbers are too large to be whitened");
-    /* if all rows are equal, the matrix becomes the identity, which whitens nothing */
+    /* if all rows are equal, the whitening matrix becomes the identity, which whitens nothing */
     for (size_t i = 0; !rc && i < m; i++)
         (*s)[i * m + i] += trace > 1e-30 ? (float)(eigenvalue_floor * trace / (double)m) : 1.0f;
     return rc;

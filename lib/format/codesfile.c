@@ -18,8 +18,8 @@ enum { UNPACKED = 1 << 20 }; /* number of bytes of packed codes that are read fr
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections that a codes file has for a part of a codeset (training or held-out rows). A codes file has either the codes
- * or the features of a codeset's part (training or held-out rows). */
+/* Sections of a codes file for a part of a codeset (training or held-out rows): ids, labels, codes and features. A
+ * codes file has either the codes or the features of a codeset's part (training or held-out rows). */
 enum { IDS, LABELS, CODES, FEATURES };
 static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
@@ -239,8 +239,8 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
-/* Gives a model file and a codes file, both already on disk, their names, the model first: while the codes file has
- * the rows that the model was trained without, the same forgetting can be made again. */
+/* Gives a model file and a codes file, both already on disk, their names, the model first: after a crash in between,
+ * the old codes file still has the forgotten rows, and the same forgetting can be made again. */
 static dkvb_status name_both(struct dkvb__writer *model, struct dkvb__writer *codes, const char *model_path)
 {
     char said[400];
@@ -311,7 +311,8 @@ static bool shape_valid(const struct shape *s, const unsigned char *b)
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         bool packed = s->bits[p] == dkvb__code_bits(keys, false) || s->bits[p] == dkvb__code_bits(keys, true);
 
-        /* A part of a codeset has either codes or features, and features are no wider than codebooks can be. */
+        /* A part of a codeset has either codes or features, and its rows of features have no more columns than
+         * codebooks can take. */
         if (packed ? s->columns[p] != 0 : s->bits[p] != 0 || s->columns[p] < 1 || s->columns[p] > DKVB__MAX_INPUT_DIM)
             return false;
     }
@@ -397,8 +398,8 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
 }
 
 /* Reads packed codes from a codes file and unpacks them, some rows at a time, so that the packed codes of a section
- * need little memory. The checksum of the section is checked first, so that damage is told from impossible codes.
- * Unpacked codes take at most 16 times the memory of the section. */
+ * need little memory. When codes are read from a file, the checksum of their section is checked first, so that the
+ * error message tells damage from impossible codes. Unpacked codes take at most 16 times the memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
@@ -510,8 +511,8 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return DKVB_OK;
 }
 
-/* Reads from a codes file which rows took part in which session of training. The training part of the codes file must
- * have been read before. */
+/* Reads from a codes file which rows took part in which session of training. The rows of the training part must have
+ * been read from the codes file before read_session_rows() is called. */
 static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
@@ -591,7 +592,7 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
-/* Copies the next name of a row from the section of names, at `*at`, into `*name`. */
+/* Copies the next name of a row from the section of names, at `*at`, into newly allocated memory, `*name`. */
 static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
                              char **name, uint64_t id)
 {

@@ -11,7 +11,8 @@
 #include "dkvb/data.h"
 
 enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
-/* number of bytes of a section that are made, summed and written at a time; so many bytes fit in a core's cache */
+/* number of bytes of a section of a file that are made, checksummed and written at a time; 1 MiB fits in a core's
+ * cache */
 enum { PIECE = 1 << 20 };
 enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
 enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
@@ -46,7 +47,7 @@ static uint64_t head_checksum(unsigned char *head, size_t size)
     return sum;
 }
 
-/* Checks the header of a file, its first 64 bytes, as far as possible without the section table. */
+/* Checks the header of a file, its first 64 bytes, as far as possible without the file's section table. */
 static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
 {
     const char *path = c->file.path;
@@ -80,8 +81,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table of a file. The section that the entry names must start directly after the
- * section before, with alignment. */
+/* Reads one entry of the section table of a file. The section that an entry of the table names must start directly
+ * after the section before it, at the next multiple of 64 bytes. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -282,7 +283,7 @@ dkvb_status dkvb__section_verify(const struct dkvb__container *c, const struct d
     if (!rc && dkvb__checksum_end(&sum) != s->checksum)
         rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", c->file.path, s->name);
     dkvb__free_erased(c->mem, piece);
-    dkvb__erase(&sum, sizeof sum); /* the state of the checksum holds the last bytes of the section, and is erased */
+    dkvb__erase(&sum, sizeof sum); /* the checksum's state is erased, as it holds the last bytes of the section */
     return rc;
 }
 
@@ -304,9 +305,10 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 
 /* Destination of the bytes of a file that is being written: the writer of a path, or memory. */
 struct sink {
-    struct dkvb__writer writer; /* writer of the output's path, used if the output is not memory */
+    /* writer of the path that an output is written to, if the output is a path and not memory */
+    struct dkvb__writer writer;
     unsigned char *memory;
-    uint64_t at; /* number of bytes of the file that were written so far */
+    uint64_t at; /* number of bytes of the file that have been written already */
     struct dkvb__checksum_state sum;
     /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
     unsigned char *piece;
@@ -332,8 +334,8 @@ static uint64_t piece_size(const struct dkvb__part *part)
     return size < part->size ? size : part->size;
 }
 
-/* Writes the bytes of a section, and computes their checksum. The bytes of a file that is written to memory are made at
- * their final place. */
+/* Writes the bytes of a section, and computes their checksum. If a file is written to memory, its bytes are made at
+ * their final place there, without a copy. */
 static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, uint64_t *sum)
 {
     uint64_t step = piece_size(part);
@@ -387,8 +389,8 @@ static void build_head(unsigned char *head, uint32_t kind, const struct dkvb__pa
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
 }
 
-/* Writes all bytes of a file. The checksums in header and section table are known only after the last section, so
- * header and table are written twice: first as a placeholder, and at the end with the checksums. */
+/* Writes all bytes of a new file. The checksums in the header and the section table of a file are known only after its
+ * last section, so header and table are written twice: first as a placeholder, and at the end with the checksums. */
 static dkvb_status put_file(struct sink *sink, unsigned char *head, const struct dkvb__part *parts, size_t count)
 {
     static const unsigned char zeros[ALIGNMENT];
@@ -488,7 +490,7 @@ dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const 
         rc = to->path ? write_to_path(&sink, to, head, parts, count, mem)
                       : write_to_memory(&sink, to, head, parts, count, mem);
     }
-    /* the state of the checksum holds the last bytes of the file, and is erased */
+    /* the checksum's state is erased, as it holds the last bytes of the file */
     dkvb__erase(&sink.sum, sizeof sink.sum);
     dkvb__free(mem, head);
     return rc;

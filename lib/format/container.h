@@ -9,7 +9,7 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-/* type of a section that holds plain bytes; every other section has a type DKVB_DTYPE_… */
+/* type number of a section that holds plain bytes; a section of numbers has a type DKVB_DTYPE_… instead */
 enum { DKVB__DTYPE_BYTES = 0 };
 
 struct dkvb__section {
@@ -26,8 +26,8 @@ struct dkvb__container {
     uint32_t major, minor;
 };
 
-/* Opens a libdkvb file of the given kind. Opening a file checks its header and section table completely, and every byte
- * of padding must be zero. */
+/* Opens a libdkvb file (a model, a mask, codes or a plan) of the given kind. Opening a file checks its header and
+ * section table completely, and every byte of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
 /* Opens a container from an open file, or from memory. The container closes the file that it was opened from, even
@@ -59,9 +59,9 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 /* Compares a section that lies in memory with its checksum. */
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
-/* A callback that makes `size` bytes of a section, beginning at `offset`. The writer of the file asks the callback for
- * every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a section). If
- * the callback that makes the section fails, the writing ends, and no file appears. */
+/* A callback that makes `size` bytes of a section of a file, beginning at `offset`. The writer of a file asks the
+ * callback for every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a
+ * section). If the callback that makes the section fails, the writing ends, and no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
 /* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by
@@ -69,11 +69,13 @@ typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to
 struct dkvb__part {
     const char *name;
     uint32_t dtype, flags;
-    const void *data; /* bytes of the section to be written; ignored if the function `produce` makes the bytes */
+    /* bytes of the section to be written; ignored if the function `produce` makes the bytes instead */
+    const void *data;
     uint64_t size;
-    dkvb__produce_fn produce; /* function that makes the bytes of the section; NULL: the bytes are at `data` */
-    void *context;            /* context that the function `produce` gets as its first argument */
-    size_t unit; /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
+    /* function that makes the bytes of the section piece by piece; if NULL, the bytes lie in memory at `data` */
+    dkvb__produce_fn produce;
+    void *context; /* first argument of the function `produce`, which makes the bytes of the section */
+    size_t unit;   /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
 };
 
 /* Returns a section to be written whose bytes lie in memory. */

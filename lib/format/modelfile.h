@@ -33,8 +33,8 @@ enum {
     DKVB__RECORD_HAS_LIST = 1
 };
 
-/* Functions for models that are stored within another file. A model within another file is written as a whole, and
- * read as a whole with all of its bytes checked. */
+/* Functions that write and read models within another file, such as a plan file. A model within another file is written
+ * as a whole, and read as a whole with all of its bytes checked. */
 dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 
@@ -45,8 +45,8 @@ size_t dkvb__evidence_size(const struct dkvb__journal *j);
 void dkvb__evidence_write(const struct dkvb__journal *j, unsigned char *to);
 
 /* The section "terms" (what each forget request asked for) is read after the journal of the model was read, and before
- * the evidence, whose hashes cover the terms. The size of the section "terms" is 0 if no journal entry has terms; the
- * section is then not written. */
+ * the evidence, whose hashes cover the terms. The size of the section "terms" is 0 if no journal entry has terms; a
+ * section of size 0 is not written. */
 dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__terms_section_size(const struct dkvb__journal *j);
 void dkvb__terms_write(const struct dkvb__journal *j, unsigned char *to);

@@ -24,7 +24,7 @@ struct reading {
     struct dkvb__mapping *mapping; /* mapping of the model file; NULL: arrays are copied */
     const dkvb_allocator *mem;
     const dkvb_ranks *ranks; /* ranks (processes) that share the model that is read */
-    bool inspect;            /* true if only facts about the model file are read, no keys and no values */
+    bool inspect;            /* true if only facts about the model file are read, but no keys and no values */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
@@ -32,8 +32,8 @@ struct reading {
     uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
-    /* bits of the key-value pairs whose values the file holds, [codebooks][words]; NULL: the file holds the values of
-     * all pairs */
+    /* bits of the key-value pairs whose values the model file holds, [codebooks][words]; NULL: the file holds the
+     * values of all pairs */
     uint64_t *valued;
     size_t stored; /* number of key-value pairs whose values the model file holds */
 };
@@ -86,7 +86,7 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Maps or reads the array of a section of a model file. The size of the section's array is checked; then the array is
+/* Maps or reads the array of a section of a model file. take_array() checks the size of the array; then the array is
  * mapped in place, or read into `*array`, which the caller has allocated. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
@@ -118,7 +118,8 @@ static dkvb_status read_values_type(struct reading *r)
     if (s && dkvb__value_size(s->dtype) == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
                           r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
-    /* a missing section of values is reported when sizes are checked */
+    /* if the model file has no section of values, the error is reported later, when the sizes of the sections are
+     * checked */
     r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32;
     return DKVB_OK;
 }
@@ -128,8 +129,8 @@ static size_t row_bytes(const struct reading *r)
     return r->classes * dkvb__value_size(r->values_dtype);
 }
 
-/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of all sets of
- * key-value pairs in the model file were checked before. */
+/* Reads which rows of values the model file holds, and checks the number of these rows. The sizes of the sets of
+ * key-value pairs (one bit for each pair) in the model file must have been checked before read_valued() is called. */
 static dkvb_status read_valued(struct reading *r)
 {
     size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
@@ -162,7 +163,7 @@ static dkvb_status read_valued(struct reading *r)
 }
 
 /* Checks the sizes of all arrays of a model file before memory is allocated, so that a small file cannot make the
- * library allocate much. */
+ * library allocate much memory. */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
@@ -193,7 +194,7 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-/* Reads the usual lengths of projected rows, if the codebooks in the file have such lengths. */
+/* Reads the usual lengths of projected rows from a model file, if its codebooks have such lengths. */
 static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
 {
     float lengths[2];
@@ -286,8 +287,8 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return rc;
 }
 
-/* Reads the values of the key-value pairs that this rank holds. The whole section of values is read, some rows at a
- * time, since its checksum covers the whole section. */
+/* Reads the values of the key-value pairs that this rank holds. The whole section of values of the model file is read,
+ * some rows at a time, since its checksum covers the whole section. */
 static dkvb_status read_own_values(const struct reading *r, const struct dkvb__section *s, dkvb_model *m)
 {
     enum { PIECE = 4 << 20 };
@@ -324,8 +325,8 @@ static dkvb_status read_own_values(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the values of a model. Values are used in place if the model file holds all rows of values; otherwise rows are
- * copied to their places in memory. */
+/* Reads the values of a model from its file. The values of a model file are used in place if the file holds all rows of
+ * values; otherwise the stored rows are copied to their places in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
@@ -573,10 +574,12 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    if (bytes.left / 3 < count) /* the number of names is checked before memory for pointers is allocated */
+    /* the number of column names is checked against the size of the section before memory for pointers is allocated */
+    if (bytes.left / 3 < count)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
-    /* In memory, each column name has a NUL at its end instead of the two bytes of its length. */
+    /* In memory, each column name has a NUL at its end instead of the two bytes for its length that it has in a model
+     * file. */
     m->columns = dkvb__column_names_alloc(count, bytes.left - count, r->mem);
     if (!m->columns)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
@@ -629,8 +632,8 @@ static dkvb_status read_own_counts(const struct reading *r, const struct dkvb__s
     return rc;
 }
 
-/* Reads the selection counts of the classes, if the model file has them. Any number in a model file's section of
- * selection counts is a valid count. */
+/* Reads the selection counts of the classes (how often a key-value pair was selected), if the model file has them. Any
+ * number in a model file's section of selection counts is a valid count. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
     uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
@@ -704,7 +707,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
-    /* the reader of the model file gives up its codebooks, as the model is an owner of them now */
+    /* the reader of the model file lets go of its codebooks, as the new model is an owner of the codebooks now */
     dkvb_codebooks_free(cb);
     if (rc)
         return rc;
@@ -905,8 +908,9 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The checksums
- * are computed from the mapping, as the model file may have been replaced by another file of the same name. */
+/* Checks header, section table and checksums of a mapped model file, in the bytes that the model uses. The checksums of
+ * a mapped model file are computed from the mapping, as the file may have been replaced by another file of the same
+ * name. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);

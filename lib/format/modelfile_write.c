@@ -89,7 +89,7 @@ static size_t journal_size(const struct dkvb__journal *j)
     return size;
 }
 
-/* Writes one record of the journal, and returns the place of the next record. */
+/* Writes the record of one journal entry at `to`, and returns the place of the next record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     size_t method = strlen(r->method), reason = strlen(r->reason);
@@ -143,7 +143,8 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
-        return rc; /* a damaged mapped model is not saved, as a new checksum would hide the damage */
+        /* a mapped model that is damaged is not saved, as the checksum of the new file would hide the damage */
+        return rc;
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);

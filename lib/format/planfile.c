@@ -2,9 +2,10 @@
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
  * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
- * plan's stream, so that measuring, writing and reading cannot differ. A plan of the strength exact holds whole files
- * within sections: "values" is the model with the new values. If the plan has new keys, the section "keys" is the model
- * that replaces the old one, and the section "codes" is the codeset of the new model.
+ * plan's stream, so that measuring, writing and reading cannot differ. The plan file of a forgetting with the strength
+ * `exact` holds whole files within sections: the section "values" is a model file with the new values. If the plan has
+ * new keys, the section "keys" of the plan file is the model that replaces the old one, and the section "codes" is the
+ * codeset of the new model.
  */
 #include <string.h>
 
@@ -19,8 +20,8 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The stream of a plan's numbers and arrays in a plan file. After the first failure, which stays in `rc`, nothing more
- * of the stream is read. */
+/* The stream of a plan's numbers and arrays in a plan file. After the first failure of reading a plan, whose status
+ * stays in `rc`, nothing more of the plan's stream is read. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
@@ -91,8 +92,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Measures, writes or reads an array of a plan with elements of `size` bytes. When a plan is read, memory for the array
- * is allocated, never more than the file has bytes. */
+/* Measures, writes or reads an array of a plan, whose elements have `size` bytes. When an array of a plan is read from
+ * a plan file, memory for the array is allocated, never more than the file has bytes. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -107,7 +108,7 @@ static void *pass_array(struct stream *s, void *array, size_t count, size_t size
     return array;
 }
 
-/* Measures, writes or reads an array of a plan that may be NULL. */
+/* Measures, writes or reads an array of a plan, whose pointer may be NULL. */
 static void *pass_optional(struct stream *s, void *array, size_t count, size_t size)
 {
     bool there = array != NULL;
@@ -200,7 +201,8 @@ static char *pass_text(struct stream *s, char *text, size_t most)
         return NULL;
     text = pass_array(s, text, size, 1);
     if (!s->rc && (text[size - 1] != '\0' || strlen(text) + 1 != size || !dkvb__utf8_valid(text, size - 1))) {
-        text[size - 1] = '\0'; /* a NUL ends the text at its last byte, as a plan frees texts by their length */
+        /* a text read from a plan file gets a NUL at its last byte, as the plan frees each text by its length */
+        text[size - 1] = '\0';
         fail(s, "a text is not UTF-8 without control characters");
     }
     return text;
@@ -283,7 +285,8 @@ static void pass_again(struct stream *s, dkvb_plan *plan)
     }
 }
 
-/* Measures, writes or reads a plan, except its parts (one plan per request) and the results of strength exact. */
+/* Measures, writes or reads the numbers and arrays of a plan, except the plans of its single requests and the results
+ * of the strength `exact`. */
 static void pass_plan(struct stream *s, dkvb_plan *plan)
 {
     dkvb_forget_request *q = &plan->request;
@@ -324,8 +327,8 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* Checks everything in a plan from a file that dkvb_forget_apply() relies on. The argument `of` is the plan that has
- * `plan` as a part (one of its requests), or NULL. */
+/* Checks everything in a plan read from a file that dkvb_forget_apply() relies on. If `plan` is the plan of one request
+ * within a larger plan, the argument `of` is the larger plan, otherwise NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
@@ -348,7 +351,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    /* a part of a plan (the plan of one request) takes more than 32 numbers of 64 bits */
+    /* the plan of one request within a larger plan takes more than 32 numbers of 64 bits in the plan file */
     if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t)))
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
@@ -400,7 +403,8 @@ static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 
 dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
 {
-    dkvb_plan copy = *plan; /* the functions that write a plan also read, so they need a plan that is not const */
+    /* the functions that write a plan to a file also serve to read a plan, so they take a plan that is not const */
+    dkvb_plan copy = *plan;
     struct stream s = {.way = MEASURE, .mem = &plan->mem, .path = path};
     struct images images = {0};
     struct dkvb__part parts[4];
@@ -509,7 +513,8 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* Checks that a plan file of the strength exact has every stored file (values, keys, codes) that its plan needs. */
+/* Checks that the plan file of a forgetting with the strength `exact` has every stored file (values, keys, codes) that
+ * its plan needs. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

@@ -9,10 +9,12 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-enum { NUMBER_SIZE = 8 }; /* number of bytes of a journal entry's number, which precedes the terms of the entry */
+/* number of bytes of a journal entry's number, which stands before the terms of the entry (what its request asked
+ * for) */
+enum { NUMBER_SIZE = 8 };
 
-/* Reads the terms of one journal entry (what its request asked for). The number of the journal entry must be above
- * `last`, and becomes the new `last`. */
+/* Reads the terms of one journal entry (what its request asked for). Journal entries come with ascending numbers: the
+ * number of the entry read must be above *last, and becomes the new *last. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);
@@ -53,7 +55,8 @@ dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes)
     while (!rc && bytes.left > 0)
         rc = read_record(m, &bytes, &last);
     for (size_t i = 0; !rc && i < m->journal.count; i++)
-        /* if the model file has no evidence, the chain of hashes is computed from the journal entries */
+        /* in a model file without the section "evidence", the journal's chain of hashes is computed from the journal
+         * entries alone */
         dkvb__evidence_chain(m, i);
     return rc;
 }

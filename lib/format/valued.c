@@ -5,8 +5,8 @@
 #include "base/bytes.h"
 #include "bottleneck/value_types.h"
 
-/* A model file leaves zero rows of values out if at least one row in SHARE rows is left out; at least one in SHARE rows
- * is always stored. */
+/* A model file leaves out rows of values that are all 0 only if they are at least one in 16 (SHARE) of all rows of
+ * values; at least one row in 16 is always stored. */
 enum { SHARE = 16 };
 
 bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)

@@ -48,7 +48,7 @@ static dkvb_status move_rows(struct dkvb__values_ranks *w, size_t count, void *t
     return rc;
 }
 
-/* Moves the selection counts of the next class from all ranks to rank 0. */
+/* Moves the selection counts of the next class from all ranks (processes) to rank 0. */
 static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
 {
     const dkvb_model *m = w->model;
@@ -65,9 +65,9 @@ static dkvb_status move_counts(struct dkvb__values_ranks *w, void *to)
     return rc;
 }
 
-/* A request of rank 0 to the other ranks, for values or counts of a model that is being saved. */
+/* A request of rank 0 to the other ranks (processes), for values or counts of a model that is being saved. */
 struct wanted {
-    uint64_t rows; /* number of rows of values that rank 0 asks for */
+    uint64_t rows; /* number of rows of values that rank 0 asks the other ranks for */
     /* 1 if rank 0 asks for the selection counts of a class; `rows` and `counts` are both 0 if rank 0 asks for nothing
      * more */
     uint64_t counts;
@@ -84,7 +84,8 @@ dkvb_status dkvb__values_ranks_produce(void *context, uint64_t offset, void *to,
     struct wanted wanted = {size / (w->model->classes * dkvb__value_size(w->model->values_dtype)), 0};
     dkvb_status rc = ask(w, &wanted);
 
-    (void)offset; /* the offset is not needed, as the writer of the model file asks for all rows of values in order */
+    /* the offset in the section is not needed, as the writer of the model file asks for all rows of values in order */
+    (void)offset;
     return rc ? rc : move_rows(w, (size_t)wanted.rows, to);
 }
 

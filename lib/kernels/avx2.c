@@ -1,5 +1,5 @@
-/* Kernels for AVX2 and FMA. Two vectors of AVX2 hold the scores of one block of 16 keys. Each lane of the AVX2 kernels
- * computes the same numbers as scalar.c, the kernels in plain C. */
+/* Kernels (inner loops) for processors with AVX2 and FMA. Two vectors of AVX2 hold the scores of one block of 16 keys.
+ * Each lane of the AVX2 kernels computes the same numbers as scalar.c, the kernels in plain C. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"
@@ -88,38 +88,40 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 
 /*
  * Products of bytes are summed in 16 bits where possible. The instruction vpmaddubsw adds two products of key and row
- * bytes in 16 bits, without overflow (kernels.h). Adding further products to the sum takes one instruction in 16 bits,
- * but two in 32 bits. Therefore the products of a run of quads (groups of four dimensions) are added in 16 bits, and
- * the sums of the runs in 32 bits.
+ * bytes in 16 bits, without overflow (kernels.h). Adding further products of key and row bytes takes one instruction if
+ * the sum has 16 bits, but two if it has 32 bits. To save instructions, the products of a run of quads (groups of four
+ * dimensions) are added in 16 bits, and the sums of the runs in 32 bits.
  *
  * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of the products
  * of row and key bytes begins at -64 sum s, modulo 2^16, where s are the row's bytes. Adding the products u s = k s +
  * 64 s of key and row bytes may wrap around on the way; the end result is congruent to sum k s modulo 2^16. As a key's
- * numbers k lie within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If the bound
- * 63 sum |s| of a run, for row bytes s, is below 2^15, the run's 16-bit sum, read as a signed number, is exact for
- * every key. A run of quads therefore ends before the sum |s| of any row's bytes s would exceed MOST_IN_RUN = 520 in
- * either half of the quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 * 126 to the sum of a row's
- * absolute bytes in a half, so every run but the last has at least two quads; usual rows have runs of eight quads.
+ * numbers k lie within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If 63 times
+ * the sum |s| over the row bytes s of a run of quads is below 2^15, the run's 16-bit sum of products, read as a signed
+ * number, is exact for every key. To stay exact, a run of quads ends before the sum |s| of any row's bytes s would
+ * exceed MOST_IN_RUN = 520 in either half of the quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 *
+ * 126 to the sum of a row's absolute bytes in a half of the quads, so every run of quads but the last has at least two
+ * quads; usual rows have runs of eight quads.
  */
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
 struct runs {
     /* number of runs (groups of quads summed in 16 bits), and the quad at which each run ends */
     size_t count, end[MOST_RUNS];
-    /* the number -64 sum s, over a row's bytes s, from which the sums of a run of quads start, for each row and each
-     * half of the quads: two numbers of 16 bits */
+    /* for each run of quads and each row, the number -64 sum s over the row's bytes s, from which the run's 16-bit sums
+     * start: two numbers of 16 bits, one for each half of the quads */
     int32_t start[MOST_RUNS][DKVB__SCORE_ROWS];
 };
 
-/* Ends the present run of 16-bit sums before quad number `quads`. The vector `sum` holds the sum of each row's bytes
- * over each half of the run's quads. */
+/* Ends the present run of quads, whose products are summed in 16 bits, before quad number `quads`. The argument `sum`
+ * of end_run() has the sums of each row's bytes over both halves of the run's quads. */
 static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
     _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
     runs->end[runs->count++] = quads;
 }
 
-/* Divides the quads (groups of four dimensions) into runs, for DKVB__SCORE_ROWS rows (`all`) or for one row. */
+/* Divides the quads (groups of four dimensions) into runs whose products can be summed exactly in 16 bits, for
+ * DKVB__SCORE_ROWS rows (if `all`) or for one row. */
 static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool all)
 {
     const __m128i ones = _mm_set1_epi8(1), most = _mm_set1_epi16(MOST_IN_RUN);
@@ -141,8 +143,8 @@ static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool 
     end_run(runs, quads, sum);
 }
 
-/* Computes the scores of a tile of `rows` rows and one block of keys. The number `rows` is a constant where
- * score_tile() is inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. score_tile() is inlined with a constant argument
+ * `rows`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms,
                                                              const struct runs *runs, size_t rows)
@@ -196,7 +198,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, &runs, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this kernel file */
+/* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
+#include "kernels/nearest.h"
 
 /* A tile of a matrix product needs 12 sums, 2 columns and a number of a row, which fit in 16 registers. */
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -222,7 +225,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm256_fmadd_ps(a, b, c);
 }
 
-/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this kernel file */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by means of the vector functions in the including
+ * kernel file */
 #include "kernels/dense.h"
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {

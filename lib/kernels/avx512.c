@@ -1,5 +1,6 @@
-/* Kernels for AVX-512 with byte products (VNNI). One vector of AVX-512 holds the scores of one block of 16 keys. Each
- * lane of the AVX-512 kernels computes the same numbers as scalar.c, the kernels in plain C. */
+/* Kernels (inner loops) for processors with AVX-512 and its byte products (VNNI). One vector of AVX-512 holds the
+ * scores of one block of 16 keys. Each lane of the AVX-512 kernels computes the same numbers as scalar.c, the kernels
+ * in plain C. */
 #include <immintrin.h>
 
 #include "kernels/hadamard.h"
@@ -65,8 +66,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return _cvtmask64_u64(_mm512_kunpackd(high, low));
 }
 
-/* Computes the scores of a tile of `rows` rows and four blocks of keys. The number `rows` is a constant where
- * score_tile() is inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and four blocks of keys. score_tile() is inlined with a constant
+ * argument `rows`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
@@ -115,7 +116,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this kernel file */
+/* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
+#include "kernels/nearest.h"
 
 enum {
     DENSE_LANES = 16,
@@ -144,7 +146,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return _mm512_fmadd_ps(a, b, c);
 }
 
-/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this kernel file */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by means of the vector functions in the including
+ * kernel file */
 #include "kernels/dense.h"
 
 const struct dkvb__kernels dkvb__kernels_avx512 = {

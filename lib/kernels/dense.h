@@ -15,20 +15,22 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* Sizes of a stretch of the depth (the inner dimension of a product), and of a group of panels. All panels of a group
- * are multiplied by one stretch of the depth before the next stretch begins. A tile's rows take 12 to 24 KiB and stay
- * in the L1 cache; the stretch of the panels takes 256 KiB and stays in the L2 cache. Between two stretches of the
- * depth the sums of the product lie in its result `out`, where they are as exact as in a register. */
+/* A matrix product goes along its inner dimension (depth) in stretches of DENSE_DEPTH numbers, and takes DENSE_GROUP
+ * panels of the right matrix as a group. To reuse the cache, all panels of a group are multiplied along one stretch of
+ * the product's inner dimension (its depth) before the next stretch begins. In a matrix product, the rows of a tile
+ * take 12 to 24 KiB and stay in the L1 cache; one stretch of the depth of a group of panels takes 256 KiB and stays in
+ * the L2 cache. From one stretch of the inner dimension to the next, the sums of a matrix product are kept in its
+ * result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows of the left matrix, cut to a stretch of the depth. The copies of the rows lie side by side, at a
- * distance that the compiler knows. */
+/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of
+ * the left matrix lie side by side, at a distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
      * results are dropped */
     size_t first, count;
-    size_t from, to; /* range of the depth (inner dimension of the product) that the copied rows are cut to */
+    size_t from, to; /* range of the inner dimension (depth) of the product that the copies of the rows cover */
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
@@ -47,8 +49,8 @@ static inline size_t dense_width(const struct dkvb__product *p, size_t column)
     return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
 }
 
-/* Loads the first sums of a matrix product for one row and panel: the product's start values, or the sums that the
- * stretch before stored. */
+/* Loads the first sums of a matrix product for one row and panel: the product's start values, or the sums over the
+ * stretches of the inner dimension that are done. */
 static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
                                                               const struct dense_rows *t, size_t r, size_t column)
 {
@@ -93,8 +95,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* Multiplies one tile of rows of the left matrix by some panels. The numbers `rows` and `panels` are constants where
- * dense_tile() is inlined, so that all sums stay in registers. */
+/* Multiplies one tile of rows of the left matrix by some panels. dense_tile() is inlined with constant arguments `rows`
+ * and `panels`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {

@@ -1,7 +1,8 @@
 /*
  * The steps between the matrix products of a neural network, as plain loops that every compiler vectorizes. Each kernel
  * file compiles the loops over elements for its instruction set, and the results are equal bit for bit for any length
- * of the vectors. Fused multiply-adds are written out; sums run in 16 lanes, which are added up in one order.
+ * of the vectors. In the loops over elements, fused multiply-adds are written as calls, and each sum runs in 16 lanes,
+ * which are added up in one fixed order.
  */
 #ifndef DKVB_KERNELS_ELEMENTWISE_H
 #define DKVB_KERNELS_ELEMENTWISE_H
@@ -53,7 +54,7 @@ static inline float gelu_of(float x)
 {
     float z = fabsf(x) * 0.707106781f, t = 1.0f / fmaf(0.3275911f, z, 1.0f);
     float p = fmaf(1.061405429f, t, -1.453152027f);
-    float half_tail; /* half of the tail of the error function: (1 - erf z) / 2 */
+    float half_tail; /* half of the tail of the error function, (1 - erf z) / 2, for the GELU activation */
 
     p = fmaf(p, t, 1.421413741f);
     p = fmaf(p, t, -0.284496736f);

@@ -76,12 +76,13 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* Activation functions, which the last step of a product applies to each element. The constants for the two GELU
- * activations equal those of the public enum DKVB_ACTIVATION_…. */
+/* Activation functions, which the last step of a product applies to each element. The constants DKVB__QUICK_GELU and
+ * DKVB__GELU equal the constants of the public enum DKVB_ACTIVATION_… for these activations. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
-/* A matrix product, out[r][c] = activation(add[r][c] + sum). In a product of matrices a and b, each sum is a chain of
- * fused multiply-adds, s = fma(a[r][k], b[k][c], s), k ascending, that starts from start[c]. */
+/* A product of matrices a and b with an activation function: out[r][c] = activation(add[r][c] + sum over k of a[r][k]
+ * b[k][c]). In a product of matrices a and b, each sum is a chain of fused multiply-adds, s = fma(a[r][k], b[k][c], s),
+ * k ascending, that starts from start[c]. */
 struct dkvb__product {
     float *out;          /* result of the matrix product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in the product's arrays `out` and `add` */
@@ -98,8 +99,9 @@ struct dkvb__product {
 
 enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
 
-/* A table of the kernels (inner loops) of one instruction set. The table `scalar` defines the results, and all other
- * tables give results that are equal bit for bit. Kernels allocate nothing and cannot fail. */
+/* A table of the kernels (inner loops) of one instruction set. The kernel table `scalar` (plain C) defines the results
+ * of all kernels, and the tables of other instruction sets give results that are equal bit for bit. Kernels allocate
+ * nothing and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
@@ -129,14 +131,16 @@ struct dkvb__kernels {
      * 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 
-    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The array `sums`
-     * is float[classes]; each row has `classes` finite values of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16. The
-     * caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the first DKVB__SWEEP of longer rows. */
+    /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The argument
+     * `sums` of add_values() is float[classes]; each row has `classes` finite values of the type `dtype`,
+     * DKVB_DTYPE_F32, _F16 or _BF16. The caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the
+     * first DKVB__SWEEP of longer rows. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
-/* Functions for the member add_values of kernel tables. The table `scalar` has the plain function; the functions of
- * other tables call the plain function if a row of values does not fill a vector. */
+/* Functions for the member `add_values` (adding rows of values) in the kernel tables of the instruction sets. The
+ * kernel table `scalar` has dkvb__add_values_plain(); the add_values functions of other tables call it if a row of
+ * values does not fill a vector. */
 void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
@@ -151,15 +155,15 @@ extern const struct dkvb__kernels dkvb__kernels_neon;
 extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
-/* The kernel tables of this build, fastest first; NULL ends the list. The processor may not support some of the kernel
- * tables. */
+/* The kernel tables of this build, fastest first; NULL ends the list. The processor may lack the instructions of some
+ * of the kernel tables. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
 /* Returns the kernel table that the library uses (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* Functions for the k nearest keys of one row that were found so far. The k keys found form a heap with the farthest
- * key on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
+/* Functions that keep the k nearest keys found so far for one row. The k keys found form a heap with the farthest key
+ * on top until the keys are sorted. Unused places of the heap of nearest keys hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

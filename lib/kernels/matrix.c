@@ -50,9 +50,9 @@ struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m)
     };
 }
 
-/* Numbers of rows and panels in a piece of a matrix product. A piece of a matrix product has enough rows that a panel
- * in the cache is used often (with 96 rows, products took a tenth longer). A matrix product is divided into so many
- * pieces that no thread waits long for another thread. */
+/* Numbers of rows and panels in a piece of a matrix product. A piece of a matrix product has so many rows that a panel
+ * in the cache is used often (with pieces of 96 rows, products took a tenth longer than with 276). A matrix product is
+ * divided into so many pieces that no thread waits long for another thread. */
 enum { PIECE_ROWS = 276, PIECE_PANELS = 8, PIECES_A_THREAD = 8 };
 
 struct pieces {

@@ -11,8 +11,8 @@
  * is not above x. `first_bit(word)` returns the number of the lowest bit that is set in a word; 63 or 64 if none is.
  *
  * `score(scores, stride, rows, count, keys, norms, blocks, quads)` computes the scores of all blocks of keys for
- * `count` rows, 1 or DKVB__SCORE_ROWS; the number of blocks is a multiple of 4. SCORE_ZERO is what a key's number 0
- * counts as in the products of score(): 0 or DKVB__KEY_ZERO.
+ * `count` rows, 1 or DKVB__SCORE_ROWS; the number of blocks is a multiple of 4. SCORE_ZERO is the factor that stands
+ * for a key's number 0 in the products that score() sums: 0 or DKVB__KEY_ZERO (64).
  */
 #ifndef DKVB_KERNELS_NEAREST_H
 #define DKVB_KERNELS_NEAREST_H
@@ -22,9 +22,9 @@
 /*
  * The score of a key is the squared distance between row and key, minus a number that is the same for all keys of a
  * row. For a row r and a key k, stored as bytes s = -2 r and u = k + 64, the squared distance |r - k|^2 is |k|^2 + sum
- * k s + |r|^2, where sum k s = sum u s - 64 sum s and |r|^2 = sum s^2 / 4. The score of a key therefore starts from the
- * key's squared norm and adds products of row and key bytes: s times u if SCORE_ZERO is 64, s times k if SCORE_ZERO is
- * 0. All sums of a score are exact: sums of 4,096 dimensions stay below 2^27.
+ * k s + |r|^2, where sum k s = sum u s - 64 sum s and |r|^2 = sum s^2 / 4. score() starts from the key's squared norm
+ * and adds, for each dimension, the row's byte s times the key's byte u = k + 64 if SCORE_ZERO is 64, or times the
+ * key's number k if SCORE_ZERO is 0. All sums of a score are exact: sums of 4,096 dimensions stay below 2^27.
  */
 static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {
@@ -44,8 +44,8 @@ static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
     }
 }
 
-/* Returns the sum of two numbers of 32 bits, modulo 2^32. The sum of two numbers in a score can wrap around if an
- * unverified mapped file holds bytes that no valid key has. */
+/* Returns the sum of two numbers of 32 bits, modulo 2^32. In a key's score, the sum of two numbers can wrap around if a
+ * mapped file that was not verified holds bytes that no valid key has. */
 static inline int32_t add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -63,12 +63,12 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that the scores of at least k keys do not exceed. The bound on the k least scores is found from the
- * least score of each of 16 `vectors` groups of keys: among the first 16 groups, the bound is the least score that has
- * k - 1 others below it. With at least 2 k groups of keys, only a few more than k scores do not exceed the bound.
- * bound_of_groups() returns DKVB__ALIVE or more if there is no bound. The number `vectors` is a constant where
- * bound_of_groups() is inlined, so that the least scores of all groups of keys stay in registers. bound_of_groups() has
- * no branch that depends on a score, as the processor could not predict the branch.
+ * Returns a bound that the scores of at least k keys (the nearest) do not exceed. The keys are divided into 16 *
+ * `vectors` groups, and the least score of each group is found; the bound is the smallest of the least scores of the
+ * first 16 groups that has at least k - 1 others below it. With at least 2 k groups of keys, only a few more than k
+ * scores do not exceed the bound. bound_of_groups() returns DKVB__ALIVE or more if there is no bound. bound_of_groups()
+ * is inlined with a constant argument `vectors`, so that the least scores of all groups of keys stay in registers.
+ * bound_of_groups() has no branch that depends on a score, as the processor could not predict the branch.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -110,9 +110,9 @@ static int32_t least_of(const int32_t *scores, size_t count)
     return lanes_least(low);
 }
 
-/* Returns the k-th least score itself, by bisection of the range that scores of live keys can span, 63,504 per quad. If
- * fewer than k keys are alive, kth_score() returns a bound on the scores of all live keys. The bisection for the k-th
- * least score takes some 20 passes over the scores, for every k. */
+/* Returns the k-th least score of all keys exactly, by bisection of the range that scores of live keys can span: 63,504
+ * per group of four dimensions. If fewer than k keys are alive, kth_score() returns a bound on the scores of all live
+ * keys. The bisection for the k-th least score takes some 20 passes over the scores, for every k. */
 static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
 {
     int32_t below = add(least_of(scores, count), -1);
@@ -127,8 +127,8 @@ static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t q
     return below < DKVB__ALIVE - 1 ? below + 1 : DKVB__ALIVE - 1;
 }
 
-/* The largest number of candidate keys that are ranked by counting. The buffer of keys also has room for one more word
- * of 64 keys, and for two vectors of padding. */
+/* The largest number of candidate keys that are ranked by counting. The buffer of candidate keys has room for
+ * CANDIDATES keys, for one more word of 64 keys, and for two vectors of padding. */
 enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
 
 /* Collects the keys whose scores do not exceed the bound, until there are too many. The first four matches in a word
@@ -155,11 +155,12 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 }
 
 /*
- * Ranks the candidate keys that collect() found by their scores. Each candidate key is stood for by one number: how far
- * its score lies below the bound in the upper half, and the key in the lower half, so that no two numbers are equal.
- * The rank of a candidate key is the number of candidates that come before it. Copies of the first candidate key pad
- * the last vectors; the copies are not counted, and get the rank of the first candidate. If the distance of a score
- * below the bound does not fit in the upper half of a number, rank_candidates() ranks no key and returns false.
+ * Ranks the candidate keys, which are the few keys that can be among the k nearest, by their scores. Each candidate key
+ * is stood for by one number: how far its score lies below the bound in the upper half, and the key in the lower half,
+ * so that no two numbers are equal. The rank of a candidate key is the number of candidates that come before it. Copies
+ * of the first candidate key pad the last vectors of candidates; the copies are not counted, and get the rank of the
+ * first candidate. If the distance of a score below the bound does not fit in the upper half of a number,
+ * rank_candidates() ranks no key and returns false.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)

@@ -1,4 +1,5 @@
-/* Kernels for NEON on any aarch64 processor. Products of bytes are computed in 16 bits and added up in pairs. */
+/* Kernels (inner loops) for NEON on any aarch64 processor. Products of bytes are computed in 16 bits and added up in
+ * pairs. */
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"

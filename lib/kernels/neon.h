@@ -80,8 +80,8 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
     return bits;
 }
 
-/* Computes the scores of a tile of `rows` rows and one block of keys. The number `rows` is a constant where
- * score_tile() is inlined, so that all sums stay in registers. */
+/* Computes the scores of a tile of `rows` rows and one block of keys. score_tile() is inlined with a constant argument
+ * `rows`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
@@ -130,7 +130,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
             score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
-#include "kernels/nearest.h" /* kernels/nearest.h defines nearest() by the functions of this header */
+/* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
+#include "kernels/nearest.h"
 
 /* A tile of a matrix product needs 24 sums, 4 columns and a number of a row, which fit in 32 registers. */
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 };
@@ -156,7 +157,8 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
     return vfmaq_f32(c, a, b);
 }
 
-/* kernels/dense.h defines multiply(), layer_norm() and softmax() by the functions of this header */
+/* kernels/dense.h defines multiply(), layer_norm() and softmax() by means of the vector functions in the including
+ * kernel file */
 #include "kernels/dense.h"
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * The kernel add_values() for instruction sets with vectors. A kernel file (such as values_avx2.c) that includes
- * values.h first defines the vector type and the functions of vectors that values.h uses.
+ * The kernel add_values(), which adds rows of values, for instruction sets with vectors. A kernel file (such as
+ * values_avx2.c) that includes values.h first defines the vector type and the functions of vectors that values.h uses.
  *
  * `values_vector` is a vector of VALUES_LANES float32 numbers. `values_load(p)` loads a vector from memory, and
  * `values_store(p, v)` stores one. `values_load_f16(p)` and `values_load_bf16(p)` load VALUES_LANES numbers of float16
  * or bfloat16, widened exactly to float32. `values_add(a, b)` adds two vectors.
  *
  * A vector lane holds a class, so each class's values are added in the same order as in scalar.c. If the number of
- * classes is not a multiple of a vector, the last vector overlaps the one before. The classes that lie in both of the
- * last two vectors are then added twice, from the same start to the same end, and nothing past the end of a row is
- * read.
+ * classes is not a multiple of a vector's lanes, the last vector of a row of values overlaps the vector before. Classes
+ * that lie in both of the last two vectors of a row of values are added twice, from the same start to the same end, and
+ * nothing past the end of the row is read.
  */
 #include <stdbool.h>
 
@@ -26,9 +26,9 @@ static inline values_vector values_widen(const void *row, size_t l, uint32_t dty
 
 enum { VALUES_BLOCK = 4 };
 
-/* Sums rows of values of one type. Long rows of values are added DKVB__SWEEP at a time, which is as many streams as the
- * processor prefetches, in blocks of one or two cache lines. While a block of rows of values is added, the same block
- * of the next rows is prefetched. */
+/* Adds rows of values of one number type to sums. Long rows of values are added DKVB__SWEEP at a time, which is as many
+ * streams as the processor prefetches, in blocks of one or two cache lines. While a block of rows of values is added,
+ * the same block of the next rows is prefetched. */
 static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
     size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;

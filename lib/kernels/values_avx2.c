@@ -1,5 +1,6 @@
-/* The kernel add_values() for the tables `avx2` and `avx512`. The sums of values wait for memory, so wider vectors
- * would not be faster. Every processor with AVX2 also converts float16 (F16C). */
+/* The kernel add_values(), which adds rows of values, for the kernel tables `avx2` and `avx512`. Adding values is
+ * limited by the speed of memory, so vectors wider than those of AVX2 would not be faster. Every processor with AVX2
+ * also converts float16 (F16C). */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
@@ -34,7 +35,8 @@ static inline values_vector values_add(values_vector a, values_vector b)
     return _mm256_add_ps(a, b);
 }
 
-#include "kernels/values.h" /* kernels/values.h defines add_values() by the names of this kernel file */
+/* kernels/values.h defines add_values() by means of the vector functions in the including kernel file */
+#include "kernels/values.h"
 
 void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {

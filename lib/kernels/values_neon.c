@@ -1,4 +1,4 @@
-/* The kernel add_values() for the table `neon`. */
+/* The kernel add_values(), which adds rows of values, for the kernel table `neon`. */
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"
@@ -31,7 +31,8 @@ static inline values_vector values_add(values_vector a, values_vector b)
     return vaddq_f32(a, b);
 }
 
-#include "kernels/values.h" /* kernels/values.h defines add_values() by the names of this kernel file */
+/* kernels/values.h defines add_values() by means of the vector functions in the including kernel file */
+#include "kernels/values.h"
 
 void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {

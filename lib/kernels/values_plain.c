@@ -1,4 +1,5 @@
-/* The kernel add_values() for the table `scalar`, which defines the results of all other tables. */
+/* The kernel add_values(), which adds rows of values, for the kernel table `scalar` (plain C), which defines the
+ * results of all other tables. */
 #include "base/half.h"
 #include "dkvb/data.h"
 #include "kernels/kernels.h"
