@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* run_command() reports that there is no command of this name */
+    return run_command(argv[2], 0, NULL); /* run_command() prints the error message if argv[2] names no command */
 }
 
 static int print_completion(int argc, char **argv)

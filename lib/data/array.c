@@ -84,7 +84,8 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* the loop moves on to the next index of the array, like an odometer */
+        /* this loop moves on to the next index of a many-dimensional array, like an odometer */
+        for (size_t d = last; d-- > 0;) {
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;
@@ -253,9 +254,8 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Converts the elements of an array to float32 in C order. The array's elements are reordered either before or after
- * the conversion, whichever type is smaller, so that memory holds at most the array as it was read and the converted
- * array. */
+/* Converts the elements of an array to float32 in C order. To save memory, the elements are reordered before the
+ * conversion if their type in the file is smaller than float32, otherwise after the conversion. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);

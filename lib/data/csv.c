@@ -89,7 +89,7 @@ static dkvb_status take_quoted(struct dkvb__csv *c)
         c->line += byte == '\n';
         rc = append(c, byte);
     }
-    /* fields separated by spaces need nothing here, as end_field() skips these spaces */
+    /* fields separated by spaces need no step here, as end_field() skips the spaces between fields */
     if (c->separator && c->separator != ' ')
         skip_blanks(c);
     byte = peek(c);

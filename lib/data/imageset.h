@@ -75,8 +75,8 @@ struct dkvb_imageset {
     void *state;
     dkvb_imageset_info info;
     bool upright;
-    /* number of pictures that were turned upright, as `turned` of the info; atomic, since threads read pictures at the
-     * same time */
+    /* number of pictures of the set that were read and are not stored upright, given as `turned` of dkvb_imageset_info;
+     * atomic, since several threads read pictures */
     atomic_ullong turned;
 };
 

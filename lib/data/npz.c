@@ -23,7 +23,9 @@ enum {
     ENTRY_SIZE = 46,
     LOCAL_SIZE = 30,
     MOST_DIRECTORY = 16 * 1024 * 1024,
-    MOST_RATIO = 1032 /* deflate turns one byte into at most 1032 bytes: a member that promises more is false */
+    /* deflate turns one byte into at most 1032 bytes, so a zip member whose header promises a larger ratio is refused
+     * as damaged */
+    MOST_RATIO = 1032
 };
 
 struct directory {

@@ -13,7 +13,8 @@
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels
- * outside the computed range of an axis may be more than memory holds. */
+ * of the resized picture that are outside of the computed range are not stored, as the whole resized picture may be
+ * larger than memory. */
 struct axis {
     uint64_t size;
     uint64_t first;
@@ -57,7 +58,8 @@ static void weights_free(struct weights *w, const dkvb_allocator *mem)
     dkvb__free(mem, w->weight);
 }
 
-/* Rounds the weights exact[t] of one output pixel, whose sum is 1, to integers, half away from zero. */
+/* Rounds exact[t], the weights of the input pixels of one output pixel, which sum to 1, to integers, half away from
+ * zero. */
 static void round_weights(int32_t *to, const double *exact, size_t n)
 {
     for (size_t t = 0; t < n; t++)

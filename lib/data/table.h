@@ -23,14 +23,14 @@ struct dkvb__rows_of_text {
 struct dkvb_table {
     dkvb_allocator mem;
     dkvb_array x; /* features of the table's rows */
-    /* file in which the features stay and from which they are read block by block; or NULL */
+    /* file from which a table's features are read block by block; NULL: the features are in memory */
     struct dkvb__row_file *file;
     dkvb_array y;   /* labels of the table's rows, int32 */
     dkvb_array ids; /* ids of the table's rows, uint64 */
     /* names of the table's columns, in the order of the features; either all columns have names or none has */
     struct dkvb__texts column_names;
     struct dkvb__texts label_names;
-    struct dkvb__texts id_names; /* ids of the table's rows that are strings, in the order of the rows */
+    struct dkvb__texts id_names; /* ids of a table's rows if the ids are strings, in the order of the rows */
     uint64_t *groups;
     /* names of the table's columns, labels and ids as arrays of strings */
     const char **column_list, **label_list, **id_list;
@@ -47,7 +47,7 @@ dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *tex
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 
 /* Turns the text of each row into its label, and keeps the texts as names of the labels unless all texts are whole
- * numbers. `path` is the path of the table's file for messages. */
+ * numbers. The argument `path` is the path of the table's file, which error messages name. */
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 

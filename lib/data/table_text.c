@@ -488,7 +488,7 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     size_t elements;
     dkvb_status rc = pass_over(r, NULL, columns);
 
-    /* the first line of a list of names is a name like all other lines */
+    /* in a file that is a list of names, the first line is a name too, and never a header */
     if (!rc && r->header && r->words && r->csv.separator == '\0') {
         r->header = false;
         rc = pass_over(r, NULL, columns);

@@ -10,7 +10,8 @@ enum {
     LOSSY = 1, /* libwebp's value of WebPBitstreamFeatures.format for lossy pictures; 2 is lossless */
     BLOCK = 16,
     FREE_PIXELS = 1 << 24, /* number of pixels up to which a lossless WebP picture may come from any number of bytes */
-    PIXELS_OF_A_BYTE = 1 << 12 /* largest number of pixels for each byte of a larger lossless WebP picture */
+    /* largest number of pixels that a lossless WebP picture above a small size may have for each byte of its file */
+    PIXELS_OF_A_BYTE = 1 << 12
 };
 
 /* Checks the size in the WebP header before memory is allocated for it. A block of a lossy WebP picture has at least

@@ -27,8 +27,8 @@
 enum {
     MAX_CONFIG = 1 << 20,
     MAX_SIDE = 16383, /* largest side of a square picture in pixels: images.h limits the number of pixels */
-    /* largest number of patches in a row of a picture; known networks have at most 32. The scores of an attention head
-     * grow by the 4th power of the number of patches in a row, to 64 MiB a thread */
+    /* largest number of patches in a row of a picture; known networks have at most 32. The attention scores of one head
+     * are a matrix of tokens x tokens, so their memory grows by the 4th power of MAX_GRID, to 64 MiB a thread */
     MAX_GRID = 64,
     HEAD_WIDTH = 64 /* width of an attention head in every CLIP that OpenAI published */
 };
@@ -97,8 +97,8 @@ static dkvb_status wrong_size(const struct dkvb__safetensors *file, const char *
                       what, (unsigned long long)found, (unsigned long long)wanted);
 }
 
-/* Finds out which layout the tensor names of a weights file follow. A checkpoint of a larger model, or of a training,
- * has a prefix before the network's names. */
+/* Finds out which layout the tensor names of a weights file follow. In a checkpoint of a training or of a larger model,
+ * all tensor names of the network begin with a common prefix. */
 static dkvb_status find_naming(const struct naming **out, struct dkvb__safetensors *file)
 {
     dkvb_status rc;
@@ -502,8 +502,8 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads is not
- * compared, as the shapes of tensors do not show this number. */
+/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads in the
+ * config file is not checked, as the shapes of tensors do not show the number of heads. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {

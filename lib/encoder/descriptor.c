@@ -132,8 +132,8 @@ static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 }
 
 /* Computes the votes of a pixel's gradient: the difference of the two neighbours, in the channel where the difference
- * is largest. Of equal channels the first is used, so a grey picture gives the same row as a picture with three equal
- * channels. */
+ * is largest. If two colour channels have equally large differences, the first channel is used, so a grey picture gives
+ * the same row of features as the equal RGB picture. */
 static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
 {
     const uint8_t *left = pixel(v, x - 1, y), *right = pixel(v, x + 1, y);
@@ -239,7 +239,8 @@ static void write_normalised(const struct histogram *h, float weight, float *to)
             }
 }
 
-/* Writes the square roots of the votes of all cells: to[y][x][k] = weight sqrt(votes[y][x][k]). */
+/* Writes to to[y][x][k], for each cell (x, y) of the grid and each direction k, the number weight
+ * sqrt(votes[y][x][k]). */
 static void write_plain(const struct histogram *h, float weight, float *to)
 {
     for (uint32_t y = 1; y <= h->cells; y++)

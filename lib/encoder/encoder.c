@@ -240,7 +240,7 @@ static void prepare_one(void *context, size_t task, unsigned worker)
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
 }
 
-/* Frees the fitted pictures of a batch, but not pixels that belong to the caller. */
+/* Frees the resized and cropped pictures of a batch, but not pixels that belong to the caller. */
 static void release_fitted(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)

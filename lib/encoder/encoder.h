@@ -17,8 +17,8 @@ struct dkvb_encoder {
  * o->remembered. */
 dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o);
 
-/* Returns DKVB_EMISMATCH unless the encoder makes the same rows as the encoder that the options `o` describe. The error
- * message names the difference between the two encoders. */
+/* Returns DKVB_EMISMATCH unless `encoder` makes the same rows of features as the encoder that a model remembers and the
+ * options `o` describe. The error message names the difference between the two encoders. */
 dkvb_status dkvb__remembered_check(const dkvb_encoder *encoder, const dkvb_encoder_options *o);
 
 #endif

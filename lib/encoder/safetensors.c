@@ -365,8 +365,8 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
     return found != NULL;
 }
 
-/* True if the file has other tensors of the network that is looked for; then the missing tensors may be in another
- * file. */
+/* True if a weights file has other tensors of the same network as the missing tensor `name`, which then may be in
+ * another file. */
 static bool has_others(const struct dkvb__safetensors *file, const char *name)
 {
     size_t start = strcspn(name, ".");

@@ -34,8 +34,8 @@ void dkvb__safetensors_close(struct dkvb__safetensors *file); /* Closes a .safet
  * result is false if no tensor has the name. If several tensors have the name, the status *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
-/* Returns DKVB_EFORMAT with a message for a tensor that a weights file lacks. The message says which kind of network
- * the file's other tensors suggest. */
+/* Returns DKVB_EFORMAT with a message for a tensor that a weights file lacks. The message about the missing tensor
+ * guesses from the other tensors of the file which kind of network the file holds. */
 dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, const char *name);
 
 /* Returns the tensor of a name; NULL if the file has no tensor of that name. */
@@ -48,8 +48,8 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
                                    const uint64_t *shape, float *to);
 
 /* Returns DKVB_EFORMAT if a tensor whose name begins with `start` has not been read: the file then holds a larger
- * network, which contains the tensors of a smaller network. Tensors whose names end in the text `but` may be left
- * unread. */
+ * network, which contains the tensors of a smaller network. A tensor may stay unread if its name ends in the text
+ * `but`. */
 dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but);
 
 /* Returns the path with which a .safetensors file was opened, for messages. */

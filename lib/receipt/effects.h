@@ -12,12 +12,12 @@
 /* Returns the effect of a forgetting on a class as JSON, or NULL if memory ran out. */
 json_t *dkvb__effect_json(uint32_t label, const dkvb_class_effect *e);
 
-/* Makes the statement "effects": the effects that journal entries in force recorded, measured again on the held-out
- * rows. */
+/* Makes the statement "effects" of a receipt: the effects that journal entries in force recorded, measured again on the
+ * held-out rows. */
 dkvb_status dkvb__effects_again(json_t **out, struct dkvb__receipt *r);
 
-/* Makes the statement "effects_from_before": the effects that entries of strength exact recorded, measured again with
- * the model before. */
+/* Makes the statement "effects_from_before" of a receipt: for exact forgettings, the recorded effects, measured again
+ * by comparing the model with the model file from before the forgetting. */
 dkvb_status dkvb__effects_from_before(json_t **out, struct dkvb__receipt *r);
 
 /* Makes the statement "trained_again": every section of the model file, after the values were trained again from the

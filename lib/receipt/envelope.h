@@ -12,7 +12,7 @@
  * digits, a newline at the end. The JSON text *out is in new memory. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
-/* Makes a DSSE envelope around a statement, signed with the signing key in the options of the receipt. */
+/* Makes a DSSE envelope around a receipt's statement, signed with the signing key in the options of the receipt. */
 dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size, const dkvb_receipt_options *o,
                                 const dkvb_allocator *mem);
 

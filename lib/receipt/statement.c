@@ -195,8 +195,8 @@ static dkvb_status codes_file(json_t **out, struct dkvb__receipt *r)
     return describe_file(out, r->o.codes, DKVB__KIND_CODES, &r->mem);
 }
 
-/* Makes the statement about the model before: the digest of its file, the last hash of its journal, and the entry of
- * the new journal that has this hash. */
+/* Makes the receipt's statement about the model file from before the forgetting: the file's digest, the last hash in
+ * that file's journal, and the number of the entry with this hash in the present journal. */
 static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
 {
     uint8_t head[32];

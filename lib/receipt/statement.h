@@ -18,15 +18,16 @@
  * memory. */
 enum { DKVB__RECEIPT_MOST = 64 << 20 };
 
-/* A receipt that is being written or checked. The models and the codes of a receipt are opened when a statement first
- * needs them, and are NULL before. */
+/* A receipt that is being written or checked. The models and the codes file of a receipt are opened when a statement of
+ * the receipt first needs them; until then these pointers are NULL. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
     const dkvb_run_options *run;
     dkvb_model *model, *before;
     dkvb_codeset *codes;
-    /* true if the codes of the codeset's training part were searched too; the held-out part is always searched */
+    /* true if codes were searched for the training rows of the codes file too; for the held-out rows, codes are always
+     * searched */
     bool searched;
 };
 
@@ -63,8 +64,9 @@ dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_opti
  * describes no file. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Returns which files the options must name for a statement: bits DKVB__OF_…. A statement that describes a file needs
- * the file, but does not open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns, as bits DKVB__OF_…, which files the caller must name so that statement `s` of a receipt can be made. A
+ * statement that describes a file needs the file, but does not open it as a model or a codeset, so that a damaged file
+ * can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
 /* Adds a text of the receipt's options, such as the command line, to a JSON object. The call returns DKVB_EINVAL if the
@@ -74,8 +76,8 @@ dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text
 /* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Searches the codes of the codeset's training part, once per receipt. Most statements of a receipt need only the
- * codeset's held-out part, a tenth of the rows. */
+/* Searches the codes of the training rows of the codes file, unless this receipt has searched them already. Most
+ * statements of a receipt need only the codeset's held-out part, a tenth of the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
 /* Makes the value of one statement of a receipt, and opens the files that the statement needs. */

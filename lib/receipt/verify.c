@@ -136,8 +136,8 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* Writes one sentence for each journal entry whose effects were to be measured again. `from` says in words how the
- * effects were measured, or is "". */
+/* Writes one sentence for each journal entry whose effects were to be measured again. The argument `from` says in words
+ * how the effects of the journal entries were measured, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
     char sentence[400];
@@ -194,7 +194,7 @@ static void tell_trained(struct check *c, const char *about, const json_t *made)
          "the keys: not checked, since these files do not show which rows the keys were placed on");
 }
 
-/* Reports that a statement of the receipt, made again from the files, has the same value. */
+/* Reports that a statement of a receipt, when made again from the files, has the value that the receipt states. */
 static void tell_equal(struct check *c, size_t s, const json_t *made)
 {
     const struct dkvb__statement *of = &dkvb__statements[s];
@@ -207,7 +207,8 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
     } else if (!dkvb__statement_file(s, &c->r.o)) {
-        /* statements about files need no sentence here, as tell_file() has reported on the files */
+        /* no sentence is printed here for statements about files, as tell_file() has printed the result of checking
+         * each file */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);
     }
@@ -278,8 +279,8 @@ static void check_subjects(struct check *c, const json_t *statement)
               : "the subjects are not the files that the predicate describes");
 }
 
-/* Fields of a receipt that this version of the predicate does not know count as differences: nobody checks such fields,
- * and a reader may believe them. */
+/* A field in a receipt that this version of the software does not know counts as a difference, as nobody has checked
+ * the field, and a reader may believe it. */
 static void check_fields(struct check *c, const json_t *predicate)
 {
     char sentence[200];

@@ -162,7 +162,7 @@ dkvb_status dkvb__frames_take(dkvb_service *s)
     while (!rc && taken && !s->broken && s->rows < s->most_rows) {
         size_t available = s->in.size - s->at, step = s->skip < available ? (size_t)s->skip : available;
 
-        /* the elements of the last frame (.npy file) were converted to rows already, or are skipped because the frame
+        /* the elements of the last frame (.npy file) are no longer needed: they were converted to rows, or the frame
          * was refused */
         s->at += step;
         s->skip -= step;

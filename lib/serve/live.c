@@ -2,13 +2,14 @@
  * A live model follows a model file whenever the file is replaced.
  *
  * A live model keeps each loaded version of the model in a slot. A slot counts the users of its model in one atomic
- * word, which also has two flags, RETIRED and FREEING. A user of the model adds 1 to the word of the current slot and
- * checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A thread that replaces
- * the model first makes another slot current, and then sets RETIRED in the slot of the old model. Every user of a slot
- * either was counted before RETIRED was set, and the slot's model stays until the use ends, or sees that another slot
- * is current. The thread that makes a slot's word RETIRED without users, by retiring or by ending the last use, frees
- * the slot's model. Slots are used for one model after another, and are freed only with the handle of the live model,
- * so a user is never counted in freed memory.
+ * word, which also has two flags, RETIRED and FREEING. A thread that wants to use the model adds 1 to the current
+ * slot's atomic word and checks that the slot is still current; otherwise the thread subtracts 1 again and starts over.
+ * A thread that replaces the model first makes another slot current, and then sets RETIRED in the slot of the old
+ * model. Every user of a slot either was counted before RETIRED was set, and the slot's model stays until the use ends,
+ * or sees that another slot is current. A slot that is RETIRED and has no users is emptied by the thread that brought
+ * it into this state, by replacing the model or by ending the last use; that thread frees the slot's model. A slot is
+ * used for one model after another, and its memory is freed only together with the live model's handle, so no thread
+ * ever counts itself as a user in freed memory.
  */
 #include "dkvb/live.h"
 
@@ -86,7 +87,7 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    /* from this line on another thread may use the slot for another version of the model */
+    /* after this line another thread may fill the slot with another version of the model */
     atomic_fetch_and(&slot->word, ~(RETIRED | FREEING));
 }
 
@@ -196,7 +197,7 @@ static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkv
                               "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
                               path, i, other ? other : "", name ? name : "");
         if (!name)
-            break; /* one name is enough for the comparison: either all columns have names, or none has */
+            break; /* comparing the first name is enough, as either all columns of a model have names, or none has */
     }
     return DKVB_OK;
 }
@@ -294,7 +295,8 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* the model file is examined after hold(), so that a replacement before this call is noticed */
+    /* the model file is examined only after hold() has counted a user of the old model, so that a file replaced before
+     * this call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

@@ -29,7 +29,8 @@ struct dkvb__item {
     /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,
      * from 1 */
     uint64_t number;
-    /* place in the batch's `texts` of the error message, or of the row's id, for a frame or line; length 0: no text */
+    /* place in the batch's `texts` of the row's id, or of the error message that answers the frame or line; length 0:
+     * no text */
     size_t text, length;
 };
 
@@ -61,7 +62,7 @@ struct dkvb_service {
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* The members `kind` to `why` hold the input from the client, and the state of reading this input. */
+    /* The members from `kind` to `why` hold the bytes that the client sent, and how far they are understood. */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
@@ -80,7 +81,7 @@ struct dkvb_service {
     float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* The arrays `labels`, `probabilities` and `logits` have the answers to the rows of the batch. */
+    /* The arrays `labels`, `probabilities` and `logits` hold the answers to the rows of the batch. */
     int32_t *labels;      /* predicted classes of the rows, [rows][top] */
     float *probabilities; /* probabilities of the predicted classes of the rows, [rows][top], if the input is lines */
     /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */

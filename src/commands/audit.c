@@ -135,7 +135,8 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
  * which plans requests again from the codes. */
 static int read_codes(struct audit *a)
 {
-    /* the codes are checked with the model before the forgetting, as a purged model has fewer keys */
+    /* the codes file is checked against the model from before the forgetting, as a model whose pairs were purged has
+     * fewer keys */
     const dkvb_model *model = a->before ? a->before : a->model;
 
     if (a->args.models > 0)

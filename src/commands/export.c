@@ -42,7 +42,7 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* One array of the export: file, type and shape. */
+/* One exported array of a model: file, type and shape. */
 struct part {
     const char *name;
     char *path; /* path of the array's file, which the struct owns */

@@ -327,7 +327,8 @@ static int cut_out_classes(struct forget *f)
             char *name = f->rows.name[kept];
 
             f->rows.name[kept] = f->rows.name[i];
-            f->rows.name[i] = name; /* the names of two rows change places, so that each name is freed once */
+            /* the names of two rows are exchanged, not copied, so that each name is freed once */
+            f->rows.name[i] = name;
         } else {
             f->rows.id[kept] = f->rows.id[i];
         }

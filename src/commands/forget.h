@@ -49,7 +49,7 @@ struct forget {
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
-    uint64_t entry; /* number of the journal entry that the plan wrote, once the plan is applied */
+    uint64_t entry; /* number of the journal entry that applying the plan of the forgetting wrote */
     uint32_t names_dropped;
     double began;
 };

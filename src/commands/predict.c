@@ -62,13 +62,15 @@ struct predict {
     uint32_t top;
     char delimiter; /* delimiter of the text table to write; 0: the output is an array, or is printed */
     size_t most;    /* number of rows that are predicted at a time */
-    /* predicted classes of all rows, [n][top], or in a text table of a block, [most][top]; NULL with --scores */
+    /* predicted classes of the rows: [n][top], or [most][top] for a block of rows that is printed as a text table; NULL
+     * with --scores */
     int32_t *labels;
-    int32_t *block;       /* first predictions for the rows of a block */
+    int32_t *block;       /* likeliest class of each row of a block of rows */
     float *probabilities; /* probabilities of the predicted classes `labels`, if they are printed; otherwise NULL */
-    float *rows; /* features of a block of rows that are read from their file as needed, [most][columns]; or NULL */
-    /* logits of the rows: with --scores [n][classes], in a text table [most][classes]; otherwise scratch space,
-     * [most][classes] */
+    /* features of a block of rows, [most][columns], if features are read from their file as needed; or NULL */
+    float *rows;
+    /* logits of the rows: with --scores [n][classes], or [most][classes] if the output is a text table; without
+     * --scores scratch space, [most][classes] */
     float *logits;
     dkvb_run_options run;
     bool headed; /* true once the header of a text table is written */
@@ -155,8 +157,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. In the arrays for
- * predictions, the first predicted row has the place `at`. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions of the
+ * block begin at row `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;

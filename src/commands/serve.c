@@ -146,8 +146,8 @@ static int write_answers(struct server *s, const char *bytes, size_t size)
     return EXIT_SUCCESS;
 }
 
-/* Waits for a usable model file, after a file could not be used. The old model must not answer while the process
- * waits: the file that replaced it may be the file in which rows were forgotten. */
+/* Waits for a usable model file, after a file could not be used. The old model must not answer while the process waits
+ * for a usable model file, as rows may have been forgotten in the new file. */
 static int wait_for_model(struct server *s)
 {
     double began = progress_clock();

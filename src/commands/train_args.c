@@ -205,7 +205,8 @@ static int check_rows(const struct train_args *args)
     if (!pictures_source(&args->pictures))
         return args_refuse(&train_command, args, pictures_options,
                            "--features and --codes: it says how pictures are read");
-    /* the encoder is checked only if an option names it, as otherwise the model may remember its encoder */
+    /* the options of the encoder are checked only if one of them was given, as otherwise the model may remember its
+     * encoder */
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS;
 }
 

@@ -182,7 +182,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
         *(const char **)to = text;
         return true;
     case ARGS_LIST:
-        /* nothing is left to do for an option of several words, as take_option() has added the word to the list */
+        /* an option with several words needs no more work here, as take_option() has added the word to the list */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);

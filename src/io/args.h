@@ -51,7 +51,7 @@ struct args_option {
     bool word; /* true if the text of an option of the kind ARGS_TEXT names no file, so that a shell offers no files */
 };
 
-/* The last lines of the table of options of a command that works on rows. */
+/* Lines at the end of the table of options, for every command that works on rows. */
 /* clang-format off */
 #define ARGS_THREADS_JSON(AT)                                                                                          \
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},                                  \
@@ -63,7 +63,7 @@ struct args_option {
 struct args {
     /* the operands of the command line; NULL for operands that were not given */
     const char *operand[ARGS_MAX_OPERANDS];
-    uint64_t given; /* bits of the options on the command line: bit i is 1 if option i of the table was given */
+    uint64_t given; /* options that the command line gave: bit i is 1 if option i of the command's table was given */
 };
 
 struct args_command {

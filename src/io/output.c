@@ -64,8 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks use the macro together if the
- * call `write` moves values that the ranks share; otherwise only rank 0 uses the macro. */
+/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks (processes) use the macro
+ * OUTPUT together if the call `write` exchanges values between ranks; otherwise only rank 0 uses OUTPUT. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -116,7 +116,8 @@ struct part {
     void *context;
     const char *path;
     char *text; /* text of the file's part that is being written */
-    int code;   /* exit code of printing the present part of the file; a failure has been reported already */
+    /* exit code of the function that prints a part of the text file; the function has reported its failure already */
+    int code;
 };
 
 static int next_part(void *user, const void **data, size_t *size)
@@ -149,7 +150,9 @@ int output_parts(const char *path, output_print_fn *print, void *context)
         return code;
     if (ranks_lead()) {
         status = dkvb_file_write_parts(path, next_part, &part);
-    } else { /* ranks other than rank 0 print the parts of the file too, since printing may compute with all ranks */
+        /* on ranks other than rank 0 the parts of the text file are printed too, but not written, since all ranks may
+         * compute them together */
+    } else {
         const void *data;
         size_t size;
 
@@ -233,7 +236,7 @@ int output_finish(void)
 {
     if (fflush(stdout) != 0)
         return tool_fail("standard output: %s", strerror(errno));
-    if (ferror(stdout)) /* an earlier flush of the stream failed, and its errno is lost */
+    if (ferror(stdout)) /* an earlier write to standard output failed, and its errno is lost */
         return tool_fail("standard output: not everything could be written");
     return EXIT_SUCCESS;
 }

@@ -16,7 +16,7 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { LOCK_TRIES = 250 }; /* number of attempts to lock a file that another process replaces again and again */
+enum { LOCK_TRIES = 250 }; /* number of attempts to lock an output file while other processes keep replacing the file */
 
 static int fail_errno(const char *path, const char *what)
 {
@@ -135,8 +135,8 @@ static int check_folder(const char *path)
     return code;
 }
 
-/* Checks at once whether an output can be written, since saving would find a failure only at the end of the work. A
- * symbolic link is followed: the file that the link names is replaced, the link stays. */
+/* Checks before any work whether an output file can be written, as saving would find a failure only at the end of the
+ * work. A symbolic link is followed: the file that the link names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;

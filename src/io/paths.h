@@ -19,15 +19,15 @@ struct path {
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
- * command loads a file that this command will replace. Models come first in the list of outputs. While another command
- * holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held until the
- * process ends. */
+ * command loads a file that this command will replace. In the list `outputs` of a command, models come first. While
+ * another command holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held
+ * until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Reports a failure of the library with the path of a file. Messages of the library begin with the argument at fault,
  * which the user knows by the name of its file. If the message begins with a `name` of the list `files`, the path of
- * that file replaces the name in the message; the list ends with a NULL name. The result is EXIT_FAILURE, or 0 without
- * printing anything if the message does not begin with a name of the list. */
+ * that file replaces the name in the message; the list ends with a NULL name. The result is EXIT_FAILURE; if the
+ * message does not begin with a name of the list `files`, the result is 0, and nothing is printed. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read

@@ -77,8 +77,8 @@ int pictures_check_rows(const struct args_command *command, const struct args *v
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
-/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The bytes of the file are in new memory,
- * *bytes, which the caller frees. */
+/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The caller frees *bytes, the new memory with
+ * the bytes of the file. */
 static int read_all(const char *path, uint8_t **bytes, size_t *size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -362,7 +362,7 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     ids->n = n;
 }
 
-/* Appends a name in which backslashes and control characters are replaced by \xHH. */
+/* Appends a name to a list of names, and replaces backslashes and control characters of the name by \xHH. */
 static int add_escaped(struct names *names, const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;
