@@ -14,8 +14,8 @@
 #include "data/npz.h"
 #include "data/stored.h"
 
-/* Marks an array whose elements lie in the mapping of a file; the allocator's `user` is the mapping. Nobody calls this
- * function: dkvb_array_free() recognises its address. */
+/* Marks an array whose elements lie in the mapping of a file; the allocator's `user` is the mapping. release_mapped()
+ * never runs: dkvb_array_free() recognises its address and releases the mapping. */
 static void release_mapped(void *user, void *ptr)
 {
     (void)user;
@@ -163,8 +163,8 @@ static bool may_stay(uint32_t dtype, enum mapped map)
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in the mapping of its file. If the array cannot be used in its file's mapping, nothing
- * changes. */
+/* Uses an array in C order in the mapping of its file. If the file's bytes cannot be used as they are (other type,
+ * order or alignment), the array stays unread. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;

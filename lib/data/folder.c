@@ -12,8 +12,8 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Largest number of folders that are walked. Without a limit on the number of folders, links between many folders would
- * be followed in every possible order. */
+/* Largest number of folders in which a picture set looks for pictures. Without a limit on the number of folders, links
+ * between many folders would be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
 /* An array that grows as elements are added. */

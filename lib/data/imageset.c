@@ -273,8 +273,8 @@ static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH
 }
 
 /* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing to the checksum of a picture
- * set, since reading a missing file will fail anyway. Folders add nothing to the checksum of pictures, since an output
- * may be written to a folder. */
+ * set, since reading a missing file will fail anyway. Folders add nothing to the checksum of pictures, since writing an
+ * output into a folder changes the folder's time. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;

@@ -16,7 +16,7 @@
  * indices of pictures and classes. */
 struct dkvb__images_kind {
     /* Opens the picture set at set->path: creates the state, and fills in the info except its format. If opening fails,
-     * the state of the picture set may remain. */
+     * the state of the picture set may be left for close() to free. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
     /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
@@ -95,8 +95,8 @@ dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
  * becomes the kind of CIFAR, or 0 if the path leads to no CIFAR set. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
-/* Returns the number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set.
- * dkvb__imageset_add_turned() adds the pictures that other processes read to the number. */
+/* Returns the number of pictures of a set that were read so far and whose EXIF orientation is not upright, as in the
+ * set's info. */
 uint64_t dkvb__imageset_turned(const struct dkvb_imageset *set);
 void dkvb__imageset_add_turned(const struct dkvb_imageset *set, uint64_t pictures);
 

@@ -143,7 +143,8 @@ static void along_rows(uint8_t *to, const uint8_t *from, size_t rows, size_t wid
             row_of(to, from, w, count, 3);
 }
 
-/* Computes one row of pixels of the result: to[x] = sum over t of weight[t] * from[t][x]. */
+/* Computes one row of pixels of a resized picture: to[x] = sum over t of weight[t] * from[t][x], where t counts rows of
+ * the original picture. */
 static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weight, uint32_t taps, size_t n)
 {
     int32_t sum[STRIP];

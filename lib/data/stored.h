@@ -28,7 +28,8 @@ void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
  * cannot overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
-/* Computes the number of bytes of an array that was read, as dkvb__shape_bytes() does; fails with DKVB_EFORMAT. */
+/* Computes the number of bytes of all elements of an array that is read from a file; DKVB_EFORMAT if the number is too
+ * large for memory. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
 /* Returns DKVB_EFORMAT unless the array's file has `bytes` bytes from `offset` on, as dtype and shape of the array

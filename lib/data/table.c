@@ -390,7 +390,8 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Makes an array of pointers to a table's texts. A label name that is only a placeholder becomes "". */
+/* Makes an array of pointers to a table's texts. A placeholder, which stands for a label without a name of its own,
+ * becomes the empty text. */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

@@ -15,8 +15,8 @@ enum {
 };
 
 /* Checks the size in the WebP header before memory is allocated for it. A block of a lossy WebP picture has at least
- * three bits; check_header() requires one bit. A lossless picture of one colour has no bits for its pixels at all, and
- * libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
+ * three bits, but the check requires only one bit for each block. A lossless picture of one colour has no bits for its
+ * pixels at all, and libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
 static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstreamFeatures *features)
 {
     uint32_t width = (uint32_t)features->width, height = (uint32_t)features->height;

@@ -207,7 +207,7 @@ static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *f
     return rc ? rc : find_blocks(s, file, names);
 }
 
-/* A config file of a CLIP network, and the names that its kind uses. */
+/* A config file of a CLIP network, and the keys by which this kind of config file names the network's sizes. */
 struct config {
     char *path;
     json_t *root;

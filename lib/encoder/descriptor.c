@@ -36,7 +36,8 @@ enum {
     FINE = 8,   /* number of fine cells on a side of the picture, for gradients and brightness */
     COARSE = 4, /* number of coarse cells on a side of the picture, for layout, hues and colours */
 
-    GRADIENTS_AT = 0, /* number of the first column of each part of a row of features */
+    /* GRADIENTS_AT, LAYOUT_AT and so on: number of the first column of each part of a row of features */
+    GRADIENTS_AT = 0,
     LAYOUT_AT = GRADIENTS_AT + FINE * FINE * DIRECTIONS,
     HUES_AT = LAYOUT_AT + COARSE * COARSE * DIRECTIONS,
     COLOURS_AT = HUES_AT + COARSE * COARSE * DIRECTIONS,
@@ -213,9 +214,9 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
     return sum;
 }
 
-/* Writes the normalised histogram: to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the
- * four blocks b of 2 x 2 cells that contain the cell (x, y)). The result `to` is a histogram,
- * float[cells][cells][DIRECTIONS]. */
+/* Writes the normalised histogram: each to[y][x][k] becomes weight sqrt(m), where m is the mean of min(clip,
+ * votes[y][x][k] / length of b) over the four blocks b of 2 x 2 cells that contain the cell (x, y). The result `to` is
+ * a histogram, float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
     /* length of the vector of all votes in the block of 2 x 2 cells whose upper left cell is (x, y), [y][x] */

@@ -1,10 +1,9 @@
-/* Encodes a set of pictures into a file of rows. The rows so far are kept in a part file, so that the same call can
- * continue after an interrupt (base/partial.h).
+/* Encodes a set of pictures into a file of rows. Finished rows are kept in a part file, so that an interrupted call can
+ * be continued by the same call (base/partial.h).
  *
  * The pictures of a set are encoded in rounds: each rank (process) encodes the next few pictures of its own, and then
- * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. In a round each rank
- * (process) encodes the next few pictures of its own, and rank 0, which alone has the files, takes the rows of all
- * ranks in the order of the pictures. A single process counts as rank 0 of one rank. */
+ * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process counts
+ * as rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +48,8 @@ struct work {
     /* rows of features as float16 before they are written, [chunk][dim]; NULL on all ranks except rank 0 */
     uint16_t *half;
     char (*messages)[MESSAGE]; /* messages about unreadable pictures of this rank, [chunk] */
-    /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL: nobody asks for them */
+    /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL if the caller wants no such
+     * messages */
     char (*told)[MESSAGE];
     /* index in the picture set of the first picture that this rank (process) encodes in the present round */
     size_t own;
@@ -404,7 +404,7 @@ static dkvb_status count_turned(const struct work *w)
     return rc;
 }
 
-/* Ends the encoding on all ranks (processes) with the same status and the same counts. */
+/* Ends the encoding of pictures on all ranks (processes), so that all return the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     const dkvb_allocator *mem = &w->encoder->mem;

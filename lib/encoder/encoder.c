@@ -171,8 +171,8 @@ struct batch {
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* Makes the picture that the encoder's network takes as input. The fitted picture has pixels of its own, or takes over
- * the pixels of `image`. */
+/* Makes the picture that the encoder's network takes as input. The input picture for the network has pixels of its own,
+ * or takes over the pixels of `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -391,7 +391,7 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        /* fitting pictures for the encoder `pixels` only copies memory, and more threads are no faster */
+        /* preparing pictures for the encoder `pixels` only copies memory, and more threads would be no faster */
         r.threads = 1;
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

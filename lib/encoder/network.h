@@ -46,7 +46,7 @@ struct dkvb__network {
     /* Frees the state of an encoder's network; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. The function
+    /* Returns DKVB_EMISMATCH if the network cannot take the picture, which the error message calls `name`. The function
      * `check` is NULL if the network takes any picture. */
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };

@@ -440,7 +440,7 @@ static struct shape_text show_shape(uint32_t ndim, const uint64_t *shape)
     return shown;
 }
 
-/* Converts n elements of a tensor to float32, x. Elements in the file may have any alignment. */
+/* Converts n elements of a tensor to float32, x. The tensor's elements in the file may have any alignment. */
 static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)

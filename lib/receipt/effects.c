@@ -222,8 +222,9 @@ static dkvb_status describe(json_t *list, struct entry *e, const char *why)
     return rc;
 }
 
-/* Returns the reason why the present model and the model before differ in more than the given exact forgetting, or
- * NULL. `head` is the number of the newest journal entry in the model from before the forgetting (option `before`). */
+/* Returns the reason why the present model differs from the model from before the forgetting by more than this one
+ * exact forgetting, or NULL. `head` is the number of the newest journal entry in the model from before the forgetting
+ * (option `before`). */
 static const char *not_from_before(const struct entry *e, uint64_t head)
 {
     const dkvb_model *before = e->r->before, *model = e->r->model;

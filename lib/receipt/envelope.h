@@ -8,8 +8,8 @@
 /* A receipt has one of two forms: the bytes of a statement, or a DSSE v1 envelope around a statement
  * (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). */
 
-/* Writes a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15
- * digits, a newline at the end. The JSON text *out is in new memory. */
+/* Writes a JSON value in the one form that receipts have: keys in order, an indent of two blanks, numbers in 15 digits,
+ * a newline at the end. The caller frees *out, the new memory with the JSON text. */
 dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, const dkvb_allocator *mem);
 
 /* Makes a DSSE envelope around a receipt's statement, signed with the signing key in the options of the receipt. */

@@ -366,8 +366,8 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Makes the statement of the results of an audit as the tool printed them. The statement leaves out the times of the
- * audit, so that a second run gives the same value. */
+/* Makes the statement of the results of an audit as the tool printed them. The receipt's statement about an audit
+ * leaves out how long the audit took, so that a second audit gives the same value. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

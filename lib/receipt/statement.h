@@ -35,12 +35,13 @@ struct dkvb__receipt {
 enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUDIT = 8 };
 
 /* A statement of the receipt's predicate: its key in JSON, the files that it needs, its subject in words, and the
- * function that makes its value. Writing and checking a receipt call the same function. */
+ * function that makes its value. The same function makes a statement's value when a receipt is written and when it is
+ * checked. */
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    /* subject of the statement and result of a successful check, for messages: "the journal", "read again, with the
-     * same result" */
+    /* words for messages about a statement of a receipt: what is checked ("the journal"), and the result of a
+     * successful check ("read again, with the same result") */
     const char *words, *done;
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };

@@ -81,8 +81,8 @@ static bool ends_check(dkvb_status rc)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
 }
 
-/* Compares the digest of a file with the digest in the receipt. If the digests differ, the result names the sections of
- * the file that differ; the offsets of the sections are in the receipt. */
+/* Compares the digest of a file with the digest in the receipt. If the digests differ, the message names the sections
+ * of the file whose bytes have changed; the receipt says where each section lies. */
 static dkvb_status tell_file(struct check *c, const char *about, const char *path, const json_t *stated)
 {
     char text[65], sentence[500];
@@ -136,8 +136,8 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* Writes one sentence for each journal entry whose effects were to be measured again. The argument `from` says in words
- * how the effects of the journal entries were measured, or is "". */
+/* Writes one sentence for each journal entry whose effects were to be measured again for the receipt. The argument
+ * `from` says in words how the effects of the journal entries were measured, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
     char sentence[400];
@@ -165,7 +165,7 @@ static void tell_effects(struct check *c, const char *about, const char *from, c
 }
 
 /* Names each section of the model file that has other bytes after training again, or says in one sentence that all
- * sections are equal. The comparison does not cover keys, as training again does not make the keys again. */
+ * sections are equal. The sections with the keys are not compared, as training again does not place the keys again. */
 static void tell_trained(struct check *c, const char *about, const json_t *made)
 {
     char sentence[300];
@@ -324,8 +324,8 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parses a receipt, whose text must have the one form that the library writes. A receipt in any other form is refused,
- * so that no byte of a receipt can be changed unnoticed. */
+/* Parses a receipt, whose text must have the one form that the library writes. A receipt whose text is not exactly what
+ * the library writes is refused, so that no byte of a receipt can be changed unnoticed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;

@@ -125,8 +125,8 @@ static const char *field(const dkvb_service *s, size_t i)
     return s->lines.field.bytes + s->lines.at[i];
 }
 
-/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if no
- * column has the name or number; the result is false if two columns have the name. */
+/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if the
+ * line has no column of that name or number; the result is false if two columns have the name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -432,7 +432,7 @@ static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t l
 }
 
 /* Appends a float to the answer with as many digits as reading back the same float needs. A program may have called
- * setlocale(), so the decimal sign is replaced by a point. */
+ * setlocale(), so the decimal sign that snprintf() writes is replaced by a point. */
 static dkvb_status put_float(dkvb_service *s, float value)
 {
     char text[32];

@@ -25,7 +25,7 @@
 
 enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may be replaced while it is being opened */
 
-/* flag of a slot whose model was replaced: another slot is current */
+/* flag of a slot (one loaded version of a live model) whose model was replaced by a newer one */
 static const uint64_t RETIRED = UINT64_C(1) << 63;
 static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
 
@@ -43,7 +43,8 @@ struct slot {
     struct slot *next;
     _Atomic(dkvb_model *) model; /* model that the slot holds; NULL: the slot is free */
     _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
-    struct identity file;        /* identity of the slot's model file, constant while the slot is current */
+    /* identity of the model file that was loaded into a slot, constant while the slot is current */
+    struct identity file;
 };
 
 struct dkvb_live {

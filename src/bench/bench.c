@@ -45,7 +45,7 @@ struct bench {
     void *owned[MOST_OWNED];
     size_t owned_count;
 
-    uint32_t repeat;            /* number of the present repeat; 0: the first run, which does not count */
+    uint32_t repeat; /* number of the present repeat of the benchmark; 0: the first run, whose times do not count */
     double *times[MOST_SERIES]; /* times of each series of measurements in seconds, [repeats + 1] */
     double *call_times;         /* times of single calls in the benchmark of the search, [repeats + 1][calls] */
     double *sorted;             /* scratch space for sorting the times of the repeats, [repeats] */
@@ -178,8 +178,8 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* Return medians over the repeats: seconds_of() the median time of a series, ratio_of() the median ratio of the times
- * of two series. */
+/* Medians over the repeats of a benchmark: seconds_of() returns the median time of a series of measurements, ratio_of()
+ * the median ratio of two series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
     memcpy(b->sorted, b->times[series] + 1, b->args.repeats * sizeof *b->sorted);

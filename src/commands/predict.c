@@ -261,8 +261,8 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* Prints a line for each predicted row: its name, id or number, then its classes. Names of rows are left-justified,
- * numbers right-justified. */
+/* Prints a line for each predicted row: its name, id or number, then its classes. In this table for people, names of
+ * rows are left-justified and numbers right-justified. */
 static void print_answers(const struct predict *p)
 {
     bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;

@@ -257,7 +257,8 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     return code;
 }
 
-/* Makes the file names of the tables, which the caller frees one by one, and checks that these files can be written. */
+/* Makes the file names of the separation tables, which the caller frees one by one, and checks that these files can be
+ * written. */
 static int name_tables(const struct separation_args *a, char *paths[TABLES])
 {
     static const char *const names[TABLES] = {"classes.csv", "jaccard.csv", "weighted.csv"};

@@ -37,7 +37,8 @@ struct server {
     bool ended, broken;
     double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
     uint64_t rows, batches, abstained, refused;
-    uint64_t waited[64 * STEPS]; /* histogram of waiting times in nanoseconds: number of rows in each step */
+    /* histogram of the times that rows waited, in nanoseconds: the number of rows whose time fell into each bin */
+    uint64_t waited[64 * STEPS];
     uint64_t longest;
 };
 

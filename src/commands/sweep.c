@@ -260,8 +260,9 @@ static int check_args(struct sweep *s)
     return code;
 }
 
-/* Checks and locks the output files of `dkvb sweep`. The part file, which keeps finished table rows during the sweep,
- * is one more output, but the command does not wait for its lock. */
+/* Checks that the output files of `dkvb sweep` can be written and replace no input, and locks these files. The part
+ * file, which keeps finished table rows during the sweep, is one more output, but the command does not wait for its
+ * lock. */
 static int claim_paths(const struct sweep_args *a, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", a->args.operand[0]},

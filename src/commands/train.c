@@ -28,7 +28,7 @@ struct train {
     struct left_out left;      /* counts of files that the picture set left out */
     dkvb_labels_info seen;     /* counts and range of the training labels */
     dkvb_labels_info measured; /* counts and range of the labels of held-out rows */
-    dkvb_features_info values; /* range of the features of the rows, and other facts about them */
+    dkvb_features_info values; /* facts about the feature values of the training rows, such as their range */
     struct codes given;        /* codes that the options give in place of rows */
     struct labels y;
     struct ids ids;
@@ -105,7 +105,7 @@ static int read_pictures(struct train *t)
     struct pictures *p = &t->pictures;
     struct names unused = {0};
     struct table_use use = {.names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* the model at `path`, whose encoder and classes are used for the pictures */
+    dkvb_model *model = NULL; /* the model in the file `path`, whose encoder and classes are used for the pictures */
     dkvb_model_info info;
     int32_t *as = NULL;
     int code;

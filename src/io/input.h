@@ -60,8 +60,8 @@ struct features {
     float *made; /* features that pictures were encoded into; freed with free() */
     float *x;    /* the features in memory; NULL if the rows are read from a source */
     const dkvb_row_source *source;
-    /* position of each row in the source of features, [rows], freed with free(); NULL: the rows are 0 to rows - 1 of
-     * the source */
+    /* place of each row in the source of features, [rows], freed with free(); NULL: the rows are the source's rows 0 to
+     * rows - 1 */
     size_t *kept;
     size_t rows, columns;
     dkvb_outside outside; /* counts of rows whose scale is unusual for the keys, see codes.h */

@@ -95,7 +95,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
     if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
         (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
         return code;
-    /* the time for writing the codes begins after the time for writing the model, which includes both files */
+    /* for a model with its codes file, the writing of both files is timed as the model's, so the time of the codes file
+     * begins only now */
     codes.began = progress_clock();
     return output_end(&codes, DKVB_OK);
 }
@@ -171,7 +172,8 @@ int output_width(const char *text)
     int width = 0;
 
     for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80; /* continuation bytes of UTF-8 do not add to the width */
+        /* bytes that continue a UTF-8 character add nothing to the width of a text */
+        width += ((unsigned char)*text & 0xC0) != 0x80;
     return width;
 }
 

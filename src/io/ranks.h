@@ -25,8 +25,8 @@ int ranks_begin(int *argc, char **argv);
  * reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
-/* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank (process); the result is the exit
- * code of the whole job. */
+/* Ends this process's part in the MPI job of all ranks. `code` is the exit code of this rank (process); the result is
+ * the exit code of the whole job. */
 int ranks_end(int code);
 
 /* Returns the group of ranks that shares the models of the running command. If this process works alone, the result is
