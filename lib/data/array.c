@@ -163,8 +163,8 @@ static bool may_stay(uint32_t dtype, enum mapped map)
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in the mapping of its file. If the file's bytes cannot be used as they are (other type,
- * order or alignment), the array stays unread. */
+/* Uses an array in C order in the mapping of its file. If the bytes in the file are no array that can be used as it is
+ * (other type, order or alignment), the array's data stay NULL. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -302,7 +302,7 @@ dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count
 {
     size_t bad = 0;
 
-    /* the loop over the features has no early exit, so that many numbers are checked in one step */
+    /* the loop over a row's features has no early exit, so that the processor checks many numbers in one step */
     for (size_t i = 0; i < count; i++)
         bad += (size_t)!isfinite(x[i]);
     for (size_t i = 0; bad > 0 && i < count; i++)

@@ -101,7 +101,7 @@ static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder,
     return DKVB_OK;
 }
 
-/* True if a file exists. A missing file is no error here, and exists() leaves no error message for such a file. */
+/* True if a file exists. If the file is missing, exists() returns false and leaves no error message. */
 static bool exists(const char *path)
 {
     struct stat st;

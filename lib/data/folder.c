@@ -59,7 +59,7 @@ struct walk {
     /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
      * read first */
     struct pile paths, tasks;
-    struct pile levels; /* the folders that lead to the folder that is being read, struct level[depth] */
+    struct pile levels; /* the folders on the path to the folder that is being read, struct level[depth] */
     size_t folders;
     char path[PATH_MAX]; /* path of the folder that is being read */
     size_t root;         /* number of bytes of the root folder's path, with its slash */
@@ -303,8 +303,8 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
 }
 
 /* Begins to read a folder of a picture set. *leads_back becomes true if the folder is reached through itself, by a
- * symbolic link to one of its parents. A folder whose path does not lead back is stored at its depth: stacks are read
- * from the top, so the folders at smaller depths lead to this folder. */
+ * symbolic link to one of its parents. A folder whose path does not lead back to itself is noted at its depth; folders
+ * are walked depth-first, so the folders noted at smaller depths lead to this folder. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;

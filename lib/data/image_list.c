@@ -175,7 +175,8 @@ static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dk
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the list of pictures turns pictures upright, so the sources of the list must not */
+    /* a list of pictures turns its pictures upright, so the sources of the list must not turn them too */
+    o.upright = 0;
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -215,8 +216,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The array `names` has
- * the names in sorted order after the call, and `scratch` has no meaning. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. After the call, the
+ * array `names` is sorted, and the contents of `scratch` have no meaning. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
@@ -295,8 +296,8 @@ static dkvb_status join_classes(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
-/* Numbers the classes of a list of pictures. The classes of a list keep their numbers if all its picture sets with
- * classes have the same classes. */
+/* Numbers the classes of a list of pictures. If all picture sets with classes in a list have the same classes in the
+ * same order, the list numbers the classes as these sets do. */
 static dkvb_status number_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;

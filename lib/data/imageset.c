@@ -338,7 +338,7 @@ uint64_t dkvb__imageset_turned(const dkvb_imageset *set)
 
 void dkvb__imageset_add_turned(const dkvb_imageset *set, uint64_t pictures)
 {
-    /* the picture set is otherwise constant: only this counter of turned pictures changes */
+    /* reading a picture changes nothing in the picture set but this counter of pictures that are not stored upright */
     atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, pictures, memory_order_relaxed);
 }
 

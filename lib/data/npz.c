@@ -297,8 +297,8 @@ static dkvb_status read_member(void **data, size_t *size, const struct dkvb__fil
     return rc;
 }
 
-/* Reads one member of the .npz archive into new memory, which the caller frees. The argument `name` is the array's name
- * without ".npy"; NULL means the only array. */
+/* Reads one member of the .npz archive into new memory, which the caller frees. The argument `name` is the name of an
+ * array in the archive, without ".npy"; NULL means the only array. */
 static dkvb_status open_member(void **data, size_t *size, const struct dkvb__file *file, const char *name,
                                const dkvb_allocator *mem)
 {

@@ -24,8 +24,8 @@ size_t dkvb__dtype_size(uint32_t dtype);
 void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
 
 /* Computes the number of bytes of all elements of an array. The result is false if the array's elements do not fit in
- * memory. If a dimension is 0, the product of the other dimensions must still fit, so later products of some dimensions
- * cannot overflow. */
+ * memory. If one dimension of an array is 0, the product of the other dimensions must still fit, so later products of
+ * some dimensions cannot overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
 /* Computes the number of bytes of all elements of an array that is read from a file; DKVB_EFORMAT if the number is too

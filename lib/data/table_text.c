@@ -49,7 +49,7 @@ static const char *show(char shown[48], const char *text)
     for (; n < 40 && text[n]; n++)
         shown[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F || (!valid && (text[n] & 0x80)) ? '?' : text[n];
     while (valid && text[n] && n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--; /* a character of several bytes is shown as a whole or left out */
+        n--; /* where the text is cut, a character of several bytes is shown as a whole or left out */
     memcpy(shown + n, text[n] ? "..." : "", text[n] ? 4 : 1);
     return shown;
 }

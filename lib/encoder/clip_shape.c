@@ -337,7 +337,8 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The caller must have read width and head_width of the network before. */
+/* Reads the vision part of an OpenCLIP config. The caller must have set the members width and head_width of the CLIP
+ * network's shape before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};

@@ -186,7 +186,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    /* the loop handles a failure of encoding that no picture has caused, such as missing memory */
+    /* this loop handles a failure of encoding that no picture has caused, such as missing memory */
     for (size_t i = 0; i < n; i++)
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
@@ -372,8 +372,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
     return rc ? rc : dkvb_imageset_spare(w->set, path);
 }
 
-/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the dkvb_status with
- * which this rank (process) comes to the check. */
+/* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the dkvb_status of
+ * this rank before the ranks compare what they encode. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {

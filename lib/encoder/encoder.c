@@ -51,8 +51,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Sets the picture size of the encoder `pixels`, whose pictures must all have the same size. If the options state no
- * size, the size of the first picture is used. */
+/* Sets the picture size of the encoder `pixels`, whose pictures must all have the same size. If the options of the
+ * encoder `pixels` state no picture size, the size of the first picture is used. */
 static dkvb_status take_size(dkvb_encoder_options *o)
 {
     const dkvb_imageset_info *info = &o->set->info;
@@ -335,8 +335,8 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture that the caller gives to an encoder. The argument `size` is the value of struct_size that all
- * pictures of the call must have. */
+/* Checks a picture that the caller gives to an encoder. The argument `size` is the struct_size that all pictures given
+ * in one call must have. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)

@@ -385,7 +385,7 @@ static void gather(float *to, const struct tiles *t, size_t row)
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        /* the number y of a line above the picture's upper edge wraps around to a huge number */
+        /* y is unsigned, so a line above the picture's upper edge has a huge number y */
         size_t y = down + i - pad;
 
         if (y >= t->side) {
@@ -455,8 +455,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All numbers of a picture
- * before pooling are 0 or more, so zeros beyond the edge change nothing. */
+/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All activations that are
+ * pooled are 0 or more, so zeros beyond the picture's edge change no maximum. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

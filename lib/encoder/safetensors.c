@@ -205,8 +205,8 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-/* Checks the places of all tensors in the file: in ascending order, each tensor begins where the previous one ends. Of
- * tensors that begin at the same place, empty tensors come first. */
+/* Checks the places of all tensors in the file: in ascending order, each tensor begins where the previous one ends.
+ * Tensors are sorted by their places in the file; of tensors that begin at the same place, empty tensors come first. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
 {
     size_t end = 0;
@@ -357,7 +357,8 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* the search for the prefix ends here, as tensor names without a prefix take precedence */
+        /* the search for the prefix of the tensor names ends here, as tensor names without a prefix take precedence */
+        if (before == 0) {
             *rc = DKVB_OK;
             break;
         }

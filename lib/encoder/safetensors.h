@@ -41,9 +41,9 @@ dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, cons
 /* Returns the tensor of a name; NULL if the file has no tensor of that name. */
 const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *name);
 
-/* Reads the elements of a tensor, which must have exactly the given shape, as float32 in C order. The call returns
- * DKVB_EFORMAT if the tensor is missing, has another shape or type, or has a number that is not finite; the error
- * message gives the file, the tensor, what was found and what was expected. */
+/* Reads the elements of a tensor, which must have exactly the given shape, as float32 in C order. Reading a tensor
+ * fails with DKVB_EFORMAT if the tensor is missing, has another shape or type, or has a number that is not finite; the
+ * error message gives the file, the tensor, what was found and what was expected. */
 dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const char *name, uint32_t ndim,
                                    const uint64_t *shape, float *to);
 

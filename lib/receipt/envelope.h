@@ -17,8 +17,8 @@ dkvb_status dkvb__envelope_seal(json_t **out, const char *statement, size_t size
                                 const dkvb_allocator *mem);
 
 /* Takes the statement of a receipt out of a DSSE envelope, in new memory, and checks the signature: *outcome becomes
- * DKVB_RECEIPT_…, and *sentence gives the reason. The call returns DKVB_EFORMAT unless the DSSE envelope has every
- * field in its one allowed form. */
+ * DKVB_RECEIPT_…, and *sentence gives the reason. The result is DKVB_EFORMAT unless the DSSE envelope has every field
+ * in its one allowed form. */
 dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *envelope, const char *path,
                                 const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
                                 const char **sentence);

@@ -52,8 +52,8 @@ extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 /* Writes at most 32 bytes in hexadecimal to `text` and returns `text`. */
 const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
-/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. A `size` of UINT64_MAX stands
- * for all bytes of the file. */
+/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. If `size` is UINT64_MAX, all
+ * bytes from `offset` to the end of the file are hashed. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
@@ -70,8 +70,8 @@ const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
  * can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the receipt's options, such as the command line, to a JSON object. The call returns DKVB_EINVAL if the
- * text is not UTF-8. */
+/* Adds a text of the receipt's options, such as the command line, to a JSON object. The result is DKVB_EINVAL if `text`
+ * is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */

@@ -351,7 +351,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         line = s->in.bytes + s->at;
         if (!found && !longer && !l->dropping)
             break;
-        /* the rest of a too long line is skipped, as the line was answered when it became too long */
+        /* the rest of a line that is too long is skipped, as an error message has answered the line already */
         if (l->dropping) {
             s->at += found ? step : s->in.size - s->at;
             l->scanned = 0;

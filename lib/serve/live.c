@@ -1,15 +1,16 @@
 /*
  * A live model follows a model file whenever the file is replaced.
  *
- * A live model keeps each loaded version of the model in a slot. A slot counts the users of its model in one atomic
- * word, which also has two flags, RETIRED and FREEING. A thread that wants to use the model adds 1 to the current
- * slot's atomic word and checks that the slot is still current; otherwise the thread subtracts 1 again and starts over.
- * A thread that replaces the model first makes another slot current, and then sets RETIRED in the slot of the old
- * model. Every user of a slot either was counted before RETIRED was set, and the slot's model stays until the use ends,
- * or sees that another slot is current. A slot that is RETIRED and has no users is emptied by the thread that brought
- * it into this state, by replacing the model or by ending the last use; that thread frees the slot's model. A slot is
- * used for one model after another, and its memory is freed only together with the live model's handle, so no thread
- * ever counts itself as a user in freed memory.
+ * A live model keeps each loaded version of the model in a slot. A slot (one loaded version of the model) counts the
+ * users of its model in one atomic word, which also has two flags, RETIRED and FREEING. A thread that wants to use a
+ * live model adds 1 to the atomic word of the current slot (the newest loaded version) and checks that the slot is
+ * still current; otherwise the thread subtracts 1 again and starts over. A thread that has loaded a newer version of a
+ * live model first makes the new slot current, and then sets the flag RETIRED in the old model's slot. Every thread
+ * that uses a slot's model either was counted before the flag RETIRED was set, and the model stays until the use ends,
+ * or sees that another slot is current. A slot with the flag RETIRED and no users is emptied by the thread that retired
+ * the slot or ended its last use: that thread frees the slot's model. A slot holds one model after another, and the
+ * slot's memory is freed only together with the live model's handle, so no thread ever counts itself as a user in freed
+ * memory.
  */
 #include "dkvb/live.h"
 
@@ -27,10 +28,11 @@ enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may 
 
 /* flag of a slot (one loaded version of a live model) whose model was replaced by a newer one */
 static const uint64_t RETIRED = UINT64_C(1) << 63;
-static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
+/* flag of a slot (one loaded version of a live model) whose model is being freed by one thread */
+static const uint64_t FREEING = UINT64_C(1) << 62;
 
-/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can
- * get the same inode number. If the model file was overwritten in place, its size or its times have changed. */
+/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can get
+ * the same inode number. If a program overwrites the model file in place, the file's size or times change. */
 struct identity {
     dev_t device;
     ino_t inode;
@@ -41,8 +43,8 @@ struct identity {
 
 struct slot {
     struct slot *next;
-    _Atomic(dkvb_model *) model; /* model that the slot holds; NULL: the slot is free */
-    _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
+    _Atomic(dkvb_model *) model; /* the loaded model in this slot of a live model; NULL: the slot is free */
+    _Atomic uint64_t word; /* number of threads that use the model in this slot, with the flags RETIRED and FREEING */
     /* identity of the model file that was loaded into a slot, constant while the slot is current */
     struct identity file;
 };
@@ -212,7 +214,7 @@ static dkvb_status take_up(dkvb_live *live)
     dkvb_model *model;
     dkvb_status rc = look(live->path, &file);
 
-    /* the new model file is not opened if another thread has opened the file already */
+    /* the new model file is not opened here if another thread has opened the file already */
     if (rc || same_file(&file, &old->file))
         return rc;
     rc = open_file(live, &model, &file);

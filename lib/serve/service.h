@@ -89,9 +89,9 @@ struct dkvb_service {
     struct dkvb__text out;
 };
 
-/* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full.
- * After a failure with DKVB_ENOMEM, the call may be repeated. If the input is damaged, the reason is noted in
- * s->broken. */
+/* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full. If
+ * reading the input fails with DKVB_ENOMEM, the caller may call the function again. If the input is damaged, the reason
+ * is noted in s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 

@@ -304,8 +304,8 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* If classes are to be forgotten, keeps only the rows of these classes, as other rows need not be searched. The
- * features of the kept rows are moved together if they are in memory. */
+/* If classes are to be forgotten, keeps only the rows of these classes, as other rows need not be searched. If the
+ * features are in memory, the features of the rows that are kept are moved together. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;

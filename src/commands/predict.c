@@ -115,9 +115,9 @@ static int check_args(const struct predict_args *args)
  * each number. */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
-/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model
- * abstained, and their softmax probabilities unless `probabilities` is NULL. The array `labels` is [n]; the array
- * `logits`, [n][classes], is overwritten. */
+/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model abstained,
+ * and their softmax probabilities unless `probabilities` is NULL. `labels`, [n], has the model's predictions, -1 if the
+ * model abstained; `logits`, [n][classes], is overwritten. */
 static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, float *logits, int32_t *top,
                      float *probabilities)
 {

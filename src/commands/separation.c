@@ -52,7 +52,7 @@ struct separation {
     struct separation_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;   /* rows that were read from the file of --features */
+    struct features x;   /* rows of features that were read from the file of --features */
     uint16_t *searched;  /* codes that were searched for the rows of --features */
     struct codes stored; /* codes that were read from the file of --codes, if it is an array */
     bool kept;           /* true if the file of --codes is a codes file */

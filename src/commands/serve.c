@@ -68,8 +68,8 @@ static double percentile(const struct server *s, double share)
 }
 
 /* Opens a file that has replaced the model, while no rows wait for an answer. A server that opens a replaced model at
- * once does not keep the old file's bytes on the disk, which a purge may have meant to remove. A model file that cannot
- * be used is reported when the next rows come. */
+ * once does not keep the old file's bytes on the disk, which a purge may have meant to remove. If the model file cannot
+ * be used, the server says so when the next rows arrive. */
 static void look_for_model(struct server *s)
 {
     const dkvb_model *model;

@@ -100,7 +100,7 @@ bool args_given(const struct args_command *command, const void *values, const ch
 int args_misused(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
 /* Refuses every given option among `names` (which ends with NULL), with `reason` in the message. The result is 0, or
- * EXIT_USAGE if one of the options was given. */
+ * EXIT_USAGE if an option among `names` was given. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);
 
 /* Reads a text that must be a whole number in decimal digits and nothing else. */

@@ -86,8 +86,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* Reads codes from a file and checks all keys at once. All codes are read into memory at once, as given in parts to the
- * library, the rows of each part would be numbered from 0 in messages. */
+/* Reads codes from a file and checks all keys at once. All codes are in memory at once: if codes were given to the
+ * library in parts, messages would number the rows from the start of each part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;

@@ -33,8 +33,8 @@ void codes_free(struct codes *codes);
  * made in training and used to forget. codeset_is() fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Reads a codes file, which must belong to `model` unless `model` is NULL. A part of the codeset (training rows or
- * held-out rows) may have only features in the file, and no codes. */
+/* Reads a codes file, which must belong to `model` unless `model` is NULL. A codes file may have only the features, and
+ * not the codes, of its training rows or of its held-out rows. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
 /* Reads a codes file of the given model, and searches the codes of those rows (training or held-out) of which the file
@@ -43,7 +43,8 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 
 /* Returns the counter of rows outside the scale of the keys, for the run options of a search of the given rows; NULL if
  * the rows were counted before. Rows outside the scale of the keys, such as much longer or shorter rows, are not of the
- * kind that the keys were placed on. If rows outside the scale were found, the command reports them at its end. */
+ * kind that the keys were placed on. At its end, a command reports the rows outside the scale of the keys, if any were
+ * found. */
 dkvb_outside *outside_count(struct features *rows);
 
 /* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the

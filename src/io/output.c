@@ -111,7 +111,7 @@ int output_bytes(const char *path, const void *data, size_t size)
     OUTPUT(path, ranks_lead() ? dkvb_file_write(path, data, size) : DKVB_OK);
 }
 
-/* The part of a text file that is in memory while the file is written. */
+/* The part of a text file that is in memory while the text file is written part by part. */
 struct part {
     output_print_fn *print;
     void *context;

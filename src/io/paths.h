@@ -15,7 +15,7 @@ struct path {
 };
 
 /* Refuses outputs that are also inputs, or the same file twice (EXIT_USAGE), and outputs that cannot be written
- * (EXIT_FAILURE). A model that a command changes in place does not count as an input. */
+ * (EXIT_FAILURE). A model that a command changes in place is listed as an output, and not as an input. */
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other

@@ -198,8 +198,8 @@ static int open_set(struct pictures *p)
 }
 
 /* Opens the encoder of `kind` that makes rows of `columns` columns (0: any). Unless `remembered` is NULL, the encoder
- * must be the one that the model in the file `path` remembers. A guessed activation is reported only if neither a
- * config nor a model that remembers its encoder confirms the guess. */
+ * must be the one that the model in the file `path` remembers. That the activation function of a CLIP network was
+ * guessed is reported only if neither a config file nor a model that remembers its encoder confirms the guess. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
@@ -338,7 +338,8 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
 
 void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    /* the labels may be changed, since they belong to pictures or to a table of this command */
+    /* this command may change the array of labels, since it belongs to the pictures or to a table that the command has
+     * read */
     int32_t *y = (int32_t *)(uintptr_t)labels->y;
 
     labels->rows = 0;

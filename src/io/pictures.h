@@ -68,8 +68,8 @@ extern const char *const pictures_options[];
  * pictures, the result is EXIT_USAGE. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. If an option of the encoder is missing or has no
- * effect, the result is EXIT_USAGE. */
+/* Checks that the encoder got the options that it needs and no others. If an option that the encoder needs is missing,
+ * or an option has no effect, the result is EXIT_USAGE. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.
@@ -146,7 +146,7 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
                   struct features *x, struct labels *y);
 
 /* Returns the names of a picture set's classes in the form that a model accepts: each in one line, with control
- * characters escaped. If the picture set has no class names, the result is empty. */
+ * characters escaped. If the picture set has no class names, the list of names becomes empty. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
 /* Names the classes of a picture set. If `model` is NULL, the result `names` has the names that pictures_class_names()

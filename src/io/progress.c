@@ -68,9 +68,9 @@ static void die_of(int number)
     end_by(number);
 }
 
-/* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
- * that the terminal has sent already. For this reason, a second signal soon after the first counts as the same request
- * to stop the command. */
+/* Notes that a signal asked the command to stop. As Ctrl-C is often pressed twice, and some programs send a signal
+ * again that the terminal has sent already, a second signal soon after the first counts as the same request to stop the
+ * command. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;

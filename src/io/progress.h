@@ -1,5 +1,5 @@
 /* Progress of long work: the bar on the terminal, the clock, and requests to stop the work. A process has one terminal
- * and one set of signals, so there is one bar and one flag. */
+ * and one set of signals, so there is one progress bar, and one flag that a signal came. */
 #ifndef DKVB_TOOL_PROGRESS_H
 #define DKVB_TOOL_PROGRESS_H
 

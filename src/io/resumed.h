@@ -18,9 +18,9 @@ struct resumed {
     dkvb_run_options bar; /* run options that move the progress bar */
 };
 
-/* Begins the progress bar of work that may go on, and returns its run options. When the library reports that an
- * interrupted command had finished a part of the work, a line on stdout says so. `label` and `work` must stay valid
- * until the progress bar has ended. */
+/* Begins the progress bar of work that may continue the work of an interrupted command, and returns run options that
+ * move the bar. When the library reports that an interrupted command had finished a part of the work, a line on stdout
+ * says so. `label` and `work` must stay valid until the progress bar has ended. */
 dkvb_run_options resumed_start(struct resumed *work, const char *label, uint32_t threads);
 
 #endif
