@@ -157,7 +157,7 @@ static uint32_t first_outlying(const uint64_t count[BINS])
     return BINS;
 }
 
-/* State of a survey of feature rows, which are read part by part. */
+/* State of a survey (counts and checks) of the features of rows, which are read part by part. */
 struct survey {
     struct dkvb__rows rows;
     float *part; /* buffer for rows of features that do not lie in memory, [most][dim] */

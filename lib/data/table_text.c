@@ -30,7 +30,8 @@ struct reader {
     char *kept[NAMED]; /* texts of the label, id and group columns in the present record */
     struct dkvb__rows_of_text texts[NAMED];
     bool words; /* true if a line of a list of labels or ids, apart from the first, is no number */
-    /* true if the position of a row, from 0, is the row's id, because groups are asked for and no column has ids */
+    /* true if the number of a row, from 0, serves as the row's id, because rows have groups but no column of the table
+     * has ids */
     bool numbers;
     size_t rows; /* number of rows in the table, known once they are counted */
 };

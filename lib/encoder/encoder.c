@@ -167,7 +167,8 @@ struct batch {
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
     bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
-    bool borrowed[DKVB__ENCODER_BATCH]; /* true if the pixels of a picture in `fitted` belong to the caller */
+    /* true if the pixels of a picture in the array `fitted` (pictures ready for the network) belong to the caller */
+    bool borrowed[DKVB__ENCODER_BATCH];
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 

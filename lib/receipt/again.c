@@ -1,6 +1,6 @@
-/* Trains a model whose exact forgetting is in force a second time, from the model's codes, and makes the model's file a
- * second time in memory. The receipt says whether every section of the model file made by training again equals that
- * section of the existing model file. */
+/* If the model has an exact forgetting that is still in force, trains the model a second time from the codes file, and
+ * makes the bytes of the model file a second time in memory. The receipt says whether every section of the model file
+ * made by training again equals that section of the existing model file. */
 #include <stdio.h>
 #include <string.h>
 

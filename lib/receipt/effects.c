@@ -241,8 +241,8 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Makes a statement about the effects of all journal entries in force; if `paired` is true, only of exact forgettings,
- * compared with the model file from before the forgetting. */
+/* Makes a receipt's statement about the effects of all forgettings that are still in force; if `paired` is true, only
+ * of exact forgettings, compared with the model file from before the forgetting. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;

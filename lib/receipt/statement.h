@@ -66,8 +66,8 @@ dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_opti
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
 /* Returns, as bits DKVB__OF_…, which files the caller must name so that statement `s` of a receipt can be made. A
- * statement that describes a file needs the file, but does not open it as a model or a codeset, so that a damaged file
- * can be described. */
+ * receipt's statement about a file reads the file's bytes only, and not as a model or a codes file, so that a damaged
+ * file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
 /* Adds a text of the receipt's options, such as the command line, to a JSON object. The result is DKVB_EINVAL if `text`
@@ -78,7 +78,7 @@ dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
 /* Searches the codes of the training rows of the codes file, unless this receipt has searched them already. Most
- * statements of a receipt need only the codeset's held-out part, a tenth of the rows. */
+ * statements of a receipt need only the held-out rows of the codes file, a tenth of the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
 /* Makes the value of one statement of a receipt, and opens the files that the statement needs. */

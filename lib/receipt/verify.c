@@ -264,8 +264,8 @@ static bool is_subject(const json_t *subject, const json_t *file)
            strcmp(digest, stated) == 0;
 }
 
-/* Checks that the subjects of the receipt are the files of the predicate, as a tool that looks at subjects only would
- * trust another file. */
+/* Checks that the subjects of the receipt are the files that its predicate describes, as a tool that looks at subjects
+ * only would trust another file. */
 static void check_subjects(struct check *c, const json_t *statement)
 {
     const json_t *subjects = json_object_get(statement, "subject"),

@@ -1,6 +1,6 @@
-/* The rows of a client arrive as a stream of frames, `.npy` files one after another. The reader cannot start in the
- * middle of a client's stream: a header that is not understood ends the stream. If the header of a frame (one `.npy`
- * file) is understood, the frame's length is known, so the frame can be refused and skipped. */
+/* The client of a service sends its rows as a stream of frames, `.npy` files one after another. Reading a client's
+ * stream cannot start in the middle: a frame whose header is not understood ends the stream. If the header of a frame
+ * (one `.npy` file) is understood, the frame's length is known, so the frame can be refused and skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

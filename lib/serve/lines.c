@@ -1,7 +1,7 @@
-/* The rows of a client arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged
- * line costs no other line its answer. Columns and their names follow the rules for tables (data/table_text.c), except
- * that the first line has to be understood without the second: a client may wait for the first answer before it sends a
- * second line. */
+/* The client of a service sends its rows as lines of CSV. Each line is a row, even if a quote is open at its end, so a
+ * damaged line costs no other line its answer. Columns and their names follow the rules for tables (data/table_text.c),
+ * except that the first line has to be understood without the second: a client may wait for the first answer before it
+ * sends a second line. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,16 +1,16 @@
 /*
  * A live model follows a model file whenever the file is replaced.
  *
- * A live model keeps each loaded version of the model in a slot. A slot (one loaded version of the model) counts the
- * users of its model in one atomic word, which also has two flags, RETIRED and FREEING. A thread that wants to use a
- * live model adds 1 to the atomic word of the current slot (the newest loaded version) and checks that the slot is
- * still current; otherwise the thread subtracts 1 again and starts over. A thread that has loaded a newer version of a
- * live model first makes the new slot current, and then sets the flag RETIRED in the old model's slot. Every thread
- * that uses a slot's model either was counted before the flag RETIRED was set, and the model stays until the use ends,
- * or sees that another slot is current. A slot with the flag RETIRED and no users is emptied by the thread that retired
- * the slot or ended its last use: that thread frees the slot's model. A slot holds one model after another, and the
- * slot's memory is freed only together with the live model's handle, so no thread ever counts itself as a user in freed
- * memory.
+ * A live model keeps each loaded version of the model in a slot of its own. A slot (one loaded version of the model)
+ * counts the users of its model in one atomic word, which also has two flags, RETIRED and FREEING. A thread that wants
+ * to use a live model adds 1 to the atomic word of the current slot (the newest loaded version) and checks that the
+ * slot is still current; otherwise the thread subtracts 1 again and starts over. A thread that has loaded a newer
+ * version of a live model first makes the new slot current, and then sets the flag RETIRED in the old model's slot.
+ * Every thread that uses a slot's model either was counted before the flag RETIRED was set, and the model stays until
+ * the use ends, or sees that another slot is current. A slot with the flag RETIRED and no users is emptied by the
+ * thread that retired the slot or ended its last use: that thread frees the slot's model. A slot holds one model after
+ * another, and the slot's memory is freed only together with the live model's handle, so no thread ever counts itself
+ * as a user in freed memory.
  */
 #include "dkvb/live.h"
 
@@ -81,7 +81,8 @@ static bool same_file(const struct identity *a, const struct identity *b)
            same_time(a->noted, b->noted);
 }
 
-/* Frees the model of a retired slot if it has no user and no other thread is freeing it. */
+/* Frees the model of a slot (one loaded version of a live model) if the slot is retired, has no user, and no other
+ * thread is freeing its model. */
 static void empty(struct slot *slot)
 {
     uint64_t word = RETIRED;
@@ -90,7 +91,7 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    /* after this line another thread may fill the slot with another version of the model */
+    /* after this line another thread may use the slot for another version of the live model */
     atomic_fetch_and(&slot->word, ~(RETIRED | FREEING));
 }
 
@@ -112,7 +113,8 @@ static struct slot *hold(dkvb_live *live)
     }
 }
 
-/* Returns a slot without a model, which no other thread will fill, or NULL if memory ran out. */
+/* Returns a free slot for a loaded version of the live model, which no other thread will take, or NULL if memory ran
+ * out. */
 static struct slot *free_slot(dkvb_live *live)
 {
     struct slot *slot = atomic_load(&live->slots);

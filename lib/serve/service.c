@@ -200,8 +200,8 @@ dkvb_status dkvb_service_put(dkvb_service *s, const void *bytes, size_t size)
         s->ended = true;
         return DKVB_OK;
     }
-    /* Input bytes that the service has read completely are removed first, so memory follows the longest frame or line,
-     * not the length of the input. */
+    /* Input bytes that the service has read completely are removed first, so the memory in use depends on the longest
+     * frame or line, not on the length of the input. */
     if (s->at > 0) {
         memmove(s->in.bytes, s->in.bytes + s->at, s->in.size - s->at);
         s->in.size -= s->at;

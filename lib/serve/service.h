@@ -18,12 +18,12 @@ struct dkvb__text {
 
 enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 
-/* One frame or line of a batch, in the order of arrival. A frame (a `.npy` file) is answered by one frame, and a line
- * by one line. */
+/* One frame (`.npy` file) or line of a batch, in the order of arrival. A frame (a `.npy` file) is answered by one
+ * frame, and a line by one line. */
 struct dkvb__item {
     uint32_t kind;
     bool vector; /* true if the frame's array has one dimension, so that the answer has no dimension of rows */
-    /* number of the frame's or line's first row in the batch, and number of its rows, which is 0 for an error or a
+    /* number in the batch of the first row of this frame or line, and number of its rows, which is 0 for an error or a
      * header */
     size_t first, rows;
     /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,

@@ -521,8 +521,8 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* Runs all series of a part of the benchmark once, and then `repeats` times. The times of the first run of a benchmark
- * do not count, as the system has to provide memory pages in that run. */
+/* Runs all steps that a part of the benchmark measures once, and then `repeats` times. The times of the first run of a
+ * benchmark do not count, as the system has to provide memory pages in that run. */
 static int run_repeats(struct bench *b)
 {
     const struct work *work = b->work;

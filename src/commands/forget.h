@@ -35,7 +35,7 @@ struct forget {
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    dkvb_codeset *codeset; /* codeset read from the file of --codes, if it is a codes file */
+    dkvb_codeset *codeset; /* contents of the file of --codes, if it is a codes file */
     dkvb_mask *mask;       /* mask of pairs that was read from the file of --mask */
     uint8_t *classes;      /* marks of the classes that --class names, [classes] */
     struct features x, key_x;

@@ -111,8 +111,8 @@ static int check_args(const struct predict_args *args)
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
 }
 
-/* Limits of a block of rows, so that memory for logits is bounded; a block that becomes text takes ten bytes more for
- * each number. */
+/* Largest numbers of rows and of logits that are predicted as one block, so that memory is bounded; logits that are
+ * printed as text take ten bytes more each, so their limit is lower. */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
 /* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model abstained,

@@ -56,7 +56,7 @@ struct separation {
     uint16_t *searched;  /* codes that were searched for the rows of --features */
     struct codes stored; /* codes that were read from the file of --codes, if it is an array */
     bool kept;           /* true if the file of --codes is a codes file */
-    dkvb_codeset *set;   /* codeset read from the file of --codes, if it is a codes file */
+    dkvb_codeset *set;   /* contents of the file of --codes, if it is a codes file */
     struct labels y;
     dkvb_separation *found;
 };

@@ -95,8 +95,8 @@ static int count_classes(struct train *t)
     return t->args.continue_from ? EXIT_SUCCESS : survey(t, 0);
 }
 
-/* Encodes pictures into rows, with labels and ids. After the pictures, the encoder is closed, as later steps of the
- * training need the memory. */
+/* Encodes pictures into rows, with labels and ids. Once the pictures are encoded, the encoder is closed, as later steps
+ * of the training need the memory. */
 static int read_pictures(struct train *t)
 {
     const struct train_args *a = &t->args;

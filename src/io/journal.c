@@ -199,7 +199,7 @@ static void write_entry(const struct told *t)
     }
     e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
-        if (t->effects[l].rows) /* only classes that have held-out rows have effects */
+        if (t->effects[l].rows) /* only classes that have held-out rows have measured effects of a forgetting */
             journal_json_effect(t->model, l, &t->effects[l]);
     if (e->measured)
         json_close(']');

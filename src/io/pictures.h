@@ -110,8 +110,8 @@ void pictures_json_left_out(const struct left_out *left);
 
 /* Opens a picture set and its encoder. The caller must call pictures_close(), even if opening failed. If `chosen` is
  * true, the options `args` choose the encoder; otherwise the encoder is the one whose identity `model` stores. An
- * encoder of another kind or another width than the model remembers is refused. `path` is the path of the model's file;
- * `path` and `model` are NULL for a command without a model. */
+ * encoder is refused if its kind or width differs from that of the encoder whose identity the model stores. `path` is
+ * the path of the model's file; `path` and `model` are NULL for a command without a model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
