@@ -127,8 +127,9 @@ static void hold_standard_streams(void)
             abort();
 }
 
-/* Checks the variable DKVB_KERNELS. The library ignores unknown names of kernels (compute routines for a kind of
- * processor), so a user who compares kernels must get a message. */
+/* Prints a note if the environment variable DKVB_KERNELS names kernels that do not run on this machine. The library
+ * ignores unknown names of kernels (compute routines for a kind of processor), so a user who compares kernels must get
+ * a message. */
 static void check_kernels(void)
 {
     const char *wanted = getenv("DKVB_KERNELS");

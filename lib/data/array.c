@@ -156,8 +156,8 @@ enum { ALIGNMENT = 64 };
 /* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if array elements of the type `dtype` can be used in a mapped file without conversion. An array of type bool or
- * byte may have to be converted. */
+/* True if array elements of the type `dtype` can be used in a mapped file without conversion. Elements of type bool or
+ * byte may have to be converted, and so are never used in place. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;

@@ -15,8 +15,8 @@
 /* The functions of one kind of picture set, such as a folder. All functions of a kind of picture set get only valid
  * indices of pictures and classes. */
 struct dkvb__images_kind {
-    /* Opens the picture set at set->path: creates the state, and fills in the info except its format. If opening fails,
-     * the state of the picture set may be left for close() to free. */
+    /* Opens the picture set at set->path: creates the state, and fills in all of the set's info except the format. If
+     * opening fails, the state of the picture set may be left for close() to free. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
     /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);

@@ -188,8 +188,8 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
-/* Fails for an unsupported type of elements. The message about an unsupported type of a .npy array always names the
- * type and a remedy. */
+/* Fails if the elements of a .npy array have an unsupported type. The message about an unsupported type of a .npy array
+ * always names the type and a remedy. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
     static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "

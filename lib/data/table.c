@@ -1,5 +1,5 @@
-/* Reads tables from every kind of file. This source file turns texts and arrays into labels and ids of rows;
- * table_text.c reads the texts in CSV files. */
+/* Functions that read tables of features, labels and ids from every kind of file. This source file turns texts and
+ * arrays into labels and ids of rows; table_text.c reads the texts in CSV files. */
 #include "data/table.h"
 
 #include <string.h>

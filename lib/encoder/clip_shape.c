@@ -67,7 +67,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor with the name must have the given number of dimensions, none of
+/* Finds a tensor of the weights by name. The tensor called `name` must have the given number of dimensions, none of
  * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)

@@ -56,7 +56,7 @@ struct work {
     /* index of each rank's first picture among the pictures of an encoding round; the last element is the number of
      * pictures in the round */
     size_t first[DKVB_RANKS_COUNT + 1];
-    /* count dkvb__imageset_turned() of this process before the set was encoded */
+    /* number of turned pictures that dkvb__imageset_turned() returned in this process before the set was encoded */
     uint64_t turned;
     bool interrupted;
 };
@@ -287,7 +287,7 @@ static dkvb_status add_rows(struct work *w)
     return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
 }
 
-/* Encodes the next pictures of the set, at most a chunk on each rank (process). */
+/* Encodes the next pictures of the set, at most w->chunk of them on each rank (process). */
 static dkvb_status encode_round(struct work *w)
 {
     uint64_t round = w->partial.done, rest = w->report.pictures - round;

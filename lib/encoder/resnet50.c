@@ -217,7 +217,7 @@ static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
     const struct dkvb__tensor *t;
     dkvb_status rc;
 
-    /* Many tensor names end in "conv1.weight", but only one ends in "layer1.0.conv1.weight". */
+    /* In a ResNet-50, many tensor names end in "conv1.weight", but only one ends in "layer1.0.conv1.weight". */
     if (!dkvb__safetensors_find_prefix(file, "layer1.0.conv1.weight", &rc))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: has no tensor layer1.0.conv1.weight, with no prefix either: not torchvision's "

@@ -31,7 +31,8 @@ void dkvb__safetensors_close(struct dkvb__safetensors *file); /* Closes a .safet
 
 /* Finds the prefix of the network's tensor names in a checkpoint: the text before `name`, such as "", "model." or
  * "module.". After a success, all other functions for the .safetensors file take tensor names without the prefix. The
- * result is false if no tensor has the name. If several tensors have the name, the status *rc is DKVB_EFORMAT. */
+ * result is false if the checkpoint has no tensor called `name`, with any prefix. If tensors with several prefixes are
+ * called `name`, the status *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT with a message for a tensor that a weights file lacks. The message about the missing tensor

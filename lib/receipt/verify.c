@@ -254,7 +254,8 @@ static dkvb_status check_statement(struct check *c, size_t s, const json_t *stat
     return DKVB_OK;
 }
 
-/* True if a subject of the receipt describes this file: a name, the file's digest, and nothing else. */
+/* True if `subject`, an entry of a receipt's list of subjects, describes the given file: a name, the file's digest, and
+ * nothing else. */
 static bool is_subject(const json_t *subject, const json_t *file)
 {
     const char *name, *digest, *stated = json_string_value(json_object_get(file, "sha256"));

@@ -132,7 +132,7 @@ static struct slot *free_slot(dkvb_live *live)
     return slot;
 }
 
-/* Opens the model file at the path. The result `file` is the identity of exactly the bytes that were opened: if the
+/* Opens the model file of a live model. The result `file` is the identity of exactly the bytes that were opened: if the
  * model file is replaced in the meantime, opening starts again. */
 static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
 {

@@ -38,12 +38,12 @@ struct dkvb__item {
 struct dkvb__lines {
     bool known;
     char separator;
-    size_t fields;           /* number of fields in every line of the client */
-    size_t *field_of;        /* index of the field of a line that holds each feature, [columns] */
-    size_t id;               /* index of the field with the row's id; if no field has ids, the number of fields */
-    uint64_t line, row;      /* number of the client's last line, from 1, and number of the next row, from 0 */
-    size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
-    bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
+    size_t fields;      /* number of fields in every line of the client */
+    size_t *field_of;   /* index of the field of a line that holds each feature, [columns] */
+    size_t id;          /* index of the field with the row's id; if no field has ids, the number of fields */
+    uint64_t line, row; /* number of the client's last line, from 1, and number of the next row, from 0 */
+    size_t scanned; /* number of bytes at the start of the unfinished line that were searched and have no line end */
+    bool dropping;  /* true if a line was refused for its length, and the rest of that line is being skipped */
     struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
     size_t *at;              /* offset at which each field of a line begins, [at_room] */
     size_t at_room;
@@ -90,13 +90,13 @@ struct dkvb_service {
 };
 
 /* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full. If
- * reading the input fails with DKVB_ENOMEM, the caller may call the function again. If the input is damaged, the reason
+ * reading the input fails with DKVB_ENOMEM, the same function may be called again. If the input is damaged, the reason
  * is noted in s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to a frame or line of the batch to s->out. The names of classes come from `model`. Appending an
- * answer may fail with DKVB_ENOMEM. */
+/* Appends the answer to a frame or line of the batch to s->out. The answer has the names of classes from `model`.
+ * Appending an answer may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);

@@ -48,7 +48,7 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 dkvb_outside *outside_count(struct features *rows);
 
 /* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the scale
- * of the keys. `path` must outlive the call of outside_tell(). */
+ * of the keys. The text `path` must stay valid until outside_tell() was called. */
 void outside_note(const char *path, const dkvb_outside *found);
 
 /* Prints a line on stderr for each file with rows outside the scale of the keys: the number of these rows, and in which

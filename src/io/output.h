@@ -37,8 +37,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 
-/* A callback that prints the next part of a text file; a part without text ends the file. The callback returns an exit
- * code of the tool. */
+/* A callback that prints the next part of a text file; a part without text ends the file. The callback's result is an
+ * exit code of the tool. */
 typedef int output_print_fn(void *context, FILE *to);
 
 /* Writes a text file part by part: memory holds one part at a time, and a failure leaves the old file. */
@@ -90,7 +90,7 @@ struct textfile {
 int textfile_begin(struct textfile *text, const char *path);
 
 /* Ends a text file that is printed to memory: writes the file if `code` is EXIT_SUCCESS and no signal came. The result
- * is `code`, or the exit code of a failed write. */
+ * is `code`, or another exit code if writing the file failed. */
 int textfile_end(struct textfile *text, int code);
 
 /* Writes bytes as hexadecimal digits. The hexadecimal text is written to the buffer `text` of 2 * size + 1 bytes, and
