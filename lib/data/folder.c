@@ -16,7 +16,7 @@
  * between many folders would be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
-/* An array that grows as elements are added. */
+/* An array that gets more memory as elements are added. */
 struct pile {
     char *data;
     size_t size, capacity;

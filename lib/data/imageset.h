@@ -83,8 +83,8 @@ struct dkvb_imageset {
 /* The kinds of picture sets; each kind has a source file of its own. */
 extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array, dkvb__images_list;
 
-/* Opens the sources of a list as one picture set. The caller sets the allocator of `set`, and a path that is used in
- * messages only. */
+/* Opens the sources of a list as one picture set. The caller sets the allocator of the picture set `set`, and a path,
+ * which only messages use. */
 dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_source *sources, size_t count,
                                   const dkvb_imageset_options *opts);
 

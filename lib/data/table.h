@@ -42,8 +42,8 @@ struct dkvb_table {
  * DKVB_ENOMEM. */
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem);
 
-/* Gives the next row its text, which is stored unless it is stored already. *index becomes the index, among the stored
- * texts, of the text (such as a label) that the row has. */
+/* Gives the next row its text (such as a label), and stores the text unless an equal text is stored already. *index
+ * becomes the index, among the stored texts, of the text (such as a label) that the row has. */
 dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *text, uint32_t *index, bool *added);
 
 void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);

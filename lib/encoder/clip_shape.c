@@ -211,7 +211,7 @@ static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *f
 struct config {
     char *path;
     json_t *root;
-    const char *const *keys; /* names of the network's sizes in the config file, [SIZES] */
+    const char *const *keys; /* keys that the config file uses for the sizes of the network, [SIZES] */
 };
 
 /* Reads a size of the network from a part of a config file, or takes the default of the size. */

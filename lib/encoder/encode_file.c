@@ -25,10 +25,10 @@
  * takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
-/* Whether a picture was readable, in the array of marks of the pictures that are encoded together in one round. */
+/* Marks that tell whether a picture was readable, for the pictures that are encoded together in one round. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
-/* Marks of pictures in a part file (rows that were finished before an interrupt), a byte for each picture. */
+/* Marks of pictures in a part file (a file of rows that were finished before an interrupt), a byte for each picture. */
 enum { MARK_ROW = 1, MARK_UNREADABLE = 2 };
 
 struct work {

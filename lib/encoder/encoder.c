@@ -12,7 +12,7 @@
 #include "encoder/encoder.h"
 
 static const struct kind {
-    /* functions of the encoder's network; NULL: this build does not have the network */
+    /* functions of the encoder's network; NULL: the library was built without this network */
     const struct dkvb__network *network;
     bool weights;
 } kinds[] = {

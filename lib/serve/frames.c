@@ -90,7 +90,7 @@ static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start,
 }
 
 /* Takes the frame (one .npy file of a client) that begins at offset s->at of the input. *taken becomes false if the
- * frame has not arrived completely. */
+ * next frame (`.npy` file) has not arrived completely. */
 static dkvb_status take_frame(dkvb_service *s, bool *taken)
 {
     const unsigned char *bytes = (const unsigned char *)s->in.bytes + s->at;

@@ -44,7 +44,8 @@ struct identity {
 struct slot {
     struct slot *next;
     _Atomic(dkvb_model *) model; /* the loaded model in this slot of a live model; NULL: the slot is free */
-    _Atomic uint64_t word; /* number of threads that use the model in this slot, with the flags RETIRED and FREEING */
+    /* number of threads that use the model in this slot of a live model, with the flags RETIRED and FREEING */
+    _Atomic uint64_t word;
     /* identity of the model file that was loaded into a slot, constant while the slot is current */
     struct identity file;
 };

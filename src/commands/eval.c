@@ -151,7 +151,7 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    /* the marks of the forgotten classes are an array of bool, as `true` equals DKVB_FORGET */
+    /* an array of bool serves as the marks of the forgotten classes, as `true` equals DKVB_FORGET */
     request.classes = (const uint8_t *)e->forgotten;
     return reference_compare(&e->reference, &rows, e->args.threads);
 }

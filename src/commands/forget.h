@@ -24,7 +24,7 @@ struct forget_args {
     uint32_t strength, method, threads;
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
     bool exact; /* true if the strength of forgetting is "exact", false if it is "suppress" */
-    bool kept;  /* true if --codes is a codes file */
+    bool kept;  /* true if the file of the option --codes is a codes file */
     /* true if the plan of forgetting was read from a file, so that options which would change the plan are missing */
     bool planned;
 };

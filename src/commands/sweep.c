@@ -293,7 +293,7 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    /* the marks of the classes to forget are an array of bool, as `true` equals DKVB_FORGET */
+    /* an array of bool serves as the marks of the classes to forget, as `true` equals DKVB_FORGET */
     o->classes = (const uint8_t *)s->classes;
     o->features = s->x.x;
     o->feature_rows = s->x.rows;

@@ -370,7 +370,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         else
             *code = take_option(command, values, found, argc, &open);
     }
-    while (*code == EXIT_SUCCESS && optind < argc) /* the loop takes the operands after "--" */
+    while (*code == EXIT_SUCCESS && optind < argc) /* this loop takes the operands after "--" on the command line */
         *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
     if (*code == EXIT_SUCCESS)
         end_list(command, values, list, &operands);

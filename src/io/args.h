@@ -1,5 +1,5 @@
-/* Reads the options and operands of one command of the tool. Each command has a table of its options and a struct for
- * their values, and help is printed from the same table. */
+/* Reads the options and operands of one command of the command-line tool. Each command has a table of its options and a
+ * struct for their values, and help is printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
 
@@ -42,8 +42,8 @@ struct args_option {
     /* limits of an option's value: `least` and `most` for ARGS_U32 and ARGS_U64, `most` for ARGS_REAL; most 0: the
      * limit of the type */
     uint64_t least, most;
-    double below;               /* limit for ARGS_REAL: the value must be less; 0: no such limit */
-    bool positive;              /* true if an option of the kind ARGS_REAL refuses 0 */
+    double below;  /* limit for an option of the kind ARGS_REAL: the value must be less than the limit; 0: no limit */
+    bool positive; /* true if an option of the kind ARGS_REAL refuses 0 */
     const char *const *choices; /* allowed words of an option of the kind ARGS_CHOICE, ending with NULL */
     char letter;                /* letter of the option's one-letter form, or 0 */
     bool required;

@@ -32,7 +32,7 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 struct known {
     const char **columns, **classes;
     size_t column_count, class_count;
-    char *list; /* copies of the column names that a comma-separated option lists */
+    char *list; /* copies of the names of table columns that a comma-separated option lists */
 };
 
 /* Splits a comma-separated list of column names. */

@@ -23,7 +23,7 @@ int pages_man_of(const struct pages_command *command);
  * false. */
 bool pages_completion(const char *shell, const struct pages_command *commands, size_t count, int *code);
 
-/* Calls a command with --help. The result is the exit code of the command with --help. */
+/* Calls a command with --help. The result is the exit code that the command returns for --help. */
 int pages_ask(const struct pages_command *command);
 
 #endif

@@ -149,12 +149,12 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
  * characters escaped. If the picture set has no class names, the list of names becomes empty. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Names the classes of a picture set. If `model` is NULL, the result `names` has the names that pictures_class_names()
- * gives, for a model to be trained. If `model` is given, from the file `path`, the classes of the picture set are
- * matched to the model's classes by name, if both have names. With a model, the result `names` has the names of the
- * model's classes, followed by new classes; if `names` is NULL, every class of the picture set must be a class of the
- * model. The array *as, which the caller frees, has the model's label for each class of the picture set. A picture set
- * without classes is refused. */
+/* Finds the names and labels of the classes of a picture set. If `model` is NULL, the result `names` has the names that
+ * pictures_class_names() gives, for a model to be trained. If `model` is given, from the file `path`, the classes of
+ * the picture set are matched to the model's classes by name, if both have names. With a model, the result `names` has
+ * the names of the model's classes, followed by new classes; if `names` is NULL, every class of the picture set must be
+ * a class of the model. The array *as, which the caller frees, has the model's label for each class of the picture set.
+ * A picture set without classes is refused. */
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 

@@ -10,8 +10,9 @@
 
 /* Catches the signals that end a process. After progress_catch_signals(), SIGINT and SIGTERM only set a flag; a second
  * signal that comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are
- * ignored, so that the failed write is reported. Every other signal that ends the process removes half-written files
- * first. progress_catch_signals() must be called before the process has more than one thread. */
+ * ignored, so that the failed write is reported. If a signal other than SIGINT and SIGTERM ends the process,
+ * half-written files are removed first. progress_catch_signals() must be called before the process has more than one
+ * thread. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */
