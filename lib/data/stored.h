@@ -9,8 +9,8 @@
 #include "dkvb/data.h"
 
 /* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller of the
- * reading functions sets the path of the array's file, and the allocator of the array. If reading an array fails, the
- * owner of the struct frees array.data. */
+ * reading functions sets the path of the array's file, and the allocator of the array. If reading an array fails,
+ * whoever owns this struct dkvb__stored frees its array.data. */
 struct dkvb__stored {
     const char *path; /* path of the array's file, for messages */
     dkvb_array array;

@@ -93,8 +93,8 @@ static dkvb_status take_up(struct work *w)
     return DKVB_OK;
 }
 
-/* Allocates the buffers for the pictures that are encoded in one round. Rank 0 also needs buffers for the rows and
- * messages of other ranks. */
+/* Allocates the buffers for the pictures that are encoded in one round. Rank 0 also gets buffers for the rows of
+ * features and the error messages that the other ranks send. */
 static dkvb_status make_room(struct work *w, const char *path)
 {
     const dkvb_allocator *mem = &w->encoder->mem;

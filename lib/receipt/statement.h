@@ -70,8 +70,8 @@ const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
  * file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the receipt's options, such as the command line, to a JSON object. The result is DKVB_EINVAL if `text`
- * is not UTF-8. */
+/* Adds a text of the receipt's options, such as the command line, to a JSON object. Adding the text fails with
+ * DKVB_EINVAL if `text` is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */

@@ -6,11 +6,11 @@
  * to use a live model adds 1 to the atomic word of the current slot (the newest loaded version) and checks that the
  * slot is still current; otherwise the thread subtracts 1 again and starts over. A thread that has loaded a newer
  * version of a live model first makes the new slot current, and then sets the flag RETIRED in the old model's slot.
- * Every thread that uses a slot's model either was counted before the flag RETIRED was set, and the model stays until
- * the use ends, or sees that another slot is current. A slot with the flag RETIRED and no users is emptied by the
- * thread that retired the slot or ended its last use: that thread frees the slot's model. A slot holds one model after
- * another, and the slot's memory is freed only together with the live model's handle, so no thread ever counts itself
- * as a user in freed memory.
+ * Every thread that wants the model of a slot (one loaded version) either was counted before the flag RETIRED was set,
+ * so that the model stays until the use ends, or sees that another slot is current. A slot with the flag RETIRED and no
+ * users is emptied by the thread that retired the slot or ended its last use: that thread frees the slot's model. A
+ * slot holds one model after another, and the slot's memory is freed only together with the live model's handle, so no
+ * thread ever counts itself as a user in freed memory.
  */
 #include "dkvb/live.h"
 
