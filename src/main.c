@@ -83,7 +83,7 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* run_command() reports that there is no command of this name */
+    return run_command(argv[2], 0, NULL); /* run_command() prints the error message if argv[2] names no command */
 }
 
 static int print_completion(int argc, char **argv)
@@ -127,8 +127,9 @@ static void hold_standard_streams(void)
             abort();
 }
 
-/* Checks the variable DKVB_KERNELS. The library ignores unknown names and uses the fastest kernels, but a user who
- * compares kernels must get a message. */
+/* Prints a note if the environment variable DKVB_KERNELS names kernels that do not run on this machine. The library
+ * ignores unknown names of kernels (compute routines for a kind of processor), so a user who compares kernels must get
+ * a message. */
 static void check_kernels(void)
 {
     const char *wanted = getenv("DKVB_KERNELS");

@@ -46,7 +46,7 @@ int tool_check(dkvb_status status);
  * or option's name. */
 int tool_check_about(const char *name, dkvb_status status);
 
-/* Turns the result of a library call into an exit code, for a call about two files that must or must not belong
+/* Turns the result of a library call into an exit code, if the error may be that files `a` and `b` do not belong
  * together. */
 int tool_check_both(const char *a, const char *b, dkvb_status status);
 
@@ -60,8 +60,8 @@ void tool_wrote_file(void);
 void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
 /* After a failure with the exit code `code`, says on stderr how much finished work the file `path` keeps, as
- * tool_kept() has noted. Nothing is said if no finished work is kept, or after an interrupt, whose message has said so
- * already. */
+ * tool_kept() has noted. No message is printed if no finished work is kept, or after an interrupt, whose own message
+ * names the kept work. */
 void tool_note_kept(const char *path, int code);
 
 /* Reports that a signal ended the work, and which part of the work is on disk. Returns EXIT_INTERRUPTED. */

@@ -14,8 +14,8 @@
 #include "data/npz.h"
 #include "data/stored.h"
 
-/* Marks an array whose elements lie in the mapping of a file; the allocator's `user` is the mapping. Nobody calls this
- * function: dkvb_array_free() recognises its address. */
+/* Marks an array whose elements lie in the mapping of a file; the allocator's `user` is the mapping. release_mapped()
+ * never runs: dkvb_array_free() recognises its address and releases the mapping. */
 static void release_mapped(void *user, void *ptr)
 {
     (void)user;
@@ -84,7 +84,8 @@ static void reorder(unsigned char *to, const unsigned char *from, const dkvb_arr
         stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
     for (size_t r = 0; r < rows; r++) {
         gather(to + r * width * size, from + offset * size, width, stride[last], size);
-        for (size_t d = last; d-- > 0;) { /* the loop moves on to the next index of the array, like an odometer */
+        /* this loop moves on to the next index of a many-dimensional array, like an odometer */
+        for (size_t d = last; d-- > 0;) {
             offset += stride[d];
             if (++index[d] < a->shape[d])
                 break;
@@ -155,15 +156,15 @@ enum { ALIGNMENT = 64 };
 /* Kinds of arrays that may be used in place in the mapping of a file, without a copy. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
-/* True if array elements of the type `dtype` can be used in a mapped file without conversion. An array of type bool or
- * byte may have to be converted. */
+/* True if array elements of the type `dtype` can be used in a mapped file without conversion. Elements of type bool or
+ * byte may have to be converted, and so are never used in place. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in the mapping of its file. If the array cannot be used in its file's mapping, nothing
- * changes. */
+/* Uses an array in C order in the mapping of its file. If the bytes in the file are no array that can be used as it is
+ * (other type, order or alignment), the array's data stay NULL. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -253,9 +254,8 @@ static dkvb_status to_float(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-/* Converts the elements of an array to float32 in C order. The array's elements are reordered either before or after
- * the conversion, whichever type is smaller, so that memory holds at most the array as it was read and the converted
- * array. */
+/* Converts the elements of an array to float32 in C order. To save memory, the elements are reordered before the
+ * conversion if their type in the file is smaller than float32, otherwise after the conversion. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
     bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);
@@ -302,7 +302,7 @@ dkvb_status dkvb__features_finite(const char *path, const float *x, size_t count
 {
     size_t bad = 0;
 
-    /* the loop over the features has no early exit, so that many numbers are checked in one step */
+    /* the loop over a row's features has no early exit, so that the processor checks many numbers in one step */
     for (size_t i = 0; i < count; i++)
         bad += (size_t)!isfinite(x[i]);
     for (size_t i = 0; bad > 0 && i < count; i++)

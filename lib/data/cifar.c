@@ -37,7 +37,7 @@ struct cifar {
     size_t files;
     size_t record;
     uint8_t *labels; /* labels of the set's pictures, uint8[pictures] */
-    char *names;     /* text of the file with the names of all classes */
+    char *names;     /* text of CIFAR's file of class names */
     const char *name[MAX_CLASSES];
 };
 
@@ -101,7 +101,7 @@ static dkvb_status beside(char full[PATH_MAX], const char *path, bool is_folder,
     return DKVB_OK;
 }
 
-/* True if a file exists. A missing file is no error here, and exists() leaves no error message for such a file. */
+/* True if a file exists. If the file is missing, exists() returns false and leaves no error message. */
 static bool exists(const char *path)
 {
     struct stat st;
@@ -292,8 +292,8 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cuts the text of a CIFAR file of class names, c->names, into lines, one class name each. Empty lines of the file, as
- * at the end of batches.meta.txt, are left out. */
+/* Cuts the text of a CIFAR file of class names, c->names, into lines, one class name each. Empty lines in a file of
+ * CIFAR class names, such as the last lines of batches.meta.txt, are left out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;

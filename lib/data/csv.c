@@ -89,7 +89,7 @@ static dkvb_status take_quoted(struct dkvb__csv *c)
         c->line += byte == '\n';
         rc = append(c, byte);
     }
-    /* fields separated by spaces need nothing here, as end_field() skips these spaces */
+    /* fields separated by spaces need no step here, as end_field() skips the spaces between fields */
     if (c->separator && c->separator != ' ')
         skip_blanks(c);
     byte = peek(c);
@@ -138,7 +138,7 @@ dkvb_status dkvb__csv_next(struct dkvb__csv *c, bool *more)
     int byte;
     dkvb_status rc;
 
-    while (!c->inside && c->separator) { /* the loop skips empty lines, and blanks before a record of the text table */
+    while (!c->inside && c->separator) { /* this loop skips empty lines, and blanks before a record of the text table */
         byte = peek(c);
         if (ends_line(byte))
             take_line_end(c);

@@ -52,7 +52,7 @@ static uint32_t in_jpeg(const uint8_t *bytes, size_t size)
         size_t length = number(bytes + at + 2, 2, true);
         const uint8_t *data = bytes + at + 4;
 
-        if (bytes[at + 1] == 0xFF) { /* the loop skips a fill byte between segments of the JPEG */
+        if (bytes[at + 1] == 0xFF) { /* a fill byte between segments of the JPEG is skipped */
             at++;
             continue;
         }

@@ -12,11 +12,11 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* Largest number of folders that are walked. Without a limit on the number of folders, links between many folders would
- * be followed in every possible order. */
+/* Largest number of folders in which a picture set looks for pictures. Without a limit on the number of folders, links
+ * between many folders would be followed in every possible order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
-/* An array that grows as elements are added. */
+/* An array that gets more memory as elements are added. */
 struct pile {
     char *data;
     size_t size, capacity;
@@ -25,14 +25,15 @@ struct pile {
 struct entry {
     size_t path; /* offset of a name in `names`: path of a picture below the root folder, or name of a class */
     int32_t label;
-    uint32_t number; /* number of the class in the order in which the walk found the classes */
+    uint32_t number; /* number of a class: how many classes the walk through the picture folders had found before */
 };
 
 struct folder {
     /* counts of left-out files by name ending, sorted by count once the walk through the folders has ended */
     struct dkvb__endings endings;
     bool cifar_python; /* true if the root folder has files of CIFAR's Python version */
-    /* nested: the folder of a class has subfolders with pictures; flat: the folder of a class has pictures itself */
+    /* nested: the folder of a class has subfolders with pictures; flat: pictures lie directly in the folder of a
+     * class */
     bool nested, flat;
     struct pile names;
     struct pile pictures; /* the pictures of the folder as struct entry, sorted */
@@ -58,14 +59,14 @@ struct walk {
     /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
      * read first */
     struct pile paths, tasks;
-    struct pile levels; /* the folders that lead to the folder that is being read, struct level[depth] */
+    struct pile levels; /* the folders on the path to the folder that is being read, struct level[depth] */
     size_t folders;
     char path[PATH_MAX]; /* path of the folder that is being read */
     size_t root;         /* number of bytes of the root folder's path, with its slash */
 };
 
-/* Makes room for `size` more bytes in a growing array; the bytes count as used. The result is NULL if the growing array
- * got no memory. */
+/* Makes room for `size` more bytes in a growing array; the bytes count as used. The result is NULL if memory for the
+ * growing array ran out. */
 static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
 {
     size_t capacity = p->capacity > 0 ? p->capacity : 4096;
@@ -117,10 +118,11 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
     return (const struct entry *)(const void *)entries->data + index;
 }
 
-/* Joins the root folder and a path below it, unless the result is longer than any allowed path. */
+/* Joins the path of the root folder and a path below the root folder; fails if the joined path is longer than
+ * PATH_MAX. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* an empty text as the root folder names no folder, and must not become "/" */
+    /* if the root folder is the empty text, no slash follows, as "" must not become "/" */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 
@@ -300,9 +302,9 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
     return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
 }
 
-/* Begins to read a folder of a picture set. *leads_back tells that the path to the folder leads through the same folder
- * already (by a symbolic link). A folder whose path does not lead back is stored at its depth: stacks are read from the
- * top, so the folders at smaller depths lead to this folder. */
+/* Begins to read a folder of a picture set. *leads_back becomes true if the folder is reached through itself, by a
+ * symbolic link to one of its parents. A folder whose path does not lead back to itself is noted at its depth; folders
+ * are walked depth-first, so the folders noted at smaller depths lead to this folder. */
 static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
 {
     struct level *levels;
@@ -384,7 +386,8 @@ static void merge(struct entry *to, const struct entry *a, size_t n, const struc
             *to++ = *b++, m--;
 }
 
-/* qsort() is not used, as qsort() may allocate memory, and cannot pass the array of names to the comparison. */
+/* qsort() is not used to sort file names, as qsort() may allocate memory, and passes no context to its comparison
+ * function. */
 static dkvb_status sort(struct pile *entries, const struct walk *w)
 {
     size_t n = count_of(entries);

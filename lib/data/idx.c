@@ -269,7 +269,8 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
 bool dkvb__idx_sniff(const unsigned char *start, size_t size)
 {
     if (size >= 3 && start[0] == 0 && start[1] == 0)
-        /* a picture file of some kinds begins with two zero bytes as well, so the type code must fit IDX */
+        /* files of some picture formats begin with two zero bytes as well, so a file counts as IDX only if the type
+         * code is one of IDX's */
         return start[2] >= 0x08 && start[2] <= 0x0E;
     return size >= 2 && start[0] == gzip_magic[0] && start[1] == gzip_magic[1];
 }

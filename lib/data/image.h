@@ -27,8 +27,8 @@ dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t he
  * picture. The allocation of a picture may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
 
-/* Returns DKVB_EINVAL if `out` cannot be filled with a picture. After a success, `out` is an empty picture and has the
- * given allocator. */
+/* Returns DKVB_EINVAL if `out` cannot be filled with a picture. After a success of dkvb__image_begin(), `out` is a
+ * picture without pixels and has the given allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
 /* Ends a call that fills in the picture `out`: after a failure the picture is empty. */
@@ -54,9 +54,9 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
 /* Makes the RGB picture that a network takes as its input. The picture is resized so that its shorter side is `shorter`
  * (the longer one in proportion, rounded down as torchvision does), and its middle `crop` x `crop` is cut out, `crop`
  * <= `shorter`. The steps and the rounding equal those of CLIP's and torchvision's Resize and CenterCrop on PIL images.
- * The fitted picture has 3 channels even if the original is grey. Only resized pixels inside the square that is cut out
- * are computed, so a picture of a single row takes little memory. Making the network's picture may fail with
- * `DKVB_EINVAL` or `DKVB_ENOMEM`. */
+ * The network's input picture has 3 channels even if the original picture is grey. Only resized pixels inside the
+ * square that is cut out are computed, so a picture of a single row takes little memory. Making the network's picture
+ * may fail with `DKVB_EINVAL` or `DKVB_ENOMEM`. */
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 

@@ -35,7 +35,8 @@ static size_t array_name(const struct dkvb_imageset *set, uint64_t index, char *
 }
 
 /* True if an array looks like one colour picture, whose rows would be taken for grey pictures of width 3 or 4. Hardly
- * anybody has grey pictures that are only 3 or 4 pixels wide. Square and small arrays may be sets of grey pictures. */
+ * anybody has grey pictures that are only 3 or 4 pixels wide. Small arrays, such as one of 3 x 3 x 3 numbers, may be
+ * sets of grey pictures. */
 static bool is_one_picture(const dkvb_array *a)
 {
     uint64_t last = a->ndim == 3 ? a->shape[2] : 0, least = last == 3 ? 4 : 8;

@@ -1,5 +1,6 @@
 /* A picture set made of several sources: picture files, picture files in memory, folders and other sets, in the order
- * given. A plain picture file needs no set of its own, so that a list of a million files needs little memory. */
+ * given. A single picture file in a list is kept as its path alone, not as a picture set, so that a list of a million
+ * files needs little memory. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 /* One source of a list of pictures: a set of pictures or, if `set` is NULL, a plain picture file. */
 struct part {
-    uint64_t first; /* number of the source's first picture among all pictures of the list */
+    uint64_t first; /* number that the first picture of this source has in the whole list of pictures */
     char *path;
     /* contents of a picture file in memory, owned by the caller; NULL: the file is read from `path` */
     const uint8_t *bytes;
@@ -27,7 +28,7 @@ struct part {
 struct list {
     struct part *parts; /* the sources of the list of pictures, [count] */
     size_t count;
-    /* names of the classes of the list of pictures, [classes], owned by the sets of the parts; NULL: the list has the
+    /* names of the classes of a list of pictures, [classes], owned by the list's sources; NULL: the list has the class
      * names of the set `same_as` */
     const char **names;
     const struct dkvb_imageset *same_as;
@@ -51,7 +52,7 @@ static void list_close(void *state, const dkvb_allocator *mem)
 }
 
 /* Returns the source of a picture in a list: the last source that begins at the picture's number or before. Each source
- * of a list has at least one picture. */
+ * of a list of pictures has at least one picture. */
 static const struct part *part_of(const struct dkvb_imageset *set, uint64_t index)
 {
     const struct list *l = set->state;
@@ -174,7 +175,8 @@ static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dk
     struct stat st;
     dkvb_status rc = DKVB_OK;
 
-    o.upright = 0; /* the list of pictures turns pictures upright, so the sources of the list must not */
+    /* a list of pictures turns its pictures upright, so the sources of the list must not turn them too */
+    o.upright = 0;
     if (p->bytes)
         o.format = DKVB_IMAGES_FILE;
     if (o.format == DKVB_IMAGES_AUTO)
@@ -214,8 +216,8 @@ static bool same_classes(const struct part *a, const struct part *b)
     return true;
 }
 
-/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. The array `names` has
- * the names in sorted order after the call, and `scratch` has no meaning. */
+/* Sorts the class names names[n] bottom up by runs of 1, 2, 4, …; qsort() may allocate memory. After the call, the
+ * array `names` is sorted, and the contents of `scratch` have no meaning. */
 static void sort_names(const char **names, const char **scratch, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
@@ -294,8 +296,8 @@ static dkvb_status join_classes(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
-/* Numbers the classes of a list of pictures. The classes of a list keep their numbers if all its picture sets with
- * classes have the same classes. */
+/* Numbers the classes of a list of pictures. If all picture sets with classes in a list have the same classes in the
+ * same order, the list numbers the classes as these sets do. */
 static dkvb_status number_classes(struct dkvb_imageset *set)
 {
     struct list *l = set->state;
@@ -338,8 +340,8 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            /* the source of pictures is counted before it is complete, so that closing the list frees this source
-             * too */
+            /* a source of pictures is counted before it is complete, so that closing the list of sources frees this
+             * source too */
             l->count++;
             return rc;
         }

@@ -272,9 +272,9 @@ static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH
     return set->kind->file && set->kind->file(set, index, path) && (!own_path(set) || strcmp(path, own_path(set)) != 0);
 }
 
-/* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing to the checksum, since
- * reading them will fail anyway. Folders add nothing to the checksum of pictures, since an output may be written to a
- * folder. */
+/* Adds name, size and time of a file to a checksum of pictures. Missing files add nothing to the checksum of a picture
+ * set, since reading a missing file will fail anyway. Folders add nothing to the checksum of pictures, since writing an
+ * output into a folder changes the folder's time. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;
@@ -320,7 +320,7 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "path" : "set");
     if (stat(path, &output) != 0)
         return DKVB_OK;
-    /* the last round of the loop adds the file of the picture set itself */
+    /* the last round of this loop adds the file of the whole picture set to the checksum of the set */
     for (uint64_t i = 0; i <= set->info.pictures; i++) {
         const char *taken = i == set->info.pictures ? own_path(set) : begins_file(set, i, file) ? file : NULL;
 
@@ -338,7 +338,7 @@ uint64_t dkvb__imageset_turned(const dkvb_imageset *set)
 
 void dkvb__imageset_add_turned(const dkvb_imageset *set, uint64_t pictures)
 {
-    /* the picture set is otherwise constant: only this counter of turned pictures changes */
+    /* reading a picture changes nothing in the picture set but this counter of pictures that are not stored upright */
     atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, pictures, memory_order_relaxed);
 }
 

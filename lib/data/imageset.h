@@ -15,8 +15,8 @@
 /* The functions of one kind of picture set, such as a folder. All functions of a kind of picture set get only valid
  * indices of pictures and classes. */
 struct dkvb__images_kind {
-    /* Opens the picture set at set->path: creates the state, and fills in the info except its format. If opening fails,
-     * the state of the picture set may remain. */
+    /* Opens the picture set at set->path: creates the state, and fills in all of the set's info except the format. If
+     * opening fails, the state of the picture set may be left for close() to free. */
     dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
     /* Frees the state of a picture set, even one that open() left half made; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
@@ -75,16 +75,16 @@ struct dkvb_imageset {
     void *state;
     dkvb_imageset_info info;
     bool upright;
-    /* number of pictures that were turned upright, as `turned` of the info; atomic, since threads read pictures at the
-     * same time */
+    /* number of pictures of the set that were read and are not stored upright, given as `turned` of dkvb_imageset_info;
+     * atomic, since several threads read pictures */
     atomic_ullong turned;
 };
 
 /* The kinds of picture sets; each kind has a source file of its own. */
 extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array, dkvb__images_list;
 
-/* Opens the sources of a list as one picture set. The caller sets the allocator of `set`, and a path that is used in
- * messages only. */
+/* Opens the sources of a list as one picture set. The caller sets the allocator of the picture set `set`, and a path,
+ * which only messages use. */
 dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_source *sources, size_t count,
                                   const dkvb_imageset_options *opts);
 
@@ -95,8 +95,8 @@ dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
  * becomes the kind of CIFAR, or 0 if the path leads to no CIFAR set. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
-/* Returns the number of pictures read so far whose EXIF orientation is not upright, the number in the info of the set.
- * dkvb__imageset_add_turned() adds the pictures that other processes read to the number. */
+/* Returns the number of pictures of a set that were read so far and whose EXIF orientation is not upright, as in the
+ * set's info. */
 uint64_t dkvb__imageset_turned(const struct dkvb_imageset *set);
 void dkvb__imageset_add_turned(const struct dkvb_imageset *set, uint64_t pictures);
 

@@ -19,8 +19,8 @@
  * .npy header of version 1.0 cannot have more than 65,535 bytes, and headers of other versions need no more. */
 enum { MAX_HEADER = 65535 };
 
-/* NumPy's codes of number types without the byte order. In writing a .npy file, the first code of a number type is
- * used. */
+/* NumPy's codes of number types without the byte order. A number type may have several NumPy codes, of which the first
+ * is used when a .npy file is written. */
 static const struct type {
     const char *code;
     uint32_t dtype;
@@ -40,7 +40,7 @@ struct parser {
     uint64_t start; /* offset of the header's text in the .npy file, for messages */
 };
 
-/* Information from a .npy header besides type and shape. */
+/* What a .npy header tells besides the number type and the shape of the array. */
 struct layout {
     bool big_endian, boolean, fortran;
     bool takes_texts; /* true if the caller accepts arrays whose elements are texts */
@@ -188,8 +188,8 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
-/* Fails for an unsupported type of elements. The error message says in every case which type the elements have and what
- * helps, as only the caller knows which types it accepts. */
+/* Fails if the elements of a .npy array have an unsupported type. The message about an unsupported type of a .npy array
+ * always names the type and a remedy. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
     static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "

@@ -20,8 +20,8 @@ struct dkvb__npy_place {
  * .npy file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
-/* A callback that takes the text of a row. The row's text ends with a NUL and is valid only during the call of the
- * callback. */
+/* A callback that takes the text, such as the name of a label, that a file has for one row. The text given to the
+ * callback ends with a NUL and is valid only during the call. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);
 
 /* Gives the texts of an array of NumPy's types U and S, row by row, to `take`; with `take` NULL the rows are only
@@ -37,13 +37,14 @@ struct dkvb__npy_start {
     /* number of bytes of the .npy array that must have arrived before type and shape are known; the elements begin at
      * this offset */
     size_t needed;
-    dkvb_array array; /* type and shape of the arriving array, without elements */
+    /* type and shape of a .npy array of which only the header has arrived, so that the array has no elements yet */
+    dkvb_array array;
     bool big_endian, boolean, fortran;
 };
 
-/* Reads type and shape from the first `size` bytes of a .npy array. As long as *needed (the bytes that must have
- * arrived) is greater than `size`, no other member of the result is set. Error messages about the .npy array begin with
- * the text `name`. Reading type and shape may fail with DKVB_EFORMAT or DKVB_ENOMEM. */
+/* Reads type and shape from the first `size` bytes of a .npy array. If *needed (the number of bytes from which type and
+ * shape can be read) becomes greater than `size`, `start` is not filled in. Error messages about the .npy array begin
+ * with the text `name`. Reading type and shape may fail with DKVB_EFORMAT or DKVB_ENOMEM. */
 dkvb_status dkvb__npy_start(struct dkvb__npy_start *start, const unsigned char *bytes, size_t size, const char *name,
                             const dkvb_allocator *mem);
 

@@ -23,7 +23,9 @@ enum {
     ENTRY_SIZE = 46,
     LOCAL_SIZE = 30,
     MOST_DIRECTORY = 16 * 1024 * 1024,
-    MOST_RATIO = 1032 /* deflate turns one byte into at most 1032 bytes: a member that promises more is false */
+    /* deflate turns one byte into at most 1032 bytes, so a zip member whose header promises a larger ratio is refused
+     * as damaged */
+    MOST_RATIO = 1032
 };
 
 struct directory {
@@ -295,8 +297,8 @@ static dkvb_status read_member(void **data, size_t *size, const struct dkvb__fil
     return rc;
 }
 
-/* Reads one member of the .npz archive into new memory, which the caller frees. The argument `name` is the array's name
- * without ".npy"; NULL means the only array. */
+/* Reads one member of the .npz archive into new memory, which the caller frees. The argument `name` is the name of an
+ * array in the archive, without ".npy"; NULL means the only array. */
 static dkvb_status open_member(void **data, size_t *size, const struct dkvb__file *file, const char *name,
                                const dkvb_allocator *mem)
 {

@@ -1,7 +1,7 @@
 /* Resizes 8-bit pictures as Pillow does, with equal pixel values. The weights of input pixels are computed in double
- * precision and rounded to 22 bits after the point. The rows of a picture are resized first, then the columns, with
- * rounding to 8 bits in between. All sums of resizing are of integers, so the result is the same on every machine. The
- * cubic filter is that of Keys (Cubic convolution interpolation, 1981) with a = -1/2. */
+ * precision and rounded to 22 bits after the point. A picture is resized along its rows first, then along its columns;
+ * the numbers between these two steps are rounded to 8 bits. All sums of resizing are of integers, so the result is the
+ * same on every machine. The cubic filter is that of Keys (Cubic convolution interpolation, 1981) with a = -1/2. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -13,7 +13,8 @@
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels
- * outside the computed range of an axis may be more than memory holds. */
+ * of the resized picture that are outside of the computed range are not stored, as the whole resized picture may be
+ * larger than memory. */
 struct axis {
     uint64_t size;
     uint64_t first;
@@ -57,15 +58,16 @@ static void weights_free(struct weights *w, const dkvb_allocator *mem)
     dkvb__free(mem, w->weight);
 }
 
-/* Rounds the weights exact[t] of one output pixel, whose sum is 1, to integers, half away from zero. */
+/* Rounds exact[t], the weights of the input pixels of one output pixel, which sum to 1, to integers, half away from
+ * zero. */
 static void round_weights(int32_t *to, const double *exact, size_t n)
 {
     for (size_t t = 0; t < n; t++)
         to[t] = (int32_t)(exact[t] * (1 << BITS) + (exact[t] < 0.0 ? -0.5 : 0.5));
 }
 
-/* Computes the weights of the input pixels for output pixel i of an axis. The array `exact` is scratch space for as
- * many weights as an output pixel has at most, w->most. */
+/* Computes the weights of the input pixels for output pixel i of an axis. The array `exact` is scratch space for the
+ * exact weights of one output pixel, w->most numbers. */
 static void weigh_pixel(struct weights *w, uint32_t i, const struct axis *axis, uint32_t in, uint32_t filter,
                         double *exact)
 {
@@ -141,7 +143,8 @@ static void along_rows(uint8_t *to, const uint8_t *from, size_t rows, size_t wid
             row_of(to, from, w, count, 3);
 }
 
-/* Computes one row of pixels of the result: to[x] = sum over t of weight[t] * from[t][x]. */
+/* Computes one row of pixels of a resized picture: to[x] = sum over t of weight[t] * from[t][x], where t counts rows of
+ * the original picture. */
 static void column_sums(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weight, uint32_t taps, size_t n)
 {
     int32_t sum[STRIP];
@@ -270,9 +273,9 @@ dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t w
 }
 
 /* Computes the new length of one side of a picture whose shorter side becomes `shorter`, and the middle part of that
- * side. torchvision's Resize takes int(shorter * long / short) in double precision. The new length equals the exact
- * quotient shorter * long / short rounded down, as the quotient is less than 2^32, and is at least 2^-16 below the next
- * integer. CenterCrop takes round((side - crop) / 2.0), ties to even. */
+ * side. torchvision's Resize takes int(shorter * long / short) in double precision. The new length of the longer side
+ * equals the exact quotient shorter * long / short rounded down, as the quotient is less than 2^32, and is at least
+ * 2^-16 below the next integer. CenterCrop takes round((side - crop) / 2.0), ties to even. */
 static struct axis fit_axis(uint32_t side, uint32_t shortest, uint32_t shorter, uint32_t crop)
 {
     struct axis axis = {.size = (uint64_t)shorter * side / shortest, .count = crop};

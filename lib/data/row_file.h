@@ -18,7 +18,8 @@ struct dkvb__row_file {
 };
 
 /* Opens a .npy file of features for reading in blocks. *out is NULL, without a failure, if the file is no .npy file, or
- * if its elements are not stored row by row. All features in the file are read once and checked. */
+ * if the array's elements are not stored row by row. All features in the .npy file are read once and checked to be
+ * finite. */
 dkvb_status dkvb__row_file_open(struct dkvb__row_file **out, const char *path, const dkvb_allocator *mem);
 void dkvb__row_file_free(struct dkvb__row_file *f);
 

@@ -9,8 +9,8 @@
 #include "dkvb/data.h"
 
 /* An array that is being read from a file: in the file's layout, but in this machine's byte order. The caller of the
- * reading functions sets the path of the array's file, and the allocator of the array. After a failed step of reading,
- * the owner of the struct releases array.data. */
+ * reading functions sets the path of the array's file, and the allocator of the array. If reading an array fails,
+ * whoever owns this struct dkvb__stored frees its array.data. */
 struct dkvb__stored {
     const char *path; /* path of the array's file, for messages */
     dkvb_array array;
@@ -24,11 +24,12 @@ size_t dkvb__dtype_size(uint32_t dtype);
 void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
 
 /* Computes the number of bytes of all elements of an array. The result is false if the array's elements do not fit in
- * memory. If a dimension is 0, the product of the other dimensions must still fit, so later products of some dimensions
- * cannot overflow. */
+ * memory. If one dimension of an array is 0, the product of the other dimensions must still fit, so later products of
+ * some dimensions cannot overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
-/* Computes the number of bytes of an array that was read, as dkvb__shape_bytes() does; fails with DKVB_EFORMAT. */
+/* Computes the number of bytes of all elements of an array that is read from a file; DKVB_EFORMAT if the number is too
+ * large for memory. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
 /* Returns DKVB_EFORMAT unless the array's file has `bytes` bytes from `offset` on, as dtype and shape of the array
@@ -51,13 +52,13 @@ dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, cons
 
 struct dkvb__source; /* struct dkvb__source is defined in npz.h */
 
-/* dkvb__array_of() and the functions after it do the work of the public functions of data.h that read arrays, for a
- * source that is open already; `how` is DKVB_READ_…. */
+/* dkvb__array_of() and the functions below read an array from a source that is open already, as the public functions of
+ * data.h do from a path; `how` is a constant DKVB_READ_…. */
 dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 
-/* Reverses the byte order of every element of an array. */
+/* Reverses the byte order of each element of an array that was read from a file. */
 void dkvb__stored_swap(struct dkvb__stored *s);
 void dkvb__swap_bytes(unsigned char *bytes, size_t count, size_t size);
 

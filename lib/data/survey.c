@@ -134,7 +134,8 @@ static uint32_t exponent_of(float x)
 }
 
 /* Returns the lowest bin of outlying feature values: values that are at least 2^GAP times as large as all values below,
- * and at most a tenth of all values other than 0. If no feature value is an outlier, the result is BINS. */
+ * and at most a tenth of all values other than 0. The result is BINS, the number of bins, if no feature value is an
+ * outlier. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;
@@ -156,7 +157,7 @@ static uint32_t first_outlying(const uint64_t count[BINS])
     return BINS;
 }
 
-/* State of a survey of feature rows, which are read part by part. */
+/* State of a survey (counts and checks) of the features of rows, which are read part by part. */
 struct survey {
     struct dkvb__rows rows;
     float *part; /* buffer for rows of features that do not lie in memory, [most][dim] */

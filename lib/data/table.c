@@ -1,5 +1,5 @@
-/* Reads tables from every kind of file. This source file turns texts and arrays into labels and ids of rows;
- * table_text.c reads the texts in CSV files. */
+/* Functions that read tables of features, labels and ids from every kind of file. This source file turns texts and
+ * arrays into labels and ids of rows; table_text.c reads the texts in CSV files. */
 #include "data/table.h"
 
 #include <string.h>
@@ -390,7 +390,8 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     return rc;
 }
 
-/* Makes an array of pointers to a table's texts. A label name that is only a placeholder becomes "". */
+/* Makes an array of pointers to a table's texts. A placeholder, which stands for a label without a name of its own,
+ * becomes the empty text. */
 static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
 {
     if (texts->count == 0)

@@ -30,7 +30,8 @@ struct reader {
     char *kept[NAMED]; /* texts of the label, id and group columns in the present record */
     struct dkvb__rows_of_text texts[NAMED];
     bool words; /* true if a line of a list of labels or ids, apart from the first, is no number */
-    /* true if the position of a row, from 0, is the row's id, because groups are asked for and no column has ids */
+    /* true if the number of a row, from 0, serves as the row's id, because rows have groups but no column of the table
+     * has ids */
     bool numbers;
     size_t rows; /* number of rows in the table, known once they are counted */
 };
@@ -49,7 +50,7 @@ static const char *show(char shown[48], const char *text)
     for (; n < 40 && text[n]; n++)
         shown[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F || (!valid && (text[n] & 0x80)) ? '?' : text[n];
     while (valid && text[n] && n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--; /* a character of several bytes is shown as a whole or left out */
+        n--; /* where the text is cut, a character of several bytes is shown as a whole or left out */
     memcpy(shown + n, text[n] ? "..." : "", text[n] ? 4 : 1);
     return shown;
 }
@@ -488,7 +489,7 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     size_t elements;
     dkvb_status rc = pass_over(r, NULL, columns);
 
-    /* the first line of a list of names is a name like all other lines */
+    /* in a file that is a list of names, the first line is a name too, and never a header */
     if (!rc && r->header && r->words && r->csv.separator == '\0') {
         r->header = false;
         rc = pass_over(r, NULL, columns);

@@ -8,8 +8,9 @@
 #include "base/status.h"
 #include "base/unicode.h"
 
-/* Returns a block of at least `need` elements of `size` bytes, of which the first `used` are kept. A block that is too
- * small is replaced by one of twice the size, so that appending takes linear time; the old block is erased. */
+/* Returns a block of at least `need` elements of `size` bytes, of which the first `used` are kept. An array that is too
+ * small is moved to a block of memory of twice the size, so that appending takes linear time; the old block is
+ * erased. */
 static dkvb_status grow(const dkvb_allocator *mem, void **block, size_t *room, size_t used, size_t need, size_t size)
 {
     size_t more = *room ? *room : 64;

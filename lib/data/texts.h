@@ -24,8 +24,7 @@ struct dkvb__texts {
 dkvb_status dkvb__texts_add(struct dkvb__texts *t, const char *text);
 
 /* Finds the index of a text among the stored texts, and appends the text if it is missing. dkvb__texts_intern() and
- * dkvb__texts_add() must not be used for the same texts. The search for a text and its appending may fail with
- * DKVB_ENOMEM. */
+ * dkvb__texts_add() must not be used for the same texts. Finding or appending a text may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__texts_intern(struct dkvb__texts *t, const char *text, size_t *index, bool *added);
 
 /* Returns the index of a text that dkvb__texts_intern() stored, or `count` if the text is missing. */

@@ -10,12 +10,13 @@ enum {
     LOSSY = 1, /* libwebp's value of WebPBitstreamFeatures.format for lossy pictures; 2 is lossless */
     BLOCK = 16,
     FREE_PIXELS = 1 << 24, /* number of pixels up to which a lossless WebP picture may come from any number of bytes */
-    PIXELS_OF_A_BYTE = 1 << 12 /* largest number of pixels for each byte of a larger lossless WebP picture */
+    /* largest number of pixels that a lossless WebP picture above a small size may have for each byte of its file */
+    PIXELS_OF_A_BYTE = 1 << 12
 };
 
 /* Checks the size in the WebP header before memory is allocated for it. A block of a lossy WebP picture has at least
- * three bits; check_header() requires one bit. A lossless picture of one colour has no bits for its pixels at all, and
- * libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
+ * three bits, but the check requires only one bit for each block. A lossless picture of one colour has no bits for its
+ * pixels at all, and libwebp allocates four bytes for each pixel, so a very large picture must have some bytes. */
 static dkvb_status check_header(const struct dkvb__encoded *in, const WebPBitstreamFeatures *features)
 {
     uint32_t width = (uint32_t)features->width, height = (uint32_t)features->height;

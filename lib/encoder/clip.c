@@ -21,7 +21,8 @@ enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 struct clip {
     struct dkvb__clip_weights w;
     float level[3][256]; /* prepared values of a picture's colours, by channel and pixel value */
-    /* zeros as start values of the matrix products in attention: as many as tokens, or as a head's width, in panels */
+    /* zeros with which the matrix products in attention begin: as many floats as there are tokens or numbers in a
+     * head's row, in panels */
     float *zeros;
 };
 

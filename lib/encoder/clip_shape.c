@@ -27,8 +27,8 @@
 enum {
     MAX_CONFIG = 1 << 20,
     MAX_SIDE = 16383, /* largest side of a square picture in pixels: images.h limits the number of pixels */
-    /* largest number of patches in a row of a picture; known networks have at most 32. The scores of an attention head
-     * grow by the 4th power of the number of patches in a row, to 64 MiB a thread */
+    /* largest number of patches in a row of a picture; known networks have at most 32. The attention scores of one head
+     * are a matrix of tokens x tokens, so their memory grows by the 4th power of MAX_GRID, to 64 MiB a thread */
     MAX_GRID = 64,
     HEAD_WIDTH = 64 /* width of an attention head in every CLIP that OpenAI published */
 };
@@ -67,7 +67,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds a tensor of the weights by name. The tensor with the name must have the given number of dimensions, none of
+/* Finds a tensor of the weights by name. The tensor called `name` must have the given number of dimensions, none of
  * them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
@@ -97,8 +97,8 @@ static dkvb_status wrong_size(const struct dkvb__safetensors *file, const char *
                       what, (unsigned long long)found, (unsigned long long)wanted);
 }
 
-/* Finds out which layout the tensor names of a weights file follow. A checkpoint of a larger model, or of a training,
- * has a prefix before the network's names. */
+/* Finds out which layout the tensor names of a weights file follow. In a checkpoint of a training or of a larger model,
+ * all tensor names of the network begin with a common prefix. */
 static dkvb_status find_naming(const struct naming **out, struct dkvb__safetensors *file)
 {
     dkvb_status rc;
@@ -207,11 +207,11 @@ static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *f
     return rc ? rc : find_blocks(s, file, names);
 }
 
-/* A config file of a CLIP network, and the names that its kind uses. */
+/* A config file of a CLIP network, and the keys by which this kind of config file names the network's sizes. */
 struct config {
     char *path;
     json_t *root;
-    const char *const *keys; /* names of the network's sizes in the config file, [SIZES] */
+    const char *const *keys; /* keys that the config file uses for the sizes of the network, [SIZES] */
 };
 
 /* Reads a size of the network from a part of a config file, or takes the default of the size. */
@@ -337,7 +337,8 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The caller must have read width and head_width of the network before. */
+/* Reads the vision part of an OpenCLIP config. The caller must have set the members width and head_width of the CLIP
+ * network's shape before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -502,8 +503,8 @@ static dkvb_status find_config(struct config *c, const char *asked, const char *
     return DKVB_OK;
 }
 
-/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads is not
- * compared, as the shapes of tensors do not show this number. */
+/* Compares the sizes of a network in a config file with the sizes of the tensors. The number of attention heads in the
+ * config file is not checked, as the shapes of tensors do not show the number of heads. */
 static dkvb_status compare(const struct sizes *found, const struct sizes *said, const struct config *c,
                            const char *weights)
 {

@@ -21,7 +21,7 @@ struct dkvb__clip_shape {
     /* true if neither config.json nor the options gave activation and heads of the network, which then are those of
      * OpenAI's weights */
     bool guessed;
-    float epsilon; /* epsilon that the network's layer norms add to the variance */
+    float epsilon; /* epsilon that the layer norms of the CLIP network add to the variance */
 };
 
 /* Mean and standard deviation of each colour channel in CLIP's training pictures. */

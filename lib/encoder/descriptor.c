@@ -36,7 +36,8 @@ enum {
     FINE = 8,   /* number of fine cells on a side of the picture, for gradients and brightness */
     COARSE = 4, /* number of coarse cells on a side of the picture, for layout, hues and colours */
 
-    GRADIENTS_AT = 0, /* number of the first column of each part of a row of features */
+    /* GRADIENTS_AT, LAYOUT_AT and so on: number of the first column of each part of a row of features */
+    GRADIENTS_AT = 0,
     LAYOUT_AT = GRADIENTS_AT + FINE * FINE * DIRECTIONS,
     HUES_AT = LAYOUT_AT + COARSE * COARSE * DIRECTIONS,
     COLOURS_AT = HUES_AT + COARSE * COARSE * DIRECTIONS,
@@ -132,8 +133,8 @@ static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 }
 
 /* Computes the votes of a pixel's gradient: the difference of the two neighbours, in the channel where the difference
- * is largest. Of equal channels the first is used, so a grey picture gives the same row as a picture with three equal
- * channels. */
+ * is largest. If two colour channels have equally large differences, the first channel is used, so a grey picture gives
+ * the same row of features as the equal RGB picture. */
 static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
 {
     const uint8_t *left = pixel(v, x - 1, y), *right = pixel(v, x + 1, y);
@@ -213,9 +214,9 @@ static float energy(const struct histogram *h, uint32_t x, uint32_t y)
     return sum;
 }
 
-/* Writes the normalised histogram: to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the
- * four blocks b of 2 x 2 cells that contain the cell (x, y)). The result `to` is a histogram,
- * float[cells][cells][DIRECTIONS]. */
+/* Writes the normalised histogram: each to[y][x][k] becomes weight sqrt(m), where m is the mean of min(clip,
+ * votes[y][x][k] / length of b) over the four blocks b of 2 x 2 cells that contain the cell (x, y). The result `to` is
+ * a histogram, float[cells][cells][DIRECTIONS]. */
 static void write_normalised(const struct histogram *h, float weight, float *to)
 {
     /* length of the vector of all votes in the block of 2 x 2 cells whose upper left cell is (x, y), [y][x] */
@@ -239,7 +240,8 @@ static void write_normalised(const struct histogram *h, float weight, float *to)
             }
 }
 
-/* Writes the square roots of the votes of all cells: to[y][x][k] = weight sqrt(votes[y][x][k]). */
+/* Writes to to[y][x][k], for each cell (x, y) of the grid and each direction k, the number weight
+ * sqrt(votes[y][x][k]). */
 static void write_plain(const struct histogram *h, float weight, float *to)
 {
     for (uint32_t y = 1; y <= h->cells; y++)

@@ -1,9 +1,9 @@
-/* Encodes a set of pictures into a file of rows. The rows so far are kept in a part file, so that the same call can
- * continue after an interrupt (base/partial.h).
+/* Encodes a set of pictures into a file of rows. Finished rows are kept in a part file, so that an interrupted call can
+ * be continued by the same call (base/partial.h).
  *
- * The pictures of a set are encoded in rounds. In a round each rank (process) encodes the next few pictures of its own,
- * and rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process
- * counts as rank 0 of one rank. */
+ * The pictures of a set are encoded in rounds: each rank (process) encodes the next few pictures of its own, and then
+ * rank 0, which alone has the files, takes the rows of all ranks in the order of the pictures. A single process counts
+ * as rank 0 of one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,14 +20,15 @@
 #include "dkvb/data.h"
 #include "encoder/encoder.h"
 
-/* Number of pictures that a rank (process) encodes together. An interrupt can lose the work of one round at most. ROOM
- * is the number of bytes of other ranks' rows that rank 0 takes at a time. */
+/* Number of pictures that a rank (process) encodes together. An interrupt of an encoding loses at most the rows that
+ * all ranks encode in one round, CHUNK pictures each. ROOM is the number of bytes of other ranks' rows that rank 0
+ * takes at a time. */
 enum { CHUNK = DKVB__ENCODER_BATCH, ROOM = 64 << 20, MESSAGE = 512 };
 
-/* Marks of the pictures in a round of encoding. */
+/* Marks that tell whether a picture was readable, for the pictures that are encoded together in one round. */
 enum { UNREADABLE = 0, READABLE = 1, NOT_REACHED = 2 };
 
-/* Marks of pictures in a part file, a byte each. */
+/* Marks of pictures in a part file (a file of rows that were finished before an interrupt), a byte for each picture. */
 enum { MARK_ROW = 1, MARK_UNREADABLE = 2 };
 
 struct work {
@@ -38,20 +39,24 @@ struct work {
     dkvb_ranks ranks;
     struct dkvb__partial partial;
     dkvb_encode_report report;
-    size_t chunk;   /* number of pictures that a rank (process) encodes in a round, at most CHUNK */
-    size_t taken;   /* number of ranks (processes) whose rows rank 0 takes at a time */
-    float *x;       /* rows of features of this rank's pictures, [chunk][dim] */
-    float *others;  /* rows of features from other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
-    uint8_t *marks; /* marks of the pictures of a round, [count][chunk]: UNREADABLE, READABLE or NOT_REACHED */
+    size_t chunk;  /* number of pictures that a rank (process) encodes in a round, at most CHUNK */
+    size_t taken;  /* number of ranks (processes) from which rank 0 takes rows of features at a time */
+    float *x;      /* rows of features of the pictures that this rank (process) encodes, [chunk][dim] */
+    float *others; /* rows of features from other ranks, [taken][chunk][dim]; NULL on all ranks except rank 0 */
+    /* one mark for each picture encoded in a round, [count][chunk]: UNREADABLE, READABLE or NOT_REACHED */
+    uint8_t *marks;
     /* rows of features as float16 before they are written, [chunk][dim]; NULL on all ranks except rank 0 */
     uint16_t *half;
     char (*messages)[MESSAGE]; /* messages about unreadable pictures of this rank, [chunk] */
-    /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL: nobody asks for them */
+    /* messages about unreadable pictures of all ranks, [count][chunk], on rank 0; NULL if the caller wants no such
+     * messages */
     char (*told)[MESSAGE];
-    size_t own; /* number in the set of the first picture that this rank encodes in the round */
-    /* place within the round of each rank's first picture; the last element is the end of the round */
+    /* index in the picture set of the first picture that this rank (process) encodes in the present round */
+    size_t own;
+    /* index of each rank's first picture among the pictures of an encoding round; the last element is the number of
+     * pictures in the round */
     size_t first[DKVB_RANKS_COUNT + 1];
-    /* number of pictures with an orientation other than upright that this process had read before the call */
+    /* number of turned pictures that dkvb__imageset_turned() returned in this process before the set was encoded */
     uint64_t turned;
     bool interrupted;
 };
@@ -61,8 +66,8 @@ static dkvb_status publish(const struct work *w, dkvb_encode_report *report)
     return report ? dkvb__give_info(report, &w->report, sizeof w->report, "encode report") : DKVB_OK;
 }
 
-/* Continues the encoding of an interrupted call. Pictures that the interrupted call could not read stay left out; if no
- * picture may be left out, unreadable pictures are an error. */
+/* Continues the encoding of an interrupted call. Pictures that were unreadable before the interrupt stay left out; if
+ * the caller lets no picture be left out, an unreadable picture is an error. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {
@@ -88,7 +93,8 @@ static dkvb_status take_up(struct work *w)
     return DKVB_OK;
 }
 
-/* Allocates the buffers for a round of encoding. Rank 0 also needs buffers for the rows and messages of other ranks. */
+/* Allocates the buffers for the pictures that are encoded in one round. Rank 0 also gets buffers for the rows of
+ * features and the error messages that the other ranks send. */
 static dkvb_status make_room(struct work *w, const char *path)
 {
     const dkvb_allocator *mem = &w->encoder->mem;
@@ -125,7 +131,8 @@ static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uin
     return kind == MARK_ROW || kind == MARK_UNREADABLE;
 }
 
-/* Opens the part file on rank 0, and tells all ranks (processes) how many pictures it has. */
+/* Opens the part file (rows kept from an interrupted encoding) on rank 0, and tells all ranks (processes) how many
+ * pictures the part file has. */
 static dkvb_status begin(struct work *w, const char *path)
 {
     const dkvb_encoder_info *info = &w->encoder->info;
@@ -162,7 +169,7 @@ static int note(void *user, uint64_t index, const char *message)
     return 0;
 }
 
-/* Encodes this rank's pictures of a round, and marks the pictures as readable or not. */
+/* Encodes this rank's share of the pictures of a round, and marks each picture as readable or not. */
 static dkvb_status encode_own(struct work *w, uint64_t round)
 {
     size_t from = w->first[w->ranks.rank], n = w->first[w->ranks.rank + 1] - from;
@@ -179,7 +186,7 @@ static dkvb_status encode_own(struct work *w, uint64_t round)
     o.unreadable = note;
     o.user = w;
     rc = dkvb_encoder_encode_set(w->encoder, w->set, w->own, n, w->x, &o, &run);
-    /* the loop handles a failure of encoding that no picture has caused, such as missing memory */
+    /* this loop handles a failure of encoding that no picture has caused, such as missing memory */
     for (size_t i = 0; i < n; i++)
         if (w->marks[from + i] == UNREADABLE && w->messages[i][0] == '\0')
             w->marks[from + i] = NOT_REACHED;
@@ -224,8 +231,9 @@ static dkvb_status tell(const struct work *w, uint64_t round)
     return DKVB_OK;
 }
 
-/* Adds the next n pictures to the part file; ranks (processes) without the file only count, and have no x. Rows of
- * features of neighbouring readable pictures are added at once, for as many pictures as a rank encodes together. */
+/* Adds the next n encoded pictures to the part file on rank 0; the other ranks (processes) have no part file and only
+ * count the pictures, with x NULL. Rows of features of neighbouring readable pictures are added at once, for as many
+ * pictures as a rank encodes together. */
 static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *readable, size_t n)
 {
     size_t dim = w->encoder->info.dim;
@@ -252,8 +260,8 @@ static dkvb_status add_pictures(struct work *w, const float *x, const uint8_t *r
     return rc;
 }
 
-/* Adds the rows of features from all ranks (processes) to the part file on rank 0, in the order of the pictures. Ranks
- * other than rank 0 have no part file, but count the same rows. */
+/* Adds the rows of features from all ranks (processes) to the part file on rank 0, which keeps finished rows, in the
+ * order of the pictures. Ranks other than rank 0 write no part file, but count the rows of features as rank 0 does. */
 static dkvb_status add_rows(struct work *w)
 {
     size_t row = w->encoder->info.dim * sizeof *w->x, *first = w->first;
@@ -279,7 +287,7 @@ static dkvb_status add_rows(struct work *w)
     return rc ? rc : dkvb__ranks_agree(&w->ranks, added);
 }
 
-/* Encodes the next pictures of the set, at most a chunk on each rank (process). */
+/* Encodes the next pictures of the set, at most w->chunk of them on each rank (process). */
 static dkvb_status encode_round(struct work *w)
 {
     uint64_t round = w->partial.done, rest = w->report.pictures - round;
@@ -325,7 +333,7 @@ static dkvb_status encode_rest(struct work *w)
     return rc;
 }
 
-/* Writes the file of all rows of features from the part file. */
+/* Copies all rows of features from the part file, which kept finished rows, to the output file. */
 static dkvb_status write_file(const struct work *w, const char *path)
 {
     const uint64_t shape[2] = {w->partial.rows, w->encoder->info.dim};
@@ -365,7 +373,7 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
 }
 
 /* Checks that all ranks (processes) encode the same pictures in the same way. The argument `rc` is the dkvb_status of
- * this rank before the check. */
+ * this rank before the ranks compare what they encode. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {
@@ -396,7 +404,7 @@ static dkvb_status count_turned(const struct work *w)
     return rc;
 }
 
-/* Ends the encoding on all ranks (processes) with the same status and the same counts. */
+/* Ends the encoding of pictures on all ranks (processes), so that all return the same status and the same counts. */
 static dkvb_status end(struct work *w, dkvb_status rc)
 {
     const dkvb_allocator *mem = &w->encoder->mem;

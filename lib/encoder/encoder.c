@@ -12,7 +12,7 @@
 #include "encoder/encoder.h"
 
 static const struct kind {
-    /* functions of the encoder's network; NULL: this build does not have the network */
+    /* functions of the encoder's network; NULL: the library was built without this network */
     const struct dkvb__network *network;
     bool weights;
 } kinds[] = {
@@ -51,8 +51,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
     return dkvb__check_allocator(o->allocator);
 }
 
-/* Sets the picture size of the encoder `pixels`, whose pictures must all have the same size. If the options state no
- * size, the size of the first picture is used. */
+/* Sets the picture size of the encoder `pixels`, whose pictures must all have the same size. If the options of the
+ * encoder `pixels` state no picture size, the size of the first picture is used. */
 static dkvb_status take_size(dkvb_encoder_options *o)
 {
     const dkvb_imageset_info *info = &o->set->info;
@@ -167,12 +167,13 @@ struct batch {
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
     bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
-    bool borrowed[DKVB__ENCODER_BATCH]; /* true if the pixels of a picture in `fitted` belong to the caller */
+    /* true if the pixels of a picture in the array `fitted` (pictures ready for the network) belong to the caller */
+    bool borrowed[DKVB__ENCODER_BATCH];
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
-/* Makes the picture that the encoder's network takes as input. The fitted picture has pixels of its own, or takes over
- * the pixels of `image`. */
+/* Makes the picture that the encoder's network takes as input. The input picture for the network has pixels of its own,
+ * or takes over the pixels of `image`. */
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
@@ -240,7 +241,7 @@ static void prepare_one(void *context, size_t task, unsigned worker)
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
 }
 
-/* Frees the fitted pictures of a batch, but not pixels that belong to the caller. */
+/* Frees the resized and cropped pictures of a batch, but not pixels that belong to the caller. */
 static void release_fitted(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -335,8 +336,8 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-/* Checks a picture that the caller gives to an encoder. The argument `size` is the value of struct_size that all
- * pictures of the call must have. */
+/* Checks a picture that the caller gives to an encoder. The argument `size` is the struct_size that all pictures given
+ * in one call must have. */
 static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
     if (image->struct_size < sizeof *image || image->struct_size != size)
@@ -391,7 +392,7 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (rc)
         return rc;
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
-        /* fitting pictures for the encoder `pixels` only copies memory, and more threads are no faster */
+        /* preparing pictures for the encoder `pixels` only copies memory, and more threads would be no faster */
         r.threads = 1;
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }

@@ -30,15 +30,15 @@ struct dkvb__view {
     uint32_t width, height, channels;
 };
 
-/* The functions of one kind of encoder. The row of a picture must depend neither on other pictures nor on the number of
- * threads. */
+/* The functions that each kind of encoder has. The row of a picture must depend neither on other pictures nor on the
+ * number of threads. */
 struct dkvb__network {
     /* Opens the network of an encoder. The function open() sets the members of the encoder's `info` after `kind`. After
      * a failure the network's state, *state, is NULL. */
     dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
                         const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
-    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. The rows are written to `x`,
+    /* Encodes n pictures, at most DKVB__ENCODER_BATCH, to rows of features. The rows of features are written to `x`,
      * float[n][dim]. */
     dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
@@ -46,7 +46,7 @@ struct dkvb__network {
     /* Frees the state of an encoder's network; NULL does nothing. */
     void (*close)(void *state, const dkvb_allocator *mem);
 
-    /* Returns DKVB_EMISMATCH for a picture that the network cannot take; `name` names it in the message. The function
+    /* Returns DKVB_EMISMATCH if the network cannot take the picture, which the error message calls `name`. The function
      * `check` is NULL if the network takes any picture. */
     dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };

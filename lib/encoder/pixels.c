@@ -45,7 +45,7 @@ static dkvb_status encode_pixels(const void *state, const struct dkvb__view *pic
     const struct pixels *p = state;
     size_t dim = (size_t)p->width * p->height * p->channels;
 
-    (void)run; /* more threads are no faster for copying pixels */
+    (void)run; /* pixels are copied by one thread, as more threads would be no faster */
     (void)mem;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < dim; j++)

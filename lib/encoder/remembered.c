@@ -1,4 +1,4 @@
-/* Compares an encoder with the encoder that a model remembers: the kind, the weights, and the preparation of
+/* Compares an encoder with the encoder whose identity a model stores: the kind, the weights, and the preparation of
  * pictures. */
 #include <string.h>
 
@@ -51,8 +51,8 @@ dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o)
     return DKVB_OK;
 }
 
-/* True if the encoder has the same weights as the encoder that the model remembers, but another activation function,
- * which is often a guess. */
+/* True if an encoder differs from the one whose identity a model stores only in the activation function, which is often
+ * a guess. */
 static bool differs_by_activation(const dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     dkvb_encoder_options other = *o;

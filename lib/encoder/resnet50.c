@@ -7,8 +7,8 @@
  *   relu(bn1(conv1(x))), y = relu(bn2(conv2(y))), x = relu(bn3(conv3(y)) + x), and give 2,048 maps of 7 x 7 pixels.
  * - The global average pool is the mean over all pixels of a map.
  *
- * The first block of a layer adds bn(conv(x)), "downsample", in place of x. Batch norms have fixed numbers, so they are
- * folded into the convolutions when the weights are read.
+ * In the first block of a layer, bn(conv(x)), named "downsample", replaces the x that is added at the end. Batch norms
+ * have fixed numbers, so they are folded into the convolutions when the weights are read.
  * https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py
  *
  * Between layers, a picture is float[pixels][channels]. A trace callback gets the arrays under the names "conv1" (with
@@ -51,7 +51,9 @@ static const double norm_epsilon = 1e-5;
 /* A convolution over kernel x kernel pixels around every `step`th pixel, with zeros beyond the edge, and the batch norm
  * after it. */
 struct convolution {
-    struct dkvb__matrix matrix; /* weights of the convolution, [kernel][kernel][in] -> out */
+    /* weights of the convolution as a matrix from the [kernel][kernel][in] numbers around a pixel to the output
+     * channels */
+    struct dkvb__matrix matrix;
     size_t in, out, kernel, step;
 };
 
@@ -59,7 +61,7 @@ struct block {
     /* the three convolutions of a block, and the convolution of its shortcut; downsample.out is 0 if the block has
      * none */
     struct convolution conv[3], downsample;
-    uint32_t layer, index; /* place of the block in the network: "layer1.0" is layer 1, index 0 */
+    uint32_t layer, index; /* place of a ResNet-50 block in the network: "layer1.0" is layer 1, index 0 */
 };
 
 struct resnet {
@@ -102,8 +104,8 @@ static dkvb_status read_norm(const struct reader *r, const char *name, size_t ch
 }
 
 /* Folds a batch norm into a convolution: bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance +
- * epsilon). The factor `by` goes into the weights of the convolution, which PyTorch stores as
- * [out][in][line][column]. */
+ * epsilon). The weights of the convolution are multiplied by the factor `by` of their output channel; PyTorch stores
+ * the weights as [out][in][line][column]. */
 static dkvb_status fold(const struct reader *r, struct convolution *c, const char *name)
 {
     size_t pixels = c->kernel * c->kernel, depth = pixels * c->in;
@@ -206,7 +208,7 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     for (size_t i = 0; i < BLOCKS && !rc; i++)
         rc = read_block(r, &net->blocks[i]);
     dkvb__free(r->mem, room);
-    /* the check refuses a file of ResNet-101, which has all tensors of ResNet-50, and more */
+    /* this check refuses weights files of ResNet-101, which have all tensors of ResNet-50, and more */
     return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked");
 }
 
@@ -215,7 +217,7 @@ static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
     const struct dkvb__tensor *t;
     dkvb_status rc;
 
-    /* Many tensor names end in "conv1.weight", but only one ends in "layer1.0.conv1.weight". */
+    /* In a ResNet-50, many tensor names end in "conv1.weight", but only one ends in "layer1.0.conv1.weight". */
     if (!dkvb__safetensors_find_prefix(file, "layer1.0.conv1.weight", &rc))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: has no tensor layer1.0.conv1.weight, with no prefix either: not torchvision's "
@@ -331,7 +333,7 @@ struct pass {
     size_t side, channels;
     /* pictures between layers of the network, [n][side][side][channels], large enough for any layer */
     float *x, *next, *added;
-    float *inside[2]; /* pictures inside a block of the network, half as large as between layers */
+    float *inside[2]; /* activations inside a block of the ResNet-50, half as large as the activations between layers */
     float *gathered;  /* neighbourhoods of pixels for the convolution with most inputs, [threads][TILE_ROWS][inputs] */
 };
 
@@ -377,12 +379,13 @@ static void gather(float *to, const struct tiles *t, size_t row)
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
     size_t before =
-        /* number of neighbourhood columns beyond the picture's left edge, and number of columns up to the right edge */
+        /* number of columns of a pixel's neighbourhood that lie left of the picture's edge, and number of columns up to
+         * the right edge */
         across < pad ? pad - across : 0;
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 
     for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
-        /* the number y of a line above the picture's upper edge wraps around to a huge number */
+        /* y is unsigned, so a line above the picture's upper edge has a huge number y */
         size_t y = down + i - pad;
 
         if (y >= t->side) {
@@ -452,8 +455,8 @@ static void swap(float **a, float **b)
     *b = c;
 }
 
-/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All numbers of a picture
- * before pooling are 0 or more, so zeros beyond the edge change nothing. */
+/* Pools one line of one picture: takes the largest of 3 x 3 numbers around every second pixel. All activations that are
+ * pooled are 0 or more, so zeros beyond the picture's edge change no maximum. */
 static void pool_line(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

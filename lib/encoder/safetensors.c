@@ -205,8 +205,8 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-/* Checks the places of all tensors in the file: in ascending order, each tensor begins where the previous one ends. Of
- * tensors that begin at the same place, empty tensors come first. */
+/* Checks the places of all tensors in the file: in ascending order, each tensor begins where the previous one ends.
+ * Tensors are sorted by their places in the file; of tensors that begin at the same place, empty tensors come first. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
 {
     size_t end = 0;
@@ -357,7 +357,8 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
             file->prefix = t->name;
             file->prefix_size = before;
         }
-        if (before == 0) { /* the search for the prefix ends here, as tensor names without a prefix take precedence */
+        /* the search for the prefix of the tensor names ends here, as tensor names without a prefix take precedence */
+        if (before == 0) {
             *rc = DKVB_OK;
             break;
         }
@@ -365,8 +366,8 @@ bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *n
     return found != NULL;
 }
 
-/* True if the file has other tensors of the network that is looked for; then the missing tensors may be in another
- * file. */
+/* True if a weights file has other tensors of the same network as the missing tensor `name`, which then may be in
+ * another file. */
 static bool has_others(const struct dkvb__safetensors *file, const char *name)
 {
     size_t start = strcspn(name, ".");
@@ -440,7 +441,7 @@ static struct shape_text show_shape(uint32_t ndim, const uint64_t *shape)
     return shown;
 }
 
-/* Converts n elements of a tensor to float32, x. Elements in the file may have any alignment. */
+/* Converts n elements of a tensor to float32, x. The tensor's elements in the file may have any alignment. */
 static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)

@@ -1,4 +1,4 @@
-/* Receipts in a build without the JSON library jansson: both public functions for receipts fail and say so. */
+/* Without the JSON library jansson, the two public functions for receipts fail with a message that says so. */
 #include "base/status.h"
 #include "dkvb/receipt.h"
 

@@ -1,5 +1,6 @@
-/* Trains a model whose exact forgetting is in force a second time, from the model's codes, and makes the model's file a
- * second time in memory. Every section of the new model file must equal the same section of the existing model file. */
+/* If the model has an exact forgetting that is still in force, trains the model a second time from the codes file, and
+ * makes the bytes of the model file a second time in memory. The receipt says whether every section of the model file
+ * made by training again equals that section of the existing model file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,8 +53,8 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     return rc;
 }
 
-/* Adds a section of the second model file to the list, with the answer whether the existing model file has the same
- * bytes there. */
+/* Adds a section of the model file made by training again to the list, and whether the existing model file has the same
+ * bytes in that section. */
 static dkvb_status add_section(json_t *list, bool *all, const struct dkvb__output *made, const struct dkvb__section *s,
                                const struct dkvb__container *was, struct dkvb__receipt *r)
 {

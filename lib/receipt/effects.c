@@ -1,5 +1,6 @@
-/* Measures the effects that the journal recorded again: in a view of the model, the mask of a forgetting is removed and
- * set again. For effects that cannot be measured again, the receipt says why. */
+/* Measures again the effects (right answers before and after) that the journal recorded for a forgetting: on a copy of
+ * the model's mask, the forgetting is removed and set again. For a journal entry whose effects cannot be measured
+ * again, the receipt says why. */
 #include "receipt/effects.h"
 
 #include <string.h>
@@ -22,8 +23,10 @@ struct entry {
     size_t index; /* index of the journal entry, from 0 */
     uint64_t id;  /* number of the journal entry: index + 1 */
     bool exact;   /* true for an exact forgetting (replay), after which the values that the model had before are lost */
-    bool paired;  /* true for an exact forgetting (replay) if the model before the replay was given */
-    /* effects that the journal recorded, and effects that are measured again, [classes] */
+    /* true if the journal entry is an exact forgetting, and the caller gave the model file from before that
+     * forgetting */
+    bool paired;
+    /* effects of the journal entry on each class, [classes]: as the journal recorded them, and as measured again now */
     dkvb_class_effect *recorded, *now;
 };
 
@@ -76,13 +79,13 @@ static const char *state_gone(const struct entry *e)
     return NULL;
 }
 
-/* Measures the effects of a journal entry that masks pairs: compares the model under the mask before the entry with
- * the model under the same mask and the pairs of the entry's group. */
+/* Measures the effects of a journal entry that masks pairs: compares the model under the mask of all earlier entries
+ * with the model under that mask and the pairs of the entry's group. */
 static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *held)
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    /* the view of the model shares everything except the mask with the model of the receipt */
+    /* this `view` has its own mask, and shares everything else with the model of the receipt */
     struct dkvb_model view = *m;
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
@@ -105,8 +108,8 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
 }
 
 /* Finds out whether a single session of training, without later changes, gives the values of the model from the codes.
- * If a single session gives the values, the values are older than every journal entry, so that recorded effects that
- * differ from the measured effects are wrong. */
+ * If a single training session gives the values, no journal entry changed them, so recorded effects that differ from
+ * the effects measured now must be wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
     struct dkvb__receipt *r = e->r;
@@ -135,7 +138,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
                 *why = "the codes hold out other rows than those that were measured then";
                 return DKVB_OK;
             }
-            continue; /* the codes do not have the rows of a forgotten class any more */
+            continue; /* after an exact forgetting, the codes file has no rows of the forgotten class any more */
         }
         compared += was->rows > 0;
         *same &= was->right_after == is->right_after;
@@ -152,7 +155,8 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
     return rc;
 }
 
-/* Measures the effects of a journal entry on the held-out rows, in the way that the kind of the entry allows. */
+/* Measures the effects of a journal entry (right answers before and after) on the held-out rows, by masking or by
+ * training, as the kind of the entry requires. */
 static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
 {
     const struct dkvb__receipt *r = e->r;
@@ -169,8 +173,9 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
     return rc;
 }
 
-/* Lists the measured effects of a journal entry, or the measured accuracies after an exact forgetting. The list leaves
- * out classes whose rows cannot be compared. */
+/* Lists how many held-out rows of each class were answered correctly before and after a journal entry; after an exact
+ * forgetting, only how many are now. The list of effects leaves out classes whose held-out rows then and now are not
+ * the same rows. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {
@@ -217,8 +222,9 @@ static dkvb_status describe(json_t *list, struct entry *e, const char *why)
     return rc;
 }
 
-/* Returns the reason why the present model and the model before differ in more than the given exact forgetting, or
- * NULL. `head` is the number of the journal entry that was the newest in the model before. */
+/* Returns the reason why the present model differs from the model from before the forgetting by more than this one
+ * exact forgetting, or NULL. `head` is the number of the newest journal entry in the model from before the forgetting
+ * (option `before`). */
 static const char *not_from_before(const struct entry *e, uint64_t head)
 {
     const dkvb_model *before = e->r->before, *model = e->r->model;
@@ -235,8 +241,8 @@ static const char *not_from_before(const struct entry *e, uint64_t head)
     return NULL;
 }
 
-/* Makes a statement about the effects of all journal entries in force; if `paired` is true, only of exact forgettings,
- * in comparison with the model before. */
+/* Makes a receipt's statement about the effects of all forgettings that are still in force; if `paired` is true, only
+ * of exact forgettings, compared with the model file from before the forgetting. */
 static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;
@@ -252,8 +258,8 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            /* the journal entry of the model before is not found if new keys began a new journal, or if the receipt's
-             * statement about the model before is wrong */
+            /* the journal may have no entry of the older model file (option `before`), if new keys began a new journal,
+             * or if the receipt's statement about that file is wrong */
             head = 0;
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {

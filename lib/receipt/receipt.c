@@ -19,8 +19,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Adds a statement (a checked fact about the model) to the predicate of the receipt. A statement about a file also
- * becomes a subject of the receipt. */
+/* Adds a statement (a checked fact about the model) to the predicate of the receipt. A receipt's statement about a file
+ * also makes the file a subject of the receipt. */
 static bool add(json_t *predicate, json_t *subjects, size_t s, json_t *made, const struct dkvb__receipt *r)
 {
     const char *path = dkvb__statement_file(s, &r->o);
@@ -91,8 +91,8 @@ static json_t *data_component(const char *ref, const char *path, const json_t *f
                      "type", "dataset");
 }
 
-/* Makes the bill of materials (CycloneDX): the model with its accuracies and the promise of its forgettings. In the
- * bill of materials, the codes on which the model was trained are a component of the type "data". */
+/* Makes the bill of materials (CycloneDX): the model, its accuracies, and what its forgettings promise. In the bill of
+ * materials, the codes on which the model was trained are a component of the type "data". */
 static dkvb_status make_bom(json_t **out, const json_t *statement, const struct dkvb__receipt *r)
 {
     const json_t *predicate = json_object_get(statement, "predicate"), *codes = json_object_get(predicate, "codes");

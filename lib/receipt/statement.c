@@ -1,5 +1,5 @@
-/* Makes the statements of a receipt. For each statement of a receipt, the same function, which reads files only, serves
- * writing and checking, so a check compares like with like. */
+/* Functions that make the statements of a receipt. For each statement of a receipt, the same function, which reads
+ * files only, serves writing and checking, so a check compares like with like. */
 #include "receipt/statement.h"
 
 #include <math.h>
@@ -195,8 +195,8 @@ static dkvb_status codes_file(json_t **out, struct dkvb__receipt *r)
     return describe_file(out, r->o.codes, DKVB__KIND_CODES, &r->mem);
 }
 
-/* Makes the statement about the model before: the digest of its file, the last hash of its journal, and the entry of
- * the new journal that has this hash. */
+/* Makes the receipt's statement about the model file from before the forgetting: the file's digest, the last hash in
+ * that file's journal, and the number of the entry with this hash in the present journal. */
 static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
 {
     uint8_t head[32];
@@ -298,7 +298,8 @@ static dkvb_status shape(json_t **out, struct dkvb__receipt *r)
     return dkvb__json_made(*out);
 }
 
-/* Makes the statement of the strengths of all forget requests in force, and of their promise in words. */
+/* Makes a receipt's statement of the strengths of all forget requests that are still in force, and of what these
+ * strengths promise. */
 static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
 {
     bool exact = false, suppress = false;
@@ -335,7 +336,7 @@ static void wilson(double right, double n, double *low, double *high)
     *high = fmin(1.0, centre + half);
 }
 
-/* Makes the statement of the accuracy of each class on held-out rows, under the mask of the model. */
+/* Makes a receipt's statement of the accuracy of each class on held-out rows, under the mask of the model. */
 static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -366,8 +367,8 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Makes the statement of the results of an audit as the tool printed them. The statement leaves out the times of the
- * audit, so that a second run gives the same value. */
+/* Makes a receipt's statement of the results of an audit, as `dkvb audit` printed them. The receipt's statement about
+ * an audit leaves out how long the audit took, so that a second audit gives the same value. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

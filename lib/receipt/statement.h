@@ -18,15 +18,16 @@
  * memory. */
 enum { DKVB__RECEIPT_MOST = 64 << 20 };
 
-/* A receipt that is being written or checked. The models and the codes of a receipt are opened when a statement first
- * needs them, and are NULL before. */
+/* A receipt that is being written or checked. The models and the codes file of a receipt are opened when a statement of
+ * the receipt first needs them; until then these pointers are NULL. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
     const dkvb_run_options *run;
     dkvb_model *model, *before;
     dkvb_codeset *codes;
-    /* true if the codes of the codeset's training part were searched too; the held-out part is always searched */
+    /* true if codes were searched for the training rows of the codes file too; for the held-out rows, codes are always
+     * searched */
     bool searched;
 };
 
@@ -34,12 +35,13 @@ struct dkvb__receipt {
 enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUDIT = 8 };
 
 /* A statement of the receipt's predicate: its key in JSON, the files that it needs, its subject in words, and the
- * function that makes its value. Writing and checking a receipt call the same function. */
+ * function that makes its value. The same function makes a statement's value when a receipt is written and when it is
+ * checked. */
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    /* subject of the statement and result of a successful check, for messages: "the journal", "read again, with the
-     * same result" */
+    /* words for messages about a statement of a receipt: what is checked ("the journal"), and the result of a
+     * successful check ("read again, with the same result") */
     const char *words, *done;
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
@@ -50,8 +52,8 @@ extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 /* Writes at most 32 bytes in hexadecimal to `text` and returns `text`. */
 const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
-/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. A `size` of UINT64_MAX stands
- * for all bytes of the file. */
+/* Computes the SHA-256 of `size` bytes of a file, beginning at `offset`, in hexadecimal. If `size` is UINT64_MAX, all
+ * bytes from `offset` to the end of the file are hashed. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
@@ -63,19 +65,20 @@ dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_opti
  * describes no file. */
 const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
 
-/* Returns which files the options must name for a statement: bits DKVB__OF_…. A statement that describes a file needs
- * the file, but does not open it as a model or a codeset, so that a damaged file can be described. */
+/* Returns, as bits DKVB__OF_…, which files the caller must name so that statement `s` of a receipt can be made. A
+ * receipt's statement about a file reads the file's bytes only, and not as a model or a codes file, so that a damaged
+ * file can be described. */
 uint32_t dkvb__statement_needs(size_t s);
 
-/* Adds a text of the receipt's options, such as the command line, to a JSON object. The call returns DKVB_EINVAL if the
- * text is not UTF-8. */
+/* Adds a text of the receipt's options, such as the command line, to a JSON object. Adding the text fails with
+ * DKVB_EINVAL if `text` is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* Returns which files the options of a receipt name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Searches the codes of the codeset's training part, once per receipt. Most statements of a receipt need only the
- * codeset's held-out part, a tenth of the rows. */
+/* Searches the codes of the training rows of the codes file, unless this receipt has searched them already. Most
+ * statements of a receipt need only the held-out rows of the codes file, a tenth of the rows. */
 dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
 /* Makes the value of one statement of a receipt, and opens the files that the statement needs. */

@@ -81,8 +81,8 @@ static bool ends_check(dkvb_status rc)
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
 }
 
-/* Compares the digest of a file with the digest in the receipt. If the digests differ, the result names the sections of
- * the file that differ; the offsets of the sections are in the receipt. */
+/* Compares the digest of a file with the digest in the receipt. If the digests differ, the message names the sections
+ * of the file whose bytes have changed; the receipt says where each section lies. */
 static dkvb_status tell_file(struct check *c, const char *about, const char *path, const json_t *stated)
 {
     char text[65], sentence[500];
@@ -136,8 +136,8 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* Writes one sentence for each journal entry whose effects were to be measured again. `from` says in words how the
- * effects were measured, or is "". */
+/* Writes one sentence for each journal entry whose effects were to be measured again for the receipt. The argument
+ * `from` says in words how the effects of the journal entries were measured, or is "". */
 static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
     char sentence[400];
@@ -165,7 +165,7 @@ static void tell_effects(struct check *c, const char *about, const char *from, c
 }
 
 /* Names each section of the model file that has other bytes after training again, or says in one sentence that all
- * sections are equal. The comparison does not cover keys, as training again does not make the keys again. */
+ * sections are equal. The sections with the keys are not compared, as training again does not place the keys again. */
 static void tell_trained(struct check *c, const char *about, const json_t *made)
 {
     char sentence[300];
@@ -194,7 +194,7 @@ static void tell_trained(struct check *c, const char *about, const json_t *made)
          "the keys: not checked, since these files do not show which rows the keys were placed on");
 }
 
-/* Reports that a statement of the receipt, made again from the files, has the same value. */
+/* Reports that a statement of a receipt, when made again from the files, has the value that the receipt states. */
 static void tell_equal(struct check *c, size_t s, const json_t *made)
 {
     const struct dkvb__statement *of = &dkvb__statements[s];
@@ -207,7 +207,8 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
     } else if (!dkvb__statement_file(s, &c->r.o)) {
-        /* statements about files need no sentence here, as tell_file() has reported on the files */
+        /* no sentence is printed here for statements about files, as tell_file() has printed the result of checking
+         * each file */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);
     }
@@ -253,7 +254,8 @@ static dkvb_status check_statement(struct check *c, size_t s, const json_t *stat
     return DKVB_OK;
 }
 
-/* True if a subject of the receipt describes this file: a name, the file's digest, and nothing else. */
+/* True if `subject`, an entry of a receipt's list of subjects, describes the given file: a name, the file's digest, and
+ * nothing else. */
 static bool is_subject(const json_t *subject, const json_t *file)
 {
     const char *name, *digest, *stated = json_string_value(json_object_get(file, "sha256"));
@@ -263,8 +265,8 @@ static bool is_subject(const json_t *subject, const json_t *file)
            strcmp(digest, stated) == 0;
 }
 
-/* Checks that the subjects of the receipt are the files of the predicate, as a tool that looks at subjects only would
- * trust another file. */
+/* Checks that the subjects of the receipt are the files that its predicate describes, as a tool that looks at subjects
+ * only would trust another file. */
 static void check_subjects(struct check *c, const json_t *statement)
 {
     const json_t *subjects = json_object_get(statement, "subject"),
@@ -278,8 +280,8 @@ static void check_subjects(struct check *c, const json_t *statement)
               : "the subjects are not the files that the predicate describes");
 }
 
-/* Fields of a receipt that this version of the predicate does not know count as differences: nobody checks such fields,
- * and a reader may believe them. */
+/* A field in a receipt that this version of the software does not know counts as a difference, as nobody has checked
+ * the field, and a reader may believe it. */
 static void check_fields(struct check *c, const json_t *predicate)
 {
     char sentence[200];
@@ -323,8 +325,8 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parses a receipt, whose text must have the one form that the library writes. A receipt in any other form is refused,
- * so that no byte of a receipt can be changed unnoticed. */
+/* Parses a receipt, whose text must have the one form that the library writes. A receipt whose text is not exactly what
+ * the library writes is refused, so that no byte of a receipt can be changed unnoticed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;

@@ -1,6 +1,6 @@
-/* The rows of a client arrive as a stream of frames, `.npy` files one after another. The reader cannot start in the
- * middle of a client's stream: a header that is not understood ends the stream. If the header of a frame (one `.npy`
- * file) is understood, the frame's length is known, so the frame can be refused and skipped. */
+/* The client of a service sends its rows as a stream of frames, `.npy` files one after another. Reading a client's
+ * stream cannot start in the middle: a frame whose header is not understood ends the stream. If the header of a frame
+ * (one `.npy` file) is understood, the frame's length is known, so the frame can be refused and skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,7 +90,7 @@ static dkvb_status convert(dkvb_service *s, const struct dkvb__npy_start *start,
 }
 
 /* Takes the frame (one .npy file of a client) that begins at offset s->at of the input. *taken becomes false if the
- * frame has not arrived completely. */
+ * next frame (`.npy` file) has not arrived completely. */
 static dkvb_status take_frame(dkvb_service *s, bool *taken)
 {
     const unsigned char *bytes = (const unsigned char *)s->in.bytes + s->at;
@@ -162,7 +162,7 @@ dkvb_status dkvb__frames_take(dkvb_service *s)
     while (!rc && taken && !s->broken && s->rows < s->most_rows) {
         size_t available = s->in.size - s->at, step = s->skip < available ? (size_t)s->skip : available;
 
-        /* the elements of the last frame (.npy file) were converted to rows already, or are skipped because the frame
+        /* the elements of the last frame (.npy file) are no longer needed: they were converted to rows, or the frame
          * was refused */
         s->at += step;
         s->skip -= step;

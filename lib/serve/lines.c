@@ -1,7 +1,7 @@
-/* The rows of a client arrive as lines of CSV. Each line is a row, even if a quote is open at its end, so a damaged
- * line costs no other line its answer. Columns and their names follow the rules for tables (data/table_text.c), except
- * that the first line has to be understood without the second: a client may wait for the first answer before it sends a
- * second line. */
+/* The client of a service sends its rows as lines of CSV. Each line is a row, even if a quote is open at its end, so a
+ * damaged line costs no other line its answer. Columns and their names follow the rules for tables (data/table_text.c),
+ * except that the first line has to be understood without the second: a client may wait for the first answer before it
+ * sends a second line. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +67,7 @@ static dkvb_status note_field(dkvb_service *s, size_t fields)
 }
 
 /* Splits a line into fields, whose text is in `field` and whose offsets are in `at`. *why stays empty, or says what is
- * wrong with a quote. */
+ * wrong with the quotes around a field. */
 static dkvb_status split(dkvb_service *s, const char *line, size_t size, size_t *fields, const char **why)
 {
     struct dkvb__lines *l = &s->lines;
@@ -125,8 +125,8 @@ static const char *field(const dkvb_service *s, size_t i)
     return s->lines.field.bytes + s->lines.at[i];
 }
 
-/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if no
- * column has the name or number; the result is false if two columns have the name. */
+/* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if the
+ * line has no column of that name or number; the result is false if two columns have the name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -193,8 +193,8 @@ static void place_features(dkvb_service *s, size_t fields, bool header, char *wh
                          header ? "" : ": the first line holds no names");
             continue;
         }
-        /* Without names, the features are the columns in their order. pandas writes row numbers into a first column
-         * without a name, which is skipped. */
+        /* If the first line names no columns of the model, the features are the columns in the order of the line; a
+         * first column without a name is skipped, as pandas writes row numbers there. */
         if (next == 0 && header && fields > 1 && !*field(s, 0))
             next++;
         if (s->id_column && next == l->id)
@@ -243,8 +243,8 @@ static dkvb_status know(dkvb_service *s, const char *line, size_t size, bool *he
     return DKVB_OK;
 }
 
-/* Reads the features of a row from a line into `x`. The text `why` stays empty, or says why the line is no row of
- * features. */
+/* Reads the features of a row from a line into `x`. The text `why` stays empty, or says why the line cannot be read as
+ * a row of features. */
 static dkvb_status read_row(dkvb_service *s, const char *line, size_t size, float *x, char *why)
 {
     const struct dkvb__lines *l = &s->lines;
@@ -351,7 +351,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         line = s->in.bytes + s->at;
         if (!found && !longer && !l->dropping)
             break;
-        /* the rest of a too long line is skipped, as the line was answered when it became too long */
+        /* the rest of a line that is too long is skipped, as an error message has answered the line already */
         if (l->dropping) {
             s->at += found ? step : s->in.size - s->at;
             l->scanned = 0;
@@ -364,8 +364,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
-            /* lines after the refused line cannot be understood, as no header or row has said which columns the lines
-             * have */
+            /* if this line was to be the header or the first row, nothing tells which columns the later lines have, so
+             * reading ends */
             if (!l->known) {
                 dkvb__break(s, DKVB_EFORMAT, why);
                 break;
@@ -375,7 +375,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
             l->dropping = !rc && !found;
             step = found ? step : s->in.size - s->at;
         } else {
-            /* a byte order mark before the first line is skipped */
+            /* a byte order mark at the start of the first line is skipped */
             if (l->line == 1 && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
                 line += 3;
                 size -= 3;
@@ -384,7 +384,7 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
                 rc = take_line(s, line, size);
         }
         if (rc) {
-            l->line--; /* the refused line is not counted, as the call may be repeated with the same line */
+            l->line--; /* a line that failed is not counted, as the caller may repeat the call with this line */
         } else {
             s->at += step;
             l->scanned = 0;
@@ -432,7 +432,7 @@ static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t l
 }
 
 /* Appends a float to the answer with as many digits as reading back the same float needs. A program may have called
- * setlocale(), so the decimal sign is replaced by a point. */
+ * setlocale(), so the decimal sign that snprintf() writes is replaced by a point. */
 static dkvb_status put_float(dkvb_service *s, float value)
 {
     char text[32];

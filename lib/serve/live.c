@@ -1,14 +1,16 @@
 /*
  * A live model follows a model file whenever the file is replaced.
  *
- * A live model keeps each loaded version of the model in a slot. A slot counts the users of its model in one atomic
- * word, which also has two flags, RETIRED and FREEING. A user of the model adds 1 to the word of the current slot and
- * checks that the slot is still current; otherwise the user subtracts 1 again and starts over. A thread that replaces
- * the model first makes another slot current, and then sets RETIRED in the slot of the old model. Every user of a slot
- * either was counted before RETIRED was set, and the slot's model stays until the use ends, or sees that another slot
- * is current. The thread that makes a slot's word RETIRED without users, by retiring or by ending the last use, frees
- * the slot's model. Slots are used for one model after another, and are freed only with the handle of the live model,
- * so a user is never counted in freed memory.
+ * A live model keeps each loaded version of the model in a slot of its own. A slot (one loaded version of the model)
+ * counts the users of its model in one atomic word, which also has two flags, RETIRED and FREEING. A thread that wants
+ * to use a live model adds 1 to the atomic word of the current slot (the newest loaded version) and checks that the
+ * slot is still current; otherwise the thread subtracts 1 again and starts over. A thread that has loaded a newer
+ * version of a live model first makes the new slot current, and then sets the flag RETIRED in the old model's slot.
+ * Every thread that wants the model of a slot (one loaded version) either was counted before the flag RETIRED was set,
+ * so that the model stays until the use ends, or sees that another slot is current. A slot with the flag RETIRED and no
+ * users is emptied by the thread that retired the slot or ended its last use: that thread frees the slot's model. A
+ * slot holds one model after another, and the slot's memory is freed only together with the live model's handle, so no
+ * thread ever counts itself as a user in freed memory.
  */
 #include "dkvb/live.h"
 
@@ -24,12 +26,13 @@
 
 enum { MOST_TRIES = 1000 }; /* largest number of times in a row that a file may be replaced while it is being opened */
 
-/* flag of a slot whose model was replaced: another slot is current */
+/* flag of a slot (one loaded version of a live model) whose model was replaced by a newer one */
 static const uint64_t RETIRED = UINT64_C(1) << 63;
-static const uint64_t FREEING = UINT64_C(1) << 62; /* flag of a slot whose model one thread is freeing */
+/* flag of a slot (one loaded version of a live model) whose model is being freed by one thread */
+static const uint64_t FREEING = UINT64_C(1) << 62;
 
-/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can
- * get the same inode number. If the model file was overwritten in place, its size or its times have changed. */
+/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can get
+ * the same inode number. If a program overwrites the model file in place, the file's size or times change. */
 struct identity {
     dev_t device;
     ino_t inode;
@@ -40,9 +43,11 @@ struct identity {
 
 struct slot {
     struct slot *next;
-    _Atomic(dkvb_model *) model; /* model that the slot holds; NULL: the slot is free */
-    _Atomic uint64_t word;       /* number of users of the slot, with the flags RETIRED and FREEING */
-    struct identity file;        /* identity of the slot's model file, constant while the slot is current */
+    _Atomic(dkvb_model *) model; /* the loaded model in this slot of a live model; NULL: the slot is free */
+    /* number of threads that use the model in this slot of a live model, with the flags RETIRED and FREEING */
+    _Atomic uint64_t word;
+    /* identity of the model file that was loaded into a slot, constant while the slot is current */
+    struct identity file;
 };
 
 struct dkvb_live {
@@ -77,7 +82,8 @@ static bool same_file(const struct identity *a, const struct identity *b)
            same_time(a->noted, b->noted);
 }
 
-/* Frees the model of a retired slot if it has no user and no other thread is freeing it. */
+/* Frees the model of a slot (one loaded version of a live model) if the slot is retired, has no user, and no other
+ * thread is freeing its model. */
 static void empty(struct slot *slot)
 {
     uint64_t word = RETIRED;
@@ -86,7 +92,7 @@ static void empty(struct slot *slot)
         return;
     dkvb_model_free(atomic_load(&slot->model));
     atomic_store(&slot->model, NULL);
-    /* from this line on another thread may use the slot for another version of the model */
+    /* after this line another thread may use the slot for another version of the live model */
     atomic_fetch_and(&slot->word, ~(RETIRED | FREEING));
 }
 
@@ -108,7 +114,8 @@ static struct slot *hold(dkvb_live *live)
     }
 }
 
-/* Returns a slot without a model, which no other thread will fill, or NULL if memory ran out. */
+/* Returns a free slot for a loaded version of the live model, which no other thread will take, or NULL if memory ran
+ * out. */
 static struct slot *free_slot(dkvb_live *live)
 {
     struct slot *slot = atomic_load(&live->slots);
@@ -126,7 +133,7 @@ static struct slot *free_slot(dkvb_live *live)
     return slot;
 }
 
-/* Opens the model file at the path. The result `file` is the identity of exactly the bytes that were opened: if the
+/* Opens the model file of a live model. The result `file` is the identity of exactly the bytes that were opened: if the
  * model file is replaced in the meantime, opening starts again. */
 static dkvb_status open_file(const dkvb_live *live, dkvb_model **model, struct identity *file)
 {
@@ -196,7 +203,7 @@ static dkvb_status check_fits(const char *path, const dkvb_model *old, const dkv
                               "%.200s: column %u of the file that replaced the model is called '%.64s', not '%.64s'",
                               path, i, other ? other : "", name ? name : "");
         if (!name)
-            break; /* one name is enough for the comparison: either all columns have names, or none has */
+            break; /* comparing the first name is enough, as either all columns of a model have names, or none has */
     }
     return DKVB_OK;
 }
@@ -210,7 +217,7 @@ static dkvb_status take_up(dkvb_live *live)
     dkvb_model *model;
     dkvb_status rc = look(live->path, &file);
 
-    /* the new model file is not opened if another thread has opened the file already */
+    /* the new model file is not opened here if another thread has opened the file already */
     if (rc || same_file(&file, &old->file))
         return rc;
     rc = open_file(live, &model, &file);
@@ -294,7 +301,8 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* the model file is examined after hold(), so that a replacement before this call is noticed */
+    /* the model file is examined only after hold() has counted a user of the old model, so that a file replaced before
+     * this call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

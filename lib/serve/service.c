@@ -104,7 +104,8 @@ static dkvb_status copy_names(dkvb_service *s, const dkvb_model *model)
     return s->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for names of columns", s->name);
 }
 
-/* Copies from the model what all later versions of its file must share: the number of columns and their names. */
+/* Copies from the first model what all later versions of the model file must have too: the number of columns and their
+ * names. */
 static dkvb_status know_model(dkvb_service *s)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -199,8 +200,8 @@ dkvb_status dkvb_service_put(dkvb_service *s, const void *bytes, size_t size)
         s->ended = true;
         return DKVB_OK;
     }
-    /* Input bytes that the service has read completely are removed first, so memory follows the longest frame or line,
-     * not the length of the input. */
+    /* Input bytes that the service has read completely are removed first, so the memory in use depends on the longest
+     * frame or line, not on the length of the input. */
     if (s->at > 0) {
         memmove(s->in.bytes, s->in.bytes + s->at, s->in.size - s->at);
         s->in.size -= s->at;
@@ -251,7 +252,7 @@ static dkvb_status answer_block(dkvb_service *s, const dkvb_model *model, const 
     dkvb_status rc;
 
     /* Prediction gives the likeliest class of each row, or -1 if the model abstained. If `top` is above 1, the
-     * likeliest classes first lie side by side, and are then moved to their places, `top` elements apart. */
+     * likeliest class of each row is written to labels[row] first, and then moved to labels[row * top]. */
     rc = dkvb_model_predict(model, s->x + first * s->columns, n, labels, s->scores || ranks ? logits : NULL, run);
     if (rc || !ranks)
         return rc;

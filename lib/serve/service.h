@@ -18,18 +18,19 @@ struct dkvb__text {
 
 enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 
-/* One frame or line of a batch, in the order of arrival. A frame (a `.npy` file) is answered by one frame, and a line
- * by one line. */
+/* One frame (`.npy` file) or line of a batch, in the order of arrival. A frame (a `.npy` file) is answered by one
+ * frame, and a line by one line. */
 struct dkvb__item {
     uint32_t kind;
     bool vector; /* true if the frame's array has one dimension, so that the answer has no dimension of rows */
-    /* number of the frame's or line's first row in the batch, and number of its rows, which is 0 for an error or a
+    /* number in the batch of the first row of this frame or line, and number of its rows, which is 0 for an error or a
      * header */
     size_t first, rows;
     /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,
      * from 1 */
     uint64_t number;
-    /* place in the batch's `texts` of the error message, or of the row's id, for a frame or line; length 0: no text */
+    /* place in the batch's `texts` of the row's id, or of the error message that answers the frame or line; length 0:
+     * no text */
     size_t text, length;
 };
 
@@ -37,12 +38,12 @@ struct dkvb__item {
 struct dkvb__lines {
     bool known;
     char separator;
-    size_t fields;           /* number of fields in every line of the client */
-    size_t *field_of;        /* index of the field of a line that holds each feature, [columns] */
-    size_t id;               /* index of the field with the row's id; if no field has ids, the number of fields */
-    uint64_t line, row;      /* number of the client's last line, from 1, and number of the next row, from 0 */
-    size_t scanned;          /* number of bytes of an unfinished line that were searched and hold no line end */
-    bool dropping;           /* true if a line was refused for its length, and the rest of that line is being skipped */
+    size_t fields;      /* number of fields in every line of the client */
+    size_t *field_of;   /* index of the field of a line that holds each feature, [columns] */
+    size_t id;          /* index of the field with the row's id; if no field has ids, the number of fields */
+    uint64_t line, row; /* number of the client's last line, from 1, and number of the next row, from 0 */
+    size_t scanned; /* number of bytes at the start of the unfinished line that were searched and have no line end */
+    bool dropping;  /* true if a line was refused for its length, and the rest of that line is being skipped */
     struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
     size_t *at;              /* offset at which each field of a line begins, [at_room] */
     size_t at_room;
@@ -61,7 +62,7 @@ struct dkvb_service {
     uint32_t columns;
     char **names; /* names of the columns, [columns], or NULL: columns have no names */
 
-    /* The members `kind` to `why` hold the input from the client, and the state of reading this input. */
+    /* The members from `kind` to `why` hold the bytes that the client sent, and how far they are understood. */
     uint32_t kind;
     bool ended, cut;
     struct dkvb__text in;
@@ -80,7 +81,7 @@ struct dkvb_service {
     float *x; /* features of the rows of the batch, [row_room][columns] */
     size_t rows, row_room;
 
-    /* The arrays `labels`, `probabilities` and `logits` have the answers to the rows of the batch. */
+    /* The arrays `labels`, `probabilities` and `logits` hold the answers to the rows of the batch. */
     int32_t *labels;      /* predicted classes of the rows, [rows][top] */
     float *probabilities; /* probabilities of the predicted classes of the rows, [rows][top], if the input is lines */
     /* logits of the rows, [rows][classes] if scores are asked for, otherwise [a block of rows][classes] */
@@ -88,14 +89,14 @@ struct dkvb_service {
     struct dkvb__text out;
 };
 
-/* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full.
- * After a failure with DKVB_ENOMEM, the call may be repeated. If the input is damaged, the reason is noted in
- * s->broken. */
+/* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full. If
+ * reading the client's input fails with DKVB_ENOMEM, the same function may be called again. If the input is damaged,
+ * the reason is noted in s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to a frame or line of the batch to s->out. The names of classes come from `model`. Appending an
- * answer may fail with DKVB_ENOMEM. */
+/* Appends the answer to a frame or line of the batch to s->out. The answer has the names of classes from `model`.
+ * Appending an answer may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);

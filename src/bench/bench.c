@@ -31,37 +31,41 @@ struct bench {
     dkvb_array keys_file;
     struct features rows_file;
     const float *keys, *rows; /* random keys, [codebooks][keys][key_dim], and random rows, [n][input_dim] */
-    int8_t *projected;        /* rows projected into the codebooks, for the part `search`, [n][codebooks][key_dim] */
+    int8_t *projected; /* rows projected into the codebooks, for benchmarking the search, [n][codebooks][key_dim] */
     dkvb_codebooks *codebooks;
     dkvb_model *model;
-    uint16_t *codes;       /* codes of the random rows (selected keys), [n][codebooks][k] */
-    uint16_t *other_codes; /* codes after the mask was set, for the part `forget`, [n][codebooks][k] */
-    int32_t *labels;       /* random labels of the rows, [n] */
-    uint64_t entry;        /* number of the journal entry that the part `forget` will undo, or 0 */
-    /* number of pairs that the part `forget` masks, and number of (row, codebook) pairs that are then searched again */
+    uint16_t *codes; /* codes of the random rows (selected keys), [n][codebooks][k] */
+    /* codes of the rows after pairs were masked, for the benchmark of forgetting, [n][codebooks][k] */
+    uint16_t *other_codes;
+    int32_t *labels; /* random labels of the rows, [n] */
+    uint64_t entry;  /* number of the journal entry that the benchmark of forgetting will undo, or 0 */
+    /* number of pairs that the benchmark of forgetting masks, and number of (row, codebook) pairs that are searched
+     * again for this reason */
     uint64_t masked, hit;
     void *owned[MOST_OWNED];
     size_t owned_count;
 
-    uint32_t repeat;            /* number of the present repeat; 0: the first run, which does not count */
+    uint32_t repeat; /* number of the present repeat of the benchmark; 0: the first run, whose times do not count */
     double *times[MOST_SERIES]; /* times of each series of measurements in seconds, [repeats + 1] */
-    double *call_times;         /* times of single calls of the part `search`, [repeats + 1][calls] */
+    double *call_times;         /* times of single calls in the benchmark of the search, [repeats + 1][calls] */
     double *sorted;             /* scratch space for sorting the times of the repeats, [repeats] */
-    double step_from, step_to;  /* range of the present series in the progress of the whole benchmark */
+    /* where the progress bar of the whole benchmark stands at the start and at the end of the present measurement */
+    double step_from, step_to;
 };
 
-/* One part of the benchmark: search, training or forgetting. Each part of the benchmark measures one or more series of
- * times in every repeat. */
+/* One part of the benchmark: search, training or forgetting. In every repeat, each part of the benchmark (search,
+ * training, forgetting) measures the time of one or more steps. */
 struct work {
     const char *name;
     uint32_t series;
-    uint32_t told; /* index of the series of times from which the printed rows per second are computed */
+    uint32_t told; /* index of the step of a benchmark from whose times the printed rows per second are computed */
     int (*prepare)(struct bench *b);
-    int (*ready)(struct bench *b, uint32_t series); /* prepares a run of a series before the clock starts; or NULL */
+    /* function that prepares a step of the benchmark before the clock starts; or NULL */
+    int (*ready)(struct bench *b, uint32_t series);
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    /* prints the lines of this part of the benchmark after the two lines that all parts print */
+    /* prints the lines of text that only this part of the benchmark has, after the two lines that all parts have */
     void (*say)(struct bench *b);
-    /* prints the JSON keys of this part of the benchmark after the keys that all parts have */
+    /* prints the JSON keys that only this part of the benchmark has, after the keys that all parts have */
     void (*json)(struct bench *b);
 };
 
@@ -174,8 +178,8 @@ static double median(double *numbers, size_t count)
     return numbers[count / 2];
 }
 
-/* Return medians over the repeats: seconds_of() the median time of a series, ratio_of() the median ratio of the times
- * of two series. */
+/* Medians over the repeats of a benchmark: seconds_of() returns the median time of a series of measurements, ratio_of()
+ * the median ratio of two series. */
 static double seconds_of(struct bench *b, uint32_t series)
 {
     memcpy(b->sorted, b->times[series] + 1, b->args.repeats * sizeof *b->sorted);
@@ -298,8 +302,8 @@ static void search_json(struct bench *b)
     json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
-/* Prepares the training of one epoch on random labels and on random codes: a row's `top_k` keys in a codebook differ
- * from each other, as after a search. */
+/* Prepares the benchmark of training: one epoch on random labels and random codes, where a row's `top_k` keys in a
+ * codebook differ from each other, as after a search. */
 static int train_prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;
@@ -343,9 +347,10 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of times that the part `forget` of the benchmark measures. The first series times the search of all rows
- * without the mask, which gives the stored codes. The second series times the counting, choosing and masking of pairs.
- * The third series times the second search of the codes that name masked pairs. */
+/* Series of times that the part `forget` of the benchmark measures. In the benchmark of forgetting, SEARCHED times the
+ * search of all rows without a mask, whose codes are stored. In the benchmark of forgetting, FORGET times the counting,
+ * choosing and masking of pairs. In the benchmark of forgetting, REFRESH times searching again those codes that name
+ * masked pairs. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)
@@ -516,8 +521,8 @@ static int check_args(struct bench *b)
     return code ? code : paths_check(&command, inputs, outputs);
 }
 
-/* Runs all series of a part of the benchmark once, and then `repeats` times. The times of the first run do not count,
- * as the system has to provide memory pages in that run. */
+/* Runs all steps that a part of the benchmark measures once, and then `repeats` times. The times of the first run of a
+ * benchmark do not count, as the system has to provide memory pages in that run. */
 static int run_repeats(struct bench *b)
 {
     const struct work *work = b->work;

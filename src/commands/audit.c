@@ -135,7 +135,8 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
  * which plans requests again from the codes. */
 static int read_codes(struct audit *a)
 {
-    /* the codes are checked with the model before the forgetting, as a purged model has fewer keys */
+    /* the codes file is checked against the model from before the forgetting, as a model whose pairs were purged has
+     * fewer keys */
     const dkvb_model *model = a->before ? a->before : a->model;
 
     if (a->args.models > 0)
@@ -157,7 +158,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
-    /* the marks of the classes to forget are an array of bool, as `true` equals DKVB_FORGET */
+    /* an array of bool serves as the marks of the classes to forget, as `true` equals DKVB_FORGET */
     request->classes = (const uint8_t *)a->classes;
     request->rows = a->ids.id;
     request->row_count = a->ids.n;
@@ -373,10 +374,11 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     putchar('\n');
 }
 
-/* The figures (measured numbers) of the audit in the order of the output. Figures whose attacks answer the same
- * question form a group, and the question is the heading of the group. */
+/* The figures (measured numbers) of the audit in the order of the output. An audit's figures (measured numbers) whose
+ * attacks answer one and the same question form a group, with the question as its heading. */
 static const struct {
-    const char *heading; /* heading of a group of figures, printed before the group's first figure */
+    /* heading of a group of an audit's figures (measured numbers), printed before the group's first figure */
+    const char *heading;
     uint32_t first, last;
 } groups[] = {
     {"membership (untraining: have the rows an influence?): AUC, forgotten rows against test rows of the same classes",

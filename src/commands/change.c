@@ -28,7 +28,7 @@ struct change {
 
 static const struct args_option options[] = {
     {"drop-name", ARGS_FLAG, AT(drop_name),
-     /* the option --drop-name is an option of `dkvb purge` only */
+     /* `dkvb purge` alone has the option --drop-name */
      .help = "also take away the names of classes that are forgotten"},
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},

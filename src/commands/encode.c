@@ -87,8 +87,8 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* Checks and locks the output files of `dkvb encode`. The part file, which keeps rows during the encoding, is one more
- * output, but the command does not wait for its lock. */
+/* Checks that the output files of `dkvb encode` can be written and replace no input, and locks these files. The part
+ * file, which keeps rows during the encoding, is one more output, but the command does not wait for its lock. */
 static int claim_paths(struct encode *e, const char *kept)
 {
     const struct encode_args *args = &e->args;
@@ -175,7 +175,8 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
     return textfile_end(&text, code);
 }
 
-/* Writes the output files of `dkvb encode`. `kept` is the path of the part file, which keeps rows during the work. */
+/* Writes the output files of `dkvb encode`. `kept` is the path of the part file, which keeps finished rows while
+ * pictures are encoded. */
 static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;

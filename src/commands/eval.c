@@ -59,7 +59,7 @@ struct eval {
     struct features x;
     struct pictures pictures; /* the pictures that were encoded into the rows to measure on */
     struct labels y;
-    struct codes codes; /* codes of the rows to measure on, if a file has them */
+    struct codes codes; /* codes of the rows to measure on, if they were read from a file */
     bool *forgotten;    /* marks of the forgotten classes, [classes], or NULL */
     dkvb_evaluation found;
     struct features train_x; /* training rows for linear heads (--reference) */
@@ -151,7 +151,7 @@ static int compare(struct eval *e)
 
     if (!e->args.reference)
         return EXIT_SUCCESS;
-    /* the marks of the forgotten classes are an array of bool, as `true` equals DKVB_FORGET */
+    /* an array of bool serves as the marks of the forgotten classes, as `true` equals DKVB_FORGET */
     request.classes = (const uint8_t *)e->forgotten;
     return reference_compare(&e->reference, &rows, e->args.threads);
 }

@@ -42,7 +42,7 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* One array of the export: file, type and shape. */
+/* One exported array of a model: file, type and shape. */
 struct part {
     const char *name;
     char *path; /* path of the array's file, which the struct owns */
@@ -76,7 +76,7 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
 }
 
 /* Removes the file of an array that this model does not have, but that an export of another model left in the folder.
- * A left-over array of another model would not fit the exported arrays of this model. */
+ * Array files left by an export of another model would not fit the exported arrays of this model. */
 static int remove_part(const struct part *part)
 {
     if (remove(part->path) == 0)
@@ -116,7 +116,8 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
         outputs[i] = (struct path){"an output", parts[i].path};
     }
     if ((code = paths_check_in_folder(&command, args->dir, inputs, outputs)) ||
-        /* the model is verified, as exported arrays have no checksums by which a reader could find damage */
+        /* before the export the model is verified, as exported arrays have no checksums by which a reader could find
+         * damage */
         (code = tool_check(dkvb_model_verify(model))) || (code = copy_arrays(model, parts, whitened)) ||
         (code = paths_make_folder(args->dir)))
         return code;

@@ -304,8 +304,8 @@ static int read_pictures(struct forget *f)
                            : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-/* Keeps only the rows of the chosen classes, as rows of other classes need not be searched. The features of the kept
- * rows are moved together if they are in memory. */
+/* If classes are to be forgotten, keeps only the rows of these classes, as other rows need not be searched. If the
+ * features are in memory, the features of the rows that are kept are moved together. */
 static int cut_out_classes(struct forget *f)
 {
     size_t kept = 0;
@@ -327,7 +327,8 @@ static int cut_out_classes(struct forget *f)
             char *name = f->rows.name[kept];
 
             f->rows.name[kept] = f->rows.name[i];
-            f->rows.name[i] = name; /* the names of two rows change places, so that each name is freed once */
+            /* the names of two rows are exchanged, not copied, so that each name is freed once */
+            f->rows.name[i] = name;
         } else {
             f->rows.id[kept] = f->rows.id[i];
         }
@@ -503,8 +504,9 @@ static int refuse(const struct forget *f)
                      f->args.planned ? "" : way);
 }
 
-/* Checks and locks the files of `dkvb forget`. `dkvb forget` may replace the model, and with the strength "exact" the
- * codes file, by their new versions, but a mask must not replace these files. */
+/* Checks that the output files of `dkvb forget` can be written and replace no input, and locks these files. `dkvb
+ * forget` may replace the model, and with the strength "exact" the codes file, by their new versions, but a mask must
+ * not replace these files. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];

@@ -24,7 +24,7 @@ struct forget_args {
     uint32_t strength, method, threads;
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
     bool exact; /* true if the strength of forgetting is "exact", false if it is "suppress" */
-    bool kept;  /* true if --codes is a codes file */
+    bool kept;  /* true if the file of the option --codes is a codes file */
     /* true if the plan of forgetting was read from a file, so that options which would change the plan are missing */
     bool planned;
 };
@@ -35,7 +35,7 @@ struct forget {
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    dkvb_codeset *codeset; /* codeset read from the file of --codes, if it is a codes file */
+    dkvb_codeset *codeset; /* contents of the file of --codes, if it is a codes file */
     dkvb_mask *mask;       /* mask of pairs that was read from the file of --mask */
     uint8_t *classes;      /* marks of the classes that --class names, [classes] */
     struct features x, key_x;
@@ -49,7 +49,7 @@ struct forget {
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
-    uint64_t entry; /* number of the journal entry that the plan wrote, once the plan is applied */
+    uint64_t entry; /* number of the journal entry that applying the plan of the forgetting wrote */
     uint32_t names_dropped;
     double began;
 };

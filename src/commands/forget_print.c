@@ -131,8 +131,8 @@ static double share(uint64_t part, uint64_t whole)
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
 /* Chooses the classes to print if a model has many: the classes that the request asks for, and of all others those
- * whose accuracy changes most. The result are marks of the classes, which the caller frees; NULL: all classes are
- * printed. */
+ * whose accuracy changes most. Returns marks of the classes to print, which the caller frees, or NULL if all classes
+ * are printed. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -172,7 +172,8 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    /* numbers of rows, and of right answers before and after, summed over the classes that are not printed */
+    /* totals over the classes that are not printed: rows, right answers before the forgetting, right answers after
+     * it */
     uint64_t rows = 0, before = 0, after = 0;
     uint32_t hidden = 0;
     bool *shown;

@@ -38,7 +38,8 @@ struct inspect {
     dkvb_model_info info;
     dkvb_codebooks_info codebooks;
     char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
-    bool lengths; /* true if the codebooks of the model store the usual lengths of rows */
+    /* true if the codebooks of the model store between which lengths a row is inside the scale of the keys */
+    bool lengths;
 };
 
 static int print_json(const struct inspect *it)

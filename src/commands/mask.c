@@ -28,9 +28,9 @@ struct mask_args {
 struct work {
     const char *name;
     int (*run)(const struct mask_args *args);
-    int least, most;        /* smallest and largest number of operands of the subcommand */
+    int least, most;        /* smallest and largest number of operands of a subcommand of `dkvb mask` */
     uint32_t how;           /* way to combine masks, DKVB_MASK_…, for subcommands that combine masks */
-    bool writes;            /* true if the subcommand requires the option --output */
+    bool writes;            /* true if the subcommand of `dkvb mask` requires the option --output */
     const char *refused[5]; /* options that would have no effect on the subcommand, ending with NULL */
 };
 

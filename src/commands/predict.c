@@ -62,13 +62,15 @@ struct predict {
     uint32_t top;
     char delimiter; /* delimiter of the text table to write; 0: the output is an array, or is printed */
     size_t most;    /* number of rows that are predicted at a time */
-    /* predicted classes of all rows, [n][top], or in a text table of a block, [most][top]; NULL with --scores */
+    /* predicted classes of the rows: [n][top], or [most][top] for a block of rows that is printed as a text table; NULL
+     * with --scores */
     int32_t *labels;
-    int32_t *block;       /* first predictions for the rows of a block */
+    int32_t *block;       /* likeliest class of each row of a block of rows */
     float *probabilities; /* probabilities of the predicted classes `labels`, if they are printed; otherwise NULL */
-    float *rows; /* features of a block of rows that are read from their file as needed, [most][columns]; or NULL */
-    /* logits of the rows: with --scores [n][classes], in a text table [most][classes]; otherwise scratch space,
-     * [most][classes] */
+    /* features of a block of rows, [most][columns], if features are read from their file as needed; or NULL */
+    float *rows;
+    /* logits of the rows: with --scores [n][classes], or [most][classes] if the output is a text table; without
+     * --scores scratch space, [most][classes] */
     float *logits;
     dkvb_run_options run;
     bool headed; /* true once the header of a text table is written */
@@ -109,13 +111,13 @@ static int check_args(const struct predict_args *args)
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
 }
 
-/* Limits of a block of rows, so that memory for logits is bounded; a block that becomes text takes ten bytes more for
- * each number. */
+/* Largest numbers of rows and of logits that are predicted as one block, so that memory is bounded; logits that are
+ * printed as text take ten bytes more each, so their limit is lower. */
 enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
-/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model
- * abstained, and their softmax probabilities unless `probabilities` is NULL. The array `labels` is [n]; the array
- * `logits`, [n][classes], is overwritten. */
+/* Writes to `top`, [n][p->top], the likeliest classes of each row of a block, except rows on which the model abstained,
+ * and their softmax probabilities unless `probabilities` is NULL. `labels`, [n], has the model's predictions, -1 if the
+ * model abstained; `logits`, [n][classes], is overwritten. */
 static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, float *logits, int32_t *top,
                      float *probabilities)
 {
@@ -155,8 +157,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. In the arrays for
- * predictions, the first predicted row has the place `at`. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions of the
+ * block begin at row `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
@@ -259,8 +261,8 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* Prints a line for each predicted row: its name, id or number, then its classes. Names of rows are left-justified,
- * numbers right-justified. */
+/* Prints a line for each predicted row: its name, id or number, then its classes. In this table for people, names of
+ * rows are left-justified and numbers right-justified. */
 static void print_answers(const struct predict *p)
 {
     bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;

@@ -9,7 +9,7 @@ struct receipt_check {
     bool json;
 };
 
-/* Checks a receipt against the files that it describes, and prints one sentence per line. The function returns 0 if the
+/* Checks a receipt against the files that it describes, and prints one sentence per line. The result is 0 if the
  * receipt is right, or another exit code of the tool. */
 int receipt_check(const struct receipt_check *check);
 

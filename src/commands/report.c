@@ -78,7 +78,7 @@ static const char program[] =
 #endif
 
 /* Finds the folder of the Python package relative to the folder of this program, as both folders may have been moved
- * together. The result `folder` is empty if the folder of the package is unknown. */
+ * together. The result `folder` is empty if no folder with the Python package is found. */
 static void find_package(char *folder, size_t size)
 {
     char self[4096];

@@ -109,7 +109,8 @@ static void report(const struct search *s, double seconds)
     json_close('}');
 }
 
-/* Checks the files of `dkvb search`. `kept` is the path of the part file, which keeps codes during the work. */
+/* Checks that the output of `dkvb search` can be written and replaces no input. `kept` is the path of the part file,
+ * which keeps codes during the work. */
 static int check_paths(const struct search_args *args, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};

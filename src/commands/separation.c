@@ -52,11 +52,11 @@ struct separation {
     struct separation_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;   /* rows that were read from the file of --features */
+    struct features x;   /* rows of features that were read from the file of --features */
     uint16_t *searched;  /* codes that were searched for the rows of --features */
     struct codes stored; /* codes that were read from the file of --codes, if it is an array */
     bool kept;           /* true if the file of --codes is a codes file */
-    dkvb_codeset *set;   /* codeset read from the file of --codes, if it is a codes file */
+    dkvb_codeset *set;   /* contents of the file of --codes, if it is a codes file */
     struct labels y;
     dkvb_separation *found;
 };
@@ -257,7 +257,8 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     return code;
 }
 
-/* Makes the file names of the tables, which the caller frees one by one, and checks that these files can be written. */
+/* Makes the file names of the separation tables, which the caller frees one by one, and checks that these files can be
+ * written. */
 static int name_tables(const struct separation_args *a, char *paths[TABLES])
 {
     static const char *const names[TABLES] = {"classes.csv", "jaccard.csv", "weighted.csv"};

@@ -37,7 +37,8 @@ struct server {
     bool ended, broken;
     double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
     uint64_t rows, batches, abstained, refused;
-    uint64_t waited[64 * STEPS]; /* histogram of waiting times in nanoseconds: number of rows in each step */
+    /* histogram of the times that rows waited, in nanoseconds: the number of rows whose time fell into each bin */
+    uint64_t waited[64 * STEPS];
     uint64_t longest;
 };
 
@@ -67,8 +68,8 @@ static double percentile(const struct server *s, double share)
 }
 
 /* Opens a file that has replaced the model, while no rows wait for an answer. A server that opens a replaced model at
- * once does not keep the old file's bytes on the disk, which a purge may have meant to remove. A model file that cannot
- * be used is reported when the next rows come. */
+ * once does not keep the old file's bytes on the disk, which a purge may have meant to remove. If the model file cannot
+ * be used, the server says so when the next rows arrive. */
 static void look_for_model(struct server *s)
 {
     const dkvb_model *model;
@@ -146,8 +147,8 @@ static int write_answers(struct server *s, const char *bytes, size_t size)
     return EXIT_SUCCESS;
 }
 
-/* Waits for a usable model file, after a file could not be used. The old model must not answer while the process
- * waits: the file that replaced it may be the file in which rows were forgotten. */
+/* Waits for a usable model file, after a file could not be used. The old model must not answer while the process waits
+ * for a usable model file, as rows may have been forgotten in the new file. */
 static int wait_for_model(struct server *s)
 {
     double began = progress_clock();

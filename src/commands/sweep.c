@@ -146,7 +146,8 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Reads the words of a comma-separated list as the numbers that the library has for words of this kind. */
+/* Reads a comma-separated list of words, such as methods of forgetting, as the library's constants of the given kind.
+ */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
     enum { WORDS = 64 }; /* largest number of words in a list option, more than there are different words of any kind */
@@ -198,8 +199,8 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Returns element i of a sweep's list of sizes; 0 stands for the model's own size, also if the command line has no
- * list. */
+/* Returns element i of a list of sizes that the command line gives for a sweep; 0, also if there is no list, stands for
+ * the size in the model. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;
@@ -259,8 +260,9 @@ static int check_args(struct sweep *s)
     return code;
 }
 
-/* Checks and locks the output files of `dkvb sweep`. The part file, which keeps finished table rows during the sweep,
- * is one more output, but the command does not wait for its lock. */
+/* Checks that the output files of `dkvb sweep` can be written and replace no input, and locks these files. The part
+ * file, which keeps finished table rows during the sweep, is one more output, but the command does not wait for its
+ * lock. */
 static int claim_paths(const struct sweep_args *a, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", a->args.operand[0]},
@@ -291,7 +293,7 @@ static int read_inputs(struct sweep *s)
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows,
                                                    &(struct table_use){.model = s->model})))))
         return code;
-    /* the marks of the classes to forget are an array of bool, as `true` equals DKVB_FORGET */
+    /* an array of bool serves as the marks of the classes to forget, as `true` equals DKVB_FORGET */
     o->classes = (const uint8_t *)s->classes;
     o->features = s->x.x;
     o->feature_rows = s->x.rows;

@@ -28,7 +28,7 @@ struct train {
     struct left_out left;      /* counts of files that the picture set left out */
     dkvb_labels_info seen;     /* counts and range of the training labels */
     dkvb_labels_info measured; /* counts and range of the labels of held-out rows */
-    dkvb_features_info values; /* range of the features of the rows, and other facts about them */
+    dkvb_features_info values; /* facts about the feature values of the training rows, such as their range */
     struct codes given;        /* codes that the options give in place of rows */
     struct labels y;
     struct ids ids;
@@ -95,8 +95,8 @@ static int count_classes(struct train *t)
     return t->args.continue_from ? EXIT_SUCCESS : survey(t, 0);
 }
 
-/* Encodes pictures into rows, with labels and ids. After the pictures, the encoder is closed, as later steps of the
- * training need the memory. */
+/* Encodes pictures into rows, with labels and ids. Once the pictures are encoded, the encoder is closed, as later steps
+ * of the training need the memory. */
 static int read_pictures(struct train *t)
 {
     const struct train_args *a = &t->args;
@@ -105,7 +105,7 @@ static int read_pictures(struct train *t)
     struct pictures *p = &t->pictures;
     struct names unused = {0};
     struct table_use use = {.names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
-    dkvb_model *model = NULL; /* the model at `path`, whose encoder and classes are used for the pictures */
+    dkvb_model *model = NULL; /* the model in the file `path`, whose encoder and classes are used for the pictures */
     dkvb_model_info info;
     int32_t *as = NULL;
     int code;
@@ -278,7 +278,7 @@ static int describe_model(struct train *t)
     return tool_check(dkvb_model_get_info(t->model, &t->info));
 }
 
-/* Prints the stage of the training that has ended, with its time. */
+/* Prints the name and the time of the training stage that has ended. */
 static void end_stage(struct train *t)
 {
     double now = progress_clock(), took = now - t->stage_began;
@@ -320,7 +320,8 @@ static int report_trial(void *user, const dkvb_trial *trial)
     return progress_interrupted();
 }
 
-/* Chooses a shape of the model that fits --size; --tune may still choose all other settings. */
+/* Chooses settings of the model so that its file fits --size; with --tune, only the placement of keys and the
+ * whitening. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
     dkvb_settings suit = a->settings;
@@ -328,7 +329,8 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        /* at least one byte remains for the model, as a size of 0 would mean no limit */
+        /* at least one byte is left for the model when the lengths of the class names are subtracted, as a size of 0
+         * would mean no limit */
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));
@@ -414,7 +416,8 @@ static int make_model_of_codes(struct train *t)
 
     if (t->args.settings.top_k)
         o.top_k = t->args.settings.top_k;
-    /* the number of selected keys is taken from the codes; codes of other shapes are refused later */
+    /* the number of selected keys is taken from the array of codes; an array of codes of another shape is refused
+     * later */
     else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX)
         o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)
@@ -442,7 +445,8 @@ static int number_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Prints a note about forgotten rows for which this training cannot find out whether it trains on them again. */
+/* Prints a note if rows were forgotten by their ids, and nobody can check whether this training uses these rows
+ * again. */
 static int note_unchecked(const struct train *t)
 {
     for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out; i++) {
@@ -548,8 +552,8 @@ static int survey_held_out(struct train *t)
     return code;
 }
 
-/* Returns the number of the journal entry whose forgetting this training ended by the journal entry `index`; 0 for
- * none. */
+/* Returns the number of the forgetting that the training at journal entry `index` ended, as the journal entry says; 0
+ * if the training ended no forgetting. */
 static uint64_t ended_by(const struct train *t, uint64_t index)
 {
     dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;

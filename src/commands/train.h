@@ -24,7 +24,7 @@ struct train_args {
 
 extern const struct args_command train_command;
 
-/* Number types of values, by the index train_args.values. */
+/* The library's constants for the number types in which a model's values are stored, by the index train_args.values. */
 extern const uint32_t train_value_types[];
 
 /* Checks which options of `dkvb train` belong together, and sets values that follow from them. train_claim_paths()

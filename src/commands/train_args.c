@@ -162,7 +162,8 @@ static int read_size(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Applies the hyperparameters of the paper where the command line gives no option. */
+/* With --preset paper, uses the hyperparameters of the paper on discrete key-value bottlenecks for all options that
+ * were not given. */
 static int apply_paper(struct train_args *args)
 {
     const struct train_args given = *args;
@@ -205,7 +206,8 @@ static int check_rows(const struct train_args *args)
     if (!pictures_source(&args->pictures))
         return args_refuse(&train_command, args, pictures_options,
                            "--features and --codes: it says how pictures are read");
-    /* the encoder is checked only if an option names it, as otherwise the model may remember its encoder */
+    /* the options of the encoder are checked only if one of them was given, as otherwise the model may remember its
+     * encoder */
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS;
 }
 
@@ -279,8 +281,8 @@ int train_check_args(struct train_args *args)
     return EXIT_SUCCESS;
 }
 
-/* Checks and locks the files of `dkvb train`. The output of `dkvb train` may replace the input model only if the
- * training of this model continues. */
+/* Checks that the output files of `dkvb train` can be written and replace no input, and locks these files. The output
+ * of `dkvb train` may replace the input model only if the training of this model continues. */
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},

@@ -182,7 +182,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
         *(const char **)to = text;
         return true;
     case ARGS_LIST:
-        /* nothing is left to do for an option of several words, as take_option() has added the word to the list */
+        /* an option with several words needs no more work here, as take_option() has added the word to the list */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);
@@ -370,7 +370,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         else
             *code = take_option(command, values, found, argc, &open);
     }
-    while (*code == EXIT_SUCCESS && optind < argc) /* the loop takes the operands after "--" */
+    while (*code == EXIT_SUCCESS && optind < argc) /* this loop takes the operands after "--" on the command line */
         *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
     if (*code == EXIT_SUCCESS)
         end_list(command, values, list, &operands);

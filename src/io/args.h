@@ -1,5 +1,5 @@
-/* Reads the options and operands of one command of the tool. Each command has a table of its options and a struct for
- * their values, and help is printed from the same table. */
+/* Reads the options and operands of one command of the command-line tool. Each command has a table of its options and a
+ * struct for their values, and help is printed from the same table. */
 #ifndef DKVB_TOOL_ARGS_H
 #define DKVB_TOOL_ARGS_H
 
@@ -42,8 +42,8 @@ struct args_option {
     /* limits of an option's value: `least` and `most` for ARGS_U32 and ARGS_U64, `most` for ARGS_REAL; most 0: the
      * limit of the type */
     uint64_t least, most;
-    double below;               /* limit for ARGS_REAL: the value must be less; 0: no such limit */
-    bool positive;              /* true if an option of the kind ARGS_REAL refuses 0 */
+    double below;  /* limit for an option of the kind ARGS_REAL: the value must be less than the limit; 0: no limit */
+    bool positive; /* true if an option of the kind ARGS_REAL refuses 0 */
     const char *const *choices; /* allowed words of an option of the kind ARGS_CHOICE, ending with NULL */
     char letter;                /* letter of the option's one-letter form, or 0 */
     bool required;
@@ -51,7 +51,7 @@ struct args_option {
     bool word; /* true if the text of an option of the kind ARGS_TEXT names no file, so that a shell offers no files */
 };
 
-/* The last lines of the table of options of a command that works on rows. */
+/* Lines at the end of the table of options, for every command that works on rows. */
 /* clang-format off */
 #define ARGS_THREADS_JSON(AT)                                                                                          \
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},                                  \
@@ -63,7 +63,7 @@ struct args_option {
 struct args {
     /* the operands of the command line; NULL for operands that were not given */
     const char *operand[ARGS_MAX_OPERANDS];
-    uint64_t given; /* bits of the options on the command line: bit i is 1 if option i of the table was given */
+    uint64_t given; /* options that the command line gave: bit i is 1 if option i of the command's table was given */
 };
 
 struct args_command {
@@ -100,7 +100,7 @@ bool args_given(const struct args_command *command, const void *values, const ch
 int args_misused(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
 /* Refuses every given option among `names` (which ends with NULL), with `reason` in the message. The result is 0, or
- * EXIT_USAGE if one of the options was given. */
+ * EXIT_USAGE if an option among `names` was given. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);
 
 /* Reads a text that must be a whole number in decimal digits and nothing else. */

@@ -11,7 +11,7 @@
 #include "io/progress.h"
 #include "tool.h"
 
-enum { BLOCK_ROWS = 8192 }; /* number of rows that are read at a time from features that stay in their file */
+enum { BLOCK_ROWS = 8192 }; /* number of rows that are read at a time if the features stay in their file */
 
 /* Searches the codes of rows, block by block if they have to be read from a file. */
 static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct features *rows, uint32_t k,
@@ -86,8 +86,8 @@ static int open_codes(struct codes *out, const char *path, uint32_t how)
     return code;
 }
 
-/* Reads codes from a file and checks all keys at once. All codes are in memory, as the library, given one part of the
- * codes after another, would number rows from the start of each part. */
+/* Reads codes from a file and checks all keys at once. All codes are in memory at once: if codes were given to the
+ * library in parts, messages would number the rows from the start of each part. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     size_t size = (size_t)model->codebooks * model->top_k;
@@ -124,7 +124,7 @@ int codeset_is(const char *path, bool *is)
     *is = false;
     if (stat(path, &st) != 0)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode)) /* the file must be a regular file, as opening a pipe would wait for a writer */
+    if (!S_ISREG(st.st_mode)) /* the codes file must be a regular file, as opening a pipe would wait for a writer */
         return tool_fail("%s: is not a regular file", path);
     file = fopen(path, "rb");
     if (!file)

@@ -1,4 +1,4 @@
-/* Codes of rows (selected keys): either searched under the mask in force, or read from a file that was written
+/* Codes of rows (selected keys): either searched under the model's mask, or read from a file that was written
  * earlier. */
 #ifndef DKVB_TOOL_CODES_H
 #define DKVB_TOOL_CODES_H
@@ -29,30 +29,31 @@ int codes_map(struct codes *out, const char *path);
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
-/* Finds out by its first bytes whether a file is a codes file, which holds a codeset of the library: a codes file is
- * made in training and used to forget. codeset_is() fails if the file cannot be read. */
+/* Finds out by its first bytes whether a file is a codes file, which training makes and forgetting uses. codeset_is()
+ * fails if the file cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Reads a codes file, which must belong to `model` unless `model` is NULL. A part of the codeset (training rows or
- * held-out rows) may have only features in the file, and no codes. */
+/* Reads a codes file, which must belong to `model` unless `model` is NULL. A codes file may have only the features, and
+ * not the codes, of its training rows or of its held-out rows. */
 int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 
 /* Reads a codes file of the given model, and searches the codes of those rows (training or held-out) of which the file
  * has only features. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
-/* Returns the counter of rows outside the scale of the keys, for the run options of a search of the given rows; NULL if
- * the rows were counted before. Rows outside the scale of the keys, such as much longer or shorter rows, are not of the
- * kind that the keys were placed on. If rows outside the scale were found, the command reports them at its end. */
+/* Returns the counter of rows outside the scale of the keys, for the run options of a search; NULL if the given rows
+ * were counted before. Rows outside the scale of the keys, such as much longer or shorter rows, are not of the kind
+ * that the keys were placed on. At its end, a command reports the rows outside the scale of the keys, if any were
+ * found. */
 dkvb_outside *outside_count(struct features *rows);
 
-/* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the
- * scale. `path` must outlive the call of outside_tell(). */
+/* Notes that the rows of a file were searched. outside_tell() reports the file if any of its rows is outside the scale
+ * of the keys. The text `path` must stay valid until outside_tell() was called. */
 void outside_note(const char *path, const dkvb_outside *found);
 
-/* Prints a line on stderr for each file with rows outside the scale: the number of these rows, and in which way the
- * first one is unusual. A command calls outside_tell() only at the end of a success, as a failed command prints one
- * line only. */
+/* Prints a line on stderr for each file with rows outside the scale of the keys: the number of these rows, and in which
+ * way the first one is unusual. A command calls outside_tell() only at the end of a success, as a failed command prints
+ * one line only. */
 void outside_tell(void);
 
 #endif

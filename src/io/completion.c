@@ -223,7 +223,7 @@ static int zsh(const struct pages_command *commands, size_t count)
     return code;
 }
 
-/* Prints text between single quotes of fish, where a backslash escapes characters. */
+/* Prints text between the single quotes of the shell fish, in which a backslash escapes characters. */
 static void fish_quoted(const char *text)
 {
     for (; *text; text++) {

@@ -32,7 +32,7 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 struct known {
     const char **columns, **classes;
     size_t column_count, class_count;
-    char *list; /* copies of the column names that a comma-separated option lists */
+    char *list; /* copies of the names of table columns that a comma-separated option lists */
 };
 
 /* Splits a comma-separated list of column names. */
@@ -155,7 +155,7 @@ int input_rows(const struct features *features, size_t first, size_t n, float *b
         *x = features->x + first * features->columns;
         return EXIT_SUCCESS;
     }
-    /* rows that are neighbours in the source are read together */
+    /* rows that are neighbours in their file are read together */
     for (size_t i = 0, end; i < n && code == EXIT_SUCCESS; i = end) {
         for (end = kept ? i + 1 : n; end < n && kept[first + end] == kept[first + end - 1] + 1;)
             end++;
@@ -220,8 +220,8 @@ static int take_labels(struct labels *out, const dkvb_table *table, const char *
     return code;
 }
 
-/* Reads labels for the `rows` rows of the file `of`. If the features have one column and the numbers of rows and
- * labels differ, the message says that the features may have been meant as one row. */
+/* Reads labels for the `rows` rows of the file `of`. If the features have only one column, and labels and features
+ * differ in their number of rows, the message says that the features may have been meant as one row. */
 static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column,
                        const struct table_use *use)
 {

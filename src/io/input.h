@@ -15,8 +15,8 @@ struct columns_args {
     const char *features; /* columns that are features, separated by commas; NULL: all other columns */
 };
 
-/* Lines for the options --label-column, --id-column and --group-column in a command's table of options; `member` is the
- * struct columns_args among the command's arguments. */
+/* Lines of a command's table of options: --label-column, --id-column and --group-column; `member` is the name of the
+ * struct columns_args in the command's arguments. */
 #define COLUMNS_LABELS(AT, member)                                                                                     \
     {                                                                                                                  \
         "label-column", ARGS_TEXT, AT(member.labels), "NAME", .help = "column of a CSV with the labels", .word = true  \
@@ -33,7 +33,7 @@ struct columns_args {
 
 /* Information that helps to read a table: names of columns and classes. */
 struct table_use {
-    const struct columns_args *columns; /* names of columns that options give; or NULL */
+    const struct columns_args *columns; /* options that name the columns of a table; NULL: no such option */
     const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
     const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
     /* true if names in the table that are not among the known class names become new classes */
@@ -45,7 +45,7 @@ struct table_use {
 enum {
     /* way in which features are copied from their file to memory, where the command may change them */
     INPUT_COPIED = 0,
-    /* way in which a file of features is mapped if possible, so that the command must not change the features */
+    /* features are mapped from their file if possible, so that the command must not change the features */
     INPUT_MAPPED = 1,
     /* way in which features are read from their file block by block if possible, so that the command must not change
      * the features */
@@ -60,8 +60,8 @@ struct features {
     float *made; /* features that pictures were encoded into; freed with free() */
     float *x;    /* the features in memory; NULL if the rows are read from a source */
     const dkvb_row_source *source;
-    /* position of each row in the source of features, [rows], freed with free(); NULL: the rows are 0 to rows - 1 of
-     * the source */
+    /* place of each row in the source of features, [rows], freed with free(); NULL: the rows are the source's rows 0 to
+     * rows - 1 */
     size_t *kept;
     size_t rows, columns;
     dkvb_outside outside; /* counts of rows whose scale is unusual for the keys, see codes.h */
@@ -111,13 +111,13 @@ void input_labels_range(struct labels *labels);
 /* Ids of rows, which may be numbers or strings. */
 struct ids {
     const char *path; /* path of the file with the ids of the rows; NULL: ids are row numbers */
-    uint64_t *id;     /* ids of the rows that are numbers, [n]; NULL if the ids are strings */
-    char **name;      /* ids of the rows that are strings, [n], or NULL */
+    uint64_t *id;     /* ids of the rows if the ids are numbers, [n]; otherwise NULL */
+    char **name;      /* ids of the rows if the ids are strings, [n]; otherwise NULL */
     size_t n;
 };
 
-/* Reads ids of rows from a file, in which no id appears twice; ids may be strings only if `names` is true. The options
- * that name columns, `columns`, may be NULL. */
+/* Reads ids of rows from a file, in which no id appears twice; ids may be strings only if `names` is true. The argument
+ * `columns`, the options that name columns of a table, may be NULL. */
 int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
 /* Reads ids from a file, which must have one id for each of the `rows` rows of the other file, `of`. With `path` NULL,

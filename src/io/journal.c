@@ -19,7 +19,9 @@ struct told {
     const dkvb_model *model;
     uint32_t classes;
     dkvb_journal_entry entry;
-    uint8_t *asked; /* marks of the classes that the journal entry asked for, [classes], DKVB_FORGET or DKVB_KEEP */
+    /* marks of the classes that the journal entry was asked to forget or to keep, [classes], DKVB_FORGET or
+     * DKVB_KEEP */
+    uint8_t *asked;
     dkvb_class_effect *effects; /* effects of the journal entry on the classes, [classes] */
 };
 
@@ -36,7 +38,8 @@ static void say(bool *begun, const char *format, ...)
     *begun = true;
 }
 
-/* Prints budget, limits and other terms of the request of a journal entry; no line if the request has none. */
+/* Prints one line with the settings that a journal entry's request had: budget, target, limits, keys; no line if the
+ * request had none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
     bool begun = false;
@@ -64,7 +67,8 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-/* Prints the accuracy of the classes that a journal entry asked for, and of the other class that lost most accuracy. */
+/* Prints the accuracy, before and after a journal entry, of the classes asked to be forgotten, and of the other class
+ * that lost most accuracy. */
 static void print_effects(const struct told *t)
 {
     uint64_t rows = 0, before = 0, after = 0;
@@ -98,7 +102,7 @@ static void print_effects(const struct told *t)
 static void print_entry(const struct told *t)
 {
     const dkvb_journal_entry *e = &t->entry;
-    /* the method of an undo or a purge is not printed, as it would repeat the kind of the entry */
+    /* the method of a journal entry is not printed for an undo or a purge, whose kind says the same word */
     bool done = e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE;
     char time[32], what[32], rows[24] = "";
 
@@ -195,7 +199,7 @@ static void write_entry(const struct told *t)
     }
     e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
-        if (t->effects[l].rows) /* only classes that have held-out rows have effects */
+        if (t->effects[l].rows) /* only classes that have held-out rows have measured effects of a forgetting */
             journal_json_effect(t->model, l, &t->effects[l]);
     if (e->measured)
         json_close(']');

@@ -7,8 +7,8 @@
 
 #include <dkvb/dkvb.h>
 
-/* Writes all journal entries. Text output is a table, or one line if the journal is empty. JSON output is "head":
- * "...", "journal": [...], inside an open object. */
+/* Writes all journal entries. Text output is a table, or one line if the journal is empty. JSON output consists of the
+ * members "head" (a text) and "journal" (a list) of an object that the caller has opened. */
 int journal_write(const dkvb_model *model, bool json);
 
 /* Size of the journal's last hash in hexadecimal, with its terminating NUL. */

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void json_open(const char *key, char bracket); /* opens an object or a list; the bracket is '{' or '[' */
+/* begins a JSON object if `bracket` is '{', a JSON list if `bracket` is '[' */
+void json_open(const char *key, char bracket);
 /* closes an object or a list with '}' or ']'; closing the outermost also ends the line */
 void json_close(char bracket);
 /* writes a text as JSON; NULL becomes null, and bytes that are not UTF-8 become U+FFFD */

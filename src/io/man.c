@@ -32,8 +32,8 @@ static void put_word(const char *text)
     put_line(text, strlen(text));
 }
 
-/* Prints paragraphs of a text, which are separated by empty lines. Lines of the text that begin with a blank are a
- * table and keep their line breaks. */
+/* Prints paragraphs of a text, which are separated by empty lines. In a text for a man page, lines that begin with a
+ * blank are a table and keep their line breaks. */
 static void put_text(const char *text)
 {
     bool table = false;

@@ -64,8 +64,8 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
-/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks use the macro together if the
- * call `write` moves values that the ranks share; otherwise only rank 0 uses the macro. */
+/* Wraps any call `write` that writes a file in output_begin() and output_end(). All ranks (processes) use the macro
+ * OUTPUT together if the call `write` exchanges values between ranks; otherwise only rank 0 uses OUTPUT. */
 #define OUTPUT(path, write)                                                                                            \
     struct output file;                                                                                                \
     int code;                                                                                                          \
@@ -95,7 +95,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
     if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
         (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
         return code;
-    /* the time for writing the codes begins after the time for writing the model, which includes both files */
+    /* for a model with its codes file, the writing of both files is timed as the model's, so the time of the codes file
+     * begins only now */
     codes.began = progress_clock();
     return output_end(&codes, DKVB_OK);
 }
@@ -110,13 +111,14 @@ int output_bytes(const char *path, const void *data, size_t size)
     OUTPUT(path, ranks_lead() ? dkvb_file_write(path, data, size) : DKVB_OK);
 }
 
-/* The part of a text file that is in memory while the file is written. */
+/* The part of a text file that is in memory while the text file is written part by part. */
 struct part {
     output_print_fn *print;
     void *context;
     const char *path;
     char *text; /* text of the file's part that is being written */
-    int code;   /* exit code of printing the present part of the file; a failure has been reported already */
+    /* exit code of the function that prints a part of the text file; the function has reported its failure already */
+    int code;
 };
 
 static int next_part(void *user, const void **data, size_t *size)
@@ -149,7 +151,9 @@ int output_parts(const char *path, output_print_fn *print, void *context)
         return code;
     if (ranks_lead()) {
         status = dkvb_file_write_parts(path, next_part, &part);
-    } else { /* ranks other than rank 0 print the parts of the file too, since printing may compute with all ranks */
+        /* on ranks other than rank 0 the parts of the text file are printed too, but not written, since all ranks may
+         * compute them together */
+    } else {
         const void *data;
         size_t size;
 
@@ -168,7 +172,8 @@ int output_width(const char *text)
     int width = 0;
 
     for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80; /* continuation bytes of UTF-8 do not add to the width */
+        /* bytes that continue a UTF-8 character add nothing to the width of a text */
+        width += ((unsigned char)*text & 0xC0) != 0x80;
     return width;
 }
 
@@ -233,7 +238,7 @@ int output_finish(void)
 {
     if (fflush(stdout) != 0)
         return tool_fail("standard output: %s", strerror(errno));
-    if (ferror(stdout)) /* an earlier flush of the stream failed, and its errno is lost */
+    if (ferror(stdout)) /* an earlier write to standard output failed, and its errno is lost */
         return tool_fail("standard output: not everything could be written");
     return EXIT_SUCCESS;
 }

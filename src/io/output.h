@@ -22,9 +22,8 @@ struct output {
  * message: the work of an interrupted command is not saved. */
 bool output_begin(struct output *file, const char *path, int *code);
 
-/* Ends the writing of a file that output_begin() began. The library gives a replaced file the owner and the group of
- * the old file if the system allows this; if not, output_end() prints a note on stderr, as the administrator of a
- * service that reads the file must know. */
+/* Ends the writing of a file that output_begin() began. If the system does not let a replaced file keep its owner and
+ * group, output_end() prints a note on stderr, as the administrator of a service that reads the file must know. */
 int output_end(const struct output *file, dkvb_status status);
 
 /* Functions that write an output file of a command: a model, a mask or a plan. Each function that writes a file calls
@@ -38,8 +37,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 
-/* A callback that prints the next part of a text file; a part without text ends the file. The callback returns an exit
- * code of the tool. */
+/* A callback that prints the next part of a text file; a part without text ends the file. The callback's result is an
+ * exit code of the tool. */
 typedef int output_print_fn(void *context, FILE *to);
 
 /* Writes a text file part by part: memory holds one part at a time, and a failure leaves the old file. */
@@ -71,9 +70,9 @@ int output_class_width(const dkvb_model *model, uint32_t classes, int least);
 /* Writes a time in seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years beyond the calendar. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
-/* Checks SOURCE_DATE_EPOCH for commands that write to the journal. The result is 0, or the exit code after an error
- * message if SOURCE_DATE_EPOCH is not a time. Without the check of SOURCE_DATE_EPOCH the library would use the present
- * time, and the written bytes would not be the expected ones. */
+/* Checks the variable SOURCE_DATE_EPOCH before a command writes a time to the model's journal. The result is 0, or the
+ * exit code after an error message if SOURCE_DATE_EPOCH is not a time. Without the check of SOURCE_DATE_EPOCH the
+ * library would use the present time, and the written bytes would not be the expected ones. */
 int output_check_epoch(void);
 
 /* Flushes stdout. The result of flushing is 0, or the exit code after an error message was printed. */
@@ -82,16 +81,16 @@ int output_finish(void);
 /* A text file that is printed to memory, and then written whole or not at all like every file of a command. */
 struct textfile {
     const char *path;
-    FILE *file; /* stream in memory to which the text of the file is printed */
-    char *text; /* text of the file that was printed to the stream, once the stream is closed */
+    FILE *file; /* stream in memory to which the text of the output file is printed */
+    char *text; /* text of the output file, which was printed to the stream in memory, once the stream is closed */
     size_t size;
 };
 
-/* Begins a text file that is printed to memory. The caller must end the text file, even after a failure. */
+/* Begins a text file that is printed to memory. The caller must call textfile_end(), even after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
-/* Ends a text file that is printed to memory: writes the file if `code` is EXIT_SUCCESS and no signal came. Returns
- * `code`, or the exit code of a failed write. */
+/* Ends a text file that is printed to memory: writes the file if `code` is EXIT_SUCCESS and no signal came. The result
+ * is `code`, or another exit code if writing the file failed. */
 int textfile_end(struct textfile *text, int code);
 
 /* Writes bytes as hexadecimal digits. The hexadecimal text is written to the buffer `text` of 2 * size + 1 bytes, and

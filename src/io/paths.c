@@ -16,7 +16,7 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-enum { LOCK_TRIES = 250 }; /* number of attempts to lock a file that another process replaces again and again */
+enum { LOCK_TRIES = 250 }; /* number of attempts to lock an output file while other processes keep replacing the file */
 
 static int fail_errno(const char *path, const char *what)
 {
@@ -135,8 +135,8 @@ static int check_folder(const char *path)
     return code;
 }
 
-/* Checks at once whether an output can be written, since saving would find a failure only at the end of the work. A
- * symbolic link is followed: the file that the link names is replaced, the link stays. */
+/* Checks before any work whether an output file can be written, as saving would find a failure only at the end of the
+ * work. A symbolic link is followed: the file that the link names is replaced, the link stays. */
 static int check_writable(const char *path)
 {
     struct stat st;
@@ -181,8 +181,8 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
     return ranks_settle(ranks_lead() ? check(command, inputs, outputs) : EXIT_SUCCESS);
 }
 
-/* Tries to lock a file again and again until another process releases it. The process does not wait in flock(), as a
- * signal would not reliably end that wait. */
+/* Tries to lock a file again and again until another process releases it. The process does not wait for a lock in
+ * flock(), as a signal would not reliably end that wait. */
 static int wait_for_lock(int fd, const char *path, bool *waiting)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -190,7 +190,8 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (progress_interrupted())
             return tool_interrupted();
-        if (errno != EWOULDBLOCK && errno != EINTR) { /* a file system without locks does not stop the command */
+        /* on a file system that has no locks, the command goes on without a lock */
+        if (errno != EWOULDBLOCK && errno != EINTR) {
             tool_note("%s: cannot be locked, so no other command may change it now: %s", path, strerror(errno));
             return EXIT_SUCCESS;
         }

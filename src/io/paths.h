@@ -7,27 +7,28 @@
 
 #include "io/args.h"
 
-/* A file that the command line names. A list of struct path ends with a NULL name; the path is NULL if the command
- * line does not give it. */
+/* A file that the command line names. A list of struct path ends with a NULL name; the member `path` is NULL for a file
+ * that the command line does not name. */
 struct path {
     const char *name; /* name of the option or operand that gives the path, for messages */
     const char *path;
 };
 
 /* Refuses outputs that are also inputs, or the same file twice (EXIT_USAGE), and outputs that cannot be written
- * (EXIT_FAILURE). A model that a command changes in place does not count as an input. */
+ * (EXIT_FAILURE). A model that a command changes in place is listed as an output, and not as an input. */
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* Checks paths as paths_check() does, then locks each output that exists already for this process, so that no other
- * command loads a file that this command will replace. Models come first in the list of outputs. While another command
- * holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held until the
- * process ends. */
+ * command loads a file that this command will replace. In the list `outputs` of a command, models come first. While
+ * another command holds the lock of an output, paths_claim() waits and prints a note. The locks of the outputs are held
+ * until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
-/* Reports a failure of the library with the path of a file. Messages of the library begin with the argument at fault,
- * which the user knows by the name of its file. If the message begins with a `name` of the list `files`, the path of
- * that file replaces the name in the message; the list ends with a NULL name. The result is EXIT_FAILURE, or 0 without
- * printing anything if the message does not begin with a name of the list. */
+/* Reports a failure of the library, with the path of the file that caused the failure. Messages of the library begin
+ * with the argument at fault, which the user knows by the name of its file. If the message begins with a `name` of the
+ * list `files`, which ends with a NULL name, the path of that file replaces the name in the message. The result is
+ * EXIT_FAILURE; if the message does not begin with a name of the list `files`, the result is 0, and nothing is
+ * printed. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read

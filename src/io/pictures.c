@@ -25,7 +25,7 @@ const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "ci
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-/* words for activations, by DKVB_ACTIVATION_… */
+/* words of the option for the activation function, by DKVB_ACTIVATION_… */
 const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
@@ -77,8 +77,8 @@ int pictures_check_rows(const struct args_command *command, const struct args *v
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
-/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The bytes of the file are in new memory,
- * *bytes, which the caller frees. */
+/* Reads all bytes of a file, or of standard input for "-", and adds a NUL. The caller frees *bytes, the new memory with
+ * the bytes of the file. */
 static int read_all(const char *path, uint8_t **bytes, size_t *size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -198,8 +198,8 @@ static int open_set(struct pictures *p)
 }
 
 /* Opens the encoder of `kind` that makes rows of `columns` columns (0: any). Unless `remembered` is NULL, the encoder
- * must be the one that the model in the file `path` remembers. A guessed activation is reported only if neither a
- * config nor a model that remembers its encoder confirms the guess. */
+ * must be the one whose identity the model in the file `path` stores. That the activation function of a CLIP network
+ * was guessed is reported only if neither a config file nor a model that remembers its encoder confirms the guess. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
@@ -338,7 +338,8 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
 
 void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    /* the labels may be changed, since they belong to pictures or to a table of this command */
+    /* this command may change the array of labels, since it belongs to the pictures or to a table that the command has
+     * read */
     int32_t *y = (int32_t *)(uintptr_t)labels->y;
 
     labels->rows = 0;
@@ -362,7 +363,7 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     ids->n = n;
 }
 
-/* Appends a name in which backslashes and control characters are replaced by \xHH. */
+/* Appends a name to a list of names, and replaces backslashes and control characters of the name by \xHH. */
 static int add_escaped(struct names *names, const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;

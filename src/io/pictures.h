@@ -51,11 +51,11 @@ static inline const char *pictures_source(const struct pictures_args *args)
     {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},                \
     {"skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"}
 
-/* Lines of a table of options for commands with a model that read rows or pictures: members `features` and
- * `pictures`. */
+/* Lines of the table of options, for commands with a model that read features or pictures into the members `features`
+ * and `pictures` of their arguments. */
 #define PICTURES_OR_FEATURES(AT)                                                                                       \
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: CSV, .npz, .npy or IDX (.gz); or"},                                 \
-    {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures, see 'dkvb encode'"},                           \
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: CSV, .npz, .npy or IDX (.gz); or"},                      \
+    {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures, see 'dkvb encode'"},                       \
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,                                                  \
      .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},         \
     PICTURES_OPTIONS(AT, pictures)
@@ -64,12 +64,12 @@ static inline const char *pictures_source(const struct pictures_args *args)
 /* The options that apply to --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
-/* Checks that only one option gives pictures: `option`, or --images-from. If both --images-from and the other option
- * give pictures, the result is EXIT_USAGE. */
+/* Checks that only one option gives pictures: `option`, or --images-from. If `option` and --images-from both give
+ * pictures, the result is EXIT_USAGE. */
 int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
-/* Checks that the encoder got the options that it needs and no others. If an option of the encoder is missing or has no
- * effect, the result is EXIT_USAGE. */
+/* Checks that the encoder got the options that it needs and no others. If an option that the encoder needs is missing,
+ * or an option has no effect, the result is EXIT_USAGE. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
 
 /* Checks the picture options of a command that also reads --features, and has a model that may remember its encoder.
@@ -109,9 +109,9 @@ void pictures_say_left_out(const struct left_out *left);
 void pictures_json_left_out(const struct left_out *left);
 
 /* Opens a picture set and its encoder. The caller must call pictures_close(), even if opening failed. If `chosen` is
- * true, the options `args` choose the encoder; otherwise the encoder is the one that `model` remembers. An encoder of
- * another kind or another width than the model remembers is refused. `path` is the path of the model's file; `path` and
- * `model` are NULL for a command without a model. */
+ * true, the options `args` choose the encoder; otherwise the encoder is the one whose identity `model` stores. An
+ * encoder is refused if its kind or width differs from that of the encoder whose identity the model stores. `path` is
+ * the path of the model's file; `path` and `model` are NULL for a command without a model. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
@@ -121,8 +121,7 @@ void pictures_close(struct pictures *p);
 int pictures_spare(const struct pictures *p, const char *output, const char *other);
 
 /* Returns the options for encoding a picture set with the library: unreadable pictures are marked and reported. The
- * caller passes the library's result of encoding to pictures_encoded(), which also reports pictures that lie
- * sideways. */
+ * caller passes the result of encoding the set to pictures_encoded(), which also reports pictures that lie sideways. */
 dkvb_encode_options pictures_encoding(struct pictures *p);
 int pictures_encoded(const struct pictures *p, dkvb_status status);
 
@@ -147,15 +146,15 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
                   struct features *x, struct labels *y);
 
 /* Returns the names of a picture set's classes in the form that a model accepts: each in one line, with control
- * characters escaped. If the picture set has no class names, the result is empty. */
+ * characters escaped. If the picture set has no class names, the list of names becomes empty. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Names the classes of a picture set. If `model` is NULL, the result `names` has the names that pictures_class_names()
- * gives, for a model to be trained. If `model` is given, from the file `path`, the classes of the picture set are
- * matched to the model's classes by name, if both have names. With a model, the result `names` has the names of the
- * model's classes, followed by new classes; if `names` is NULL, every class of the picture set must be a class of the
- * model. The array *as, which the caller frees, has the model's label for each class of the picture set. A picture set
- * without classes is refused. */
+/* Finds the names and labels of the classes of a picture set. If `model` is NULL, the result `names` has the names that
+ * pictures_class_names() gives, for a model to be trained. If `model` is given, from the file `path`, the classes of
+ * the picture set are matched to the model's classes by name, if both have names. With a model, the result `names` has
+ * the names of the model's classes, followed by new classes; if `names` is NULL, every class of the picture set must be
+ * a class of the model. The array *as, which the caller frees, has the model's label for each class of the picture set.
+ * A picture set without classes is refused. */
 int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
                           int32_t **as);
 

@@ -59,8 +59,8 @@ static void end_by(int number)
 static void die_of(int number)
 {
     static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
-    /* the newline at the start of the message is left out if no progress bar is on the terminal, as the line is empty
-     * then */
+    /* the message after a signal begins with a newline only if a progress bar is on the terminal, whose line must end
+     * first */
     size_t skip = bar.drawn == 0;
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
@@ -68,9 +68,9 @@ static void die_of(int number)
     end_by(number);
 }
 
-/* Notes that a signal asked the command to stop. Ctrl-C is often pressed twice, and some programs send a signal again
- * that the terminal has sent already. A second signal that comes soon after the first therefore counts as the same
- * request to stop the command. */
+/* Notes that a signal asked the command to stop. As Ctrl-C is often pressed twice, and some programs send a signal
+ * again that the terminal has sent already, a second signal soon after the first counts as the same request to stop the
+ * command. */
 static void raise_flag(int number)
 {
     unsigned now = millisecond() | 1, first = 0;
@@ -183,8 +183,8 @@ static int step(void *user, uint64_t done, uint64_t total)
         return 0;
     bar.next_draw = now + REDRAW;
     bar.last_draw = now;
-    /* output is flushed, so that readers of a pipe or a log see finished work at once; a failure is reported at the
-     * end */
+    /* standard output is flushed now, so that readers of a pipe or a log see finished work at once; a failed flush is
+     * reported at the end */
     fflush(stdout);
     share = bar.from + (bar.to - bar.from) * (share < 1 ? share : 1);
     if (bar.terminal)

@@ -1,5 +1,5 @@
 /* Progress of long work: the bar on the terminal, the clock, and requests to stop the work. A process has one terminal
- * and one set of signals, so there is one bar and one flag. */
+ * and one set of signals, so there is one progress bar, and one flag that a signal came. */
 #ifndef DKVB_TOOL_PROGRESS_H
 #define DKVB_TOOL_PROGRESS_H
 
@@ -10,8 +10,9 @@
 
 /* Catches the signals that end a process. After progress_catch_signals(), SIGINT and SIGTERM only set a flag; a second
  * signal that comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are
- * ignored, so that the failed write is reported. Every other signal that ends the process removes half-written files
- * first. progress_catch_signals() must be called before the process has more than one thread. */
+ * ignored, so that the failed write is reported. If a signal other than SIGINT and SIGTERM ends the process,
+ * half-written files are removed first. progress_catch_signals() must be called before the process has more than one
+ * thread. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */

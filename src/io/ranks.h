@@ -25,12 +25,12 @@ int ranks_begin(int *argc, char **argv);
  * reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 
-/* Ends this rank's part in the job of all ranks. `code` is the exit code of this rank; the result is the exit code of
- * all ranks. */
+/* Ends this process's part in the MPI job of all ranks. `code` is the exit code of this rank (process); the result is
+ * the exit code of the whole job. */
 int ranks_end(int code);
 
-/* Returns the group of ranks that shares the models of the running command. If the result is NULL, this process works
- * alone. */
+/* Returns the group of ranks that shares the models of the running command. If this process works alone, the result is
+ * NULL. */
 const dkvb_ranks *ranks_group(void);
 
 /* True on rank 0, which prints and writes files for all ranks. */
@@ -40,8 +40,8 @@ bool ranks_lead(void);
  * caller has to print the error line itself. */
 bool ranks_keep(const char *line);
 
-/* Gives the result of a step that only rank 0 made to all ranks: an exit code or a dkvb_status, 0 after a success. All
- * ranks must call ranks_settle(). If the result says that the step failed, the message is on rank 0. */
+/* Takes the result of a step that only rank 0 made (an exit code or a dkvb_status, 0 after a success) to all ranks
+ * (processes). All ranks must call ranks_settle(). If the step on rank 0 failed, only rank 0 has the error message. */
 int ranks_settle(int result);
 
 /* Returns true if a signal ends this process at once, since ranks cannot agree to stop at the same step; the function

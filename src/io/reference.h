@@ -16,14 +16,14 @@ int reference_load(void);
 
 /* Rows and models for a comparison with linear heads. */
 struct reference_rows {
-    const dkvb_model *model; /* model whose answers to the test rows are compared as well */
+    const dkvb_model *model; /* model whose accuracy on the test rows is compared with that of the linear heads */
     const struct features *x, *test_x;
     const struct labels *y, *test_y;
     const dkvb_audit_request *request; /* request of the audit that names the forgotten rows, or NULL */
 };
 
-/* Compares linear heads (classifiers) with the model, after reference_load(). The caller frees `report` with
- * reference_free(), which accepts NULL too. */
+/* Compares linear heads (linear classifiers) with the model; reference_load() must have been called before. The caller
+ * frees `report` with reference_free(), which accepts NULL too. */
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *rows, uint32_t threads);
 void reference_free(dkvb_reference_report *report);
 

@@ -10,18 +10,17 @@
 
 struct resumed {
     const char *things; /* plural of what the interrupted work counts, for messages: "rows" */
-    /* pointers into the library's report: number of things that the earlier command finished, and number of all
-     * things */
+    /* pointers to two numbers in the library's report: how many things (such as rows) an interrupted command had
+     * finished, and how many there are */
     const uint64_t *done, *all;
-    bool quiet;           /* true if no line is printed, as with --json */
+    bool quiet;           /* true if nothing is printed about interrupted work, as with --json */
     bool told;            /* true once the line about the interrupted work was printed */
     dkvb_run_options bar; /* run options that move the progress bar */
 };
 
-/* Begins the progress bar of work that may go on, and returns its run options. The run options also print a line on
- * stdout, once the library's report says that an earlier command has finished some things. `label` and `work` must stay
- * valid until the progress bar has ended.
- */
+/* Begins the progress bar of work that may continue the work of an interrupted command, and returns run options that
+ * move the bar. When the library reports that an interrupted command had finished a part of the work, a line on stdout
+ * says so. `label` and `work` must stay valid until the progress bar has ended. */
 dkvb_run_options resumed_start(struct resumed *work, const char *label, uint32_t threads);
 
 #endif
