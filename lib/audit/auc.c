@@ -40,7 +40,8 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 }
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
- * non-member the fraction of members with larger scores. The placements of the rows give the variance of an AUC. */
+ * non-member the fraction of members with larger scores. The variance of an AUC is computed from the placements of the
+ * rows. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
@@ -118,8 +119,9 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows, as place_rows() does, for the scores of two models: [n] for model a, then [n]
- * for model b. If the returned array of the rows' placements is NULL, *rc has the status of the failure. */
+/* Computes the placements of the rows among members and non-members by the scores of two models: [n] placements for
+ * model a, then [n] for model b. If the returned array of the rows' placements is NULL, *rc has the status of the
+ * failure. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -175,8 +177,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* The differences of the rows' placements in two AUCs are scaled to have mean 0, and only their spread is
-         * used. */
+        /* Each row's placements in the two AUCs are combined into one number, with mean 0 over the rows, of which only
+         * the spread is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
@@ -254,8 +256,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the averaged figures are
- * symmetric around their middle, except at the ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the figures that the average
+ * gap averages are symmetric around their middle, except where they are cut at -1 or 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)

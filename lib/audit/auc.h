@@ -19,8 +19,8 @@
  * tell nothing more.
  *
  * An AUC is computed from `scores`, double[n], which may be infinite, and from marks of members, uint8_t[n], with at
- * least 2 members and 2 non-members. The AUC fails with DKVB_EINVAL (too few members or non-members, or a score that is
- * NaN) or with DKVB_ENOMEM.
+ * least 2 members and 2 non-members. Computing an AUC fails with DKVB_EINVAL (too few members or non-members, or a
+ * score that is NaN) or with DKVB_ENOMEM.
  */
 dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
                             const dkvb_allocator *mem);
@@ -36,9 +36,9 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
  * `a` has the scores of the audited model and `b` those of the retrained model. A PrivLeak above 0 means that the model
  * remembers more than the retrained model. PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of
  * non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The interval of PrivLeak is that of
- * a ratio of two paired AUCs by the delta method, with DeLong's variance of (place_a - ratio * place_b) / AUC of b over
- * the rows' placements place_a and place_b. Two models with equal scores have PrivLeak 0 with the interval [0, 0]; if
- * the AUC of `b` is 0, PrivLeak and its interval are NaN.
+ * a ratio of two paired AUCs by the delta method: with ratio = AUC of a / AUC of b, DeLong's variance of (place_a -
+ * ratio * place_b) / AUC of b is taken over the rows' placements place_a and place_b. Two models with equal scores have
+ * PrivLeak 0 with the interval [0, 0]; if the AUC of `b` is 0, PrivLeak and its interval are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
@@ -72,8 +72,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
  * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the average gap's interval is the mean
  * of the least, or of the largest, absolute differences that the intervals of the averaged figures allow. The intervals
  * of the four averaged figures are widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of
- * cases (Bonferroni; 98.75 % is used for any `count`). The averaged figures share rows, so the interval of their
- * average is wider than necessary.
+ * cases (Bonferroni); 98.75 % is used even if fewer figures are averaged. The averaged figures share rows, so the
+ * interval of their average is wider than necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

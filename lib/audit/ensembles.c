@@ -57,7 +57,8 @@ struct ensembles {
     uint64_t *gone_ids;
     uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
     bool apart;         /* true if the model before the request learned other rows than the audited model */
-    bool planned;       /* true if all forget requests were planned again on the model that is measured now */
+    /* true if all forget requests of the audited model were planned again on the model that is measured now */
+    bool planned;
 };
 
 /* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
@@ -156,7 +157,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the rows chosen for KLoM of all groups. */
+/* Appends one row to the list of all rows on which KLoM is measured, a list sorted by groups of rows. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -364,8 +365,8 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* The shallow copy of the codeset shares all rows with the codeset: plans with the strength suppress only read
-     * rows, and only rows with codes. */
+    /* The shallow copy of the codeset shares all rows with the codeset: plans with the forgetting strength `suppress`
+     * only read rows, and only rows with codes. */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;

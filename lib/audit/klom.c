@@ -110,8 +110,8 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Computes, for each random deal of the models, the absolute mean gap between the two ensembles on a group of rows,
- * then the value that 95 % of these gaps do not exceed. */
+/* Computes, for each random deal of the models into two ensembles, the absolute difference of the ensembles' mean KLoM
+ * on a group of rows, then the value that 95 % of these differences do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];

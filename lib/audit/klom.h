@@ -9,9 +9,9 @@
  * KLoM (Georgiev et al. 2024, arXiv 2410.23232; Easy Data Unlearning Bench, arXiv 2602.16400): for each row, the
  * Kullback-Leibler divergence of the row's margins in models that unlearned (P) from its margins in models that were
  * retrained (Q). The histograms of the margins are made as in the authors' code (RoyRin/data-unlearning-bench,
- * src/eval.py): margins are clipped to [-100, 100], and a histogram has 20 bins of equal width over the range of both
- * samples of a row. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b, 1e-5) where p_b > 0, else
- * r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
+ * src/eval.py): margins are clipped to [-100, 100], and the 20 bins of a row's histogram have equal width and cover the
+ * row's margins in both kinds of models. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b,
+ * 1e-5) where p_b > 0, else r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
  *
  * KLoM in libdkvb differs from the authors' code in one point: the largest margin of a row belongs to the last bin,
  * while the authors' code leaves that margin out.
@@ -37,8 +37,8 @@ struct dkvb__klom_pair {
  * 1935). The array `half`, [groups], gets the half width of the noise in the mean KLoM of each group: 95 % of the
  * absolute differences over the random deals are no larger; a group without rows gets 0. The measured rows must be
  * sorted by groups: group g of the `groups` groups has sizes[g] rows. The noise of KLoM is computed equal bit for bit
- * for any number of threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail
- * with DKVB_ENOMEM or DKVB_ECANCELLED.
+ * for any number of threads. The progress callback counts rows while the noise of KLoM is estimated. Estimating the
+ * noise of KLoM can fail with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

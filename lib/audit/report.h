@@ -36,7 +36,8 @@ void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
 /* Estimates the average gap between an audited model and the retrained model from the audited model's figures,
  * [DKVB_AUDIT_FIGURES], estimated before: the accuracy on forgotten, on retained and on test rows, and the AUC of the
- * loss attack. If one of the four averaged figures was not measured, no average gap is estimated. */
+ * loss attack. The average gap to the retrained model is estimated only if all four figures that it averages were
+ * measured. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

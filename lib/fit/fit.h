@@ -71,7 +71,8 @@ static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkv
 
 /* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
  * `to`. No row is held out of a class with fewer than four rows, and no class has all its rows held out. Rows of one
- * group share the place computed for the group, so they are held out together. */
+ * group share one number, computed from the group, that decides whether rows are held out; so they are held out
+ * together or not at all. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -81,8 +82,8 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
 
 /* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
-    /* The fitted temperature with its power (calibration.h), and the model's accuracy, loss and calibration error on
-     * held-out rows at the fitted temperature. */
+    /* The temperature fitted to the model's logits, with the power for rows with few selected pairs, and the model's
+     * accuracy, loss and calibration error on held-out rows at the fitted temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
@@ -132,7 +133,8 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct dkvb__told must stay in memory until the training that uses its options ends. */
+ * own callback. The struct dkvb__told, which holds training options with their progress callback, must stay in memory
+ * until the training that uses the options ends. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

@@ -69,7 +69,8 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 }
 
 /* Sorts rows by the groups in which they are held out, and the groups by their places. If every row forms a group of
- * its own, no groups are stored: the group's number then replaces the row's id. */
+ * its own, no groups are stored; the number of a row's group then decides whether the row is held out, as the row's id
+ * does if the caller gives no groups. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;

@@ -180,7 +180,8 @@ static dkvb_status find_codes(struct more *t)
     return rc;
 }
 
-/* Trains a copy of the model on more rows; with training in place, the copy has only one array of values. */
+/* Trains a copy of the model on more rows; with training in place, the copy is trained in its only array of values,
+ * without a second array for safety. */
 static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
                               bool in_place, dkvb_model **out)
 {
@@ -294,8 +295,8 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The fitted temperature is
- * 1 if too few held-out rows remain, as in exact forgetting. */
+/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. If too few held-out rows
+ * remain to fit a temperature, the temperature is 1, a rule that forgetting with the strength `exact` follows too. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -322,7 +323,7 @@ static dkvb_status record_session(struct more *t)
  * prepared on all ranks (processes) before any change is made. */
 struct ending {
     struct dkvb__relearning over;
-    uint32_t *counts; /* the model's new selection counts, if the model had no counts and gets some */
+    uint32_t *counts; /* the new selection counts that a model without counts gets, otherwise NULL */
 };
 
 static dkvb_status prepare_end(struct more *t, struct ending *e)

@@ -59,8 +59,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     if (columns == 1)
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The chosen
-     * number of keys in a codebook is a multiple of 64. */
+    /* If there are many classes, values make up most of a model's size; of all ways to make the model smaller, fewer
+     * keys cost the least accuracy. The chosen number of keys in a codebook is a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 

@@ -1,5 +1,5 @@
-/* A sweep measures forgetting for every class, method, budget, seed and shape of a grid, cell by cell
- * (include/dkvb/sweep.h). */
+/* A sweep measures forgetting for every class, forgetting method, budget (number of masked pairs), seed and model shape
+ * of a grid, one combination (cell) after the other (include/dkvb/sweep.h). */
 #include "fit/sweep.h"
 
 #include <string.h>
@@ -37,14 +37,16 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
+    /* Scratch memory for measuring a run of cells of the sweep, which are cells that differ in their budget (number of
+     * masked pairs) only. */
     uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
     size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
     /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
     uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
-    dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
+    /* effects on the accuracy of each class for each budget of a run of cells, [budgets of a run][classes] */
+    dkvb_class_effect *effects;
     struct dkvb__sweep_part part;
     uint64_t at; /* number of finished cells of the sweep, for progress reports */
     /* the sweep's progress, in thousandths of a cell, that was reported to the caller; it never decreases */
@@ -69,8 +71,8 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* The part of a sweep's progress that one library call makes up: `done` of `total` steps of the call stand for the same
- * fraction of `part`. */
+/* The span of a sweep's progress that one library call covers: when the call has done a fraction of its work, the sweep
+ * has advanced by the same fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
     /* progress of the sweep before a library call, of the call itself, and in all, in thousandths of a cell */
@@ -369,7 +371,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     return rc;
 }
 
-/* Measures a run of cells of the sweep, which differ in their budget only. */
+/* Measures a run of cells of the sweep, which differ in their budget (number of masked pairs) only. */
 static dkvb_status measure(struct sweep *s, size_t first, size_t end)
 {
     dkvb_sweep_cell *cells = s->g.cells + first;
@@ -394,8 +396,8 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells of the sweep that were not measured before, one run (cells that differ in their budget only) after
- * the other. */
+/* Measures all cells of the sweep that were not measured before, one run (cells that differ only in the number of
+ * masked pairs) after the other. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

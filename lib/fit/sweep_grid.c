@@ -18,10 +18,13 @@
 #include "unlearn/plan.h"
 
 enum {
-    MOST_STEPS = 10000,     /* largest number of budgets that a sweep chooses by default */
+    /* largest number of different budgets (numbers of masked pairs) that a sweep chooses by default */
+    MOST_STEPS = 10000,
     MOST_CELLS = 100000000, /* largest number of cells (forgettings to measure) that a sweep may have */
-    SMALLEST_PART = 4096,   /* the first default budget is the number of all key-value pairs divided by SMALLEST_PART */
-    SUMS = 14               /* number of checksums of inputs in the fingerprint of a sweep */
+    /* a sweep's smallest default budget (number of masked pairs) is the number of all key-value pairs divided by
+     * SMALLEST_PART */
+    SMALLEST_PART = 4096,
+    SUMS = 14 /* number of checksums of inputs in the fingerprint of a sweep */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -161,8 +164,8 @@ static dkvb_status find_classes(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Computes the default budgets of a sweep, whole rising numbers in equal ratios from `first` to `last`; *count becomes
- * the number of budgets. */
+/* Computes the default budgets (numbers of masked pairs) of a sweep: whole rising numbers in equal ratios from `first`
+ * to `last`; *count becomes how many they are. */
 static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_t first, uint64_t last, size_t *count)
 {
     double low = dkvb__log((double)first), high = dkvb__log((double)last);
@@ -181,8 +184,8 @@ static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_
     return g->steps;
 }
 
-/* Returns the budgets that a sweep measures for a forgetting method on a model with the given number of key-value
- * pairs. */
+/* Returns the budgets (numbers of masked pairs) that a sweep measures for a forgetting method on a model with the given
+ * number of key-value pairs. */
 static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t method, uint64_t pairs, size_t *count)
 {
     uint64_t most = 0;

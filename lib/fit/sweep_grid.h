@@ -15,11 +15,12 @@ struct dkvb__sweep_grid {
     /* marks of the classes of the model, [classes]: DKVB_ASIDE for classes that were forgotten earlier, otherwise
      * DKVB_KEEP */
     uint8_t *aside;
-    uint64_t *class_rows;   /* number of rows of each class in the training part of the codeset, [classes] */
-    const int32_t *labels;  /* labels of the rows that the sweep measures, which are test rows or held-out rows, [n] */
-    size_t n;               /* number of held-out or test rows that the sweep measures */
-    uint64_t measured;      /* number of held-out or test rows with a label that the sweep measures */
-    uint64_t *steps;        /* The default budgets of the sweep, if the caller gives none: one list, [o.steps]. */
+    uint64_t *class_rows;  /* number of rows of each class in the training part of the codeset, [classes] */
+    const int32_t *labels; /* labels of the rows that the sweep measures, which are test rows or held-out rows, [n] */
+    size_t n;              /* number of held-out or test rows that the sweep measures */
+    uint64_t measured;     /* number of held-out or test rows with a label that the sweep measures */
+    /* The default budgets (numbers of masked pairs) of the sweep, if the caller gives none: one list, [o.steps]. */
+    uint64_t *steps;
     dkvb_sweep_cell *cells; /* all cells of the sweep's grid, [count], listed before any cell is measured */
     size_t count, room;
     /* for each cell of the sweep, the index of the shape (sizes of the model) that it measures, [count] */
@@ -35,8 +36,9 @@ struct dkvb__sweep_grid {
 dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *model, dkvb_codeset *set,
                                  const dkvb_sweep_options *opts);
 
-/* Returns the index after the last cell of the run (cells that differ in their budget only) that begins at cell
- * `first`. A run is a group of cells of a sweep that differ in their budget alone and are measured together. */
+/* Returns the index after the last cell of the run that begins at cell `first`; the cells of a run differ in their
+ * budget (number of masked pairs) only. A run is a group of cells of a sweep that differ in their budget (number of
+ * masked pairs) alone and are measured together. */
 size_t dkvb__sweep_grid_run_end(const struct dkvb__sweep_grid *grid, size_t first);
 
 /* Computes a fingerprint of everything that the cells of a sweep depend on: other models, codes, features or options

@@ -13,10 +13,10 @@ enum {
 };
 
 /* A setting that tuning tries; a member that is 0 stands for the value that suits the data. The list of settings that
- * tuning tries has settings that were the best on some data, cheap ones first. */
+ * tuning tries holds settings each of which was the best one on some data set; cheap settings come first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor of the setting by which the learning rate that suits the data is multiplied */
+    double rate; /* factor of a tried setting, by which the learning rate that suits the data is multiplied */
 };
 
 static const struct setting settings[] = {

@@ -14,8 +14,8 @@
 enum { LINES = 5 };
 
 struct report {
-    /* The public part of the report is the first member of the struct, so a pointer to it is a pointer to the whole
-     * report. */
+    /* The part of the comparison report that callers see is the first member of the struct, so a pointer to it is a
+     * pointer to the whole struct. */
     dkvb_reference_report open;
     dkvb_reference_line line[LINES];
     uint8_t *forgotten; /* marks of the classes that have forgotten rows, [classes] */
@@ -88,8 +88,8 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows of a comparison. The comparison of heads refuses a request that names a row twice, or a row
- * that no head was fitted to, as dkvb_audit_run() does. */
+/* Marks the forgotten rows among the training rows of a comparison of linear heads with a model. The comparison of
+ * heads refuses a request that names a row twice, or a row that no head was fitted to, as dkvb_audit_run() does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {

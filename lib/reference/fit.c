@@ -450,7 +450,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        /* The sums of a class without rows are set to 0, as only rounding errors remain in them. */
+        /* After rows were removed, the sums of a class without remaining rows are set to 0, as only rounding errors are
+         * left in them. */
         if (sums.count[l] == 0)
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)

@@ -137,9 +137,10 @@ dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkv
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a linear head to checked rows, with `labels` in place of the rows' own labels; a `fixed` above 0 is used as the
- * penalty. Fitting a linear head is one part of the work, for progress. dkvb__reference_remove() removes rows, all of
- * which must be in the sums of the head, and removing them is one part of the work too. DKVB_ESTATE says, before any
- * work, that removing the rows would leave the head's sums with too few digits. */
+ * penalty. In the progress of a library call, fitting a linear head counts as one part of the work.
+ * dkvb__reference_remove() removes rows, all of which must be in the sums of the head, and removing them counts as one
+ * part of the work too. DKVB_ESTATE says, before any work, that removing the rows would leave the head's sums with too
+ * few digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,

@@ -138,7 +138,7 @@ struct pass {
     double *gradient;
     double loss, curvature;
     float *z;      /* centred and scaled rows of a block, [block][dim] */
-    float *scores; /* scores of the rows of a block, [block][columns] */
+    float *scores; /* scores of a block of rows in the logistic regression, [block][columns] */
     /* weights of the regression at which a pass over the rows computes loss and gradient, [columns][dim] */
     float *weight;
     float *part;   /* part of the regression's gradient that comes from one block of rows, [columns][dim] */
@@ -297,8 +297,9 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the weights of the regression along the search direction until the loss is smaller. If no step lowers the loss,
- * *less becomes false; near the end of the search for weights only rounding errors are left. */
+/* Moves the weights of the regression along the search direction until the loss is smaller. If no step along the search
+ * direction lowers the loss of the regression, *less becomes false: the weights are then as good as rounding errors
+ * allow. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;

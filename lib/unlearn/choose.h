@@ -17,8 +17,8 @@ struct dkvb__choice {
 /*
  * A method for choosing key-value pairs to mask; the code of each method is in a file of its own. Key-value pairs with
  * larger scores are masked first, and a pair with score 0 is never masked. The scores by which key-value pairs are
- * chosen are integers, and are compared as such. A forgetting method whose scores are fractions returns their bits as
- * doubles, which sort like the doubles if all are positive.
+ * chosen are integers, and are compared as such. A forgetting method whose scores are fractions returns the bit
+ * patterns of doubles as integers, as bit patterns of positive doubles sort like the doubles themselves.
  */
 struct dkvb__method {
     /* true if the forgetting method chooses pairs from values alone, without codes of rows or selection counts */
@@ -42,12 +42,13 @@ static inline uint64_t dkvb__score_of(double x)
     return x > 0.0 ? bits : 0;
 }
 
-/* The rank of a key-value pair that no budget ever chooses. */
+/* The rank of a key-value pair that is never masked, however large the budget (number of masked pairs). */
 #define DKVB__RANK_NEVER 0xFFFFFFFFu
 
-/* Computes the ranks of all key-value pairs: the smallest budget with which a pair is chosen. dkvb_unlearn_choose()
- * with budget B chooses exactly the pairs whose rank is at most B. The array `rank`, [codebooks][keys], gets the rank
- * of each pair, from 1 on, or DKVB__RANK_NEVER for a pair that is never chosen; `rank` is undefined after a failure. */
+/* Computes the rank of each key-value pair, which is the smallest budget (number of pairs to mask) that includes the
+ * pair: dkvb_unlearn_choose() with budget B chooses exactly the pairs whose rank is at most B. The array `rank`,
+ * [codebooks][keys], gets the rank of each pair, from 1 on, or DKVB__RANK_NEVER for a pair that is never chosen; `rank`
+ * is undefined after a failure. */
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
 

@@ -58,7 +58,9 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* selection counts of the classes in this rank's own codebooks, [classes][own codebooks][keys] */
+    /* counts of how often rows of each class select each pair of those codebooks that this rank (process) holds,
+     * [classes][own codebooks][keys] */
+    uint32_t *counts;
 };
 
 /* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts

@@ -239,7 +239,8 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample on which effects are measured */
+    /* least number of held-out rows in a sample on which a mask's effects on accuracies are measured */
+    LEAST_SAMPLE = 1024,
     /* number of the random stream that draws rows by id, different from the streams of training and of holding out */
     SAMPLE_STREAM = 0x5A17
 };

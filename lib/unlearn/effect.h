@@ -36,8 +36,8 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 
-/* Limits for the search of a budget, both from 0 to 1: the accuracy that the classes to be forgotten may keep, and the
- * accuracy that all other classes together may lose. */
+/* Limits for the search of a budget (number of masked pairs), each from 0 to 1: the accuracy that the classes to be
+ * forgotten may keep, and the accuracy that all other classes together may lose. */
 struct dkvb__budget_limits {
     double target, max_retain_drop;
 };
@@ -45,9 +45,10 @@ struct dkvb__budget_limits {
 /*
  * Finds the smallest budget (number of masked pairs) that brings the accuracy of some classes down to a target, while
  * the other classes lose no more than allowed. The search for a budget covers every budget: a row's answer changes only
- * at budgets that mask one of its keys, so each row is followed from change to change. If no budget keeps both limits,
- * `*found` gets the budget that exceeds the two limits least in sum (the smaller budget in a tie), with its member
- * `met` 0. DKVB_ENOTFOUND says that the held-out rows have no row of the classes to be forgotten.
+ * at budgets that mask one of its keys, so each row is followed from change to change. If no budget keeps both limits
+ * (accuracy left on forgotten classes, accuracy lost on others), `*found` gets the budget whose excesses over the two
+ * limits have the smallest sum (the smaller budget in a tie), with its member `met` 0. DKVB_ENOTFOUND says that the
+ * held-out rows have no row of the classes to be forgotten.
  *
  * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The argument `classes`
  * marks each class with DKVB_FORGET, DKVB_KEEP, or DKVB_ASIDE, the last for classes whose rows count neither as
@@ -64,9 +65,10 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * budgets, and only the sums that changed are computed again.
  *
  * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The array `budgets`,
- * [count], has the budgets of the masks in ascending order. The array `effects`, [count][classes], gets one effect on
- * each class for each budget. The array `exhausted`, [count], or NULL, gets the counts of (row, codebook) pairs with
- * too few unmasked keys, as in dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts rows.
+ * [count], has the budgets of the masks in ascending order. The array `effects`, [count][classes], gets the effect on
+ * the accuracy of each class for each budget (number of masked pairs). The array `exhausted`, [count], or NULL, gets
+ * the counts of (row, codebook) pairs with too few unmasked keys, as in dkvb_effect_measure(). The progress callback of
+ * dkvb__effects_along() counts rows.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -125,8 +125,9 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* Checks that the codeset belongs to the model of the plan. If the plan places the keys again, the codeset may have
- * other keys than the model, since the model may have been saved and the codeset not. */
+/* Checks that the codeset belongs to the model for which a forgetting is planned. If a plan of forgetting places the
+ * keys again, the codeset may have other keys than the model, since an earlier call may have saved the model but not
+ * the codeset. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -187,7 +188,8 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* A plan of several requests names the rows of classes by their ids as well. */
+    /* In a plan of several requests, the rows of a class to be forgotten are listed by their ids, like single rows. */
+    if (plan->marks && !plan->ids) {
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -284,8 +286,9 @@ static dkvb_status search_sample(struct dkvb__planning *p)
 }
 
 /* Chooses the rows to measure effects on: all held-out rows of the classes asked for or forgotten before, and as many
- * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If the plan trains
- * values again, the codes of every held-out row are searched, since the temperature depends on all rows. */
+ * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If a plan of
+ * forgetting trains values again, the codes of every held-out row are searched, since the temperature is fitted on all
+ * of them. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -445,7 +448,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies all arrays of the forget request that the plan needs after dkvb_forget_plan() has returned. */
+/* Copies all arrays of the forget request that are needed after dkvb_forget_plan() has returned. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -502,8 +505,8 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        /* The option `force` overrides a refusal for too few held-out rows, unless there was no row at all by which to
-         * find a budget. */
+        /* The option `force` overrides a refusal for too few held-out rows, unless no row was held out by which the
+         * number of pairs to mask could be found. */
         return !plan->unknown;
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
@@ -532,8 +535,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Classes that earlier requests forgot are marked as set aside only after the plan has chosen its pairs: a given
-     * number of pairs is chosen as if nothing had been forgotten before. */
+    /* Classes that earlier requests forgot are marked as set aside only after the pairs of the new request were chosen:
+     * a given number of pairs is chosen as if nothing had been forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     rc = dkvb__model_agree(p->model, rc);
@@ -572,7 +575,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* Once made, the plan keeps no pointer to the caller's memory. */
+    q->classes = NULL; /* After a plan of forgetting is made, it keeps no pointer to the caller's memory. */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -815,6 +818,7 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    /* The memory of the plan is erased before it is freed, as it holds the salt of the hashes that commit to rows. */
+    /* The memory of a plan of forgetting is erased before it is freed, as it holds the salt of the hashes that commit
+     * to rows. */
     dkvb__free_erased(&mem, plan);
 }

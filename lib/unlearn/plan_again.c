@@ -163,8 +163,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                /* After masking more pairs for one request, the effects are measured again, as the new mask may be
-                 * sufficient for the next requests too. */
+                /* If more pairs were masked for one request, the effects on the accuracy of the classes are measured
+                 * again, as the new mask may also serve the requests that follow. */
                 if (!rc && !g->all[i].hopeless)
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
@@ -172,7 +172,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
     return rc;
 }
 
-/* Measures the effects of all masks of the plan together, compared with the model before the plan. */
+/* Measures the effects on accuracies of all masks of a plan of several requests, compared with the model before any of
+ * them. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

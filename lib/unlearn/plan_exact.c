@@ -1,7 +1,7 @@
 /*
- * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If keys were
- * placed on the rows to be forgotten too, they can be placed again without these rows; every row is then searched
- * again.
+ * With the forgetting strength `exact`, the values are trained again from a codeset without the rows to be forgotten.
+ * If keys were placed on the rows to be forgotten too, they can be placed again without these rows; every row is then
+ * searched again.
  *
  * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
  * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
@@ -20,8 +20,8 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if a journal entry is about exactly the rows of the plan's request, or, in a plan of several requests, of one of
- * them. */
+/* True if a journal entry is about exactly the rows of the planned forget request, or of one of the requests if several
+ * are planned. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -31,7 +31,7 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
 }
 
 /* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
- * trace of these rows. The mask that stays in force is stored in p->view.mask. */
+ * trace of these rows. The mask that stays in force after such pairs were removed is stored in p->view.mask. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -68,8 +68,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. Whether the model was
- * trained without the rows is read from the journal only, not from the model's values. */
+/* True if the journal says that the model was already trained without the rows that the plan is to forget. Whether the
+ * model was trained without the rows is read from the journal only, not from the model's values. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -314,8 +314,8 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the plan
- * removes. */
+/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the planned
+ * forgetting removes. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -534,8 +534,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset has not changed since the plan was made with it. If neither model nor codeset has the rows of
- * the plan any more, nothing is left to do. */
+/* Checks that the codeset has not changed since a forgetting was planned with it. If neither model nor codeset has the
+ * rows of the request any more, there is nothing left to forget. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -553,8 +553,8 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's newly trained values fit the model whose values they replace. A plan made by this process
- * always passes the check of its values, whereas a plan read from a file may hold anything. */
+/* Checks that the values that a planned forgetting has trained anew fit the model whose values they replace. A plan
+ * made by this process always passes the check of its values, whereas a plan read from a file may hold anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -590,8 +590,8 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            /* If an exact plan has several requests, only the first journal entry states effects: those of all requests
-             * together. */
+            /* If a plan with the forgetting strength `exact` has several requests, only the first journal entry states
+             * effects on accuracies: those of all requests together. */
             terms.effects = NULL;
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
@@ -634,7 +634,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on, applying a plan with the strength exact cannot fail. */
+    /* From this line on, applying a plan with the forgetting strength `exact` cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

@@ -81,10 +81,10 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy count against the plan. No losses are counted for a
- * class that the request asks for (if the request names no class, the class with most of its rows) and for classes that
- * requests in force have already forgotten. The array `marks`, [classes], gets a mark for each class: DKVB_KEEP if
- * losses of the class count against the plan. */
+/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy may make the plan of a forgetting be refused. No
+ * losses are counted for a class that the request asks for (if the request names no class, the class with most of its
+ * rows) and for classes that requests in force have already forgotten. The array `marks`, [classes], gets a mark for
+ * each class: DKVB_KEEP if the plan of a forgetting may be refused because the class loses accuracy. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -153,7 +153,7 @@ end:
     return rc;
 }
 
-/* Refuses the plan with "class 3 cat would lose …", for a class that many requests together cost too much. */
+/* Refuses the plan with "class 3 cat would lose …", for a class that many requests together cost too much accuracy. */
 static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
@@ -210,8 +210,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures how much accuracy each class has under the masks in force and the plan's mask together, compared with its
- * accuracy under the mask `without`; the losses go to `sum`, [classes]. */
+/* Measures each class's accuracy with the planned mask added to the masks in force, and its accuracy under the mask
+ * `without`; the losses from the latter to the former go to `sum`, [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -222,8 +222,9 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does, but for one class, sum[label], if requests were allowed to cost
- * that class more than the limit. The argument `scratch`, [classes], is scratch space. */
+/* Measures how much accuracy one class loses by all masks together, sum[label], not counting the masks of requests that
+ * were allowed to cost the class more than the limit, if there are any. The argument `scratch`, [classes], is scratch
+ * space. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -246,9 +247,9 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
  * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
  * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
- * The guard treats the mask of an entry in force that names no class like the mask of a request for rows. Purged pairs
- * are left out when the accuracies under different masks are compared, as their values are erased; only the journal has
- * their cost.
+ * The guard against too large losses of other classes treats the mask of a journal entry in force that names no class
+ * like the mask of a request for rows. Purged pairs are left out when the accuracies under different masks are
+ * compared, as their values are erased; only the journal has their cost.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
@@ -272,8 +273,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the plan does not cost it
-         * any accuracy. */
+        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the planned forgetting
+         * does not cost the class any accuracy. */
         if (!(plan->effects[l].loss > 0.0))
             marks[l] = DKVB_ASIDE;
     if (!rc)

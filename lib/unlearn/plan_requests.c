@@ -1,10 +1,11 @@
 /*
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * With the strength suppress, a plan of several requests has a plan for each request, made on a draft of the model in
- * which the requests before are applied. Budgets and the classes that come back are found as if the requests came one
- * by one, and the journal entry of each request can be undone separately. With the strength exact, the plan of each
- * request only tells which rows the request names; the values are trained once, without the rows of all requests.
+ * With the forgetting strength `suppress`, a plan of several requests has a plan for each request, made on a draft of
+ * the model in which the requests before are applied. Budgets and the classes that come back are found as if the
+ * requests came one by one, and the journal entry of each request can be undone separately. With the forgetting
+ * strength `exact`, the plan of each request only tells which rows the request names; the values are trained once,
+ * without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -274,7 +275,8 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* Checks that no row id is named twice, either in one request or in two requests of the plan. */
+/* Checks that no row id is named twice, either in one forget request or in two of the requests that are planned
+ * together. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -436,7 +438,7 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Adds the numbers of a part (the plan of one request) to the numbers of the whole plan. */
+/* Adds the numbers of a part (the plan of one forget request) to the numbers of the whole plan of several requests. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -458,7 +460,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks all classes that are named by any forget request of the plan. */
+/* Collects in plan->marks all classes that are named by any forget request of a plan of forgetting. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -477,8 +479,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Finds the classes whose losses are not limited: classes that a request names, and, for a request by rows, the class
- * to which most of its rows belong. */
+/* Finds the classes whose losses of accuracy are not limited: classes that a request names, and, for a request by rows,
+ * the class to which most of its rows belong. */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;

@@ -33,8 +33,8 @@ static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, u
 }
 
 /* Finds the largest number t, of any size, such that at least `wanted` pairs have a selection count of at least t; the
- * bytes of t are found from the top. The leading bytes of the threshold t found so far are in `prefix`, and only
- * selection counts that begin with these bytes are examined. */
+ * bytes of t are found from the top. When the threshold t of selection counts is searched byte by byte, `prefix` has
+ * the leading bytes of t found so far, and only counts that begin with these bytes are examined. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;

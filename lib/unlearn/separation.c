@@ -246,8 +246,9 @@ struct measuring {
     double *each;
 };
 
-/* Counts, over all rows of a class, their selections of pairs that the given code selects too. The number of pairs that
- * the given code selects is stored in *selections. */
+/* Counts how often the rows of a class select key-value pairs that a given code (the keys selected by one row) selects
+ * too. The number of key-value pairs that the given code (the keys selected by one row) selects is stored in
+ * *selections. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);

@@ -288,7 +288,8 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        /* Adding an effect to the sum of effects also computes the sum's loss and the interval of the loss. */
+        /* Adding the counts of one class's gains and losses to a sum of such counts also computes the sum's loss of
+         * accuracy and the interval of the loss. */
         dkvb__effect_add(&effects[dkvb__read32(at)], &e);
     }
     return DKVB_OK;
